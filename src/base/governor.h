@@ -1,0 +1,35 @@
+/*
+ * The memory governor: one budget for everything that grows with data, handed
+ * out in pages of 256 KiB that blocking operators (sort, hash tables) and the
+ * delta take and give back singly.
+ *
+ * A client asks for a page; when the budget is used up the answer is "no" (a
+ * result, not a failure) and the client spills its own pages and asks again.
+ * One page per client is granted even over the budget, so that every operator
+ * can make progress with a spill. Thread-safe.
+ */
+#ifndef KD_BASE_GOVERNOR_H
+#define KD_BASE_GOVERNOR_H
+
+#include "base/heap.h"
+
+enum { KD_GOVERNOR_PAGE_BYTES = 256 * 1024 };
+
+typedef struct kd_governor kd_governor;
+
+/* `budget_bytes` 0 means 60 % of the machine's or cgroup's memory. */
+kd_governor *kd_governor_create(kd_ctx *ctx, size_t budget_bytes) KD_MUST_CHECK;
+void kd_governor_destroy(kd_governor *governor); /* NULL is allowed; all pages are back. */
+
+/* `*out_page` is NULL when the budget says no (and `must_have` is false). Pages are not zeroed. */
+kd_status kd_governor_get_page(kd_ctx *ctx, kd_governor *governor, bool must_have,
+                               void **out_page) KD_MUST_CHECK;
+void kd_governor_put_page(kd_governor *governor, void *page); /* NULL is allowed. */
+
+size_t kd_governor_budget_bytes(const kd_governor *governor);
+size_t kd_governor_used_bytes(const kd_governor *governor);
+void kd_governor_set_budget(kd_governor *governor, size_t budget_bytes);
+/* The account that heap memory counted against the same budget is charged to. */
+kd_account *kd_governor_account(kd_governor *governor);
+
+#endif
