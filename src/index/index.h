@@ -1,0 +1,104 @@
+/*
+ * Ordered indexes: key -> row reference.
+ *
+ * One in-memory part plus at most 8 immutable runs on disk, merged on their own
+ * schedule, never rebuilt at open. Keys are memory-comparable bytes (kd_key_append),
+ * at most KD_INDEX_KEY_BYTES_MAX; entries are (key, reference) pairs, both part of
+ * the order, so equal keys may stand several times.
+ *
+ * An index knows nothing of visibility: it holds an entry for every version that
+ * some snapshot may still see, and perhaps for some that none does. The table
+ * checks each reference (and the key) against the row. Removals in runs are kept
+ * as tombstones in the in-memory part until a merge.
+ *
+ * Thread-safe: any number of readers and writers. A cursor sees every entry that
+ * was there from its opening to its end, and may or may not see others.
+ */
+#ifndef KD_INDEX_INDEX_H
+#define KD_INDEX_INDEX_H
+
+#include "base/bytes.h"
+#include "base/heap.h"
+#include "store/segment.h"
+
+enum { KD_INDEX_KEY_BYTES_MAX = 8000, KD_INDEX_RUNS_MAX = 8 };
+
+typedef struct kd_index kd_index;
+typedef struct kd_index_cursor kd_index_cursor;
+
+typedef struct kd_index_options {
+    uint64_t index_no;
+    const kd_segment_options *files; /* Runs live in the same directory as "<index>-<run>.run". */
+    kd_account *account;
+} kd_index_options;
+
+kd_status kd_index_create(kd_ctx *ctx, const kd_index_options *options,
+                          kd_index **out_index) KD_MUST_CHECK;
+/* `manifest` is what kd_index_checkpoint gave. */
+kd_status kd_index_open(kd_ctx *ctx, const kd_index_options *options, kd_slice manifest,
+                        kd_index **out_index) KD_MUST_CHECK;
+void kd_index_close(kd_world *world, kd_index *index); /* NULL is allowed. */
+/* Deletes the runs of a dropped index. */
+kd_status kd_index_remove_files(kd_ctx *ctx, const kd_index_options *options,
+                                kd_slice manifest) KD_MUST_CHECK;
+
+/* Over-long keys fail with 54000. Inserting an entry that is there already changes nothing. */
+kd_status kd_index_insert(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref) KD_MUST_CHECK;
+/* Not there: nothing happens. */
+kd_status kd_index_remove(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref) KD_MUST_CHECK;
+/* Bulk: entries sorted by (key, ref) become a run at once. `next` gives one after the other. */
+kd_status kd_index_add_run(kd_ctx *ctx, kd_index *index,
+                           kd_status (*next)(kd_ctx *ctx, void *object, kd_slice *out_key,
+                                             uint64_t *out_ref, bool *out_end),
+                           void *object) KD_MUST_CHECK;
+
+/* The latch of a key's bucket, for uniqueness checks: hold it from looking a key up until the new
+ * entry is in. Never held over a wait. */
+void kd_index_latch_key(kd_index *index, kd_slice key);
+void kd_index_unlatch_key(kd_index *index, kd_slice key);
+
+/* References of entries whose key equals `key`, at most `capacity`; `*out_count` may be larger than
+ * capacity: call again with more room. The fast path of point reads: no allocation. */
+kd_status kd_index_find(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t *refs,
+                        uint32_t capacity, uint32_t *out_count) KD_MUST_CHECK;
+
+typedef struct kd_index_range {
+    kd_slice low;  /* data NULL: open. A prefix of composite keys works as a bound. */
+    kd_slice high;
+    bool low_exclusive;  /* Exclusive bounds exclude every key that has the bound as its prefix. */
+    bool high_exclusive; /* An inclusive high bound includes every key that it is a prefix of. */
+    bool descending;
+} kd_index_range;
+
+kd_status kd_index_cursor_open(kd_ctx *ctx, kd_arena *arena, kd_index *index,
+                               const kd_index_range *range,
+                               kd_index_cursor **out_cursor) KD_MUST_CHECK;
+/* The key is valid until the next call. At the end `*out_end` is true. */
+kd_status kd_index_cursor_next(kd_ctx *ctx, kd_index_cursor *cursor, kd_slice *out_key,
+                               uint64_t *out_ref, bool *out_end) KD_MUST_CHECK;
+void kd_index_cursor_close(kd_index_cursor *cursor); /* NULL is allowed. */
+
+/* Estimated number of entries, in memory and in runs. */
+uint64_t kd_index_entry_count(kd_index *index);
+size_t kd_index_memory_bytes(kd_index *index);
+
+/*
+ * Checkpoint and merge. `resolve` maps a reference to where its row is now (after a
+ * flush or compaction), or says that the row is gone for every snapshot; entries
+ * are rewritten accordingly. Writes the in-memory part as a new run and merges
+ * runs where there are too many (or all of them with `rewrite_all`, after which no
+ * old reference is left). Writers go on meanwhile. `out_manifest` (in `arena`)
+ * names the runs for the database root; old run files are deleted by
+ * kd_index_release_old, once the root that names the new ones is durable.
+ */
+typedef enum kd_ref_fate { KD_REF_SAME, KD_REF_MOVED, KD_REF_GONE } kd_ref_fate;
+typedef kd_ref_fate (*kd_ref_resolver)(void *object, uint64_t ref, uint64_t *out_ref);
+
+kd_status kd_index_checkpoint(kd_ctx *ctx, kd_index *index, kd_ref_resolver resolve, void *object,
+                              bool rewrite_all, kd_arena *arena,
+                              kd_slice *out_manifest) KD_MUST_CHECK;
+kd_status kd_index_release_old(kd_ctx *ctx, kd_index *index) KD_MUST_CHECK;
+/* Reads every run block and checks checksums and order. */
+kd_status kd_index_check(kd_ctx *ctx, kd_index *index) KD_MUST_CHECK;
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * Segments: immutable columnar files of up to about a million rows.
+ *
+ * (The helper that owns this file draws the format here.)
+ *
+ * A segment is a unit of row storage: its rows are addressed by ordinal, 0 ..
+ * row_count - 1, in the order in which they were appended. Columns are stored in
+ * blocks of 16 vectors of 1,024 rows; each block has its own encoding, zone map,
+ * null count and checksum. Beside the table's columns it holds the begin stamp of
+ * each row (RLE; absent when every row is older than any snapshot).
+ */
+#ifndef KD_STORE_SEGMENT_H
+#define KD_STORE_SEGMENT_H
+
+#include "store/block_cache.h"
+#include "types/vector.h"
+
+enum {
+    KD_BLOCK_ROWS = 16 * KD_VECTOR_ROWS,
+    KD_SEGMENT_ROWS_MAX = 1 << 20,
+    KD_SEGMENT_COLUMNS_MAX = 1600,
+};
+
+typedef struct kd_segment kd_segment;
+typedef struct kd_segment_writer kd_segment_writer;
+
+/* Where the files of a database are. One per database; immutable after opening. */
+typedef struct kd_segment_options {
+    const char *directory; /* Segment files live here as "<unit, 10 hex digits>.seg". */
+    kd_block_cache *cache;
+    uint64_t database_id;  /* Part of every block's identity: a foreign segment is refused. */
+    kd_account *account;
+} kd_segment_options;
+
+typedef struct kd_segment_shape {
+    uint64_t unit;
+    uint32_t table_no;
+    uint32_t schema_version;
+    uint32_t column_count;
+    const kd_type *types;        /* column_count of them; copied. */
+    const uint32_t *column_nos;  /* The table's stable column numbers; copied. */
+} kd_segment_shape;
+
+/* --- Writing: one thread. The file is complete and durable only after finish. --- */
+
+kd_status kd_segment_writer_create(kd_ctx *ctx, const kd_segment_options *options,
+                                   const kd_segment_shape *shape,
+                                   kd_segment_writer **out_writer) KD_MUST_CHECK;
+/* Rows in their final order. `begin_stamps` has one entry per selected row, or NULL for
+ * all-visible (0). Stops with KD_LIMIT past KD_SEGMENT_ROWS_MAX. */
+kd_status kd_segment_writer_append(kd_ctx *ctx, kd_segment_writer *writer, const kd_batch *batch,
+                                   const uint64_t *begin_stamps) KD_MUST_CHECK;
+uint32_t kd_segment_writer_row_count(const kd_segment_writer *writer);
+/* Encodes, writes, syncs file and directory. The writer is still to be destroyed. */
+kd_status kd_segment_writer_finish(kd_ctx *ctx, kd_segment_writer *writer) KD_MUST_CHECK;
+/* Removes the unfinished file. NULL is allowed. */
+void kd_segment_writer_destroy(kd_segment_writer *writer);
+
+/* --- Reading: any number of threads on one open segment. --- */
+
+/* Reads and checks the footer. Missing file, foreign or damaged: KD_CORRUPT naming file and what. */
+kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
+                          kd_segment **out_segment) KD_MUST_CHECK;
+void kd_segment_close(kd_world *world, kd_segment *segment); /* NULL is allowed; no pins are left. */
+/* Deletes the file of a unit that nobody reads any more. */
+kd_status kd_segment_remove(kd_ctx *ctx, const kd_segment_options *options,
+                            uint64_t unit) KD_MUST_CHECK;
+
+uint32_t kd_segment_row_count(const kd_segment *segment);
+uint64_t kd_segment_size_bytes(const kd_segment *segment);
+uint32_t kd_segment_column_count(const kd_segment *segment);
+/* The segment's column that holds the table's column number, or -1 (added later). */
+int kd_segment_find_column(const kd_segment *segment, uint32_t column_no);
+kd_type kd_segment_column_type(const kd_segment *segment, uint32_t column);
+
+/* Zone map of one block of one column. `has_bounds` is false when all rows are NULL or the type
+ * keeps none. Strings' bounds may be cut (min rounded down, max up), then `exact` is false. */
+typedef struct kd_zone_map {
+    bool has_bounds;
+    bool exact;
+    uint32_t row_count;
+    uint32_t null_count;
+    kd_value min;
+    kd_value max;
+} kd_zone_map;
+kd_status kd_segment_zone_map(kd_ctx *ctx, const kd_segment *segment, uint32_t column,
+                              uint32_t block, kd_zone_map *out_map) KD_MUST_CHECK;
+
+/*
+ * A reader decodes for one thread: it pins the cached blocks that its last
+ * answers point into, until the next read of the same column slot or its end.
+ */
+typedef struct kd_segment_reader kd_segment_reader;
+kd_status kd_segment_reader_create(kd_ctx *ctx, kd_arena *arena, kd_segment *segment,
+                                   const uint32_t *columns, uint32_t column_count,
+                                   kd_segment_reader **out_reader) KD_MUST_CHECK;
+void kd_segment_reader_destroy(kd_segment_reader *reader); /* Unpins. NULL is allowed. */
+/* Rows first_row .. first_row + row_count - 1 of the reader's column `slot`, in whatever form is
+ * cheapest (DICT codes, FRAME, CONSTANT or FLAT). first_row is a multiple of KD_VECTOR_ROWS;
+ * row_count <= KD_BATCH_ROWS; the range must not cross a block border. The vector is valid until the
+ * slot is read again. Blocks are checked (checksum, identity, bounds) when they enter the cache. */
+kd_status kd_segment_read(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot,
+                          uint32_t first_row, uint32_t row_count,
+                          kd_vector *out_vector) KD_MUST_CHECK;
+/* Begin stamps of the range; `*out_stamps` is NULL when all are 0. */
+kd_status kd_segment_read_stamps(kd_ctx *ctx, kd_segment_reader *reader, uint32_t first_row,
+                                 uint32_t row_count, const uint64_t **out_stamps) KD_MUST_CHECK;
+/* One value without decoding its vector; string bytes are copied into `arena`. */
+kd_status kd_segment_get(kd_ctx *ctx, kd_segment *segment, uint32_t column, uint32_t ordinal,
+                         kd_arena *arena, kd_value *out_value) KD_MUST_CHECK;
+kd_status kd_segment_get_stamp(kd_ctx *ctx, kd_segment *segment, uint32_t ordinal,
+                               uint64_t *out_stamp) KD_MUST_CHECK;
+/* Reads every block and checks it: names file, block, column of the first damage. */
+kd_status kd_segment_check(kd_ctx *ctx, kd_segment *segment) KD_MUST_CHECK;
+
+#endif
