@@ -1,0 +1,51 @@
+/*
+ * Intervals: months, days and microseconds, kept apart because a month has no fixed number of days
+ * and a day no fixed number of seconds. Comparison and hashing normalise (a month is 30 days, a day
+ * 24 hours), in 128 bits.
+ */
+#ifndef KD_TYPES_INTERVAL_H
+#define KD_TYPES_INTERVAL_H
+
+#include "types/value.h"
+
+/* What is kept of an interval literal with fields: interval '1' day. */
+typedef enum kd_interval_field {
+    KD_INTERVAL_ANY = 0,
+    KD_INTERVAL_YEAR,
+    KD_INTERVAL_MONTH,
+    KD_INTERVAL_DAY,
+    KD_INTERVAL_HOUR,
+    KD_INTERVAL_MINUTE,
+    KD_INTERVAL_SECOND,
+} kd_interval_field;
+
+/* PostgreSQL verbose ('1 day 2 hours ago', '1 day 02:03:04'), ISO 8601 ('P1Y2M', 'PT5S',
+ * 'P0001-02-03T04:05:06') and SQL ('1-2', '3 4:05:06') forms. `unit` is what a bare number counts:
+ * seconds when ANY. */
+kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, kd_interval_field unit,
+                            kd_interval *out) KD_MUST_CHECK;
+/* The postgres style: "1 year 2 mons 3 days 04:05:06.7". */
+kd_status kd_interval_format(kd_ctx *ctx, kd_interval value, kd_buffer *out) KD_MUST_CHECK;
+
+int kd_interval_compare(kd_interval a, kd_interval b);
+uint64_t kd_interval_hash(kd_interval value);
+/* Microseconds when a month is 30 days and a day 24 hours. */
+kd_i128 kd_interval_total_us(kd_interval value);
+
+/* 22008 "interval out of range" in all of them. */
+kd_status kd_interval_add(kd_ctx *ctx, kd_interval a, kd_interval b, kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_sub(kd_ctx *ctx, kd_interval a, kd_interval b, kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_negate(kd_ctx *ctx, kd_interval value, kd_interval *out) KD_MUST_CHECK;
+/* Fractions of months go to days and of days to time, as PostgreSQL does. */
+kd_status kd_interval_multiply(kd_ctx *ctx, kd_interval value, double factor,
+                               kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_divide(kd_ctx *ctx, kd_interval value, double divisor,
+                             kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_justify_hours(kd_ctx *ctx, kd_interval value, kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_justify_days(kd_ctx *ctx, kd_interval value, kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_justify(kd_ctx *ctx, kd_interval value, kd_interval *out) KD_MUST_CHECK;
+/* make_interval: weeks and the seconds' fraction included. */
+kd_status kd_interval_make(kd_ctx *ctx, const int32_t years_months_weeks_days_hours_minutes[6],
+                           double seconds, kd_interval *out) KD_MUST_CHECK;
+
+#endif
