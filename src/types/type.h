@@ -31,8 +31,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef __extension__ __int128 kd_i128;
-typedef __extension__ unsigned __int128 kd_u128;
+__extension__ typedef __int128 kd_i128;
+__extension__ typedef unsigned __int128 kd_u128;
 
 /* Stored on disk and sent over links: values never change, new ones are added at the end. */
 typedef enum kd_type_id {
