@@ -1,0 +1,57 @@
+/*
+ * The storage of one database: its directory, log, root, transactions, tables.
+ *
+ *   <directory>/ROOT            what the database consists of (store/root.h)
+ *   <directory>/LOCK            held by the process that has it open
+ *   <directory>/wal/            the log
+ *   <directory>/units/          segments, index runs, delta images
+ *
+ * Opening recovers: reads the root, opens what it names, replays the log from the
+ * root's position. Background threads flush, compact, merge index runs and write
+ * checkpoints; in a simulated world they take part in the schedule.
+ */
+#ifndef KD_TABLE_STORAGE_H
+#define KD_TABLE_STORAGE_H
+
+#include "base/governor.h"
+#include "txn/txn.h"
+
+typedef struct kd_storage kd_storage;
+
+typedef struct kd_storage_options {
+    const char *directory; /* Created when absent, unless read_only. */
+    bool read_only;
+    kd_governor *governor;
+    uint64_t wal_file_bytes;          /* 0: 64 MiB. */
+    uint64_t checkpoint_log_bytes;    /* Log written between checkpoints; 0: 1 GiB. */
+    uint64_t delta_flush_bytes;       /* A delta larger than this is flushed; 0: 64 MiB. */
+    bool no_background;               /* Tests: flush, compact, checkpoint only when told to. */
+} kd_storage_options;
+
+/* 55006 when another process has it open; 58P01/KD_INVALID for a directory that is no database
+ * (naming what was found); KD_UNSUPPORTED for a newer format; KD_CORRUPT with what and where. */
+kd_status kd_storage_open(kd_ctx *ctx, const kd_storage_options *options,
+                          kd_storage **out_storage) KD_MUST_CHECK;
+/* Checkpoints (unless read-only or failed) and closes. All transactions have ended. */
+kd_status kd_storage_close(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* Closes at once without a checkpoint: what a crash leaves, for tests and after failures. */
+void kd_storage_abandon(kd_storage *storage);
+
+kd_txn_manager *kd_storage_txns(kd_storage *storage);
+kd_governor *kd_storage_governor(kd_storage *storage);
+uint64_t kd_storage_database_id(const kd_storage *storage);
+bool kd_storage_is_read_only(const kd_storage *storage);
+
+/* Flushes large deltas, writes the delta image, index runs and the root, cuts the log. */
+kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* Flushes every table; with `compact`, merges and rewrites everything that is not already best. */
+kd_status kd_storage_flush(kd_ctx *ctx, kd_storage *storage, bool compact) KD_MUST_CHECK;
+/* Reads and checks every stored byte; fails with the first damage, naming file, block, table. */
+kd_status kd_storage_check(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+
+typedef struct kd_storage_statistics {
+    uint64_t segment_bytes, segment_count, delta_bytes, index_bytes, wal_bytes, checkpoint_count;
+} kd_storage_statistics;
+kd_storage_statistics kd_storage_read_statistics(kd_storage *storage);
+
+#endif
