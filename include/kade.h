@@ -69,24 +69,24 @@ typedef struct kade_call kade_call;
 /* What the caller should do next. Values never change; new ones may be added. */
 typedef enum kade_status {
     KADE_OK = 0,
-    KADE_INVALID = 1,     /* The request is wrong: do not retry. */
-    KADE_DENIED = 2,      /* The principal may not do this. */
-    KADE_CONFLICT = 3,    /* Another transaction won: roll back and retry. */
-    KADE_BUSY = 4,        /* A wait ran out of time: retry later. */
-    KADE_CANCELLED = 5,   /* kade_cancel(), a time-out, or a callback asked to stop. */
-    KADE_LIMIT = 6,       /* A configured bound was reached. */
-    KADE_NOMEM = 7,       /* No memory, or over the memory budget. */
-    KADE_IO = 8,          /* The operating system refused or failed. */
-    KADE_CORRUPT = 9,     /* Stored bytes break an invariant. */
+    KADE_INVALID = 1,      /* The request is wrong: do not retry. */
+    KADE_DENIED = 2,       /* The principal may not do this. */
+    KADE_CONFLICT = 3,     /* Another transaction won: roll back and retry. */
+    KADE_BUSY = 4,         /* A wait ran out of time: retry later. */
+    KADE_CANCELLED = 5,    /* kade_cancel(), a time-out, or a callback asked to stop. */
+    KADE_LIMIT = 6,        /* A configured bound was reached. */
+    KADE_NOMEM = 7,        /* No memory, or over the memory budget. */
+    KADE_IO = 8,           /* The operating system refused or failed. */
+    KADE_CORRUPT = 9,      /* Stored bytes break an invariant. */
     KADE_UNSUPPORTED = 10, /* Valid, but this version cannot do it. */
-    KADE_INTERNAL = 11    /* A bug in KadeDB that could be contained. */
+    KADE_INTERNAL = 11     /* A bug in KadeDB that could be contained. */
 } kade_status;
 
 /* What the user should be told. Strings are never NULL; empty means none. The library owns it. */
 typedef struct kade_error {
     kade_status status;
-    char sqlstate[6];       /* PostgreSQL's code, NUL-terminated; "00000" when there is no error. */
-    const char *severity;   /* "ERROR"; notices: "NOTICE", "WARNING", "INFO". */
+    char sqlstate[6];     /* PostgreSQL's code, NUL-terminated; "00000" when there is no error. */
+    const char *severity; /* "ERROR"; notices: "NOTICE", "WARNING", "INFO". */
     const char *message;
     const char *detail;
     const char *hint;
@@ -108,12 +108,12 @@ typedef enum kade_durability {
 
 typedef struct kade_open_options {
     uint32_t struct_bytes;
-    bool read_only;                /* Refuses every change (25006); never creates. */
-    bool must_exist;               /* Fails with 3D000 instead of creating the database. */
-    uint64_t memory_budget_bytes;  /* 0: 60 % of the machine or cgroup. */
-    uint32_t worker_count;         /* 0: one per core. */
-    uint32_t durability;           /* kade_durability */
-    const char *temp_directory;    /* NUL-terminated; NULL: inside the database directory. */
+    bool read_only;               /* Refuses every change (25006); never creates. */
+    bool must_exist;              /* Fails with 3D000 instead of creating the database. */
+    uint64_t memory_budget_bytes; /* 0: 60 % of the machine or cgroup. */
+    uint32_t worker_count;        /* 0: one per core. */
+    uint32_t durability;          /* kade_durability */
+    const char *temp_directory;   /* NUL-terminated; NULL: inside the database directory. */
 } kade_open_options;
 
 /*
@@ -145,9 +145,9 @@ KADE_API void kade_disconnect(kade_session *session);
 KADE_API const kade_error *kade_session_error(const kade_session *session);
 
 typedef enum kade_transaction_state {
-    KADE_TRANSACTION_NONE = 0,   /* Every statement is its own transaction. */
-    KADE_TRANSACTION_OPEN = 1,   /* After BEGIN. */
-    KADE_TRANSACTION_FAILED = 2  /* Only ROLLBACK is accepted (25P02). */
+    KADE_TRANSACTION_NONE = 0,  /* Every statement is its own transaction. */
+    KADE_TRANSACTION_OPEN = 1,  /* After BEGIN. */
+    KADE_TRANSACTION_FAILED = 2 /* Only ROLLBACK is accepted (25P02). */
 } kade_transaction_state;
 
 KADE_API kade_transaction_state kade_session_transaction(const kade_session *session);
@@ -164,8 +164,8 @@ typedef struct kade_progress {
     const char *phase;      /* "scan", "sort", "load", ...; valid during the callback. */
 } kade_progress;
 
-/* Called a few times a second while a statement runs, first after about 0.5 s. Return false to cancel the
- * statement. The callback makes no calls on the session. NULL turns it off. */
+/* Called a few times a second while a statement runs, first after about 0.5 s. Return false to
+ * cancel the statement. The callback makes no calls on the session. NULL turns it off. */
 typedef bool (*kade_progress_fn)(void *object, const kade_progress *progress);
 KADE_API void kade_session_on_progress(kade_session *session, kade_progress_fn fn, void *object);
 
@@ -174,9 +174,10 @@ typedef void (*kade_notice_fn)(void *object, const kade_error *notice);
 KADE_API void kade_session_on_notice(kade_session *session, kade_notice_fn fn, void *object);
 
 /*
- * Data for COPY ... FROM STDIN and COPY ... TO STDOUT, with no framing: the bytes of the CSV or text file.
- * read: fills `target` with up to `capacity_bytes`, sets `*out_bytes` (0: the end). write: takes all
- * bytes. Both return false to fail the statement (57014). Without a hook such a COPY fails (08P01).
+ * Data for COPY ... FROM STDIN and COPY ... TO STDOUT, with no framing: the bytes of the CSV or
+ * text file. read: fills `target` with up to `capacity_bytes`, sets `*out_bytes` (0: the end).
+ * write: takes all bytes. Both return false to fail the statement (57014). Without a hook such a
+ * COPY fails (08P01).
  */
 typedef bool (*kade_copy_read_fn)(void *object, void *target, size_t capacity_bytes,
                                   size_t *out_bytes);
@@ -189,11 +190,11 @@ KADE_API void kade_session_on_copy(kade_session *session, kade_copy_read_fn read
 /*
  * Runs a script of any number of statements separated by ';'. For each one `fn` is called with
  * its result before the first row: it may read the columns' names and types, step through the rows
- * and ask for the tag, all or none of it; rows that it leaves are dropped. The statement is owned by
- * the library and ends when `fn` returns; the error record's position counts from the script's start.
- * `fn` returns KADE_OK to go on; anything else stops the script and is returned, with the error
- * record as the failing call inside `fn` left it. `fn` may be NULL. Stops at the first failure.
- * No parameters.
+ * and ask for the tag, all or none of it; rows that it leaves are dropped. The statement is owned
+ * by the library and ends when `fn` returns; the error record's position counts from the script's
+ * start. `fn` returns KADE_OK to go on; anything else stops the script and is returned, with the
+ * error record as the failing call inside `fn` left it. `fn` may be NULL. Stops at the first
+ * failure. No parameters.
  */
 typedef kade_status (*kade_result_fn)(void *object, kade_statement *statement);
 KADE_API kade_status kade_execute(kade_session *session, const char *sql, size_t sql_bytes,
@@ -271,8 +272,7 @@ KADE_API kade_status kade_bind_decimal(kade_statement *statement, uint32_t index
                                        size_t text_bytes);
 KADE_API kade_status kade_bind_date(kade_statement *statement, uint32_t index, int32_t days);
 KADE_API kade_status kade_bind_time(kade_statement *statement, uint32_t index, int64_t micros);
-KADE_API kade_status kade_bind_timestamp(kade_statement *statement, uint32_t index,
-                                         int64_t micros);
+KADE_API kade_status kade_bind_timestamp(kade_statement *statement, uint32_t index, int64_t micros);
 KADE_API kade_status kade_bind_timestamptz(kade_statement *statement, uint32_t index,
                                            int64_t micros);
 KADE_API kade_status kade_bind_interval(kade_statement *statement, uint32_t index,
@@ -291,10 +291,11 @@ KADE_API kade_status kade_step(kade_statement *statement, bool *out_has_row);
 /* Stops a statement that has rows left, so that it holds no snapshot; bindings stay. */
 KADE_API void kade_reset(kade_statement *statement);
 
-/* Rows inserted, updated, deleted, or returned so far; -1 where the statement has no such number. */
+/* Rows inserted, updated, deleted, or returned so far; -1 where the statement has no such number.
+ */
 KADE_API int64_t kade_rows_affected(const kade_statement *statement);
-/* PostgreSQL's command tag: "INSERT 0 5", "SELECT 3", "CREATE TABLE". Complete once the statement is
- * finished; valid until the next call on it. */
+/* PostgreSQL's command tag: "INSERT 0 5", "SELECT 3", "CREATE TABLE". Complete once the statement
+ * is finished; valid until the next call on it. */
 KADE_API const char *kade_command_tag(const kade_statement *statement);
 
 /* ---- Columns of the current row, counted from 0 ------------------------------------------- */
@@ -382,9 +383,9 @@ struct ArrowArrayStream {
 KADE_API kade_status kade_arrow_schema(kade_statement *statement, struct ArrowSchema *out_schema);
 /*
  * Runs the statement up to its next batch of rows, as a struct array of at most some thousand rows;
- * at the end out_array->release is NULL. Takes the place of kade_step: do not mix the two within one
- * run. The arrays own their memory and may outlive the statement and the session; the caller calls
- * out_array->release() from any thread.
+ * at the end out_array->release is NULL. Takes the place of kade_step: do not mix the two within
+ * one run. The arrays own their memory and may outlive the statement and the session; the caller
+ * calls out_array->release() from any thread.
  *
  * bool -> b, integers -> s i l, real -> f, double -> g, numeric(p,s) -> d:p,s, other numeric, enum,
  * uuid, json, jsonb, text, arrays -> u, bytea -> z, date -> tdD, time -> ttu, timestamp -> tsu:,
@@ -399,9 +400,9 @@ KADE_API kade_status kade_arrow_stream(kade_statement *statement,
 
 /*
  * Adds rows to a table without SQL text. `schema` may be NULL (the search path decides); `columns`
- * (NUL-terminated names, `column_count` of them) may be NULL for all columns in their order; columns
- * not named get their defaults. Rows join the session's open transaction, or, where there is none, a
- * transaction of the appender's own, which kade_appender_flush() and _close() commit.
+ * (NUL-terminated names, `column_count` of them) may be NULL for all columns in their order;
+ * columns not named get their defaults. Rows join the session's open transaction, or, where there
+ * is none, a transaction of the appender's own, which kade_appender_flush() and _close() commit.
  */
 KADE_API kade_status kade_appender_create(kade_session *session, const char *schema,
                                           const char *table, const char *const *columns,
@@ -413,10 +414,8 @@ KADE_API kade_status kade_append_default(kade_appender *appender);
 KADE_API kade_status kade_append_bool(kade_appender *appender, bool value);
 KADE_API kade_status kade_append_int64(kade_appender *appender, int64_t value);
 KADE_API kade_status kade_append_double(kade_appender *appender, double value);
-KADE_API kade_status kade_append_text(kade_appender *appender, const char *text,
-                                      size_t text_bytes);
-KADE_API kade_status kade_append_blob(kade_appender *appender, const void *blob,
-                                      size_t blob_bytes);
+KADE_API kade_status kade_append_text(kade_appender *appender, const char *text, size_t text_bytes);
+KADE_API kade_status kade_append_blob(kade_appender *appender, const void *blob, size_t blob_bytes);
 KADE_API kade_status kade_append_date(kade_appender *appender, int32_t days);
 KADE_API kade_status kade_append_time(kade_appender *appender, int64_t micros);
 KADE_API kade_status kade_append_timestamp(kade_appender *appender, int64_t micros);
@@ -478,10 +477,10 @@ typedef struct kade_aggregate_options {
     const char *return_type;
     bool takes_null;    /* false: rows with a NULL argument are skipped. */
     size_t state_bytes; /* One state per group, zeroed, 16-byte aligned, never moved. */
-    void (*add)(void *object, void *state, kade_call *call);     /* One row. */
-    void (*combine)(void *object, void *state, void *other);     /* NULL: never in parallel. */
-    void (*finish)(void *object, void *state, kade_call *call);  /* Sets the result. */
-    void (*state_clear)(void *object, void *state);              /* May be NULL. */
+    void (*add)(void *object, void *state, kade_call *call);    /* One row. */
+    void (*combine)(void *object, void *state, void *other);    /* NULL: never in parallel. */
+    void (*finish)(void *object, void *state, kade_call *call); /* Sets the result. */
+    void (*state_clear)(void *object, void *state);             /* May be NULL. */
     void *object;
     void (*destroy)(void *object);
 } kade_aggregate_options;
@@ -489,8 +488,7 @@ typedef struct kade_aggregate_options {
 /* Registers the function for all sessions of the database until it is closed; it is not
  * stored. The same name and argument types again replace it. The functions are called on any
  * worker thread, several at once, and make no calls on sessions. `out_error` as in kade_open(). */
-KADE_API kade_status kade_create_scalar(kade_database *database,
-                                        const kade_scalar_options *options,
+KADE_API kade_status kade_create_scalar(kade_database *database, const kade_scalar_options *options,
                                         kade_error **out_error);
 KADE_API kade_status kade_create_aggregate(kade_database *database,
                                            const kade_aggregate_options *options,
