@@ -13,8 +13,8 @@ uint64_t kd_hash_bytes(const void *data, size_t size_bytes);
 
 static inline uint64_t kd_hash_u64(uint64_t value)
 {
-    unsigned __extension__ __int128 product =
-        (unsigned __extension__ __int128)(value ^ 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)(value ^ 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
