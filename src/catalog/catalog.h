@@ -1,0 +1,220 @@
+/*
+ * The catalog: what objects there are, as versions.
+ *
+ * A catalog version is immutable: schemas, relations (tables, views, sequences,
+ * indexes), types. A transaction that does DDL works on a copy of its own, which
+ * becomes the newest version when it commits, under the commit's stamp. A
+ * statement binds against one version, pinned for as long as the statement or
+ * the prepared plan lives; everything a version hands out lives as long as the pin.
+ *
+ * Objects are stored as rows of a system table (object number, kind, body), so that they share
+ * log, recovery and transactions with data.
+ */
+#ifndef KD_CATALOG_CATALOG_H
+#define KD_CATALOG_CATALOG_H
+
+#include "catalog/function.h"
+#include "table/table.h"
+
+typedef enum kd_object_kind {
+    KD_OBJECT_SCHEMA = 1,
+    KD_OBJECT_TABLE = 2,
+    KD_OBJECT_VIEW = 3,
+    KD_OBJECT_INDEX = 4,
+    KD_OBJECT_SEQUENCE = 5,
+    KD_OBJECT_ENUM = 6,
+    KD_OBJECT_DOMAIN = 7,
+} kd_object_kind;
+
+/* Every object starts with this. Names are as written (folded unless quoted). */
+typedef struct kd_object {
+    uint32_t object_no;  /* Never reused. */
+    uint32_t schema_no;  /* 0 for schemas. */
+    kd_object_kind kind;
+    kd_slice name;
+    kd_slice comment;    /* Empty: none. */
+} kd_object;
+
+typedef enum kd_column_identity {
+    KD_IDENTITY_NONE = 0,
+    KD_IDENTITY_BY_DEFAULT,
+    KD_IDENTITY_ALWAYS,
+} kd_column_identity;
+
+/* A column of a table. Dropped columns are no longer listed. */
+typedef struct kd_column {
+    kd_table_column storage;    /* Number, type, not-null, name, missing value. */
+    kd_slice default_text;      /* An expression's text; empty: none. For generated: the expression. */
+    bool generated;             /* GENERATED ALWAYS AS (default_text) STORED */
+    bool hidden;                /* Key of an expression or predicate of a partial index; generated. */
+    kd_column_identity identity;
+    uint32_t sequence_no;       /* Identity or serial: the owned sequence's object; 0: none. */
+    kd_slice comment;
+} kd_column;
+
+typedef struct kd_check {
+    kd_slice name;
+    kd_slice expression_text;
+} kd_check;
+
+typedef enum kd_foreign_action {
+    KD_FOREIGN_NO_ACTION = 0,
+    KD_FOREIGN_RESTRICT,
+    KD_FOREIGN_CASCADE,
+    KD_FOREIGN_SET_NULL,
+    KD_FOREIGN_SET_DEFAULT,
+} kd_foreign_action;
+
+typedef struct kd_foreign_key {
+    kd_slice name;
+    uint32_t target_no;          /* Referenced table's object. */
+    uint32_t column_count;
+    const uint32_t *column_nos;  /* Of this table. */
+    const uint32_t *target_column_nos;
+    kd_foreign_action on_delete, on_update;
+    bool match_full;
+    bool deferrable, initially_deferred;
+} kd_foreign_key;
+
+/* An index of a table, or the index behind a primary key or unique constraint. */
+typedef struct kd_table_index {
+    kd_object object;            /* KD_OBJECT_INDEX: named in the table's schema. */
+    kd_index_definition storage; /* index_no, columns, unique, predicate. */
+    bool is_primary;
+    bool is_constraint;          /* Made by PRIMARY KEY or UNIQUE. */
+    bool deferrable, initially_deferred;
+    kd_slice method;             /* "btree", "gin", "hash" as written. */
+    kd_slice predicate_text;     /* Partial: its text; else empty. */
+    const kd_slice *key_texts;   /* Per index column: its name or expression as text. */
+} kd_table_index;
+
+typedef enum kd_partition_strategy {
+    KD_PARTITION_NONE = 0,
+    KD_PARTITION_RANGE,
+    KD_PARTITION_LIST,
+    KD_PARTITION_HASH,
+} kd_partition_strategy;
+
+/* A bound of a range partition: one value per key column. */
+typedef struct kd_partition_bound {
+    bool is_default;
+    const kd_value *from;   /* RANGE: NULL pointer for MINVALUE only partitions never occurs; see kinds. */
+    const int8_t *from_kind; /* -1 MINVALUE, 0 value, 1 MAXVALUE */
+    const kd_value *to;
+    const int8_t *to_kind;
+    uint32_t list_count;    /* LIST: the values (in `from`); HASH: modulus, remainder in from[0..1]. */
+} kd_partition_bound;
+
+typedef struct kd_table_entry {
+    kd_object object;
+    uint64_t table_no;           /* Storage; 0 for a partitioned parent. */
+    bool is_temporary;
+    uint32_t next_column_no;
+    uint32_t column_count;       /* Hidden ones included, last. */
+    uint32_t visible_count;
+    const kd_column *columns;
+    const kd_table_shape *shape; /* The same columns, as table.h takes them. */
+    uint32_t index_count;
+    const kd_table_index *indexes;
+    uint32_t check_count;
+    const kd_check *checks;
+    uint32_t foreign_count;
+    const kd_foreign_key *foreign_keys;
+    /* Partitioning. */
+    kd_partition_strategy strategy;   /* Of a parent. */
+    uint32_t partition_column_count;
+    const uint32_t *partition_column_nos;
+    uint32_t parent_no;               /* Of a partition; 0: none. */
+    kd_partition_bound bound;
+    uint32_t sort_column_count;
+    const uint32_t *sort_column_nos;
+} kd_table_entry;
+
+typedef struct kd_view_entry {
+    kd_object object;
+    kd_slice query_text;
+    uint32_t column_count;
+    const kd_slice *column_names;
+    const kd_type *column_types;
+    bool is_materialized;      /* Its rows are in the table `table_no`'s entry of the same name. */
+    uint64_t table_no;
+    uint32_t depends_count;    /* Objects that its query reads. */
+    const uint32_t *depends_on;
+} kd_view_entry;
+
+typedef struct kd_sequence_entry {
+    kd_object object;
+    uint64_t sequence_no;      /* Storage. */
+    kd_type type;              /* smallint, integer or bigint */
+    uint32_t owner_table_no;   /* Object; 0: none. */
+    uint32_t owner_column_no;
+} kd_sequence_entry;
+
+typedef struct kd_enum_entry {
+    kd_object object;
+    uint32_t label_count;
+    const kd_slice *labels;    /* In order. */
+    const int32_t *ranks;      /* Ascending; see type.h. */
+} kd_enum_entry;
+
+typedef struct kd_domain_entry {
+    kd_object object;
+    kd_type base;
+    bool not_null;
+    kd_slice default_text;
+    uint32_t check_count;
+    const kd_check *checks;    /* Over VALUE. */
+} kd_domain_entry;
+
+/* --- Versions -------------------------------------------------------------------------------- */
+
+typedef struct kd_catalog kd_catalog;                 /* Of a database. */
+typedef struct kd_catalog_version kd_catalog_version; /* Immutable, counted. */
+
+/* The version that a transaction binds against: its own if it did DDL, else the one of its
+ * snapshot. Pinned; give it back with kd_catalog_unpin. */
+kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
+                         kd_catalog_version **out_version) KD_MUST_CHECK;
+void kd_catalog_unpin(kd_catalog_version *version); /* NULL is allowed. */
+/* Differs whenever anything differs: plans are cached under it. */
+uint64_t kd_catalog_version_no(const kd_catalog_version *version);
+const kd_registry *kd_catalog_registry(const kd_catalog_version *version);
+kd_storage *kd_catalog_storage(const kd_catalog_version *version);
+
+/* Objects by number or by (schema, name). Tables, views, indexes, sequences share one name space per
+ * schema; types have their own. NULL when there is none. */
+const kd_object *kd_catalog_get(const kd_catalog_version *version, uint32_t object_no);
+const kd_object *kd_catalog_find_schema(const kd_catalog_version *version, kd_slice name);
+const kd_object *kd_catalog_find_relation(const kd_catalog_version *version, uint32_t schema_no,
+                                          kd_slice name);
+const kd_object *kd_catalog_find_type(const kd_catalog_version *version, uint32_t schema_no,
+                                      kd_slice name);
+/* An index by name comes as its own kd_object, and here is the table that it belongs to. */
+const kd_table_entry *kd_catalog_index_table(const kd_catalog_version *version,
+                                             uint32_t index_object_no,
+                                             const kd_table_index **out_index);
+/* Partitions of a parent, ordered by their bounds. */
+kd_status kd_catalog_partitions(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
+                                uint32_t parent_no, const kd_table_entry ***out_partitions,
+                                uint32_t *out_count) KD_MUST_CHECK;
+/* Visits every object, in order of number. */
+void kd_catalog_visit(const kd_catalog_version *version,
+                      void (*visit)(void *object, const kd_object *entry), void *object);
+
+/* --- Changes: inside a transaction, under the engine's table locks -------------------------------- */
+
+/* Numbers for new objects, unique for ever. */
+uint32_t kd_catalog_next_object_no(kd_catalog *catalog);
+/* Adds or replaces an object; the entry is copied. */
+kd_status kd_catalog_put(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
+                         const kd_object *entry) KD_MUST_CHECK;
+kd_status kd_catalog_remove(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
+                            uint32_t object_no) KD_MUST_CHECK;
+
+/* Opens the catalog of a storage: makes the system table and the schemas "public" and "pg_catalog" in a
+ * new database, reads all objects otherwise. */
+kd_status kd_catalog_open(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
+                          const kd_registry *registry, kd_catalog **out_catalog) KD_MUST_CHECK;
+void kd_catalog_close(kd_catalog *catalog); /* NULL is allowed; nothing is pinned. */
+
+#endif
