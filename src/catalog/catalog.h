@@ -98,11 +98,11 @@ typedef enum kd_partition_strategy {
 /* A bound of a range partition: one value per key column. */
 typedef struct kd_partition_bound {
     bool is_default;
-    const kd_value *from;   /* RANGE: NULL pointer for MINVALUE only partitions never occurs; see kinds. */
-    const int8_t *from_kind; /* -1 MINVALUE, 0 value, 1 MAXVALUE */
-    const kd_value *to;
+    uint32_t count;          /* RANGE: key columns; LIST: values; HASH: 2 (modulus, remainder). */
+    const kd_value *from;    /* RANGE: inclusive lower bounds; LIST and HASH: the values. */
+    const int8_t *from_kind; /* RANGE: -1 MINVALUE, 0 a value, 1 MAXVALUE; else NULL. */
+    const kd_value *to;      /* RANGE: exclusive upper bounds; else NULL. */
     const int8_t *to_kind;
-    uint32_t list_count;    /* LIST: the values (in `from`); HASH: modulus, remainder in from[0..1]. */
 } kd_partition_bound;
 
 typedef struct kd_table_entry {
@@ -203,9 +203,14 @@ void kd_catalog_visit(const kd_catalog_version *version,
 
 /* --- Changes: inside a transaction, under the engine's table locks -------------------------------- */
 
-/* Numbers for new objects, unique for ever. */
-uint32_t kd_catalog_next_object_no(kd_catalog *catalog);
-/* Adds or replaces an object; the entry is copied. */
+/* Numbers for new objects, unique for ever (rolled-back ones are lost). */
+kd_status kd_catalog_next_object_no(kd_ctx *ctx, kd_catalog *catalog,
+                                    uint32_t *out_object_no) KD_MUST_CHECK;
+/*
+ * Adds or replaces an object; the entry is copied. A transaction's first change takes the catalog's
+ * lock to the end of the transaction (DDL transactions run one at a time) and moves the transaction to
+ * the newest catalog version plus its own changes.
+ */
 kd_status kd_catalog_put(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          const kd_object *entry) KD_MUST_CHECK;
 kd_status kd_catalog_remove(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
