@@ -147,12 +147,7 @@ kd_status kd_table_update(kd_ctx *ctx, kd_txn *txn, kd_table *table, const kd_ta
                           kd_rowref ref, const uint32_t *shape_positions, const kd_value *values,
                           uint32_t changed_count, kd_write_outcome *out_outcome) KD_MUST_CHECK;
 
-typedef enum kd_row_lock {
-    KD_LOCK_KEY_SHARE = 0, /* Foreign-key checks: the key stays. */
-    KD_LOCK_SHARE,
-    KD_LOCK_NO_KEY_UPDATE, /* What an update of no key column takes. */
-    KD_LOCK_UPDATE,
-} kd_row_lock;
+/* Modes: kd_row_lock in txn/txn.h. */
 typedef enum kd_wait { KD_WAIT = 0, KD_WAIT_NOT /* 55P03 */, KD_WAIT_SKIP } kd_wait;
 kd_status kd_table_lock_row(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref ref,
                             kd_row_lock mode, kd_wait wait,

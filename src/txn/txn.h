@@ -110,6 +110,129 @@ typedef enum kd_table_lock {
 kd_status kd_txn_lock_table(kd_ctx *ctx, kd_txn *txn, uint64_t table_no, kd_table_lock mode,
                             bool no_wait) KD_MUST_CHECK;
 
+/*
+ * The manager: one per database. `account` outlives it. The log is attached once
+ * recovery has read it; without one (a database opened for reading) nothing can be
+ * written.
+ */
+kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account,
+                                kd_txn_manager **out_manager) KD_MUST_CHECK;
+/* All transactions have ended. NULL is allowed. */
+void kd_txn_manager_destroy(kd_txn_manager *manager);
+/* `watermark` is the newest stamp that recovery applied, `next_no` above every number in the log. */
+void kd_txn_manager_start(kd_txn_manager *manager, kd_wal *wal, kd_stamp watermark,
+                          uint64_t next_no);
+uint64_t kd_txn_manager_next_no(kd_txn_manager *manager);
+uint32_t kd_txn_active_count(kd_txn_manager *manager);
+
+/*
+ * Records in the log that belong to transactions. The redo stream of a transaction
+ * is its parts and the rest in the commit record, joined; a cut shortens what came
+ * so far (a savepoint after parts were written). Only the commit record makes any
+ * of it count. The bytes are those that module table appended to kd_txn_redo().
+ *
+ *   KD_LOG_COMMIT  u64 transaction number, i64 wall time (us since 1970), u8 flags
+ *                  (1: parts came before), redo bytes to the end
+ *   KD_LOG_PART    u64 transaction number, redo bytes to the end
+ *   KD_LOG_CUT     u64 transaction number, u64 length of the stream that stays
+ *   KD_LOG_ALONE   a change outside of transactions (sequences), in force at once
+ */
+typedef enum kd_log_kind {
+    KD_LOG_COMMIT = 1,
+    KD_LOG_PART = 2,
+    KD_LOG_CUT = 3,
+    KD_LOG_ALONE = 4,
+} kd_log_kind;
+enum { KD_LOG_COMMIT_HEAD_BYTES = 17, KD_LOG_PART_HEAD_BYTES = 8 };
+
+/* Redo goes to the end of this buffer. 25006 in a read-only transaction. */
+kd_status kd_txn_redo(kd_ctx *ctx, kd_txn *txn, kd_buffer **out_redo) KD_MUST_CHECK;
+/* To be called after redo was added: a large transaction's redo goes to the log early. */
+kd_status kd_txn_redo_added(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
+/* Appends a record of kind KD_LOG_ALONE; durable with the next commit, or with `wait`. */
+kd_status kd_txn_log_alone(kd_ctx *ctx, kd_txn_manager *manager, kd_slice payload,
+                           bool wait) KD_MUST_CHECK;
+
+/* Waits until the newest stamp that this transaction may have seen is durable: before anything that
+ * it read is told to anybody. One comparison when it is already. */
+kd_status kd_txn_wait_visible_durable(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
+/* From now on the transaction sees others' commits past its snapshot (checks of latest state). */
+void kd_txn_note_latest(kd_txn *txn);
+kd_stamp kd_txn_snapshot_stamp(const kd_txn *txn);
+
+/* The number of the newest savepoint ever set in the transaction: changes made now come before the
+ * next one, so rolling back to `savepoint` undoes what was noted with a number >= it. */
+uint32_t kd_txn_savepoint_now(const kd_txn *txn);
+/* One pointer per transaction for module table's write set. */
+void *kd_txn_attachment(const kd_txn *txn);
+void kd_txn_attach(kd_txn *txn, void *object);
+kd_txn_manager *kd_txn_manager_of(const kd_txn *txn);
+
+/*
+ * Row locks (their mode and conflicts are PostgreSQL's). A row is named by its table and
+ * a number. An update or delete in flight is known to module table from the row's
+ * end stamp and takes no entry here; the latch joins the two: whoever writes an end
+ * stamp or takes a lock holds it, for a few instructions.
+ */
+typedef enum kd_row_lock {
+    KD_LOCK_KEY_SHARE = 0, /* Foreign-key checks: the key stays. */
+    KD_LOCK_SHARE,
+    KD_LOCK_NO_KEY_UPDATE, /* What an update of no key column takes. */
+    KD_LOCK_UPDATE,
+} kd_row_lock;
+
+void kd_row_latch(kd_txn_manager *manager, uint64_t table_no, uint64_t row);
+void kd_row_unlatch(kd_txn_manager *manager, uint64_t table_no, uint64_t row);
+/* With the latch held: a transaction in the way of `mode`, or 0. */
+uint64_t kd_row_lock_blocker(kd_txn *txn, uint64_t table_no, uint64_t row, kd_row_lock mode);
+/* With the latch held, after kd_row_lock_blocker gave 0. Kept to the end of the transaction. */
+kd_status kd_row_lock_take(kd_ctx *ctx, kd_txn *txn, uint64_t table_no, uint64_t row,
+                           kd_row_lock mode) KD_MUST_CHECK;
+/* The locks on `from` hold for `to` too: a new version of the row (`keep`), or its new place. Neither
+ * latch is held. */
+kd_status kd_row_lock_carry(kd_ctx *ctx, kd_txn_manager *manager, uint64_t table_no, uint64_t from,
+                            uint64_t to, bool keep) KD_MUST_CHECK;
+/* The rows of a table that are locked, for a move of many rows: calls `visit` without latches. */
+kd_status kd_row_lock_each(kd_ctx *ctx, kd_txn_manager *manager, uint64_t table_no,
+                           kd_status (*visit)(kd_ctx *ctx, void *object, uint64_t row),
+                           void *object) KD_MUST_CHECK;
+/* How many row locks there are: 0 spares the walks above. */
+uint64_t kd_row_lock_count(kd_txn_manager *manager);
+
+/* Waits until the other transaction has ended. 40P01 when that would be for ever, 55P03 after the
+ * lock time-out, 57014 when cancelled. No latch is held. */
+kd_status kd_txn_wait_for(kd_ctx *ctx, kd_txn *txn, uint64_t other_no) KD_MUST_CHECK;
+bool kd_txn_is_active(kd_txn_manager *manager, uint64_t txn_no);
+
+/*
+ * Pins: what was reachable when a transaction began (or a pin was taken) stays in
+ * memory until it ends. Who unlinks an object retires it here.
+ */
+kd_status kd_txn_pin(kd_ctx *ctx, kd_txn_manager *manager, kd_stamp snapshot,
+                     uint32_t *out_pin) KD_MUST_CHECK;
+void kd_txn_unpin(kd_txn_manager *manager, uint32_t pin);
+typedef struct kd_txn_garbage kd_txn_garbage;
+struct kd_txn_garbage {
+    kd_txn_garbage *next;
+    uint64_t epoch;
+    void (*fn)(void *object);
+    void *object;
+};
+void kd_txn_retire(kd_txn_manager *manager, kd_txn_garbage *garbage, void (*fn)(void *object),
+                   void *object);
+/* Runs what has become safe. */
+void kd_txn_reclaim(kd_txn_manager *manager);
+/* Epochs order retirements and transactions: a transaction that began at epoch e sees nothing that
+ * was retired before. */
+uint64_t kd_txn_epoch(kd_txn_manager *manager);
+uint64_t kd_txn_epoch_next(kd_txn_manager *manager);
+uint64_t kd_txn_oldest_epoch(kd_txn_manager *manager);
+
+/* The newest stamp given to anybody, visible or not; kd_txn_wait_visible waits for the watermark to
+ * reach it. */
+kd_stamp kd_txn_newest_stamp(kd_txn_manager *manager);
+void kd_txn_wait_watermark(kd_txn_manager *manager, kd_stamp stamp);
+
 /* The newest stamp below which everything is committed and visible. */
 kd_stamp kd_txn_watermark(const kd_txn_manager *manager);
 /* The oldest snapshot in use: versions ended at or before it are seen by nobody. */

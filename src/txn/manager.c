@@ -1,0 +1,316 @@
+/*
+ * The manager of a database's transactions: slots, the watermark, retirement.
+ *
+ * Taking a snapshot publishes it in the transaction's slot and then looks at the
+ * watermark again: if it moved, somebody may have computed the oldest snapshot
+ * without seeing this one, so the newer one is taken instead. The same holds for
+ * epochs. Both rest on sequentially consistent loads and stores.
+ */
+#include "txn/txn_internal.h"
+
+#include <assert.h>
+
+kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account, kd_txn_manager **out_manager)
+{
+    *out_manager = NULL;
+    kd_txn_manager *manager = KD_HEAP_NEW(ctx, account, kd_txn_manager);
+    if (manager == NULL)
+        return KD_NOMEM;
+    manager->world = ctx->world;
+    manager->account = account;
+    manager->slots = kd_heap_alloc(ctx, account, (KDI_SLOT_COUNT + 1) * sizeof(kdi_slot));
+    manager->commits = kd_heap_alloc(ctx, account, KDI_SLOT_COUNT * sizeof(kdi_commit));
+    if (manager->slots == NULL || manager->commits == NULL) {
+        kd_heap_free(ctx->world, account, manager->slots);
+        kd_heap_free(ctx->world, account, manager->commits);
+        kd_heap_free(ctx->world, account, manager);
+        return KD_NOMEM;
+    }
+    for (uint32_t i = 0; i < KDI_SLOT_COUNT; i++)
+        manager->free_slots[i] = (uint16_t)(KDI_SLOT_COUNT - 1 - i);
+    manager->free_count = KDI_SLOT_COUNT;
+    atomic_store(&manager->next_sequence, 1);
+    atomic_store(&manager->epoch, 1);
+    atomic_store(&manager->watermark, 1);
+    manager->newest_stamp = 1;
+    manager->garbage_tail = &manager->garbage;
+    kd_mutex_init(&manager->slot_lock, ctx->world);
+    kd_mutex_init(&manager->commit_lock, ctx->world);
+    kd_cond_init(&manager->commit_cond, ctx->world);
+    kd_mutex_init(&manager->garbage_lock, ctx->world);
+    kd_mutex_init(&manager->wait_lock, ctx->world);
+    for (uint32_t i = 0; i < KDI_LOCK_SHARDS; i++)
+        kd_mutex_init(&manager->shards[i].mutex, ctx->world);
+    *out_manager = manager;
+    return KD_OK;
+}
+
+static void txn_free(kd_txn_manager *manager, kd_txn *txn)
+{
+    if (txn == NULL)
+        return;
+    kd_arena_destroy(txn->arena);
+    kd_arena_destroy(txn->redo_arena);
+    kd_cond_clear(&txn->wait_cond);
+    kd_mutex_clear(&txn->held_lock);
+    kd_heap_free(manager->world, manager->account, txn);
+}
+
+void kd_txn_manager_destroy(kd_txn_manager *manager)
+{
+    if (manager == NULL)
+        return;
+    assert(manager->free_count == KDI_SLOT_COUNT);
+    kd_txn_reclaim(manager);
+    assert(manager->garbage == NULL);
+    for (uint32_t i = 0; i < KDI_SLOT_COUNT; i++)
+        txn_free(manager, manager->slots[i].txn);
+    kdi_lock_shards_clear(manager);
+    kd_mutex_clear(&manager->slot_lock);
+    kd_mutex_clear(&manager->commit_lock);
+    kd_cond_clear(&manager->commit_cond);
+    kd_mutex_clear(&manager->garbage_lock);
+    kd_mutex_clear(&manager->wait_lock);
+    kd_heap_free(manager->world, manager->account, manager->commits);
+    kd_heap_free(manager->world, manager->account, manager->slots);
+    kd_heap_free(manager->world, manager->account, manager);
+}
+
+void kd_txn_manager_start(kd_txn_manager *manager, kd_wal *wal, kd_stamp watermark,
+                          uint64_t next_no)
+{
+    manager->wal = wal;
+    manager->newest_stamp = watermark;
+    atomic_store(&manager->watermark, watermark);
+    atomic_store(&manager->watermark_end, 0); /* What recovery read is durable. */
+    uint64_t sequence = (next_no >> KDI_SLOT_BITS) + 1;
+    if (sequence > atomic_load(&manager->next_sequence))
+        atomic_store(&manager->next_sequence, sequence);
+}
+
+uint64_t kd_txn_manager_next_no(kd_txn_manager *manager)
+{
+    return atomic_load(&manager->next_sequence) << KDI_SLOT_BITS;
+}
+
+uint32_t kd_txn_active_count(kd_txn_manager *manager)
+{
+    kd_mutex_lock(&manager->slot_lock);
+    uint32_t count = KDI_SLOT_COUNT - manager->free_count;
+    kd_mutex_unlock(&manager->slot_lock);
+    return count;
+}
+
+/* --- Slots ----------------------------------------------------------------------------------- */
+
+static void epoch_publish(kd_txn_manager *manager, kdi_slot *slot)
+{
+    uint64_t epoch = atomic_load(&manager->epoch);
+    for (;;) {
+        atomic_store(&slot->epoch, epoch);
+        uint64_t now = atomic_load(&manager->epoch);
+        if (now == epoch)
+            return;
+        epoch = now;
+    }
+}
+
+kd_status kdi_slot_take(kd_ctx *ctx, kd_txn_manager *manager, uint32_t *out_slot)
+{
+    *out_slot = 0;
+    kd_mutex_lock(&manager->slot_lock);
+    if (manager->free_count == 0) {
+        kd_mutex_unlock(&manager->slot_lock);
+        return KD_FAIL(ctx, KD_LIMIT, "53300", "too many open transactions (at most %d)",
+                       KDI_SLOT_COUNT);
+    }
+    uint32_t slot = manager->free_slots[--manager->free_count];
+    if (slot >= atomic_load_explicit(&manager->slot_high, memory_order_relaxed))
+        atomic_store(&manager->slot_high, slot + 1);
+    kd_mutex_unlock(&manager->slot_lock);
+    epoch_publish(manager, &manager->slots[slot]);
+    *out_slot = slot;
+    return KD_OK;
+}
+
+void kdi_slot_give(kd_txn_manager *manager, uint32_t slot)
+{
+    kdi_slot *place = &manager->slots[slot];
+    atomic_store(&place->snapshot, 0);
+    atomic_store(&place->epoch, 0);
+    kd_mutex_lock(&manager->slot_lock);
+    manager->free_slots[manager->free_count++] = (uint16_t)slot;
+    kd_mutex_unlock(&manager->slot_lock);
+}
+
+bool kd_txn_is_active(kd_txn_manager *manager, uint64_t txn_no)
+{
+    return atomic_load(&manager->slots[txn_no & (KDI_SLOT_COUNT - 1)].txn_no) == txn_no;
+}
+
+kd_stamp kdi_snapshot_take(kd_txn_manager *manager, uint32_t slot, uint64_t *out_end)
+{
+    kdi_slot *place = &manager->slots[slot];
+    kd_stamp stamp = atomic_load(&manager->watermark);
+    for (;;) {
+        atomic_store(&place->snapshot, stamp);
+        kd_stamp now = atomic_load(&manager->watermark);
+        if (now == stamp)
+            break;
+        stamp = now;
+    }
+    *out_end = atomic_load(&manager->watermark_end);
+    return stamp;
+}
+
+kd_status kd_txn_pin(kd_ctx *ctx, kd_txn_manager *manager, kd_stamp snapshot, uint32_t *out_pin)
+{
+    KD_TRY(kdi_slot_take(ctx, manager, out_pin));
+    kd_stamp watermark = atomic_load(&manager->watermark);
+    atomic_store(&manager->slots[*out_pin].snapshot, snapshot < watermark ? snapshot : watermark);
+    return KD_OK;
+}
+
+void kd_txn_unpin(kd_txn_manager *manager, uint32_t pin)
+{
+    kdi_slot_give(manager, pin);
+}
+
+kd_stamp kd_txn_watermark(const kd_txn_manager *manager)
+{
+    return atomic_load(&manager->watermark);
+}
+
+kd_stamp kd_txn_oldest_snapshot(kd_txn_manager *manager)
+{
+    kd_stamp oldest = atomic_load(&manager->watermark);
+    uint32_t high = atomic_load(&manager->slot_high);
+    for (uint32_t i = 0; i < high; i++) {
+        kd_stamp snapshot = atomic_load(&manager->slots[i].snapshot);
+        if (snapshot != 0 && snapshot < oldest)
+            oldest = snapshot;
+    }
+    return oldest;
+}
+
+/* --- Retirement ------------------------------------------------------------------------------ */
+
+uint64_t kd_txn_epoch(kd_txn_manager *manager)
+{
+    return atomic_load(&manager->epoch);
+}
+
+uint64_t kd_txn_epoch_next(kd_txn_manager *manager)
+{
+    return atomic_fetch_add(&manager->epoch, 1);
+}
+
+uint64_t kd_txn_oldest_epoch(kd_txn_manager *manager)
+{
+    uint64_t oldest = atomic_load(&manager->epoch);
+    uint32_t high = atomic_load(&manager->slot_high);
+    for (uint32_t i = 0; i < high; i++) {
+        uint64_t epoch = atomic_load(&manager->slots[i].epoch);
+        if (epoch != 0 && epoch < oldest)
+            oldest = epoch;
+    }
+    return oldest;
+}
+
+void kd_txn_retire(kd_txn_manager *manager, kd_txn_garbage *garbage, void (*fn)(void *object),
+                   void *object)
+{
+    garbage->next = NULL;
+    garbage->fn = fn;
+    garbage->object = object;
+    kd_mutex_lock(&manager->garbage_lock);
+    garbage->epoch = kd_txn_epoch_next(manager);
+    *manager->garbage_tail = garbage;
+    manager->garbage_tail = &garbage->next;
+    atomic_fetch_add(&manager->garbage_count, 1);
+    kd_mutex_unlock(&manager->garbage_lock);
+}
+
+void kd_txn_reclaim(kd_txn_manager *manager)
+{
+    if (atomic_load_explicit(&manager->garbage_count, memory_order_relaxed) == 0)
+        return;
+    uint64_t oldest = kd_txn_oldest_epoch(manager);
+    kd_txn_garbage *ready = NULL;
+    kd_txn_garbage **tail = &ready;
+    kd_mutex_lock(&manager->garbage_lock);
+    while (manager->garbage != NULL && manager->garbage->epoch < oldest) {
+        *tail = manager->garbage;
+        tail = &manager->garbage->next;
+        manager->garbage = manager->garbage->next;
+        atomic_fetch_sub(&manager->garbage_count, 1);
+    }
+    if (manager->garbage == NULL)
+        manager->garbage_tail = &manager->garbage;
+    *tail = NULL;
+    kd_mutex_unlock(&manager->garbage_lock);
+    while (ready != NULL) {
+        kd_txn_garbage *garbage = ready;
+        ready = garbage->next;
+        garbage->fn(garbage->object); /* Frees the garbage too, mostly. */
+    }
+}
+
+/* --- The watermark --------------------------------------------------------------------------- */
+
+void kdi_commit_enter(void *object, uint64_t position, uint64_t end)
+{
+    kd_txn_manager *manager = object;
+    kd_mutex_lock(&manager->commit_lock);
+    assert(manager->commit_tail - manager->commit_head < KDI_SLOT_COUNT);
+    assert(position > manager->newest_stamp);
+    manager->commits[manager->commit_tail++ % KDI_SLOT_COUNT] =
+        (kdi_commit){.stamp = position, .end = end};
+    manager->newest_stamp = position;
+    kd_mutex_unlock(&manager->commit_lock);
+}
+
+void kdi_commit_done(kd_txn_manager *manager, kd_stamp stamp)
+{
+    kd_mutex_lock(&manager->commit_lock);
+    for (uint64_t i = manager->commit_head; i != manager->commit_tail; i++) {
+        if (manager->commits[i % KDI_SLOT_COUNT].stamp == stamp) {
+            manager->commits[i % KDI_SLOT_COUNT].is_done = true;
+            break;
+        }
+    }
+    bool moved = false;
+    while (manager->commit_head != manager->commit_tail) {
+        const kdi_commit *first = &manager->commits[manager->commit_head % KDI_SLOT_COUNT];
+        if (!first->is_done)
+            break;
+        /* The end first: who sees the stamp must wait for at least its end. */
+        atomic_store(&manager->watermark_end, first->end);
+        atomic_store(&manager->watermark, first->stamp);
+        manager->commit_head++;
+        moved = true;
+    }
+    if (moved && manager->commit_waiters > 0)
+        kd_cond_broadcast(&manager->commit_cond);
+    kd_mutex_unlock(&manager->commit_lock);
+}
+
+kd_stamp kd_txn_newest_stamp(kd_txn_manager *manager)
+{
+    kd_mutex_lock(&manager->commit_lock);
+    kd_stamp stamp = manager->newest_stamp;
+    kd_mutex_unlock(&manager->commit_lock);
+    return stamp;
+}
+
+void kd_txn_wait_watermark(kd_txn_manager *manager, kd_stamp stamp)
+{
+    if (atomic_load(&manager->watermark) >= stamp)
+        return;
+    kd_mutex_lock(&manager->commit_lock);
+    manager->commit_waiters++;
+    while (atomic_load(&manager->watermark) < stamp)
+        (void)kd_cond_wait(&manager->commit_cond, &manager->commit_lock, UINT64_MAX);
+    manager->commit_waiters--;
+    kd_mutex_unlock(&manager->commit_lock);
+}
