@@ -13,4 +13,7 @@
 /* Start with `crc` = 0; the result of one call may be passed on to continue. */
 uint32_t kd_crc32c(uint32_t crc, const void *data, size_t size_bytes);
 
+/* The same without the instruction: what other processors run, and tests compare. */
+uint32_t kd_crc32c_by_table(uint32_t crc, const void *data, size_t size_bytes);
+
 #endif

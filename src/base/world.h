@@ -78,7 +78,8 @@ struct kd_world {
     uint64_t (*random_u64)(kd_world *world);
     void (*sleep_ns)(kd_world *world, uint64_t duration_ns);
 
-    /* Memory. NULL when exhausted; `memory_free` gets the size back. 64-byte aligned. */
+    /* Memory. NULL when exhausted; `memory_free` gets the size back. 64-byte aligned; blocks of
+     * KD_DIRECT_ALIGN_BYTES and more are aligned to that, so that direct I/O takes them. */
     void *(*memory_alloc)(kd_world *world, size_t size_bytes);
     void (*memory_free)(kd_world *world, void *memory, size_t size_bytes);
     bool (*allocation_fails)(kd_world *world); /* NULL in production: asked on every allocation. */
