@@ -1,0 +1,804 @@
+/*
+ * Catalog versions, and the transactions that change them.
+ *
+ * An object's entry lives in a counted box, shared by all versions that have it;
+ * a version is an array of them sorted by number plus a hash table by name. The
+ * versions of a database form a chain from newest to oldest; one goes away when
+ * nobody has it pinned and every snapshot is past its successor.
+ *
+ * Lock order: the catalog's mutex is taken last and never held over a call into
+ * txn or table.
+ */
+#include "catalog/catalog.h"
+
+#include "base/hash.h"
+#include "base/thread.h"
+#include "catalog/entry_codec.h"
+
+#include <assert.h>
+
+enum {
+    SYSTEM_TABLE_NO = 1, /* The first table of a database. */
+    SYSTEM_SEQUENCE_NO = 1,
+    FIRST_OBJECT_NO = 16384, /* Lower numbers are for system views. */
+    SYSTEM_COLUMN_COUNT = 2,
+};
+
+typedef struct box {
+    kd_arena *arena;      /* Owns the entry and this struct. */
+    atomic_uint use_count;
+    const kd_object *entry;
+} box;
+
+typedef struct item {
+    const kd_object *object;
+    box *holder;                 /* Counted once per version and box: see is_owner. */
+    bool is_owner;               /* false: an index inside its table's entry. */
+    const kd_table_index *index; /* For indexes. */
+} item;
+
+struct kd_catalog_version {
+    kd_catalog *catalog;
+    kd_arena *arena;
+    kd_catalog_version *older;   /* Guarded by the catalog's mutex, as pin_count. */
+    uint32_t pin_count;
+    kd_stamp stamp;              /* Of the commit that made it; 0 for the first. */
+    uint64_t version_no;
+    uint32_t item_count;
+    item *items;                 /* By object number. */
+    uint32_t slot_count;         /* A power of two. */
+    uint32_t *slots;             /* Open addressing: index into items + 1. */
+};
+
+/* The work of a transaction that did DDL. Lives in the transaction's arena. */
+typedef struct change {
+    struct change *earlier;
+    uint32_t tag;                 /* kd_txn_last_savepoint when it was made. */
+    kd_catalog_version *result;   /* The version after it. */
+} change;
+
+typedef struct session_work {
+    struct session_work *next;    /* In the catalog's list, guarded by its mutex. */
+    kd_catalog *catalog;
+    uint64_t txn_no;
+    kd_txn *txn;
+    change *latest;
+} session_work;
+
+struct kd_catalog {
+    kd_world *world;
+    kd_storage *storage;
+    const kd_registry *registry;
+    kd_mutex mutex;
+    kd_catalog_version *newest;
+    session_work *works;
+    uint64_t last_version_no;     /* Guarded by the mutex. */
+};
+
+/* --- Boxes and versions ------------------------------------------------------------------------ */
+
+static void box_put(box *holder)
+{
+    if (holder != NULL && atomic_fetch_sub(&holder->use_count, 1) == 1)
+        kd_arena_destroy(holder->arena);
+}
+
+static kd_status box_create(kd_ctx *ctx, kd_slice body, box **out_box)
+{
+    kd_status status = KD_OK;
+    *out_box = NULL;
+    kd_arena *arena = kd_arena_create(ctx, NULL, "catalog entry", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    box *created = KD_NEW(ctx, arena, box);
+    if (created == NULL) {
+        status = KD_NOMEM;
+        goto out;
+    }
+    created->arena = arena;
+    atomic_init(&created->use_count, 1);
+    KD_TRY_OUT(kd_entry_decode(ctx, arena, body, &created->entry));
+    *out_box = created;
+    arena = NULL; /* The box owns it now. */
+out:
+    kd_arena_destroy(arena);
+    return status;
+}
+
+static void version_destroy(kd_catalog_version *version)
+{
+    for (uint32_t i = 0; i < version->item_count; i++)
+        if (version->items[i].is_owner)
+            box_put(version->items[i].holder);
+    kd_arena_destroy(version->arena);
+}
+
+/* Name spaces: schemas, relations, types. */
+static int space_of(kd_object_kind kind)
+{
+    switch (kind) {
+    case KD_OBJECT_SCHEMA:
+        return 0;
+    case KD_OBJECT_ENUM:
+    case KD_OBJECT_DOMAIN:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+static uint64_t name_hash(int space, uint32_t schema_no, kd_slice name)
+{
+    uint64_t hash = kd_hash_bytes(name.data, name.size_bytes);
+    return kd_hash_combine(hash, (uint64_t)schema_no * 4 + (uint64_t)space);
+}
+
+static void fill_slots(kd_catalog_version *version)
+{
+    for (uint32_t i = 0; i < version->item_count; i++) {
+        const kd_object *object = version->items[i].object;
+        uint64_t at = name_hash(space_of(object->kind), object->schema_no, object->name);
+        while (version->slots[at & (version->slot_count - 1)] != 0)
+            at++;
+        version->slots[at & (version->slot_count - 1)] = i + 1;
+    }
+}
+
+static void sort_items(item *items, uint32_t count)
+{
+    /* Nearly sorted always: new objects have the highest numbers. */
+    for (uint32_t i = 1; i < count; i++) {
+        item moved = items[i];
+        uint32_t at = i;
+        for (; at > 0 && items[at - 1].object->object_no > moved.object->object_no; at--)
+            items[at] = items[at - 1];
+        items[at] = moved;
+    }
+}
+
+static uint32_t items_of_box(const box *holder)
+{
+    if (holder->entry->kind != KD_OBJECT_TABLE)
+        return 1;
+    return 1 + ((const kd_table_entry *)holder->entry)->index_count;
+}
+
+static void add_items(kd_catalog_version *version, box *holder)
+{
+    (void)atomic_fetch_add(&holder->use_count, 1);
+    version->items[version->item_count++] =
+        (item){.object = holder->entry, .holder = holder, .is_owner = true};
+    if (holder->entry->kind != KD_OBJECT_TABLE)
+        return;
+    const kd_table_entry *table = (const kd_table_entry *)holder->entry;
+    for (uint32_t i = 0; i < table->index_count; i++)
+        version->items[version->item_count++] = (item){
+            .object = &table->indexes[i].object, .holder = holder, .index = &table->indexes[i]};
+}
+
+static uint64_t next_version_no(kd_catalog *catalog)
+{
+    kd_mutex_lock(&catalog->mutex);
+    uint64_t version_no = ++catalog->last_version_no;
+    kd_mutex_unlock(&catalog->mutex);
+    return version_no;
+}
+
+/* A version that has the boxes of `base` (may be NULL) except those of object `without` (0: none), and
+ * the `added_count` boxes of `added`. */
+static kd_status version_create(kd_ctx *ctx, kd_catalog *catalog, const kd_catalog_version *base,
+                                uint32_t without, box *const *added, uint32_t added_count,
+                                kd_catalog_version **out_version)
+{
+    *out_version = NULL;
+    uint32_t capacity = base == NULL ? 0 : base->item_count;
+    for (uint32_t i = 0; i < added_count; i++)
+        capacity += items_of_box(added[i]);
+    uint32_t slot_count = 16;
+    while (slot_count < capacity * 2)
+        slot_count *= 2;
+
+    kd_arena *arena = kd_arena_create(ctx, NULL, "catalog version", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    kd_catalog_version *version = KD_NEW(ctx, arena, kd_catalog_version);
+    item *items = KD_NEW_ARRAY(ctx, arena, item, capacity);
+    uint32_t *slots = KD_NEW_ARRAY(ctx, arena, uint32_t, slot_count);
+    if (version == NULL || items == NULL || slots == NULL) {
+        kd_arena_destroy(arena);
+        return KD_NOMEM;
+    }
+    *version = (kd_catalog_version){.catalog = catalog, .arena = arena, .items = items,
+                                    .slot_count = slot_count, .slots = slots};
+    version->version_no = next_version_no(catalog);
+    for (uint32_t i = 0; base != NULL && i < base->item_count; i++)
+        if (base->items[i].is_owner && base->items[i].object->object_no != without)
+            add_items(version, base->items[i].holder);
+    for (uint32_t i = 0; i < added_count; i++)
+        add_items(version, added[i]);
+    sort_items(version->items, version->item_count);
+    fill_slots(version);
+    *out_version = version;
+    return KD_OK;
+}
+
+/* --- Looking things up ------------------------------------------------------------------------- */
+
+static const item *item_of(const kd_catalog_version *version, uint32_t object_no)
+{
+    uint32_t low = 0, high = version->item_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (version->items[middle].object->object_no < object_no)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == version->item_count || version->items[low].object->object_no != object_no)
+        return NULL;
+    return &version->items[low];
+}
+
+const kd_object *kd_catalog_get(const kd_catalog_version *version, uint32_t object_no)
+{
+    const item *found = item_of(version, object_no);
+    return found == NULL ? NULL : found->object;
+}
+
+static const kd_object *find_by_name(const kd_catalog_version *version, int space,
+                                     uint32_t schema_no, kd_slice name)
+{
+    uint64_t at = name_hash(space, schema_no, name);
+    for (;; at++) {
+        uint32_t slot = version->slots[at & (version->slot_count - 1)];
+        if (slot == 0)
+            return NULL;
+        const kd_object *object = version->items[slot - 1].object;
+        if (object->schema_no == schema_no && space_of(object->kind) == space &&
+            kd_slice_equal(object->name, name))
+            return object;
+    }
+}
+
+const kd_object *kd_catalog_find_schema(const kd_catalog_version *version, kd_slice name)
+{
+    return find_by_name(version, 0, 0, name);
+}
+
+const kd_object *kd_catalog_find_relation(const kd_catalog_version *version, uint32_t schema_no,
+                                          kd_slice name)
+{
+    return find_by_name(version, 1, schema_no, name);
+}
+
+const kd_object *kd_catalog_find_type(const kd_catalog_version *version, uint32_t schema_no,
+                                      kd_slice name)
+{
+    return find_by_name(version, 2, schema_no, name);
+}
+
+const kd_table_entry *kd_catalog_index_table(const kd_catalog_version *version,
+                                             uint32_t index_object_no,
+                                             const kd_table_index **out_index)
+{
+    *out_index = NULL;
+    const item *found = item_of(version, index_object_no);
+    if (found == NULL || found->index == NULL)
+        return NULL;
+    *out_index = found->index;
+    return (const kd_table_entry *)found->holder->entry;
+}
+
+void kd_catalog_visit(const kd_catalog_version *version,
+                      void (*visit)(void *object, const kd_object *entry), void *object)
+{
+    for (uint32_t i = 0; i < version->item_count; i++)
+        visit(object, version->items[i].object);
+}
+
+/* Range bounds order by their lower end; a default partition is last. */
+static int bound_compare(const kd_table_entry *a, const kd_table_entry *b)
+{
+    if (a->bound.is_default != b->bound.is_default)
+        return a->bound.is_default ? 1 : -1;
+    uint32_t count = a->bound.count < b->bound.count ? a->bound.count : b->bound.count;
+    for (uint32_t i = 0; i < count && a->bound.from_kind != NULL && b->bound.from_kind != NULL; i++) {
+        int kind_order = a->bound.from_kind[i] - b->bound.from_kind[i];
+        if (kind_order != 0)
+            return kind_order;
+        if (a->bound.from_kind[i] == 0) {
+            int order = kd_value_compare(&a->bound.from[i], &b->bound.from[i]);
+            if (order != 0)
+                return order;
+        }
+    }
+    return a->object.object_no < b->object.object_no ? -1 : 1;
+}
+
+kd_status kd_catalog_partitions(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
+                                uint32_t parent_no, const kd_table_entry ***out_partitions,
+                                uint32_t *out_count)
+{
+    *out_partitions = NULL;
+    *out_count = 0;
+    size_t capacity = 0;
+    for (uint32_t i = 0; i < version->item_count; i++) {
+        const kd_object *object = version->items[i].object;
+        if (object->kind != KD_OBJECT_TABLE)
+            continue;
+        const kd_table_entry *table = (const kd_table_entry *)object;
+        if (table->parent_no != parent_no)
+            continue;
+        const kd_table_entry **added;
+        KD_TRY(KD_PUSH(ctx, arena, *out_partitions, *out_count, capacity, &added));
+        uint32_t at = *out_count - 1;
+        for (; at > 0 && bound_compare((*out_partitions)[at - 1], table) > 0; at--)
+            (*out_partitions)[at] = (*out_partitions)[at - 1];
+        (*out_partitions)[at] = table;
+    }
+    return KD_OK;
+}
+
+uint64_t kd_catalog_version_no(const kd_catalog_version *version)
+{
+    return version->version_no;
+}
+
+const kd_registry *kd_catalog_registry(const kd_catalog_version *version)
+{
+    return version->catalog->registry;
+}
+
+kd_storage *kd_catalog_storage(const kd_catalog_version *version)
+{
+    return version->catalog->storage;
+}
+
+/* --- Pinning ----------------------------------------------------------------------------------- */
+
+/* Takes versions that nobody can need any more off the chain; the caller destroys them unlocked. */
+static kd_catalog_version *detach_old(kd_catalog *catalog, kd_stamp oldest_snapshot)
+{
+    kd_catalog_version *detached = NULL;
+    kd_catalog_version *successor = catalog->newest;
+    while (successor != NULL && successor->older != NULL) {
+        kd_catalog_version *version = successor->older;
+        if (version->pin_count == 0 && successor->stamp <= oldest_snapshot) {
+            successor->older = version->older;
+            version->older = detached;
+            detached = version;
+        } else {
+            successor = version;
+        }
+    }
+    return detached;
+}
+
+static void destroy_list(kd_catalog_version *version)
+{
+    while (version != NULL) {
+        kd_catalog_version *older = version->older;
+        version_destroy(version);
+        version = older;
+    }
+}
+
+static session_work *work_of(kd_catalog *catalog, uint64_t txn_no)
+{
+    for (session_work *work = catalog->works; work != NULL; work = work->next)
+        if (work->txn_no == txn_no)
+            return work;
+    return NULL;
+}
+
+kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
+                         kd_catalog_version **out_version)
+{
+    *out_version = NULL;
+    kd_snapshot snapshot = kd_txn_snapshot(txn);
+    kd_mutex_lock(&catalog->mutex);
+    session_work *work = work_of(catalog, kd_txn_no(txn));
+    kd_catalog_version *version = catalog->newest;
+    if (work != NULL && work->latest != NULL)
+        version = work->latest->result;
+    else
+        while (version != NULL && version->stamp > snapshot.stamp)
+            version = version->older;
+    if (version != NULL)
+        version->pin_count++;
+    kd_mutex_unlock(&catalog->mutex);
+    if (version == NULL)
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "no catalog version for snapshot %llu",
+                       (unsigned long long)snapshot.stamp);
+    *out_version = version;
+    return KD_OK;
+}
+
+void kd_catalog_unpin(kd_catalog_version *version)
+{
+    if (version == NULL)
+        return;
+    kd_catalog *catalog = version->catalog;
+    kd_mutex_lock(&catalog->mutex);
+    assert(version->pin_count > 0);
+    version->pin_count--;
+    /* A working version that was rolled back or superseded waits for its last pin. */
+    bool orphan = version->pin_count == 0 && version->stamp == KD_STAMP_NONE;
+    kd_mutex_unlock(&catalog->mutex);
+    if (orphan)
+        version_destroy(version);
+}
+
+/* --- Changing ---------------------------------------------------------------------------------- */
+
+/* Drops one working version: now, or at its last unpin (stamp NONE marks it). */
+static void discard(kd_catalog *catalog, kd_catalog_version *version)
+{
+    kd_mutex_lock(&catalog->mutex);
+    bool pinned = version->pin_count > 0;
+    version->stamp = KD_STAMP_NONE;
+    kd_mutex_unlock(&catalog->mutex);
+    if (!pinned)
+        version_destroy(version);
+}
+
+static void forget_work(session_work *work)
+{
+    kd_catalog *catalog = work->catalog;
+    kd_mutex_lock(&catalog->mutex);
+    session_work **link = &catalog->works;
+    while (*link != work)
+        link = &(*link)->next;
+    *link = work->next;
+    kd_mutex_unlock(&catalog->mutex);
+}
+
+static void work_rolled_back_to(void *object, uint32_t savepoint)
+{
+    session_work *work = object;
+    while (work->latest != NULL && work->latest->tag >= savepoint) {
+        kd_catalog_version *version = work->latest->result;
+        kd_mutex_lock(&work->catalog->mutex);
+        work->latest = work->latest->earlier;
+        kd_mutex_unlock(&work->catalog->mutex);
+        discard(work->catalog, version);
+    }
+}
+
+static void work_rolled_back(void *object)
+{
+    session_work *work = object;
+    work_rolled_back_to(work, 0);
+    forget_work(work);
+}
+
+static void work_committed(void *object, kd_stamp stamp)
+{
+    session_work *work = object;
+    kd_catalog *catalog = work->catalog;
+    kd_stamp oldest = kd_txn_oldest_snapshot(kd_storage_txns(catalog->storage));
+    kd_catalog_version *final = NULL;
+    kd_catalog_version *old = NULL;
+    if (work->latest != NULL) {
+        final = work->latest->result;
+        kd_mutex_lock(&catalog->mutex);
+        final->stamp = stamp;
+        final->older = catalog->newest;
+        catalog->newest = final;
+        old = detach_old(catalog, oldest);
+        kd_mutex_unlock(&catalog->mutex);
+        for (change *it = work->latest->earlier; it != NULL; it = it->earlier)
+            discard(catalog, it->result);
+    }
+    forget_work(work);
+    destroy_list(old);
+}
+
+static const kd_txn_participant participant = {
+    .committed = work_committed,
+    .rolled_back = work_rolled_back,
+    .rolled_back_to = work_rolled_back_to,
+};
+
+/* The transaction's work, made at its first change. */
+static kd_status work_begin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, session_work **out_work)
+{
+    kd_mutex_lock(&catalog->mutex);
+    *out_work = work_of(catalog, kd_txn_no(txn));
+    kd_mutex_unlock(&catalog->mutex);
+    if (*out_work != NULL)
+        return KD_OK;
+    if (kd_txn_is_read_only(txn))
+        return KD_FAIL(ctx, KD_INVALID, "25006", "cannot change the catalog in a read-only transaction");
+    KD_TRY(kd_txn_lock_table(ctx, txn, SYSTEM_TABLE_NO, KD_TABLE_EXCLUSIVE, false));
+    session_work *work = KD_NEW(ctx, kd_txn_arena(txn), session_work);
+    if (work == NULL)
+        return KD_NOMEM;
+    work->catalog = catalog;
+    work->txn = txn;
+    work->txn_no = kd_txn_no(txn);
+    KD_TRY(kd_txn_join(ctx, txn, &participant, work));
+    kd_mutex_lock(&catalog->mutex);
+    work->next = catalog->works;
+    catalog->works = work;
+    kd_mutex_unlock(&catalog->mutex);
+    *out_work = work;
+    return KD_OK;
+}
+
+static const kd_catalog_version *work_version(const session_work *work)
+{
+    return work->latest != NULL ? work->latest->result : work->catalog->newest;
+}
+
+/* --- The system table -------------------------------------------------------------------------- */
+
+static const kd_table_column system_columns[SYSTEM_COLUMN_COUNT] = {
+    {.column_no = 1, .type = {.id = KD_TYPE_INT8, .modifier = -1}, .not_null = true,
+     .name = {"object_no", 9}, .missing = {.is_null = true}},
+    {.column_no = 2, .type = {.id = KD_TYPE_BYTEA, .modifier = -1}, .not_null = true,
+     .name = {"body", 4}, .missing = {.is_null = true}},
+};
+
+static const kd_table_shape system_shape = {
+    .table_name = {"kade_objects", 12},
+    .column_count = SYSTEM_COLUMN_COUNT,
+    .columns = system_columns,
+};
+
+typedef kd_status (*row_visitor)(kd_ctx *ctx, void *object, kd_rowref ref, int64_t object_no,
+                                 kd_slice body);
+
+static kd_status visit_batch(kd_ctx *ctx, const kd_batch *batch, const kd_rowref *refs,
+                             row_visitor visit, void *object)
+{
+    for (uint32_t i = 0; i < batch->selected_count; i++) {
+        uint32_t row = kd_batch_row(batch, i);
+        kd_value object_no = kd_vector_get(&batch->columns[0], row);
+        kd_value body = kd_vector_get(&batch->columns[1], row);
+        KD_TRY(visit(ctx, object, refs[row], object_no.as.i64, kd_str_slice(&body.as.str)));
+    }
+    return KD_OK;
+}
+
+static kd_status visit_rows(kd_ctx *ctx, kd_storage *storage, kd_snapshot snapshot,
+                            row_visitor visit, void *object)
+{
+    kd_status status = KD_OK;
+    kd_table_scan *scan = NULL;
+    kd_scan_reader *reader = NULL;
+    static const uint32_t positions[SYSTEM_COLUMN_COUNT] = {0, 1};
+    kd_scan_spec spec = {.shape = &system_shape, .positions = positions,
+                         .position_count = SYSTEM_COLUMN_COUNT, .with_refs = true};
+    kd_arena *arena = kd_arena_create(ctx, NULL, "catalog scan", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    KD_TRY_OUT(kd_table_scan_open(ctx, arena, kd_table_find(storage, SYSTEM_TABLE_NO), snapshot,
+                                  &spec, &scan));
+    KD_TRY_OUT(kd_scan_reader_create(ctx, arena, scan, &reader));
+    for (;;) {
+        kd_batch batch;
+        const kd_rowref *refs;
+        bool end;
+        KD_TRY_OUT(kd_scan_reader_next(ctx, reader, &batch, &refs, &end));
+        if (end)
+            break;
+        KD_TRY_OUT(visit_batch(ctx, &batch, refs, visit, object));
+    }
+out:
+    kd_scan_reader_destroy(reader);
+    kd_table_scan_close(scan);
+    kd_arena_destroy(arena);
+    return status;
+}
+
+typedef struct row_search {
+    int64_t object_no;
+    kd_rowref ref;
+} row_search;
+
+static kd_status match_row(kd_ctx *ctx, void *object, kd_rowref ref, int64_t object_no,
+                           kd_slice body)
+{
+    (void)ctx;
+    (void)body;
+    row_search *search = object;
+    if (object_no == search->object_no)
+        search->ref = ref;
+    return KD_OK;
+}
+
+static kd_status delete_row(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, uint32_t object_no)
+{
+    row_search search = {.object_no = object_no, .ref = KD_ROWREF_NONE};
+    KD_TRY(visit_rows(ctx, catalog->storage, kd_table_latest(txn), match_row, &search));
+    if (search.ref == KD_ROWREF_NONE)
+        return KD_OK;
+    kd_write_outcome outcome;
+    KD_TRY(kd_table_delete(ctx, txn, kd_table_find(catalog->storage, SYSTEM_TABLE_NO), search.ref,
+                           &outcome));
+    if (outcome.result != KD_WRITE_DONE)
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "catalog row %u is locked by nobody we know",
+                       object_no);
+    return KD_OK;
+}
+
+static kd_status insert_row(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, uint32_t object_no,
+                            kd_slice body)
+{
+    kd_value values[SYSTEM_COLUMN_COUNT] = {kd_value_i64(object_no), kd_value_text(body)};
+    values[1].type = kd_type_of(KD_TYPE_BYTEA);
+    kd_insert_outcome outcome;
+    return kd_table_insert_row(ctx, txn, kd_table_find(catalog->storage, SYSTEM_TABLE_NO),
+                               &system_shape, values, NULL, &outcome);
+}
+
+/* --- Put and remove ---------------------------------------------------------------------------- */
+
+static kd_status change_apply(kd_ctx *ctx, session_work *work, kd_txn *txn, uint32_t object_no,
+                              box *added)
+{
+    change *made = KD_NEW(ctx, kd_txn_arena(txn), change);
+    if (made == NULL)
+        return KD_NOMEM;
+    kd_catalog_version *version;
+    KD_TRY(version_create(ctx, work->catalog, work_version(work), object_no, &added, added != NULL,
+                          &version));
+    *made = (change){.earlier = work->latest, .tag = kd_txn_last_savepoint(txn), .result = version};
+    kd_mutex_lock(&work->catalog->mutex);
+    work->latest = made;
+    kd_mutex_unlock(&work->catalog->mutex);
+    return KD_OK;
+}
+
+kd_status kd_catalog_put(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, const kd_object *entry)
+{
+    kd_status status = KD_OK;
+    box *added = NULL;
+    session_work *work;
+    kd_arena *scratch = kd_arena_create(ctx, NULL, "catalog put", KD_ARENA_UNLIMITED);
+    if (scratch == NULL)
+        return KD_NOMEM;
+    kd_buffer body = kd_buffer_in(scratch);
+    KD_TRY_OUT(work_begin(ctx, catalog, txn, &work));
+    KD_TRY_OUT(kd_entry_encode(ctx, entry, &body));
+    KD_TRY_OUT(box_create(ctx, kd_buffer_slice(&body), &added));
+    if (kd_catalog_get(work_version(work), entry->object_no) != NULL)
+        KD_TRY_OUT(delete_row(ctx, catalog, txn, entry->object_no));
+    KD_TRY_OUT(insert_row(ctx, catalog, txn, entry->object_no, kd_buffer_slice(&body)));
+    KD_TRY_OUT(change_apply(ctx, work, txn, entry->object_no, added));
+out:
+    box_put(added);
+    kd_arena_destroy(scratch);
+    return status;
+}
+
+kd_status kd_catalog_remove(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, uint32_t object_no)
+{
+    session_work *work;
+    KD_TRY(work_begin(ctx, catalog, txn, &work));
+    KD_TRY(delete_row(ctx, catalog, txn, object_no));
+    return change_apply(ctx, work, txn, object_no, NULL);
+}
+
+kd_status kd_catalog_next_object_no(kd_ctx *ctx, kd_catalog *catalog, uint32_t *out_object_no)
+{
+    int64_t value = 0;
+    *out_object_no = 0;
+    KD_TRY(kd_sequence_next(ctx, catalog->storage, SYSTEM_SEQUENCE_NO, &value));
+    *out_object_no = (uint32_t)value;
+    return KD_OK;
+}
+
+/* --- Opening ----------------------------------------------------------------------------------- */
+
+static kd_status put_schema(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, const char *name)
+{
+    kd_object schema = {.kind = KD_OBJECT_SCHEMA, .name = kd_slice_of(name), .comment = {"", 0}};
+    KD_TRY(kd_catalog_next_object_no(ctx, catalog, &schema.object_no));
+    return kd_catalog_put(ctx, catalog, txn, &schema);
+}
+
+static kd_status storage_create(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn)
+{
+    uint64_t table_no, sequence_no;
+    kd_sequence_definition numbers = {
+        .start = FIRST_OBJECT_NO, .increment = 1, .min = FIRST_OBJECT_NO, .max = INT32_MAX};
+    KD_TRY(kd_table_create(ctx, txn, catalog->storage, &system_shape, NULL, 0, &table_no));
+    KD_TRY(kd_sequence_create(ctx, txn, catalog->storage, &numbers, &sequence_no));
+    if (table_no != SYSTEM_TABLE_NO || sequence_no != SYSTEM_SEQUENCE_NO)
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "the catalog must be the first table of a database");
+    return KD_OK;
+}
+
+/* A new database: the system table, its sequence, the first schemas, in one transaction. */
+static kd_status bootstrap(kd_ctx *ctx, kd_catalog *catalog)
+{
+    kd_status status = KD_OK;
+    kd_txn *txn;
+    kd_txn_options options = {.isolation = KD_SNAPSHOT_ISOLATION};
+    KD_TRY(kd_txn_begin(ctx, kd_storage_txns(catalog->storage), &options, &txn));
+    KD_TRY_OUT(storage_create(ctx, catalog, txn));
+    KD_TRY_OUT(put_schema(ctx, catalog, txn, "public"));
+    KD_TRY_OUT(put_schema(ctx, catalog, txn, "pg_catalog"));
+    KD_TRY_OUT(put_schema(ctx, catalog, txn, "information_schema"));
+out:
+    if (status != KD_OK) {
+        kd_txn_rollback(txn);
+        return status;
+    }
+    return kd_txn_commit(ctx, txn);
+}
+
+typedef struct box_list {
+    kd_arena *arena;
+    box **boxes;
+    uint32_t count;
+    size_t capacity;
+} box_list;
+
+static kd_status load_row(kd_ctx *ctx, void *object, kd_rowref ref, int64_t object_no,
+                          kd_slice body)
+{
+    (void)ref;
+    (void)object_no;
+    box_list *list = object;
+    box **added;
+    KD_TRY(KD_PUSH(ctx, list->arena, list->boxes, list->count, list->capacity, &added));
+    list->count--; /* Counted only once it is there. */
+    KD_TRY(box_create(ctx, body, added));
+    list->count++;
+    return KD_OK;
+}
+
+static kd_status load(kd_ctx *ctx, kd_catalog *catalog)
+{
+    kd_status status = KD_OK;
+    box_list list = {0};
+    kd_catalog_version *version;
+    kd_snapshot snapshot = {.stamp = kd_txn_watermark(kd_storage_txns(catalog->storage))};
+    list.arena = kd_arena_create(ctx, NULL, "catalog load", KD_ARENA_UNLIMITED);
+    if (list.arena == NULL)
+        return KD_NOMEM;
+    KD_TRY_OUT(visit_rows(ctx, catalog->storage, snapshot, load_row, &list));
+    KD_TRY_OUT(version_create(ctx, catalog, NULL, 0, list.boxes, list.count, &version));
+    catalog->newest = version;
+out:
+    for (uint32_t i = 0; i < list.count; i++)
+        box_put(list.boxes[i]);
+    kd_arena_destroy(list.arena);
+    return status;
+}
+
+kd_status kd_catalog_open(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
+                          const kd_registry *registry, kd_catalog **out_catalog)
+{
+    kd_status status = KD_OK;
+    *out_catalog = NULL;
+    kd_catalog *catalog = KD_NEW(ctx, arena, kd_catalog);
+    if (catalog == NULL)
+        return KD_NOMEM;
+    catalog->world = ctx->world;
+    catalog->storage = storage;
+    catalog->registry = registry;
+    kd_mutex_init(&catalog->mutex, ctx->world);
+    if (kd_table_find(storage, SYSTEM_TABLE_NO) == NULL) {
+        KD_TRY_OUT(version_create(ctx, catalog, NULL, 0, NULL, 0, &catalog->newest));
+        KD_TRY_OUT(bootstrap(ctx, catalog));
+    } else {
+        KD_TRY_OUT(load(ctx, catalog));
+    }
+    *out_catalog = catalog;
+out:
+    if (status != KD_OK)
+        kd_catalog_close(catalog);
+    return status;
+}
+
+void kd_catalog_close(kd_catalog *catalog)
+{
+    if (catalog == NULL)
+        return;
+    destroy_list(catalog->newest);
+    kd_mutex_clear(&catalog->mutex);
+}
