@@ -41,9 +41,10 @@ typedef struct kd_csv_options {
     kd_slice null_text;  /* data NULL: "" for CSV, "\N" for TEXT */
     uint64_t skip_lines; /* Dropped before the header. */
     kd_import_on_error on_error;
-    bool ignore_extra; /* Fields beyond the last column are dropped instead of refused. */
-    bool null_padding; /* Missing fields at the end are NULL instead of refused. */
-    bool all_text;     /* Sniffing gives every column the type text. */
+    bool ignore_extra;     /* Fields beyond the last column are dropped instead of refused. */
+    bool null_padding;     /* Missing fields at the end are NULL instead of refused. */
+    bool skip_blank_lines; /* Otherwise an empty line is a record with one empty field. */
+    bool all_text;         /* Sniffing gives every column the type text. */
     /* NULL: names and types are sniffed. Otherwise one per field of the file, in its order. */
     const kd_import_column *columns;
     uint32_t column_count;
@@ -84,7 +85,7 @@ kd_status kd_csv_worker_create(kd_ctx *ctx, kd_arena *arena, kd_csv_reader *read
  * end.
  */
 kd_status kd_csv_worker_next(kd_ctx *ctx, kd_csv_worker *worker, kd_batch *out_batch) KD_MUST_CHECK;
-/* The rows left out since the worker's last call, valid until its next one. */
+/* The rows left out by the worker's last call, valid until its next one. Ask at the end, too. */
 const kd_import_rejects *kd_csv_worker_rejects(const kd_csv_worker *worker);
 /* Where the last batch stands in the file: chunk numbers ascend with the file, and a worker's
  * batches of one chunk are in order. `*out_line` is the line of the batch's first record. */

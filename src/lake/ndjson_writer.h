@@ -11,7 +11,5 @@
 kd_status kd_ndjson_write_batch(kd_ctx *ctx, const kd_text_settings *settings,
                                 const kd_slice *names, const kd_batch *batch,
                                 kd_buffer *out) KD_MUST_CHECK;
-/* `text` as a JSON string with its quotes. */
-kd_status kd_json_write_string(kd_ctx *ctx, kd_slice text, kd_buffer *out) KD_MUST_CHECK;
 
 #endif
