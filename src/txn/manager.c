@@ -18,7 +18,7 @@ kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account, kd_txn_manager
         return KD_NOMEM;
     manager->world = ctx->world;
     manager->account = account;
-    manager->slots = kd_heap_alloc(ctx, account, (KDI_SLOT_COUNT + 1) * sizeof(kdi_slot));
+    manager->slots = kd_heap_alloc(ctx, account, KDI_SLOT_COUNT * sizeof(kdi_slot));
     manager->commits = kd_heap_alloc(ctx, account, KDI_SLOT_COUNT * sizeof(kdi_commit));
     if (manager->slots == NULL || manager->commits == NULL) {
         kd_heap_free(ctx->world, account, manager->slots);

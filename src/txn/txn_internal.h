@@ -18,12 +18,16 @@ enum {
     KDI_REDO_KEEP_BYTES = 1 << 20,    /* A redo arena above this is given back at the end. */
 };
 
+/* The `row` under which a lock on a whole table stands. */
+#define KDI_LOCK_WHOLE_TABLE UINT64_MAX
+
 /* One per transaction or pin; 0 in `snapshot` and `epoch` when free. A cache line each. */
 typedef struct kdi_slot {
-    _Alignas(64) _Atomic uint64_t txn_no;
+    _Atomic uint64_t txn_no;
     _Atomic uint64_t snapshot;
     _Atomic uint64_t epoch;
     kd_txn *txn; /* Made at the slot's first use, then kept. */
+    uint64_t padding[4];
 } kdi_slot;
 
 typedef struct kdi_commit {
@@ -35,7 +39,7 @@ typedef struct kdi_commit {
 typedef struct kdi_lock_entry kdi_lock_entry;
 typedef struct kdi_lock_grant kdi_lock_grant;
 struct kdi_lock_grant {
-    _Atomic(kdi_lock_entry *) entry;
+    kdi_lock_entry *entry;
     kd_txn *txn;
     uint64_t txn_no;
     uint8_t modes;      /* Bits of modes held. */
