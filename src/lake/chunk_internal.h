@@ -9,6 +9,7 @@
 #ifndef KD_LAKE_CHUNK_INTERNAL_H
 #define KD_LAKE_CHUNK_INTERNAL_H
 
+#include "base/bytes.h"
 #include "base/thread.h"
 #include "lake/text_source.h"
 

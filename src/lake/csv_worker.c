@@ -18,7 +18,7 @@ typedef struct field_span {
     uint32_t end;
 } field_span;
 
-enum { SPAN_MISSING = UINT32_MAX }; /* As `begin`: null padding. */
+static const uint32_t SPAN_MISSING = UINT32_MAX; /* As `begin`: null padding. */
 
 struct kd_csv_worker {
     kd_csv_reader *reader;

@@ -225,7 +225,7 @@ kd_status kd_text_source_read(kd_ctx *ctx, kd_text_source *source, void *target,
         KD_TRY(kd_check_cancelled(ctx));
         KD_TRY(raw_fill(ctx, source));
         bool input_is_over = source->raw_at == source->raw_end;
-        size_t step_bytes;
+        size_t step_bytes = 0;
         KD_TRY(decompress_step(ctx, source, (char *)target + done, capacity_bytes - done,
                                &step_bytes));
         done += step_bytes;
