@@ -82,6 +82,11 @@ kd_status kd_value_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *s
 kd_status kd_value_format(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
                           kd_buffer *out) KD_MUST_CHECK;
 
+/* char(n) and varchar(n): what is kept of a text. Blanks beyond the length are cut silently, anything
+ * else is refused with 22001 or, in an explicit cast, cut. char loses its trailing blanks. */
+kd_status kd_text_fit(kd_ctx *ctx, kd_type type, bool is_explicit_cast, kd_slice text,
+                      kd_slice *out_text) KD_MUST_CHECK;
+
 /* -1, 0, 1. Both of the same type, neither NULL. NaN equals itself and is above all numbers. */
 int kd_value_compare(const kd_value *a, const kd_value *b);
 /* Equal values have equal hashes (numeric 1.0 and 1.00, interval '1 day' and '24 hours'). */
@@ -105,6 +110,10 @@ typedef struct kd_key_order {
 
 kd_status kd_key_append(kd_ctx *ctx, kd_type type, const void *payload, bool is_null,
                         kd_key_order order, kd_buffer *out) KD_MUST_CHECK;
+/* False for types whose keys do not tell equal values apart (numeric without modifier loses its
+ * display scale, intervals are normalised, -0.0 becomes 0.0): reading a key back then gives an equal
+ * value, not always the same one. */
+bool kd_key_is_exact(kd_type type);
 /* Reads one column back. Fails with KD_CORRUPT when the bytes are no key of this type. */
 kd_status kd_key_read(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_key_order order,
                       kd_reader *reader, kd_value *out_value) KD_MUST_CHECK;
