@@ -136,13 +136,15 @@ typedef enum kd_cast_context {
 } kd_cast_context;
 
 /* From one type id to another; both not arrays. The row function has one argument and applies
- * env->result_type's modifier. `vector` may be NULL. */
+ * env->result_type's modifier. A pair of types may have two: one for casts that are written (context
+ * EXPLICIT: varchar(3) cuts) and one for the others (varchar(3) refuses). The same type twice is a
+ * cast that applies a modifier. */
 typedef struct kd_cast {
     uint8_t from; /* kd_type_id */
     uint8_t to;
     kd_cast_context context;
-    bool no_work; /* The physical value stays as it is: varchar -> text. */
-    kd_row_function row;
+    bool no_work; /* The physical value stays as it is: varchar -> text. No function then. */
+    kd_row_function row;       /* One of the two is set. */
     kd_vector_function vector;
 } kd_cast;
 

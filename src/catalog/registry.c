@@ -16,7 +16,7 @@ enum { BUCKET_COUNT = 2048, CANDIDATES_MAX = 128 };
 
 typedef struct entry {
     struct entry *next;         /* In its bucket, newest first. */
-    struct entry *next_in_all;  /* In order of registration. */
+    struct entry *_Atomic next_in_all; /* In order of registration. */
     kd_slice name;
     char kind;                  /* 'f', 'a', 't' */
     uint32_t argument_count;
@@ -32,7 +32,8 @@ struct kd_registry {
     entry *_Atomic buckets[BUCKET_COUNT];
     entry *_Atomic first;
     entry *last;
-    const kd_cast *_Atomic casts[KD_TYPE_COUNT][KD_TYPE_COUNT];
+    const kd_cast *_Atomic casts[KD_TYPE_COUNT][KD_TYPE_COUNT];    /* Implicit and assignment. */
+    const kd_cast *_Atomic explicit[KD_TYPE_COUNT][KD_TYPE_COUNT]; /* Only where written. */
 };
 
 /* --- Adding ---------------------------------------------------------------------------------- */
@@ -71,7 +72,7 @@ static kd_status add(kd_ctx *ctx, kd_registry *registry, entry described)
         entry *_Atomic *bucket = bucket_of(registry, added->name);
         added->next = atomic_load_explicit(bucket, memory_order_relaxed);
         if (registry->last != NULL)
-            registry->last->next_in_all = added;
+            atomic_store_explicit(&registry->last->next_in_all, added, memory_order_release);
         else
             atomic_store_explicit(&registry->first, added, memory_order_release);
         registry->last = added;
@@ -126,9 +127,13 @@ kd_status kd_registry_add_casts(kd_ctx *ctx, kd_registry *registry, const kd_cas
                                 size_t count)
 {
     (void)ctx;
-    for (size_t i = 0; i < count; i++)
-        atomic_store_explicit(&registry->casts[casts[i].from][casts[i].to], &casts[i],
-                              memory_order_release);
+    for (size_t i = 0; i < count; i++) {
+        const kd_cast *it = &casts[i];
+        assert(it->no_work + (it->row != NULL) + (it->vector != NULL) == 1);
+        atomic_store_explicit(it->context == KD_CAST_EXPLICIT ? &registry->explicit[it->from][it->to]
+                                                              : &registry->casts[it->from][it->to],
+                              it, memory_order_release);
+    }
     return KD_OK;
 }
 
@@ -139,8 +144,11 @@ const kd_cast *kd_registry_find_cast(const kd_registry *registry, kd_type from, 
 {
     if (from.is_array || to.is_array || from.id >= KD_TYPE_COUNT || to.id >= KD_TYPE_COUNT)
         return NULL;
-    const kd_cast *cast =
-        atomic_load_explicit(&registry->casts[from.id][to.id], memory_order_acquire);
+    const kd_cast *cast = NULL;
+    if (context == KD_CAST_EXPLICIT)
+        cast = atomic_load_explicit(&registry->explicit[from.id][to.id], memory_order_acquire);
+    if (cast == NULL)
+        cast = atomic_load_explicit(&registry->casts[from.id][to.id], memory_order_acquire);
     return cast != NULL && cast->context >= context ? cast : NULL;
 }
 
