@@ -42,6 +42,7 @@ typedef enum kd_plan_kind {
 } kd_plan_kind;
 
 typedef struct kd_plan kd_plan;
+typedef struct kd_bound_statement kd_bound_statement; /* sql/binder.h */
 
 /* A bound of an index range per leading key column. */
 typedef struct kd_index_bound {
