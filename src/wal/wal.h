@@ -18,14 +18,15 @@
  * FILE "<16 hex digits of the number>.log": a header block, then blocks back to
  * back, each beginning at a multiple of 4 KiB and never crossing the end of the
  * file. A file is filled to its last byte before the next one begins. Files are
- * written with zeros before they are used and recycled under a new number.
+ * written with zeros before they are used; a file that is no longer needed becomes
+ * "spare-<16 hex digits>.log" and is renamed when the log needs its next file.
  *
  *   offset  size  field of the file header, padded with zeros to 4 KiB
  *        0     8  magic "KADELOG\0"
  *        8     4  format version, 1
  *       12     4  CRC-32C of the 4 KiB with this field zero
  *       16     8  log id: which database the file belongs to
- *       24     8  file number, the same as in the name unless the file is a spare
+ *       24     8  file number, the same as in the name (a spare still has its old one)
  *       32     8  file size in bytes
  *       40     8  position of the first payload byte in this file
  *       48     8  durable position when this header was written
@@ -92,8 +93,10 @@ typedef struct kd_wal_options {
     const char *directory; /* NULL: a log in name only, for databases in memory. Nothing is written. */
     uint64_t log_id;       /* The database's id; files of another id are refused (55000). */
     bool create;           /* The log may be absent, and begins then. Otherwise absence is XX001. */
-    uint64_t start_position;         /* Where recovery begins: a record's position or the position
-                                        that the log had when it was noted. 0: the oldest there is. */
+    bool read_only;        /* Nothing is written; appends fail with 25006. */
+    uint64_t start_position;         /* Where recovery begins: a record's position, or the next position
+                                        that the log had when it was noted. 0: the log's begin. A log
+                                        that is created begins here. */
     uint64_t known_durable_position; /* What the database root knows to be durable: a log that ends
                                         before it is corrupt. 0 when unknown. */
     uint64_t file_bytes;   /* 0: 64 MiB. A multiple of 4 KiB, at least 64 KiB. For new files. */

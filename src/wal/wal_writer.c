@@ -1,0 +1,241 @@
+/*
+ * Putting groups on the disk: the current file, its preparation with zeros, the step
+ * to the next file.
+ *
+ * One thread at a time is the writer, and it has one write under way at a time. So when
+ * a block is written, everything before it is durable already, and says so in its
+ * header: that is what tells a damaged block from a torn tail later.
+ */
+#include "wal/wal_internal.h"
+
+#include <assert.h>
+
+/* Zeros are written ahead through a descriptor without O_DSYNC and synced once: a later write
+ * into them changes no metadata, which makes it several times faster. */
+static kd_status zeros_write(kd_ctx *ctx, kd_wal *wal, uint64_t end)
+{
+    kd_status status = KD_OK;
+    kd_world *world = ctx->world;
+    kd_file *file = NULL;
+    char path[KDI_PATH_BYTES];
+    kdi_wal_file_path(&wal->directory, wal->at.file_no, path);
+    KD_TRY_OUT(world->file_open(ctx, path, KD_FILE_WRITE | KD_FILE_DIRECT, &file));
+    for (uint64_t offset = wal->prepared_bytes; offset < end; offset += KDI_ZEROS_BYTES) {
+        uint64_t piece_bytes = end - offset < KDI_ZEROS_BYTES ? end - offset : KDI_ZEROS_BYTES;
+        KD_TRY_OUT(world->file_write(ctx, file, offset, wal->zeros, piece_bytes));
+    }
+    if (!wal->options.no_sync)
+        KD_TRY_OUT(world->file_sync(ctx, file));
+    wal->prepared_bytes = end;
+out:
+    world->file_close(world, file);
+    return status;
+}
+
+/* Makes the file ready up to `end` at least. Steps double, so that small databases stay small. */
+static kd_status file_prepare(kd_ctx *ctx, kd_wal *wal, uint64_t end)
+{
+    assert(end <= wal->at.file_bytes);
+    if (end <= wal->prepared_bytes)
+        return KD_OK;
+    uint64_t step_bytes = wal->prepared_bytes;
+    if (step_bytes < KDI_ZEROS_BYTES)
+        step_bytes = KDI_ZEROS_BYTES;
+    if (step_bytes > KDI_PREWRITE_BYTES_MAX)
+        step_bytes = KDI_PREWRITE_BYTES_MAX;
+    uint64_t target = wal->prepared_bytes + step_bytes;
+    if (target < end)
+        target = end;
+    if (target > wal->at.file_bytes)
+        target = wal->at.file_bytes;
+    return zeros_write(ctx, wal, target);
+}
+
+static kd_status file_open(kd_ctx *ctx, kd_wal *wal, uint64_t file_no, bool create)
+{
+    kd_world *world = ctx->world;
+    char path[KDI_PATH_BYTES];
+    kdi_wal_file_path(&wal->directory, file_no, path);
+    unsigned flags = KD_FILE_WRITE | KD_FILE_DIRECT;
+    if (create)
+        flags |= KD_FILE_CREATE;
+    if (!wal->options.no_sync)
+        flags |= KD_FILE_DSYNC;
+    world->file_close(world, wal->file);
+    wal->file = NULL;
+    KD_TRY(world->file_open(ctx, path, flags, &wal->file));
+    uint64_t size_bytes;
+    KD_TRY(world->file_size(ctx, wal->file, &size_bytes));
+    wal->prepared_bytes = size_bytes & ~(uint64_t)(KD_WAL_BLOCK_ALIGN_BYTES - 1);
+    return KD_OK;
+}
+
+static kd_status header_write(kd_ctx *ctx, kd_wal *wal)
+{
+    memset(wal->block, 0, KDI_WAL_HEADER_BYTES);
+    kdi_file_header *header = (kdi_file_header *)wal->block;
+    header->log_id = wal->options.log_id;
+    header->file_no = wal->at.file_no;
+    header->file_bytes = wal->at.file_bytes;
+    header->start_position = wal->at.position;
+    header->durable_position = wal->synced_position;
+    header->incarnation = wal->at.incarnation;
+    header->link = wal->at.link;
+    kdi_file_header_seal(header);
+    return ctx->world->file_write(ctx, wal->file, 0, header, KDI_WAL_HEADER_BYTES);
+}
+
+/* Takes a spare file for the number, if there is one. */
+static kd_status spare_take(kd_ctx *ctx, kd_wal *wal, uint64_t file_no)
+{
+    kd_mutex_lock(&wal->lock);
+    kdi_wal_directory *directory = &wal->directory;
+    bool is_there = directory->spare_count > 0;
+    uint64_t spare_no = is_there ? directory->spares[--directory->spare_count] : 0;
+    wal->statistics.files_recycled += is_there;
+    wal->statistics.files_created += !is_there;
+    kd_mutex_unlock(&wal->lock);
+    if (!is_there)
+        return KD_OK;
+    char from[KDI_PATH_BYTES], to[KDI_PATH_BYTES];
+    kdi_wal_spare_path(directory, spare_no, from);
+    kdi_wal_file_path(directory, file_no, to);
+    return ctx->world->path_rename(ctx, from, to);
+}
+
+/*
+ * Goes on in a file of the next number. Its name is durable before its header, and its header
+ * before any block, so a block that counts is always found again.
+ */
+static kd_status file_begin(kd_ctx *ctx, kd_wal *wal, uint64_t file_no)
+{
+    KD_TRY(spare_take(ctx, wal, file_no));
+    KD_TRY(file_open(ctx, wal, file_no, true));
+    wal->at.file_no = file_no;
+    wal->at.file_bytes = wal->options.file_bytes;
+    if (wal->prepared_bytes > wal->at.file_bytes)
+        wal->prepared_bytes = wal->at.file_bytes;
+    KD_TRY(file_prepare(ctx, wal, KDI_WAL_HEADER_BYTES));
+    if (!wal->options.no_sync)
+        KD_TRY(ctx->world->directory_sync(ctx, wal->directory.path));
+    KD_TRY(header_write(ctx, wal));
+    wal->at.offset = KDI_WAL_HEADER_BYTES;
+    kdi_wal_file file = {
+        .file_no = file_no,
+        .start_position = wal->at.position,
+        .durable_position = wal->synced_position,
+        .file_bytes = wal->at.file_bytes,
+        .incarnation = wal->at.incarnation,
+        .link = wal->at.link,
+        .is_valid = true,
+    };
+    kd_mutex_lock(&wal->lock);
+    kd_status status = kdi_wal_directory_add(ctx, &wal->directory, &file);
+    wal->statistics.written_bytes += KDI_WAL_HEADER_BYTES;
+    kd_mutex_unlock(&wal->lock);
+    return status;
+}
+
+/* From the ring, in at most two pieces. */
+static void buffer_copy(const kd_wal *wal, uint64_t position, char *target, size_t size_bytes)
+{
+    size_t from = position & (wal->buffer_bytes - 1);
+    size_t first_bytes = wal->buffer_bytes - from;
+    if (first_bytes > size_bytes)
+        first_bytes = size_bytes;
+    memcpy(target, wal->buffer + from, first_bytes);
+    if (size_bytes > first_bytes)
+        memcpy(target + first_bytes, wal->buffer, size_bytes - first_bytes);
+}
+
+/* One block at the writer's place, with the ring's next `payload_bytes`. It fits the file. */
+static kd_status block_write(kd_ctx *ctx, kd_wal *wal, size_t payload_bytes, uint32_t flags)
+{
+    size_t block_bytes = kdi_block_bytes(payload_bytes);
+    assert(block_bytes <= KDI_BLOCK_BYTES_MAX);
+    assert(wal->at.offset + block_bytes <= wal->at.file_bytes);
+    KD_TRY(file_prepare(ctx, wal, wal->at.offset + block_bytes));
+    kdi_block_header *header = (kdi_block_header *)wal->block;
+    *header = (kdi_block_header){
+        .log_id = wal->options.log_id,
+        .file_no = wal->at.file_no,
+        .position = wal->at.position,
+        .durable_position = wal->synced_position,
+        .payload_bytes = (uint32_t)payload_bytes,
+        .link = wal->at.link,
+        .incarnation = wal->at.incarnation,
+        .flags = flags,
+    };
+    size_t used_bytes = KDI_BLOCK_HEADER_BYTES + payload_bytes;
+    if (payload_bytes > 0)
+        buffer_copy(wal, wal->at.position, wal->block + KDI_BLOCK_HEADER_BYTES, payload_bytes);
+    memset(wal->block + used_bytes, 0, block_bytes - used_bytes);
+    kdi_block_seal(header);
+    KD_TRY(ctx->world->file_write(ctx, wal->file, wal->at.offset, header, block_bytes));
+    wal->at.offset += block_bytes;
+    wal->at.position += payload_bytes;
+    wal->at.link = header->checksum;
+    if (!wal->options.no_sync)
+        wal->synced_position = wal->at.position;
+    return KD_OK;
+}
+
+kd_status kdi_wal_writer_write(kd_ctx *ctx, kd_wal *wal, uint64_t end)
+{
+    while (wal->at.position < end) {
+        if (wal->at.offset == wal->at.file_bytes)
+            KD_TRY(file_begin(ctx, wal, wal->at.file_no + 1));
+        uint64_t room_bytes = wal->at.file_bytes - wal->at.offset;
+        if (room_bytes > KDI_BLOCK_BYTES_MAX)
+            room_bytes = KDI_BLOCK_BYTES_MAX;
+        size_t payload_bytes = room_bytes - KDI_BLOCK_HEADER_BYTES;
+        if (payload_bytes > end - wal->at.position)
+            payload_bytes = end - wal->at.position;
+        KD_TRY(block_write(ctx, wal, payload_bytes, 0));
+    }
+    return KD_OK;
+}
+
+static kd_status opening_write(kd_ctx *ctx, kd_wal *wal)
+{
+    if (wal->at.offset == wal->at.file_bytes)
+        KD_TRY(file_begin(ctx, wal, wal->at.file_no + 1));
+    return block_write(ctx, wal, 0, KDI_BLOCK_OPENING);
+}
+
+kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position)
+{
+    wal->at = (kdi_wal_place){.position = position, .incarnation = 1};
+    wal->synced_position = position;
+    KD_TRY(file_begin(ctx, wal, 1));
+    return opening_write(ctx, wal);
+}
+
+/*
+ * The opening block goes alone, before anything else: whoever follows the log later sees the new
+ * incarnation there, and takes no block of an older one behind it for live.
+ */
+kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *end)
+{
+    wal->at = *end;
+    KD_TRY(file_open(ctx, wal, end->file_no, false));
+    if (wal->prepared_bytes > wal->at.file_bytes)
+        wal->prepared_bytes = wal->at.file_bytes;
+    wal->synced_position = end->position;
+    if (wal->options.no_sync) {
+        /* The last owner may not have synced what was just replayed. */
+        KD_TRY(ctx->world->file_sync(ctx, wal->file));
+    }
+    wal->at.incarnation++;
+    return opening_write(ctx, wal);
+}
+
+kd_status kdi_wal_writer_finish(kd_ctx *ctx, kd_wal *wal)
+{
+    if (wal->options.no_sync)
+        KD_TRY(ctx->world->file_sync(ctx, wal->file));
+    wal->synced_position = wal->at.position;
+    if (wal->at.offset == wal->at.file_bytes)
+        return KD_OK; /* The next file's header will say that all of this one was written. */
+    return block_write(ctx, wal, 0, KDI_BLOCK_CLOSING);
+}
