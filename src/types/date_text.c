@@ -1,0 +1,1100 @@
+/*
+ * Text to dates, times and timestamps.
+ *
+ * The general parser follows PostgreSQL: text is cut into fields by their looks (date, time, number,
+ * word, offset), then each field fills in the parts of the date that it can mean, given what is
+ * known by then. Before it is tried, the plain ISO forms are read by a fast path.
+ */
+#include "types/datetime.h"
+
+#include "types/number_text.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* ---- Fast paths ---- */
+
+static bool digits_read(const char *at, int count, int32_t *out)
+{
+    int32_t value = 0;
+    for (int i = 0; i < count; i++) {
+        unsigned digit = (unsigned char)at[i] - (unsigned)'0';
+        if (digit > 9)
+            return false;
+        value = value * 10 + (int32_t)digit;
+    }
+    *out = value;
+    return true;
+}
+
+bool kd_date_parse_fast(kd_slice text, int32_t *out)
+{
+    const char *at = text.data;
+    int32_t year;
+    int32_t month;
+    int32_t day;
+    *out = 0;
+    if (text.size_bytes != 10 || at[4] != '-' || at[7] != '-' || !digits_read(at, 4, &year) ||
+        !digits_read(at + 5, 2, &month) || !digits_read(at + 8, 2, &day))
+        return false;
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > kd_days_in_month(year, month))
+        return false;
+    *out = kd_date_from_civil(year, month, day);
+    return true;
+}
+
+/* 'HH:MM', and with `seconds_optional` false at least 'HH:MM:SS', then a fraction. */
+static bool time_read_fast(const char *at, size_t size, bool seconds_optional, int64_t *out)
+{
+    static const int32_t scale[7] = {0, 100000, 10000, 1000, 100, 10, 1};
+    int32_t hour;
+    int32_t minute;
+    int32_t second = 0;
+    int32_t micros = 0;
+    if (size < 5 || at[2] != ':' || !digits_read(at, 2, &hour) || !digits_read(at + 3, 2, &minute))
+        return false;
+    if (size == 5) {
+        if (!seconds_optional)
+            return false;
+    } else {
+        if (size < 8 || at[5] != ':' || !digits_read(at + 6, 2, &second))
+            return false;
+        if (size > 8) {
+            size_t digits = size - 9;
+            if (at[8] != '.' || digits < 1 || digits > 6 ||
+                !digits_read(at + 9, (int)digits, &micros))
+                return false;
+            micros *= scale[digits];
+        }
+    }
+    if (hour > 23 || minute > 59 || second > 59)
+        return false;
+    *out = hour * KD_HOUR_US + minute * KD_MINUTE_US + second * KD_SECOND_US + micros;
+    return true;
+}
+
+bool kd_time_parse_fast(kd_slice text, int64_t *out)
+{
+    *out = 0;
+    return time_read_fast(text.data, text.size_bytes, true, out);
+}
+
+bool kd_timestamp_parse_fast(kd_slice text, int64_t *out)
+{
+    int32_t date;
+    int64_t time = 0;
+    *out = 0;
+    if (text.size_bytes < 10 || !kd_date_parse_fast((kd_slice){text.data, 10}, &date))
+        return false;
+    if (text.size_bytes > 10) {
+        char separator = text.data[10];
+        if ((separator != ' ' && separator != 'T') ||
+            !time_read_fast(text.data + 11, text.size_bytes - 11, true, &time))
+            return false;
+    }
+    *out = date * KD_DAY_US + time;
+    return true;
+}
+
+/* ---- Fields ---- */
+
+typedef enum field_kind {
+    FIELD_NUMBER,
+    FIELD_DATE,
+    FIELD_TIME,
+    FIELD_WORD,
+    FIELD_OFFSET,
+    FIELD_SIGNED_WORD,
+} field_kind;
+
+enum { FIELDS_MAX = 25, TEXT_BYTES_MAX = 128 };
+
+typedef struct text_field {
+    field_kind kind;
+    kd_slice text; /* In lower case. */
+} text_field;
+
+typedef struct field_list {
+    char bytes[TEXT_BYTES_MAX + FIELDS_MAX + 1];
+    uint32_t count;
+    text_field fields[FIELDS_MAX];
+} field_list;
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+static bool is_word(kd_slice text, const char *word)
+{
+    return kd_slice_equal(text, kd_slice_of(word));
+}
+
+/* A number, a date with separators, or a time: what starts with a digit. */
+static size_t number_field_scan(const char *at, size_t left, field_kind *out_kind)
+{
+    size_t size = 0;
+    while (size < left && is_digit(at[size]))
+        size++;
+    *out_kind = FIELD_NUMBER;
+    if (size == left)
+        return size;
+    char delimiter = at[size];
+    if (delimiter == ':') {
+        *out_kind = FIELD_TIME;
+        while (size < left && (is_digit(at[size]) || is_one_of(at[size], ":.")))
+            size++;
+        return size;
+    }
+    if (!is_one_of(delimiter, "-/."))
+        return size;
+    size++;
+    if (size < left && is_digit(at[size])) {
+        *out_kind = delimiter == '.' ? FIELD_NUMBER : FIELD_DATE;
+        while (size < left && is_digit(at[size]))
+            size++;
+        if (size < left && at[size] == delimiter) {
+            *out_kind = FIELD_DATE;
+            while (size < left && (is_digit(at[size]) || at[size] == delimiter))
+                size++;
+        }
+        return size;
+    }
+    *out_kind = delimiter == '.' ? FIELD_NUMBER : FIELD_DATE;
+    while (size < left && (is_digit(at[size]) || is_letter(at[size]) || at[size] == delimiter)) {
+        *out_kind = FIELD_DATE;
+        size++;
+    }
+    return size;
+}
+
+static bool is_known_word(kd_slice word);
+
+/* A word; with separators inside it is a date ('jan-08-1999') or a zone ('america/new_york'). */
+static size_t word_field_scan(const char *at, size_t left, field_kind *out_kind)
+{
+    size_t size = 0;
+    while (size < left && is_letter(at[size]))
+        size++;
+    *out_kind = FIELD_WORD;
+    if (size == left)
+        return size;
+    bool goes_on = is_one_of(at[size], "-/.");
+    if ((at[size] == '+' || is_digit(at[size])) && !is_known_word((kd_slice){at, size}))
+        goes_on = true;
+    if (!goes_on)
+        return size;
+    *out_kind = FIELD_DATE;
+    while (size < left &&
+           (is_letter(at[size]) || is_digit(at[size]) || is_one_of(at[size], "+-/_.:")))
+        size++;
+    return size;
+}
+
+static size_t signed_field_scan(const char *at, size_t left, field_kind *out_kind)
+{
+    size_t size = 1;
+    while (size < left && is_blank(at[size]))
+        size++;
+    if (size < left && is_digit(at[size])) {
+        *out_kind = FIELD_OFFSET;
+        while (size < left && (is_digit(at[size]) || is_one_of(at[size], ":.-")))
+            size++;
+        return size;
+    }
+    *out_kind = FIELD_SIGNED_WORD;
+    size_t start = size;
+    while (size < left && is_letter(at[size]))
+        size++;
+    return size > start ? size : 0;
+}
+
+/* False when the text has a shape that no date has. */
+static bool fields_cut(kd_slice text, field_list *list)
+{
+    list->count = 0;
+    if (text.size_bytes > TEXT_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < text.size_bytes; i++) {
+        char c = text.data[i];
+        list->bytes[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    const char *at = list->bytes;
+    size_t left = text.size_bytes;
+    while (left > 0) {
+        if (is_blank(*at)) {
+            at++;
+            left--;
+            continue;
+        }
+        field_kind kind = FIELD_NUMBER;
+        size_t size;
+        if (is_digit(*at)) {
+            size = number_field_scan(at, left, &kind);
+        } else if (*at == '.') {
+            for (size = 1; size < left && is_digit(at[size]);)
+                size++;
+        } else if (is_letter(*at)) {
+            size = word_field_scan(at, left, &kind);
+        } else if (*at == '+' || *at == '-') {
+            size = signed_field_scan(at, left, &kind);
+            if (size == 0)
+                return false;
+        } else if (*at > ' ' && *at < 127) { /* Other punctuation separates. */
+            at++;
+            left--;
+            continue;
+        } else {
+            return false;
+        }
+        if (list->count == FIELDS_MAX)
+            return false;
+        list->fields[list->count++] = (text_field){.kind = kind, .text = {at, size}};
+        at += size;
+        left -= size;
+    }
+    return list->count > 0;
+}
+
+/* ---- Words ---- */
+
+typedef enum word_meaning {
+    WORD_UNKNOWN = 0,
+    WORD_IGNORED,
+    WORD_MONTH,
+    WORD_WEEKDAY,
+    WORD_AM,
+    WORD_PM,
+    WORD_BC,
+    WORD_AD,
+    WORD_ISO_TIME,
+    WORD_JULIAN,
+    WORD_DST,
+    WORD_EPOCH,
+    WORD_INFINITY,
+    WORD_NOW,
+    WORD_TODAY,
+    WORD_TOMORROW,
+    WORD_YESTERDAY,
+    WORD_MIDNIGHT,
+} word_meaning;
+
+static const struct date_word {
+    const char *word;
+    uint8_t meaning;
+    uint8_t value;
+} date_words[] = {
+    {"jan", WORD_MONTH, 1},        {"january", WORD_MONTH, 1},  {"feb", WORD_MONTH, 2},
+    {"february", WORD_MONTH, 2},   {"mar", WORD_MONTH, 3},      {"march", WORD_MONTH, 3},
+    {"apr", WORD_MONTH, 4},        {"april", WORD_MONTH, 4},    {"may", WORD_MONTH, 5},
+    {"jun", WORD_MONTH, 6},        {"june", WORD_MONTH, 6},     {"jul", WORD_MONTH, 7},
+    {"july", WORD_MONTH, 7},       {"aug", WORD_MONTH, 8},      {"august", WORD_MONTH, 8},
+    {"sep", WORD_MONTH, 9},        {"sept", WORD_MONTH, 9},     {"september", WORD_MONTH, 9},
+    {"oct", WORD_MONTH, 10},       {"october", WORD_MONTH, 10}, {"nov", WORD_MONTH, 11},
+    {"november", WORD_MONTH, 11},  {"dec", WORD_MONTH, 12},     {"december", WORD_MONTH, 12},
+    {"sun", WORD_WEEKDAY, 0},      {"sunday", WORD_WEEKDAY, 0}, {"mon", WORD_WEEKDAY, 1},
+    {"monday", WORD_WEEKDAY, 1},   {"tue", WORD_WEEKDAY, 2},    {"tues", WORD_WEEKDAY, 2},
+    {"tuesday", WORD_WEEKDAY, 2},  {"wed", WORD_WEEKDAY, 3},    {"weds", WORD_WEEKDAY, 3},
+    {"wednesday", WORD_WEEKDAY, 3}, {"thu", WORD_WEEKDAY, 4},   {"thur", WORD_WEEKDAY, 4},
+    {"thurs", WORD_WEEKDAY, 4},    {"thursday", WORD_WEEKDAY, 4}, {"fri", WORD_WEEKDAY, 5},
+    {"friday", WORD_WEEKDAY, 5},   {"sat", WORD_WEEKDAY, 6},    {"saturday", WORD_WEEKDAY, 6},
+    {"am", WORD_AM, 0},            {"pm", WORD_PM, 0},          {"bc", WORD_BC, 0},
+    {"ad", WORD_AD, 0},            {"t", WORD_ISO_TIME, 0},     {"j", WORD_JULIAN, 0},
+    {"jd", WORD_JULIAN, 0},        {"julian", WORD_JULIAN, 0},  {"at", WORD_IGNORED, 0},
+    {"on", WORD_IGNORED, 0},       {"dst", WORD_DST, 0},        {"epoch", WORD_EPOCH, 0},
+    {"infinity", WORD_INFINITY, 0}, {"now", WORD_NOW, 0},       {"today", WORD_TODAY, 0},
+    {"tomorrow", WORD_TOMORROW, 0}, {"yesterday", WORD_YESTERDAY, 0},
+    {"allballs", WORD_MIDNIGHT, 0},
+};
+
+static const struct date_word *word_find(kd_slice word)
+{
+    for (size_t i = 0; i < sizeof date_words / sizeof date_words[0]; i++)
+        if (is_word(word, date_words[i].word))
+            return &date_words[i];
+    return NULL;
+}
+
+static bool is_known_word(kd_slice word)
+{
+    return word_find(word) != NULL;
+}
+
+/* ---- Decoding ---- */
+
+typedef enum decode_result {
+    DECODE_OK = 0,
+    DECODE_BAD_FORMAT,
+    DECODE_FIELD_OVERFLOW,
+    DECODE_DATE_ORDER_OVERFLOW, /* As above, with the hint about datestyle. */
+    DECODE_OFFSET_OVERFLOW,
+    DECODE_FAILED, /* Recorded already. */
+} decode_result;
+
+enum { HAS_YEAR = 1, HAS_MONTH = 2, HAS_DAY = 4, HAS_DATE = 7, HAS_TIME = 8, HAS_ZONE = 16 };
+
+typedef enum moment {
+    MOMENT_CIVIL = 0,
+    MOMENT_EPOCH,
+    MOMENT_INFINITY,
+    MOMENT_NEGATIVE_INFINITY,
+    MOMENT_NOW,
+} moment;
+
+typedef struct decoder {
+    kd_ctx *ctx;
+    kd_arena *arena;
+    const kd_text_settings *settings;
+    moment moment;
+    unsigned has;
+    kd_civil civil;
+    int32_t nanos; /* The second's fraction, cut to nine digits. */
+    bool has_text_month;
+    bool year_is_short;
+    bool is_bc;
+    bool expects_time; /* After 'T'. */
+    bool expects_julian;
+    int32_t day_of_year;
+    int32_t julian_date;
+    bool has_julian;
+    bool is_am, is_pm;
+    int32_t offset_seconds; /* East, when HAS_ZONE and `zone` is NULL. */
+    const kd_zone *zone;
+    bool only_time; /* Decoding a time of day. */
+} decoder;
+
+static const kd_zone *session_zone(const kd_text_settings *settings)
+{
+    return settings == NULL ? NULL : settings->zone;
+}
+
+/* ".f...": micros rounded as PostgreSQL does, nanos cut. */
+static bool fraction_decode(decoder *self, kd_slice text)
+{
+    enum { DIGITS_MAX = 17 };
+    if (text.size_bytes == 0 || text.data[0] != '.')
+        return false;
+    char copy[DIGITS_MAX + 2] = "0";
+    size_t size = text.size_bytes < DIGITS_MAX ? text.size_bytes : DIGITS_MAX;
+    int32_t unit = 100000000;
+    self->nanos = 0;
+    for (size_t i = 1; i < text.size_bytes; i++) {
+        if (!is_digit(text.data[i]))
+            return false;
+        self->nanos += (text.data[i] - '0') * unit;
+        unit /= 10;
+    }
+    memcpy(copy + 1, text.data, size);
+    double fraction = 0;
+    if (size > 1 && !kd_parse_double_fast((kd_slice){copy, size + 1}, &fraction))
+        return false;
+    self->civil.micros = (int32_t)rint(fraction * 1000000.0);
+    return true;
+}
+
+/* Digits from `*at`; false when there are none or too many. */
+static bool number_take(kd_slice *text, int32_t *out)
+{
+    size_t size = 0;
+    int64_t value = 0;
+    while (size < text->size_bytes && is_digit(text->data[size]) && size < 10)
+        value = value * 10 + (text->data[size++] - '0');
+    if (size == 0 || value > INT32_MAX ||
+        (size < text->size_bytes && is_digit(text->data[size])))
+        return false;
+    *out = (int32_t)value;
+    *text = (kd_slice){text->data + size, text->size_bytes - size};
+    return true;
+}
+
+static bool separator_take(kd_slice *text, char c)
+{
+    if (text->size_bytes == 0 || text->data[0] != c)
+        return false;
+    *text = (kd_slice){text->data + 1, text->size_bytes - 1};
+    return true;
+}
+
+static decode_result time_check(const kd_civil *civil)
+{
+    if (civil->hour > 24 || civil->minute > 59 || civil->second > 60)
+        return DECODE_FIELD_OVERFLOW;
+    if (civil->hour == 24 && (civil->minute > 0 || civil->second > 0 || civil->micros > 0))
+        return DECODE_FIELD_OVERFLOW;
+    return DECODE_OK;
+}
+
+static decode_result time_decode(decoder *self, kd_slice text)
+{
+    kd_civil *civil = &self->civil;
+    civil->second = 0;
+    civil->micros = 0;
+    self->nanos = 0;
+    if (!number_take(&text, &civil->hour) || !separator_take(&text, ':') ||
+        !number_take(&text, &civil->minute))
+        return DECODE_BAD_FORMAT;
+    if (text.size_bytes > 0 && text.data[0] == '.') {
+        /* 'MM:SS.f' */
+        civil->second = civil->minute;
+        civil->minute = civil->hour;
+        civil->hour = 0;
+        if (!fraction_decode(self, text))
+            return DECODE_BAD_FORMAT;
+    } else if (text.size_bytes > 0) {
+        if (!separator_take(&text, ':') || !number_take(&text, &civil->second))
+            return DECODE_BAD_FORMAT;
+        if (text.size_bytes > 0 && !fraction_decode(self, text))
+            return DECODE_BAD_FORMAT;
+    }
+    self->has |= HAS_TIME;
+    return time_check(civil);
+}
+
+/* '+hh', '+hhmm', '+hh:mm[:ss]' */
+static decode_result offset_decode(decoder *self, kd_slice text)
+{
+    bool is_west = text.data[0] == '-';
+    text = (kd_slice){text.data + 1, text.size_bytes - 1};
+    while (text.size_bytes > 0 && is_blank(text.data[0]))
+        text = (kd_slice){text.data + 1, text.size_bytes - 1};
+    size_t digits = text.size_bytes;
+    int32_t hours;
+    int32_t minutes = 0;
+    int32_t seconds = 0;
+    if (!number_take(&text, &hours))
+        return DECODE_OFFSET_OVERFLOW;
+    if (separator_take(&text, ':')) {
+        if (!number_take(&text, &minutes))
+            return DECODE_BAD_FORMAT;
+        if (separator_take(&text, ':') && !number_take(&text, &seconds))
+            return DECODE_BAD_FORMAT;
+    } else if (text.size_bytes == 0 && digits > 2) {
+        minutes = hours % 100;
+        hours = hours / 100;
+    }
+    if (hours > 15 || minutes > 59 || seconds > 59)
+        return DECODE_OFFSET_OVERFLOW;
+    if (text.size_bytes > 0)
+        return DECODE_BAD_FORMAT;
+    int32_t total = hours * 3600 + minutes * 60 + seconds;
+    self->offset_seconds = is_west ? -total : total;
+    self->has |= HAS_ZONE;
+    return DECODE_OK;
+}
+
+static decode_result year_set(decoder *self, int32_t value, size_t digits)
+{
+    self->civil.year = value;
+    self->year_is_short = digits <= 2;
+    self->has |= HAS_YEAR;
+    return DECODE_OK;
+}
+
+static decode_result month_set(decoder *self, int32_t value)
+{
+    self->civil.month = value;
+    self->has |= HAS_MONTH;
+    return DECODE_OK;
+}
+
+static decode_result day_set(decoder *self, int32_t value)
+{
+    self->civil.day = value;
+    self->has |= HAS_DAY;
+    return DECODE_OK;
+}
+
+/* Digits run together: a date 'YYYYMMDD' or 'YYMMDD', or after a date a time 'HHMMSS', 'HHMM'. */
+static decode_result run_decode(decoder *self, kd_slice text)
+{
+    const char *point = memchr(text.data, '.', text.size_bytes);
+    size_t digits = point == NULL ? text.size_bytes : (size_t)(point - text.data);
+    const char *at = text.data;
+    bool has_date = (self->has & HAS_DATE) == HAS_DATE || self->only_time;
+    if (point == NULL && !has_date && digits >= 6) {
+        int32_t year;
+        int32_t month;
+        int32_t day;
+        size_t year_digits = digits - 4;
+        if (year_digits > 6 || !digits_read(at, (int)year_digits, &year) ||
+            !digits_read(at + year_digits, 2, &month) ||
+            !digits_read(at + year_digits + 2, 2, &day))
+            return DECODE_BAD_FORMAT;
+        year_set(self, year, year_digits);
+        month_set(self, month);
+        return day_set(self, day);
+    }
+    if ((self->has & HAS_TIME) != 0 || (digits != 6 && digits != 4))
+        return DECODE_BAD_FORMAT;
+    kd_civil *civil = &self->civil;
+    civil->second = 0;
+    civil->micros = 0;
+    if (!digits_read(at, 2, &civil->hour) || !digits_read(at + 2, 2, &civil->minute) ||
+        (digits == 6 && !digits_read(at + 4, 2, &civil->second)))
+        return DECODE_BAD_FORMAT;
+    if (point != NULL &&
+        !fraction_decode(self, (kd_slice){point, text.size_bytes - digits}))
+        return DECODE_BAD_FORMAT;
+    self->has |= HAS_TIME;
+    return time_check(civil);
+}
+
+/* With a month in letters: which of day and year a number is. */
+static decode_result beside_text_month(decoder *self, int32_t value, size_t digits)
+{
+    bool is_year_first = self->settings != NULL && self->settings->date_order == 2;
+    if ((self->has & HAS_YEAR) == 0)
+        return digits >= 3 || is_year_first ? year_set(self, value, digits)
+                                            : day_set(self, value);
+    if (digits >= 3 && self->year_is_short) {
+        /* 'DD-Mon-YYYY': what was taken for a year was the day. */
+        day_set(self, self->civil.year);
+        return year_set(self, value, digits);
+    }
+    return day_set(self, value);
+}
+
+/* A number that is part of a date; what it is follows from its place. */
+static decode_result number_decode(decoder *self, kd_slice text)
+{
+    kd_slice rest = text;
+    int32_t value;
+    if (!number_take(&rest, &value))
+        return DECODE_FIELD_OVERFLOW;
+    size_t digits = text.size_bytes - rest.size_bytes;
+    if (rest.size_bytes > 0)
+        return run_decode(self, text);
+    uint8_t order = self->settings == NULL ? 0 : self->settings->date_order;
+    unsigned has = self->has & HAS_DATE;
+    if (digits == 3 && has == HAS_YEAR && value >= 1 && value <= 366) {
+        self->day_of_year = value;
+        self->has |= HAS_MONTH | HAS_DAY;
+        return DECODE_OK;
+    }
+    switch (has) {
+    case 0:
+        if (digits >= 3 || order == 2)
+            return year_set(self, value, digits);
+        return order == 1 ? day_set(self, value) : month_set(self, value);
+    case HAS_YEAR:
+    case HAS_DAY:
+        return month_set(self, value);
+    case HAS_MONTH:
+        return self->has_text_month ? beside_text_month(self, value, digits)
+                                    : day_set(self, value);
+    case HAS_YEAR | HAS_MONTH:
+        return self->has_text_month ? beside_text_month(self, value, digits)
+                                    : day_set(self, value);
+    case HAS_MONTH | HAS_DAY:
+        return year_set(self, value, digits);
+    case HAS_DATE:
+        return run_decode(self, text);
+    default:
+        return DECODE_BAD_FORMAT;
+    }
+}
+
+static bool is_part_of_date(char c)
+{
+    return is_digit(c) || is_letter(c);
+}
+
+/* 'a-b-c' with any separators; the month may be a word. */
+static decode_result date_decode(decoder *self, kd_slice text)
+{
+    kd_slice parts[3];
+    uint32_t count = 0;
+    for (size_t i = 0; i < text.size_bytes;) {
+        while (i < text.size_bytes && !is_part_of_date(text.data[i]))
+            i++;
+        if (i == text.size_bytes)
+            return DECODE_BAD_FORMAT; /* Ends in a separator. */
+        size_t start = i;
+        bool digits = is_digit(text.data[i]);
+        while (i < text.size_bytes && (digits ? is_digit(text.data[i]) : is_letter(text.data[i])))
+            i++;
+        if (count == 3)
+            return DECODE_BAD_FORMAT;
+        parts[count++] = (kd_slice){text.data + start, i - start};
+    }
+    bool used[3] = {false, false, false};
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_letter(parts[i].data[0]))
+            continue;
+        const struct date_word *word = word_find(parts[i]);
+        if (word == NULL)
+            return DECODE_BAD_FORMAT;
+        used[i] = true;
+        if (word->meaning == WORD_IGNORED)
+            continue;
+        if (word->meaning != WORD_MONTH || (self->has & HAS_MONTH) != 0)
+            return DECODE_BAD_FORMAT;
+        month_set(self, word->value);
+        self->has_text_month = true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (used[i])
+            continue;
+        unsigned had = self->has;
+        decode_result result = number_decode(self, parts[i]);
+        if (result != DECODE_OK)
+            return result;
+        if (had == self->has) /* Nothing left that it could be. */
+            return DECODE_BAD_FORMAT;
+    }
+    return (self->has & HAS_DATE) == HAS_DATE ? DECODE_OK : DECODE_BAD_FORMAT;
+}
+
+static decode_result zone_decode(decoder *self, kd_slice name)
+{
+    if (self->ctx->world == NULL)
+        return DECODE_BAD_FORMAT;
+    if (kd_zone_find(self->ctx, self->arena, name, &self->zone) != KD_OK)
+        return DECODE_FAILED;
+    if (self->zone == NULL) {
+        (void)KD_FAIL(self->ctx, KD_INVALID, "22023", "time zone \"%.*s\" not recognized",
+                      (int)name.size_bytes, name.data);
+        return DECODE_FAILED;
+    }
+    self->has |= HAS_ZONE;
+    return DECODE_OK;
+}
+
+/* Today's date in the session's zone, some days on. */
+static decode_result relative_day(decoder *self, int32_t days)
+{
+    int64_t now_us = self->settings == NULL ? 0 : self->settings->now_us;
+    const kd_zone *zone = session_zone(self->settings);
+    int64_t unix_seconds = now_us / KD_SECOND_US - (now_us % KD_SECOND_US < 0) + 946684800;
+    int64_t local = now_us + kd_zone_at_utc(zone, unix_seconds).seconds * KD_SECOND_US;
+    int32_t date = kd_timestamp_to_date(local) + days;
+    kd_date_to_civil(date, &self->civil.year, &self->civil.month, &self->civil.day);
+    self->has |= HAS_DATE;
+    return DECODE_OK;
+}
+
+static decode_result zone_word_decode(decoder *self, kd_slice word)
+{
+    int32_t seconds;
+    bool is_dst;
+    if (!kd_zone_abbreviation(word, &seconds, &is_dst)) {
+        if (word.size_bytes < 3)
+            return DECODE_BAD_FORMAT;
+        if (self->ctx->world == NULL ||
+            kd_zone_find(self->ctx, self->arena, word, &self->zone) != KD_OK ||
+            self->zone == NULL) {
+            kd_error_clear(self->ctx);
+            return DECODE_BAD_FORMAT;
+        }
+    } else {
+        self->offset_seconds = seconds;
+    }
+    self->has |= HAS_ZONE;
+    return DECODE_OK;
+}
+
+static decode_result moment_set(decoder *self, moment value)
+{
+    self->moment = value;
+    self->has |= HAS_DATE | HAS_TIME | HAS_ZONE;
+    return DECODE_OK;
+}
+
+static decode_result word_decode(decoder *self, kd_slice text)
+{
+    const struct date_word *word = word_find(text);
+    if (word == NULL)
+        return zone_word_decode(self, text);
+    switch ((word_meaning)word->meaning) {
+    case WORD_IGNORED:
+    case WORD_WEEKDAY:
+    case WORD_AD:
+        return DECODE_OK;
+    case WORD_MONTH:
+        if ((self->has & HAS_MONTH) != 0 && !self->has_text_month &&
+            (self->has & HAS_DAY) == 0 && self->civil.month >= 1 && self->civil.month <= 31)
+            day_set(self, self->civil.month); /* '8 Jan 1999': the number was the day. */
+        else if ((self->has & HAS_MONTH) != 0)
+            return DECODE_BAD_FORMAT;
+        self->has_text_month = true;
+        return month_set(self, word->value);
+    case WORD_AM:
+        self->is_am = true;
+        return DECODE_OK;
+    case WORD_PM:
+        self->is_pm = true;
+        return DECODE_OK;
+    case WORD_BC:
+        self->is_bc = true;
+        return DECODE_OK;
+    case WORD_ISO_TIME:
+        self->expects_time = true;
+        return DECODE_OK;
+    case WORD_JULIAN:
+        self->expects_julian = true;
+        return DECODE_OK;
+    case WORD_DST:
+        self->offset_seconds += 3600;
+        return DECODE_OK;
+    case WORD_EPOCH:
+        return moment_set(self, MOMENT_EPOCH);
+    case WORD_INFINITY:
+        return moment_set(self, MOMENT_INFINITY);
+    case WORD_NOW:
+        return moment_set(self, MOMENT_NOW);
+    case WORD_TODAY:
+        return relative_day(self, 0);
+    case WORD_TOMORROW:
+        return relative_day(self, 1);
+    case WORD_YESTERDAY:
+        return relative_day(self, -1);
+    case WORD_MIDNIGHT:
+        self->has |= HAS_TIME | HAS_ZONE;
+        return DECODE_OK;
+    case WORD_UNKNOWN:
+        break;
+    }
+    return DECODE_BAD_FORMAT;
+}
+
+static decode_result field_decode(decoder *self, const text_field *field)
+{
+    kd_slice text = field->text;
+    switch (field->kind) {
+    case FIELD_TIME:
+        return (self->has & HAS_TIME) != 0 ? DECODE_BAD_FORMAT : time_decode(self, text);
+    case FIELD_OFFSET:
+        return (self->has & HAS_ZONE) != 0 ? DECODE_BAD_FORMAT : offset_decode(self, text);
+    case FIELD_WORD:
+        return word_decode(self, text);
+    case FIELD_SIGNED_WORD: {
+        kd_slice word = {text.data + 1, text.size_bytes - 1};
+        while (word.size_bytes > 0 && is_blank(word.data[0]))
+            word = (kd_slice){word.data + 1, word.size_bytes - 1};
+        if (!is_word(word, "infinity"))
+            return DECODE_BAD_FORMAT;
+        return moment_set(self,
+                          text.data[0] == '-' ? MOMENT_NEGATIVE_INFINITY : MOMENT_INFINITY);
+    }
+    case FIELD_DATE:
+        if ((self->has & HAS_DATE) != HAS_DATE && !self->only_time)
+            return date_decode(self, text);
+        if (is_digit(text.data[0]) || (self->has & HAS_ZONE) != 0)
+            return DECODE_BAD_FORMAT;
+        return zone_decode(self, text);
+    case FIELD_NUMBER:
+        if (self->expects_julian) {
+            self->expects_julian = false;
+            self->has_julian = true;
+            self->has |= HAS_DATE;
+            return number_take(&text, &self->julian_date) && text.size_bytes == 0
+                       ? DECODE_OK
+                       : DECODE_BAD_FORMAT;
+        }
+        if (self->expects_time || text.size_bytes >= 6 || self->only_time)
+            return run_decode(self, text);
+        return number_decode(self, text);
+    }
+    return DECODE_BAD_FORMAT;
+}
+
+static decode_result date_check(decoder *self)
+{
+    kd_civil *civil = &self->civil;
+    if (self->has_julian) {
+        kd_date_to_civil(self->julian_date + KD_DATE_MIN, &civil->year, &civil->month,
+                         &civil->day);
+        return DECODE_OK;
+    }
+    if (self->is_bc) {
+        if (civil->year <= 0)
+            return DECODE_FIELD_OVERFLOW;
+        civil->year = 1 - civil->year;
+    } else if (self->year_is_short) {
+        civil->year += civil->year < 70 ? 2000 : 1900;
+    } else if (civil->year <= 0) {
+        return DECODE_FIELD_OVERFLOW;
+    }
+    if (civil->year > 5874898)
+        return DECODE_FIELD_OVERFLOW;
+    if (self->day_of_year > 0) {
+        int32_t date = kd_date_from_civil(civil->year, 1, 1) + self->day_of_year - 1;
+        kd_date_to_civil(date, &civil->year, &civil->month, &civil->day);
+    }
+    if (civil->month < 1 || civil->month > 12 || civil->day < 1 || civil->day > 31)
+        return DECODE_DATE_ORDER_OVERFLOW;
+    if (civil->day > kd_days_in_month(civil->year, civil->month))
+        return DECODE_FIELD_OVERFLOW;
+    return DECODE_OK;
+}
+
+static decode_result half_day_apply(decoder *self)
+{
+    kd_civil *civil = &self->civil;
+    if (!self->is_am && !self->is_pm)
+        return DECODE_OK;
+    if (civil->hour > 12)
+        return DECODE_FIELD_OVERFLOW;
+    if (self->is_am && civil->hour == 12)
+        civil->hour = 0;
+    else if (self->is_pm && civil->hour != 12)
+        civil->hour += 12;
+    return DECODE_OK;
+}
+
+static decode_result decode(decoder *self, kd_slice text)
+{
+    field_list list;
+    if (!fields_cut(text, &list))
+        return DECODE_BAD_FORMAT;
+    for (uint32_t i = 0; i < list.count; i++) {
+        decode_result result = field_decode(self, &list.fields[i]);
+        if (result != DECODE_OK)
+            return result;
+        /* An epoch or infinity stands alone. */
+        if (self->moment != MOMENT_CIVIL && list.count > 1 &&
+            (self->moment != MOMENT_NOW || !self->only_time))
+            return DECODE_BAD_FORMAT;
+    }
+    if (self->moment != MOMENT_CIVIL)
+        return DECODE_OK;
+    if (self->expects_julian)
+        return DECODE_BAD_FORMAT;
+    decode_result result = half_day_apply(self);
+    if (result != DECODE_OK)
+        return result;
+    if (self->only_time)
+        return (self->has & HAS_TIME) != 0 ? DECODE_OK : DECODE_BAD_FORMAT;
+    if ((self->has & HAS_DATE) != HAS_DATE)
+        return DECODE_BAD_FORMAT;
+    return date_check(self);
+}
+
+static kd_status fail_decode(kd_ctx *ctx, decode_result result, const char *type_name,
+                             kd_slice text)
+{
+    int size = text.size_bytes > 300 ? 300 : (int)text.size_bytes;
+    switch (result) {
+    case DECODE_FAILED:
+        return ctx->error.status;
+    case DECODE_FIELD_OVERFLOW:
+        return KD_FAIL(ctx, KD_INVALID, "22008", "date/time field value out of range: \"%.*s\"",
+                       size, text.data);
+    case DECODE_DATE_ORDER_OVERFLOW: {
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "22008",
+                                   "date/time field value out of range: \"%.*s\"", size,
+                                   text.data);
+        kd_error_set_hint(ctx, "Perhaps you need a different \"datestyle\" setting.");
+        return status;
+    }
+    case DECODE_OFFSET_OVERFLOW:
+        return KD_FAIL(ctx, KD_INVALID, "22009",
+                       "time zone displacement out of range: \"%.*s\"", size, text.data);
+    default:
+        return KD_FAIL(ctx, KD_INVALID, "22007", "invalid input syntax for type %s: \"%.*s\"",
+                       type_name, size, text.data);
+    }
+}
+
+static kd_status fail_range(kd_ctx *ctx, const char *what, kd_slice text)
+{
+    return KD_FAIL(ctx, KD_INVALID, "22008", "%s out of range: \"%.*s\"", what,
+                   (int)text.size_bytes, text.data);
+}
+
+/* The local time decoded; false beyond the range of timestamps. */
+static bool local_timestamp(const decoder *self, int64_t *out)
+{
+    const kd_civil *civil = &self->civil;
+    if (civil->year < -4713 || civil->year > 294277)
+        return false;
+    int64_t date = kd_date_from_civil(civil->year, civil->month, civil->day);
+    int64_t time = civil->hour * KD_HOUR_US + civil->minute * KD_MINUTE_US +
+                   civil->second * KD_SECOND_US + civil->micros;
+    return !__builtin_mul_overflow(date, KD_DAY_US, out) &&
+           !__builtin_add_overflow(*out, time, out);
+}
+
+static bool in_range(int64_t timestamp)
+{
+    return timestamp >= KD_TIMESTAMP_MIN && timestamp < KD_TIMESTAMP_END;
+}
+
+static int64_t to_utc(const decoder *self, int64_t local)
+{
+    int64_t unix_seconds = local / KD_SECOND_US - (local % KD_SECOND_US < 0) + 946684800;
+    int32_t offset = self->offset_seconds;
+    if ((self->has & HAS_ZONE) == 0)
+        offset = kd_zone_at_local(session_zone(self->settings), unix_seconds).seconds;
+    else if (self->zone != NULL)
+        offset = kd_zone_at_local(self->zone, unix_seconds).seconds;
+    return local - offset * KD_SECOND_US;
+}
+
+/* Moments other than a civil time; `is_local` for types without a zone. */
+static int64_t moment_value(const decoder *self, bool is_local)
+{
+    int64_t now_us = self->settings == NULL ? 0 : self->settings->now_us;
+    switch (self->moment) {
+    case MOMENT_EPOCH:
+        return KD_UNIX_EPOCH_US;
+    case MOMENT_INFINITY:
+        return KD_TIMESTAMP_INFINITY;
+    case MOMENT_NEGATIVE_INFINITY:
+        return KD_TIMESTAMP_NEGATIVE_INFINITY;
+    default: {
+        int64_t unix_seconds = now_us / KD_SECOND_US - (now_us % KD_SECOND_US < 0) + 946684800;
+        int32_t offset = kd_zone_at_utc(session_zone(self->settings), unix_seconds).seconds;
+        return is_local ? now_us + offset * KD_SECOND_US : now_us;
+    }
+    }
+}
+
+static decoder decoder_of(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings)
+{
+    return (decoder){.ctx = ctx, .arena = arena, .settings = settings};
+}
+
+kd_status kd_date_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                        kd_slice text, int32_t *out)
+{
+    if (kd_date_parse_fast(text, out))
+        return KD_OK;
+    decoder self = decoder_of(ctx, arena, settings);
+    decode_result result = decode(&self, text);
+    if (result != DECODE_OK)
+        return fail_decode(ctx, result, "date", text);
+    if (self.moment != MOMENT_CIVIL) {
+        *out = kd_timestamp_to_date(moment_value(&self, true));
+        return KD_OK;
+    }
+    if (self.civil.year < -4713 ||
+        (self.civil.year == -4713 && self.civil.month < 11) || self.civil.year > 5874897)
+        return fail_range(ctx, "date", text);
+    int32_t date = kd_date_from_civil(self.civil.year, self.civil.month, self.civil.day);
+    if (date < KD_DATE_MIN || date > KD_DATE_MAX)
+        return fail_range(ctx, "date", text);
+    *out = date;
+    return KD_OK;
+}
+
+kd_status kd_time_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                        kd_slice text, int64_t *out)
+{
+    if (kd_time_parse_fast(text, out))
+        return KD_OK;
+    decoder self = decoder_of(ctx, arena, settings);
+    self.only_time = true;
+    decode_result result = decode(&self, text);
+    if (result != DECODE_OK) { /* A whole timestamp gives its time of day. */
+        decoder whole = decoder_of(ctx, arena, settings);
+        if (result != DECODE_BAD_FORMAT || decode(&whole, text) != DECODE_OK ||
+            whole.moment != MOMENT_CIVIL || (whole.has & HAS_TIME) == 0)
+            return fail_decode(ctx, result, "time", text);
+        self = whole;
+    }
+    if (self.moment != MOMENT_CIVIL) {
+        if (self.moment != MOMENT_NOW)
+            return fail_decode(ctx, DECODE_BAD_FORMAT, "time", text);
+        int64_t now = moment_value(&self, true);
+        *out = (now % KD_DAY_US + KD_DAY_US) % KD_DAY_US;
+        return KD_OK;
+    }
+    *out = self.civil.hour * KD_HOUR_US + self.civil.minute * KD_MINUTE_US +
+           self.civil.second * KD_SECOND_US + self.civil.micros;
+    if (*out > KD_DAY_US)
+        return fail_decode(ctx, DECODE_FIELD_OVERFLOW, "time", text);
+    return KD_OK;
+}
+
+kd_status kd_timestamp_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                             kd_slice text, int64_t *out)
+{
+    if (kd_timestamp_parse_fast(text, out))
+        return KD_OK;
+    decoder self = decoder_of(ctx, arena, settings);
+    decode_result result = decode(&self, text);
+    if (result != DECODE_OK)
+        return fail_decode(ctx, result, "timestamp", text);
+    if (self.moment != MOMENT_CIVIL) {
+        *out = moment_value(&self, true);
+        return KD_OK;
+    }
+    int64_t local;
+    if (!local_timestamp(&self, &local) || !in_range(local))
+        return fail_range(ctx, "timestamp", text);
+    *out = local;
+    return KD_OK;
+}
+
+kd_status kd_timestamptz_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                               kd_slice text, int64_t *out)
+{
+    *out = 0;
+    decoder self = decoder_of(ctx, arena, settings);
+    int64_t local;
+    if (!kd_timestamp_parse_fast(text, &local)) {
+        decode_result result = decode(&self, text);
+        if (result != DECODE_OK)
+            return fail_decode(ctx, result, "timestamp with time zone", text);
+        if (self.moment != MOMENT_CIVIL) {
+            *out = moment_value(&self, false);
+            return KD_OK;
+        }
+        if (!local_timestamp(&self, &local))
+            return fail_range(ctx, "timestamp", text);
+    }
+    int64_t utc = to_utc(&self, local);
+    if (!in_range(utc))
+        return fail_range(ctx, "timestamp", text);
+    *out = utc;
+    return KD_OK;
+}
+
+kd_status kd_timestamp_ns_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                                kd_slice text, int64_t *out)
+{
+    *out = 0;
+    decoder self = decoder_of(ctx, arena, settings);
+    decode_result result = decode(&self, text);
+    if (result != DECODE_OK)
+        return fail_decode(ctx, result, "timestamp_ns", text);
+    int64_t nanos = self.nanos;
+    int64_t utc;
+    if (self.moment != MOMENT_CIVIL) {
+        utc = moment_value(&self, false);
+        if (!kd_timestamp_is_finite(utc)) {
+            *out = utc;
+            return KD_OK;
+        }
+        nanos = 0;
+    } else {
+        self.civil.micros = 0;
+        self.has |= HAS_ZONE; /* A missing zone is UTC, offset 0. */
+        if (!local_timestamp(&self, &utc))
+            return fail_range(ctx, "timestamp", text);
+        utc = to_utc(&self, utc);
+    }
+    int64_t total;
+    if (__builtin_sub_overflow(utc, KD_UNIX_EPOCH_US, &total) ||
+        __builtin_mul_overflow(total, 1000, &total) ||
+        __builtin_add_overflow(total, nanos, &total) || !kd_timestamp_is_finite(total))
+        return fail_range(ctx, "timestamp", text);
+    *out = total;
+    return KD_OK;
+}
