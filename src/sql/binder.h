@@ -111,7 +111,7 @@ typedef struct kd_bound_statement {
 
 /* Binds SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, MERGE. Errors carry position and hint. */
 kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
-                            const kd_ast_statement *statement,
+                            const kd_ast_node *statement,
                             kd_bound_statement **out_bound) KD_MUST_CHECK;
 
 /* A stand-alone expression over the columns of one table (CHECK, DEFAULT, generated column, index
@@ -119,7 +119,7 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
  * the table's shape positions. `table` NULL: no columns may be used. Cast to `wanted` by assignment
  * unless that is UNKNOWN. */
 kd_status kd_bind_expression(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
-                             const kd_ast_expr *expr, const kd_table_entry *table,
+                             const kd_ast_node *expr, const kd_table_entry *table,
                              kd_type wanted, kd_column_id **out_shape_ids,
                              kd_expr **out_bound) KD_MUST_CHECK;
 /* The same from text (as the catalog stores it). */
