@@ -102,6 +102,12 @@ void kd_txn_rollback(kd_txn *txn)
     txn_leave(txn);
 }
 
+static size_t redo_pending(const kd_txn *txn)
+{
+    size_t head = KD_WAL_FRAME_BYTES + KD_LOG_COMMIT_HEAD_BYTES;
+    return txn->redo.size_bytes > head ? txn->redo.size_bytes - head : 0;
+}
+
 /* --- Commit ---------------------------------------------------------------------------------- */
 
 static kd_status members_prepare(kd_ctx *ctx, kd_txn *txn)
@@ -166,6 +172,10 @@ static kd_status commit_writer(kd_ctx *ctx, kd_txn *txn)
     kd_status status = kd_wal_record_end(ctx, &txn->redo, txn->redo_mark);
     if (status == KD_OK && atomic_load(&manager->has_failed))
         status = log_failed(ctx);
+    for (size_t i = 0; status == KD_OK && i < txn->member_count; i++) {
+        if (txn->members[i].participant->logging != NULL)
+            txn->members[i].participant->logging(txn->members[i].object);
+    }
     if (status == KD_OK)
         status = kd_wal_reserve(ctx, manager->wal, txn->redo.size_bytes, kdi_commit_enter,
                                 manager, &place);
@@ -203,7 +213,7 @@ kd_status kd_txn_commit(kd_ctx *ctx, kd_txn *txn)
         kd_txn_rollback(txn);
         return status;
     }
-    if (txn->redo.size_bytes == 0)
+    if (redo_pending(txn) == 0 && !txn->has_streamed)
         return commit_reader(ctx, txn);
     return commit_writer(ctx, txn);
 }
@@ -245,12 +255,6 @@ kd_status kd_txn_redo(kd_ctx *ctx, kd_txn *txn, kd_buffer **out_redo)
         KD_TRY(redo_start(ctx, txn));
     *out_redo = &txn->redo;
     return KD_OK;
-}
-
-static size_t redo_pending(const kd_txn *txn)
-{
-    size_t head = KD_WAL_FRAME_BYTES + KD_LOG_COMMIT_HEAD_BYTES;
-    return txn->redo.size_bytes > head ? txn->redo.size_bytes - head : 0;
 }
 
 kd_status kd_txn_redo_added(kd_ctx *ctx, kd_txn *txn)

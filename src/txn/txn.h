@@ -96,6 +96,9 @@ typedef struct kd_txn_participant {
     void (*committed)(void *object, kd_stamp stamp);
     void (*rolled_back)(void *object);
     void (*rolled_back_to)(void *object, uint32_t savepoint);
+    /* After every prepare, right before the commit record gets its stamp (only when something is
+     * logged). Cannot fail and waits for no transaction; `committed` or `rolled_back` follows. */
+    void (*logging)(void *object);
 } kd_txn_participant;
 kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *participant,
                       void *object) KD_MUST_CHECK;

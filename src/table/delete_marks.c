@@ -1,0 +1,104 @@
+/*
+ * Segments of a table: the file, its begin stamps, and marks of ended rows.
+ */
+#include "table/table_internal.h"
+
+kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_stamp begin,
+                           kd_stamp stamps_max, kdi_segment **out_segment)
+{
+    *out_segment = NULL;
+    kdi_segment *segment = KD_HEAP_NEW(ctx, &storage->account, kdi_segment);
+    if (segment == NULL)
+        return KD_NOMEM;
+    segment->storage = storage;
+    segment->unit = unit;
+    segment->stamps_max = stamps_max;
+    atomic_store(&segment->begin, begin);
+    kd_status status = kd_segment_open(ctx, &storage->files, unit, &segment->file);
+    if (status == KD_OK) {
+        segment->row_count = kd_segment_row_count(segment->file);
+        segment->vector_count = (segment->row_count + KD_VECTOR_ROWS - 1) / KD_VECTOR_ROWS;
+        segment->marks = kd_heap_alloc(ctx, &storage->account,
+                                       segment->vector_count * sizeof *segment->marks);
+        if (segment->marks == NULL)
+            status = KD_NOMEM;
+    }
+    if (status != KD_OK) {
+        kd_segment_close(ctx->world, segment->file);
+        kd_heap_free(ctx->world, &storage->account, segment);
+        return status;
+    }
+    atomic_fetch_add(&storage->segment_count, 1);
+    atomic_fetch_add(&storage->segment_bytes, kd_segment_size_bytes(segment->file));
+    *out_segment = segment;
+    return KD_OK;
+}
+
+static void marks_free(kdi_segment *segment)
+{
+    kd_storage *storage = segment->storage;
+    for (uint32_t i = 0; i < segment->vector_count; i++) {
+        kdi_mark_vector *vector = atomic_load(&segment->marks[i]);
+        if (vector == NULL)
+            continue;
+        kd_heap_free(storage->world, &storage->account, atomic_load(&vector->nexts));
+        kd_heap_free(storage->world, &storage->account, vector);
+    }
+    kd_heap_free(storage->world, &storage->account, segment->marks);
+}
+
+void kdi_segment_close(void *object)
+{
+    kdi_segment *segment = object;
+    if (segment == NULL)
+        return;
+    kd_storage *storage = segment->storage;
+    atomic_fetch_sub(&storage->segment_count, 1);
+    atomic_fetch_sub(&storage->segment_bytes, kd_segment_size_bytes(segment->file));
+    marks_free(segment);
+    kd_segment_close(storage->world, segment->file);
+    if (segment->removes_file) {
+        kd_ctx ctx = {.world = storage->world};
+        /* A file that stays is an orphan, removed at the next opening. */
+        if (kd_segment_remove(&ctx, &storage->files, segment->unit) != KD_OK)
+            kd_error_clear(&ctx);
+    }
+    kd_heap_free(storage->world, &storage->account, segment);
+}
+
+kd_stamp kdi_segment_end(const kdi_segment *segment, uint32_t ordinal)
+{
+    kdi_mark_vector *vector = atomic_load(&segment->marks[ordinal / KD_VECTOR_ROWS]);
+    return vector == NULL ? KD_STAMP_NONE : atomic_load(&vector->ends[ordinal % KD_VECTOR_ROWS]);
+}
+
+kd_status kdi_segment_mark(kd_ctx *ctx, kdi_segment *segment, uint32_t ordinal,
+                           _Atomic kd_stamp **out_end)
+{
+    *out_end = NULL;
+    _Atomic(kdi_mark_vector *) *cell = &segment->marks[ordinal / KD_VECTOR_ROWS];
+    kdi_mark_vector *vector = atomic_load(cell);
+    if (vector == NULL) {
+        kd_storage *storage = segment->storage;
+        kdi_mark_vector *made = KD_HEAP_NEW(ctx, &storage->account, kdi_mark_vector);
+        if (made == NULL)
+            return KD_NOMEM;
+        for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)
+            atomic_init(&made->ends[i], KD_STAMP_NONE);
+        if (atomic_compare_exchange_strong(cell, &vector, made))
+            vector = made;
+        else
+            kd_heap_free(storage->world, &storage->account, made);
+    }
+    *out_end = &vector->ends[ordinal % KD_VECTOR_ROWS];
+    return KD_OK;
+}
+
+kd_status kdi_segment_begin(kd_ctx *ctx, const kdi_segment *segment, uint32_t ordinal,
+                            kd_stamp newest_needed, kd_stamp *out_begin)
+{
+    *out_begin = atomic_load(&segment->begin);
+    if (kdi_is_in_flight(*out_begin) || *out_begin != 0 || newest_needed >= segment->stamps_max)
+        return KD_OK;
+    return kd_segment_get_stamp(ctx, segment->file, ordinal, out_begin);
+}

@@ -1,0 +1,224 @@
+/*
+ * Where a row is, its stamps, its values, and its later versions.
+ */
+#include "table/table_internal.h"
+
+#include <string.h>
+
+enum { REMAP_STEPS_MAX = 1000 };
+
+static kdi_chunk *chunk_by_unit(const kdi_unit_list *units, uint64_t unit)
+{
+    uint32_t low = 0;
+    uint32_t high = units->chunk_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (units->chunks[middle]->unit < unit)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_there = low < units->chunk_count && units->chunks[low]->unit == unit;
+    return is_there ? units->chunks[low] : NULL;
+}
+
+static kdi_segment *segment_by_unit(const kdi_unit_list *units, uint64_t unit)
+{
+    uint32_t low = 0;
+    uint32_t high = units->segment_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (units->segments[middle]->unit < unit)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_there = low < units->segment_count && units->segments[low]->unit == unit;
+    return is_there ? units->segments[low] : NULL;
+}
+
+static const kdi_remap *remap_by_unit(const kdi_unit_list *units, uint64_t unit)
+{
+    uint32_t low = 0;
+    uint32_t high = units->remap_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (units->remaps[middle]->unit < unit)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_there = low < units->remap_count && units->remaps[low]->unit == unit;
+    return is_there ? units->remaps[low] : NULL;
+}
+
+bool kdi_place_find(kd_table *table, kd_rowref ref, kdi_place *out_place)
+{
+    const kdi_unit_list *units = atomic_load_explicit(&table->units, memory_order_acquire);
+    *out_place = (kdi_place){.ref = ref};
+    if (units == NULL)
+        return false;
+    for (int step = 0; step < REMAP_STEPS_MAX && ref != KD_ROWREF_NONE; step++) {
+        uint64_t unit = kdi_ref_unit(ref);
+        uint32_t ordinal = kdi_ref_ordinal(ref);
+        out_place->ref = ref;
+        out_place->ordinal = ordinal;
+        out_place->chunk = chunk_by_unit(units, unit);
+        if (out_place->chunk != NULL)
+            return ordinal < out_place->chunk->capacity;
+        out_place->segment = segment_by_unit(units, unit);
+        if (out_place->segment != NULL)
+            return ordinal < out_place->segment->row_count;
+        const kdi_remap *remap = remap_by_unit(units, unit);
+        ref = remap != NULL && ordinal < remap->count ? remap->refs[ordinal] : KD_ROWREF_NONE;
+    }
+    return false;
+}
+
+kd_stamp kdi_place_end(const kdi_place *place)
+{
+    if (place->chunk != NULL)
+        return atomic_load(&place->chunk->ends[place->ordinal]);
+    return kdi_segment_end(place->segment, place->ordinal);
+}
+
+kd_status kdi_place_begin(kd_ctx *ctx, const kdi_place *place, kd_stamp newest_needed,
+                          kd_stamp *out_begin)
+{
+    if (place->chunk == NULL)
+        return kdi_segment_begin(ctx, place->segment, place->ordinal, newest_needed, out_begin);
+    *out_begin = atomic_load(&place->chunk->begins[place->ordinal]);
+    return KD_OK;
+}
+
+kd_status kdi_place_end_cell(kd_ctx *ctx, const kdi_place *place, _Atomic kd_stamp **out_cell)
+{
+    if (place->chunk == NULL)
+        return kdi_segment_mark(ctx, place->segment, place->ordinal, out_cell);
+    *out_cell = &place->chunk->ends[place->ordinal];
+    return KD_OK;
+}
+
+kd_rowref kdi_place_next(const kdi_place *place)
+{
+    if (place->chunk != NULL)
+        return atomic_load(&place->chunk->nexts[place->ordinal]);
+    kdi_mark_vector *vector = atomic_load(&place->segment->marks[place->ordinal / KD_VECTOR_ROWS]);
+    _Atomic kd_rowref *nexts = vector == NULL ? NULL : atomic_load(&vector->nexts);
+    return nexts == NULL ? KD_ROWREF_NONE : atomic_load(&nexts[place->ordinal % KD_VECTOR_ROWS]);
+}
+
+static kd_status mark_nexts(kd_ctx *ctx, kd_storage *storage, kdi_mark_vector *vector,
+                            _Atomic kd_rowref **out_nexts)
+{
+    *out_nexts = atomic_load(&vector->nexts);
+    if (*out_nexts != NULL)
+        return KD_OK;
+    _Atomic kd_rowref *made =
+        kd_heap_alloc(ctx, &storage->account, KD_VECTOR_ROWS * sizeof *made);
+    if (made == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)
+        atomic_init(&made[i], KD_ROWREF_NONE);
+    _Atomic kd_rowref *expected = NULL;
+    if (atomic_compare_exchange_strong(&vector->nexts, &expected, made)) {
+        *out_nexts = made;
+    } else {
+        kd_heap_free(storage->world, &storage->account, made);
+        *out_nexts = expected;
+    }
+    return KD_OK;
+}
+
+kd_status kdi_place_set_next(kd_ctx *ctx, const kdi_place *place, kd_rowref next)
+{
+    if (place->chunk != NULL) {
+        atomic_store(&place->chunk->nexts[place->ordinal], next);
+        return KD_OK;
+    }
+    _Atomic kd_stamp *end;
+    _Atomic kd_rowref *nexts;
+    KD_TRY(kdi_segment_mark(ctx, place->segment, place->ordinal, &end));
+    kdi_mark_vector *vector = atomic_load(&place->segment->marks[place->ordinal / KD_VECTOR_ROWS]);
+    KD_TRY(mark_nexts(ctx, place->segment->storage, vector, &nexts));
+    atomic_store(&nexts[place->ordinal % KD_VECTOR_ROWS], next);
+    return KD_OK;
+}
+
+kd_status kdi_place_visible(kd_ctx *ctx, const kdi_place *place, kd_snapshot snapshot,
+                            bool *out_visible)
+{
+    kd_stamp begin;
+    *out_visible = false;
+    KD_TRY(kdi_place_begin(ctx, place, snapshot.stamp, &begin));
+    *out_visible =
+        kdi_stamp_seen(begin, snapshot) && !kdi_stamp_seen(kdi_place_end(place), snapshot);
+    return KD_OK;
+}
+
+kd_status kdi_place_value(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
+                          const kd_table_column *column, uint32_t hint, kd_value *out_value)
+{
+    if (place->chunk == NULL) {
+        int at = kd_segment_find_column(place->segment->file, column->column_no);
+        if (at < 0)
+            return kd_value_copy(ctx, arena, &column->missing, out_value);
+        KD_TRY(kd_segment_get(ctx, place->segment->file, (uint32_t)at, place->ordinal, arena,
+                              out_value));
+        out_value->type = column->type;
+        return KD_OK;
+    }
+    int at = kdi_set_find(place->chunk->set, column->column_no, hint);
+    if (at < 0)
+        return kd_value_copy(ctx, arena, &column->missing, out_value);
+    kd_value value = kdi_chunk_get(place->chunk, place->ordinal, (uint32_t)at);
+    value.type = column->type;
+    if (value.is_null || place->chunk->set->physicals[at] != KD_PHYS_STR) {
+        *out_value = value;
+        return KD_OK;
+    }
+    return kd_value_copy(ctx, arena, &value, out_value);
+}
+
+kd_rowref kdi_newest_version(kd_table *table, const kdi_place *place)
+{
+    kdi_place at = *place;
+    for (int step = 0; step < KDI_NEXT_STEPS_MAX; step++) {
+        kd_stamp end = kdi_place_end(&at);
+        if (end == KD_STAMP_NONE || kdi_is_in_flight(end))
+            return at.ref;
+        kd_rowref next = kdi_place_next(&at);
+        if (next == KD_ROWREF_NONE || !kdi_place_find(table, next, &at))
+            return KD_ROWREF_NONE;
+    }
+    return KD_ROWREF_NONE;
+}
+
+/* --- The public point read ------------------------------------------------------------------- */
+
+kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                       kd_rowref ref, const kd_table_shape *shape, const uint32_t *positions,
+                       uint32_t position_count, kd_value *out_values, bool *out_visible)
+{
+    kdi_place place;
+    *out_visible = false;
+    if (!kdi_place_find(table, ref, &place))
+        return KD_OK;
+    KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_visible));
+    for (uint32_t i = 0; *out_visible && i < position_count; i++) {
+        const kd_table_column *column = &shape->columns[positions[i]];
+        kd_status status =
+            kdi_place_value(ctx, arena, &place, column, positions[i], &out_values[i]);
+        if (status != KD_OK) {
+            *out_visible = false;
+            return status;
+        }
+    }
+    return KD_OK;
+}
+
+kd_snapshot kd_table_latest(kd_txn *txn)
+{
+    kd_txn_note_latest(txn);
+    return (kd_snapshot){.stamp = KDI_SNAPSHOT_LATEST, .txn_no = kd_txn_no(txn)};
+}

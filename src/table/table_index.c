@@ -1,0 +1,272 @@
+/*
+ * A table's indexes: definitions, lists of them, keys of rows.
+ */
+#include "table/table_internal.h"
+
+#include <string.h>
+
+enum { INDEX_COLUMNS_MAX = 32 };
+
+kdi_index *kdi_index_find(kd_table *table, uint64_t index_no)
+{
+    const kdi_index_list *list = atomic_load_explicit(&table->indexes, memory_order_acquire);
+    for (uint32_t i = 0; list != NULL && i < list->count; i++) {
+        if (list->items[i]->definition.index_no == index_no)
+            return list->items[i];
+    }
+    return NULL;
+}
+
+static kd_status slice_copy(kd_ctx *ctx, kd_arena *arena, kd_slice *slice)
+{
+    char *copy = kd_copy_text(ctx, arena, slice->data, slice->size_bytes);
+    if (copy == NULL)
+        return KD_NOMEM;
+    slice->data = copy;
+    return KD_OK;
+}
+
+static kd_status definition_copy(kd_ctx *ctx, kd_arena *arena, kd_index_definition *definition)
+{
+    KD_TRY(slice_copy(ctx, arena, &definition->name));
+    KD_TRY(slice_copy(ctx, arena, &definition->columns_text));
+    kd_index_column *columns =
+        KD_NEW_ARRAY(ctx, arena, kd_index_column, definition->column_count);
+    if (columns == NULL)
+        return KD_NOMEM;
+    memcpy(columns, definition->columns, definition->column_count * sizeof *columns);
+    definition->columns = columns;
+    return KD_OK;
+}
+
+static kd_status index_fill(kd_ctx *ctx, kd_table *table, kdi_index *index,
+                            const kd_index_definition *definition, kd_slice manifest)
+{
+    kd_storage *storage = table->storage;
+    const kdi_column_set *set = atomic_load(&table->set);
+    index->table = table;
+    index->definition = *definition;
+    KD_TRY(definition_copy(ctx, table->arena, &index->definition));
+    index->types = KD_NEW_ARRAY(ctx, table->arena, kd_type, definition->column_count);
+    index->manifest_arena = kd_arena_create(ctx, NULL, "index", KD_ARENA_UNLIMITED);
+    if (index->types == NULL || index->manifest_arena == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        int at = kdi_set_find(set, definition->columns[i].column_no, i);
+        if (at < 0)
+            return KD_FAIL(ctx, KD_INVALID, "42703", "index column %u is not in table %llu",
+                           definition->columns[i].column_no,
+                           (unsigned long long)table->table_no);
+        index->types[i] = set->columns[at].type;
+    }
+    index->options = (kd_index_options){.index_no = definition->index_no,
+                                        .files = &storage->files,
+                                        .account = &storage->account};
+    index->manifest = manifest;
+    if (manifest.size_bytes == 0) {
+        atomic_store(&index->is_dirty, true);
+        return kd_index_create(ctx, &index->options, &index->index);
+    }
+    KD_TRY(slice_copy(ctx, index->manifest_arena, &index->manifest));
+    return kd_index_open(ctx, &index->options, index->manifest, &index->index);
+}
+
+kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition *definition,
+                         kd_slice manifest, kdi_index **out_index)
+{
+    *out_index = NULL;
+    kdi_index *index = KD_HEAP_NEW(ctx, &table->storage->account, kdi_index);
+    if (index == NULL)
+        return KD_NOMEM;
+    kd_status status = index_fill(ctx, table, index, definition, manifest);
+    if (status != KD_OK) {
+        index->table = table;
+        kdi_index_destroy(index);
+        return status;
+    }
+    *out_index = index;
+    return KD_OK;
+}
+
+void kdi_index_destroy(void *object)
+{
+    kdi_index *index = object;
+    if (index == NULL)
+        return;
+    kd_storage *storage = index->table->storage;
+    kd_index_close(storage->world, index->index);
+    if (index->is_dropped && index->manifest.size_bytes > 0) {
+        kd_ctx ctx = {.world = storage->world};
+        /* What stays is an orphan, removed at the next opening. */
+        if (kd_index_remove_files(&ctx, &index->options, index->manifest) != KD_OK)
+            kd_error_clear(&ctx);
+    }
+    kd_arena_destroy(index->manifest_arena);
+    kd_heap_free(storage->world, &storage->account, index);
+}
+
+static void list_destroy(void *object)
+{
+    kdi_index_list *list = object;
+    kd_heap_free(list->storage->world, &list->storage->account, list);
+}
+
+kd_status kdi_index_list_change(kd_ctx *ctx, kd_table *table, kdi_index *add, kdi_index *remove)
+{
+    kd_storage *storage = table->storage;
+    kdi_index_list *old = atomic_load(&table->indexes);
+    uint32_t old_count = old == NULL ? 0 : old->count;
+    kdi_index_list *list = kd_heap_alloc(
+        ctx, &storage->account, sizeof *list + ((size_t)old_count + 1) * sizeof(kdi_index *));
+    if (list == NULL)
+        return KD_NOMEM;
+    list->storage = storage;
+    for (uint32_t i = 0; i < old_count; i++) {
+        if (old->items[i] != remove)
+            list->items[list->count++] = old->items[i];
+    }
+    if (add != NULL)
+        list->items[list->count++] = add;
+    atomic_store(&table->indexes, list);
+    if (old != NULL)
+        kd_txn_retire(storage->txns, &old->garbage, list_destroy, old);
+    return KD_OK;
+}
+
+/* --- Stored form ----------------------------------------------------------------------------- */
+
+kd_status kdi_index_definition_append(kd_ctx *ctx, const kd_index_definition *definition,
+                                      kd_buffer *out)
+{
+    KD_TRY(kd_buffer_append_varint(ctx, out, definition->index_no));
+    KD_TRY(kd_buffer_append_counted(ctx, out, definition->name));
+    KD_TRY(kd_buffer_append_counted(ctx, out, definition->columns_text));
+    KD_TRY(kd_buffer_append_byte(ctx, out, definition->unique));
+    KD_TRY(kd_buffer_append_byte(ctx, out, definition->nulls_not_distinct));
+    KD_TRY(kd_buffer_append_varint(ctx, out, (uint64_t)(definition->predicate_column_no + 1)));
+    KD_TRY(kd_buffer_append_varint(ctx, out, definition->column_count));
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        const kd_index_column *column = &definition->columns[i];
+        KD_TRY(kd_buffer_append_varint(ctx, out, column->column_no));
+        KD_TRY(kd_buffer_append_byte(
+            ctx, out, (uint8_t)(column->order.descending | column->order.nulls_first << 1)));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_index_definition_read(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
+                                    kd_index_definition *out_definition)
+{
+    *out_definition = (kd_index_definition){0};
+    out_definition->index_no = kd_read_varint(reader);
+    out_definition->name = kd_read_slice(reader);
+    out_definition->columns_text = kd_read_slice(reader);
+    out_definition->unique = kd_read_u8(reader) != 0;
+    out_definition->nulls_not_distinct = kd_read_u8(reader) != 0;
+    out_definition->predicate_column_no = (int64_t)kd_read_varint(reader) - 1;
+    out_definition->column_count = (uint32_t)kd_read_varint(reader);
+    if (reader->failed || out_definition->column_count > INDEX_COLUMNS_MAX)
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "a stored index definition is damaged");
+    kd_index_column *columns =
+        KD_NEW_ARRAY(ctx, arena, kd_index_column, out_definition->column_count);
+    if (columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < out_definition->column_count; i++) {
+        columns[i].column_no = (uint32_t)kd_read_varint(reader);
+        uint8_t order = kd_read_u8(reader);
+        columns[i].order.descending = (order & 1) != 0;
+        columns[i].order.nulls_first = (order & 2) != 0;
+    }
+    out_definition->columns = columns;
+    return KD_OK;
+}
+
+/* --- Keys ------------------------------------------------------------------------------------ */
+
+/* A column of a chunk's row, or what rows have that are older than the column. */
+static kd_value row_column(const kd_table *table, const kdi_chunk *chunk, uint32_t slot,
+                           uint32_t column_no)
+{
+    int at = kdi_set_find(chunk->set, column_no, 0);
+    if (at >= 0)
+        return kdi_chunk_get(chunk, slot, (uint32_t)at);
+    const kdi_column_set *set = atomic_load(&table->set);
+    at = kdi_set_find(set, column_no, 0);
+    assert(at >= 0);
+    return set->columns[at].missing;
+}
+
+kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
+                           uint32_t slot, kd_buffer *out, bool *out_is_in, bool *out_has_null)
+{
+    const kd_index_definition *definition = &index->definition;
+    *out_is_in = true;
+    *out_has_null = false;
+    out->size_bytes = 0;
+    if (definition->predicate_column_no >= 0) {
+        kd_value predicate = row_column(index->table, chunk, slot,
+                                        (uint32_t)definition->predicate_column_no);
+        *out_is_in = !predicate.is_null && predicate.as.boolean;
+        if (!*out_is_in)
+            return KD_OK;
+    }
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        kd_value value =
+            row_column(index->table, chunk, slot, definition->columns[i].column_no);
+        *out_has_null |= value.is_null;
+        KD_TRY(kd_key_append(ctx, index->types[i], &value.as, value.is_null,
+                             definition->columns[i].order, out));
+    }
+    return KD_OK;
+}
+
+kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
+                             const kd_value *values, uint32_t value_count, kd_buffer *out)
+{
+    const kdi_index *index = kdi_index_find(table, index_no);
+    if (index == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
+                       (unsigned long long)index_no);
+    assert(value_count <= index->definition.column_count);
+    for (uint32_t i = 0; i < value_count; i++)
+        KD_TRY(kd_key_append(ctx, index->types[i], &values[i].as, values[i].is_null,
+                             index->definition.columns[i].order, out));
+    return KD_OK;
+}
+
+kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk,
+                               uint32_t first, uint32_t count, kd_buffer *key)
+{
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    for (uint32_t i = 0; list != NULL && i < list->count; i++) {
+        kdi_index *index = list->items[i];
+        for (uint32_t slot = first; slot < first + count; slot++) {
+            bool is_in, has_null;
+            KD_TRY(kdi_index_key_of(ctx, index, chunk, slot, key, &is_in, &has_null));
+            if (is_in)
+                KD_TRY(kd_index_insert(ctx, index->index, kd_buffer_slice(key),
+                                       kdi_ref(chunk->unit, slot)));
+        }
+        atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
+    }
+    return KD_OK;
+}
+
+void kdi_indexes_remove_row(kd_table *table, const kdi_chunk *chunk, uint32_t slot,
+                            uint32_t index_count, kd_buffer *key)
+{
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    kd_ctx ctx = {.world = table->storage->world};
+    for (uint32_t i = 0; list != NULL && i < list->count && i < index_count; i++) {
+        bool is_in, has_null;
+        kd_status status =
+            kdi_index_key_of(&ctx, list->items[i], chunk, slot, key, &is_in, &has_null);
+        if (status == KD_OK && is_in)
+            status = kd_index_remove(&ctx, list->items[i]->index, kd_buffer_slice(key),
+                                     kdi_ref(chunk->unit, slot));
+        /* An entry that stays points at a dead slot, which nobody sees and which is never used
+         * again: it only costs room. */
+        if (status != KD_OK)
+            kd_error_clear(&ctx);
+    }
+}

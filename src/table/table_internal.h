@@ -1,0 +1,472 @@
+/*
+ * Inside module table: chunks, segments, unit lists, write sets, redo.
+ *
+ * Who may follow a pointer: everything reachable from a table (unit lists, chunks,
+ * segments, index lists) is retired through kd_txn_retire when it is unlinked, so it
+ * stays while any transaction or pin that could have reached it is there.
+ *
+ * Lock order: storage->structure, table->publish, table->lock, row latch; an index
+ * key's latch comes before none of these and is never held over a wait.
+ */
+#ifndef KD_TABLE_TABLE_INTERNAL_H
+#define KD_TABLE_TABLE_INTERNAL_H
+
+#include "base/thread.h"
+#include "index/index.h"
+#include "store/root.h"
+#include "table/table.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+enum {
+    KDI_CHUNK_SLOTS = 1024,
+    KDI_CHUNK_SLOTS_FIRST = 64, /* Of a table's first chunk: most tables are small. */
+    KDI_NEXT_STEPS_MAX = 1 << 24,
+    KDI_DIRECTORY_BLOCK = 1024,
+    KDI_DIRECTORY_BLOCKS = 4096,
+};
+
+/* Stamps of a row. A slot is EMPTY until its row is complete, DEAD when that never counts. Both read
+ * as the in-flight work of a transaction that does not exist. */
+#define KDI_STAMP_EMPTY (UINT64_MAX - 1)
+#define KDI_STAMP_DEAD UINT64_MAX
+/* In an end stamp in flight: the row's key goes away (a delete, or an update of key columns). */
+#define KDI_STAMP_KEY ((kd_stamp)1 << 62)
+#define KDI_STAMP_TXN_MASK (KDI_STAMP_KEY - 1)
+#define KDI_SNAPSHOT_LATEST (KD_STAMP_IN_FLIGHT - 1)
+
+static inline bool kdi_is_in_flight(kd_stamp stamp)
+{
+    return (stamp & KD_STAMP_IN_FLIGHT) != 0;
+}
+
+static inline uint64_t kdi_stamp_txn(kd_stamp stamp)
+{
+    return stamp & KDI_STAMP_TXN_MASK;
+}
+
+/* Whether the snapshot knows of what the stamp stands for. */
+static inline bool kdi_stamp_seen(kd_stamp stamp, kd_snapshot snapshot)
+{
+    if (kdi_is_in_flight(stamp))
+        return snapshot.txn_no != 0 && kdi_stamp_txn(stamp) == snapshot.txn_no;
+    return stamp <= snapshot.stamp;
+}
+
+static inline kd_rowref kdi_ref(uint64_t unit, uint32_t ordinal)
+{
+    return unit << KD_ROWREF_ORDINAL_BITS | ordinal;
+}
+
+static inline uint64_t kdi_ref_unit(kd_rowref ref)
+{
+    return ref >> KD_ROWREF_ORDINAL_BITS;
+}
+
+static inline uint32_t kdi_ref_ordinal(kd_rowref ref)
+{
+    return (uint32_t)(ref & ((1u << KD_ROWREF_ORDINAL_BITS) - 1));
+}
+
+/* --- Columns --------------------------------------------------------------------------------- */
+
+/* One version of a table's columns; never changes, lives as long as the table. */
+typedef struct kdi_column_set {
+    uint32_t version; /* Counts from 0. */
+    uint32_t count;
+    kd_table_column *columns;
+    uint8_t *physicals;
+    uint32_t *widths;
+} kdi_column_set;
+
+/* The set's position of a column number, or -1. `hint` is where it probably is. */
+int kdi_set_find(const kdi_column_set *set, uint32_t column_no, uint32_t hint);
+kd_status kdi_set_make(kd_ctx *ctx, kd_arena *arena, const kd_table_column *columns,
+                       uint32_t count, uint32_t version, kdi_column_set **out_set) KD_MUST_CHECK;
+kd_status kdi_set_append(kd_ctx *ctx, const kdi_column_set *set, kd_buffer *out) KD_MUST_CHECK;
+kd_status kdi_set_read(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
+                       kdi_column_set **out_set) KD_MUST_CHECK;
+
+/* --- Units of rows --------------------------------------------------------------------------- */
+
+typedef struct kdi_string_block kdi_string_block;
+
+/*
+ * A delta chunk: rows together, columns apart inside it. A writer takes slots by
+ * adding to `used`, fills them and then publishes the begin stamps; after that the
+ * values of a slot never change. Nulls are bytes so that writers of neighbouring
+ * slots do not share a word.
+ */
+typedef struct kdi_chunk {
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    uint64_t unit;
+    uint32_t capacity;
+    _Atomic uint32_t used; /* May stand above the capacity. */
+    const kdi_column_set *set;
+    _Atomic kd_stamp *begins;
+    _Atomic kd_stamp *ends;
+    _Atomic kd_rowref *nexts; /* Where the row's next version is. */
+    char **values;
+    uint8_t **nulls;
+    void *memory;
+    kd_mutex string_lock;
+    kdi_string_block *strings;
+    _Atomic uint64_t bytes;
+} kdi_chunk;
+
+kd_status kdi_chunk_create(kd_ctx *ctx, kd_storage *storage, uint64_t unit,
+                           const kdi_column_set *set, uint32_t capacity,
+                           kdi_chunk **out_chunk) KD_MUST_CHECK;
+void kdi_chunk_destroy(void *chunk); /* NULL is allowed. */
+/* Copies a physical value; `payload` is ignored for NULL. */
+kd_status kdi_chunk_put(kd_ctx *ctx, kdi_chunk *chunk, uint32_t slot, uint32_t column,
+                        const void *payload, bool is_null) KD_MUST_CHECK;
+/* Points into the chunk. */
+kd_value kdi_chunk_get(const kdi_chunk *chunk, uint32_t slot, uint32_t column);
+static inline uint32_t kdi_chunk_used(kdi_chunk *chunk)
+{
+    uint32_t used = atomic_load_explicit(&chunk->used, memory_order_acquire);
+    return used < chunk->capacity ? used : chunk->capacity;
+}
+static inline const void *kdi_chunk_payload(const kdi_chunk *chunk, uint32_t slot, uint32_t column)
+{
+    return chunk->values[column] + (size_t)slot * chunk->set->widths[column];
+}
+/* Rows first .. first + count - 1 for the log and the delta image, and back into empty slots. */
+kd_status kdi_chunk_append_rows(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t first,
+                                uint32_t count, kd_buffer *out) KD_MUST_CHECK;
+kd_status kdi_chunk_read_rows(kd_ctx *ctx, kdi_chunk *chunk, uint32_t first, uint32_t count,
+                              kd_reader *reader) KD_MUST_CHECK;
+
+/* End stamps of 1,024 rows of a segment; made when the first of them is deleted. */
+typedef struct kdi_mark_vector {
+    _Atomic kd_stamp ends[KD_VECTOR_ROWS];
+    _Atomic(_Atomic kd_rowref *) nexts; /* KD_VECTOR_ROWS of them, or NULL. */
+} kdi_mark_vector;
+
+typedef struct kdi_segment {
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    uint64_t unit;
+    kd_segment *file;
+    uint32_t row_count;
+    bool removes_file;     /* When the last reader has gone. */
+    _Atomic kd_stamp begin; /* Of all rows: a bulk load's transaction. 0: rows have their own. */
+    kd_stamp stamps_max;   /* Snapshots at or above need not look at the rows' begin stamps. */
+    _Atomic uint32_t ended_count;
+    uint32_t vector_count;
+    _Atomic(kdi_mark_vector *) *marks;
+} kdi_segment;
+
+kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_stamp begin,
+                           kd_stamp stamps_max, kdi_segment **out_segment) KD_MUST_CHECK;
+void kdi_segment_close(void *segment); /* NULL is allowed. */
+/* The row's end stamp; KD_STAMP_NONE where no mark is. */
+kd_stamp kdi_segment_end(const kdi_segment *segment, uint32_t ordinal);
+/* Makes the vector of marks. */
+kd_status kdi_segment_mark(kd_ctx *ctx, kdi_segment *segment, uint32_t ordinal,
+                           _Atomic kd_stamp **out_end) KD_MUST_CHECK;
+kd_status kdi_segment_begin(kd_ctx *ctx, const kdi_segment *segment, uint32_t ordinal,
+                            kd_stamp newest_needed, kd_stamp *out_begin) KD_MUST_CHECK;
+
+/* Where the rows of a unit went. */
+typedef struct kdi_remap {
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    uint64_t unit;
+    uint64_t epoch; /* Of the move: transactions that began before may hold old references. */
+    uint32_t count;
+    kd_rowref refs[]; /* KD_ROWREF_NONE: seen by nobody any more. */
+} kdi_remap;
+
+/* What a table consists of at one moment; never changes. All arrays ascend by unit. */
+typedef struct kdi_unit_list {
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    uint32_t segment_count, chunk_count, remap_count;
+    kdi_segment **segments;
+    kdi_chunk **chunks;
+    kdi_remap **remaps;
+} kdi_unit_list;
+
+/* A change of the list: everything may be empty. */
+typedef struct kdi_unit_change {
+    kdi_segment **add_segments;
+    uint32_t add_segment_count;
+    kdi_chunk *add_chunk;
+    kdi_remap **add_remaps; /* Their units leave the list. */
+    uint32_t add_remap_count;
+    const uint64_t *drop_remaps; /* Units, ascending. */
+    uint32_t drop_remap_count;
+    kdi_segment **drop_segments; /* A bulk load that did not happen. */
+    uint32_t drop_segment_count;
+} kdi_unit_change;
+kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *change,
+                         kdi_unit_list **out_list) KD_MUST_CHECK;
+/* Puts the list in place of the old one, which was its base; table->lock is held. */
+void kdi_units_publish(kd_table *table, kdi_unit_list *list);
+void kdi_units_destroy(void *list);
+
+/* --- Indexes --------------------------------------------------------------------------------- */
+
+typedef struct kdi_index {
+    kd_txn_garbage garbage;
+    kd_table *table;
+    kd_index_definition definition; /* Copied into the table's arena. */
+    kd_type *types;
+    kd_index *index;
+    kd_index_options options;
+    kd_slice manifest;              /* Of the last checkpoint, in `manifest_arena`; may be empty. */
+    kd_arena *manifest_arena;
+    atomic_bool is_dirty;           /* Changed since the last checkpoint. */
+    bool is_dropped;
+} kdi_index;
+
+typedef struct kdi_index_list {
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    uint32_t count;
+    kdi_index *items[];
+} kdi_index_list;
+
+kdi_index *kdi_index_find(kd_table *table, uint64_t index_no);
+kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition *definition,
+                         kd_slice manifest, kdi_index **out_index) KD_MUST_CHECK;
+void kdi_index_destroy(void *index);
+/* Adds or removes (one of the two is NULL). */
+kd_status kdi_index_list_change(kd_ctx *ctx, kd_table *table, kdi_index *add,
+                                kdi_index *remove) KD_MUST_CHECK;
+kd_status kdi_index_definition_append(kd_ctx *ctx, const kd_index_definition *definition,
+                                      kd_buffer *out) KD_MUST_CHECK;
+kd_status kdi_index_definition_read(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
+                                    kd_index_definition *out_definition) KD_MUST_CHECK;
+/* The key of a chunk's row in `out` (emptied first). `*out_is_in` is false when the index's predicate
+ * leaves the row out, `*out_has_null` when a column of the key is NULL. */
+kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
+                           uint32_t slot, kd_buffer *out, bool *out_is_in,
+                           bool *out_has_null) KD_MUST_CHECK;
+/* Enters the rows of a chunk into every index, without any check: recovery. */
+kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk,
+                               uint32_t first, uint32_t count, kd_buffer *key) KD_MUST_CHECK;
+/* Undoes a row of the first `index_count` indexes. */
+void kdi_indexes_remove_row(kd_table *table, const kdi_chunk *chunk, uint32_t slot,
+                            uint32_t index_count, kd_buffer *key);
+
+/* --- Tables and storage ---------------------------------------------------------------------- */
+
+struct kd_table {
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    uint64_t table_no;
+    kd_arena *arena; /* Definitions; whoever adds holds the table exclusively. */
+    kd_mutex lock;   /* Changes of the unit list and of the active chunk. */
+    kd_rwlock publish; /* Shared: row writers and commits. Exclusive: a move of rows. */
+    kd_mutex upkeep;   /* One flush or compaction at a time. */
+    _Atomic(kdi_unit_list *) units;
+    _Atomic(kdi_chunk *) active;
+    _Atomic(const kdi_column_set *) set;
+    const kdi_column_set **sets;
+    size_t set_count, set_capacity;
+    _Atomic(kdi_index_list *) indexes;
+    uint32_t *sort_column_nos;
+    uint32_t sort_column_count;
+    _Atomic kd_stamp created; /* In flight until its transaction commits. */
+    _Atomic kd_stamp dropped; /* KD_STAMP_NONE while it is there. */
+    _Atomic int64_t row_count; /* An estimate. */
+    _Atomic uint64_t delta_bytes;
+};
+
+/* Number -> object without locks for readers; numbers are dense. */
+typedef struct kdi_directory {
+    kd_mutex lock;
+    kd_storage *storage;
+    _Atomic(_Atomic(void *) *) blocks[KDI_DIRECTORY_BLOCKS];
+    _Atomic uint64_t end; /* Above every number in it. */
+} kdi_directory;
+void kdi_directory_init(kdi_directory *directory, kd_storage *storage);
+void kdi_directory_clear(kdi_directory *directory);
+void *kdi_directory_find(kdi_directory *directory, uint64_t number);
+kd_status kdi_directory_put(kd_ctx *ctx, kdi_directory *directory, uint64_t number,
+                            void *object) KD_MUST_CHECK;
+void kdi_directory_remove(kdi_directory *directory, uint64_t number);
+
+typedef struct kdi_sequence {
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    uint64_t sequence_no;
+    kd_mutex lock;
+    kd_sequence_definition definition;
+    int64_t last;
+    bool is_called;
+    int64_t logged_ahead; /* Values that may still be handed out without logging. */
+    _Atomic kd_stamp created, dropped;
+} kdi_sequence;
+
+struct kd_storage {
+    kd_world *world;
+    kd_storage_options options;
+    kd_arena *arena;
+    char *directory, *units_directory, *wal_directory;
+    kd_account account;
+    kd_governor *governor;
+    kd_file *lock_file;
+    uint64_t database_id;
+    uint64_t root_generation;
+    kd_block_cache *cache;
+    kd_segment_options files;
+    kd_txn_manager *txns;
+    kd_wal *wal;
+    _Atomic uint64_t next_unit, next_table_no, next_sequence_no, next_index_no;
+    kdi_directory tables, sequences;
+    kd_mutex structure;  /* From a structural commit's stamp to its publication. */
+    kd_mutex checkpoint; /* One at a time. */
+    bool is_recovering;
+    _Atomic uint64_t checkpoint_count;
+    uint64_t image_unit;           /* Of the delta image that the root names; 0: none. */
+    uint64_t checkpoint_position;  /* Where replay begins. */
+    _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
+    /* Upkeep thread. */
+    kd_mutex upkeep_lock;
+    kd_cond upkeep_cond;
+    kd_thread *upkeep_thread;
+    bool upkeep_stops;
+};
+
+kd_status kdi_table_make(kd_ctx *ctx, kd_storage *storage, uint64_t table_no,
+                         kd_table **out_table) KD_MUST_CHECK;
+void kdi_table_destroy(void *table);
+kd_status kdi_table_append(kd_ctx *ctx, const kd_table *table, kd_buffer *out) KD_MUST_CHECK;
+/* Reads what kdi_table_append wrote and makes the table. */
+kd_status kdi_table_read(kd_ctx *ctx, kd_storage *storage, kd_reader *reader,
+                         kd_table **out_table) KD_MUST_CHECK;
+kd_status kdi_table_set_push(kd_ctx *ctx, kd_table *table, const kdi_column_set *set) KD_MUST_CHECK;
+
+/* --- Rows ------------------------------------------------------------------------------------ */
+
+/* A row's place: a slot of a chunk or an ordinal of a segment. */
+typedef struct kdi_place {
+    kdi_chunk *chunk; /* NULL for a segment's row. */
+    kdi_segment *segment;
+    uint32_t ordinal;
+    kd_rowref ref; /* Where it really is. */
+} kdi_place;
+
+/* Follows remaps. False when no snapshot in use can see the row. */
+bool kdi_place_find(kd_table *table, kd_rowref ref, kdi_place *out_place);
+kd_stamp kdi_place_end(const kdi_place *place);
+/* Begin stamps at or below `newest_needed` may be given as 0. */
+kd_status kdi_place_begin(kd_ctx *ctx, const kdi_place *place, kd_stamp newest_needed,
+                          kd_stamp *out_begin) KD_MUST_CHECK;
+kd_status kdi_place_end_cell(kd_ctx *ctx, const kdi_place *place,
+                             _Atomic kd_stamp **out_cell) KD_MUST_CHECK;
+kd_rowref kdi_place_next(const kdi_place *place);
+kd_status kdi_place_set_next(kd_ctx *ctx, const kdi_place *place, kd_rowref next) KD_MUST_CHECK;
+kd_status kdi_place_visible(kd_ctx *ctx, const kdi_place *place, kd_snapshot snapshot,
+                            bool *out_visible) KD_MUST_CHECK;
+/* One column of the row, copied into `arena`. */
+kd_status kdi_place_value(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
+                          const kd_table_column *column, uint32_t hint,
+                          kd_value *out_value) KD_MUST_CHECK;
+/* The newest committed (or own) version behind the row; KD_ROWREF_NONE when it was deleted. */
+kd_rowref kdi_newest_version(kd_table *table, const kdi_place *place);
+
+/* Takes up to `wanted` neighbouring slots. */
+kd_status kdi_delta_take(kd_ctx *ctx, kd_table *table, uint32_t wanted, kdi_chunk **out_chunk,
+                         uint32_t *out_first, uint32_t *out_count) KD_MUST_CHECK;
+/* No more slots are given out of the active chunk. */
+void kdi_delta_seal(kd_table *table);
+/* The chunk of a unit, made when absent: recovery. */
+kd_status kdi_delta_chunk(kd_ctx *ctx, kd_table *table, uint64_t unit, uint32_t set_version,
+                          kdi_chunk **out_chunk) KD_MUST_CHECK;
+
+/* --- Write sets ------------------------------------------------------------------------------ */
+
+/* A change that is not of rows: tables, indexes, segments, sequences. */
+typedef struct kdi_structural {
+    void (*committed)(void *object, kd_stamp stamp);
+    void (*undone)(void *object);
+} kdi_structural;
+
+typedef enum kdi_write_kind { KDI_WRITE_INSERT, KDI_WRITE_END, KDI_WRITE_STRUCTURE } kdi_write_kind;
+
+typedef struct kdi_write {
+    kd_table *table;
+    void *object; /* INSERT: the chunk. STRUCTURE: its object. */
+    const kdi_structural *structural;
+    kd_rowref ref; /* END: the row. INSERT: the first slot. */
+    uint32_t count;
+    uint32_t savepoint;
+    kdi_write_kind kind;
+} kdi_write;
+
+typedef struct kdi_write_set {
+    kd_txn *txn;
+    kd_storage *storage;
+    kdi_write *writes;
+    size_t count, capacity;
+    kd_buffer key;      /* Scratch for index keys. */
+    kd_arena *scratch;  /* Reset between rows. */
+    bool is_structural;
+    bool holds_structure;
+} kdi_write_set;
+
+kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
+                         kdi_write_set **out_writes) KD_MUST_CHECK;
+kd_status kdi_writes_insert(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
+                            uint32_t first, uint32_t count) KD_MUST_CHECK;
+/* Forgets the row noted last, which did not come to be. */
+void kdi_writes_insert_drop(kdi_write_set *writes);
+kd_status kdi_writes_end(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                         kd_rowref ref) KD_MUST_CHECK;
+kd_status kdi_writes_structure(kd_ctx *ctx, kdi_write_set *writes, const kdi_structural *structural,
+                               void *object) KD_MUST_CHECK;
+/* Undoes everything from write `keep` on, newest first. */
+void kdi_writes_undo(kdi_write_set *writes, size_t keep);
+
+/* --- Redo ------------------------------------------------------------------------------------ */
+
+typedef enum kdi_redo {
+    KDI_REDO_ROWS = 1,     /* table, unit, first slot, count, set version, rows */
+    KDI_REDO_END = 2,      /* table, unit, ordinal */
+    KDI_REDO_TABLE = 3,    /* definition */
+    KDI_REDO_DROP = 4,     /* table */
+    KDI_REDO_COLUMNS = 5,  /* table, column set */
+    KDI_REDO_INDEX = 6,    /* table, definition */
+    KDI_REDO_INDEX_DROP = 7, /* table, index */
+    KDI_REDO_INSTALL = 8,  /* table, unit, stamps_max */
+    KDI_REDO_MOVE = 9,     /* table, old unit, count, new references */
+    KDI_REDO_SEQUENCE = 10, /* number, state */
+    KDI_REDO_SEQUENCE_DROP = 11,
+} kdi_redo;
+
+kd_status kdi_redo_rows(kd_ctx *ctx, kd_txn *txn, const kd_table *table, const kdi_chunk *chunk,
+                        uint32_t first, uint32_t count) KD_MUST_CHECK;
+kd_status kdi_redo_numbers(kd_ctx *ctx, kd_txn *txn, kdi_redo op, const uint64_t *numbers,
+                           uint32_t count) KD_MUST_CHECK;
+
+/* insert.c: a row of the values of all columns of `set`, in flight, in every index. `on_conflict` as for
+ * kd_table_insert_row. */
+kd_status kdi_insert_values(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                            const kdi_column_set *set, const kd_value *values,
+                            const kd_on_conflict *on_conflict,
+                            kd_insert_outcome *out_outcome) KD_MUST_CHECK;
+kd_status kdi_check_not_null(kd_ctx *ctx, const kd_table_shape *shape, uint32_t position,
+                             bool is_null) KD_MUST_CHECK;
+
+/* unique.c: enters row `slot` into all indexes, checking unique ones. A key that is taken gives
+ * the row in the way and its index; then nothing of the row is left in any index. */
+kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
+                           uint32_t slot, kd_rowref *out_conflict,
+                           const kdi_index **out_index) KD_MUST_CHECK;
+kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
+                          const kdi_chunk *chunk, uint32_t slot) KD_MUST_CHECK;
+
+/* recovery.c, checkpoint.c */
+kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+kd_status kdi_sequence_append(kd_ctx *ctx, const kdi_sequence *sequence, kd_buffer *out) KD_MUST_CHECK;
+kd_status kdi_sequence_apply(kd_ctx *ctx, kd_storage *storage, kd_reader *reader) KD_MUST_CHECK;
+void kdi_sequence_destroy(void *sequence);
+
+#endif

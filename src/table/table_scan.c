@@ -1,0 +1,411 @@
+/*
+ * Scans: morsels (a block of a segment, a chunk of the delta) handed out to readers.
+ *
+ * A scan pins what it reads: a slot among the transactions holds its snapshot and
+ * everything that was reachable when it was opened. How far each chunk was filled at
+ * that moment is noted, so that rows which the statement itself adds do not come back
+ * to it. Segment vectors are given as they are stored, with a selection where rows
+ * are not visible; delta rows are copied into flat vectors of the reader.
+ */
+#include "table/table_internal.h"
+
+#include <string.h>
+
+struct kd_table_scan {
+    kd_table *table;
+    kd_snapshot snapshot;
+    const kd_table_shape *shape;
+    const uint32_t *positions;
+    uint32_t position_count;
+    const kd_scan_filter *filters;
+    uint32_t filter_count;
+    bool with_refs;
+    uint32_t pin;
+    const kdi_unit_list *units;
+    uint32_t *chunk_used;    /* Of each chunk at the opening. */
+    uint64_t *segment_first; /* Morsel number of each segment's first block. */
+    uint64_t morsel_count;
+    uint64_t row_estimate;
+    _Atomic uint64_t next_morsel;
+};
+
+struct kd_scan_reader {
+    kd_table_scan *scan;
+    kd_arena *arena;         /* Of what lives as long as the reader. */
+    kd_arena *segment_arena; /* Of the open segment reader. */
+    kd_vector *columns;
+    kd_vector *flat; /* The reader's own vectors, for the delta. */
+    uint16_t *selection;
+    kd_rowref *refs;
+    kdi_segment *segment; /* Whose reader is open. */
+    kd_segment_reader *segment_reader;
+    int *segment_columns;  /* Per position: slot of the segment reader, or -1. */
+    uint32_t next_row, end_row; /* Left of the current segment morsel. */
+};
+
+static kd_status scan_measure(kd_ctx *ctx, kd_arena *arena, kd_table_scan *scan)
+{
+    static const kdi_unit_list empty = {0};
+    scan->units = atomic_load(&scan->table->units);
+    if (scan->units == NULL)
+        scan->units = &empty;
+    scan->chunk_used = KD_NEW_ARRAY(ctx, arena, uint32_t, scan->units->chunk_count);
+    scan->segment_first = KD_NEW_ARRAY(ctx, arena, uint64_t, scan->units->segment_count + 1u);
+    if (scan->chunk_used == NULL || scan->segment_first == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < scan->units->segment_count; i++) {
+        uint32_t rows = scan->units->segments[i]->row_count;
+        scan->segment_first[i] = scan->morsel_count;
+        scan->morsel_count += (rows + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS;
+        scan->row_estimate += rows;
+    }
+    scan->segment_first[scan->units->segment_count] = scan->morsel_count;
+    for (uint32_t i = 0; i < scan->units->chunk_count; i++) {
+        scan->chunk_used[i] = kdi_chunk_used(scan->units->chunks[i]);
+        scan->row_estimate += scan->chunk_used[i];
+    }
+    scan->morsel_count += scan->units->chunk_count;
+    return KD_OK;
+}
+
+kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                             const kd_scan_spec *spec, kd_table_scan **out_scan)
+{
+    *out_scan = NULL;
+    kd_table_scan *scan = KD_NEW(ctx, arena, kd_table_scan);
+    if (scan == NULL)
+        return KD_NOMEM;
+    scan->table = table;
+    scan->snapshot = snapshot;
+    scan->shape = spec->shape;
+    scan->positions = spec->positions;
+    scan->position_count = spec->position_count;
+    scan->filters = spec->filters;
+    scan->filter_count = spec->filter_count;
+    scan->with_refs = spec->with_refs;
+    KD_TRY(kd_txn_pin(ctx, table->storage->txns, snapshot.stamp, &scan->pin));
+    kd_status status = scan_measure(ctx, arena, scan);
+    if (status != KD_OK) {
+        kd_txn_unpin(table->storage->txns, scan->pin);
+        return status;
+    }
+    *out_scan = scan;
+    return KD_OK;
+}
+
+void kd_table_scan_close(kd_table_scan *scan)
+{
+    if (scan == NULL)
+        return;
+    kd_txn_unpin(scan->table->storage->txns, scan->pin);
+}
+
+uint64_t kd_table_scan_row_estimate(const kd_table_scan *scan)
+{
+    return scan->row_estimate;
+}
+
+kd_status kd_scan_reader_create(kd_ctx *ctx, kd_arena *arena, kd_table_scan *scan,
+                                kd_scan_reader **out_reader)
+{
+    *out_reader = NULL;
+    kd_scan_reader *reader = KD_NEW(ctx, arena, kd_scan_reader);
+    if (reader == NULL)
+        return KD_NOMEM;
+    reader->scan = scan;
+    reader->arena = arena;
+    reader->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, scan->position_count);
+    reader->flat = KD_NEW_ARRAY(ctx, arena, kd_vector, scan->position_count);
+    reader->segment_columns = KD_NEW_ARRAY(ctx, arena, int, scan->position_count);
+    reader->selection = KD_NEW_ARRAY(ctx, arena, uint16_t, KD_BATCH_ROWS);
+    reader->refs = KD_NEW_ARRAY(ctx, arena, kd_rowref, scan->with_refs ? KD_BATCH_ROWS : 0);
+    if (reader->columns == NULL || reader->flat == NULL || reader->segment_columns == NULL ||
+        reader->selection == NULL || reader->refs == NULL)
+        return KD_NOMEM;
+    reader->segment_arena = kd_arena_create(ctx, NULL, "segment scan", KD_ARENA_UNLIMITED);
+    if (reader->segment_arena == NULL)
+        return KD_NOMEM;
+    *out_reader = reader;
+    return KD_OK;
+}
+
+void kd_scan_reader_destroy(kd_scan_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    kd_segment_reader_destroy(reader->segment_reader);
+    kd_arena_destroy(reader->segment_arena);
+}
+
+/* --- Segments -------------------------------------------------------------------------------- */
+
+static bool zone_excludes(const kd_scan_filter *filter, const kd_zone_map *zone)
+{
+    if (filter->test == KD_SCAN_IS_NULL)
+        return zone->null_count == 0;
+    if (zone->null_count == zone->row_count)
+        return true; /* No other test holds for NULL. */
+    if (filter->test == KD_SCAN_IS_NOT_NULL || !zone->has_bounds)
+        return false;
+    int low = kd_value_compare(&filter->value, &zone->min);
+    int high = kd_value_compare(&filter->value, &zone->max);
+    switch (filter->test) {
+    case KD_SCAN_EQUAL:
+        return low < 0 || high > 0;
+    case KD_SCAN_LESS:
+        return low <= 0;
+    case KD_SCAN_LESS_EQUAL:
+        return low < 0;
+    case KD_SCAN_GREATER:
+        return high >= 0;
+    case KD_SCAN_GREATER_EQUAL:
+        return high > 0;
+    case KD_SCAN_IS_NULL:
+    case KD_SCAN_IS_NOT_NULL:
+        break;
+    }
+    return false;
+}
+
+static kd_status block_is_excluded(kd_ctx *ctx, const kd_table_scan *scan,
+                                   const kdi_segment *segment, uint32_t block, bool *out_excluded)
+{
+    *out_excluded = false;
+    for (uint32_t i = 0; i < scan->filter_count && !*out_excluded; i++) {
+        const kd_scan_filter *filter = &scan->filters[i];
+        bool is_about_null =
+            filter->test == KD_SCAN_IS_NULL || filter->test == KD_SCAN_IS_NOT_NULL;
+        if (!is_about_null && filter->value.is_null) {
+            *out_excluded = true;
+            return KD_OK;
+        }
+        const kd_table_column *column = &scan->shape->columns[filter->shape_position];
+        int at = kd_segment_find_column(segment->file, column->column_no);
+        if (at < 0)
+            continue;
+        kd_zone_map zone;
+        KD_TRY(kd_segment_zone_map(ctx, segment->file, (uint32_t)at, block, &zone));
+        if (!is_about_null && !kd_type_same(filter->value.type, column->type))
+            continue; /* Not comparable as they are. */
+        *out_excluded = zone_excludes(filter, &zone);
+    }
+    return KD_OK;
+}
+
+static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment *segment)
+{
+    const kd_table_scan *scan = reader->scan;
+    kd_segment_reader_destroy(reader->segment_reader);
+    reader->segment_reader = NULL;
+    reader->segment = NULL;
+    kd_arena_reset(reader->segment_arena);
+    uint32_t *columns =
+        KD_NEW_ARRAY(ctx, reader->segment_arena, uint32_t, scan->position_count);
+    if (columns == NULL)
+        return KD_NOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < scan->position_count; i++) {
+        const kd_table_column *column = &scan->shape->columns[scan->positions[i]];
+        int at = kd_segment_find_column(segment->file, column->column_no);
+        reader->segment_columns[i] = at < 0 ? -1 : (int)count;
+        if (at >= 0)
+            columns[count++] = (uint32_t)at;
+    }
+    KD_TRY(kd_segment_reader_create(ctx, reader->segment_arena, segment->file, columns, count,
+                                    &reader->segment_reader));
+    for (uint32_t i = 0; i < scan->position_count; i++) {
+        const kd_table_column *column = &scan->shape->columns[scan->positions[i]];
+        if (reader->segment_columns[i] < 0)
+            KD_TRY(kd_vector_init_constant(ctx, reader->segment_arena, &column->missing,
+                                           &reader->columns[i]));
+    }
+    reader->segment = segment;
+    return KD_OK;
+}
+
+/* Selects the visible rows; gives their number, and all of them as "no selection". */
+static kd_status segment_select(kd_ctx *ctx, kd_scan_reader *reader, uint32_t first,
+                                uint32_t count, uint32_t *out_selected)
+{
+    const kd_table_scan *scan = reader->scan;
+    const kdi_segment *segment = reader->segment;
+    kd_snapshot snapshot = scan->snapshot;
+    const uint64_t *stamps = NULL;
+    *out_selected = 0;
+    kd_stamp begin = atomic_load(&segment->begin);
+    if (begin != 0 && !kdi_stamp_seen(begin, snapshot))
+        return KD_OK;
+    if (begin == 0 && snapshot.stamp < segment->stamps_max)
+        KD_TRY(kd_segment_read_stamps(ctx, reader->segment_reader, first, count, &stamps));
+    uint32_t selected = 0;
+    for (uint32_t at = 0; at < count; at += KD_VECTOR_ROWS) {
+        kdi_mark_vector *marks = atomic_load(&segment->marks[(first + at) / KD_VECTOR_ROWS]);
+        uint32_t end = count - at < KD_VECTOR_ROWS ? count : at + KD_VECTOR_ROWS;
+        for (uint32_t i = at; i < end; i++) {
+            bool is_visible = stamps == NULL || stamps[i] <= snapshot.stamp;
+            if (marks != NULL)
+                is_visible &= !kdi_stamp_seen(atomic_load(&marks->ends[i - at]), snapshot);
+            reader->selection[selected] = (uint16_t)i;
+            selected += is_visible;
+        }
+    }
+    *out_selected = selected;
+    return KD_OK;
+}
+
+static kd_status segment_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t first, uint32_t count,
+                               kd_batch *out_batch)
+{
+    const kd_table_scan *scan = reader->scan;
+    uint32_t selected;
+    KD_TRY(segment_select(ctx, reader, first, count, &selected));
+    if (selected == 0)
+        return KD_OK;
+    for (uint32_t i = 0; i < scan->position_count; i++) {
+        int slot = reader->segment_columns[i];
+        if (slot >= 0) {
+            KD_TRY(kd_segment_read(ctx, reader->segment_reader, (uint32_t)slot, first, count,
+                                   &reader->columns[i]));
+            reader->columns[i].type = scan->shape->columns[scan->positions[i]].type;
+        }
+    }
+    for (uint32_t i = 0; scan->with_refs && i < count; i++)
+        reader->refs[i] = kdi_ref(reader->segment->unit, first + i);
+    *out_batch = (kd_batch){.row_count = count,
+                            .selected_count = selected,
+                            .selection = selected == count ? NULL : reader->selection,
+                            .column_count = scan->position_count,
+                            .columns = reader->columns};
+    return KD_OK;
+}
+
+/* --- Delta ----------------------------------------------------------------------------------- */
+
+static kd_status flat_ready(kd_ctx *ctx, kd_scan_reader *reader)
+{
+    const kd_table_scan *scan = reader->scan;
+    for (uint32_t i = 0; i < scan->position_count; i++) {
+        if (reader->flat[i].values == NULL)
+            KD_TRY(kd_vector_init_flat(ctx, reader->arena,
+                                       scan->shape->columns[scan->positions[i]].type,
+                                       KDI_CHUNK_SLOTS, &reader->flat[i]));
+    }
+    return KD_OK;
+}
+
+static uint32_t chunk_select(kd_scan_reader *reader, const kdi_chunk *chunk, uint32_t used)
+{
+    kd_snapshot snapshot = reader->scan->snapshot;
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < used; i++) {
+        kd_stamp begin = atomic_load_explicit(&chunk->begins[i], memory_order_acquire);
+        kd_stamp end = atomic_load_explicit(&chunk->ends[i], memory_order_acquire);
+        reader->selection[selected] = (uint16_t)i;
+        selected += kdi_stamp_seen(begin, snapshot) && !kdi_stamp_seen(end, snapshot);
+    }
+    return selected;
+}
+
+static void chunk_gather(const kdi_chunk *chunk, uint32_t column, const uint16_t *rows,
+                         uint32_t count, kd_vector *target)
+{
+    uint32_t width = chunk->set->widths[column];
+    const char *values = chunk->values[column];
+    const uint8_t *nulls = chunk->nulls[column];
+    char *out = target->values;
+    memset(target->validity, 0xff, (KDI_CHUNK_SLOTS / 64) * sizeof(uint64_t));
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(out + (size_t)i * width, values + (size_t)rows[i] * width, width);
+        if (nulls[rows[i]] != 0)
+            kd_bit_clear(target->validity, i);
+    }
+}
+
+static kd_status chunk_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t chunk_at,
+                             kd_batch *out_batch)
+{
+    const kd_table_scan *scan = reader->scan;
+    const kdi_chunk *chunk = scan->units->chunks[chunk_at];
+    uint32_t count = chunk_select(reader, chunk, scan->chunk_used[chunk_at]);
+    if (count == 0)
+        return KD_OK;
+    KD_TRY(flat_ready(ctx, reader));
+    for (uint32_t i = 0; i < scan->position_count; i++) {
+        const kd_table_column *column = &scan->shape->columns[scan->positions[i]];
+        int at = kdi_set_find(chunk->set, column->column_no, scan->positions[i]);
+        if (at >= 0) {
+            chunk_gather(chunk, (uint32_t)at, reader->selection, count, &reader->flat[i]);
+        } else {
+            memset(reader->flat[i].validity, 0xff, (KDI_CHUNK_SLOTS / 64) * sizeof(uint64_t));
+            for (uint32_t k = 0; k < count; k++)
+                kd_vector_set(&reader->flat[i], k, &column->missing);
+        }
+    }
+    for (uint32_t i = 0; scan->with_refs && i < count; i++)
+        reader->refs[i] = kdi_ref(chunk->unit, reader->selection[i]);
+    *out_batch = (kd_batch){.row_count = count,
+                            .selected_count = count,
+                            .column_count = scan->position_count,
+                            .columns = reader->flat};
+    return KD_OK;
+}
+
+/* --- Morsels --------------------------------------------------------------------------------- */
+
+static kd_status segment_morsel(kd_ctx *ctx, kd_scan_reader *reader, uint64_t morsel)
+{
+    const kd_table_scan *scan = reader->scan;
+    uint32_t low = 0;
+    uint32_t high = scan->units->segment_count;
+    while (high - low > 1) {
+        uint32_t middle = (low + high) / 2;
+        if (scan->segment_first[middle] <= morsel)
+            low = middle;
+        else
+            high = middle;
+    }
+    kdi_segment *segment = scan->units->segments[low];
+    uint32_t block = (uint32_t)(morsel - scan->segment_first[low]);
+    bool is_excluded;
+    KD_TRY(block_is_excluded(ctx, scan, segment, block, &is_excluded));
+    if (is_excluded)
+        return KD_OK;
+    if (reader->segment != segment)
+        KD_TRY(segment_enter(ctx, reader, segment));
+    reader->next_row = block * KD_BLOCK_ROWS;
+    uint32_t end = reader->next_row + KD_BLOCK_ROWS;
+    reader->end_row = end < segment->row_count ? end : segment->row_count;
+    return KD_OK;
+}
+
+kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch,
+                              const kd_rowref **out_refs, bool *out_end)
+{
+    kd_table_scan *scan = reader->scan;
+    *out_batch = (kd_batch){0};
+    *out_end = false;
+    if (out_refs != NULL)
+        *out_refs = reader->refs;
+    while (out_batch->selected_count == 0) {
+        if (reader->next_row < reader->end_row) {
+            uint32_t first = reader->next_row;
+            uint32_t left = reader->end_row - first;
+            uint32_t count = left < KD_BATCH_ROWS ? left : KD_BATCH_ROWS;
+            reader->next_row += count;
+            KD_TRY(segment_batch(ctx, reader, first, count, out_batch));
+            continue;
+        }
+        KD_TRY(kd_check_cancelled(ctx));
+        uint64_t morsel = atomic_fetch_add(&scan->next_morsel, 1);
+        uint64_t segment_morsels = scan->segment_first[scan->units->segment_count];
+        if (morsel >= scan->morsel_count) {
+            *out_end = true;
+            return KD_OK;
+        }
+        if (morsel < segment_morsels)
+            KD_TRY(segment_morsel(ctx, reader, morsel));
+        else
+            KD_TRY(chunk_batch(ctx, reader, (uint32_t)(morsel - segment_morsels), out_batch));
+    }
+    return KD_OK;
+}

@@ -1,0 +1,160 @@
+/*
+ * Entering a row into the indexes, and uniqueness.
+ *
+ * The row stands in its slot, in flight, before its first entry appears, so whoever
+ * finds the entry finds an owner. For a unique index: latch the key, look at every
+ * row that has it, wait (latch released) for owners in flight and look again; when
+ * nobody is left, the latest committed state has decided and the entry goes in
+ * under the same latch.
+ */
+#include "table/table_internal.h"
+
+enum { FOUND_REFS = 16 };
+
+typedef struct key_state {
+    kd_rowref conflict;
+    uint64_t blocker;
+} key_state;
+
+/* Does the row at `ref` own its key? */
+static kd_status row_judge(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref ref,
+                           key_state *state)
+{
+    kdi_place place;
+    kd_stamp begin;
+    if (!kdi_place_find(table, ref, &place))
+        return KD_OK;
+    kd_stamp end = kdi_place_end(&place);
+    if (end != KD_STAMP_NONE && !kdi_is_in_flight(end))
+        return KD_OK;
+    KD_TRY(kdi_place_begin(ctx, &place, KDI_SNAPSHOT_LATEST, &begin));
+    if (begin == KDI_STAMP_DEAD || begin == KDI_STAMP_EMPTY)
+        return KD_OK;
+    if (kdi_is_in_flight(begin) && kdi_stamp_txn(begin) != kd_txn_no(txn)) {
+        state->blocker = kdi_stamp_txn(begin);
+        return KD_OK;
+    }
+    if (end == KD_STAMP_NONE)
+        state->conflict = place.ref;
+    else if (kdi_stamp_txn(end) != kd_txn_no(txn))
+        state->blocker = kdi_stamp_txn(end);
+    return KD_OK;
+}
+
+/* The key's latch is held. */
+static kd_status key_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                           const kdi_index *index, kd_slice key, kd_rowref self, key_state *state)
+{
+    kd_rowref few[FOUND_REFS];
+    kd_rowref *refs = few;
+    uint32_t capacity = FOUND_REFS;
+    uint32_t count;
+    *state = (key_state){.conflict = KD_ROWREF_NONE};
+    KD_TRY(kd_index_find(ctx, index->index, key, refs, capacity, &count));
+    while (count > capacity) {
+        capacity = count * 2;
+        refs = KD_NEW_ARRAY(ctx, writes->scratch, kd_rowref, capacity);
+        if (refs == NULL)
+            return KD_NOMEM;
+        KD_TRY(kd_index_find(ctx, index->index, key, refs, capacity, &count));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (refs[i] != self)
+            KD_TRY(row_judge(ctx, writes->txn, table, refs[i], state));
+        if (state->conflict != KD_ROWREF_NONE)
+            return KD_OK;
+    }
+    return KD_OK;
+}
+
+static kd_status enter_unique(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                              const kdi_index *index, kd_slice key, kd_rowref self,
+                              kd_rowref *out_conflict)
+{
+    for (;;) {
+        key_state state;
+        kd_index_latch_key(index->index, key);
+        kd_status status = key_judge(ctx, writes, table, index, key, self, &state);
+        if (status == KD_OK && state.conflict == KD_ROWREF_NONE && state.blocker == 0)
+            status = kd_index_insert(ctx, index->index, key, self);
+        kd_index_unlatch_key(index->index, key);
+        if (status != KD_OK)
+            return status;
+        if (state.conflict != KD_ROWREF_NONE || state.blocker == 0) {
+            *out_conflict = state.conflict;
+            return KD_OK;
+        }
+        KD_TRY(kd_txn_wait_for(ctx, writes->txn, state.blocker));
+    }
+}
+
+static kd_status enter_one(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_index *index,
+                           const kdi_chunk *chunk, uint32_t slot, kd_rowref *out_conflict)
+{
+    bool is_in, has_null;
+    kd_rowref self = kdi_ref(chunk->unit, slot);
+    *out_conflict = KD_ROWREF_NONE;
+    KD_TRY(kdi_index_key_of(ctx, index, chunk, slot, &writes->key, &is_in, &has_null));
+    if (!is_in)
+        return KD_OK;
+    atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
+    kd_slice key = kd_buffer_slice(&writes->key);
+    if (index->definition.unique && (!has_null || index->definition.nulls_not_distinct))
+        return enter_unique(ctx, writes, table, index, key, self, out_conflict);
+    return kd_index_insert(ctx, index->index, key, self);
+}
+
+kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
+                           uint32_t slot, kd_rowref *out_conflict, const kdi_index **out_index)
+{
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    *out_conflict = KD_ROWREF_NONE;
+    *out_index = NULL;
+    for (uint32_t i = 0; list != NULL && i < list->count; i++) {
+        kd_status status =
+            enter_one(ctx, writes, table, list->items[i], chunk, slot, out_conflict);
+        if (status == KD_OK && *out_conflict == KD_ROWREF_NONE)
+            continue;
+        kdi_indexes_remove_row(table, chunk, slot, i, &writes->key);
+        *out_index = list->items[i];
+        return status;
+    }
+    return KD_OK;
+}
+
+static kd_status key_text(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
+                          uint32_t slot, kd_buffer *out)
+{
+    static const kd_text_settings settings = {.extra_float_digits = 1};
+    for (uint32_t i = 0; i < index->definition.column_count; i++) {
+        int at = kdi_set_find(chunk->set, index->definition.columns[i].column_no, 0);
+        kd_value value = at < 0 ? kd_value_null(index->types[i])
+                                : kdi_chunk_get(chunk, slot, (uint32_t)at);
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+        if (value.is_null)
+            KD_TRY(kd_buffer_append_text(ctx, out, "null"));
+        else if (value.type.id == KD_TYPE_ENUM)
+            KD_TRY(kd_buffer_append_format(ctx, out, "%d", value.as.i32));
+        else
+            KD_TRY(kd_value_format(ctx, &settings, &value, out));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
+                          const kdi_chunk *chunk, uint32_t slot)
+{
+    const kd_index_definition *definition = &index->definition;
+    kd_buffer text = kd_buffer_in(scratch);
+    KD_TRY(kd_buffer_append_text(ctx, &text, "")); /* NUL-terminated, even for no columns. */
+    KD_TRY(key_text(ctx, index, chunk, slot, &text));
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "23505",
+                               "duplicate key value violates unique constraint \"%.*s\"",
+                               (int)definition->name.size_bytes, definition->name.data);
+    kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) already exists.",
+                        (int)definition->columns_text.size_bytes, definition->columns_text.data,
+                        (int)text.size_bytes, text.data);
+    kd_error_set_constraint(ctx, definition->name.data);
+    return status;
+}
