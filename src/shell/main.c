@@ -1,0 +1,236 @@
+/*
+ * The program kade: a table of subcommands, and the shell when none is named.
+ */
+#include "shell/shell_internal.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ROWS_MAX = 1000 };
+
+typedef struct program {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} program;
+
+static const program PROGRAMS[] = {
+    {"demo", kdi_demo_main, "load three million flights and walk through some statements"},
+    {"import", kdi_import_main, "load a CSV, TSV or NDJSON file into a table"},
+    {"export", kdi_export_main, "write a table or query to a file"},
+};
+
+typedef struct arguments {
+    kdi_shell *shell;
+    const char *command; /* -c */
+    const char *file;    /* -f */
+    bool is_quiet;
+    bool mode_is_set;
+    int exit_code; /* Not negative: leave with it. */
+} arguments;
+
+static void show_help(void)
+{
+    fputs("usage: kade [OPTIONS] [DATABASE]\n"
+          "       kade COMMAND ...\n\n"
+          "DATABASE is a directory, made when absent; without it the database is in memory.\n\n"
+          "  -c SQL            run this and leave\n"
+          "  -f FILE           run this file and leave\n"
+          "  --csv, --json, --markdown, --ndjson, --tabs, --plain, --line, --box, --ascii\n"
+          "                    how results look\n"
+          "  --no-header       no column names\n"
+          "  --null TEXT       what NULL looks like\n"
+          "  --timing          show how long each statement takes\n"
+          "  --read-only       refuse every change\n"
+          "  --memory SIZE     memory budget, such as 256M or 4G\n"
+          "  --temp DIRECTORY  where large operations spill\n"
+          "  -q                no greeting\n"
+          "  --version, --help\n\nCommands:\n",
+          stdout);
+    for (size_t i = 0; i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++)
+        printf("  %-16s  %s\n", PROGRAMS[i].name, PROGRAMS[i].help);
+}
+
+static bool parse_size(const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    unsigned shift = 0;
+    if (*end == 'k' || *end == 'K')
+        shift = 10;
+    else if (*end == 'm' || *end == 'M')
+        shift = 20;
+    else if (*end == 'g' || *end == 'G')
+        shift = 30;
+    if (shift != 0)
+        end++;
+    while (*end == 'i' || *end == 'B')
+        end++;
+    *out = value << shift;
+    return errno == 0 && end != text && *end == '\0' && (*out >> shift) == value;
+}
+
+/* An option with a value; NULL (and a complaint) when it is the last word. */
+static const char *take_value(arguments *parsed, int argc, char **argv, int *index)
+{
+    if (*index + 1 < argc)
+        return argv[++*index];
+    fprintf(stderr, "kade: %s needs a value\n", argv[*index]);
+    parsed->exit_code = 2;
+    return NULL;
+}
+
+static bool parse_flag(arguments *parsed, const char *word)
+{
+    kdi_shell *shell = parsed->shell;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        show_help();
+        parsed->exit_code = 0;
+    } else if (strcmp(word, "--version") == 0) {
+        printf("kade %s\n", kade_version());
+        parsed->exit_code = 0;
+    } else if (strcmp(word, "--read-only") == 0) {
+        shell->open_options.read_only = true;
+    } else if (strcmp(word, "--timing") == 0) {
+        shell->show_timing = true;
+    } else if (strcmp(word, "--no-header") == 0) {
+        shell->show_header = false;
+    } else if (strcmp(word, "-q") == 0) {
+        parsed->is_quiet = true;
+    } else if (strncmp(word, "--", 2) == 0 && kdi_mode_find(word + 2, &shell->mode)) {
+        parsed->mode_is_set = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void parse_option(arguments *parsed, int argc, char **argv, int *index)
+{
+    kdi_shell *shell = parsed->shell;
+    const char *word = argv[*index];
+    if (parse_flag(parsed, word))
+        return;
+    bool takes_value = strcmp(word, "-c") == 0 || strcmp(word, "-f") == 0 ||
+                       strcmp(word, "--null") == 0 || strcmp(word, "--memory") == 0 ||
+                       strcmp(word, "--temp") == 0;
+    if (!takes_value) {
+        fprintf(stderr, "kade: unknown option %s; try kade --help\n", word);
+        parsed->exit_code = 2;
+        return;
+    }
+    const char *value = take_value(parsed, argc, argv, index);
+    if (value == NULL)
+        return;
+    if (strcmp(word, "-c") == 0) {
+        parsed->command = value;
+    } else if (strcmp(word, "-f") == 0) {
+        parsed->file = value;
+    } else if (strcmp(word, "--null") == 0) {
+        shell->null_text = value;
+    } else if (strcmp(word, "--temp") == 0) {
+        shell->open_options.temp_directory = value;
+    } else if (!parse_size(value, &shell->open_options.memory_budget_bytes)) {
+        fprintf(stderr, "kade: --memory: not a size: %s\n", value);
+        parsed->exit_code = 2;
+    }
+}
+
+static void parse_arguments(arguments *parsed, int argc, char **argv)
+{
+    for (int i = 1; i < argc && parsed->exit_code < 0; i++) {
+        if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            parse_option(parsed, argc, argv, &i);
+        } else if (parsed->shell->path == NULL) {
+            parsed->shell->path = argv[i];
+        } else {
+            fprintf(stderr, "kade: one database only, not also %s\n", argv[i]);
+            parsed->exit_code = 2;
+        }
+    }
+    if (parsed->shell->path == NULL)
+        parsed->shell->path = ":memory:";
+}
+
+static void run_file(kdi_shell *shell, const char *path)
+{
+    FILE *stream = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    if (stream == NULL) {
+        kdi_shell_complain(shell, "kade: cannot read %s: %s", path, strerror(errno));
+        return;
+    }
+    if (!kdi_shell_run_stream(shell, stream, stream == stdin ? NULL : path))
+        shell->has_failed = true;
+    if (stream != stdin)
+        fclose(stream);
+}
+
+static int shell_run(arguments *parsed)
+{
+    kdi_shell *shell = parsed->shell;
+    if (kdi_shell_open(shell) != KD_OK)
+        return 1;
+    if (parsed->command != NULL) {
+        if (!kdi_shell_run_text(shell, parsed->command))
+            shell->has_failed = true;
+    } else if (parsed->file != NULL) {
+        run_file(shell, parsed->file);
+    } else if (isatty(STDIN_FILENO) == 0) {
+        run_file(shell, "-");
+    } else {
+        shell->is_interactive = true;
+        shell->shows_tags = true;
+        if (!parsed->is_quiet)
+            printf("KadeDB %s on %s. \\? lists commands, \\q leaves.\n", kade_version(),
+                   shell->path);
+        kdi_shell_run_terminal(shell);
+        return 0;
+    }
+    return shell->has_failed ? 1 : 0;
+}
+
+static int shell_main(int argc, char **argv)
+{
+    kdi_shell shell = {.ctx = {.world = kd_world_posix()},
+                       .out = stdout,
+                       .show_header = true,
+                       .null_text = "",
+                       .rows_max = ROWS_MAX,
+                       .out_is_terminal = isatty(STDOUT_FILENO) != 0};
+    shell.open_options.struct_bytes = sizeof shell.open_options;
+    arguments parsed = {.shell = &shell, .exit_code = -1};
+    parse_arguments(&parsed, argc, argv);
+    if (parsed.exit_code >= 0)
+        return parsed.exit_code;
+    if (!parsed.mode_is_set && strcmp(nl_langinfo(CODESET), "UTF-8") != 0 && shell.out_is_terminal)
+        shell.mode = KDI_MODE_ASCII;
+    shell.arena = kd_arena_create(&shell.ctx, NULL, "shell", KD_ARENA_UNLIMITED);
+    if (shell.arena == NULL)
+        return 1;
+    shell.statement_arena =
+        kd_arena_create(&shell.ctx, shell.arena, "statement", KD_ARENA_UNLIMITED);
+    int code = 1;
+    if (shell.statement_arena != NULL) {
+        kdi_shell_catch_interrupts(&shell);
+        code = shell_run(&parsed);
+    }
+    kdi_shell_close(&shell);
+    if (fflush(shell.out) != 0)
+        code = 1;
+    kd_arena_destroy(shell.arena);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    for (size_t i = 0; argc > 1 && i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++)
+        if (strcmp(argv[1], PROGRAMS[i].name) == 0)
+            return PROGRAMS[i].run(argc - 1, argv + 1);
+    return shell_main(argc, argv);
+}
