@@ -80,6 +80,7 @@ typedef struct kd_zone_map {
     bool exact;
     uint32_t row_count;
     uint32_t null_count;
+    uint32_t distinct_count; /* Estimated; 0: not known. */
     kd_value min;
     kd_value max;
 } kd_zone_map;
