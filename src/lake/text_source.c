@@ -225,15 +225,14 @@ kd_status kd_text_source_read(kd_ctx *ctx, kd_text_source *source, void *target,
         KD_TRY(kd_check_cancelled(ctx));
         KD_TRY(raw_fill(ctx, source));
         bool input_is_over = source->raw_at == source->raw_end;
+        if (input_is_over && !source->frame_is_open)
+            break; /* The last frame is finished, and its output was all delivered. */
         size_t step_bytes = 0;
         KD_TRY(decompress_step(ctx, source, (char *)target + done, capacity_bytes - done,
                                &step_bytes));
         done += step_bytes;
-        if (!input_is_over || step_bytes > 0)
-            continue;
-        if (source->frame_is_open)
+        if (input_is_over && step_bytes == 0)
             return KD_FAIL(ctx, KD_INVALID, "22P04", "unexpected end of compressed data");
-        break;
     }
     *out_bytes = done;
     return KD_OK;
