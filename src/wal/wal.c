@@ -165,11 +165,25 @@ out:
     return status;
 }
 
+/* The log's own directory has a name too, which must not be lost. */
+static kd_status parent_sync(kd_ctx *ctx, const char *path)
+{
+    char parent[KDI_PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+    memcpy(parent, path, length);
+    parent[length] = '\0';
+    if (length == 0)
+        return ctx->world->directory_sync(ctx, slash == NULL ? "." : "/");
+    return ctx->world->directory_sync(ctx, parent);
+}
+
 static kd_status log_create(kd_ctx *ctx, kd_wal *wal)
 {
     uint64_t position = wal->options.start_position;
     if (position < KD_WAL_POSITION_FIRST)
         position = KD_WAL_POSITION_FIRST;
+    KD_TRY(parent_sync(ctx, wal->directory.path));
     KD_TRY(leftovers_recycle(ctx, wal, 0));
     wal->next_position = position;
     return kdi_wal_writer_create(ctx, wal, position);
