@@ -1,0 +1,271 @@
+/*
+ * Expressions: constants, columns, operators, casts, and the way to everything else.
+ */
+#include "sql/bind_internal.h"
+
+static kd_status bind_constant(kd_ctx *ctx, kdi_binder *b, const kd_ast_constant *ast,
+                               kd_expr **out)
+{
+    kd_value value = kd_value_null(kd_type_of(KD_TYPE_UNKNOWN));
+    switch (ast->what) {
+    case KD_AST_NULL:
+        break;
+    case KD_AST_BOOLEAN:
+        value = kd_value_bool(ast->boolean);
+        break;
+    case KD_AST_INTEGER:
+        if (ast->integer >= INT32_MIN && ast->integer <= INT32_MAX)
+            value = kd_value_i32((int32_t)ast->integer);
+        else
+            value = kd_value_i64(ast->integer);
+        break;
+    case KD_AST_DECIMAL:
+        KD_TRY(kdi_at(ctx, b, ast->node.position,
+                      kd_value_parse(ctx, b->arena, &b->settings, kd_type_of(KD_TYPE_NUMERIC),
+                                     ast->text, &value)));
+        break;
+    case KD_AST_STRING:
+        value = kd_value_text(ast->text);
+        value.type = kd_type_of(KD_TYPE_UNKNOWN);
+        break;
+    case KD_AST_BITS:
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "bit strings are not supported"));
+    }
+    *out = kdi_constant(ctx, b, value, ast->node.position);
+    return *out == NULL ? KD_NOMEM : KD_OK;
+}
+
+static kd_status bind_parameter(kd_ctx *ctx, kdi_binder *b, const kd_ast_param *ast, kd_expr **out)
+{
+    if (!b->options->allow_parameters || ast->number < 1 || ast->number > 65535)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42P02", "there is no parameter $%d", ast->number));
+    size_t old = b->parameter_count, needed = (size_t)ast->number;
+    KD_TRY(kd_array_reserve(ctx, b->arena, (void **)&b->parameter_types, &b->parameter_capacity,
+                            needed, sizeof *b->parameter_types));
+    for (size_t i = old; i < needed; i++)
+        b->parameter_types[i] = kd_type_of(KD_TYPE_UNKNOWN);
+    if (needed > old)
+        b->parameter_count = needed;
+    *out = kdi_expr_new(ctx, b, KD_EXPR_PARAMETER, b->parameter_types[needed - 1],
+                        ast->node.position, 0);
+    if (*out == NULL)
+        return KD_NOMEM;
+    (*out)->parameter_no = (uint32_t)ast->number;
+    return KD_OK;
+}
+
+/* -5 is a constant: -2147483648 is an integer although 2147483648 is not. */
+static bool negated_constant(const kd_ast_operator *ast, kd_ast_constant *out)
+{
+    if (ast->left != NULL || !kd_slice_equal(ast->name, KD_SLICE("-")) ||
+        ast->right->kind != KD_AST_CONSTANT)
+        return false;
+    *out = *(const kd_ast_constant *)ast->right;
+    if (out->what != KD_AST_INTEGER)
+        return false;
+    out->node.position = ast->node.position;
+    out->integer = -out->integer;
+    return true;
+}
+
+static bool is_row(const kd_ast_node *node)
+{
+    return node != NULL && node->kind == KD_AST_ROW;
+}
+
+static kd_status bind_row_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                                   const kd_ast_operator *ast, kd_expr **out)
+{
+    kd_expr **left, **right;
+    uint32_t left_count, right_count;
+    if (is_row(ast->left) && ast->right->kind == KD_AST_SUBQUERY &&
+        ((const kd_ast_subquery *)ast->right)->what == KD_AST_SUBQUERY_SCALAR) {
+        KD_TRY(kdi_bind_row(ctx, b, scope, ast->left, &left, &left_count));
+        return kdi_bind_quantified_query(ctx, b, scope, left, left_count, ast->name, false,
+                                         ((const kd_ast_subquery *)ast->right)->query,
+                                         ast->node.mark, out);
+    }
+    KD_TRY(kdi_bind_row(ctx, b, scope, ast->left, &left, &left_count));
+    KD_TRY(kdi_bind_row(ctx, b, scope, ast->right, &right, &right_count));
+    if (left_count != right_count)
+        return kdi_at(ctx, b, ast->node.mark,
+                      KD_FAIL(ctx, KD_INVALID, "42601", "unequal number of entries in row expressions"));
+    return kdi_compare_rows(ctx, b, ast->name, left, right, left_count, ast->node.mark, out);
+}
+
+static kd_status bind_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                               const kd_ast_operator *ast, kd_expr **out)
+{
+    kd_ast_constant constant;
+    if (negated_constant(ast, &constant))
+        return bind_constant(ctx, b, &constant, out);
+    if (is_row(ast->left) || (ast->left != NULL && is_row(ast->right)))
+        return bind_row_operator(ctx, b, scope, ast, out);
+    kd_expr *left = NULL, *right;
+    if (ast->left != NULL)
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->left, &left));
+    KD_TRY(kdi_bind_expr(ctx, b, scope, ast->right, &right));
+    return kdi_operator(ctx, b, ast->name, left, right, ast->node.mark, out);
+}
+
+/* INTERVAL '3' DAY: a bare number counts the last field. */
+static kd_status interval_literal(kd_ctx *ctx, kdi_binder *b, uint32_t fields, kd_expr *expr)
+{
+    static const char *const names[] = {"year", "month", "day", "hour", "minute", "second"};
+    if (fields == 0 || expr->kind != KD_EXPR_CONSTANT || !kdi_is_unknown(expr->type) ||
+        expr->constant.is_null)
+        return KD_OK;
+    kd_slice text = kd_str_slice(&expr->constant.as.str);
+    for (size_t i = 0; i < text.size_bytes; i++)
+        if (strchr("0123456789.+- ", text.data[i]) == NULL)
+            return KD_OK;
+    const char *unit = names[31 - __builtin_clz(fields)];
+    if (fields == (KD_AST_INTERVAL_YEAR | KD_AST_INTERVAL_MONTH))
+        return KD_OK;
+    char *joined = kd_format_text(ctx, b->arena, "%.*s %s", KDI_S(text), unit);
+    if (joined == NULL)
+        return KD_NOMEM;
+    expr->constant.as.str = kd_str_from(joined, strlen(joined));
+    return KD_OK;
+}
+
+static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_cast *ast,
+                           kd_expr **out)
+{
+    kd_type type;
+    KD_TRY(kdi_bind_type(ctx, b, &ast->type, &type));
+    if (ast->form == KD_AST_CAST_TRY)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "TRY_CAST is not supported"));
+    if (ast->operand->kind == KD_AST_ARRAY && type.is_array &&
+        ((const kd_ast_args *)ast->operand)->args.count == 0) {
+        *out = kdi_expr_new(ctx, b, KD_EXPR_ARRAY, type, ast->node.position, 0);
+        return *out == NULL ? KD_NOMEM : KD_OK;
+    }
+    kd_expr *operand;
+    KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &operand));
+    if (type.id == KD_TYPE_INTERVAL && !type.is_array)
+        KD_TRY(interval_literal(ctx, b, ast->type.interval_fields, operand));
+    kd_status status = kdi_coerce(ctx, b, type, KD_CAST_EXPLICIT, &operand);
+    *out = operand;
+    return status == KD_OK ? KD_OK : kdi_at(ctx, b, ast->node.mark, status);
+}
+
+static kd_status bind_any(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                          kd_expr **out)
+{
+    switch (node->kind) {
+    case KD_AST_CONSTANT:
+        return bind_constant(ctx, b, (const kd_ast_constant *)node, out);
+    case KD_AST_PARAM:
+        return bind_parameter(ctx, b, (const kd_ast_param *)node, out);
+    case KD_AST_COLUMN:
+        return kdi_bind_column(ctx, b, scope, (const kd_ast_column *)node, out);
+    case KD_AST_OPERATOR:
+        return bind_operator(ctx, b, scope, (const kd_ast_operator *)node, out);
+    case KD_AST_CAST:
+        return bind_cast(ctx, b, scope, (const kd_ast_cast *)node, out);
+    case KD_AST_CALL:
+        return kdi_bind_call(ctx, b, scope, (const kd_ast_call *)node, out);
+    case KD_AST_SUBQUERY:
+        return kdi_bind_subquery(ctx, b, scope, (const kd_ast_subquery *)node, out);
+    case KD_AST_AND:
+    case KD_AST_OR:
+    case KD_AST_NOT:
+    case KD_AST_IS:
+    case KD_AST_DISTINCT_FROM:
+    case KD_AST_BETWEEN:
+    case KD_AST_IN:
+    case KD_AST_LIKE:
+    case KD_AST_QUANTIFIED:
+        return kdi_bind_predicate(ctx, b, scope, node, out);
+    default:
+        return kdi_bind_special(ctx, b, scope, node, out);
+    }
+}
+
+kd_status kdi_bind_expr(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                        kd_expr **out)
+{
+    *out = NULL;
+    KD_TRY(kdi_enter(ctx, b));
+    KD_TRY(bind_any(ctx, b, scope, node, out));
+    kdi_leave(b);
+    return KD_OK;
+}
+
+kd_status kdi_bind_condition(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                             const char *what, kd_expr **out)
+{
+    KD_TRY(kdi_bind_expr(ctx, b, scope, node, out));
+    return kdi_to_boolean(ctx, b, what, out);
+}
+
+kd_status kdi_bind_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                       kd_expr ***out_exprs, uint32_t *out_count)
+{
+    const kd_ast_args *row = (const kd_ast_args *)node;
+    uint32_t count = is_row(node) ? (uint32_t)row->args.count : 1;
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
+    if (exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(kdi_bind_expr(ctx, b, scope, is_row(node) ? row->args.items[i] : node, &exprs[i]));
+    *out_exprs = exprs;
+    *out_count = count;
+    return KD_OK;
+}
+
+/* a < x OR (a = x AND (b < y OR ...)), from the last column to the first. */
+static kd_status compare_in_order(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left,
+                                  kd_expr **right, uint32_t count, int position, kd_expr **out)
+{
+    kd_slice strict = op.data[0] == '<' ? KD_SLICE("<") : KD_SLICE(">");
+    kd_expr *rest;
+    KD_TRY(kdi_operator(ctx, b, op, left[count - 1], right[count - 1], position, &rest));
+    for (uint32_t i = count - 1; i-- > 0;) {
+        kd_expr *less, *equal, *both;
+        KD_TRY(kdi_operator(ctx, b, strict, left[i], right[i], position, &less));
+        KD_TRY(kdi_operator(ctx, b, KD_SLICE("="), left[i], right[i], position, &equal));
+        KD_TRY(kdi_and(ctx, b, equal, rest, &both));
+        rest = kdi_expr_new(ctx, b, KD_EXPR_OR, kd_type_of(KD_TYPE_BOOL), position, 2);
+        if (rest == NULL)
+            return KD_NOMEM;
+        rest->arguments[0] = less;
+        rest->arguments[1] = both;
+    }
+    *out = rest;
+    return KD_OK;
+}
+
+kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left,
+                           kd_expr **right, uint32_t count, int position, kd_expr **out)
+{
+    *out = NULL;
+    if (count == 1)
+        return kdi_operator(ctx, b, op, left[0], right[0], position, out);
+    bool equal = kd_slice_equal(op, KD_SLICE("="));
+    if (!equal && !kd_slice_equal(op, KD_SLICE("<>"))) {
+        bool ordered = kd_slice_equal(op, KD_SLICE("<")) || kd_slice_equal(op, KD_SLICE("<=")) ||
+                       kd_slice_equal(op, KD_SLICE(">")) || kd_slice_equal(op, KD_SLICE(">="));
+        if (!ordered || count == 0)
+            return kdi_at(ctx, b, position,
+                          KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                  "could not determine interpretation of row comparison operator "
+                                  "%.*s", KDI_S(op)));
+        return compare_in_order(ctx, b, op, left, right, count, position, out);
+    }
+    if (count == 0)
+        return kdi_at(ctx, b, position, KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                                "cannot compare rows of zero length"));
+    kd_expr *all = kdi_expr_new(ctx, b, equal ? KD_EXPR_AND : KD_EXPR_OR,
+                                kd_type_of(KD_TYPE_BOOL), position, count);
+    if (all == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(kdi_operator(ctx, b, op, left[i], right[i], position, &all->arguments[i]));
+    *out = all;
+    return KD_OK;
+}

@@ -1,0 +1,342 @@
+/*
+ * What the files of the binder share: the statement being bound, scopes of names,
+ * and the state of one SELECT.
+ *
+ * A scope is what names a place in the text may use; scopes are chained outwards.
+ * The items to the left of a LATERAL item form a scope of their own between it and
+ * the query's outer scope. Names found in an outer scope make a correlation, which
+ * costs the binder nothing: column ids are unique in the statement.
+ */
+#ifndef KD_SQL_BIND_INTERNAL_H
+#define KD_SQL_BIND_INTERNAL_H
+
+#include "sql/binder.h"
+#include "sql/expr_walk.h"
+#include "sql/parser.h"
+
+#define KDI_S(slice) (int)(slice).size_bytes, (slice).data
+
+typedef struct kdi_scope kdi_scope;
+typedef struct kdi_query kdi_query;
+
+/* A named item in FROM. */
+typedef struct kdi_source {
+    kd_slice schema;
+    kd_slice alias;
+    uint32_t column_count;
+    kd_rel_column *columns;
+    kd_rel *scan;      /* The SCAN it is, or NULL. */
+} kdi_source;
+
+/* What FROM items make visible: columns for bare names (merged ones once), sources for t.x. */
+typedef struct kdi_names {
+    kd_rel_column *columns;
+    size_t column_count, column_capacity;
+    kdi_source *sources;
+    size_t source_count, source_capacity;
+} kdi_names;
+
+struct kdi_scope {
+    kdi_scope *outer;
+    kdi_names names;
+    kdi_query *query;  /* The SELECT whose names these are; NULL beside a LATERAL item. */
+    int depth;         /* Outermost: 0. */
+};
+
+/* A WITH query in sight. */
+typedef struct kdi_with {
+    struct kdi_with *outer;
+    kd_slice name;
+    const kd_ast_cte *ast;
+    kdi_scope *scope;          /* Where the WITH stands. */
+    kd_cte *cte;               /* Bound once; NULL: bound anew at each use. */
+    bool working;              /* Inside its own recursive step: a use is the working table. */
+    bool working_used;
+    uint32_t working_no;
+    uint32_t column_count;     /* Of the recursive one being bound. */
+    kd_rel_column *columns;
+} kdi_with;
+
+typedef struct kdi_window {
+    kd_slice name;
+    uint32_t partition_count;
+    kd_expr **partition_by;
+    uint32_t order_count;
+    kd_sort_key *order_by;
+    kd_frame_mode mode;
+    kd_frame_bound start, end;
+    kd_expr *start_offset, *end_offset;
+    kd_frame_exclusion exclusion;
+    bool has_frame;
+    kd_window_call *calls;
+    size_t call_count, call_capacity;
+} kdi_window;
+
+typedef struct kdi_srf {
+    const kd_table_function *function;
+    uint32_t argument_count;
+    kd_expr **arguments;
+    kd_type type;
+    kd_column_id output;
+    kd_slice name;
+} kdi_srf;
+
+/* grouping(a, b): its keys are known only when all GROUP BY items are. */
+typedef struct kdi_grouping_call {
+    kd_expr *expr;     /* A column standing for it, until it is replaced. */
+    uint32_t count;
+    kd_expr **arguments;
+} kdi_grouping_call;
+
+struct kdi_query {
+    const char *clause;    /* For messages: "WHERE", "JOIN conditions", ... */
+    bool aggregates_ok, windows_ok, srfs_ok;
+    bool inside_aggregate, inside_window;
+    kd_aggregate_call *calls;
+    size_t call_count, call_capacity;
+    kdi_window **windows;
+    size_t window_count, window_capacity;
+    kdi_srf *srfs;
+    size_t srf_count, srf_capacity;
+    const kd_ast_list *window_definitions;
+    bool grouped;
+    kd_expr **keys;
+    size_t key_count, key_capacity;
+    kd_column_id *key_ids;
+    uint64_t *sets;
+    size_t set_count, set_capacity;
+    kd_column_id grouping_id;
+    bool grouping_used;
+    bool rewriting_order;
+};
+
+typedef struct kdi_binder {
+    kd_arena *arena;
+    const kd_bind_options *options;
+    const kd_registry *registry;
+    kd_column_id last_id;
+    uint32_t last_working_no;
+    kd_type *parameter_types;
+    size_t parameter_count, parameter_capacity;
+    kdi_with *with;         /* Innermost WITH query in sight. */
+    kd_cte **ctes;
+    size_t cte_count, cte_capacity;
+    struct kd_bound_modifying_cte *modifying;
+    size_t modifying_count, modifying_capacity;
+    int depth;
+    int inside_text;        /* Views and stored expressions: positions mean nothing there. */
+    int deepest;            /* Deepest scope that a column was found in since it was last reset. */
+    int shallowest;         /* The other end. */
+    const kd_table_entry *target; /* Of DML, to set reads_target. */
+    bool reads_target;
+    bool locks_rows;
+    kd_text_settings settings;    /* The session's, with enum labels from the catalog. */
+} kdi_binder;
+
+/* Puts the position on the error just recorded and gives the status back. */
+kd_status kdi_at(kd_ctx *ctx, const kdi_binder *b, int position, kd_status status);
+/* 54001 when nesting is too deep; pair with kdi_leave. */
+kd_status kdi_enter(kd_ctx *ctx, kdi_binder *b) KD_MUST_CHECK;
+static inline void kdi_leave(kdi_binder *b)
+{
+    b->depth--;
+}
+
+/* --- Nodes (bind_node.c) --- */
+kd_expr *kdi_expr_new(kd_ctx *ctx, kdi_binder *b, kd_expr_kind kind, kd_type type, int position,
+                      uint32_t argument_count);
+kd_expr *kdi_constant(kd_ctx *ctx, kdi_binder *b, kd_value value, int position);
+kd_expr *kdi_column_expr(kd_ctx *ctx, kdi_binder *b, const kd_rel_column *column, int position);
+kd_expr *kdi_not(kd_ctx *ctx, kdi_binder *b, kd_expr *argument);
+/* Joins two conditions, either of which may be NULL. */
+kd_status kdi_and(kd_ctx *ctx, kdi_binder *b, kd_expr *left, kd_expr *right,
+                  kd_expr **out) KD_MUST_CHECK;
+kd_rel *kdi_rel_new(kd_ctx *ctx, kdi_binder *b, kd_rel_kind kind, int position,
+                    uint32_t column_count);
+/* A node over `input` with the input's columns. */
+kd_rel *kdi_rel_over(kd_ctx *ctx, kdi_binder *b, kd_rel_kind kind, kd_rel *input);
+kd_rel *kdi_rel_one_row(kd_ctx *ctx, kdi_binder *b);
+kd_status kdi_rel_filter(kd_ctx *ctx, kdi_binder *b, kd_expr *condition,
+                         kd_rel **io_rel) KD_MUST_CHECK;
+/* A PROJECT whose columns are these expressions; bare columns keep their ids when `keep_ids`. */
+kd_status kdi_rel_project(kd_ctx *ctx, kdi_binder *b, kd_rel *input, kd_expr **exprs,
+                          const kd_slice *names, uint32_t count, bool keep_ids,
+                          kd_rel **out) KD_MUST_CHECK;
+kd_status kdi_rel_join(kd_ctx *ctx, kdi_binder *b, kd_join_kind kind, kd_rel *left, kd_rel *right,
+                       kd_expr *condition, kd_rel **out) KD_MUST_CHECK;
+kd_column_id kdi_next_id(kdi_binder *b);
+
+/* --- Names (bind_name.c) --- */
+kd_status kdi_find_relation(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name, bool missing_ok,
+                            const kd_object **out_object,
+                            const kd_virtual_table **out_virtual) KD_MUST_CHECK;
+kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type,
+                        kd_type *out_type) KD_MUST_CHECK;
+const char *kdi_type_text(kd_ctx *ctx, kdi_binder *b, kd_type type);
+kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_column *ast,
+                          kd_expr **out) KD_MUST_CHECK;
+/* NULL when there is none. */
+const kdi_source *kdi_find_source(kdi_scope *scope, kd_slice schema, kd_slice alias,
+                                  kdi_scope **out_scope);
+kd_status kdi_names_add(kd_ctx *ctx, kdi_binder *b, kdi_names *names, const kdi_names *more)
+    KD_MUST_CHECK;
+kd_status kdi_names_add_source(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
+                               kdi_source source) KD_MUST_CHECK;
+kd_status kdi_names_add_column(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
+                               kd_rel_column column) KD_MUST_CHECK;
+kd_status kdi_authorize(kd_ctx *ctx, kdi_binder *b, const kd_object *object,
+                        char privilege) KD_MUST_CHECK;
+
+/* --- Types (bind_coerce.c) --- */
+static inline bool kdi_is_unknown(kd_type type)
+{
+    return type.id == KD_TYPE_UNKNOWN && !type.is_array;
+}
+/* Casts *io_expr to `type`; 42846 / 42804 when it cannot be. */
+kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
+                     kd_expr **io_expr) KD_MUST_CHECK;
+/* Finds the common type (42804 "%s types %s and %s cannot be matched") and casts. */
+kd_status kdi_unify(kd_ctx *ctx, kdi_binder *b, const char *what, kd_expr **exprs, uint32_t count,
+                    kd_type *out_type) KD_MUST_CHECK;
+/* Casts to boolean: "argument of %s must be type boolean, not type %s". */
+kd_status kdi_to_boolean(kd_ctx *ctx, kdi_binder *b, const char *what,
+                         kd_expr **io_expr) KD_MUST_CHECK;
+/* Gives text to what is still of unknown type. */
+kd_status kdi_settle(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr) KD_MUST_CHECK;
+/* Resolves a function or operator by name and builds the call. */
+kd_status kdi_call(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_expr **arguments, uint32_t count,
+                   int position, kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_find_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_type left, kd_type right,
+                            int position, const kd_function **out_function, kd_type out_types[2],
+                            kd_type *out_result) KD_MUST_CHECK;
+kd_status kdi_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_expr *left, kd_expr *right,
+                       int position, kd_expr **out) KD_MUST_CHECK;
+/* "f(integer, text)" for messages. */
+const char *kdi_signature(kd_ctx *ctx, kdi_binder *b, kd_slice name, const kd_type *types,
+                          uint32_t count);
+
+/* --- Expressions (bind_expr.c and its siblings) --- */
+kd_status kdi_bind_expr(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                        kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_bind_condition(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                             const char *what, kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_bind_predicate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                             kd_expr **out) KD_MUST_CHECK; /* bind_predicate.c */
+kd_status kdi_bind_special(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                           kd_expr **out) KD_MUST_CHECK; /* bind_special.c */
+kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                        kd_expr **out) KD_MUST_CHECK; /* bind_call.c */
+kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                             kd_expr **out) KD_MUST_CHECK; /* bind_aggregate.c */
+kd_status kdi_bind_window_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                               kd_expr **out) KD_MUST_CHECK; /* bind_window.c */
+kd_status kdi_bind_subquery(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                            const kd_ast_subquery *ast, kd_expr **out) KD_MUST_CHECK;
+/* operand op ANY/ALL (query); `operands` are one per column of the query. */
+kd_status kdi_bind_quantified_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                                    kd_expr **operands, uint32_t count, kd_slice operator_name,
+                                    bool is_all, const kd_ast_node *query, int position,
+                                    kd_expr **out) KD_MUST_CHECK;
+/* The fields of (a, b) or ROW(a, b); anything else is one expression. */
+kd_status kdi_bind_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                       kd_expr ***out_exprs, uint32_t *out_count) KD_MUST_CHECK;
+kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left,
+                           kd_expr **right, uint32_t count, int position,
+                           kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_bind_sort_key(kd_ctx *ctx, kdi_binder *b, const kd_ast_sort *ast, kd_expr *expr,
+                            kd_sort_key *out) KD_MUST_CHECK;
+
+/* --- Queries --- */
+kd_status kdi_bind_from(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_list *from,
+                        kdi_names *names, kd_rel **out) KD_MUST_CHECK; /* bind_from.c */
+kd_status kdi_bind_from_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                             kdi_names *names, kd_rel **out) KD_MUST_CHECK;
+kd_status kdi_bind_join(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_join *ast,
+                        kdi_names *names, kd_rel **out) KD_MUST_CHECK; /* bind_join.c */
+/* Renames by AS name (a, b) and adds the item as a source. */
+kd_status kdi_apply_alias(kd_ctx *ctx, kdi_binder *b, const kd_ast_alias *alias, kd_slice schema,
+                          kd_slice default_name, kd_rel *rel, uint32_t visible_count,
+                          kdi_names *names) KD_MUST_CHECK;
+kd_status kdi_bind_table_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                              const kd_ast_table_call *ast, kdi_names *names,
+                              kd_rel **out) KD_MUST_CHECK; /* bind_table_call.c */
+kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_function *function,
+                                 kd_expr **arguments, uint32_t count, int position,
+                                 kd_rel **out) KD_MUST_CHECK;
+kd_status kdi_scan_table(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
+                         bool with_ref, int position, kd_rel **out) KD_MUST_CHECK;
+/* SELECT, VALUES or a set operation, tail and WITH included. */
+kd_status kdi_bind_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_node *node,
+                         kd_rel **out) KD_MUST_CHECK; /* bind_query.c */
+kd_status kdi_bind_select(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_select *ast,
+                          kd_rel **out) KD_MUST_CHECK; /* bind_select.c */
+kd_status kdi_bind_values(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_select *ast,
+                          kd_rel **out) KD_MUST_CHECK; /* bind_query.c */
+kd_status kdi_bind_setop(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_setop *ast,
+                         kd_rel **out) KD_MUST_CHECK; /* bind_setop.c */
+kd_status kdi_set_rel(kd_ctx *ctx, kdi_binder *b, kd_set_kind kind, bool all, kd_rel *left,
+                      kd_rel *right, int position, kd_rel **out) KD_MUST_CHECK;
+kd_status kdi_cast_columns(kd_ctx *ctx, kdi_binder *b, const kd_type *types,
+                           kd_cast_context context, kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_bind_limit(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
+                         const kd_ast_query_tail *tail, kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
+                        const kd_ast_with *with) KD_MUST_CHECK; /* bind_cte.c */
+kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
+                       kd_rel **out) KD_MUST_CHECK;
+kdi_with *kdi_find_with(const kdi_binder *b, kd_slice name);
+
+/* Targets: the select list and RETURNING. */
+typedef struct kdi_targets {
+    kd_expr **exprs;
+    kd_slice *names;
+    size_t count, expr_capacity, name_count, name_capacity;
+} kdi_targets;
+kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
+                           kdi_targets *out) KD_MUST_CHECK; /* bind_target.c */
+kd_slice kdi_target_name(const kd_ast_node *node);
+
+/* Grouping (bind_group.c). */
+kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_select *ast,
+                            const kdi_targets *targets) KD_MUST_CHECK;
+/* Replaces group keys by their columns and refuses other columns of `scope`. */
+kd_status kdi_group_rewrite(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                            kd_expr **slot) KD_MUST_CHECK;
+kd_status kdi_group_rel(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kd_rel **io_rel) KD_MUST_CHECK;
+
+/* --- DML (bind_insert.c, bind_update.c, bind_merge.c) --- */
+kd_status kdi_bind_statement(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node,
+                             kd_bound_statement *bound) KD_MUST_CHECK;
+kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                          kd_bound_statement *bound) KD_MUST_CHECK;
+kd_status kdi_bind_update(kd_ctx *ctx, kdi_binder *b, const kd_ast_update *ast,
+                          kd_bound_statement *bound) KD_MUST_CHECK;
+kd_status kdi_bind_delete(kd_ctx *ctx, kdi_binder *b, const kd_ast_delete *ast,
+                          kd_bound_statement *bound) KD_MUST_CHECK;
+kd_status kdi_bind_merge(kd_ctx *ctx, kdi_binder *b, const kd_ast_merge *ast,
+                         kd_bound_statement *bound) KD_MUST_CHECK;
+/* The table that is written, with its ids; 42809 for anything but a table. */
+kd_status kdi_bind_target(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name, char privilege,
+                          kd_bound_statement *bound) KD_MUST_CHECK;
+kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
+                              const kd_ast_node *node, uint32_t *out_position) KD_MUST_CHECK;
+/* The expression that a DEFAULT means for a column: a constant NULL where there is none. */
+kd_status kdi_default_expr(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
+                           uint32_t position, kd_expr **out) KD_MUST_CHECK;
+/* SET list to assignments. `value` NULL means DEFAULT of a generated column (refused elsewhere). */
+kd_status kdi_bind_assignments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                               const kd_table_entry *table, const kd_ast_list *list,
+                               kd_bound_assignment **out, uint32_t *out_count) KD_MUST_CHECK;
+/* Casts a value to a column's type: 42804 `column "a" is of type integer but expression ...`. */
+kd_status kdi_assign(kd_ctx *ctx, kdi_binder *b, const kd_column *column,
+                     kd_expr **io_expr) KD_MUST_CHECK;
+kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
+                             kd_bound_statement *bound) KD_MUST_CHECK;
+/* A source of the target's columns under `ids`. */
+kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
+                            kd_slice alias, const kd_column_id *ids,
+                            kdi_source *out) KD_MUST_CHECK;
+kd_status kdi_new_ids(kd_ctx *ctx, kdi_binder *b, uint32_t count,
+                      kd_column_id **out) KD_MUST_CHECK;
+
+#endif
