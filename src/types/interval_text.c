@@ -192,16 +192,16 @@ static parse_result quantity_take(parser *self, quantity *out)
     bool has_digits = self->at > start;
     if (self->at < self->end && *self->at == '.') {
         self->at++;
-        double unit = 10;
+        double scale = 10;
         double digits = 0;
         int count = 0;
         for (; self->at < self->end && is_digit(*self->at); self->at++, count++) {
             if (count >= 15)
                 continue;
             digits = digits * 10 + (*self->at - '0');
-            unit = count == 0 ? 10 : unit * 10;
+            scale = count == 0 ? 10 : scale * 10;
         }
-        out->fraction = digits / unit;
+        out->fraction = digits / scale;
         has_digits = has_digits || count > 0;
     }
     return has_digits ? PARSE_OK : PARSE_BAD_FORMAT;

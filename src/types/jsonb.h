@@ -30,7 +30,8 @@ typedef enum kd_jsonb_kind {
     KD_JSONB_OBJECT = 6,
 } kd_jsonb_kind;
 
-enum { KD_JSONB_COUNT_MAX = (1 << 28) - 1 };
+/* Readers recurse to this depth; deeper text is refused with 54001. */
+enum { KD_JSONB_COUNT_MAX = (1 << 28) - 1, KD_JSONB_DEPTH_MAX = 1000 };
 
 /* An opened value. `body` is the string's bytes, the number's stored form, or what follows the
  * header of a container. */
@@ -99,7 +100,7 @@ kd_status kd_jsonb_delete_element(kd_ctx *ctx, kd_arena *arena, kd_slice stored,
 kd_status kd_jsonb_delete_path(kd_ctx *ctx, kd_arena *arena, kd_slice stored,
                                const kd_slice *steps, uint32_t step_count,
                                kd_slice *out) KD_MUST_CHECK;
-/* jsonb_set (create_if_missing as given); jsonb_insert is `insert`: 1 before, 2 after. */
+/* jsonb_set. */
 kd_status kd_jsonb_set(kd_ctx *ctx, kd_arena *arena, kd_slice stored, const kd_slice *steps,
                        uint32_t step_count, kd_slice value, bool create_if_missing,
                        kd_slice *out) KD_MUST_CHECK;
