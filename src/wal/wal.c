@@ -147,6 +147,29 @@ static kd_status end_check(kd_ctx *ctx, const kd_wal *wal, kdi_wal_reader *reade
                    path, reader->at.offset, reader->at.position, needed);
 }
 
+/*
+ * What was just read need not be on the disk: the last owner may have died between a write and
+ * its completion, or have run with no_sync. The opening block is about to call it durable.
+ */
+static kd_status recovered_sync(kd_ctx *ctx, kd_wal *wal)
+{
+    kd_status status = KD_OK;
+    kd_world *world = ctx->world;
+    kdi_wal_directory *directory = &wal->directory;
+    for (size_t i = directory->file_count; i-- > 0;) {
+        kd_file *file = NULL;
+        char path[KDI_PATH_BYTES];
+        kdi_wal_file_path(directory, directory->files[i].file_no, path);
+        KD_TRY(world->file_open(ctx, path, KD_FILE_WRITE, &file));
+        status = world->file_sync(ctx, file);
+        world->file_close(world, file);
+        KD_TRY(status);
+        if (directory->files[i].start_position <= wal->options.start_position)
+            break; /* Older ones were durable when the checkpoint was noted. */
+    }
+    return world->directory_sync(ctx, directory->path);
+}
+
 static kd_status log_recover(kd_ctx *ctx, kd_wal *wal, kd_wal_visit *visit, void *object)
 {
     kd_status status = KD_OK;
@@ -159,6 +182,7 @@ static kd_status log_recover(kd_ctx *ctx, kd_wal *wal, kd_wal_visit *visit, void
     if (wal->options.read_only)
         goto out;
     KD_TRY_OUT(leftovers_recycle(ctx, wal, reader.at.file_no));
+    KD_TRY_OUT(recovered_sync(ctx, wal));
     KD_TRY_OUT(kdi_wal_writer_start(ctx, wal, &reader.at));
 out:
     kdi_wal_reader_close(&reader);

@@ -222,10 +222,6 @@ kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *en
     if (wal->prepared_bytes > wal->at.file_bytes)
         wal->prepared_bytes = wal->at.file_bytes;
     wal->synced_position = end->position;
-    if (wal->options.no_sync) {
-        /* The last owner may not have synced what was just replayed. */
-        KD_TRY(ctx->world->file_sync(ctx, wal->file));
-    }
     wal->at.incarnation++;
     return opening_write(ctx, wal);
 }
