@@ -661,8 +661,8 @@ typedef struct kd_ast_into {
     bool unlogged;
 } kd_ast_into;
 
-/* A parenthesised query that gets a tail of its own around it, `(SELECT ... LIMIT 1) LIMIT 2`, is
- * SELECT * FROM (inner) with an unnamed kd_ast_table_query. */
+/* Parentheses leave no trace: `(SELECT ...) ORDER BY 1` is the inner query with that tail. A clause
+ * that both have (`(SELECT ... LIMIT 1) LIMIT 2`) is an error, as in PostgreSQL. */
 typedef struct kd_ast_select {
     kd_ast_node node;
     kd_ast_query_tail tail;
