@@ -81,13 +81,6 @@ typedef struct kdi_srf {
     kd_slice name;
 } kdi_srf;
 
-/* grouping(a, b): its keys are known only when all GROUP BY items are. */
-typedef struct kdi_grouping_call {
-    kd_expr *expr;     /* A column standing for it, until it is replaced. */
-    uint32_t count;
-    kd_expr **arguments;
-} kdi_grouping_call;
-
 struct kdi_query {
     const char *clause;    /* For messages: "WHERE", "JOIN conditions", ... */
     bool aggregates_ok, windows_ok, srfs_ok;
@@ -107,7 +100,6 @@ struct kdi_query {
     size_t set_count, set_capacity;
     kd_column_id grouping_id;
     bool grouping_used;
-    bool rewriting_order;
 };
 
 typedef struct kdi_binder {
@@ -297,6 +289,8 @@ kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
 kd_slice kdi_target_name(const kd_ast_node *node);
 
 /* Grouping (bind_group.c). */
+kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr **arguments,
+                            uint32_t count, int position, kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_select *ast,
                             const kdi_targets *targets) KD_MUST_CHECK;
 /* Replaces group keys by their columns and refuses other columns of `scope`. */

@@ -1,0 +1,104 @@
+/*
+ * Calls: scalar functions, and the way to aggregates, windows and set-returning functions.
+ */
+#include "sql/bind_internal.h"
+
+static bool is_window_function(kd_slice name)
+{
+    static const char *const names[] = {"row_number", "rank", "dense_rank", "percent_rank",
+                                        "cume_dist", "ntile", "lag", "lead", "first_value",
+                                        "last_value", "nth_value"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (kd_slice_equal(name, kd_slice_of(names[i])))
+            return true;
+    return false;
+}
+
+static kd_status only_for_aggregates(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast)
+{
+    const char *what = ast->star ? "*" : ast->distinct ? "DISTINCT"
+                       : ast->filter != NULL           ? "FILTER"
+                       : ast->within_group.count > 0   ? "WITHIN GROUP"
+                       : ast->order_by.count > 0       ? "ORDER BY"
+                                                       : NULL;
+    if (what == NULL)
+        return KD_OK;
+    return kdi_at(ctx, b, ast->node.position,
+                  KD_FAIL(ctx, KD_INVALID, "42809",
+                          "%s specified, but %.*s is not an aggregate function", what,
+                          KDI_S(ast->function.name)));
+}
+
+/* A set-returning function in the select list: its rows come from a lateral join. */
+static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                          const kd_table_function *function, kd_expr **arguments,
+                          const kd_type *wanted, kd_expr **out)
+{
+    kdi_query *query = scope == NULL ? NULL : scope->query;
+    if (query == NULL || !query->srfs_ok)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "set-returning functions are not allowed in %s",
+                              query == NULL ? "this context" : query->clause));
+    uint32_t count = (uint32_t)ast->arg_count;
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(kdi_coerce(ctx, b, wanted[i], KD_CAST_IMPLICIT, &arguments[i]));
+    kd_rel *rel;
+    KD_TRY(kdi_table_function_rel(ctx, b, function, arguments, count, ast->node.position, &rel));
+    if (rel->column_count != 1)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "function %.*s gives several columns and must be used in FROM",
+                              KDI_S(ast->function.name)));
+    kdi_srf *srf;
+    KD_TRY(KD_PUSH(ctx, b->arena, query->srfs, query->srf_count, query->srf_capacity, &srf));
+    srf->function = function;
+    srf->argument_count = count;
+    srf->arguments = arguments;
+    srf->type = rel->columns[0].type;
+    srf->output = rel->columns[0].id;
+    srf->name = ast->function.name;
+    *out = kdi_column_expr(ctx, b, &rel->columns[0], ast->node.position);
+    return *out == NULL ? KD_NOMEM : KD_OK;
+}
+
+static kd_status bind_arguments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                                const kd_ast_call *ast, kd_expr ***out_arguments,
+                                kd_type **out_types)
+{
+    *out_arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, ast->arg_count);
+    *out_types = KD_NEW_ARRAY(ctx, b->arena, kd_type, ast->arg_count);
+    if (*out_arguments == NULL || *out_types == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < ast->arg_count; i++) {
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->args[i].value, &(*out_arguments)[i]));
+        (*out_types)[i] = (*out_arguments)[i]->type;
+    }
+    return KD_OK;
+}
+
+kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                        kd_expr **out)
+{
+    kd_slice name = ast->function.name;
+    if (ast->over != NULL)
+        return kdi_bind_window_call(ctx, b, scope, ast, out);
+    if (is_window_function(name))
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42809",
+                              "window function %.*s requires an OVER clause", KDI_S(name)));
+    if (kd_registry_is_aggregate(b->registry, name))
+        return kdi_bind_aggregate(ctx, b, scope, ast, out);
+    KD_TRY(only_for_aggregates(ctx, b, ast));
+    kd_expr **arguments;
+    kd_type *types;
+    KD_TRY(bind_arguments(ctx, b, scope, ast, &arguments, &types));
+    uint32_t count = (uint32_t)ast->arg_count;
+    kd_type *wanted = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
+    if (wanted == NULL)
+        return KD_NOMEM;
+    const kd_table_function *table_function;
+    if (kd_registry_find_table_function(b->registry, name, types, count, &table_function, wanted))
+        return bind_srf(ctx, b, scope, ast, table_function, arguments, wanted, out);
+    return kdi_call(ctx, b, name, arguments, count, ast->node.position, out);
+}
