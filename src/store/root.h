@@ -1,8 +1,15 @@
 /*
  * The database root: the one file that says what a database consists of.
  *
- * (The owner draws the format here: magic "KADEROOT", format version, database id,
- * body length, CRC-32C of identity and body.)
+ *   offset  size  field
+ *        0     8  magic           "KADEROOT"
+ *        8     4  format_version
+ *       12     4  checksum        CRC-32C of the header, with 0 in this field, and the body
+ *       16     8  database_id
+ *       24     8  generation
+ *       32     8  body_bytes      to the end of the file
+ *       40     8  reserved        0
+ *       48        body
  *
  * Written at checkpoint by atomic replacement: ROOT.new, sync, rename to ROOT,
  * directory sync. The body is the caller's (module table): opaque here.

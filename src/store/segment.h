@@ -1,7 +1,26 @@
 /*
  * Segments: immutable columnar files of up to about a million rows.
  *
- * (The helper that owns this file draws the format here.)
+ *   blocks       in any order, each a multiple of 8 bytes (block_internal.h draws them)
+ *   footer       offset  size
+ *                     0     4  table_no
+ *                     4     4  schema_version
+ *                     8     4  row_count
+ *                    12     4  column_count
+ *                    16     4  block_count     of every column
+ *                    20     4  flags           1: begin stamps are stored as one more column
+ *                    24        per stored column, 40 bytes: type 12, column_no 4, and of the shared
+ *                              dictionary's block offset 8, size 4, checksum 4, entries 4, has_null 4
+ *                  then        per stored column and block, 64 bytes: offset 8, size 4, checksum 4,
+ *                              rows 4, NULLs 4, distinct values 4, encoding 1, flags 1 (1: bounds,
+ *                              2: exact), 0 2, min 16, max 16
+ *   zeros        so that the file is whole 4 KiB
+ *   trailer      the last 64 bytes: magic "KADESEG1", format 4, footer checksum 4, footer offset 8,
+ *                database_id 8, unit 8, generation 8, footer bytes 4, 0 8, checksum 4 of the 60 before
+ *
+ * All integers are little-endian. The generation is drawn at random for each file written and is,
+ * with database, unit, column and block number, part of what each block's checksum covers, so that
+ * no block can be taken for another.
  *
  * A segment is a unit of row storage: its rows are addressed by ordinal, 0 ..
  * row_count - 1, in the order in which they were appended. Columns are stored in

@@ -99,14 +99,14 @@ out:
 
 static kd_status end_block(kd_ctx *ctx, kd_segment_writer *writer)
 {
-    for (uint32_t i = 0; i <= writer->column_count; i++)
+    for (uint32_t i = 0; i < writer->column_count + writer->has_stamps; i++)
         KD_TRY(kdi_column_end_block(ctx, &writer->columns[i], &writer->output));
     writer->block_rows = 0;
     return KD_OK;
 }
 
-static kd_status stage_stamps(kd_ctx *ctx, kd_segment_writer *writer, const uint64_t *stamps,
-                              uint32_t count)
+static kd_status stage_stamp_vector(kd_ctx *ctx, kd_segment_writer *writer, const uint64_t *stamps,
+                                    uint32_t count)
 {
     uint64_t none = 0;
     kd_vector vector = {.type = kd_type_of(KD_TYPE_INT8),
@@ -114,10 +114,33 @@ static kd_status stage_stamps(kd_ctx *ctx, kd_segment_writer *writer, const uint
                         .form = stamps == NULL ? KD_VECTOR_CONSTANT : KD_VECTOR_FLAT,
                         .values = stamps == NULL ? &none : kdi_unconst(stamps)};
     kd_batch batch = {.row_count = count, .selected_count = count};
-    for (uint32_t i = 0; stamps != NULL && i < count && !writer->has_stamps; i++)
-        writer->has_stamps = stamps[i] != 0;
     return kdi_column_stage(ctx, &writer->columns[writer->column_count], &writer->output,
                             &vector, &batch, 0, count);
+}
+
+/* The first stamp that is not 0: the rows before get theirs now. */
+static kd_status begin_stamps_late(kd_ctx *ctx, kd_segment_writer *writer)
+{
+    writer->has_stamps = true;
+    for (uint32_t block = 0; block < writer->row_count / KD_BLOCK_ROWS; block++) {
+        KD_TRY(stage_stamp_vector(ctx, writer, NULL, KD_BLOCK_ROWS));
+        KD_TRY(kdi_column_end_block(ctx, &writer->columns[writer->column_count],
+                                    &writer->output));
+    }
+    return stage_stamp_vector(ctx, writer, NULL, writer->block_rows);
+}
+
+static kd_status stage_stamps(kd_ctx *ctx, kd_segment_writer *writer, const uint64_t *stamps,
+                              uint32_t count)
+{
+    bool any = writer->has_stamps;
+    for (uint32_t i = 0; stamps != NULL && i < count && !any; i++)
+        any = stamps[i] != 0;
+    if (!any)
+        return KD_OK;
+    if (!writer->has_stamps)
+        KD_TRY(begin_stamps_late(ctx, writer));
+    return stage_stamp_vector(ctx, writer, stamps, count);
 }
 
 static kd_status append_rows(kd_ctx *ctx, kd_segment_writer *writer, const kd_batch *batch,
