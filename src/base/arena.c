@@ -54,7 +54,7 @@ struct kd_arena {
     kd_arena *parent;
     kd_arena *first_child;
     kd_arena *next_sibling;
-    chunk *chunks; /* Newest first; the oldest one holds this struct. */
+    chunk *chunks;           /* Newest first; the oldest one holds this struct. */
     size_t next_chunk_bytes; /* Doubles up to a limit, so that large arenas have few chunks. */
     cleanup *cleanups;
     atomic_size_t used_bytes; /* Chunks of this arena and of all its descendants. */
@@ -70,8 +70,8 @@ static size_t align_up(size_t size_bytes)
 static void budget_refund(kd_arena *arena, const kd_arena *end, size_t size_bytes)
 {
     for (; arena != end; arena = arena->parent) {
-        size_t before = atomic_fetch_sub_explicit(&arena->used_bytes, size_bytes,
-                                                  memory_order_relaxed);
+        size_t before =
+            atomic_fetch_sub_explicit(&arena->used_bytes, size_bytes, memory_order_relaxed);
         assert(before >= size_bytes);
         (void)before;
     }
@@ -81,8 +81,8 @@ static void budget_refund(kd_arena *arena, const kd_arena *end, size_t size_byte
 static bool budget_charge(kd_arena *arena, size_t size_bytes)
 {
     for (kd_arena *level = arena; level != NULL; level = level->parent) {
-        size_t before = atomic_fetch_add_explicit(&level->used_bytes, size_bytes,
-                                                  memory_order_relaxed);
+        size_t before =
+            atomic_fetch_add_explicit(&level->used_bytes, size_bytes, memory_order_relaxed);
         if (size_bytes > level->budget_bytes || before > level->budget_bytes - size_bytes) {
             budget_refund(arena, level->parent, size_bytes);
             return false;

@@ -22,7 +22,7 @@ typedef struct kd_arena kd_arena;
 /* No budget of its own: only its ancestors' hold. */
 #define KD_ARENA_UNLIMITED SIZE_MAX
 
-/* `name` must be a literal: it is what memory reports and limit errors show. `parent` may be NULL. */
+/* `name` must be a literal: memory reports and limit errors show it. `parent` may be NULL. */
 kd_arena *kd_arena_create(kd_ctx *ctx, kd_arena *parent, const char *name,
                           size_t budget_bytes) KD_MUST_CHECK;
 void kd_arena_reset(kd_arena *arena);
@@ -50,12 +50,11 @@ kd_status kd_array_reserve(kd_ctx *ctx, kd_arena *arena, void **items, size_t *c
                            size_t needed, size_t item_bytes) KD_MUST_CHECK;
 /* Appends one zeroed item and gives its address. Usage:
  *     KD_PUSH(ctx, arena, list->items, list->count, list->capacity, out_item) */
-#define KD_PUSH(ctx, arena, items, count, capacity, out_item)                                   \
-    ((*(out_item) = NULL),                                                                      \
-     (kd_array_reserve((ctx), (arena), (void **)&(items), &(capacity), (size_t)(count) + 1,     \
-                       sizeof *(items)) == KD_OK)                                               \
-         ? (*(out_item) = &(items)[(count)++], KD_OK)                                           \
-         : KD_NOMEM)
+#define KD_PUSH(ctx, arena, items, count, capacity, out_item)                                \
+    ((*(out_item) = NULL), (kd_array_reserve((ctx), (arena), (void **)&(items), &(capacity), \
+                                             (size_t)(count) + 1, sizeof *(items)) == KD_OK) \
+                               ? (*(out_item) = &(items)[(count)++], KD_OK)                  \
+                               : KD_NOMEM)
 
 /* Runs `fn(object)` when the arena is reset or destroyed. */
 kd_status kd_arena_defer(kd_ctx *ctx, kd_arena *arena, void (*fn)(void *object),

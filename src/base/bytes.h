@@ -37,16 +37,16 @@ bool kd_slice_equal_ignoring_case(kd_slice a, kd_slice b);
 /* As memcmp, the shorter one first where one is a prefix of the other. */
 int kd_slice_compare(kd_slice a, kd_slice b);
 
-#define KDI_LOAD_STORE(bits)                                                            \
-    static inline uint##bits##_t kd_load_u##bits(const void *source)                    \
-    {                                                                                   \
-        uint##bits##_t value;                                                           \
-        memcpy(&value, source, sizeof value);                                           \
-        return value;                                                                   \
-    }                                                                                   \
-    static inline void kd_store_u##bits(void *target, uint##bits##_t value)             \
-    {                                                                                   \
-        memcpy(target, &value, sizeof value);                                           \
+#define KDI_LOAD_STORE(bits)                                                \
+    static inline uint##bits##_t kd_load_u##bits(const void *source)        \
+    {                                                                       \
+        uint##bits##_t value;                                               \
+        memcpy(&value, source, sizeof value);                               \
+        return value;                                                       \
+    }                                                                       \
+    static inline void kd_store_u##bits(void *target, uint##bits##_t value) \
+    {                                                                       \
+        memcpy(target, &value, sizeof value);                               \
     }
 KDI_LOAD_STORE(16)
 KDI_LOAD_STORE(32)
@@ -92,7 +92,8 @@ static inline kd_slice kd_buffer_slice(const kd_buffer *buffer)
     return (kd_slice){buffer->data, buffer->size_bytes};
 }
 
-/* Room for `size_bytes` more; `*out_at` (may be NULL) is where they go. Does not change the size. */
+/* Room for `size_bytes` more; `*out_at` (may be NULL) is where they go. Does not change the size.
+ */
 kd_status kd_buffer_reserve(kd_ctx *ctx, kd_buffer *buffer, size_t size_bytes,
                             char **out_at) KD_MUST_CHECK;
 kd_status kd_buffer_append(kd_ctx *ctx, kd_buffer *buffer, const void *bytes,
@@ -106,7 +107,7 @@ kd_status kd_buffer_append_u64(kd_ctx *ctx, kd_buffer *buffer, uint64_t value) K
 kd_status kd_buffer_append_varint(kd_ctx *ctx, kd_buffer *buffer, uint64_t value) KD_MUST_CHECK;
 /* A varint length, then the bytes: what kd_read_slice reads. */
 kd_status kd_buffer_append_counted(kd_ctx *ctx, kd_buffer *buffer, kd_slice bytes) KD_MUST_CHECK;
-kd_status kd_buffer_append_format(kd_ctx *ctx, kd_buffer *buffer, const char *format, ...)
-    KD_MUST_CHECK __attribute__((format(printf, 3, 4)));
+kd_status kd_buffer_append_format(kd_ctx *ctx, kd_buffer *buffer, const char *format,
+                                  ...) KD_MUST_CHECK __attribute__((format(printf, 3, 4)));
 
 #endif

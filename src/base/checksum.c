@@ -48,8 +48,9 @@ static uint32_t after_stripe(uint32_t crc)
            stripe_table[2][(crc >> 16) & 0xff] ^ stripe_table[3][crc >> 24];
 }
 
-__attribute__((target("sse4.2"))) static uint32_t
-crc_by_instruction(uint32_t crc, const unsigned char *data, size_t size_bytes)
+__attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(uint32_t crc,
+                                                                     const unsigned char *data,
+                                                                     size_t size_bytes)
 {
     uint64_t a = crc;
     while (size_bytes >= 3 * STRIPE_BYTES) {

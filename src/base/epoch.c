@@ -19,7 +19,7 @@ enum { RECLAIM_EVERY = 64, CACHE_LINE_BYTES = 64 };
 
 struct kd_epoch_slot {
     alignas(CACHE_LINE_BYTES) atomic_uint_fast64_t epoch; /* 0: outside. */
-    unsigned depth; /* The reader's own. */
+    unsigned depth;                                       /* The reader's own. */
     bool is_taken;
     kd_epoch_slot *next; /* Slots are never given back to the heap before the end. */
 };

@@ -35,8 +35,8 @@ void kd_epoch_slot_put(kd_epoch *epoch, kd_epoch_slot *slot); /* NULL is allowed
 void kd_epoch_enter(kd_epoch *epoch, kd_epoch_slot *slot);
 void kd_epoch_leave(kd_epoch *epoch, kd_epoch_slot *slot);
 
-/* Runs `fn(object)` later, in some thread that retires or reclaims, outside of locks of the epoch. The
- * object was made unreachable before. */
+/* Runs `fn(object)` later, in some thread that retires or reclaims, outside of locks of the epoch.
+ * The object was made unreachable before. */
 void kd_epoch_retire(kd_epoch *epoch, kd_retired *retired, void (*fn)(void *object), void *object);
 /* Runs what has become safe; gives how many are still waiting. */
 size_t kd_epoch_reclaim(kd_epoch *epoch);

@@ -53,8 +53,8 @@ void kd_governor_destroy(kd_governor *governor)
 /* Counts the page first and looks then, so that two threads never share the last one. */
 static bool page_charge(kd_governor *governor, bool must_have)
 {
-    size_t before = atomic_fetch_add_explicit(&governor->account.used_bytes,
-                                              KD_GOVERNOR_PAGE_BYTES, memory_order_relaxed);
+    size_t before = atomic_fetch_add_explicit(&governor->account.used_bytes, KD_GOVERNOR_PAGE_BYTES,
+                                              memory_order_relaxed);
     if (must_have || before + KD_GOVERNOR_PAGE_BYTES <= kd_governor_budget_bytes(governor))
         return true;
     (void)atomic_fetch_sub_explicit(&governor->account.used_bytes, KD_GOVERNOR_PAGE_BYTES,
@@ -92,8 +92,8 @@ void kd_governor_put_page(kd_governor *governor, void *page)
 {
     if (page == NULL)
         return;
-    size_t before = atomic_fetch_sub_explicit(&governor->account.used_bytes,
-                                              KD_GOVERNOR_PAGE_BYTES, memory_order_relaxed);
+    size_t before = atomic_fetch_sub_explicit(&governor->account.used_bytes, KD_GOVERNOR_PAGE_BYTES,
+                                              memory_order_relaxed);
     assert(before >= KD_GOVERNOR_PAGE_BYTES);
     (void)before;
     kd_mutex_lock(&governor->lock);

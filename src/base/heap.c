@@ -15,8 +15,7 @@ typedef struct header {
 } header;
 _Static_assert(sizeof(header) == 16, "keeps the payload 16-byte aligned");
 
-void kd_account_init(kd_account *account, kd_account *parent, const char *name,
-                     size_t budget_bytes)
+void kd_account_init(kd_account *account, kd_account *parent, const char *name, size_t budget_bytes)
 {
     account->parent = parent;
     account->name = name;

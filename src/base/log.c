@@ -45,8 +45,8 @@ void kd_log(kd_world *world, kd_log_level level, const char *module, const char 
     int written = vsnprintf(line + length, sizeof line - length - 1, format, args);
     va_end(args);
     if (written > 0)
-        length += (size_t)written < sizeof line - length - 1 ? (size_t)written
-                                                             : sizeof line - length - 2;
+        length +=
+            (size_t)written < sizeof line - length - 1 ? (size_t)written : sizeof line - length - 2;
     line[length++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line, length); /* Nobody to tell if this fails. */
     (void)ignored;

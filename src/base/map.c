@@ -93,8 +93,8 @@ static kd_status grow(kd_ctx *ctx, kd_map *map)
     return KD_OK;
 }
 
-static kd_status put(kd_ctx *ctx, kd_map *map, uint64_t hash, const kd_slice *key,
-                     uint64_t number, void *value, void **out_previous)
+static kd_status put(kd_ctx *ctx, kd_map *map, uint64_t hash, const kd_slice *key, uint64_t number,
+                     void *value, void **out_previous)
 {
     assert(value != NULL);
     if (out_previous != NULL)

@@ -24,7 +24,7 @@ typedef struct kd_map {
     kd_world *world;
     kd_account *account;
     kd_map_entry *entries;
-    uint32_t *slots; /* Index + 1 of an entry, 0 when free. */
+    uint32_t *slots;      /* Index + 1 of an entry, 0 when free. */
     uint32_t entry_count; /* Removed ones included. */
     uint32_t entry_capacity;
     uint32_t slot_count; /* A power of two, or 0. */

@@ -32,13 +32,13 @@ enum { KD_ERROR_MESSAGE_BYTES = 512, KD_ERROR_HINT_BYTES = 256, KD_ERROR_NAME_BY
 typedef struct kd_error {
     kd_status status;
     char sqlstate[6];
-    int os_error;      /* errno when the failure came from the OS, else 0. */
-    int position;      /* Byte offset in the statement's text; -1 when unknown. */
-    const char *file;  /* Where in the source the failure was first seen. */
+    int os_error;     /* errno when the failure came from the OS, else 0. */
+    int position;     /* Byte offset in the statement's text; -1 when unknown. */
+    const char *file; /* Where in the source the failure was first seen. */
     int line;
     char message[KD_ERROR_MESSAGE_BYTES];
-    char detail[KD_ERROR_MESSAGE_BYTES]; /* Empty when there is none. */
-    char hint[KD_ERROR_HINT_BYTES];      /* Empty when there is none. */
+    char detail[KD_ERROR_MESSAGE_BYTES];  /* Empty when there is none. */
+    char hint[KD_ERROR_HINT_BYTES];       /* Empty when there is none. */
     char constraint[KD_ERROR_NAME_BYTES]; /* Violated constraint, or empty. */
 } kd_error;
 
@@ -52,8 +52,7 @@ kd_status kd_fail_at(kd_ctx *ctx, kd_status status, const char *sqlstate, const 
                      int line, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* Refine the record just written; each keeps what is there already. */
-void kd_error_set_hint(kd_ctx *ctx, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void kd_error_set_hint(kd_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void kd_error_set_detail(kd_ctx *ctx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void kd_error_set_position(kd_ctx *ctx, int position);
@@ -63,19 +62,19 @@ void kd_error_set_constraint(kd_ctx *ctx, const char *name);
 void kd_error_clear(kd_ctx *ctx);
 
 /* For functions that hold nothing: leave at once on failure. */
-#define KD_TRY(call)                     \
-    do {                                 \
-        kd_status kd_try_ = (call);      \
-        if (kd_try_ != KD_OK)            \
-            return kd_try_;              \
+#define KD_TRY(call)                \
+    do {                            \
+        kd_status kd_try_ = (call); \
+        if (kd_try_ != KD_OK)       \
+            return kd_try_;         \
     } while (0)
 
 /* For functions that hold something: `status` and a label `out:` are in scope. */
-#define KD_TRY_OUT(call)                 \
-    do {                                 \
-        status = (call);                 \
-        if (status != KD_OK)             \
-            goto out;                    \
+#define KD_TRY_OUT(call)     \
+    do {                     \
+        status = (call);     \
+        if (status != KD_OK) \
+            goto out;        \
     } while (0)
 
 #define KD_MUST_CHECK __attribute__((warn_unused_result))

@@ -17,11 +17,11 @@ struct kd_thread {
     const char *name;
 };
 
-#define kdi_must(call)        \
-    do {                      \
-        int must_ = (call);   \
-        assert(must_ == 0);   \
-        (void)must_;          \
+#define kdi_must(call)      \
+    do {                    \
+        int must_ = (call); \
+        assert(must_ == 0); \
+        (void)must_;        \
     } while (0)
 
 void kd_mutex_init(kd_mutex *mutex, kd_world *world)
@@ -84,8 +84,8 @@ bool kd_cond_wait(kd_cond *cond, kd_mutex *mutex, uint64_t timeout_ns)
         return true;
     }
     uint64_t now_ns = cond->world->monotonic_ns(cond->world);
-    uint64_t end_ns = timeout_ns > (uint64_t)INT64_MAX - now_ns ? (uint64_t)INT64_MAX
-                                                                : now_ns + timeout_ns;
+    uint64_t end_ns =
+        timeout_ns > (uint64_t)INT64_MAX - now_ns ? (uint64_t)INT64_MAX : now_ns + timeout_ns;
     struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000u),
                            .tv_nsec = (long)(end_ns % 1000000000u)};
     return pthread_cond_timedwait(&cond->native, &mutex->native, &end) != ETIMEDOUT;
@@ -115,8 +115,8 @@ void kd_rwlock_init(kd_rwlock *lock, kd_world *world)
     kdi_must(pthread_rwlockattr_init(&attributes));
 #ifdef __GLIBC__
     /* glibc's default lets readers starve writers. */
-    kdi_must(pthread_rwlockattr_setkind_np(&attributes,
-                                           PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
+    kdi_must(
+        pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
 #endif
     kdi_must(pthread_rwlock_init(&lock->native, &attributes));
     kdi_must(pthread_rwlockattr_destroy(&attributes));

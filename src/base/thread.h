@@ -73,7 +73,8 @@ void kd_rwlock_unlock_shared(kd_rwlock *lock);
 void kd_rwlock_lock_exclusive(kd_rwlock *lock);
 void kd_rwlock_unlock_exclusive(kd_rwlock *lock);
 
-/* `name` is a literal of at most 15 bytes. The thread runs until `run` returns and must be joined. */
+/* `name` is a literal of at most 15 bytes. The thread runs until `run` returns and must be joined.
+ */
 kd_status kd_thread_start(kd_ctx *ctx, const char *name, void (*run)(void *object), void *object,
                           kd_thread **out_thread) KD_MUST_CHECK;
 void kd_thread_join(kd_world *world, kd_thread *thread); /* NULL is allowed. */

@@ -25,14 +25,14 @@ typedef struct kd_file kd_file;
 enum { KD_DIRECT_ALIGN_BYTES = 4096 };
 
 enum kd_file_flags {
-    KD_FILE_READ = 0,        /* Read only; the file must exist. */
-    KD_FILE_WRITE = 1,       /* Read and write. */
-    KD_FILE_CREATE = 2,      /* Create when absent. */
-    KD_FILE_EXCLUSIVE = 4,   /* With CREATE: fail when present (58P02). */
-    KD_FILE_DIRECT = 8,      /* O_DIRECT where the file system offers it, else ignored. */
-    KD_FILE_DSYNC = 16,      /* Each write is durable when it returns. */
+    KD_FILE_READ = 0,      /* Read only; the file must exist. */
+    KD_FILE_WRITE = 1,     /* Read and write. */
+    KD_FILE_CREATE = 2,    /* Create when absent. */
+    KD_FILE_EXCLUSIVE = 4, /* With CREATE: fail when present (58P02). */
+    KD_FILE_DIRECT = 8,    /* O_DIRECT where the file system offers it, else ignored. */
+    KD_FILE_DSYNC = 16,    /* Each write is durable when it returns. */
     KD_FILE_TRUNCATE = 32,
-    KD_FILE_LOCK = 64,       /* Take the advisory exclusive lock; 55006 when another holds it. */
+    KD_FILE_LOCK = 64, /* Take the advisory exclusive lock; 55006 when another holds it. */
 };
 
 typedef struct kd_directory_entry {

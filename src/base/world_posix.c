@@ -346,10 +346,12 @@ static void *posix_memory_alloc(kd_world *world, size_t size_bytes)
     (void)world;
     if (size_bytes > SIZE_MAX - MEMORY_ALIGN_BYTES)
         return NULL;
-    /* What direct I/O reads into or writes from must be page-aligned: give it to all large blocks. */
-    size_t align_bytes = size_bytes >= KD_DIRECT_ALIGN_BYTES ? KD_DIRECT_ALIGN_BYTES
-                                                             : MEMORY_ALIGN_BYTES;
-    size_t rounded_bytes = (size_bytes + MEMORY_ALIGN_BYTES - 1) & ~(size_t)(MEMORY_ALIGN_BYTES - 1);
+    /* What direct I/O reads into or writes from must be page-aligned: give it to all large blocks.
+     */
+    size_t align_bytes =
+        size_bytes >= KD_DIRECT_ALIGN_BYTES ? KD_DIRECT_ALIGN_BYTES : MEMORY_ALIGN_BYTES;
+    size_t rounded_bytes =
+        (size_bytes + MEMORY_ALIGN_BYTES - 1) & ~(size_t)(MEMORY_ALIGN_BYTES - 1);
     void *memory = NULL;
     return posix_memalign(&memory, align_bytes, rounded_bytes) == 0 ? memory : NULL;
 }

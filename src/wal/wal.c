@@ -292,8 +292,8 @@ static kd_status replay_begin(kd_ctx *ctx, kd_wal *wal, uint64_t from_position,
         if (wal->reading_positions[i] == UINT64_MAX)
             *out_slot = i;
     if (*out_slot < 0) {
-        status = KD_FAIL(ctx, KD_LIMIT, "53000", "too many readers of the log (%d)",
-                         KDI_SLOT_COUNT_MAX);
+        status =
+            KD_FAIL(ctx, KD_LIMIT, "53000", "too many readers of the log (%d)", KDI_SLOT_COUNT_MAX);
         goto out;
     }
     wal->reading_positions[*out_slot] = from_position;
@@ -332,9 +332,10 @@ kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal
     if (reader.at.position < end_position) {
         char path[KDI_PATH_BYTES];
         kdi_wal_file_path(&snapshot, reader.at.file_no, path);
-        status = KD_FAIL(ctx, KD_CORRUPT, "XX001",
-                         "log file \"%.300s\" is damaged at offset %" PRIu64 " (position %" PRIu64 ")",
-                         path, reader.at.offset, reader.at.position);
+        status =
+            KD_FAIL(ctx, KD_CORRUPT, "XX001",
+                    "log file \"%.300s\" is damaged at offset %" PRIu64 " (position %" PRIu64 ")",
+                    path, reader.at.offset, reader.at.position);
     }
 out:
     kdi_wal_reader_close(&reader);

@@ -85,23 +85,22 @@ typedef kd_status kd_wal_visit(kd_ctx *ctx, void *object, const kd_wal_record *r
 
 /* A filled file, to be copied elsewhere. The file does not change while the call runs. A failure
  * keeps the file; it is offered again. */
-typedef kd_status kd_wal_archive_file(kd_ctx *ctx, void *object, const char *path,
-                                      uint64_t file_no, uint64_t start_position,
-                                      uint64_t end_position);
+typedef kd_status kd_wal_archive_file(kd_ctx *ctx, void *object, const char *path, uint64_t file_no,
+                                      uint64_t start_position, uint64_t end_position);
 
 typedef struct kd_wal_options {
-    const char *directory; /* NULL: a log in name only, for databases in memory. Nothing is written. */
+    const char *directory; /* NULL: a log in name only, for databases in memory. */
     uint64_t log_id;       /* The database's id; files of another id are refused (55000). */
     bool create;           /* The log may be absent, and begins then. Otherwise absence is XX001. */
     bool read_only;        /* Nothing is written; appends fail with 25006. */
-    uint64_t start_position;         /* Where recovery begins: a record's position, or the next position
-                                        that the log had when it was noted. 0: the log's begin. A log
-                                        that is created begins here. */
+    uint64_t start_position; /* Where recovery begins: a record's position, or the next position
+                                that the log had when it was noted. 0: the log's begin. A log
+                                that is created begins here. */
     uint64_t known_durable_position; /* What the database root knows to be durable: a log that ends
                                         before it is corrupt. 0 when unknown. */
-    uint64_t file_bytes;   /* 0: 64 MiB. A multiple of 4 KiB, at least 64 KiB. For new files. */
-    size_t buffer_bytes;   /* 0: 16 MiB. A power of two, at least 1 MiB. */
-    bool no_sync;          /* Written, never synced: survives kill -9, not a power cut. */
+    uint64_t file_bytes;      /* 0: 64 MiB. A multiple of 4 KiB, at least 64 KiB. For new files. */
+    size_t buffer_bytes;      /* 0: 16 MiB. A power of two, at least 1 MiB. */
+    bool no_sync;             /* Written, never synced: survives kill -9, not a power cut. */
     unsigned spare_files_max; /* Recycled files kept ready; 0: 4. */
     kd_wal_archive_file *archive; /* May be NULL. */
     void *archive_object;
@@ -132,8 +131,8 @@ kd_status kd_wal_record_begin(kd_ctx *ctx, kd_buffer *buffer, uint8_t kind,
 kd_status kd_wal_record_end(kd_ctx *ctx, kd_buffer *buffer, size_t mark) KD_MUST_CHECK;
 
 /*
- * Appends whole records (one or more). Returns as soon as the bytes are in the log's buffer; they are
- * NOT durable yet. Waits only while the buffer is full; appends larger than the buffer are
+ * Appends whole records (one or more). Returns as soon as the bytes are in the log's buffer; they
+ * are NOT durable yet. Waits only while the buffer is full; appends larger than the buffer are
  * streamed. Records of one append are contiguous. Out parameters may be NULL. Thread-safe.
  * Fails with 58030 once the log has failed.
  */
@@ -163,10 +162,10 @@ kd_status kd_wal_fill(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reservation,
                       const void *records) KD_MUST_CHECK;
 
 /*
- * Returns when every byte before `position` is durable. Group commit without a delay: the first one to
- * wait writes everything that is buffered, the others wait for it. A failed write or sync is final:
- * this and every later call fails with 58030, nothing is retried, nothing is acknowledged. To wait
- * for one append, give its end, or its position + 1 when it has at most KD_WAL_WHOLE_BYTES.
+ * Returns when every byte before `position` is durable. Group commit without a delay: the first one
+ * to wait writes everything that is buffered, the others wait for it. A failed write or sync is
+ * final: this and every later call fails with 58030, nothing is retried, nothing is acknowledged.
+ * To wait for one append, give its end, or its position + 1 when it has at most KD_WAL_WHOLE_BYTES.
  */
 kd_status kd_wal_wait_durable(kd_ctx *ctx, kd_wal *wal, uint64_t position) KD_MUST_CHECK;
 /* Makes everything appended so far durable: for background ticks of relaxed transactions. */
@@ -180,9 +179,9 @@ kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal
                         void *object) KD_MUST_CHECK;
 
 /*
- * Consumer slots: names that keep the log from `position` on. Set again to move on. A slot that would
- * keep more than `limit_bytes` (0: no limit) is dropped by the next truncation, and counted. Slots
- * live as long as the opened log; who needs them longer sets them again after opening.
+ * Consumer slots: names that keep the log from `position` on. Set again to move on. A slot that
+ * would keep more than `limit_bytes` (0: no limit) is dropped by the next truncation, and counted.
+ * Slots live as long as the opened log; who needs them longer sets them again after opening.
  */
 kd_status kd_wal_slot_set(kd_ctx *ctx, kd_wal *wal, const char *name, uint64_t position,
                           uint64_t limit_bytes) KD_MUST_CHECK;

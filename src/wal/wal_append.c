@@ -50,9 +50,8 @@ static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
         wal->written_position = end;
         atomic_store_explicit(&wal->durable_position, end, memory_order_release);
         wal->statistics.group_count++;
-        wal->statistics.written_bytes += wal->at.file_no == file_before
-                                             ? wal->at.offset - offset_before
-                                             : wal->at.offset;
+        wal->statistics.written_bytes +=
+            wal->at.file_no == file_before ? wal->at.offset - offset_before : wal->at.offset;
         kd_cond_broadcast(&wal->group_done[wal->group_no & 1]);
         kd_cond_signal(next_group_cond(wal));
     } else {
@@ -166,8 +165,8 @@ static void progress_tell(kd_wal *wal, const kd_wal_reservation *reservation)
 }
 
 /*
- * Small ones become visible to the writer as a whole (KD_WAL_WHOLE_BYTES); large ones go through the
- * ring in pieces, each writable at once, so that they may be larger than the ring. Lock held on
+ * Small ones become visible to the writer as a whole (KD_WAL_WHOLE_BYTES); large ones go through
+ * the ring in pieces, each writable at once, so that they may be larger than the ring. Lock held on
  * entry and exit.
  */
 static kd_status fill_pieces(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reservation,
@@ -194,8 +193,7 @@ static kd_status fill_pieces(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reser
 }
 
 /* Lock held. */
-static kd_status fill(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reservation,
-                      const char *source)
+static kd_status fill(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reservation, const char *source)
 {
     kd_status status = wal->is_memory ? KD_OK : fill_pieces(ctx, wal, reservation, source);
     progress_tell(wal, reservation);

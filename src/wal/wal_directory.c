@@ -20,8 +20,8 @@ void kdi_wal_file_path(const kdi_wal_directory *directory, uint64_t file_no, cha
 
 void kdi_wal_spare_path(const kdi_wal_directory *directory, uint64_t spare_no, char *out_path)
 {
-    (void)snprintf(out_path, KDI_PATH_BYTES, "%s/%s%016" PRIx64 "%s", directory->path,
-                   spare_prefix, spare_no, suffix);
+    (void)snprintf(out_path, KDI_PATH_BYTES, "%s/%s%016" PRIx64 "%s", directory->path, spare_prefix,
+                   spare_no, suffix);
 }
 
 /* False when the name is not of the form that the log gives. */

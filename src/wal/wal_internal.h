@@ -176,7 +176,7 @@ struct kd_wal {
     kd_cond group_done[2]; /* By the parity of the group that is waited for. */
     kd_cond space;         /* The buffer has room again. */
     uint64_t next_position;
-    uint64_t written_position; /* Everything before it left the buffer. */
+    uint64_t written_position;      /* Everything before it left the buffer. */
     kd_wal_reservation *first_open; /* Reservations not yet filled, in order. */
     kd_wal_reservation *last_open;
     bool is_writing;
@@ -198,7 +198,7 @@ struct kd_wal {
     /* The writer's. */
     kdi_wal_place at;
     kd_file *file;
-    uint64_t prepared_bytes; /* The file is written with zeros up to here. */
+    uint64_t prepared_bytes;  /* The file is written with zeros up to here. */
     uint64_t synced_position; /* What the next block header may call durable. */
     char *block;              /* KDI_BLOCK_BYTES_MAX, aligned. */
     char *zeros;              /* KDI_ZEROS_BYTES, aligned, behind the block. */

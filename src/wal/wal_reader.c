@@ -17,7 +17,8 @@ static kd_status place_corrupt(kd_ctx *ctx, const kdi_wal_reader *reader, const 
     char path[KDI_PATH_BYTES];
     kdi_wal_file_path(reader->directory, reader->at.file_no, path);
     return KD_FAIL(ctx, KD_CORRUPT, "XX001",
-                   "log file \"%.300s\" is damaged at offset %" PRIu64 " (position %" PRIu64 "): %s",
+                   "log file \"%.300s\" is damaged at offset %" PRIu64 " (position %" PRIu64
+                   "): %s",
                    path, reader->at.offset, reader->at.position, what);
 }
 
@@ -60,21 +61,20 @@ static kd_status first_file_find(kd_ctx *ctx, const kdi_wal_directory *directory
         return KD_FAIL(ctx, KD_CORRUPT, "XX001", "directory \"%s\" has no readable log file",
                        directory->path);
     return KD_FAIL(ctx, KD_CORRUPT, "XX001",
-                   "log position %" PRIu64 " is missing: the oldest file in \"%s\" begins at %" PRIu64,
+                   "log position %" PRIu64
+                   " is missing: the oldest file in \"%s\" begins at %" PRIu64,
                    from_position, directory->path, oldest->start_position);
 }
 
 kd_status kdi_wal_reader_open(kd_ctx *ctx, kdi_wal_reader *reader, kdi_wal_directory *directory,
                               uint64_t from_position, kd_wal_visit *visit, void *object)
 {
-    *reader = (kdi_wal_reader){.directory = directory,
-                               .from_position = from_position,
-                               .visit = visit,
-                               .object = object};
+    *reader = (kdi_wal_reader){
+        .directory = directory, .from_position = from_position, .visit = visit, .object = object};
     const kdi_wal_file *file;
     KD_TRY(first_file_find(ctx, directory, from_position, &file));
-    reader->window = kdi_aligned_alloc(ctx, directory->account, KDI_BLOCK_BYTES_MAX,
-                                       &reader->window_memory);
+    reader->window =
+        kdi_aligned_alloc(ctx, directory->account, KDI_BLOCK_BYTES_MAX, &reader->window_memory);
     if (reader->window == NULL)
         return KD_NOMEM;
     reader->at.position = file->start_position;
@@ -95,8 +95,8 @@ void kdi_wal_reader_close(kdi_wal_reader *reader)
 }
 
 /* Makes the window hold `size_bytes` of the file from `offset`. NULL when the file ends before. */
-static kd_status window_get(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset,
-                            size_t size_bytes, const char **out_bytes)
+static kd_status window_get(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset, size_t size_bytes,
+                            const char **out_bytes)
 {
     *out_bytes = NULL;
     assert(offset % KD_DIRECT_ALIGN_BYTES == 0);
@@ -104,8 +104,8 @@ static kd_status window_get(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset
     uint64_t window_end = reader->window_offset + reader->window_bytes;
     if (offset < reader->window_offset || offset + size_bytes > window_end) {
         reader->window_bytes = 0;
-        KD_TRY(ctx->world->file_read(ctx, reader->file, offset, reader->window,
-                                     KDI_BLOCK_BYTES_MAX, &reader->window_bytes));
+        KD_TRY(ctx->world->file_read(ctx, reader->file, offset, reader->window, KDI_BLOCK_BYTES_MAX,
+                                     &reader->window_bytes));
         reader->window_offset = offset;
         if (size_bytes > reader->window_bytes)
             return KD_OK;
@@ -191,8 +191,7 @@ static kd_status pending_fill(kd_ctx *ctx, kdi_wal_reader *reader, kd_slice *byt
         size_t capacity = reader->pending_capacity * 2;
         if (capacity < reader->pending_bytes + piece_bytes)
             capacity = reader->pending_bytes + piece_bytes + 4096;
-        char *grown =
-            kd_heap_resize(ctx, reader->directory->account, reader->pending, capacity);
+        char *grown = kd_heap_resize(ctx, reader->directory->account, reader->pending, capacity);
         if (grown == NULL)
             return KD_NOMEM;
         reader->pending = grown;
@@ -229,8 +228,8 @@ static kd_status payload_take(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t posi
 {
     uint64_t end = position + bytes.size_bytes;
     if (position < reader->from_position) {
-        uint64_t skipped = reader->from_position < end ? reader->from_position - position
-                                                       : bytes.size_bytes;
+        uint64_t skipped =
+            reader->from_position < end ? reader->from_position - position : bytes.size_bytes;
         bytes.data += skipped;
         bytes.size_bytes -= skipped;
     }

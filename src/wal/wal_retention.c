@@ -116,8 +116,8 @@ static uint64_t floor_find(kd_wal *wal, uint64_t position)
     return floor;
 }
 
-/* The oldest file, if it lies wholly before the floor; number 0 otherwise. Announces that it goes, so
- * that nobody starts to read it. */
+/* The oldest file, if it lies wholly before the floor; number 0 otherwise. Announces that it goes,
+ * so that nobody starts to read it. */
 static kdi_wal_file victim_take(kd_wal *wal, uint64_t position)
 {
     kdi_wal_file victim = {0};

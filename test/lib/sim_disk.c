@@ -119,8 +119,7 @@ static void op_remove(inode *node, size_t index)
 {
     free(node->ops[index].data);
     node->op_count--;
-    memmove(&node->ops[index], &node->ops[index + 1],
-            (node->op_count - index) * sizeof *node->ops);
+    memmove(&node->ops[index], &node->ops[index + 1], (node->op_count - index) * sizeof *node->ops);
 }
 
 static void op_add(inode *node, uint64_t offset, const void *data, uint64_t size_bytes)
@@ -255,8 +254,8 @@ static inode *node_create(sim_disk *disk, bool is_directory)
     inode *node = calloc(1, sizeof *node);
     CHECK(node != NULL);
     node->is_directory = is_directory;
-    disk->nodes = grow(disk->nodes, &disk->node_capacity, disk->node_count + 1,
-                       sizeof *disk->nodes);
+    disk->nodes =
+        grow(disk->nodes, &disk->node_capacity, disk->node_count + 1, sizeof *disk->nodes);
     disk->nodes[disk->node_count++] = node;
     return node;
 }
@@ -356,8 +355,8 @@ static bool survives(fate how, size_t index, size_t prefix, test_random *random)
 static void op_apply_torn(image *target, const data_op *op, test_random *random)
 {
     for (uint64_t done = 0; done < op->size_bytes;) {
-        uint64_t sector_end = (op->offset + done) / SIM_SECTOR_BYTES * SIM_SECTOR_BYTES +
-                              SIM_SECTOR_BYTES;
+        uint64_t sector_end =
+            (op->offset + done) / SIM_SECTOR_BYTES * SIM_SECTOR_BYTES + SIM_SECTOR_BYTES;
         uint64_t piece = sector_end - op->offset - done;
         if (piece > op->size_bytes - done)
             piece = op->size_bytes - done;
@@ -458,13 +457,13 @@ static kd_status call_fail(kd_ctx *ctx, const char *what, const char *path)
 }
 
 /* For calls that change nothing, or nothing but names: a crash comes before or after them. */
-#define CALL_BEGIN(ctx, event, what, path)                                  \
-    do {                                                                    \
-        call_verdict verdict_ = call_begin((ctx)->world->impl, (event));    \
-        if (verdict_ == CALL_CRASHES)                                       \
-            sim_crash((ctx)->world->impl);                                  \
-        if (verdict_ != CALL_GOES_ON)                                       \
-            return call_fail((ctx), (what), (path));                        \
+#define CALL_BEGIN(ctx, event, what, path)                               \
+    do {                                                                 \
+        call_verdict verdict_ = call_begin((ctx)->world->impl, (event)); \
+        if (verdict_ == CALL_CRASHES)                                    \
+            sim_crash((ctx)->world->impl);                               \
+        if (verdict_ != CALL_GOES_ON)                                    \
+            return call_fail((ctx), (what), (path));                     \
     } while (0)
 
 static uint64_t path_event(uint64_t event, const char *path)
@@ -552,8 +551,8 @@ static kd_status sim_file_write(kd_ctx *ctx, kd_file *file, uint64_t offset, con
     sim_world *sim = file->sim;
     CHECK((file->flags & KD_FILE_WRITE) != 0);
     direct_check(file, offset, source, size_bytes);
-    call_verdict verdict =
-        call_begin(sim, path_event(3 + offset * 16 + kd_hash_bytes(source, size_bytes), file->path));
+    call_verdict verdict = call_begin(
+        sim, path_event(3 + offset * 16 + kd_hash_bytes(source, size_bytes), file->path));
     if (verdict == CALL_FAILS) {
         /* Some of it may have got there. */
         if (!sim->has_crashed)

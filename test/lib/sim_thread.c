@@ -18,8 +18,7 @@ static void must(int code)
 
 static _Noreturn void deadlock_report(const sim_world *sim)
 {
-    fprintf(stderr, "deadlock in the simulated world, seed %llu:\n",
-            (unsigned long long)sim->seed);
+    fprintf(stderr, "deadlock in the simulated world, seed %llu:\n", (unsigned long long)sim->seed);
     for (unsigned i = 0; i < sim->thread_count; i++) {
         const sim_thread *thread = sim->threads[i];
         fprintf(stderr, "    thread %u \"%s\": %s\n", thread->id, thread->name,
@@ -56,8 +55,7 @@ static sim_thread *next_choose(sim_world *sim)
     if (count == 0) {
         uint64_t earliest_ns = UINT64_MAX;
         for (unsigned i = 0; i < sim->thread_count; i++)
-            if (sim->threads[i]->state == SIM_WAITING &&
-                sim->threads[i]->deadline_ns < earliest_ns)
+            if (sim->threads[i]->state == SIM_WAITING && sim->threads[i]->deadline_ns < earliest_ns)
                 earliest_ns = sim->threads[i]->deadline_ns;
         if (earliest_ns == UINT64_MAX)
             deadlock_report(sim);

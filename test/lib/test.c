@@ -83,8 +83,8 @@ void test_check_eq(const char *file, int line, const char *text, long long actua
 void test_check_text(const char *file, int line, const char *text, const char *actual,
                      const char *expected)
 {
-    bool equal = actual == NULL || expected == NULL ? actual == expected
-                                                    : strcmp(actual, expected) == 0;
+    bool equal =
+        actual == NULL || expected == NULL ? actual == expected : strcmp(actual, expected) == 0;
     if (!equal)
         test_fail(file, line, "CHECK_TEXT failed: %s\n    is       \"%s\"\n    expected \"%s\"",
                   text, actual == NULL ? "(null)" : actual, expected == NULL ? "(null)" : expected);
@@ -118,8 +118,9 @@ void test_check_ok(const char *file, int line, const char *text, const kd_ctx *c
     if (error->status == KD_OK)
         test_fail(file, line, "%s gave status %d with no record", text, status);
     test_fail(file, line, "%s gave status %d: %s: %s%s%s%s%s (from %s:%d)", text, status,
-              error->sqlstate, error->message, error->detail[0] == '\0' ? "" : "\n    detail: ",
-              error->detail, error->hint[0] == '\0' ? "" : "\n    hint: ", error->hint,
+              error->sqlstate, error->message,
+              error->detail[0] == '\0' ? "" : "\n    detail: ", error->detail,
+              error->hint[0] == '\0' ? "" : "\n    hint: ", error->hint,
               error->file == NULL ? "?" : error->file, error->line);
 }
 
@@ -140,8 +141,8 @@ void test_check_fails_with(const char *file, int line, const char *text, kd_ctx 
     kd_error_clear(ctx);
 }
 
-void test_check_fails(const char *file, int line, const char *text, kd_ctx *ctx,
-                      kd_status status, const char *sqlstate)
+void test_check_fails(const char *file, int line, const char *text, kd_ctx *ctx, kd_status status,
+                      const char *sqlstate)
 {
     test_check_fails_with(file, line, text, ctx, status, sqlstate, "");
 }
@@ -164,8 +165,8 @@ kd_arena *test_arena(kd_ctx *ctx)
 static void directory_name(pid_t pid)
 {
     const char *parent = getenv("KD_TEST_DIRECTORY");
-    (void)snprintf(directory, sizeof directory, "%s/kade-test-%d",
-                   parent != NULL ? parent : "/tmp", (int)pid);
+    (void)snprintf(directory, sizeof directory, "%s/kade-test-%d", parent != NULL ? parent : "/tmp",
+                   (int)pid);
 }
 
 static void directory_remove(pid_t pid)
@@ -306,8 +307,8 @@ int main(int argument_count, char **arguments)
         outcome result = is_forked ? run_forked(entry) : run_here(entry);
         (void)clock_gettime(CLOCK_MONOTONIC, &end);
         counts[result]++;
-        double seconds = (double)(end.tv_sec - begin.tv_sec) +
-                         (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
+        double seconds =
+            (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
         if (result == FAILED || verbose)
             printf("%s %s (%.2f s)\n", result == FAILED ? "FAILED" : "ok", entry->name, seconds);
         else if (result == SKIPPED)

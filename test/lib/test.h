@@ -32,13 +32,13 @@ _Noreturn void test_skip(const char *format, ...) __attribute__((format(printf, 
 void test_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A name is the fact that the test proves. */
-#define TEST(test_name)                                                                       \
-    static void test_name(void);                                                              \
-    __attribute__((constructor)) static void register_##test_name(void)                       \
-    {                                                                                         \
-        static test_case entry = {.name = #test_name, .file = __FILE__, .run = test_name};    \
-        test_register(&entry);                                                                \
-    }                                                                                         \
+#define TEST(test_name)                                                                    \
+    static void test_name(void);                                                           \
+    __attribute__((constructor)) static void register_##test_name(void)                    \
+    {                                                                                      \
+        static test_case entry = {.name = #test_name, .file = __FILE__, .run = test_name}; \
+        test_register(&entry);                                                             \
+    }                                                                                      \
     static void test_name(void)
 
 /* Ends the test as skipped, with the reason. */
@@ -48,15 +48,15 @@ void test_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
     ((expression) ? (void)0 : test_fail(__FILE__, __LINE__, "CHECK failed: %s", #expression))
 
 /* Integers, compared as 64-bit; both values are printed. */
-#define CHECK_EQ(actual, expected)                                                            \
+#define CHECK_EQ(actual, expected) \
     test_check_eq(__FILE__, __LINE__, #actual, (long long)(actual), (long long)(expected))
 /* NUL-terminated texts; NULL equals NULL only. */
-#define CHECK_TEXT(actual, expected)                                                          \
+#define CHECK_TEXT(actual, expected) \
     test_check_text(__FILE__, __LINE__, #actual, (actual), (expected))
 /* A kd_slice against a text. */
-#define CHECK_SLICE(actual, expected)                                                         \
+#define CHECK_SLICE(actual, expected) \
     test_check_slice(__FILE__, __LINE__, #actual, (actual), (expected))
-#define CHECK_BYTES(actual, expected, size_bytes)                                             \
+#define CHECK_BYTES(actual, expected, size_bytes) \
     test_check_bytes(__FILE__, __LINE__, #actual, (actual), (expected), (size_bytes))
 /* The call gives KD_OK; prints the recorded error otherwise. `ctx` is a pointer. */
 #define CHECK_STATUS(ctx, call) test_check_ok(__FILE__, __LINE__, #call, (ctx), (call))
@@ -77,8 +77,8 @@ void test_check_bytes(const char *file, int line, const char *text, const void *
                       const void *expected, size_t size_bytes);
 void test_check_ok(const char *file, int line, const char *text, const kd_ctx *ctx,
                    kd_status status);
-void test_check_fails(const char *file, int line, const char *text, kd_ctx *ctx,
-                      kd_status status, const char *sqlstate);
+void test_check_fails(const char *file, int line, const char *text, kd_ctx *ctx, kd_status status,
+                      const char *sqlstate);
 void test_check_fails_with(const char *file, int line, const char *text, kd_ctx *ctx,
                            kd_status status, const char *sqlstate, const char *part);
 

@@ -20,7 +20,8 @@ TEST(posix_missing_file_is_invalid_with_the_familiar_message)
     CHECK_EQ(ctx.world->file_open(&ctx, "/no/such/file", KD_FILE_READ, &file), KD_INVALID);
     CHECK(file == NULL);
     CHECK_TEXT(ctx.error.sqlstate, "58P01");
-    CHECK_TEXT(ctx.error.message, "could not open file \"/no/such/file\": No such file or directory");
+    CHECK_TEXT(ctx.error.message,
+               "could not open file \"/no/such/file\": No such file or directory");
 }
 
 TEST(posix_direct_file_gives_back_what_was_written)
@@ -29,8 +30,9 @@ TEST(posix_direct_file_gives_back_what_was_written)
     kd_world *world = ctx.world;
     kd_file *file;
     const char *path = test_path("direct");
-    CHECK_STATUS(&ctx, world->file_open(&ctx, path, KD_FILE_WRITE | KD_FILE_CREATE |
-                                                        KD_FILE_DIRECT | KD_FILE_DSYNC, &file));
+    CHECK_STATUS(&ctx, world->file_open(
+                           &ctx, path,
+                           KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_DIRECT | KD_FILE_DSYNC, &file));
     unsigned char *block = world->memory_alloc(world, 8192);
     CHECK(block != NULL && (uintptr_t)block % KD_DIRECT_ALIGN_BYTES == 0);
     memset(block, 'k', 8192);
@@ -70,7 +72,8 @@ TEST(posix_names_are_made_listed_renamed_and_removed)
     const char *folder = test_path("folder");
     CHECK_STATUS(&ctx, world->directory_create(&ctx, folder));
     CHECK_STATUS(&ctx, world->directory_create(&ctx, folder));
-    CHECK_STATUS(&ctx, world->file_open(&ctx, test_path("a"), KD_FILE_WRITE | KD_FILE_CREATE, &file));
+    CHECK_STATUS(&ctx,
+                 world->file_open(&ctx, test_path("a"), KD_FILE_WRITE | KD_FILE_CREATE, &file));
     CHECK_STATUS(&ctx, world->file_resize(&ctx, file, 100));
     world->file_close(world, file);
     CHECK_STATUS(&ctx, world->path_rename(&ctx, test_path("a"), test_path("b")));

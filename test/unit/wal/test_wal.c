@@ -46,8 +46,8 @@ static void log_open(log_test *test)
 {
     test->next_seen = 0;
     test->last_position = 0;
-    CHECK_STATUS(&test->ctx, kd_wal_open(&test->ctx, &test->account, &test->options, see_next,
-                                         test, &test->wal));
+    CHECK_STATUS(&test->ctx, kd_wal_open(&test->ctx, &test->account, &test->options, see_next, test,
+                                         &test->wal));
 }
 
 static kd_status log_try_open(log_test *test)
@@ -139,8 +139,8 @@ TEST(wal_takes_records_of_every_size_across_blocks_and_files)
     log_test test;
     log_begin(&test);
     log_open(&test);
-    static const size_t sizes[] = {8, 4000, 4027, 4028, 4096, 100000, 262144, 300000, 9,
-                                   1 << 20, 3500000, 8, 8192};
+    static const size_t sizes[] = {8,      4000, 4027,    4028,    4096, 100000, 262144,
+                                   300000, 9,    1 << 20, 3500000, 8,    8192};
     uint64_t count = 0;
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
@@ -186,8 +186,8 @@ TEST(wal_recovers_from_a_noted_position_and_truncates_before_it)
     test.options.start_position = noted;
     test.next_seen = 500;
     test.last_position = 0;
-    CHECK_STATUS(&test.ctx, kd_wal_open(&test.ctx, &test.account, &test.options, see_next,
-                                        &test, &test.wal));
+    CHECK_STATUS(&test.ctx,
+                 kd_wal_open(&test.ctx, &test.account, &test.options, see_next, &test, &test.wal));
     CHECK_EQ(test.next_seen, 900);
     log_close(&test);
     log_end(&test);
@@ -198,8 +198,8 @@ TEST(wal_slot_over_its_limit_is_lost_and_counted)
     log_test test;
     log_begin(&test);
     log_open(&test);
-    CHECK_STATUS(&test.ctx, kd_wal_slot_set(&test.ctx, test.wal, "slow", KD_WAL_POSITION_FIRST,
-                                            500000));
+    CHECK_STATUS(&test.ctx,
+                 kd_wal_slot_set(&test.ctx, test.wal, "slow", KD_WAL_POSITION_FIRST, 500000));
     for (uint64_t i = 0; i < 300; i++)
         (void)log_append(&test, i, 3000);
     CHECK_STATUS(&test.ctx, kd_wal_flush(&test.ctx, test.wal));
@@ -278,10 +278,12 @@ TEST(wal_names_a_damaged_block_that_had_been_durable)
         log_commit(&test, i, 3000);
     log_close(&test);
     file_change(&test, 1, 10 * 4096 + 77, 0x01);
-    CHECK_FAILS_WITH(&test.ctx, log_try_open(&test), "XX001", "0000000000000001.log\" is damaged at offset 40960");
+    CHECK_FAILS_WITH(&test.ctx, log_try_open(&test), "XX001",
+                     "0000000000000001.log\" is damaged at offset 40960");
     file_change(&test, 1, 10 * 4096 + 77, 0x01);
     file_change(&test, 2, 100, 0x80); /* The padding of a file's header counts too. */
-    CHECK_FAILS_WITH(&test.ctx, log_try_open(&test), "XX001", "0000000000000002.log\" is damaged at offset 0");
+    CHECK_FAILS_WITH(&test.ctx, log_try_open(&test), "XX001",
+                     "0000000000000002.log\" is damaged at offset 0");
     file_change(&test, 2, 100, 0x80);
     log_open(&test);
     CHECK_EQ(test.next_seen, 200);
@@ -427,8 +429,8 @@ static void append_many(void *object)
         fixture_record(&ctx, &buffer, self->number << 32 | i, payload_bytes);
         uint64_t end;
         if (i % 2 == 0) {
-            CHECK_STATUS(&ctx, kd_wal_append(&ctx, self->test->wal, buffer.data,
-                                             buffer.size_bytes, NULL, &end));
+            CHECK_STATUS(&ctx, kd_wal_append(&ctx, self->test->wal, buffer.data, buffer.size_bytes,
+                                             NULL, &end));
         } else {
             kd_wal_reservation reservation;
             CHECK_STATUS(&ctx, kd_wal_reserve(&ctx, self->test->wal, buffer.size_bytes, NULL, NULL,

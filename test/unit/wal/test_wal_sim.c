@@ -18,9 +18,9 @@ enum { THREAD_COUNT = 3, RECORD_COUNT_MAX = 400, APPENDS_PER_ROUND = 25, ROUND_C
 
 typedef struct history {
     uint64_t positions[RECORD_COUNT_MAX]; /* As given by the append; 0 while it is under way. */
-    uint64_t count;        /* Appended, as far as known to have survived. */
-    uint64_t acknowledged; /* Of these, the first so many were durable once. */
-    uint64_t next_seen;    /* While recovering. */
+    uint64_t count;                       /* Appended, as far as known to have survived. */
+    uint64_t acknowledged;                /* Of these, the first so many were durable once. */
+    uint64_t next_seen;                   /* While recovering. */
 } history;
 
 typedef struct simulation {
@@ -172,8 +172,8 @@ static void threads_run(simulation *run, uint64_t round)
     kd_ctx ctx = sim_ctx(run->sim);
     appender appenders[THREAD_COUNT];
     for (uint64_t i = 0; i < THREAD_COUNT; i++) {
-        appenders[i] = (appender){
-            .run = run, .self = &run->histories[i], .thread_no = i, .round = round};
+        appenders[i] =
+            (appender){.run = run, .self = &run->histories[i], .thread_no = i, .round = round};
         CHECK_STATUS(&ctx, kd_thread_start(&ctx, "appender", appender_main, &appenders[i],
                                            &appenders[i].thread));
     }
@@ -206,8 +206,7 @@ static uint64_t round_run(simulation *run, sim_disk *disk, uint64_t round, test_
         sim_fail_nth_disk_call(run->sim, nth, test_random_below(random, 2) != 0);
 
     recovery_expect(run);
-    kd_status status =
-        kd_wal_open(&ctx, &run->account, &options, see_recovered, run, &run->wal);
+    kd_status status = kd_wal_open(&ctx, &run->account, &options, see_recovered, run, &run->wal);
     if (status == KD_OK) {
         recovery_compare(run);
         threads_run(run, round);
