@@ -217,8 +217,19 @@ static int compare_at(kd_slice a, kd_slice b, uint32_t depth)
     return 0;
 }
 
+static bool is_empty_array(kd_slice stored)
+{
+    kd_jsonb value = kd_jsonb_open(stored);
+    return value.kind == KD_JSONB_ARRAY && value.count == 0;
+}
+
 int kd_jsonb_compare(kd_slice a, kd_slice b)
 {
+    /* PostgreSQL's quirk: an empty array that is the whole value is below everything. */
+    bool a_is_empty = is_empty_array(a);
+    bool b_is_empty = is_empty_array(b);
+    if (a_is_empty || b_is_empty)
+        return b_is_empty - a_is_empty;
     return compare_at(a, b, 0);
 }
 
@@ -266,7 +277,7 @@ static kd_status array_holds(kd_ctx *ctx, const kd_jsonb *array, kd_slice wanted
     for (uint32_t i = 0; i < array->count && !*out; i++) {
         kd_slice element = kd_jsonb_element(array, i);
         if (!is_container(&wanted_value))
-            *out = kd_jsonb_compare(element, wanted) == 0;
+            *out = compare_at(element, wanted, depth) == 0;
         else if (kd_jsonb_open(element).kind == wanted_value.kind)
             KD_TRY(contains_at(ctx, element, wanted, depth, out));
     }

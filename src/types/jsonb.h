@@ -50,7 +50,8 @@ kd_status kd_jsonb_format(kd_ctx *ctx, kd_slice stored, kd_buffer *out) KD_MUST_
 /* jsonb_pretty. */
 kd_status kd_jsonb_format_pretty(kd_ctx *ctx, kd_slice stored, kd_buffer *out) KD_MUST_CHECK;
 
-int kd_jsonb_compare(kd_slice a, kd_slice b); /* Object > Array > Boolean > Number > String > Null */
+/* Object > Array > Boolean > Number > String > Null; an empty array alone is below all of them. */
+int kd_jsonb_compare(kd_slice a, kd_slice b);
 uint64_t kd_jsonb_hash(kd_slice stored);
 const char *kd_jsonb_typeof(kd_slice stored);
 

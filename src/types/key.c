@@ -145,8 +145,9 @@ static kd_status append_numeric(kd_ctx *ctx, kd_slice stored, kd_buffer *out)
     return KD_OK;
 }
 
-/* Ranks of jsonb kinds in keys; booleans are two. Never 0, which ends a container's frame. */
+/* Ranks of jsonb kinds in keys; booleans are two. */
 enum {
+    JSON_RANK_EMPTY_ARRAY = 0, /* Only as the whole value. */
     JSON_RANK_NULL = 1,
     JSON_RANK_STRING,
     JSON_RANK_NUMBER,
@@ -170,6 +171,8 @@ static kd_status append_json(kd_ctx *ctx, kd_slice stored, uint32_t depth, kd_bu
     if (depth > JSON_KEY_DEPTH_MAX)
         return KD_FAIL(ctx, KD_LIMIT, "54001", "jsonb is nested too deeply for an index key");
     kd_jsonb value = kd_jsonb_open(stored);
+    if (depth == 0 && value.kind == KD_JSONB_ARRAY && value.count == 0)
+        return kd_buffer_append_byte(ctx, out, JSON_RANK_EMPTY_ARRAY);
     KD_TRY(kd_buffer_append_byte(ctx, out, ranks[value.kind]));
     if (value.kind == KD_JSONB_NUMBER)
         return append_numeric(ctx, value.body, out);
@@ -425,6 +428,8 @@ static kd_status read_json(key_reader *reader, uint32_t depth, kd_slice *out)
 {
     uint8_t rank = next_byte(reader);
     switch (rank) {
+    case JSON_RANK_EMPTY_ARRAY:
+        return kd_jsonb_make_array(reader->ctx, reader->arena, NULL, 0, out);
     case JSON_RANK_NULL:
         return kd_jsonb_make_null(reader->ctx, reader->arena, out);
     case JSON_RANK_FALSE:

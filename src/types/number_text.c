@@ -374,6 +374,25 @@ static int exponent_split(const char *text, char *digits, int *out_exponent)
     return count;
 }
 
+/*
+ * Whether the digits lie exactly between the number and its neighbour. They would read back (ties go
+ * to even), but PostgreSQL's shortest text has to be strictly inside. Only whole numbers beyond the
+ * mantissa's `mantissa_bits` can be met in the middle with so few digits.
+ */
+static bool is_halfway(double magnitude, int mantissa_bits, const char *digits, int count,
+                       int exponent)
+{
+    __extension__ typedef unsigned __int128 wide;
+    if (exponent > 37 || magnitude < ldexp(1.0, mantissa_bits))
+        return false;
+    wide candidate = 0;
+    for (int i = 0; i <= exponent; i++)
+        candidate = candidate * 10 + (wide)(i < count ? digits[i] - '0' : 0);
+    wide exact = (wide)magnitude;
+    wide distance = candidate > exact ? candidate - exact : exact - candidate;
+    return distance * 2 == (wide)1 << (ilogb(magnitude) - mantissa_bits + 1);
+}
+
 /* Numbers with few decimals are most of all data: when value * 10^k is a whole number below 2^53,
  * its digits are the shortest text (15 digits always read back). */
 static int short_digits(double magnitude, char *digits, int *out_exponent)
@@ -422,11 +441,15 @@ size_t kd_float8_format(double value, int extra_float_digits, char *out)
     char digits[32];
     int exponent = 0;
     int count = short_digits(magnitude, digits, &exponent);
-    for (int precision = 14; count == 0 && precision <= 16; precision++) {
+    /* 15 digits always survive, except where the smallest numbers have fewer bits. */
+    for (int precision = magnitude < 2.3e-308 ? 0 : 14; count == 0; precision++) {
         char text[KD_NUMBER_TEXT_BYTES];
         snprintf(text, sizeof text, "%.*e", precision, magnitude);
-        if (precision == 16 || strtod(text, NULL) == magnitude)
-            count = exponent_split(text, digits, &exponent);
+        if (precision < 16 && strtod(text, NULL) != magnitude)
+            continue;
+        count = exponent_split(text, digits, &exponent);
+        if (precision < 16 && is_halfway(magnitude, 53, digits, count, exponent))
+            count = 0;
     }
     return (size_t)(at - out) + digits_place(digits, count, exponent, 15, at);
 }
@@ -449,11 +472,14 @@ size_t kd_float4_format(float value, int extra_float_digits, char *out)
     char digits[32];
     int exponent = 0;
     int count = 0;
-    for (int precision = 5; count == 0 && precision <= 8; precision++) {
+    for (int precision = magnitude < 1.2e-38f ? 0 : 5; count == 0; precision++) {
         char text[KD_NUMBER_TEXT_BYTES];
         snprintf(text, sizeof text, "%.*e", precision, (double)magnitude);
-        if (precision == 8 || strtof(text, NULL) == magnitude)
-            count = exponent_split(text, digits, &exponent);
+        if (precision < 8 && strtof(text, NULL) != magnitude)
+            continue;
+        count = exponent_split(text, digits, &exponent);
+        if (precision < 8 && is_halfway((double)magnitude, 24, digits, count, exponent))
+            count = 0;
     }
     return (size_t)(at - out) + digits_place(digits, count, exponent, 6, at);
 }
