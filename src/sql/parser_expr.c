@@ -78,11 +78,13 @@ static expr_level word_level(kd_parser *p, bool restricted)
         return LEVEL_IS;
     case KW_NOT:
         return !restricted && is_match_word(kdi_peek(p, 1)) ? LEVEL_MATCH : LEVEL_NONE;
+    case KW_SIMILAR:
+        /* SUBSTRING (s SIMILAR p ESCAPE e) has no TO. */
+        return !restricted && kdi_next_is(p, KW_TO) ? LEVEL_MATCH : LEVEL_NONE;
     case KW_BETWEEN:
     case KW_IN:
     case KW_LIKE:
     case KW_ILIKE:
-    case KW_SIMILAR:
         return restricted ? LEVEL_NONE : LEVEL_MATCH;
     case KW_OPERATOR:
         return kdi_next_is_token(p, '(') ? LEVEL_OPERATOR : LEVEL_NONE;
