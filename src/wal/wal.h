@@ -194,6 +194,13 @@ kd_status kd_wal_archive(kd_ctx *ctx, kd_wal *wal) KD_MUST_CHECK;
 /* Recycles files that lie wholly before `position`, every slot and the archive. One at a time. */
 kd_status kd_wal_truncate_before(kd_ctx *ctx, kd_wal *wal, uint64_t position) KD_MUST_CHECK;
 
+/*
+ * Makes a spare file ready when the current file is more than half full and there is none, so
+ * that no commit waits for a file to be written with zeros. For background ticks; does nothing
+ * when nothing is due. A full disk (53100) is reported here first, and does the log no harm.
+ */
+kd_status kd_wal_prepare(kd_ctx *ctx, kd_wal *wal) KD_MUST_CHECK;
+
 typedef struct kd_wal_statistics {
     uint64_t oldest_position;
     uint64_t durable_position;

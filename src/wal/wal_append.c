@@ -49,6 +49,7 @@ static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
     if (status == KD_OK) {
         wal->written_position = end;
         atomic_store_explicit(&wal->durable_position, end, memory_order_release);
+        wal->used_bytes = wal->at.offset;
         wal->statistics.group_count++;
         wal->statistics.written_bytes +=
             wal->at.file_no == file_before ? wal->at.offset - offset_before : wal->at.offset;

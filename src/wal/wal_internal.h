@@ -190,6 +190,8 @@ struct kd_wal {
     uint64_t reading_positions[KDI_SLOT_COUNT_MAX]; /* Running replays; UINT64_MAX when free. */
     uint64_t truncated_position; /* Everything before it is gone, or about to go. */
     bool is_truncating;
+    bool is_preparing;
+    uint64_t used_bytes; /* Of the current file, when the last group was written. */
     kd_wal_statistics statistics;
 
     char *buffer; /* A ring: position p stands at p % buffer_bytes. */

@@ -1,5 +1,6 @@
 /*
- * How long the log is kept: consumer slots, the archive, truncation.
+ * How long the log is kept: consumer slots, the archive, truncation; and spare files, which come
+ * from truncation or are made ahead.
  */
 #include "wal/wal_internal.h"
 
@@ -192,6 +193,54 @@ kd_status kd_wal_truncate_before(kd_ctx *ctx, kd_wal *wal, uint64_t position)
 out:
     kd_mutex_lock(&wal->lock);
     wal->is_truncating = false;
+    kd_mutex_unlock(&wal->lock);
+    return status;
+}
+
+static kd_status spare_write(kd_ctx *ctx, kd_wal *wal, const char *path)
+{
+    kd_status status = KD_OK;
+    kd_world *world = ctx->world;
+    kd_file *file = NULL;
+    unsigned flags = KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_DIRECT;
+    KD_TRY_OUT(world->file_open(ctx, path, flags, &file));
+    for (uint64_t offset = 0; offset < wal->options.file_bytes; offset += KDI_ZEROS_BYTES) {
+        uint64_t piece_bytes = wal->options.file_bytes - offset;
+        if (piece_bytes > KDI_ZEROS_BYTES)
+            piece_bytes = KDI_ZEROS_BYTES;
+        KD_TRY_OUT(world->file_write(ctx, file, offset, wal->zeros, piece_bytes));
+    }
+    KD_TRY_OUT(world->file_sync(ctx, file));
+out:
+    world->file_close(world, file);
+    if (status != KD_OK && file != NULL)
+        (void)!world->path_remove(ctx, path); /* What is left of it is found at the next opening. */
+    return status;
+}
+
+kd_status kd_wal_prepare(kd_ctx *ctx, kd_wal *wal)
+{
+    if (wal->is_memory || wal->options.read_only)
+        return KD_OK;
+    kdi_wal_directory *directory = &wal->directory;
+    kd_mutex_lock(&wal->lock);
+    bool is_due = !wal->has_failed && !wal->is_preparing && directory->spare_count == 0 &&
+                  wal->used_bytes > wal->options.file_bytes / 2;
+    uint64_t spare_no = directory->next_spare_no;
+    directory->next_spare_no += is_due;
+    wal->is_preparing = wal->is_preparing || is_due;
+    kd_mutex_unlock(&wal->lock);
+    if (!is_due)
+        return KD_OK;
+
+    char path[KDI_PATH_BYTES];
+    kdi_wal_spare_path(directory, spare_no, path);
+    kd_status status = spare_write(ctx, wal, path);
+
+    kd_mutex_lock(&wal->lock);
+    if (status == KD_OK)
+        status = kdi_wal_directory_add_spare(ctx, directory, spare_no);
+    wal->is_preparing = false;
     kd_mutex_unlock(&wal->lock);
     return status;
 }

@@ -193,6 +193,29 @@ TEST(wal_recovers_from_a_noted_position_and_truncates_before_it)
     log_end(&test);
 }
 
+TEST(wal_prepares_one_spare_when_the_file_is_half_full)
+{
+    log_test test;
+    log_begin(&test);
+    log_open(&test);
+    log_commit(&test, 0, 1000);
+    CHECK_STATUS(&test.ctx, kd_wal_prepare(&test.ctx, test.wal));
+    CHECK_EQ(kd_wal_read_statistics(test.wal).spare_count, 0);
+    log_commit(&test, 1, 200000);
+    CHECK_STATUS(&test.ctx, kd_wal_prepare(&test.ctx, test.wal));
+    CHECK_STATUS(&test.ctx, kd_wal_prepare(&test.ctx, test.wal));
+    CHECK_EQ(kd_wal_read_statistics(test.wal).spare_count, 1);
+    log_commit(&test, 2, 200000);
+    kd_wal_statistics statistics = kd_wal_read_statistics(test.wal);
+    CHECK_EQ(statistics.spare_count, 0);
+    CHECK_EQ(statistics.files_recycled, 1);
+    log_crash(&test);
+    log_open(&test);
+    CHECK_EQ(test.next_seen, 3);
+    log_close(&test);
+    log_end(&test);
+}
+
 TEST(wal_slot_over_its_limit_is_lost_and_counted)
 {
     log_test test;

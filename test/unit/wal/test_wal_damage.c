@@ -66,8 +66,8 @@ static bool damage_is_noticed(damage_test *test)
 {
     kd_wal *wal;
     test->seen = 0;
-    kd_status status = kd_wal_open(&test->ctx, &test->account, &test->options, see_in_order, test,
-                                   &wal);
+    kd_status status =
+        kd_wal_open(&test->ctx, &test->account, &test->options, see_in_order, test, &wal);
     if (status == KD_OK) {
         CHECK_EQ(test->seen, RECORD_COUNT);
         kd_wal_abandon(test->ctx.world, wal);

@@ -77,6 +77,7 @@ static kd_status life(sim_world *sim, kd_ctx *ctx)
         acknowledged_count = next;
         noted = end;
     }
+    KD_TRY_OUT(kd_wal_prepare(ctx, wal));
     seen again = {0};
     KD_TRY_OUT(kd_wal_replay(ctx, wal, 0, see_in_order, &again));
     CHECK(again.count >= acknowledged_count);

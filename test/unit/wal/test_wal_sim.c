@@ -150,6 +150,8 @@ static kd_status append_until_failure(kd_ctx *ctx, appender *me, kd_arena *arena
         } else if (choice == 6) {
             KD_TRY(checkpoint(ctx, me->run));
             me->self->acknowledged = count;
+        } else if (choice == 7) {
+            KD_TRY(kd_wal_prepare(ctx, me->run->wal));
         }
     }
     return KD_OK;
