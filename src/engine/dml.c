@@ -1,0 +1,616 @@
+/*
+ * INSERT, UPDATE, DELETE, MERGE.
+ *
+ * Updates and deletes first collect the affected rows and their new values, then
+ * write: a statement never sees its own changes, whatever its plan. A row that
+ * comes twice (UPDATE ... FROM with two matches) is written once.
+ *
+ * A row that another transaction changed after the snapshot ends the attempt with
+ * 40001; statement.c runs the statement again under a new snapshot where the
+ * isolation level allows it.
+ */
+#include "engine/engine_internal.h"
+
+#include "base/map.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+typedef struct dml {
+    kd_run *run;
+    kd_arena *arena;             /* The run's. */
+    kd_arena *row_arena;         /* Reset per row or batch. */
+    const kd_bound_statement *bound;
+    const kd_table_entry *table;
+    kdi_table_writer *writer;
+    kd_account account;
+    kd_map written;              /* References that this statement has written. */
+    kdi_row_set *returned;       /* NULL: no RETURNING. */
+    kd_compiled_expr **returning;
+    kd_value *returning_row;     /* Values of the ids that RETURNING is compiled against. */
+    uint32_t extra_count;        /* Query columns after the target's in returning_row. */
+} dml;
+
+static kd_column_id *all_ids(kd_ctx *ctx, dml *work, uint32_t *out_count)
+{
+    const kd_bound_statement *bound = work->bound;
+    uint32_t query_count = bound->query == NULL ? 0 : bound->query->column_count;
+    kd_column_id *ids =
+        KD_NEW_ARRAY(ctx, work->arena, kd_column_id, work->table->column_count + query_count);
+    *out_count = 0;
+    if (ids == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < work->table->column_count; i++)
+        ids[(*out_count)++] = bound->target_ids[i];
+    for (uint32_t i = 0; i < query_count; i++)
+        ids[(*out_count)++] = bound->query->columns[i].id;
+    work->extra_count = query_count;
+    return ids;
+}
+
+static kd_status compile(kd_ctx *ctx, dml *work, const kd_expr *expr, const kd_column_id *ids,
+                         uint32_t id_count, kd_compiled_expr **out_compiled)
+{
+    *out_compiled = NULL;
+    if (expr == NULL)
+        return KD_OK;
+    return kd_expr_compile(ctx, work->arena, expr, ids, id_count, &work->run->facts,
+                           work->run->parameters, work->run->parameter_count, out_compiled);
+}
+
+static kd_status prepare_returning(kd_ctx *ctx, dml *work)
+{
+    const kd_bound_statement *bound = work->bound;
+    if (bound->returning_count == 0)
+        return KD_OK;
+    uint32_t id_count;
+    kd_column_id *ids = all_ids(ctx, work, &id_count);
+    work->returning = KD_NEW_ARRAY(ctx, work->arena, kd_compiled_expr *, bound->returning_count);
+    work->returning_row = KD_NEW_ARRAY(ctx, work->arena, kd_value, id_count);
+    if (ids == NULL || work->returning == NULL || work->returning_row == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < bound->returning_count; i++)
+        KD_TRY(compile(ctx, work, bound->returning[i], ids, id_count, &work->returning[i]));
+    return kdi_run_start_rows(ctx, work->run, bound->returning_columns, bound->returning_count,
+                              &work->returned);
+}
+
+/* Adds the RETURNING row of one target row; `query_row` may be NULL. */
+static kd_status return_row(kd_ctx *ctx, dml *work, const kd_value *target_row,
+                            const kd_value *query_row)
+{
+    work->run->affected++;
+    if (work->returned == NULL)
+        return KD_OK;
+    uint32_t count = work->table->column_count;
+    kd_value *results =
+        KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->bound->returning_count);
+    if (results == NULL)
+        return KD_NOMEM;
+    memcpy(work->returning_row, target_row, count * sizeof *target_row);
+    for (uint32_t i = 0; i < work->extra_count; i++)
+        work->returning_row[count + i] = query_row == NULL
+                                             ? kd_value_null(work->bound->query->columns[i].type)
+                                             : query_row[i];
+    for (uint32_t i = 0; i < work->bound->returning_count; i++)
+        KD_TRY(kd_expr_evaluate_row(ctx, work->returning[i], work->row_arena, work->returning_row,
+                                    &results[i]));
+    return kdi_row_set_add(ctx, work->returned, results);
+}
+
+/* --- Source rows --------------------------------------------------------------------------------- */
+
+static kd_status collect(kd_ctx *ctx, dml *work, kdi_row_set **out_rows)
+{
+    kd_status status = KD_OK;
+    kd_execution *execution = NULL;
+    const kd_rel *query = work->bound->query;
+    KD_TRY(kdi_row_set_create(ctx, work->arena, query->columns, query->column_count, out_rows));
+    KD_TRY_OUT(kdi_run_execute(ctx, work->run, work->run->prepared->plan, &execution));
+    for (;;) {
+        kd_batch batch;
+        bool end;
+        KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
+        if (end && batch.selected_count == 0)
+            break;
+        KD_TRY_OUT(kdi_row_set_add_batch(ctx, *out_rows, &batch));
+        if (end)
+            break;
+    }
+out:
+    kd_execution_destroy(execution);
+    return status;
+}
+
+static void read_batch_row(const kd_batch *batch, uint32_t row, uint32_t count, kd_value *out_values)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out_values[i] = kd_vector_get(&batch->columns[i], row);
+}
+
+typedef kd_status (*row_handler)(kd_ctx *ctx, dml *work, void *object, const kd_value *row);
+
+/* Calls `handle` for each collected row, in order. */
+static kd_status for_each_row(kd_ctx *ctx, dml *work, row_handler handle, void *object)
+{
+    kdi_row_set *rows;
+    uint32_t count = work->bound->query->column_count;
+    kd_value *row = KD_NEW_ARRAY(ctx, work->arena, kd_value, count);
+    if (row == NULL)
+        return KD_NOMEM;
+    KD_TRY(collect(ctx, work, &rows));
+    for (;;) {
+        kd_batch batch;
+        bool end;
+        kdi_row_set_next(rows, &batch, &end);
+        if (end)
+            return KD_OK;
+        KD_TRY(kd_check_cancelled(ctx));
+        for (uint32_t i = 0; i < batch.row_count; i++) {
+            read_batch_row(&batch, i, count, row);
+            KD_TRY(handle(ctx, work, object, row));
+            kd_arena_reset(work->row_arena);
+        }
+    }
+}
+
+/* Whether this statement has written the row already; notes it otherwise. */
+static kd_status note_written(kd_ctx *ctx, dml *work, kd_rowref ref, bool *out_again)
+{
+    static char present;
+    *out_again = kd_map_find_u64(&work->written, ref) != NULL;
+    return *out_again ? KD_OK : kd_map_put_u64(ctx, &work->written, ref, &present, NULL);
+}
+
+/* --- INSERT ---------------------------------------------------------------------------------------- */
+
+static kd_status insert_batch(kd_ctx *ctx, dml *work, const kd_batch *batch)
+{
+    kd_batch full;
+    KD_TRY(kdi_table_writer_insert(ctx, work->writer, batch, &full));
+    if (work->returned == NULL) {
+        work->run->affected += batch->selected_count;
+        return KD_OK;
+    }
+    kd_value *values = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->table->column_count);
+    if (values == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < full.selected_count; i++) {
+        read_batch_row(&full, kd_batch_row(&full, i), work->table->column_count, values);
+        KD_TRY(return_row(ctx, work, values, NULL));
+    }
+    kd_arena_reset(work->row_arena);
+    return KD_OK;
+}
+
+/* The source may be read while rows are written, unless it reads the table that is written. */
+static kd_status insert_streamed(kd_ctx *ctx, dml *work)
+{
+    kd_status status = KD_OK;
+    kd_execution *execution = NULL;
+    KD_TRY_OUT(kdi_run_execute(ctx, work->run, work->run->prepared->plan, &execution));
+    for (bool end = false; !end;) {
+        kd_batch batch;
+        KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
+        if (batch.selected_count > 0)
+            KD_TRY_OUT(insert_batch(ctx, work, &batch));
+    }
+out:
+    kd_execution_destroy(execution);
+    return status;
+}
+
+static kd_status insert_collected(kd_ctx *ctx, dml *work)
+{
+    kdi_row_set *rows;
+    KD_TRY(collect(ctx, work, &rows));
+    for (;;) {
+        kd_batch batch;
+        bool end;
+        kdi_row_set_next(rows, &batch, &end);
+        if (end)
+            return KD_OK;
+        KD_TRY(insert_batch(ctx, work, &batch));
+    }
+}
+
+static kd_status insert_defaults(kd_ctx *ctx, dml *work)
+{
+    kd_batch one = {.row_count = 1, .selected_count = 1};
+    return insert_batch(ctx, work, &one);
+}
+
+/* --- INSERT ... ON CONFLICT -------------------------------------------------------------------------- */
+
+typedef struct upsert {
+    uint64_t *index_nos;
+    kd_on_conflict policy;
+    kd_compiled_expr *where;
+    uint32_t assignment_count;
+    uint32_t *positions;
+    kd_compiled_expr **exprs;    /* NULL: DEFAULT */
+    kd_value *values;
+    kd_value *both;              /* Existing row, then the excluded one. */
+    kd_value *written;
+} upsert;
+
+static kd_status prepare_upsert(kd_ctx *ctx, dml *work, upsert *out)
+{
+    const kd_bound_statement *bound = work->bound;
+    uint32_t count = work->table->column_count;
+    kd_column_id *ids = KD_NEW_ARRAY(ctx, work->arena, kd_column_id, (size_t)count * 2);
+    *out = (upsert){.assignment_count = bound->conflict_assignment_count};
+    out->index_nos = KD_NEW_ARRAY(ctx, work->arena, uint64_t, bound->conflict_index_count);
+    out->positions = KD_NEW_ARRAY(ctx, work->arena, uint32_t, out->assignment_count);
+    out->exprs = KD_NEW_ARRAY(ctx, work->arena, kd_compiled_expr *, out->assignment_count);
+    out->values = KD_NEW_ARRAY(ctx, work->arena, kd_value, out->assignment_count);
+    out->both = KD_NEW_ARRAY(ctx, work->arena, kd_value, (size_t)count * 2);
+    out->written = KD_NEW_ARRAY(ctx, work->arena, kd_value, count);
+    if (ids == NULL || out->index_nos == NULL || out->positions == NULL || out->exprs == NULL ||
+        out->values == NULL || out->both == NULL || out->written == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < bound->conflict_index_count; i++)
+        out->index_nos[i] = work->table->indexes[bound->conflict_indexes[i]].storage.index_no;
+    out->policy = (kd_on_conflict){.index_nos = out->index_nos,
+                                   .index_count = bound->conflict_index_count};
+    if (!bound->on_conflict_update)
+        return KD_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        ids[i] = bound->target_ids[i];
+        ids[count + i] = bound->excluded_ids[i];
+    }
+    KD_TRY(compile(ctx, work, bound->conflict_where, ids, count * 2, &out->where));
+    for (uint32_t i = 0; i < out->assignment_count; i++) {
+        out->positions[i] = bound->conflict_assignments[i].shape_position;
+        KD_TRY(compile(ctx, work, bound->conflict_assignments[i].value, ids, count * 2,
+                       &out->exprs[i]));
+    }
+    return KD_OK;
+}
+
+/* The row in the way gets the assignments. `*out_again`: it changed meanwhile, try the insert again. */
+static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_value *excluded,
+                                 kd_rowref ref, bool *out_again)
+{
+    uint32_t count = work->table->column_count;
+    bool visible, twice;
+    *out_again = false;
+    KD_TRY(kdi_table_writer_fetch(ctx, work->writer, ref,
+                                  kd_table_latest(work->run->session->txn), work->row_arena,
+                                  up->both, &visible));
+    *out_again = !visible;
+    if (!visible)
+        return KD_OK;
+    memcpy(up->both + count, excluded, count * sizeof *excluded);
+    if (up->where != NULL) {
+        kd_value holds;
+        KD_TRY(kd_expr_evaluate_row(ctx, up->where, work->row_arena, up->both, &holds));
+        if (holds.is_null || !holds.as.boolean)
+            return KD_OK;
+    }
+    KD_TRY(note_written(ctx, work, ref, &twice));
+    if (twice)
+        return KD_FAIL(ctx, KD_INVALID, "21000",
+                       "ON CONFLICT DO UPDATE command cannot affect row a second time");
+    for (uint32_t i = 0; i < up->assignment_count; i++) {
+        if (up->exprs[i] == NULL)
+            KD_TRY(kdi_table_writer_default(ctx, work->writer, up->positions[i], work->row_arena,
+                                            &up->values[i]));
+        else
+            KD_TRY(kd_expr_evaluate_row(ctx, up->exprs[i], work->row_arena, up->both,
+                                        &up->values[i]));
+    }
+    kd_write_outcome outcome;
+    KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, up->both, up->positions, up->values,
+                                   up->assignment_count, up->written, &outcome));
+    *out_again = outcome.result != KD_WRITE_DONE;
+    if (*out_again) {
+        (void)kd_map_remove_u64(&work->written, ref);
+        return KD_OK;
+    }
+    KD_TRY(note_written(ctx, work, outcome.newest, &twice));
+    return return_row(ctx, work, up->written, NULL);
+}
+
+static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
+{
+    upsert *up = object;
+    const kd_bound_statement *bound = work->bound;
+    kd_value *values = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->table->column_count);
+    if (values == NULL)
+        return KD_NOMEM;
+    for (;;) {
+        kd_insert_outcome outcome;
+        bool again = false, twice;
+        for (uint32_t i = 0; i < work->table->column_count; i++)
+            values[i] = kd_value_null(work->table->columns[i].storage.type);
+        for (uint32_t i = 0; i < bound->target_count; i++)
+            values[bound->target_positions[i]] = row[i];
+        KD_TRY(kdi_table_writer_insert_row(ctx, work->writer, values, &up->policy, &outcome));
+        if (outcome.inserted) {
+            KD_TRY(note_written(ctx, work, outcome.ref, &twice));
+            return return_row(ctx, work, values, NULL);
+        }
+        if (!bound->on_conflict_update)
+            return KD_OK;
+        KD_TRY(update_existing(ctx, work, up, values, outcome.ref, &again));
+        if (!again)
+            return KD_OK;
+        KD_TRY(kd_check_cancelled(ctx));
+    }
+}
+
+static kd_status run_insert(kd_ctx *ctx, dml *work)
+{
+    const kd_bound_statement *bound = work->bound;
+    KD_TRY(kdi_table_writer_create(ctx, work->arena, work->run, work->table,
+                                   bound->target_positions, bound->target_count, &work->writer));
+    if (bound->has_on_conflict) {
+        upsert up;
+        KD_TRY(prepare_upsert(ctx, work, &up));
+        if (bound->query == NULL)
+            return upsert_row(ctx, work, &up, NULL);
+        return for_each_row(ctx, work, upsert_row, &up);
+    }
+    if (bound->query == NULL)
+        return insert_defaults(ctx, work);
+    return bound->reads_target ? insert_collected(ctx, work) : insert_streamed(ctx, work);
+}
+
+/* --- UPDATE and DELETE --------------------------------------------------------------------------------- */
+
+/* What a write that did not happen means for the statement. */
+static kd_status missed(kd_ctx *ctx, dml *work, kd_write_outcome outcome)
+{
+    kd_isolation isolation = kd_txn_isolation(work->run->session->txn);
+    if (outcome.result == KD_WRITE_GONE && isolation == KD_READ_COMMITTED)
+        return KD_OK; /* Deleted meanwhile: nothing to do. */
+    if (outcome.result == KD_WRITE_SKIPPED)
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CONFLICT, "40001", "could not serialize access due to concurrent %s",
+                   outcome.result == KD_WRITE_GONE ? "delete" : "update");
+}
+
+/* The target row as the statement sees it; false when an earlier row of the statement took it. */
+static kd_status fetch_target(kd_ctx *ctx, dml *work, kd_rowref ref, kd_value **out_values,
+                              bool *out_found)
+{
+    kd_session *session = work->run->session;
+    bool twice;
+    *out_found = false;
+    *out_values = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->table->column_count);
+    if (*out_values == NULL)
+        return KD_NOMEM;
+    KD_TRY(note_written(ctx, work, ref, &twice));
+    if (twice)
+        return KD_OK;
+    kd_snapshot snapshot = work->run->reads_latest ? kd_table_latest(session->txn)
+                                                   : kd_txn_snapshot(session->txn);
+    return kdi_table_writer_fetch(ctx, work->writer, ref, snapshot, work->row_arena, *out_values,
+                                  out_found);
+}
+
+static kd_status update_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
+{
+    kd_value *written = object;
+    const kd_bound_statement *bound = work->bound;
+    kd_rowref ref = (kd_rowref)row[0].as.i64;
+    kd_value *old_values;
+    bool found;
+    KD_TRY(fetch_target(ctx, work, ref, &old_values, &found));
+    if (!found)
+        return KD_OK;
+    kd_write_outcome outcome;
+    KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, old_values, bound->target_positions,
+                                   row + 1, bound->target_count, written, &outcome));
+    if (outcome.result != KD_WRITE_DONE)
+        return missed(ctx, work, outcome);
+    return return_row(ctx, work, written, row);
+}
+
+static kd_status delete_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
+{
+    (void)object;
+    kd_rowref ref = (kd_rowref)row[0].as.i64;
+    kd_value *old_values;
+    bool found;
+    KD_TRY(fetch_target(ctx, work, ref, &old_values, &found));
+    if (!found)
+        return KD_OK;
+    kd_write_outcome outcome;
+    KD_TRY(kdi_table_writer_delete(ctx, work->writer, ref, old_values, &outcome));
+    if (outcome.result != KD_WRITE_DONE)
+        return missed(ctx, work, outcome);
+    return return_row(ctx, work, old_values, row);
+}
+
+static kd_status run_update(kd_ctx *ctx, dml *work)
+{
+    const kd_bound_statement *bound = work->bound;
+    kd_value *written = KD_NEW_ARRAY(ctx, work->arena, kd_value, work->table->column_count);
+    if (written == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_table_writer_create(ctx, work->arena, work->run, work->table,
+                                   bound->target_positions, bound->target_count, &work->writer));
+    return for_each_row(ctx, work, update_row, written);
+}
+
+static kd_status run_delete(kd_ctx *ctx, dml *work)
+{
+    KD_TRY(kdi_table_writer_create(ctx, work->arena, work->run, work->table, NULL, 0,
+                                   &work->writer));
+    return for_each_row(ctx, work, delete_row, NULL);
+}
+
+/* --- MERGE ------------------------------------------------------------------------------------------------ */
+
+typedef struct merge_when {
+    const kd_bound_merge_when *bound;
+    kd_compiled_expr *condition;
+    uint32_t *positions;
+    kd_compiled_expr **exprs;
+    kd_value *values;
+    kdi_table_writer *writer;    /* INSERT: knows which columns are given. */
+} merge_when;
+
+static kd_status prepare_when(kd_ctx *ctx, dml *work, const kd_bound_merge_when *bound,
+                              merge_when *out)
+{
+    const kd_rel *query = work->bound->query;
+    uint32_t count = bound->assignment_count;
+    kd_column_id *ids = KD_NEW_ARRAY(ctx, work->arena, kd_column_id, query->column_count);
+    *out = (merge_when){.bound = bound};
+    out->positions = KD_NEW_ARRAY(ctx, work->arena, uint32_t, count);
+    out->exprs = KD_NEW_ARRAY(ctx, work->arena, kd_compiled_expr *, count);
+    out->values = KD_NEW_ARRAY(ctx, work->arena, kd_value, count);
+    if (ids == NULL || out->positions == NULL || out->exprs == NULL || out->values == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < query->column_count; i++)
+        ids[i] = query->columns[i].id;
+    KD_TRY(compile(ctx, work, bound->condition, ids, query->column_count, &out->condition));
+    for (uint32_t i = 0; i < count; i++) {
+        out->positions[i] = bound->assignments[i].shape_position;
+        KD_TRY(compile(ctx, work, bound->assignments[i].value, ids, query->column_count,
+                       &out->exprs[i]));
+    }
+    if (bound->action != KD_MERGE_INSERT)
+        return KD_OK;
+    return kdi_table_writer_create(ctx, work->arena, work->run, work->table, out->positions, count,
+                                   &out->writer);
+}
+
+static kd_status evaluate_assignments(kd_ctx *ctx, dml *work, merge_when *when, const kd_value *row)
+{
+    for (uint32_t i = 0; i < when->bound->assignment_count; i++) {
+        if (when->exprs[i] == NULL)
+            KD_TRY(kdi_table_writer_default(ctx, work->writer, when->positions[i],
+                                            work->row_arena, &when->values[i]));
+        else
+            KD_TRY(kd_expr_evaluate_row(ctx, when->exprs[i], work->row_arena, row,
+                                        &when->values[i]));
+    }
+    return KD_OK;
+}
+
+static kd_status merge_insert(kd_ctx *ctx, dml *work, merge_when *when, const kd_value *row)
+{
+    kd_value *values = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->table->column_count);
+    kd_insert_outcome outcome;
+    if (values == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < work->table->column_count; i++)
+        values[i] = kd_value_null(work->table->columns[i].storage.type);
+    for (uint32_t i = 0; i < when->bound->assignment_count; i++)
+        values[when->positions[i]] = when->values[i];
+    KD_TRY(kdi_table_writer_insert_row(ctx, when->writer, values, NULL, &outcome));
+    return return_row(ctx, work, values, row);
+}
+
+static kd_status merge_change(kd_ctx *ctx, dml *work, merge_when *when, const kd_value *row)
+{
+    kd_rowref ref = (kd_rowref)row[0].as.i64;
+    kd_value *old_values;
+    bool found;
+    kd_write_outcome outcome;
+    if (kd_map_find_u64(&work->written, ref) != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "21000", "MERGE command cannot affect row a second time");
+    KD_TRY(fetch_target(ctx, work, ref, &old_values, &found));
+    if (!found)
+        return KD_OK;
+    if (when->bound->action == KD_MERGE_DELETE) {
+        KD_TRY(kdi_table_writer_delete(ctx, work->writer, ref, old_values, &outcome));
+        if (outcome.result != KD_WRITE_DONE)
+            return missed(ctx, work, outcome);
+        return return_row(ctx, work, old_values, row);
+    }
+    kd_value *written = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->table->column_count);
+    if (written == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, old_values, when->positions,
+                                   when->values, when->bound->assignment_count, written,
+                                   &outcome));
+    if (outcome.result != KD_WRITE_DONE)
+        return missed(ctx, work, outcome);
+    return return_row(ctx, work, written, row);
+}
+
+/* The first WHEN that fits a row acts on it. */
+static kd_status merge_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
+{
+    merge_when *whens = object;
+    bool matched = !row[0].is_null;
+    for (uint32_t i = 0; i < work->bound->when_count; i++) {
+        merge_when *when = &whens[i];
+        if (when->bound->matched != matched)
+            continue;
+        if (when->condition != NULL) {
+            kd_value holds;
+            KD_TRY(kd_expr_evaluate_row(ctx, when->condition, work->row_arena, row, &holds));
+            if (holds.is_null || !holds.as.boolean)
+                continue;
+        }
+        if (when->bound->action == KD_MERGE_NOTHING)
+            return KD_OK;
+        KD_TRY(evaluate_assignments(ctx, work, when, row));
+        return when->bound->action == KD_MERGE_INSERT ? merge_insert(ctx, work, when, row)
+                                                      : merge_change(ctx, work, when, row);
+    }
+    return KD_OK;
+}
+
+static kd_status run_merge(kd_ctx *ctx, dml *work)
+{
+    merge_when *whens = KD_NEW_ARRAY(ctx, work->arena, merge_when, work->bound->when_count);
+    if (whens == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_table_writer_create(ctx, work->arena, work->run, work->table, NULL, 0,
+                                   &work->writer));
+    for (uint32_t i = 0; i < work->bound->when_count; i++)
+        KD_TRY(prepare_when(ctx, work, &work->bound->whens[i], &whens[i]));
+    return for_each_row(ctx, work, merge_row, whens);
+}
+
+/* --- All of them -------------------------------------------------------------------------------------------- */
+
+static void set_tag(kd_run *run, kd_dml_kind kind)
+{
+    static const char *const words[] = {"SELECT", "INSERT 0", "UPDATE", "DELETE", "MERGE"};
+    (void)snprintf(run->tag, sizeof run->tag, "%s %lld", words[kind], (long long)run->affected);
+}
+
+kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run)
+{
+    kd_status status = KD_OK;
+    const kd_bound_statement *bound = run->prepared->bound;
+    dml work = {.run = run, .arena = run->arena, .bound = bound, .table = bound->target};
+    kd_account_init(&work.account, NULL, "written rows", SIZE_MAX);
+    kd_map_init(&work.written, ctx->world, &work.account);
+    run->affected = 0;
+    if (bound->modifying_cte_count > 0)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "data-modifying WITH is not supported");
+    work.row_arena = kd_arena_create(ctx, run->arena, "row", KD_ARENA_UNLIMITED);
+    if (work.row_arena == NULL)
+        return KD_NOMEM;
+    KD_TRY_OUT(prepare_returning(ctx, &work));
+    switch (bound->kind) {
+    case KD_DML_INSERT:
+        KD_TRY_OUT(run_insert(ctx, &work));
+        break;
+    case KD_DML_UPDATE:
+        KD_TRY_OUT(run_update(ctx, &work));
+        break;
+    case KD_DML_DELETE:
+        KD_TRY_OUT(run_delete(ctx, &work));
+        break;
+    case KD_DML_MERGE:
+        KD_TRY_OUT(run_merge(ctx, &work));
+        break;
+    case KD_DML_SELECT:
+        assert(!"queries are not written");
+        break;
+    }
+    set_tag(run, bound->kind);
+out:
+    kd_map_clear(&work.written);
+    return status;
+}

@@ -1,0 +1,319 @@
+/*
+ * What the files of the engine share: the structs of databases, sessions,
+ * prepared statements and runs, and who does what.
+ *
+ *   database.c, session.c, setting.c   the objects and their lives
+ *   statement.c                        prepare, plan, run, end; autocommit; retries
+ *   transaction.c                      BEGIN .. ROLLBACK, savepoints, deferred work
+ *   row_set.c                          results that are made row by row (SHOW, EXPLAIN, RETURNING)
+ *   table_writer.c                     rows into tables: defaults, checks, partitions
+ *   foreign_key.c                      references both ways
+ *   dml.c, merge.c                     INSERT, UPDATE, DELETE, MERGE
+ *   utility.c                          everything else, by kind of statement
+ *   define_*.c                         CREATE, ALTER, DROP
+ */
+#ifndef KD_ENGINE_ENGINE_INTERNAL_H
+#define KD_ENGINE_ENGINE_INTERNAL_H
+
+#include "engine/setting.h"
+#include "engine/statement.h"
+#include "base/thread.h"
+#include "base/world_memory.h"
+#include "sql/binder.h"
+
+enum { KDI_TAG_BYTES = 64, KDI_NAME_BYTES = 64 };
+
+struct kd_database {
+    kd_world *world;
+    kd_arena *arena;
+    kd_governor *governor;
+    kd_storage *storage;
+    kd_registry *registry;
+    kd_catalog *catalog;
+    kd_workers *workers;
+    kd_durability durability;
+    const char *spill_directory;
+    const char *path;
+    char name[KDI_NAME_BYTES];
+    bool read_only;
+    bool is_memory;
+    kd_mutex mutex;              /* Guards the session list. */
+    kd_session *first_session;
+};
+
+/* A name of SQL's: prepared statements, cursors, savepoints. */
+typedef struct kdi_named kdi_named;
+struct kdi_named {
+    kdi_named *next;
+    kd_slice name;
+    kd_prepared *prepared;       /* PREPARE; cursors: the query's. */
+    kd_run *run;                 /* Cursors. */
+    uint32_t savepoint;
+    bool hold;
+    kd_arena *arena;             /* Holds this struct. */
+};
+
+/* Work put off to the end of the statement or transaction: see foreign_key.c. */
+typedef struct kdi_deferred kdi_deferred;
+
+/* The last value that nextval gave this session, per sequence. */
+typedef struct kdi_sequence_value {
+    struct kdi_sequence_value *next;
+    uint32_t object_no;
+    int64_t value;
+} kdi_sequence_value;
+
+struct kd_session {
+    kd_database *database;
+    kd_session *next;            /* In the database's list. */
+    kd_arena *arena;
+    kd_ctx ctx;
+    atomic_bool cancelled;
+    kd_session_hooks hooks;
+    char user_name[KDI_NAME_BYTES];
+    kd_settings settings;        /* In force now. */
+    kd_settings committed;       /* What stays when SET LOCAL ends. */
+    kd_settings at_begin;        /* What a rollback restores. */
+    kd_txn *txn;                 /* NULL between transactions. */
+    kd_session_state state;
+    bool is_explicit;            /* BEGIN was said. */
+    bool all_deferred;           /* SET CONSTRAINTS ALL DEFERRED */
+    kdi_deferred *deferred;      /* In the transaction's arena. */
+    kdi_named *prepared;
+    kdi_named *cursors;
+    kdi_named *savepoints;       /* In the transaction's arena, newest first. */
+    kdi_sequence_value *sequence_values;
+    int64_t last_sequence_value;
+    bool has_last_sequence_value;
+    kd_run *runs;                /* Open ones, newest first. */
+    uint64_t statement_count;
+    kd_text_settings text;       /* Of the statement being made or run; see kdi_session_facts. */
+    kd_session_facts facts;
+    kd_catalog_version *catalog; /* Pinned while a statement is bound or run. */
+};
+
+/* What kind of work a statement is. */
+typedef enum kdi_class {
+    KDI_EMPTY = 0,
+    KDI_QUERY,       /* Bound and planned: SELECT, INSERT, UPDATE, DELETE, MERGE. */
+    KDI_TRANSACTION, /* BEGIN and its family: handled outside any transaction. */
+    KDI_UTILITY,     /* Everything else. */
+} kdi_class;
+
+struct kd_prepared {
+    kd_session *session;
+    kd_arena *arena;             /* Holds this struct and what outlives plans. */
+    kd_slice text;               /* The whole text; positions refer to it. */
+    kd_slice statement_text;     /* The statement's part. */
+    kd_statement statement;      /* Syntax tree, in plan_arena (it is parsed again for a new plan). */
+    kdi_class class;
+    kd_arena *plan_arena;
+    kd_catalog_version *catalog; /* Pinned: what the plan was made for. */
+    uint64_t settings_stamp;
+    kd_bound_statement *bound;
+    kd_statement_plan *plan;
+    uint32_t declared_count;
+    kd_type *declared;
+    uint32_t parameter_count;
+    kd_type *parameter_types;
+    uint32_t column_count;
+    const kd_rel_column *columns;
+};
+
+/* Rows made one by one, held in an arena, read as batches. */
+typedef struct kdi_row_set {
+    kd_arena *arena;
+    uint32_t column_count;
+    const kd_rel_column *columns;
+    struct kdi_row_chunk *first, *last, *reading;
+    uint64_t row_count;
+} kdi_row_set;
+
+struct kd_run {
+    kd_prepared *prepared;
+    kd_session *session;
+    kd_run *next;                /* In the session's list. */
+    kd_arena *arena;
+    kd_execution *execution;     /* Queries. */
+    kdi_row_set *rows;           /* Statements whose rows are made: RETURNING, SHOW, EXECUTE's copy. */
+    kd_catalog_version *catalog; /* Pinned for as long as the run. */
+    kd_text_settings text;       /* The run's own: worker threads read them. */
+    kd_session_facts facts;
+    kd_value *parameters;
+    uint32_t parameter_count;
+    uint32_t column_count;       /* Of this run: EXECUTE and FETCH have those of another statement. */
+    const kd_rel_column *columns;
+    bool owns_transaction;       /* The statement is its own transaction. */
+    bool is_done;
+    bool reads_latest;           /* Referential checks: the newest committed state. */
+    int64_t affected;
+    char tag[KDI_TAG_BYTES];
+    uint64_t started_ns;
+    uint64_t deadline_ns;        /* statement_timeout; 0: none. */
+    atomic_uint_least64_t progress_rows;
+    kd_plan_actual *actuals;     /* EXPLAIN ANALYZE. */
+};
+
+/* --- session.c --------------------------------------------------------------------------------- */
+
+void kdi_session_notice(kd_session *session, const char *severity, const char *sqlstate,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Text settings and facts of a statement against one catalog version. */
+void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text_settings *out_text,
+                       kd_session_facts *out_facts);
+/* Options for the binder: search path, system views, catalog. Valid while `facts` is. */
+kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
+                           const kd_catalog_version *catalog, const kd_session_facts *facts,
+                           kd_bind_options *out_options) KD_MUST_CHECK;
+
+/* --- transaction.c ------------------------------------------------------------------------------ */
+
+/* Begins the statement's own transaction where none is open. */
+kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_owns) KD_MUST_CHECK;
+/* Commits with everything that waits for it; the transaction is over in any case. */
+kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
+void kdi_transaction_rollback(kd_session *session);
+/* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE, ROLLBACK TO; fills the tag. */
+kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                                  char tag[KDI_TAG_BYTES]) KD_MUST_CHECK;
+
+/* --- row_set.c ---------------------------------------------------------------------------------- */
+
+kd_status kdi_row_set_create(kd_ctx *ctx, kd_arena *arena, const kd_rel_column *columns,
+                             uint32_t column_count, kdi_row_set **out_rows) KD_MUST_CHECK;
+/* Values are copied. */
+kd_status kdi_row_set_add(kd_ctx *ctx, kdi_row_set *rows, const kd_value *values) KD_MUST_CHECK;
+/* The selected rows of a batch, copied. */
+kd_status kdi_row_set_add_batch(kd_ctx *ctx, kdi_row_set *rows,
+                                const kd_batch *batch) KD_MUST_CHECK;
+/* From the start to the end, once (or again after rewind). */
+void kdi_row_set_next(kdi_row_set *rows, kd_batch *out_batch, bool *out_end);
+void kdi_row_set_rewind(kdi_row_set *rows);
+/* Result columns from literals: name, type, name, type ... */
+kd_status kdi_columns(kd_ctx *ctx, kd_arena *arena, const char *const *names,
+                      const kd_type *types, uint32_t count,
+                      kd_rel_column **out_columns) KD_MUST_CHECK;
+/* Makes `columns` the run's result and gives an empty row set for it. */
+kd_status kdi_run_start_rows(kd_ctx *ctx, kd_run *run, const kd_rel_column *columns,
+                             uint32_t column_count, kdi_row_set **out_rows) KD_MUST_CHECK;
+
+/* --- statement.c -------------------------------------------------------------------------------- */
+
+/* An execution of the run's plan (or another one of its catalog version). */
+kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
+                          kd_execution **out_execution) KD_MUST_CHECK;
+/* Runs SQL inside the session's transaction and gives its first value (for referential actions and
+ * internal look-ups). `out_affected` may be NULL. */
+kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
+                           const kd_value *parameters, uint32_t parameter_count,
+                           int64_t *out_affected) KD_MUST_CHECK;
+
+/* --- dml.c, merge.c ----------------------------------------------------------------------------- */
+
+/* Carries out the run's INSERT, UPDATE, DELETE or MERGE; RETURNING rows go to the run's row set. */
+kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
+
+/* --- utility.c ---------------------------------------------------------------------------------- */
+
+/* The result columns that a utility statement will have, where they are known before it runs. */
+kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK;
+/* Runs it: sets the run's tag, rows and number. */
+kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
+
+/* --- define_*.c: one function per statement; `run` gives session, catalog and arena ---------------- */
+
+kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run, const kd_ast_create_schema *ast) KD_MUST_CHECK;
+kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *ast) KD_MUST_CHECK;
+kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run,
+                              const kd_ast_create_table_as *ast) KD_MUST_CHECK;
+kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *ast) KD_MUST_CHECK;
+kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast) KD_MUST_CHECK;
+kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run,
+                              const kd_ast_create_sequence *ast) KD_MUST_CHECK;
+kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *ast) KD_MUST_CHECK;
+kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain *ast) KD_MUST_CHECK;
+kd_status kdi_alter_table(kd_ctx *ctx, kd_run *run, const kd_ast_alter_table *ast) KD_MUST_CHECK;
+kd_status kdi_alter_sequence(kd_ctx *ctx, kd_run *run,
+                             const kd_ast_alter_sequence *ast) KD_MUST_CHECK;
+kd_status kdi_alter_enum(kd_ctx *ctx, kd_run *run, const kd_ast_alter_enum *ast) KD_MUST_CHECK;
+kd_status kdi_alter_domain(kd_ctx *ctx, kd_run *run, const kd_ast_alter_domain *ast) KD_MUST_CHECK;
+kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast) KD_MUST_CHECK;
+kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema *ast) KD_MUST_CHECK;
+kd_status kdi_drop(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast) KD_MUST_CHECK;
+kd_status kdi_comment(kd_ctx *ctx, kd_run *run, const kd_ast_comment *ast) KD_MUST_CHECK;
+kd_status kdi_truncate(kd_ctx *ctx, kd_run *run, const kd_ast_truncate *ast) KD_MUST_CHECK;
+kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast) KD_MUST_CHECK;
+
+/* --- copy.c -------------------------------------------------------------------------------------- */
+
+kd_status kdi_copy(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast) KD_MUST_CHECK;
+
+/* --- system_view.c, session_function.c ------------------------------------------------------------- */
+
+const kd_virtual_tables *kdi_system_views(void);
+/* nextval, currval, current_setting, pg_get_expr, ...: functions that need the session. */
+kd_status kdi_register_session_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
+
+/* --- table_writer.c ------------------------------------------------------------------------------ */
+
+/*
+ * Writes rows to one table (or partitioned parent): fills defaults and generated
+ * columns, checks NOT NULL and CHECK, routes to partitions, keeps foreign keys.
+ * Rows are batches in the table's shape order (visible and hidden columns).
+ */
+typedef struct kdi_table_writer kdi_table_writer;
+
+/* `given`: shape positions that the caller will supply; the others get their defaults. */
+kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
+                                  const kd_table_entry *table, const uint32_t *given,
+                                  uint32_t given_count, kdi_table_writer **out_writer) KD_MUST_CHECK;
+/* Inserts the selected rows; `input` has the given columns in order. `out_full` (may be NULL) gets the rows
+ * as written, in shape order, valid until the next call. */
+kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
+                                  kd_batch *out_full) KD_MUST_CHECK;
+/* One row with ON CONFLICT: `values` in shape order are filled in place where not given. */
+kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *values,
+                                      const kd_on_conflict *on_conflict,
+                                      kd_insert_outcome *out_outcome) KD_MUST_CHECK;
+/* Changes one row: `old_values` in shape order; `positions`/`values` are the assignments. `new_values`
+ * (shape order) gets the row as written. KD_WRITE_CHANGED is for the caller to handle. */
+kd_status kdi_table_writer_update(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
+                                  const kd_value *old_values, const uint32_t *positions,
+                                  const kd_value *values, uint32_t count, kd_value *new_values,
+                                  kd_write_outcome *out_outcome) KD_MUST_CHECK;
+kd_status kdi_table_writer_delete(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
+                                  const kd_value *old_values,
+                                  kd_write_outcome *out_outcome) KD_MUST_CHECK;
+/* Rows of the table itself, by reference, in shape order, in `arena`. For a parent the reference is of
+ * the partition that holds it. */
+kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
+                                 kd_snapshot snapshot, kd_arena *arena, kd_value *out_values,
+                                 bool *out_visible) KD_MUST_CHECK;
+/* The value that DEFAULT means for a shape position, in `arena`. */
+kd_status kdi_table_writer_default(kd_ctx *ctx, kdi_table_writer *writer, uint32_t position,
+                                   kd_arena *arena, kd_value *out_value) KD_MUST_CHECK;
+
+/* --- foreign_key.c -------------------------------------------------------------------------------- */
+
+/* The foreign keys that refer to a table. */
+typedef struct kdi_referrer {
+    const kd_table_entry *table;
+    const kd_foreign_key *key;
+} kdi_referrer;
+kd_status kdi_foreign_referrers(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *catalog,
+                                const kd_table_entry *table, kdi_referrer **out_referrers,
+                                uint32_t *out_count) KD_MUST_CHECK;
+/* A row of `table` is there with these values (shape order): what it refers to must exist, now or, at the
+ * latest, at the end of the statement (of the transaction, for deferred keys). `old_values` may be NULL;
+ * keys that it shares with the new values need no check. */
+kd_status kdi_foreign_check_row(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                                const kd_value *old_values,
+                                const kd_value *new_values) KD_MUST_CHECK;
+/* A row of `table` went (`new_values` NULL) or changed: the actions of those who refer to it. */
+kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                          const kdi_referrer *referrers, uint32_t referrer_count,
+                          const kd_value *old_values, const kd_value *new_values) KD_MUST_CHECK;
+/* Runs what was put off to the end of the statement; with `at_commit` everything. */
+kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit) KD_MUST_CHECK;
+
+#endif

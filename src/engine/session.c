@@ -1,0 +1,214 @@
+/*
+ * Sessions: opening, closing, notices, and what statements know of them.
+ */
+#include "engine/engine_internal.h"
+
+#include "types/datetime.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_options *options,
+                          kd_session **out_session)
+{
+    kd_status status = KD_OK;
+    *out_session = NULL;
+    kd_ctx own = {.world = database->world};
+    kd_arena *arena = kd_arena_create(&own, NULL, "session", KD_ARENA_UNLIMITED);
+    kd_session *session = NULL;
+    if (arena != NULL)
+        session = KD_NEW(&own, arena, kd_session);
+    if (session == NULL) {
+        status = KD_NOMEM;
+        goto out;
+    }
+    session->database = database;
+    session->arena = arena;
+    session->ctx = (kd_ctx){.world = database->world, .cancelled = &session->cancelled};
+    kd_error_clear(&session->ctx);
+    kd_isolation isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;
+    const char *user = options == NULL || options->user_name == NULL ? "kade" : options->user_name;
+    (void)snprintf(session->user_name, sizeof session->user_name, "%s", user);
+    KD_TRY_OUT(kd_settings_init(&own, arena, isolation, database->durability, &session->settings));
+    session->committed = session->settings;
+    session->at_begin = session->settings;
+
+    kd_mutex_lock(&database->mutex);
+    session->next = database->first_session;
+    database->first_session = session;
+    kd_mutex_unlock(&database->mutex);
+    arena = NULL; /* The session owns it now. */
+    *out_session = session;
+out:
+    if (status != KD_OK)
+        ctx->error = own.error;
+    kd_arena_destroy(arena);
+    return status;
+}
+
+static void end_named(kdi_named *list)
+{
+    while (list != NULL) {
+        kdi_named *next = list->next;
+        if (list->run != NULL)
+            (void)kd_run_end(kd_session_ctx(list->run->session), list->run);
+        kd_prepared_destroy(list->prepared);
+        kd_arena_destroy(list->arena);
+        list = next;
+    }
+}
+
+void kd_session_close(kd_session *session)
+{
+    if (session == NULL)
+        return;
+    kd_database *database = session->database;
+    kd_error_clear(&session->ctx);
+    end_named(session->cursors);
+    session->cursors = NULL;
+    if (session->txn != NULL)
+        kdi_transaction_rollback(session);
+    end_named(session->prepared);
+    session->prepared = NULL;
+
+    kd_mutex_lock(&database->mutex);
+    kd_session **link = &database->first_session;
+    while (*link != session)
+        link = &(*link)->next;
+    *link = session->next;
+    kd_mutex_unlock(&database->mutex);
+    kd_arena_destroy(session->arena);
+}
+
+void kd_session_set_hooks(kd_session *session, const kd_session_hooks *hooks)
+{
+    session->hooks = *hooks;
+}
+
+kd_ctx *kd_session_ctx(kd_session *session)
+{
+    return &session->ctx;
+}
+
+kd_database *kd_session_database(kd_session *session)
+{
+    return session->database;
+}
+
+kd_session_state kd_session_get_state(const kd_session *session)
+{
+    return session->state;
+}
+
+void kd_session_cancel(kd_session *session)
+{
+    atomic_store_explicit(&session->cancelled, true, memory_order_relaxed);
+}
+
+void kdi_session_notice(kd_session *session, const char *severity, const char *sqlstate,
+                        const char *format, ...)
+{
+    char message[KD_ERROR_MESSAGE_BYTES];
+    if (session->hooks.notice == NULL)
+        return;
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    session->hooks.notice(session->hooks.object, severity, sqlstate, message, "");
+}
+
+/* --- Enum labels, looked up in the catalog version that the statement has pinned ----------------- */
+
+static const kd_enum_entry *enum_of(const kd_catalog_version *catalog, kd_type type)
+{
+    const kd_object *object = kd_catalog_get(catalog, type.object);
+    return object == NULL || object->kind != KD_OBJECT_ENUM ? NULL : (const kd_enum_entry *)object;
+}
+
+static kd_status enum_rank(kd_ctx *ctx, void *object, kd_type type, kd_slice label,
+                           int32_t *out_rank)
+{
+    const kd_enum_entry *entry = enum_of(object, type);
+    for (uint32_t i = 0; entry != NULL && i < entry->label_count; i++) {
+        if (kd_slice_equal(entry->labels[i], label)) {
+            *out_rank = entry->ranks[i];
+            return KD_OK;
+        }
+    }
+    kd_slice name = entry == NULL ? KD_SLICE("?") : entry->object.name;
+    return KD_FAIL(ctx, KD_INVALID, "22P02", "invalid input value for enum %.*s: \"%.*s\"",
+                   (int)name.size_bytes, name.data, (int)label.size_bytes, label.data);
+}
+
+static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t rank,
+                            kd_slice *out_label)
+{
+    const kd_enum_entry *entry = enum_of(object, type);
+    for (uint32_t i = 0; entry != NULL && i < entry->label_count; i++) {
+        if (entry->ranks[i] == rank) {
+            *out_label = entry->labels[i];
+            return KD_OK;
+        }
+    }
+    *out_label = (kd_slice){"", 0};
+    return KD_FAIL(ctx, KD_CORRUPT, "XX001", "enum type %u has no label of rank %d", type.object,
+                   rank);
+}
+
+void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text_settings *out_text,
+                       kd_session_facts *out_facts)
+{
+    const kd_settings *settings = &session->settings;
+    kd_world *world = session->database->world;
+    int64_t now = world->wall_us(world) + KD_UNIX_EPOCH_US;
+    int64_t begun =
+        session->txn == NULL ? now : kd_txn_start_us(session->txn) + KD_UNIX_EPOCH_US;
+    *out_text = (kd_text_settings){
+        .zone = settings->time_zone,
+        .date_order = (uint8_t)settings->date_order,
+        .extra_float_digits = (int8_t)settings->extra_float_digits,
+        .bytea_escape_output = settings->bytea_escape != 0,
+        .now_us = begun,
+        .enum_rank = enum_rank,
+        .enum_label = enum_label,
+        .enum_object = catalog,
+    };
+    *out_facts = (kd_session_facts){
+        .text = out_text,
+        .user_name = session->user_name,
+        .database_name = session->database->name,
+        .current_schema = "public",
+        .transaction_us = begun,
+        .statement_us = now,
+        .session = session,
+    };
+}
+
+kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
+                           const kd_catalog_version *catalog, const kd_session_facts *facts,
+                           kd_bind_options *out_options)
+{
+    const kd_settings *settings = &session->settings;
+    kd_slice *path = KD_NEW_ARRAY(ctx, arena, kd_slice, KD_SEARCH_PATH_MAX);
+    if (path == NULL)
+        return KD_NOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < settings->search_path_count; i++) {
+        kd_slice name = settings->search_path[i];
+        if (kd_slice_equal(name, KD_SLICE("$user")))
+            name = kd_slice_of(session->user_name);
+        if (kd_catalog_find_schema(catalog, name) != NULL)
+            path[count++] = name;
+    }
+    *out_options = (kd_bind_options){
+        .catalog = catalog,
+        .facts = facts,
+        .search_path = path,
+        .search_path_count = count,
+        .virtual_tables = kdi_system_views(),
+        .allow_parameters = true,
+    };
+    return KD_OK;
+}

@@ -1,0 +1,453 @@
+/*
+ * The table of settings, and reading and writing values by it.
+ */
+#include "engine/setting.h"
+
+#include "types/number_text.h"
+#include "types/zone.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+typedef enum setting_kind { SETTING_BOOL, SETTING_INTEGER, SETTING_ENUM, SETTING_TEXT } setting_kind;
+
+typedef struct setting {
+    const char *name;
+    setting_kind kind;
+    size_t offset;             /* Of an int64_t, or of a kd_slice for texts. */
+    const char *default_text;
+    const char *const *labels; /* ENUM: by value, NULL-terminated. */
+    int64_t min, max;
+    const char *unit;
+    const char *description;
+    bool fixed;                /* May be read only, or set to what it is. */
+    /* Runs after a text was stored; may refuse it. */
+    kd_status (*apply)(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice value);
+} setting;
+
+static kd_status apply_search_path(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                   kd_slice value);
+static kd_status apply_time_zone(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                 kd_slice value);
+static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                  kd_slice value);
+static kd_status apply_encoding(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                kd_slice value);
+static kd_status apply_flush_mode(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                  kd_slice value);
+
+static const char *const isolation_labels[] = {"read committed", "repeatable read", "serializable",
+                                               NULL};
+static const char *const bytea_labels[] = {"hex", "escape", NULL};
+static const char *const commit_labels[] = {"on", "off", NULL};
+
+#define AT(member) offsetof(kd_settings, member)
+static const setting settings_table[] = {
+    {.name = "application_name", .kind = SETTING_TEXT, .offset = AT(application_name),
+     .default_text = "", .description = "The client program's name, for views and logs."},
+    {.name = "bytea_output", .kind = SETTING_ENUM, .offset = AT(bytea_escape),
+     .default_text = "hex", .labels = bytea_labels, .description = "The text form of bytea."},
+    {.name = "client_encoding", .kind = SETTING_TEXT, .offset = AT(client_encoding),
+     .default_text = "UTF8", .apply = apply_encoding, .description = "Always UTF8."},
+    {.name = "client_min_messages", .kind = SETTING_TEXT, .offset = AT(message_level),
+     .default_text = "notice", .description = "The least severe message sent to the client."},
+    {.name = "datestyle", .kind = SETTING_TEXT, .offset = AT(date_style_text),
+     .default_text = "ISO, MDY", .apply = apply_date_style,
+     .description = "Order of day, month and year in ambiguous input; output is ISO."},
+    {.name = "default_transaction_isolation", .kind = SETTING_ENUM, .offset = AT(isolation),
+     .default_text = "repeatable read", .labels = isolation_labels,
+     .description = "Isolation of new transactions; repeatable read is a snapshot."},
+    {.name = "default_transaction_read_only", .kind = SETTING_BOOL, .offset = AT(read_only),
+     .default_text = "off", .description = "New transactions refuse changes."},
+    {.name = "enable_hashjoin", .kind = SETTING_BOOL, .offset = AT(enable_hash_join),
+     .default_text = "on", .description = "Lets the planner use hash joins."},
+    {.name = "enable_indexscan", .kind = SETTING_BOOL, .offset = AT(enable_index_scan),
+     .default_text = "on", .description = "Lets the planner use index scans."},
+    {.name = "extra_float_digits", .kind = SETTING_INTEGER, .offset = AT(extra_float_digits),
+     .default_text = "1", .min = -15, .max = 3,
+     .description = "Digits of floating-point output; above 0: the shortest exact text."},
+    {.name = "idle_in_transaction_session_timeout", .kind = SETTING_INTEGER,
+     .offset = AT(idle_timeout_ms), .default_text = "0", .max = INT32_MAX, .unit = "ms",
+     .description = "Idle time after which an open transaction is ended; 0: never."},
+    {.name = "intervalstyle", .kind = SETTING_TEXT, .offset = AT(interval_style),
+     .default_text = "postgres", .fixed = true, .description = "The text form of intervals."},
+    {.name = "kade.dialect", .kind = SETTING_TEXT, .offset = AT(dialect), .default_text = "kade",
+     .description = "Whose meaning a form has where peers differ."},
+    {.name = "kade.flush_mode", .kind = SETTING_TEXT, .offset = AT(flush_mode),
+     .default_text = "off", .apply = apply_flush_mode,
+     .description = "off, always, mixed: flush tables after statements, for tests."},
+    {.name = "lock_timeout", .kind = SETTING_INTEGER, .offset = AT(lock_timeout_ms),
+     .default_text = "0", .max = INT32_MAX, .unit = "ms",
+     .description = "The longest wait for a lock; 0: no limit."},
+    {.name = "memory_limit", .kind = SETTING_INTEGER, .offset = AT(memory_limit_bytes),
+     .default_text = "0", .max = INT64_MAX, .unit = "bytes",
+     .description = "Memory of one statement before it spills; 0: the database's budget."},
+    {.name = "password_encryption", .kind = SETTING_TEXT, .offset = AT(password_encryption),
+     .default_text = "scram-sha-256", .fixed = true, .description = "How passwords are stored."},
+    {.name = "search_path", .kind = SETTING_TEXT, .offset = AT(search_path_text),
+     .default_text = "\"$user\", public", .apply = apply_search_path,
+     .description = "Schemas in which unqualified names are looked up."},
+    {.name = "standard_conforming_strings", .kind = SETTING_BOOL, .offset = AT(standard_strings),
+     .default_text = "on", .fixed = true, .description = "Backslashes in '...' are ordinary."},
+    {.name = "statement_timeout", .kind = SETTING_INTEGER, .offset = AT(statement_timeout_ms),
+     .default_text = "0", .max = INT32_MAX, .unit = "ms",
+     .description = "The longest time of a statement; 0: no limit."},
+    {.name = "synchronous_commit", .kind = SETTING_ENUM, .offset = AT(durability),
+     .default_text = "on", .labels = commit_labels,
+     .description = "off: commits are acknowledged before they are on disk."},
+    {.name = "temp_directory", .kind = SETTING_TEXT, .offset = AT(temp_directory),
+     .default_text = "", .description = "Where statements spill; empty: inside the database."},
+    {.name = "threads", .kind = SETTING_INTEGER, .offset = AT(threads), .default_text = "0",
+     .max = 1024, .description = "Threads of one statement; 0: one per core."},
+    {.name = "timezone", .kind = SETTING_TEXT, .offset = AT(time_zone_name),
+     .default_text = "UTC", .apply = apply_time_zone,
+     .description = "The zone in which timestamptz is shown and read."},
+    {.name = "work_mem", .kind = SETTING_INTEGER, .offset = AT(memory_limit_bytes),
+     .default_text = "0", .max = INT64_MAX, .unit = "bytes",
+     .description = "PostgreSQL's name of memory_limit."},
+};
+enum { SETTING_COUNT = sizeof settings_table / sizeof *settings_table };
+
+static const setting *find(kd_slice name)
+{
+    if (kd_slice_equal_ignoring_case(name, KD_SLICE("time zone")))
+        name = KD_SLICE("timezone");
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        if (kd_slice_equal_ignoring_case(kd_slice_of(settings_table[i].name), name))
+            return &settings_table[i];
+    return NULL;
+}
+
+bool kd_setting_at(uint32_t index, kd_setting_info *out_info)
+{
+    static const char *const kinds[] = {"bool", "integer", "enum", "string"};
+    if (index >= SETTING_COUNT)
+        return false;
+    const setting *it = &settings_table[index];
+    *out_info = (kd_setting_info){.name = it->name, .unit = it->unit, .kind = kinds[it->kind],
+                                  .default_text = it->default_text, .min = it->min, .max = it->max,
+                                  .description = it->description};
+    return true;
+}
+
+/* --- Texts with a meaning ------------------------------------------------------------------------ */
+
+static kd_status copy_slice(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice *out_copy)
+{
+    char *copy = kd_copy_text(ctx, arena, text.data, text.size_bytes);
+    if (copy == NULL)
+        return KD_NOMEM;
+    *out_copy = (kd_slice){copy, text.size_bytes};
+    return KD_OK;
+}
+
+/* The next name of a comma list: unquoted or in double quotes. False at the end. */
+static bool next_name(kd_slice *rest, kd_slice *out_name)
+{
+    const char *at = rest->data, *end = rest->data + rest->size_bytes;
+    while (at < end && (*at == ' ' || *at == ','))
+        at++;
+    if (at == end)
+        return false;
+    char quote = *at == '"' || *at == '\'' ? *at++ : '\0';
+    const char *start = at;
+    while (at < end && (quote != '\0' ? *at != quote : *at != ',' && *at != ' '))
+        at++;
+    *out_name = (kd_slice){start, (size_t)(at - start)};
+    if (quote != '\0' && at < end)
+        at++;
+    *rest = (kd_slice){at, (size_t)(end - at)};
+    return true;
+}
+
+static kd_status apply_search_path(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                   kd_slice value)
+{
+    (void)arena;
+    settings->search_path_count = 0;
+    kd_slice name;
+    while (next_name(&value, &name)) {
+        if (settings->search_path_count == KD_SEARCH_PATH_MAX)
+            return KD_FAIL(ctx, KD_LIMIT, "54000", "search_path has more than %d schemas",
+                           KD_SEARCH_PATH_MAX);
+        settings->search_path[settings->search_path_count++] = name;
+    }
+    return KD_OK;
+}
+
+static kd_status apply_time_zone(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                 kd_slice value)
+{
+    return kd_zone_open(ctx, arena, value, &settings->time_zone);
+}
+
+static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                  kd_slice value)
+{
+    static const struct {
+        const char *name;
+        int order; /* -1: says nothing about the order */
+    } words[] = {{"iso", -1},     {"mdy", 0}, {"us", 0},        {"noneuro", 0},
+                 {"dmy", 1},      {"euro", 1}, {"european", 1}, {"ymd", 2},
+                 {"noneuropean", 0}, {"default", 0}};
+    static const char *const shown[] = {"ISO, MDY", "ISO, DMY", "ISO, YMD"};
+    (void)arena;
+    kd_slice rest = value, name;
+    while (next_name(&rest, &name)) {
+        size_t i = 0;
+        for (; i < sizeof words / sizeof *words; i++)
+            if (kd_slice_equal_ignoring_case(name, kd_slice_of(words[i].name)))
+                break;
+        if (i == sizeof words / sizeof *words)
+            return KD_FAIL(ctx, KD_INVALID, "22023", "invalid value for parameter \"DateStyle\": \"%.*s\"",
+                           (int)value.size_bytes, value.data);
+        if (words[i].order >= 0)
+            settings->date_order = words[i].order;
+    }
+    settings->date_style_text = kd_slice_of(shown[settings->date_order]);
+    return KD_OK;
+}
+
+static kd_status apply_encoding(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                kd_slice value)
+{
+    (void)arena;
+    if (!kd_slice_equal_ignoring_case(value, KD_SLICE("utf8")) &&
+        !kd_slice_equal_ignoring_case(value, KD_SLICE("utf-8")) &&
+        !kd_slice_equal_ignoring_case(value, KD_SLICE("unicode")))
+        return KD_FAIL(ctx, KD_INVALID, "22023", "invalid value for parameter \"client_encoding\": \"%.*s\"",
+                       (int)value.size_bytes, value.data);
+    settings->client_encoding = KD_SLICE("UTF8");
+    return KD_OK;
+}
+
+static kd_status apply_flush_mode(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                  kd_slice value)
+{
+    (void)arena;
+    (void)settings;
+    if (!kd_slice_equal(value, KD_SLICE("off")) && !kd_slice_equal(value, KD_SLICE("always")) &&
+        !kd_slice_equal(value, KD_SLICE("mixed")))
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       "invalid value for parameter \"kade.flush_mode\": \"%.*s\"",
+                       (int)value.size_bytes, value.data);
+    return KD_OK;
+}
+
+/* --- Reading values ------------------------------------------------------------------------------ */
+
+static kd_status bad_value(kd_ctx *ctx, const setting *it, kd_slice value)
+{
+    return KD_FAIL(ctx, KD_INVALID, "22023", "invalid value for parameter \"%s\": \"%.*s\"",
+                   it->name, (int)value.size_bytes, value.data);
+}
+
+static bool parse_bool(kd_slice value, int64_t *out)
+{
+    static const char *const on[] = {"on", "true", "yes", "1", "t", "y"};
+    static const char *const off[] = {"off", "false", "no", "0", "f", "n"};
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
+        if (kd_slice_equal_ignoring_case(value, kd_slice_of(on[i]))) {
+            *out = 1;
+            return true;
+        }
+        if (kd_slice_equal_ignoring_case(value, kd_slice_of(off[i]))) {
+            *out = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A number with an optional unit: "5s", "64MB", "250". */
+static bool parse_integer(const setting *it, kd_slice value, int64_t *out)
+{
+    static const struct {
+        const char *suffix, *unit;
+        int64_t factor;
+    } units[] = {{"us", "ms", 0},        {"ms", "ms", 1},          {"s", "ms", 1000},
+                 {"min", "ms", 60000},   {"h", "ms", 3600000},     {"d", "ms", 86400000},
+                 {"b", "bytes", 1},      {"kb", "bytes", 1 << 10}, {"mb", "bytes", 1 << 20},
+                 {"gb", "bytes", 1 << 30}, {"tb", "bytes", INT64_C(1) << 40}};
+    size_t digits = 0;
+    while (digits < value.size_bytes &&
+           (value.data[digits] == '-' || (value.data[digits] >= '0' && value.data[digits] <= '9')))
+        digits++;
+    int64_t number;
+    if (!kd_parse_int64((kd_slice){value.data, digits}, &number))
+        return false;
+    kd_slice suffix = {value.data + digits, value.size_bytes - digits};
+    while (suffix.size_bytes > 0 && suffix.data[0] == ' ')
+        suffix = (kd_slice){suffix.data + 1, suffix.size_bytes - 1};
+    if (suffix.size_bytes == 0) {
+        *out = number;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (it->unit == NULL || strcmp(units[i].unit, it->unit) != 0 ||
+            !kd_slice_equal_ignoring_case(suffix, kd_slice_of(units[i].suffix)))
+            continue;
+        return !__builtin_mul_overflow(number, units[i].factor, out);
+    }
+    return false;
+}
+
+static kd_status set_number(kd_ctx *ctx, const setting *it, kd_slice value, int64_t *target)
+{
+    int64_t number = 0;
+    if (it->kind == SETTING_BOOL) {
+        if (!parse_bool(value, &number))
+            return KD_FAIL(ctx, KD_INVALID, "22023", "parameter \"%s\" requires a Boolean value",
+                           it->name);
+    } else if (it->kind == SETTING_ENUM) {
+        while (it->labels[number] != NULL &&
+               !kd_slice_equal_ignoring_case(value, kd_slice_of(it->labels[number])))
+            number++;
+        if (it->labels[number] == NULL)
+            return bad_value(ctx, it, value);
+    } else {
+        if (!parse_integer(it, value, &number))
+            return bad_value(ctx, it, value);
+        if (number < it->min || number > it->max)
+            return KD_FAIL(ctx, KD_INVALID, "22023",
+                           "%lld is outside the valid range for parameter \"%s\" (%lld .. %lld)",
+                           (long long)number, it->name, (long long)it->min, (long long)it->max);
+    }
+    if (it->fixed && number != *target)
+        return KD_FAIL(ctx, KD_INVALID, "55P02", "parameter \"%s\" cannot be changed", it->name);
+    *target = number;
+    return KD_OK;
+}
+
+static kd_status set_text(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, const setting *it,
+                          kd_slice value)
+{
+    kd_slice *target = (kd_slice *)(void *)((char *)settings + it->offset);
+    kd_slice copy;
+    if (it->fixed && !kd_slice_equal_ignoring_case(value, *target))
+        return KD_FAIL(ctx, KD_INVALID, "55P02", "parameter \"%s\" cannot be changed", it->name);
+    KD_TRY(copy_slice(ctx, arena, value, &copy));
+    kd_slice before = *target;
+    *target = copy;
+    kd_status status = it->apply == NULL ? KD_OK : it->apply(ctx, arena, settings, copy);
+    if (status != KD_OK)
+        *target = before;
+    return status;
+}
+
+static kd_status set_one(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, const setting *it,
+                         kd_slice value)
+{
+    if (it->kind == SETTING_TEXT)
+        return set_text(ctx, arena, settings, it, value);
+    return set_number(ctx, it, value, (int64_t *)(void *)((char *)settings + it->offset));
+}
+
+kd_status kd_settings_init(kd_ctx *ctx, kd_arena *arena, kd_isolation isolation,
+                           kd_durability durability, kd_settings *out_settings)
+{
+    memset(out_settings, 0, sizeof *out_settings);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const setting *it = &settings_table[i];
+        if (it->kind == SETTING_TEXT) {
+            kd_slice *target = (kd_slice *)(void *)((char *)out_settings + it->offset);
+            *target = kd_slice_of(it->default_text);
+        } else {
+            int64_t *target = (int64_t *)(void *)((char *)out_settings + it->offset);
+            *target = strcmp(it->default_text, "on") == 0; /* So that fixed ones may be "set". */
+        }
+        KD_TRY(set_one(ctx, arena, out_settings, it, kd_slice_of(it->default_text)));
+    }
+    out_settings->isolation = isolation;
+    out_settings->durability = durability;
+    return KD_OK;
+}
+
+/* --- Custom settings: a.b ------------------------------------------------------------------------- */
+
+static struct kd_custom_setting *find_custom(const kd_settings *settings, kd_slice name)
+{
+    for (uint32_t i = 0; i < settings->custom_count; i++)
+        if (kd_slice_equal_ignoring_case(settings->custom[i].name, name))
+            return (struct kd_custom_setting *)(uintptr_t)&settings->custom[i];
+    return NULL;
+}
+
+static kd_status set_custom(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
+                            kd_slice value)
+{
+    struct kd_custom_setting *custom = find_custom(settings, name);
+    if (custom == NULL) {
+        if (memchr(name.data, '.', name.size_bytes) == NULL)
+            return KD_FAIL(ctx, KD_INVALID, "42704",
+                           "unrecognized configuration parameter \"%.*s\"", (int)name.size_bytes,
+                           name.data);
+        if (settings->custom_count == KD_CUSTOM_SETTINGS_MAX)
+            return KD_FAIL(ctx, KD_LIMIT, "54000", "more than %d custom settings",
+                           KD_CUSTOM_SETTINGS_MAX);
+        kd_slice copy;
+        KD_TRY(copy_slice(ctx, arena, name, &copy));
+        custom = &settings->custom[settings->custom_count++];
+        custom->name = copy;
+    }
+    return copy_slice(ctx, arena, value, &custom->value);
+}
+
+kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
+                          const kd_slice *values, uint32_t value_count)
+{
+    const setting *it = find(name);
+    if (it == NULL)
+        return set_custom(ctx, arena, settings, name,
+                          value_count == 0 ? KD_SLICE("") : values[0]);
+    if (value_count == 0)
+        return set_one(ctx, arena, settings, it, kd_slice_of(it->default_text));
+    if (value_count == 1)
+        return set_one(ctx, arena, settings, it, values[0]);
+    if (it->kind != SETTING_TEXT)
+        return KD_FAIL(ctx, KD_INVALID, "22023", "SET %s takes only one argument", it->name);
+    kd_buffer list = kd_buffer_in(arena);
+    for (uint32_t i = 0; i < value_count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, &list, ", "));
+        KD_TRY(kd_buffer_append_format(ctx, &list, "\"%.*s\"", (int)values[i].size_bytes,
+                                       values[i].data));
+    }
+    return set_one(ctx, arena, settings, it, kd_buffer_slice(&list));
+}
+
+kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *settings,
+                           kd_slice name, kd_slice *out_value)
+{
+    *out_value = (kd_slice){"", 0};
+    const setting *it = find(name);
+    if (it == NULL) {
+        const struct kd_custom_setting *custom = find_custom(settings, name);
+        if (custom == NULL)
+            return KD_FAIL(ctx, KD_INVALID, "42704",
+                           "unrecognized configuration parameter \"%.*s\"", (int)name.size_bytes,
+                           name.data);
+        *out_value = custom->value;
+        return KD_OK;
+    }
+    const char *at = (const char *)settings + it->offset;
+    if (it->kind == SETTING_TEXT) {
+        memcpy(out_value, at, sizeof *out_value);
+        return KD_OK;
+    }
+    int64_t number;
+    memcpy(&number, at, sizeof number);
+    if (it->kind == SETTING_BOOL)
+        *out_value = kd_slice_of(number != 0 ? "on" : "off");
+    else if (it->kind == SETTING_ENUM)
+        *out_value = kd_slice_of(it->labels[number]);
+    else {
+        char *text = kd_format_text(ctx, arena, "%lld%s", (long long)number,
+                                    number != 0 && it->unit != NULL && it->unit[0] == 'm' ? "ms"
+                                                                                          : "");
+        if (text == NULL)
+            return KD_NOMEM;
+        *out_value = kd_slice_of(text);
+    }
+    return KD_OK;
+}

@@ -1,0 +1,613 @@
+/*
+ * The life of statements: parse, bind, plan, run, end.
+ *
+ * A run that fails has its work undone before the failure is reported: its own
+ * transaction is rolled back, or the open one back to the savepoint that the
+ * statement began with, and is then FAILED. A statement that is its own
+ * transaction and lost a conflict before it gave a row is run again.
+ */
+#include "engine/engine_internal.h"
+
+#include "engine/value_cast.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+enum { CONFLICT_RETRIES = 100 };
+
+/* --- Preparing ----------------------------------------------------------------------------------- */
+
+static kdi_class class_of(const kd_ast_node *node)
+{
+    if (node == NULL)
+        return KDI_EMPTY;
+    switch (node->kind) {
+    case KD_AST_SELECT:
+        /* SELECT ... INTO makes a table. */
+        return ((const kd_ast_select *)node)->into.name.name.size_bytes > 0 ? KDI_UTILITY
+                                                                            : KDI_QUERY;
+    case KD_AST_SETOP:
+    case KD_AST_INSERT:
+    case KD_AST_UPDATE:
+    case KD_AST_DELETE:
+    case KD_AST_MERGE:
+        return KDI_QUERY;
+    case KD_AST_TRANSACTION:
+        return KDI_TRANSACTION;
+    default:
+        return KDI_UTILITY;
+    }
+}
+
+/* The tree lives with the plan: binding may write into it, so every plan gets a fresh one. */
+static kd_status parse(kd_ctx *ctx, kd_prepared *prepared)
+{
+    kd_arena_reset(prepared->plan_arena);
+    return kd_parse_statement(ctx, prepared->plan_arena, prepared->text, &prepared->statement);
+}
+
+static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session_facts *facts)
+{
+    kd_session *session = prepared->session;
+    kd_arena *arena = prepared->plan_arena;
+    kd_bind_options options;
+    KD_TRY(kdi_bind_options(ctx, arena, session, prepared->catalog, facts, &options));
+    options.parameter_types = prepared->declared;
+    options.parameter_count = prepared->declared_count;
+    KD_TRY(kd_bind_statement(ctx, arena, &options, prepared->statement.node, &prepared->bound));
+    kd_plan_options plan_options = {
+        .catalog = prepared->catalog,
+        .no_index_scans = session->settings.enable_index_scan == 0,
+        .no_hash_joins = session->settings.enable_hash_join == 0,
+    };
+    KD_TRY(kd_plan_statement(ctx, arena, &plan_options, prepared->bound, &prepared->plan));
+    prepared->parameter_count = prepared->bound->parameter_count;
+    prepared->parameter_types = prepared->bound->parameter_types;
+    if (prepared->bound->kind == KD_DML_SELECT) {
+        prepared->column_count = prepared->bound->query->column_count;
+        prepared->columns = prepared->bound->query->columns;
+    } else {
+        prepared->column_count = prepared->bound->returning_count;
+        prepared->columns = prepared->bound->returning_columns;
+    }
+    return KD_OK;
+}
+
+static void forget_plan(kd_prepared *prepared)
+{
+    kd_catalog_unpin(prepared->catalog);
+    prepared->catalog = NULL;
+    prepared->bound = NULL;
+    prepared->plan = NULL;
+}
+
+/* Settings that change what a text means. */
+static uint64_t settings_stamp(const kd_settings *settings)
+{
+    uint64_t stamp = (uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join);
+    for (size_t i = 0; i < settings->search_path_text.size_bytes; i++)
+        stamp = stamp * 31 + (unsigned char)settings->search_path_text.data[i];
+    return stamp * 31 + (uintptr_t)settings->time_zone;
+}
+
+/* Makes sure that the plan is one for `catalog`. */
+static kd_status ensure_plan(kd_ctx *ctx, kd_prepared *prepared, kd_catalog_version *catalog,
+                             kd_txn *txn)
+{
+    uint64_t stamp = settings_stamp(&prepared->session->settings);
+    if (prepared->plan != NULL && prepared->settings_stamp == stamp &&
+        kd_catalog_version_no(prepared->catalog) == kd_catalog_version_no(catalog))
+        return KD_OK;
+    if (prepared->plan != NULL || prepared->catalog != NULL) {
+        forget_plan(prepared);
+        KD_TRY(parse(ctx, prepared));
+    }
+    KD_TRY(kd_catalog_pin(ctx, prepared->session->database->catalog, txn, &prepared->catalog));
+    kd_text_settings text;
+    kd_session_facts facts;
+    kdi_session_facts(prepared->session, prepared->catalog, &text, &facts);
+    prepared->settings_stamp = stamp;
+    return plan_query(ctx, prepared, &facts);
+}
+
+/* Plans once at prepare time, so that columns and parameters are known. */
+static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
+{
+    kd_session *session = prepared->session;
+    kd_status status = KD_OK;
+    kd_catalog_version *catalog = NULL;
+    bool owns = false;
+    if (prepared->class == KDI_EMPTY || prepared->class == KDI_TRANSACTION)
+        return KD_OK;
+    if (session->state == KD_SESSION_FAILED)
+        return KD_FAIL(ctx, KD_INVALID, "25P02",
+                       "current transaction is aborted, commands ignored until end of "
+                       "transaction block");
+    KD_TRY(kdi_transaction_ensure(ctx, session, &owns));
+    KD_TRY_OUT(kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog));
+    if (prepared->class == KDI_QUERY)
+        KD_TRY_OUT(ensure_plan(ctx, prepared, catalog, session->txn));
+    else {
+        session->catalog = catalog;
+        KD_TRY_OUT(kdi_utility_describe(ctx, prepared));
+    }
+out:
+    kd_catalog_unpin(catalog);
+    session->catalog = NULL;
+    if (owns)
+        kdi_transaction_rollback(session);
+    return status;
+}
+
+/* A statement inside an explicit transaction that fails to parse or bind fails the transaction, too. */
+static void note_failure(kd_session *session)
+{
+    if (session->is_explicit && session->state == KD_SESSION_IN_TRANSACTION)
+        session->state = KD_SESSION_FAILED;
+}
+
+kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
+                             const kd_type *parameter_types, uint32_t parameter_count,
+                             kd_prepared **out_prepared)
+{
+    kd_status status = KD_OK;
+    *out_prepared = NULL;
+    kd_arena *arena = kd_arena_create(ctx, NULL, "prepared statement", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    kd_prepared *prepared = KD_NEW(ctx, arena, kd_prepared);
+    char *copy = prepared == NULL ? NULL : kd_copy_text(ctx, arena, text.data, text.size_bytes);
+    kd_type *declared = copy == NULL ? NULL
+                                     : KD_NEW_ARRAY(ctx, arena, kd_type, parameter_count + 1);
+    if (declared == NULL) {
+        kd_arena_destroy(arena);
+        return KD_NOMEM;
+    }
+    if (parameter_count > 0)
+        memcpy(declared, parameter_types, parameter_count * sizeof *declared);
+    *prepared = (kd_prepared){.session = session, .arena = arena, .declared = declared,
+                              .declared_count = parameter_count,
+                              .text = {copy, text.size_bytes}};
+    prepared->plan_arena = kd_arena_create(ctx, NULL, "plan", KD_ARENA_UNLIMITED);
+    if (prepared->plan_arena == NULL) {
+        status = KD_NOMEM;
+        goto out;
+    }
+    KD_TRY_OUT(parse(ctx, prepared));
+    prepared->class = class_of(prepared->statement.node);
+    prepared->statement_text = (kd_slice){
+        prepared->text.data + prepared->statement.position,
+        (size_t)(prepared->statement.end - prepared->statement.position)};
+    KD_TRY_OUT(describe(ctx, prepared));
+    *out_prepared = prepared;
+    prepared = NULL;
+out:
+    if (prepared != NULL) {
+        note_failure(session);
+        kd_prepared_destroy(prepared);
+    }
+    return status;
+}
+
+kd_status kd_prepared_from_script(kd_ctx *ctx, kd_session *session, kd_slice text,
+                                  const kd_statement *statement, kd_prepared **out_prepared)
+{
+    kd_slice part = {text.data + statement->position,
+                     (size_t)(statement->end - statement->position)};
+    kd_status status = kd_prepared_create(ctx, session, part, NULL, 0, out_prepared);
+    if (status != KD_OK && ctx->error.position >= 0)
+        ctx->error.position += statement->position;
+    return status;
+}
+
+void kd_prepared_destroy(kd_prepared *prepared)
+{
+    if (prepared == NULL)
+        return;
+    forget_plan(prepared);
+    kd_arena_destroy(prepared->plan_arena);
+    kd_arena_destroy(prepared->arena);
+}
+
+uint32_t kd_prepared_parameter_count(const kd_prepared *prepared)
+{
+    return prepared->parameter_count;
+}
+
+kd_type kd_prepared_parameter_type(const kd_prepared *prepared, uint32_t index)
+{
+    assert(index < prepared->parameter_count);
+    return prepared->parameter_types[index];
+}
+
+uint32_t kd_prepared_column_count(const kd_prepared *prepared)
+{
+    return prepared->column_count;
+}
+
+const kd_rel_column *kd_prepared_columns(const kd_prepared *prepared)
+{
+    return prepared->columns;
+}
+
+/* --- Runs ---------------------------------------------------------------------------------------- */
+
+static kd_status run_create(kd_ctx *ctx, kd_prepared *prepared, kd_run **out_run)
+{
+    *out_run = NULL;
+    kd_arena *arena = kd_arena_create(ctx, NULL, "statement", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    kd_run *run = KD_NEW(ctx, arena, kd_run);
+    if (run == NULL) {
+        kd_arena_destroy(arena);
+        return KD_NOMEM;
+    }
+    run->prepared = prepared;
+    run->session = prepared->session;
+    run->arena = arena;
+    run->affected = -1;
+    run->column_count = prepared->column_count;
+    run->columns = prepared->columns;
+    *out_run = run;
+    return KD_OK;
+}
+
+/* Gives back what an attempt holds; the run itself stays for another one. */
+static void run_release(kd_run *run)
+{
+    kd_execution_destroy(run->execution);
+    run->execution = NULL;
+    kd_catalog_unpin(run->catalog);
+    run->catalog = NULL;
+    run->rows = NULL;
+}
+
+static void run_unlink(kd_run *run)
+{
+    kd_run **link = &run->session->runs;
+    while (*link != NULL && *link != run)
+        link = &(*link)->next;
+    if (*link == run)
+        *link = run->next;
+}
+
+static void run_destroy(kd_run *run)
+{
+    run_release(run);
+    run_unlink(run);
+    kd_arena_destroy(run->arena);
+}
+
+static kd_status cast_parameters(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
+                                 uint32_t parameter_count)
+{
+    const kd_prepared *prepared = run->prepared;
+    run->parameter_count = prepared->parameter_count;
+    run->parameters = KD_NEW_ARRAY(ctx, run->arena, kd_value, prepared->parameter_count + 1);
+    if (run->parameters == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < prepared->parameter_count; i++) {
+        kd_type type = prepared->parameter_types[i];
+        kd_value given = i < parameter_count ? parameters[i] : kd_value_null(type);
+        KD_TRY(kd_value_cast(ctx, run->arena, run->session->database->registry, &run->facts,
+                             &given, type, KD_CAST_ASSIGNMENT, &run->parameters[i]));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
+                          kd_execution **out_execution)
+{
+    kd_session *session = run->session;
+    kd_database *database = session->database;
+    kd_execute_options options = {
+        .workers = database->workers,
+        .thread_max = (unsigned)session->settings.threads,
+        .governor = database->governor,
+        .spill_directory = session->settings.temp_directory.size_bytes > 0
+                               ? session->settings.temp_directory.data
+                               : database->spill_directory,
+        .memory_limit_bytes = (size_t)session->settings.memory_limit_bytes,
+        .txn = session->txn,
+        .snapshot = run->reads_latest ? kd_table_latest(session->txn)
+                                      : kd_txn_snapshot(session->txn),
+        .storage = database->storage,
+        .catalog = run->catalog,
+        .facts = &run->facts,
+        .parameters = run->parameters,
+        .parameter_count = run->parameter_count,
+        .collect_actuals = run->actuals != NULL,
+        .progress_rows = &run->progress_rows,
+    };
+    return kd_execution_create(ctx, run->arena, plan, &options, out_execution);
+}
+
+/* Binds the run to the session's transaction: catalog, facts, plan, parameters. */
+static kd_status run_enter(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
+                           uint32_t parameter_count)
+{
+    kd_session *session = run->session;
+    kd_prepared *prepared = run->prepared;
+    KD_TRY(kd_catalog_pin(ctx, session->database->catalog, session->txn, &run->catalog));
+    kdi_session_facts(session, run->catalog, &run->text, &run->facts);
+    if (prepared->class == KDI_QUERY) {
+        KD_TRY(ensure_plan(ctx, prepared, run->catalog, session->txn));
+        run->columns = prepared->columns;
+        run->column_count = prepared->column_count;
+    }
+    return cast_parameters(ctx, run, parameters, parameter_count);
+}
+
+static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
+                             uint32_t parameter_count)
+{
+    KD_TRY(run_enter(ctx, run, parameters, parameter_count));
+    if (run->prepared->class == KDI_UTILITY)
+        return kdi_utility_run(ctx, run);
+    if (run->prepared->bound->kind != KD_DML_SELECT)
+        return kdi_dml_run(ctx, run);
+    run->affected = 0;
+    return kdi_run_execute(ctx, run, run->prepared->plan, &run->execution);
+}
+
+/* Undoes a failed attempt. `savepoint` is 0 when the statement is its own transaction. */
+static void undo_attempt(kd_session *session, bool owns, uint32_t savepoint)
+{
+    if (session->txn == NULL)
+        return; /* The failing command ended it. */
+    if (owns)
+        kdi_transaction_rollback(session);
+    else
+        kd_txn_rollback_to(session->txn, savepoint);
+}
+
+/* A conflict may be tried again where no row was given and no earlier statement's answer depends on
+ * the old snapshot. */
+static bool may_retry(kd_session *session, kd_status status, bool owns)
+{
+    if (status != KD_CONFLICT || strcmp(session->ctx.error.sqlstate, "40P01") == 0)
+        return false;
+    return owns || (session->txn != NULL && kd_txn_isolation(session->txn) == KD_READ_COMMITTED);
+}
+
+static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
+                                  uint32_t parameter_count)
+{
+    kd_session *session = run->session;
+    for (int attempt = 0;; attempt++) {
+        uint32_t savepoint = 0;
+        KD_TRY(kdi_transaction_ensure(ctx, session, &run->owns_transaction));
+        kd_txn_statement_begin(session->txn);
+        if (!run->owns_transaction)
+            KD_TRY(kd_txn_savepoint(ctx, session->txn, &savepoint));
+        kd_status status = run_attempt(ctx, run, parameters, parameter_count);
+        if (status == KD_OK)
+            status = kdi_deferred_run(ctx, session, false);
+        if (status == KD_OK) {
+            if (!run->owns_transaction)
+                kd_txn_release(session->txn, savepoint);
+            return KD_OK;
+        }
+        bool again = may_retry(session, status, run->owns_transaction) &&
+                     attempt < CONFLICT_RETRIES && ctx == &session->ctx;
+        run_release(run);
+        undo_attempt(session, run->owns_transaction, savepoint);
+        if (!again) {
+            note_failure(session);
+            return status;
+        }
+        kd_error_clear(ctx);
+    }
+}
+
+static kd_status run_transaction_command(kd_ctx *ctx, kd_run *run)
+{
+    kd_status status = kdi_transaction_command(
+        ctx, run->session, (const kd_ast_transaction *)run->prepared->statement.node, run->tag);
+    if (status != KD_OK)
+        note_failure(run->session);
+    return status;
+}
+
+/* For tests: what was written goes through flush and compaction before the next statement. */
+static kd_status flush_for_tests(kd_ctx *ctx, kd_session *session)
+{
+    kd_slice mode = session->settings.flush_mode;
+    session->statement_count++;
+    if (session->txn != NULL || session->database->read_only || kd_slice_equal(mode, KD_SLICE("off")))
+        return KD_OK;
+    bool always = kd_slice_equal(mode, KD_SLICE("always"));
+    if (always || session->statement_count % 3 == 0)
+        return kd_storage_flush(ctx, session->database->storage,
+                                !always && session->statement_count % 7 == 0);
+    return KD_OK;
+}
+
+/* A statement that has done all its work in begin is committed there, if it is its own transaction. */
+static kd_status commit_if_done(kd_ctx *ctx, kd_run *run)
+{
+    if (run->execution != NULL || !run->owns_transaction || run->session->txn == NULL)
+        return KD_OK;
+    kd_catalog_unpin(run->catalog);
+    run->catalog = NULL;
+    run->owns_transaction = false;
+    KD_TRY(kdi_transaction_commit(ctx, run->session));
+    return flush_for_tests(ctx, run->session);
+}
+
+kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
+                       uint32_t parameter_count, kd_run **out_run)
+{
+    kd_status status = KD_OK;
+    kd_session *session = prepared->session;
+    *out_run = NULL;
+    kd_run *run;
+    KD_TRY(run_create(ctx, prepared, &run));
+    run->next = session->runs;
+    session->runs = run;
+    run->started_ns = ctx->world->monotonic_ns(ctx->world);
+    if (session->settings.statement_timeout_ms > 0)
+        run->deadline_ns =
+            run->started_ns + (uint64_t)session->settings.statement_timeout_ms * 1000000;
+    atomic_store_explicit(&session->cancelled, false, memory_order_relaxed);
+
+    if (prepared->class == KDI_TRANSACTION) {
+        KD_TRY_OUT(run_transaction_command(ctx, run));
+    } else if (prepared->class != KDI_EMPTY) {
+        if (session->state == KD_SESSION_FAILED) {
+            status = KD_FAIL(ctx, KD_INVALID, "25P02", "current transaction is aborted, commands "
+                             "ignored until end of transaction block");
+            goto out;
+        }
+        KD_TRY_OUT(run_with_retries(ctx, run, parameters, parameter_count));
+        KD_TRY_OUT(commit_if_done(ctx, run));
+    }
+    *out_run = run;
+out:
+    if (status != KD_OK)
+        run_destroy(run);
+    return status;
+}
+
+static kd_status check_deadline(kd_ctx *ctx, const kd_run *run)
+{
+    if (run->deadline_ns != 0 && ctx->world->monotonic_ns(ctx->world) > run->deadline_ns)
+        return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to statement timeout");
+    return KD_OK;
+}
+
+static void run_failed(kd_run *run)
+{
+    kd_session *session = run->session;
+    kd_execution_destroy(run->execution);
+    run->execution = NULL;
+    run->is_done = true;
+    if (session->txn == NULL)
+        return;
+    if (run->owns_transaction)
+        kdi_transaction_rollback(session);
+    else
+        note_failure(session);
+    run->owns_transaction = false;
+}
+
+kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_end)
+{
+    *out_batch = (kd_batch){0};
+    *out_end = run->is_done;
+    if (run->is_done)
+        return KD_OK;
+    if (run->rows != NULL) {
+        kdi_row_set_next(run->rows, out_batch, out_end);
+        run->is_done = *out_end;
+        return KD_OK;
+    }
+    if (run->execution == NULL) {
+        run->is_done = true;
+        *out_end = true;
+        return KD_OK;
+    }
+    kd_status status = check_deadline(ctx, run);
+    if (status == KD_OK)
+        status = kd_execution_next(ctx, run->execution, out_batch, out_end);
+    if (status != KD_OK) {
+        *out_end = true;
+        run_failed(run);
+        return status;
+    }
+    run->affected += out_batch->selected_count;
+    if (*out_end)
+        run->is_done = true;
+    return KD_OK;
+}
+
+kd_status kd_run_end(kd_ctx *ctx, kd_run *run)
+{
+    kd_session *session = run->session;
+    kd_status status = KD_OK;
+    bool owns = run->owns_transaction;
+    run_destroy(run);
+    if (owns && session->txn != NULL) {
+        status = kdi_transaction_commit(ctx, session);
+        if (status == KD_OK)
+            status = flush_for_tests(ctx, session);
+    }
+    return status;
+}
+
+const char *kd_run_tag(const kd_run *run)
+{
+    if (run->prepared->class == KDI_QUERY && run->prepared->bound->kind == KD_DML_SELECT)
+        (void)snprintf(((kd_run *)(uintptr_t)run)->tag, KDI_TAG_BYTES, "SELECT %lld",
+                       (long long)run->affected);
+    return run->tag;
+}
+
+int64_t kd_run_affected(const kd_run *run)
+{
+    return run->affected;
+}
+
+const kd_text_settings *kd_run_text_settings(const kd_run *run)
+{
+    return &run->text;
+}
+
+uint32_t kd_run_column_count(const kd_run *run)
+{
+    return run->column_count;
+}
+
+const kd_rel_column *kd_run_columns(const kd_run *run)
+{
+    return run->columns;
+}
+
+/* --- Inside the engine ---------------------------------------------------------------------------- */
+
+static kd_status drain(kd_ctx *ctx, kd_run *run)
+{
+    bool end = run->execution == NULL;
+    while (!end) {
+        kd_batch batch;
+        KD_TRY(kd_execution_next(ctx, run->execution, &batch, &end));
+        run->affected += batch.selected_count;
+    }
+    return KD_OK;
+}
+
+kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
+                           const kd_value *parameters, uint32_t parameter_count,
+                           int64_t *out_affected)
+{
+    kd_status status = KD_OK;
+    kd_prepared *prepared;
+    kd_run *run = NULL;
+    if (out_affected != NULL)
+        *out_affected = 0;
+    KD_TRY(kd_prepared_create(ctx, session, text, NULL, 0, &prepared));
+    KD_TRY_OUT(run_create(ctx, prepared, &run));
+    run->reads_latest = true;
+    KD_TRY_OUT(run_attempt(ctx, run, parameters, parameter_count));
+    KD_TRY_OUT(drain(ctx, run));
+    if (out_affected != NULL)
+        *out_affected = run->affected;
+out:
+    if (run != NULL)
+        run_destroy(run);
+    kd_prepared_destroy(prepared);
+    return status;
+}
+
+kd_status kd_session_format_type(kd_ctx *ctx, kd_session *session, kd_type type, kd_buffer *out)
+{
+    if (type.id != KD_TYPE_ENUM)
+        return kd_type_format(ctx, type, out);
+    const kd_catalog_version *catalog = session->catalog;
+    if (catalog == NULL && session->runs != NULL)
+        catalog = session->runs->catalog;
+    const kd_object *object = catalog == NULL ? NULL : kd_catalog_get(catalog, type.object);
+    KD_TRY(kd_buffer_append_slice(ctx, out, object == NULL ? KD_SLICE("enum") : object->name));
+    return type.is_array ? kd_buffer_append_text(ctx, out, "[]") : KD_OK;
+}

@@ -1,0 +1,236 @@
+/*
+ * Transactions of a session: their borders, savepoints by name, and the settings
+ * that follow them.
+ */
+#include "engine/engine_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transaction_modes *modes)
+{
+    const kd_settings *settings = &session->settings;
+    kd_txn_options options = {
+        .isolation = (kd_isolation)settings->isolation,
+        .durability = (kd_durability)settings->durability,
+        .read_only = settings->read_only != 0 || session->database->read_only,
+        .lock_timeout_ns = (uint64_t)settings->lock_timeout_ms * 1000000,
+    };
+    if (modes != NULL) {
+        if (modes->isolation == KD_AST_SERIALIZABLE)
+            options.isolation = KD_SERIALIZABLE;
+        else if (modes->isolation == KD_AST_REPEATABLE_READ)
+            options.isolation = KD_SNAPSHOT_ISOLATION;
+        else if (modes->isolation != KD_AST_ISOLATION_DEFAULT)
+            options.isolation = KD_READ_COMMITTED;
+        if (modes->read_only == KD_AST_OFF && session->database->read_only)
+            return KD_FAIL(ctx, KD_INVALID, "25006", "the database was opened read-only");
+        if (modes->read_only != KD_AST_UNSET)
+            options.read_only = modes->read_only == KD_AST_ON;
+    }
+    KD_TRY(kd_txn_begin(ctx, kd_storage_txns(session->database->storage), &options, &session->txn));
+    session->at_begin = session->settings;
+    session->committed = session->settings;
+    session->deferred = NULL;
+    session->savepoints = NULL;
+    session->all_deferred = false;
+    return KD_OK;
+}
+
+kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_owns)
+{
+    *out_owns = session->txn == NULL;
+    if (session->txn != NULL)
+        return KD_OK;
+    return txn_start(ctx, session, NULL);
+}
+
+/* What is over with the transaction, however it ended. */
+static void txn_ended(kd_session *session, bool committed)
+{
+    session->txn = NULL;
+    session->is_explicit = false;
+    session->state = KD_SESSION_IDLE;
+    session->deferred = NULL;
+    session->savepoints = NULL;
+    session->settings = committed ? session->committed : session->at_begin;
+    session->committed = session->settings;
+}
+
+/* Cursors without HOLD end with their transaction. */
+static void close_cursors(kd_session *session)
+{
+    kdi_named **link = &session->cursors;
+    while (*link != NULL) {
+        kdi_named *cursor = *link;
+        if (cursor->hold) {
+            link = &cursor->next;
+            continue;
+        }
+        *link = cursor->next;
+        if (cursor->run != NULL)
+            (void)kd_run_end(&session->ctx, cursor->run);
+        kd_prepared_destroy(cursor->prepared);
+        kd_arena_destroy(cursor->arena);
+    }
+}
+
+kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session)
+{
+    assert(session->txn != NULL);
+    kd_status status = kdi_deferred_run(ctx, session, true);
+    close_cursors(session);
+    kd_txn *txn = session->txn;
+    if (status == KD_OK)
+        status = kd_txn_commit(ctx, txn);
+    else
+        kd_txn_rollback(txn);
+    txn_ended(session, status == KD_OK);
+    return status;
+}
+
+void kdi_transaction_rollback(kd_session *session)
+{
+    assert(session->txn != NULL);
+    close_cursors(session);
+    kd_txn_rollback(session->txn);
+    txn_ended(session, false);
+}
+
+/* --- Commands -------------------------------------------------------------------------------------- */
+
+static void set_tag(char tag[KDI_TAG_BYTES], const char *text)
+{
+    (void)snprintf(tag, KDI_TAG_BYTES, "%s", text);
+}
+
+static kd_status begin(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                       char tag[KDI_TAG_BYTES])
+{
+    set_tag(tag, "BEGIN");
+    if (session->txn != NULL) {
+        kdi_session_notice(session, "WARNING", "25001", "there is already a transaction in progress");
+        return KD_OK;
+    }
+    KD_TRY(txn_start(ctx, session, &command->modes));
+    session->is_explicit = true;
+    session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
+}
+
+static kd_status chain(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command)
+{
+    if (command->chain != KD_AST_ON)
+        return KD_OK;
+    KD_TRY(txn_start(ctx, session, NULL));
+    session->is_explicit = true;
+    session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
+}
+
+static kd_status commit(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                        char tag[KDI_TAG_BYTES])
+{
+    set_tag(tag, "COMMIT");
+    if (session->txn == NULL) {
+        kdi_session_notice(session, "WARNING", "25P01", "there is no transaction in progress");
+        return KD_OK;
+    }
+    if (session->state == KD_SESSION_FAILED) {
+        set_tag(tag, "ROLLBACK");
+        kdi_transaction_rollback(session);
+        return chain(ctx, session, command);
+    }
+    KD_TRY(kdi_transaction_commit(ctx, session));
+    return chain(ctx, session, command);
+}
+
+static kd_status rollback(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                          char tag[KDI_TAG_BYTES])
+{
+    set_tag(tag, "ROLLBACK");
+    if (session->txn == NULL) {
+        kdi_session_notice(session, "WARNING", "25P01", "there is no transaction in progress");
+        return KD_OK;
+    }
+    kdi_transaction_rollback(session);
+    return chain(ctx, session, command);
+}
+
+static kdi_named *find_savepoint(kd_session *session, kd_slice name)
+{
+    for (kdi_named *it = session->savepoints; it != NULL; it = it->next)
+        if (kd_slice_equal(it->name, name))
+            return it;
+    return NULL;
+}
+
+static kd_status savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command)
+{
+    if (!session->is_explicit)
+        return KD_FAIL(ctx, KD_INVALID, "25P01", "SAVEPOINT can only be used in transaction blocks");
+    if (session->state == KD_SESSION_FAILED)
+        return KD_FAIL(ctx, KD_INVALID, "25P02", "current transaction is aborted, commands ignored "
+                       "until end of transaction block");
+    kd_arena *arena = kd_txn_arena(session->txn);
+    kdi_named *added = KD_NEW(ctx, arena, kdi_named);
+    char *name = kd_copy_text(ctx, arena, command->name.data, command->name.size_bytes);
+    if (added == NULL || name == NULL)
+        return KD_NOMEM;
+    KD_TRY(kd_txn_savepoint(ctx, session->txn, &added->savepoint));
+    added->name = (kd_slice){name, command->name.size_bytes};
+    added->next = session->savepoints;
+    session->savepoints = added;
+    return KD_OK;
+}
+
+static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                              bool release)
+{
+    const char *words = release ? "RELEASE SAVEPOINT" : "ROLLBACK TO SAVEPOINT";
+    if (!session->is_explicit)
+        return KD_FAIL(ctx, KD_INVALID, "25P01", "%s can only be used in transaction blocks", words);
+    kdi_named *found = find_savepoint(session, command->name);
+    if (found == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "3B001", "savepoint \"%.*s\" does not exist",
+                       (int)command->name.size_bytes, command->name.data);
+    if (release) {
+        if (session->state == KD_SESSION_FAILED)
+            return KD_FAIL(ctx, KD_INVALID, "25P02", "current transaction is aborted, commands "
+                           "ignored until end of transaction block");
+        kd_txn_release(session->txn, found->savepoint);
+        session->savepoints = found->next;
+        return KD_OK;
+    }
+    kd_txn_rollback_to(session->txn, found->savepoint);
+    session->savepoints = found;
+    session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
+}
+
+kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session,
+                                  const kd_ast_transaction *command, char tag[KDI_TAG_BYTES])
+{
+    switch (command->what) {
+    case KD_AST_BEGIN:
+        return begin(ctx, session, command, tag);
+    case KD_AST_COMMIT:
+        return commit(ctx, session, command, tag);
+    case KD_AST_ROLLBACK:
+        return rollback(ctx, session, command, tag);
+    case KD_AST_SAVEPOINT:
+        set_tag(tag, "SAVEPOINT");
+        return savepoint(ctx, session, command);
+    case KD_AST_RELEASE:
+        set_tag(tag, "RELEASE");
+        return to_savepoint(ctx, session, command, true);
+    case KD_AST_ROLLBACK_TO:
+        set_tag(tag, "ROLLBACK");
+        return to_savepoint(ctx, session, command, false);
+    case KD_AST_PREPARE_TRANSACTION:
+    case KD_AST_COMMIT_PREPARED:
+    case KD_AST_ROLLBACK_PREPARED:
+        break;
+    }
+    return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "prepared transactions are not supported");
+}
