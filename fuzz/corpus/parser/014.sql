@@ -1,0 +1,1 @@
+select (row(1,2)).*, (t).a.b, row(), row(1), (1,2)

@@ -1,0 +1,1 @@
+select E'a\nb\'c\x41\u0041', 'it''s', $$dollar$$, $tag$ a $$ b $tag$, B'101', X'1F', N'nat'

@@ -1,0 +1,1 @@
+with recursive t as (select 1) cycle a, b set c to true default false using p select 1

@@ -1,0 +1,1 @@
+select * from ((a join b using (x) as m) cross join c)

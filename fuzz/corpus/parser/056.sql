@@ -1,0 +1,1 @@
+select 1 for no key update for key share

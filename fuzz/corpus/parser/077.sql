@@ -1,0 +1,1 @@
+delete from t using a, b where t.x = a.x returning *

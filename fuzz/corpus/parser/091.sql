@@ -1,0 +1,1 @@
+create table p partition of t for values from (1, minvalue) to (10, maxvalue)

@@ -1,0 +1,1 @@
+alter table t add column a int, add b text default 'x' not null, drop column if exists c cascade, alter d type bigint using d::bigint, alter column e set default 1, alter e drop default, alter f set not null, alter f drop not null

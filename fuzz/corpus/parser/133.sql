@@ -1,0 +1,1 @@
+alter table t alter a set statistics 100, alter b set storage external, alter c set (n_distinct=1), alter c set data type int

@@ -1,0 +1,1 @@
+alter view v alter column a set default 1

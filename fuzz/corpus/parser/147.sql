@@ -1,0 +1,1 @@
+alter type e add value 'z' after 'y'

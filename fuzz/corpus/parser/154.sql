@@ -1,0 +1,1 @@
+alter domain d add constraint c check (value > 1) not valid

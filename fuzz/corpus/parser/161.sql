@@ -1,0 +1,1 @@
+alter default privileges for role r revoke all on sequences from public

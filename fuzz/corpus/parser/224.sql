@@ -1,0 +1,1 @@
+prepare p (int, text) as select $1, $2

@@ -1,0 +1,1 @@
+fetch absolute -1 from c

@@ -1,0 +1,1 @@
+explain declare c cursor for select 1

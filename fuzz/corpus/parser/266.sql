@@ -1,0 +1,1 @@
+vacuum (full, analyze false) t (a), s.u

@@ -1,0 +1,1 @@
+cluster verbose t using i

@@ -1,0 +1,1 @@
+select name, value, type, year, month from t

@@ -1,0 +1,1 @@
+select a = b is null, a is null = b, a < b is true

@@ -1,0 +1,1 @@
+select a::text::int::numeric(3), cast(cast(1 as text) as int)

@@ -1,0 +1,1 @@
+from t select a where b > 1 limit 3

@@ -1,0 +1,1 @@
+select * exclude (a, b) replace (c + 1 as c) from t

@@ -1,0 +1,1 @@
+select t.* exclude a from t

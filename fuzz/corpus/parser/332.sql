@@ -1,0 +1,1 @@
+select a, sum(b) from t group by all order by all desc nulls last

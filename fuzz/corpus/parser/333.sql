@@ -1,0 +1,1 @@
+select a, rank() over (order by b) r from t qualify r = 1

@@ -1,0 +1,1 @@
+select * from t qualify row_number() over (partition by a) = 1

@@ -1,0 +1,1 @@
+select * from 'dir/*.parquet' as f where x

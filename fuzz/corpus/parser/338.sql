@@ -1,0 +1,1 @@
+summarize select 1

@@ -1,0 +1,1 @@
+select * from a asof join b on a.k = b.k and a.t >= b.t

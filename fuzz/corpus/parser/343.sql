@@ -1,0 +1,1 @@
+select * from a asof left join b using (k, t)

@@ -1,0 +1,1 @@
+select * from a semi join b using (k)

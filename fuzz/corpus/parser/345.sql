@@ -1,0 +1,1 @@
+select * from a anti join b on a.x = b.x

@@ -1,0 +1,1 @@
+create table t (a int, b text, index i (a), unique index j using btree (b desc), index (lower(b)) where a > 1)

@@ -1,0 +1,1 @@
+create table m (ts timestamptz not null) with (tsdb.hypertable, tsdb.partition_column='ts', tsdb.chunk_interval='1 day')

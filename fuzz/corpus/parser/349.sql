@@ -1,0 +1,1 @@
+alter table t add index i (a), add unique index j using btree (b)

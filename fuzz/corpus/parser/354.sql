@@ -1,0 +1,1 @@
+select first_value(x) ignore nulls over (order by y)

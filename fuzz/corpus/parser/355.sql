@@ -1,0 +1,1 @@
+select 1 union all by name select 2

@@ -1,0 +1,1 @@
+insert into t by name select 1 as a

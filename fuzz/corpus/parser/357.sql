@@ -1,0 +1,1 @@
+merge into t using s on true when not matched by source then delete when not matched by target then insert values (1) returning *

@@ -1,0 +1,1 @@
+select f(x)[1], array[1,2][1]

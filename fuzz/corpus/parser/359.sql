@@ -1,0 +1,1 @@
+copy t from 'x.csv' (format csv, on_error ignore, log_verbosity verbose)

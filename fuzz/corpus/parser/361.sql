@@ -1,0 +1,1 @@
+create index on t using hnsw (e vector_cosine_ops) with (m=16, ef_construction=64)
