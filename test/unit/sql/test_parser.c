@@ -71,7 +71,7 @@ static const wrong_case wrong[] = {
     {"select 1 limit 1, 2", "42601", 16, "LIMIT #,# syntax is not supported", "separate LIMIT"},
     {"(select 1 limit 1) limit 2", "42601", 19, "multiple LIMIT clauses not allowed", ""},
     {"(select 1 order by 1) order by 1", "42601", 22, "multiple ORDER BY clauses", ""},
-    {"select sum(a) over (rows between unbounded following and current row)", "42P20", 33,
+    {"select sum(a) over (rows between unbounded following and current row)", "42P20", 25,
      "frame start cannot be UNBOUNDED FOLLOWING", ""},
     {"create table t (a)", "42601", 17, "the column has no type", ""},
     {"create table t (a int) inherits (b)", "0A000", 23, "INHERITS is not supported", ""},
