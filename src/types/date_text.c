@@ -786,10 +786,9 @@ static decode_result field_decode(decoder *self, const text_field *field)
         kd_slice word = {text.data + 1, text.size_bytes - 1};
         while (word.size_bytes > 0 && is_blank(word.data[0]))
             word = (kd_slice){word.data + 1, word.size_bytes - 1};
-        if (!is_word(word, "infinity"))
+        if (!is_word(word, "infinity") || text.data[0] != '-')
             return DECODE_BAD_FORMAT;
-        return moment_set(self,
-                          text.data[0] == '-' ? MOMENT_NEGATIVE_INFINITY : MOMENT_INFINITY);
+        return moment_set(self, MOMENT_NEGATIVE_INFINITY);
     }
     case FIELD_DATE:
         if ((self->has & HAS_DATE) != HAS_DATE && !self->only_time)
@@ -806,7 +805,11 @@ static decode_result field_decode(decoder *self, const text_field *field)
                        ? DECODE_OK
                        : DECODE_BAD_FORMAT;
         }
-        if (self->expects_time || text.size_bytes >= 6 || self->only_time)
+        if (self->expects_time || self->only_time)
+            return run_decode(self, text);
+        if ((self->has & HAS_DATE) == 0 && memchr(text.data, '.', text.size_bytes) != NULL)
+            return date_decode(self, text); /* 'YYYY.DDD' */
+        if (text.size_bytes >= 6)
             return run_decode(self, text);
         return number_decode(self, text);
     }
@@ -873,13 +876,13 @@ static decode_result decode(decoder *self, kd_slice text)
     }
     if (self->moment != MOMENT_CIVIL)
         return DECODE_OK;
-    if (self->expects_julian)
+    if (self->expects_julian || (self->expects_time && (self->has & HAS_TIME) == 0))
         return DECODE_BAD_FORMAT;
     decode_result result = half_day_apply(self);
     if (result != DECODE_OK)
         return result;
-    if (self->only_time)
-        return (self->has & HAS_TIME) != 0 ? DECODE_OK : DECODE_BAD_FORMAT;
+    if (self->only_time) /* A zone's offset depends on a date, which there is none of. */
+        return (self->has & HAS_TIME) != 0 && self->zone == NULL ? DECODE_OK : DECODE_BAD_FORMAT;
     if ((self->has & HAS_DATE) != HAS_DATE)
         return DECODE_BAD_FORMAT;
     return date_check(self);

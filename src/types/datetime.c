@@ -356,8 +356,8 @@ static kd_status months_add(kd_ctx *ctx, int64_t timestamp, int32_t months, int6
     int32_t last = kd_days_in_month((int32_t)year, month);
     int32_t day = civil.day < last ? civil.day : last;
     int64_t time = timestamp - floor_div(timestamp, KD_DAY_US) * KD_DAY_US;
-    if (__builtin_add_overflow(kd_date_from_civil((int32_t)year, month, day) * KD_DAY_US, time,
-                               out))
+    int64_t date = kd_date_from_civil((int32_t)year, month, day);
+    if (__builtin_mul_overflow(date, KD_DAY_US, out) || __builtin_add_overflow(*out, time, out))
         return fail_timestamp(ctx);
     return KD_OK;
 }
@@ -369,7 +369,9 @@ kd_status kd_timestamp_add(kd_ctx *ctx, int64_t timestamp, kd_interval interval,
         return KD_OK;
     if (interval.months != 0)
         KD_TRY(months_add(ctx, timestamp, interval.months, &timestamp));
-    if (__builtin_add_overflow(timestamp, interval.days * KD_DAY_US, &timestamp) ||
+    int64_t days_us;
+    if (__builtin_mul_overflow((int64_t)interval.days, KD_DAY_US, &days_us) ||
+        __builtin_add_overflow(timestamp, days_us, &timestamp) ||
         __builtin_add_overflow(timestamp, interval.micros, &timestamp)) {
         *out = 0;
         return fail_timestamp(ctx);
@@ -385,8 +387,9 @@ kd_status kd_timestamptz_add(kd_ctx *ctx, const kd_zone *zone, int64_t timestamp
     if (!kd_timestamp_is_finite(timestamp))
         return KD_OK;
     if (interval.months != 0 || interval.days != 0) {
-        int64_t local;
-        KD_TRY(kd_timestamp_from_utc(ctx, zone, timestamp, &local));
+        /* Near the ends of the range local time may leave it where UTC does not. */
+        int64_t local =
+            timestamp + kd_zone_at_utc(zone, unix_seconds_of(timestamp)).seconds * KD_SECOND_US;
         kd_interval calendar = {.months = interval.months, .days = interval.days};
         KD_TRY(kd_timestamp_add(ctx, local, calendar, &local));
         KD_TRY(kd_timestamp_to_utc(ctx, zone, local, &timestamp));

@@ -151,12 +151,12 @@ kd_status kd_interval_trunc(kd_ctx *ctx, kd_field field, kd_interval interval,
                             kd_interval *out) KD_MUST_CHECK;
 
 /*
- * extract: an exact result, value * 10^scale (PostgreSQL 15 gives numeric). `*out_is_null` is set
+ * extract: an exact result, value * 10^scale (PostgreSQL 15 gives numeric). `is_null` is set
  * for fields that an infinite timestamp does not have; its epoch, year, ... are infinite:
- * `*out_infinity` is then 1 or -1.
+ * `infinity` is then 1 or -1. Only julian days need more than 64 bits.
  */
 typedef struct kd_extract {
-    int64_t value;
+    kd_i128 value;
     int scale;
     bool is_null;
     int8_t infinity;

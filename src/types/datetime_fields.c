@@ -3,6 +3,8 @@
  */
 #include "types/datetime.h"
 
+#include "types/numeric.h"
+
 #include <assert.h>
 #include <math.h>
 
@@ -356,19 +358,20 @@ kd_status kd_time_extract(kd_ctx *ctx, kd_field field, int64_t time, kd_extract 
     return KD_OK;
 }
 
-/* Julian day with the time as its fraction. */
+/* Julian day with the time as its fraction, to as many digits as PostgreSQL's numeric division
+ * gives: 16 significant ones, counted in groups of four. */
 static kd_extract julian_of(int64_t timestamp)
 {
     int64_t date = floor_div(timestamp, KD_DAY_US);
-    int64_t time = timestamp - date * KD_DAY_US;
-    int64_t days = date - KD_DATE_MIN;
-    if (time == 0)
-        return (kd_extract){.value = days};
-    /* Twelve decimals hold as much as 64 bits allow for days of seven digits. */
-    kd_i128 scaled = ((kd_i128)time * 1000000000000 + KD_DAY_US / 2) / KD_DAY_US;
-    if (days > 9000000)
-        return (kd_extract){.value = days};
-    return (kd_extract){.value = days * INT64_C(1000000000000) + (int64_t)scaled, .scale = 12};
+    kd_i128 time = timestamp - date * KD_DAY_US;
+    int scale = time >= 100000000 ? 20 : time >= 10000 ? 24 : 28;
+    kd_i128 unit = kd_pow10_i128(scale);
+    /* The product of a day's micros and 10^28 would leave 128 bits: divide in two steps. */
+    kd_i128 whole_part = time * kd_pow10_i128(20) / KD_DAY_US;
+    kd_i128 rest = time * kd_pow10_i128(20) % KD_DAY_US;
+    kd_i128 fraction = whole_part * kd_pow10_i128(scale - 20) +
+                       (rest * kd_pow10_i128(scale - 20) + KD_DAY_US / 2) / KD_DAY_US;
+    return (kd_extract){.value = (kd_i128)(date - KD_DATE_MIN) * unit + fraction, .scale = scale};
 }
 
 /* All fields of a finite timestamp but those of the zone. */
@@ -383,13 +386,10 @@ static bool extract_finite(kd_field field, int64_t timestamp, kd_extract *out)
     return field == KD_FIELD_JULIAN;
 }
 
-/* Seconds since 1970 with six decimals; beyond 64 bits in microseconds they are cut. */
+/* Seconds since 1970 with six decimals. */
 static kd_extract epoch_of(int64_t timestamp)
 {
-    int64_t micros;
-    if (__builtin_sub_overflow(timestamp, KD_UNIX_EPOCH_US, &micros))
-        return whole(floor_div(timestamp, KD_SECOND_US) + 946684800);
-    return (kd_extract){.value = micros, .scale = 6};
+    return (kd_extract){.value = (kd_i128)timestamp - KD_UNIX_EPOCH_US, .scale = 6};
 }
 
 kd_status kd_timestamp_extract(kd_ctx *ctx, kd_field field, int64_t timestamp, kd_extract *out)

@@ -17,7 +17,6 @@ typedef enum unit {
     UNIT_DAY,
     UNIT_WEEK,
     UNIT_MONTH,
-    UNIT_QUARTER,
     UNIT_YEAR,
     UNIT_DECADE,
     UNIT_CENTURY,
@@ -49,8 +48,7 @@ static const struct unit_word {
     {"w", UNIT_WEEK},             {"week", UNIT_WEEK},
     {"weeks", UNIT_WEEK},         {"mon", UNIT_MONTH},
     {"mons", UNIT_MONTH},         {"month", UNIT_MONTH},
-    {"months", UNIT_MONTH},       {"qtr", UNIT_QUARTER},
-    {"quarter", UNIT_QUARTER},    {"y", UNIT_YEAR},
+    {"months", UNIT_MONTH},       {"y", UNIT_YEAR},
     {"yr", UNIT_YEAR},            {"yrs", UNIT_YEAR},
     {"year", UNIT_YEAR},          {"years", UNIT_YEAR},
     {"dec", UNIT_DECADE},         {"decs", UNIT_DECADE},
@@ -72,6 +70,7 @@ typedef struct parser {
     kd_i128 days;
     kd_i128 micros;
     bool has_field;
+    uint32_t units_seen; /* One bit per unit: none may be given twice. */
 } parser;
 
 /* A number's text as a whole part and a fraction, both with the sign. */
@@ -130,12 +129,15 @@ static parse_result quantity_add(parser *self, quantity number, unit what)
         [UNIT_HOUR] = 3600000000.0,
     };
     static const int32_t unit_months[] = {
-        [UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,   [UNIT_YEAR] = 12,
+        [UNIT_MONTH] = 1,    [UNIT_YEAR] = 12,
         [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000,
     };
     kd_i128 whole = number.negative ? -(kd_i128)number.whole : number.whole;
     double fraction = number.negative ? -number.fraction : number.fraction;
     self->has_field = true;
+    if ((self->units_seen & 1u << what) != 0)
+        return PARSE_BAD_FORMAT;
+    self->units_seen |= 1u << what;
     switch (what) {
     case UNIT_MICROSECOND:
     case UNIT_MILLISECOND:
@@ -154,13 +156,7 @@ static parse_result quantity_add(parser *self, quantity number, unit what)
         day_fraction_add(self, fraction * 7);
         return PARSE_OK;
     case UNIT_MONTH:
-    case UNIT_QUARTER:
-        self->months += whole * unit_months[what];
-        if (what == UNIT_QUARTER) {
-            double months = fraction * 3;
-            self->months += (kd_i128)trunc(months);
-            fraction = months - trunc(months);
-        }
+        self->months += whole;
         day_fraction_add(self, rounded(fraction * 30));
         return PARSE_OK;
     case UNIT_YEAR:
@@ -286,6 +282,10 @@ static parse_result verbose_parse(parser *self, kd_interval_field field)
     for (blanks_skip(self); self->at < self->end; blanks_skip(self)) {
         if (is_ago)
             return PARSE_BAD_FORMAT; /* 'ago' is the last word. */
+        if (*self->at == ',') {
+            self->at++;
+            continue;
+        }
         if (is_letter(*self->at)) {
             const char *word = self->at;
             while (self->at < self->end && is_letter(*self->at))
@@ -331,6 +331,7 @@ static parse_result iso_parse(parser *self)
         if (*self->at == 'T') {
             in_time = true;
             alternative = 0;
+            self->has_field = true; /* 'PT' is no time at all. */
             self->at++;
             continue;
         }
