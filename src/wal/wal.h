@@ -45,7 +45,7 @@
  *       48     4  incarnation: counts the openings of this log for writing
  *       52     4  flags: 1 = opening (a record cut off before it is void), 2 = closing
  *       56     4  zero
- *       60     4  CRC-32C of bytes 8..59
+ *       60     4  CRC-32C of bytes 8..59, rotated right by 15 bits
  *       64     n  payload; records continue from block to block
  *
  * No block is ever written twice. The END of the log is the first place where no

@@ -40,11 +40,16 @@ bool kdi_file_header_is_intact(const void *page)
            header->checksum == file_checksum(page);
 }
 
+/*
+ * Rotated, because a CRC followed by itself cancels out: the block's own checksum, which runs over
+ * this one, would be the same whatever the header says, and the chain of links would tell nothing.
+ */
 static uint32_t header_checksum(const void *block)
 {
     size_t first = offsetof(kdi_block_header, log_id);
-    return kd_crc32c(0, (const char *)block + first,
-                     offsetof(kdi_block_header, header_checksum) - first);
+    uint32_t crc = kd_crc32c(0, (const char *)block + first,
+                             offsetof(kdi_block_header, header_checksum) - first);
+    return crc >> 15 | crc << 17;
 }
 
 static uint32_t block_checksum(const void *block)
