@@ -57,12 +57,8 @@ void kdi_segment_close(void *object)
     atomic_fetch_sub(&storage->segment_bytes, kd_segment_size_bytes(segment->file));
     marks_free(segment);
     kd_segment_close(storage->world, segment->file);
-    if (segment->removes_file) {
-        kd_ctx ctx = {.world = storage->world};
-        /* A file that stays is an orphan, removed at the next opening. */
-        if (kd_segment_remove(&ctx, &storage->files, segment->unit) != KD_OK)
-            kd_error_clear(&ctx);
-    }
+    if (segment->removes_file)
+        kdi_doom(storage, segment->unit, 0, (kd_slice){0});
     kd_heap_free(storage->world, &storage->account, segment);
 }
 

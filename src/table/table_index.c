@@ -67,6 +67,7 @@ static kd_status index_fill(kd_ctx *ctx, kd_table *table, kdi_index *index,
         atomic_store(&index->is_dirty, true);
         return kd_index_create(ctx, &index->options, &index->index);
     }
+    index->is_stored = true;
     KD_TRY(slice_copy(ctx, index->manifest_arena, &index->manifest));
     return kd_index_open(ctx, &index->options, index->manifest, &index->index);
 }
@@ -95,12 +96,8 @@ void kdi_index_destroy(void *object)
         return;
     kd_storage *storage = index->table->storage;
     kd_index_close(storage->world, index->index);
-    if (index->is_dropped && index->manifest.size_bytes > 0) {
-        kd_ctx ctx = {.world = storage->world};
-        /* What stays is an orphan, removed at the next opening. */
-        if (kd_index_remove_files(&ctx, &index->options, index->manifest) != KD_OK)
-            kd_error_clear(&ctx);
-    }
+    if (index->is_dropped && index->manifest.size_bytes > 0)
+        kdi_doom(storage, 0, index->definition.index_no, index->manifest);
     kd_arena_destroy(index->manifest_arena);
     kd_heap_free(storage->world, &storage->account, index);
 }
@@ -235,11 +232,14 @@ kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
 }
 
 kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk,
-                               uint32_t first, uint32_t count, kd_buffer *key)
+                               uint32_t first, uint32_t count, bool only_unstored,
+                               kd_buffer *key)
 {
     const kdi_index_list *list = atomic_load(&table->indexes);
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {
         kdi_index *index = list->items[i];
+        if (only_unstored && index->is_stored)
+            continue;
         for (uint32_t slot = first; slot < first + count; slot++) {
             bool is_in, has_null;
             KD_TRY(kdi_index_key_of(ctx, index, chunk, slot, key, &is_in, &has_null));

@@ -149,6 +149,7 @@ typedef struct kdi_mark_vector {
 typedef struct kdi_segment {
     kd_txn_garbage garbage;
     kd_storage *storage;
+    kd_table *table; /* Set while a bulk load is in flight. */
     uint64_t unit;
     kd_segment *file;
     uint32_t row_count;
@@ -181,6 +182,10 @@ typedef struct kdi_remap {
     kd_rowref refs[]; /* KD_ROWREF_NONE: seen by nobody any more. */
 } kdi_remap;
 
+kd_status kdi_remap_make(kd_ctx *ctx, kd_storage *storage, uint64_t unit, uint32_t count,
+                         kdi_remap **out_remap) KD_MUST_CHECK;
+void kdi_remap_destroy(void *remap);
+
 /* What a table consists of at one moment; never changes. All arrays ascend by unit. */
 typedef struct kdi_unit_list {
     kd_txn_garbage garbage;
@@ -209,6 +214,8 @@ kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *ch
 void kdi_units_publish(kd_table *table, kdi_unit_list *list);
 void kdi_units_destroy(void *list);
 
+struct kdi_write_set;
+
 /* --- Indexes --------------------------------------------------------------------------------- */
 
 typedef struct kdi_index {
@@ -222,6 +229,8 @@ typedef struct kdi_index {
     kd_arena *manifest_arena;
     atomic_bool is_dirty;           /* Changed since the last checkpoint. */
     bool is_dropped;
+    _Atomic kd_stamp created; /* In flight until its transaction commits. */
+    bool is_stored; /* It has a manifest: rows of a delta image are in it already. */
 } kdi_index;
 
 typedef struct kdi_index_list {
@@ -235,6 +244,14 @@ kdi_index *kdi_index_find(kd_table *table, uint64_t index_no);
 kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition *definition,
                          kd_slice manifest, kdi_index **out_index) KD_MUST_CHECK;
 void kdi_index_destroy(void *index);
+/* Takes it out of its table for good. */
+kd_status kdi_index_unlink(kd_ctx *ctx, kdi_index *index) KD_MUST_CHECK;
+/* Enters all rows of a segment, in flight by this transaction, checking unique keys. */
+kd_status kdi_indexes_enter_segment(kd_ctx *ctx, struct kdi_write_set *writes, kd_table *table,
+                                    kdi_segment *segment) KD_MUST_CHECK;
+/* Enters all rows of a segment into every index: recovery. */
+kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table,
+                                  kdi_segment *segment) KD_MUST_CHECK;
 /* Adds or removes (one of the two is NULL). */
 kd_status kdi_index_list_change(kd_ctx *ctx, kd_table *table, kdi_index *add,
                                 kdi_index *remove) KD_MUST_CHECK;
@@ -242,14 +259,18 @@ kd_status kdi_index_definition_append(kd_ctx *ctx, const kd_index_definition *de
                                       kd_buffer *out) KD_MUST_CHECK;
 kd_status kdi_index_definition_read(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
                                     kd_index_definition *out_definition) KD_MUST_CHECK;
+/* Enters every row that the snapshot sees; 23505 when a unique key stands twice. */
+kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot) KD_MUST_CHECK;
 /* The key of a chunk's row in `out` (emptied first). `*out_is_in` is false when the index's predicate
  * leaves the row out, `*out_has_null` when a column of the key is NULL. */
 kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
                            uint32_t slot, kd_buffer *out, bool *out_is_in,
                            bool *out_has_null) KD_MUST_CHECK;
-/* Enters the rows of a chunk into every index, without any check: recovery. */
+/* Enters the rows of a chunk into every index (or those without stored runs), without any check:
+ * recovery. */
 kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk,
-                               uint32_t first, uint32_t count, kd_buffer *key) KD_MUST_CHECK;
+                               uint32_t first, uint32_t count, bool only_unstored,
+                               kd_buffer *key) KD_MUST_CHECK;
 /* Undoes a row of the first `index_count` indexes. */
 void kdi_indexes_remove_row(kd_table *table, const kdi_chunk *chunk, uint32_t slot,
                             uint32_t index_count, kd_buffer *key);
@@ -263,6 +284,7 @@ struct kd_table {
     kd_arena *arena; /* Definitions; whoever adds holds the table exclusively. */
     kd_mutex lock;   /* Changes of the unit list and of the active chunk. */
     kd_rwlock publish; /* Shared: row writers and commits. Exclusive: a move of rows. */
+    kd_mutex bulk;     /* Bulk loads of one transaction finish one after the other. */
     kd_mutex upkeep;   /* One flush or compaction at a time. */
     _Atomic(kdi_unit_list *) units;
     _Atomic(kdi_chunk *) active;
@@ -291,6 +313,17 @@ void *kdi_directory_find(kdi_directory *directory, uint64_t number);
 kd_status kdi_directory_put(kd_ctx *ctx, kdi_directory *directory, uint64_t number,
                             void *object) KD_MUST_CHECK;
 void kdi_directory_remove(kdi_directory *directory, uint64_t number);
+
+/* A file that no new root names; removed once such a root is durable. */
+typedef struct kdi_doomed {
+    struct kdi_doomed *next;
+    uint64_t unit;     /* A segment, or 0. */
+    uint64_t index_no; /* Runs of an index otherwise. */
+    size_t manifest_bytes;
+    char manifest[];
+} kdi_doomed;
+/* Never fails: a file that could not be noted is an orphan for the next opening. */
+void kdi_doom(kd_storage *storage, uint64_t unit, uint64_t index_no, kd_slice manifest);
 
 typedef struct kdi_sequence {
     kd_txn_garbage garbage;
@@ -324,6 +357,8 @@ struct kd_storage {
     kd_mutex checkpoint; /* One at a time. */
     bool is_recovering;
     _Atomic uint64_t checkpoint_count;
+    kd_mutex doomed_lock;
+    kdi_doomed *doomed;
     uint64_t image_unit;           /* Of the delta image that the root names; 0: none. */
     uint64_t checkpoint_position;  /* Where replay begins. */
     _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
@@ -337,7 +372,9 @@ struct kd_storage {
 kd_status kdi_table_make(kd_ctx *ctx, kd_storage *storage, uint64_t table_no,
                          kd_table **out_table) KD_MUST_CHECK;
 void kdi_table_destroy(void *table);
-kd_status kdi_table_append(kd_ctx *ctx, const kd_table *table, kd_buffer *out) KD_MUST_CHECK;
+/* With its first `set_count` column sets. */
+kd_status kdi_table_append(kd_ctx *ctx, const kd_table *table, size_t set_count,
+                           kd_buffer *out) KD_MUST_CHECK;
 /* Reads what kdi_table_append wrote and makes the table. */
 kd_status kdi_table_read(kd_ctx *ctx, kd_storage *storage, kd_reader *reader,
                          kd_table **out_table) KD_MUST_CHECK;
@@ -460,13 +497,27 @@ kd_status kdi_check_not_null(kd_ctx *ctx, const kd_table_shape *shape, uint32_t 
 kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
                            uint32_t slot, kd_rowref *out_conflict,
                            const kdi_index **out_index) KD_MUST_CHECK;
+/* As kdi_unique_enter for one key of one index, for a row that is not in a chunk. */
+kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                               kdi_index *index, kd_slice key, bool is_checked, kd_rowref self,
+                               kd_rowref *out_conflict) KD_MUST_CHECK;
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
                           const kdi_chunk *chunk, uint32_t slot) KD_MUST_CHECK;
 
-/* recovery.c, checkpoint.c */
-kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
-kd_status kdi_sequence_append(kd_ctx *ctx, const kdi_sequence *sequence, kd_buffer *out) KD_MUST_CHECK;
-kd_status kdi_sequence_apply(kd_ctx *ctx, kd_storage *storage, kd_reader *reader) KD_MUST_CHECK;
+/* recovery.c: loads what the root's body names, opens the log and replays it. */
+kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage, kd_slice root_body) KD_MUST_CHECK;
+/* row_move.c: what was taken out of units went to new segments. Publishes segments and remaps and
+ * carries end stamps and locks along. table->publish is held exclusively (or nobody else is there).
+ * Without `adds_segments` they are in the list already. The segments and
+ * remaps belong to the table afterwards; on failure nothing has changed. */
+kd_status kdi_move_publish(kd_ctx *ctx, kd_table *table, kdi_segment **segments,
+                           uint32_t segment_count, bool adds_segments, kdi_remap **remaps,
+                           uint32_t remap_count) KD_MUST_CHECK;
+kd_status kdi_sequence_append(kd_ctx *ctx, const kdi_sequence *sequence,
+                              kd_buffer *out) KD_MUST_CHECK;
+/* Makes the sequence (in flight) when it is not there. */
+kd_status kdi_sequence_apply(kd_ctx *ctx, kd_storage *storage, kd_reader *reader,
+                             kdi_sequence **out_sequence) KD_MUST_CHECK;
 void kdi_sequence_destroy(void *sequence);
 
 #endif

@@ -104,6 +104,17 @@ static kd_status enter_one(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     return kd_index_insert(ctx, index->index, key, self);
 }
 
+kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                               kdi_index *index, kd_slice key, bool is_checked, kd_rowref self,
+                               kd_rowref *out_conflict)
+{
+    *out_conflict = KD_ROWREF_NONE;
+    atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
+    if (is_checked)
+        return enter_unique(ctx, writes, table, index, key, self, out_conflict);
+    return kd_index_insert(ctx, index->index, key, self);
+}
+
 kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
                            uint32_t slot, kd_rowref *out_conflict, const kdi_index **out_index)
 {

@@ -122,3 +122,24 @@ void kdi_units_destroy(void *object)
     if (list != NULL)
         kd_heap_free(list->storage->world, &list->storage->account, list);
 }
+
+kd_status kdi_remap_make(kd_ctx *ctx, kd_storage *storage, uint64_t unit, uint32_t count,
+                         kdi_remap **out_remap)
+{
+    kdi_remap *remap =
+        kd_heap_alloc(ctx, &storage->account, sizeof *remap + count * sizeof(kd_rowref));
+    *out_remap = remap;
+    if (remap == NULL)
+        return KD_NOMEM;
+    remap->storage = storage;
+    remap->unit = unit;
+    remap->count = count;
+    return KD_OK;
+}
+
+void kdi_remap_destroy(void *object)
+{
+    kdi_remap *remap = object;
+    if (remap != NULL)
+        kd_heap_free(remap->storage->world, &remap->storage->account, remap);
+}

@@ -136,6 +136,7 @@ kd_status kdi_slot_take(kd_ctx *ctx, kd_txn_manager *manager, uint32_t *out_slot
 void kdi_slot_give(kd_txn_manager *manager, uint32_t slot)
 {
     kdi_slot *place = &manager->slots[slot];
+    atomic_store(&place->first_part, 0);
     atomic_store(&place->snapshot, 0);
     atomic_store(&place->epoch, 0);
     kd_mutex_lock(&manager->slot_lock);
@@ -189,6 +190,18 @@ kd_stamp kd_txn_oldest_snapshot(kd_txn_manager *manager)
         kd_stamp snapshot = atomic_load(&manager->slots[i].snapshot);
         if (snapshot != 0 && snapshot < oldest)
             oldest = snapshot;
+    }
+    return oldest;
+}
+
+uint64_t kd_txn_oldest_part(kd_txn_manager *manager)
+{
+    uint64_t oldest = UINT64_MAX;
+    uint32_t high = atomic_load(&manager->slot_high);
+    for (uint32_t i = 0; i < high; i++) {
+        uint64_t part = atomic_load(&manager->slots[i].first_part);
+        if (part != 0 && part < oldest)
+            oldest = part;
     }
     return oldest;
 }

@@ -268,6 +268,10 @@ kd_status kd_txn_redo_added(kd_ctx *ctx, kd_txn *txn)
     kd_store_u32(record, (uint32_t)(KD_LOG_PART_HEAD_BYTES + pending));
     record[4] = KD_LOG_PART;
     kd_store_u64(record + KD_WAL_FRAME_BYTES, txn->no);
+    /* Before the part is in the log, so that no checkpoint overlooks it. */
+    kdi_slot *slot = &txn->manager->slots[txn->slot];
+    if (atomic_load(&slot->first_part) == 0)
+        atomic_store(&slot->first_part, kd_wal_next_position(txn->manager->wal));
     KD_TRY(kd_wal_append(ctx, txn->manager->wal, record, head + pending, NULL, NULL));
     txn->streamed_bytes += pending;
     txn->has_streamed = true;

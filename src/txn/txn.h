@@ -231,6 +231,10 @@ uint64_t kd_txn_epoch(kd_txn_manager *manager);
 uint64_t kd_txn_epoch_next(kd_txn_manager *manager);
 uint64_t kd_txn_oldest_epoch(kd_txn_manager *manager);
 
+/* Redo of transactions in flight that is in the log already lies at or behind this position;
+ * UINT64_MAX when there is none. */
+uint64_t kd_txn_oldest_part(kd_txn_manager *manager);
+
 /* The newest stamp given to anybody, visible or not; kd_txn_wait_visible waits for the watermark to
  * reach it. */
 kd_stamp kd_txn_newest_stamp(kd_txn_manager *manager);

@@ -26,8 +26,9 @@ typedef struct kdi_slot {
     _Atomic uint64_t txn_no;
     _Atomic uint64_t snapshot;
     _Atomic uint64_t epoch;
+    _Atomic uint64_t first_part; /* No part of its redo in the log lies before; 0: none. */
     kd_txn *txn; /* Made at the slot's first use, then kept. */
-    uint64_t padding[4];
+    uint64_t padding[3];
 } kdi_slot;
 
 typedef struct kdi_commit {

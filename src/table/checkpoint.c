@@ -1,0 +1,420 @@
+/*
+ * Checkpoints: the root's body, and how a new root takes over.
+ *
+ * Under storage->structure no structural commit is between its stamp and its
+ * publication. There the checkpoint takes C, the newest stamp, waits until it is
+ * visible, pins it, and notes every table's units and indexes: together they are the
+ * database exactly as of C. Everything else runs beside writers: the image (what C
+ * sees of the deltas and marks), the index runs, then the log up to now is made
+ * durable (runs may name units of later moves), then the root. Replay starts at the
+ * oldest part of a transaction in flight at C, or at C; commits up to C are skipped.
+ *
+ * ROOT BODY, numbers as varints
+ *
+ *   body version 1, C, replay position, next: unit, table, sequence, index, transaction
+ *   image unit (0: none)
+ *   tables: count, then each: definition (definition.c), row count,
+ *     segments: count, then unit, begin, stamps_max
+ *     indexes: count, then definition, manifest (counted bytes, may be empty)
+ *   sequences: count, then each: state (sequence.c)
+ */
+#include "table/checkpoint.h"
+
+#include "table/delta_image.h"
+
+typedef struct captured_index {
+    kdi_index *index;
+    kd_slice manifest; /* The new one, or the one that still holds. */
+    bool is_new;
+} captured_index;
+
+typedef struct captured_table {
+    kd_table *table;
+    const kdi_unit_list *units;
+    uint32_t index_count;
+    captured_index *indexes;
+    size_t set_count;
+    int64_t row_count;
+    bool moves_refs; /* There were remaps: all runs are rewritten. */
+} captured_table;
+
+typedef struct capture {
+    kd_storage *storage;
+    kd_arena *arena;
+    uint32_t pin;
+    kd_stamp stamp;
+    uint64_t replay_position;
+    uint64_t oldest_epoch;
+    captured_table *tables;
+    size_t table_count, table_capacity;
+    kd_buffer sequences;
+    uint64_t sequence_count;
+    kdi_doomed *doomed;
+} capture;
+
+/* --- Capturing ------------------------------------------------------------------------------- */
+
+static kd_status table_capture(kd_ctx *ctx, capture *all, kd_table *table)
+{
+    kd_stamp created = atomic_load(&table->created);
+    kd_stamp dropped = atomic_load(&table->dropped);
+    if (kdi_is_in_flight(created) || (dropped != KD_STAMP_NONE && !kdi_is_in_flight(dropped)))
+        return KD_OK;
+    captured_table *captured;
+    KD_TRY(KD_PUSH(ctx, all->arena, all->tables, all->table_count, all->table_capacity,
+                   &captured));
+    captured->table = table;
+    captured->units = atomic_load(&table->units);
+    captured->set_count = table->set_count;
+    captured->row_count = atomic_load(&table->row_count);
+    captured->moves_refs = captured->units != NULL && captured->units->remap_count > 0;
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    uint32_t count = list == NULL ? 0 : list->count;
+    captured->indexes = KD_NEW_ARRAY(ctx, all->arena, captured_index, count);
+    if (captured->indexes == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        kd_stamp index_created = atomic_load(&list->items[i]->created);
+        if (kdi_is_in_flight(index_created))
+            continue; /* Replay builds it, if it comes to be. */
+        captured->indexes[captured->index_count++].index = list->items[i];
+    }
+    return KD_OK;
+}
+
+static kd_status sequences_capture(kd_ctx *ctx, capture *all)
+{
+    kd_storage *storage = all->storage;
+    uint64_t end = atomic_load(&storage->sequences.end);
+    for (uint64_t i = 0; i < end; i++) {
+        kdi_sequence *sequence = kdi_directory_find(&storage->sequences, i);
+        if (sequence == NULL || kdi_is_in_flight(atomic_load(&sequence->created)))
+            continue;
+        kd_mutex_lock(&sequence->lock);
+        kd_status status = kdi_sequence_append(ctx, sequence, &all->sequences);
+        kd_mutex_unlock(&sequence->lock);
+        if (status != KD_OK)
+            return status;
+        all->sequence_count++;
+    }
+    return KD_OK;
+}
+
+/* storage->structure is held. */
+static kd_status capture_all(kd_ctx *ctx, capture *all)
+{
+    kd_storage *storage = all->storage;
+    all->stamp = kd_txn_newest_stamp(storage->txns);
+    kd_txn_wait_watermark(storage->txns, all->stamp);
+    all->replay_position = kd_txn_oldest_part(storage->txns);
+    if (all->stamp < all->replay_position)
+        all->replay_position = all->stamp;
+    all->oldest_epoch = kd_txn_oldest_epoch(storage->txns);
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end; i++) {
+        kd_table *table = kdi_directory_find(&storage->tables, i);
+        if (table != NULL)
+            KD_TRY(table_capture(ctx, all, table));
+    }
+    KD_TRY(sequences_capture(ctx, all));
+    kd_mutex_lock(&storage->doomed_lock);
+    all->doomed = storage->doomed;
+    storage->doomed = NULL;
+    kd_mutex_unlock(&storage->doomed_lock);
+    return KD_OK;
+}
+
+/* --- Index runs ------------------------------------------------------------------------------ */
+
+static kd_ref_fate ref_resolve(void *object, uint64_t ref, uint64_t *out_ref)
+{
+    kdi_place place;
+    if (!kdi_place_find(object, ref, &place)) {
+        /* No unit knows it: every version behind it is gone. (A place beyond a chunk's or segment's
+         * rows cannot be: entries are made from rows.) */
+        return KD_REF_GONE;
+    }
+    *out_ref = place.ref;
+    return place.ref == ref ? KD_REF_SAME : KD_REF_MOVED;
+}
+
+static kd_status index_write(kd_ctx *ctx, capture *all, captured_table *table,
+                             captured_index *captured)
+{
+    kdi_index *index = captured->index;
+    captured->manifest = index->manifest;
+    bool is_small = table->units == NULL || table->units->segment_count == 0;
+    if (is_small && index->manifest.size_bytes == 0 && !table->moves_refs)
+        return KD_OK; /* Made again from the delta image at opening. */
+    if (!atomic_exchange(&index->is_dirty, false) && !table->moves_refs)
+        return KD_OK;
+    captured->is_new = true;
+    kd_status status = kd_index_checkpoint(ctx, index->index, ref_resolve, table->table,
+                                           table->moves_refs, all->arena, &captured->manifest);
+    if (status != KD_OK)
+        atomic_store(&index->is_dirty, true);
+    return status;
+}
+
+static kd_status indexes_write(kd_ctx *ctx, capture *all)
+{
+    for (size_t i = 0; i < all->table_count; i++) {
+        captured_table *table = &all->tables[i];
+        for (uint32_t k = 0; k < table->index_count; k++)
+            KD_TRY(index_write(ctx, all, table, &table->indexes[k]));
+    }
+    return KD_OK;
+}
+
+/* --- The body -------------------------------------------------------------------------------- */
+
+static kd_status table_body(kd_ctx *ctx, const captured_table *captured, kd_buffer *out)
+{
+    const kdi_unit_list *units = captured->units;
+    uint32_t segments = units == NULL ? 0 : units->segment_count;
+    KD_TRY(kdi_table_append(ctx, captured->table, captured->set_count, out));
+    KD_TRY(kd_buffer_append_varint(ctx, out, segments));
+    for (uint32_t i = 0; i < segments; i++) {
+        KD_TRY(kd_buffer_append_varint(ctx, out, units->segments[i]->unit));
+        KD_TRY(kd_buffer_append_varint(ctx, out, atomic_load(&units->segments[i]->begin)));
+        KD_TRY(kd_buffer_append_varint(ctx, out, units->segments[i]->stamps_max));
+    }
+    KD_TRY(kd_buffer_append_varint(ctx, out, captured->index_count));
+    for (uint32_t i = 0; i < captured->index_count; i++) {
+        KD_TRY(kdi_index_definition_append(ctx, &captured->indexes[i].index->definition, out));
+        KD_TRY(kd_buffer_append_counted(ctx, out, captured->indexes[i].manifest));
+    }
+    return KD_OK;
+}
+
+static kd_status body_write(kd_ctx *ctx, const capture *all, uint64_t image_unit, kd_buffer *out)
+{
+    kd_storage *storage = all->storage;
+    /* The next numbers come after everything that was written: runs may name units that a
+     * transaction in flight was just filling, and those must never be given out again. */
+    uint64_t numbers[] = {KDI_BODY_VERSION,
+                          all->stamp,
+                          all->replay_position,
+                          atomic_load(&storage->next_unit),
+                          atomic_load(&storage->next_table_no),
+                          atomic_load(&storage->next_sequence_no),
+                          atomic_load(&storage->next_index_no),
+                          kd_txn_manager_next_no(storage->txns),
+                          image_unit,
+                          all->table_count};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        KD_TRY(kd_buffer_append_varint(ctx, out, numbers[i]));
+    for (size_t i = 0; i < all->table_count; i++)
+        KD_TRY(table_body(ctx, &all->tables[i], out));
+    KD_TRY(kd_buffer_append_varint(ctx, out, all->sequence_count));
+    return kd_buffer_append_slice(ctx, out, kd_buffer_slice(&all->sequences));
+}
+
+static kd_status image_write(kd_ctx *ctx, const capture *all, uint64_t unit)
+{
+    kdi_image_writer writer;
+    kd_snapshot snapshot = {.stamp = all->stamp};
+    kd_status status = kdi_image_begin(ctx, all->storage, unit, &writer);
+    for (size_t i = 0; status == KD_OK && i < all->table_count; i++)
+        status = kdi_image_table(ctx, &writer, all->tables[i].table, all->tables[i].units,
+                                 snapshot);
+    if (status == KD_OK)
+        status = kdi_image_finish(ctx, &writer);
+    kdi_image_close(&writer);
+    return status;
+}
+
+kd_status kdi_root_write_first(kd_ctx *ctx, kd_storage *storage)
+{
+    capture none = {.storage = storage, .arena = storage->arena, .stamp = 1};
+    kd_buffer body = kd_buffer_in(storage->arena);
+    none.sequences = kd_buffer_in(storage->arena);
+    KD_TRY(body_write(ctx, &none, 0, &body));
+    kd_root root = {.database_id = storage->database_id, .generation = 1};
+    root.body = kd_buffer_slice(&body);
+    storage->root_generation = 1;
+    return kd_root_write(ctx, storage->directory, &root);
+}
+
+/* --- Afterwards ------------------------------------------------------------------------------ */
+
+void kdi_doom(kd_storage *storage, uint64_t unit, uint64_t index_no, kd_slice manifest)
+{
+    kd_ctx ctx = {.world = storage->world};
+    kdi_doomed *doomed =
+        kd_heap_alloc(&ctx, &storage->account, sizeof *doomed + manifest.size_bytes);
+    if (doomed == NULL) {
+        kd_error_clear(&ctx);
+        return;
+    }
+    doomed->unit = unit;
+    doomed->index_no = index_no;
+    doomed->manifest_bytes = manifest.size_bytes;
+    if (manifest.size_bytes > 0)
+        memcpy(doomed->manifest, manifest.data, manifest.size_bytes);
+    kd_mutex_lock(&storage->doomed_lock);
+    doomed->next = storage->doomed;
+    storage->doomed = doomed;
+    kd_mutex_unlock(&storage->doomed_lock);
+}
+
+void kdi_doomed_free(kd_storage *storage, kdi_doomed *list, bool removes_files)
+{
+    kd_ctx ctx = {.world = storage->world};
+    while (list != NULL) {
+        kdi_doomed *doomed = list;
+        kd_status status = KD_OK;
+        list = doomed->next;
+        kd_index_options options = {.index_no = doomed->index_no,
+                                    .files = &storage->files,
+                                    .account = &storage->account};
+        if (removes_files && doomed->unit != 0)
+            status = kd_segment_remove(&ctx, &storage->files, doomed->unit);
+        else if (removes_files)
+            status = kd_index_remove_files(
+                &ctx, &options, (kd_slice){doomed->manifest, doomed->manifest_bytes});
+        if (status != KD_OK)
+            kd_error_clear(&ctx); /* An orphan, removed at the next opening. */
+        kd_heap_free(storage->world, &storage->account, doomed);
+    }
+}
+
+static void doomed_put_back(kd_storage *storage, kdi_doomed *list)
+{
+    kd_mutex_lock(&storage->doomed_lock);
+    while (list != NULL) {
+        kdi_doomed *doomed = list;
+        list = doomed->next;
+        doomed->next = storage->doomed;
+        storage->doomed = doomed;
+    }
+    kd_mutex_unlock(&storage->doomed_lock);
+}
+
+static void remap_destroy_later(kd_storage *storage, kdi_remap *remap)
+{
+    kd_txn_retire(storage->txns, &remap->garbage, kdi_remap_destroy, remap);
+}
+
+/* Remaps that no index and no transaction needs any more. */
+static void remaps_drop(kd_ctx *ctx, const capture *all, const captured_table *captured)
+{
+    kd_table *table = captured->table;
+    uint32_t count = 0;
+    if (!captured->moves_refs)
+        return;
+    uint64_t *units = KD_NEW_ARRAY(ctx, all->arena, uint64_t, captured->units->remap_count);
+    kdi_unit_list *list = NULL;
+    if (units == NULL) {
+        kd_error_clear(ctx);
+        return;
+    }
+    for (uint32_t i = 0; i < captured->units->remap_count; i++) {
+        if (captured->units->remaps[i]->epoch < all->oldest_epoch)
+            units[count++] = captured->units->remaps[i]->unit;
+    }
+    kdi_unit_change change = {.drop_remaps = units, .drop_remap_count = count};
+    kd_mutex_lock(&table->lock);
+    if (count > 0 && kdi_units_make(ctx, table, &change, &list) == KD_OK)
+        kdi_units_publish(table, list);
+    else
+        kd_error_clear(ctx);
+    kd_mutex_unlock(&table->lock);
+    for (uint32_t i = 0; list != NULL && i < captured->units->remap_count; i++) {
+        if (captured->units->remaps[i]->epoch < all->oldest_epoch)
+            remap_destroy_later(all->storage, captured->units->remaps[i]);
+    }
+}
+
+/* The new root is durable. What fails here costs room, not data. */
+static kd_status root_took_over(kd_ctx *ctx, capture *all)
+{
+    for (size_t i = 0; i < all->table_count; i++) {
+        captured_table *table = &all->tables[i];
+        for (uint32_t k = 0; k < table->index_count; k++) {
+            captured_index *captured = &table->indexes[k];
+            if (!captured->is_new)
+                continue;
+            kdi_index *index = captured->index;
+            kd_arena_reset(index->manifest_arena);
+            char *copy = kd_copy_text(ctx, index->manifest_arena, captured->manifest.data,
+                                      captured->manifest.size_bytes);
+            if (copy == NULL)
+                return KD_NOMEM;
+            index->manifest = (kd_slice){copy, captured->manifest.size_bytes};
+            KD_TRY(kd_index_release_old(ctx, index->index));
+        }
+        remaps_drop(ctx, all, table);
+    }
+    return KD_OK;
+}
+
+static kd_status checkpoint_write(kd_ctx *ctx, capture *all)
+{
+    kd_storage *storage = all->storage;
+    kd_buffer body = kd_buffer_in(all->arena);
+    uint64_t image_unit = atomic_fetch_add(&storage->next_unit, 1);
+    kd_status status = image_write(ctx, all, image_unit);
+    if (status == KD_OK)
+        status = indexes_write(ctx, all);
+    if (status == KD_OK)
+        status = kd_wal_flush(ctx, storage->wal);
+    if (status == KD_OK)
+        status = body_write(ctx, all, image_unit, &body);
+    if (status == KD_OK) {
+        kd_root root = {.database_id = storage->database_id,
+                        .generation = storage->root_generation + 1,
+                        .body = kd_buffer_slice(&body)};
+        status = kd_root_write(ctx, storage->directory, &root);
+    }
+    if (status != KD_OK)
+        return status; /* The image is an orphan; whether the root took over is for the next one. */
+    storage->root_generation++;
+    uint64_t old_image = storage->image_unit;
+    storage->image_unit = image_unit;
+    storage->checkpoint_position = all->replay_position;
+    kdi_doomed_free(storage, all->doomed, true);
+    all->doomed = NULL;
+    KD_TRY(root_took_over(ctx, all));
+    if (old_image != 0)
+        KD_TRY(kdi_image_remove(ctx, storage, old_image));
+    return kd_wal_truncate_before(ctx, storage->wal, all->replay_position);
+}
+
+static kd_status checkpoint_run(kd_ctx *ctx, capture *all)
+{
+    kd_storage *storage = all->storage;
+    kd_mutex_lock(&storage->structure);
+    kd_status status = capture_all(ctx, all);
+    kd_mutex_unlock(&storage->structure);
+    if (status == KD_OK)
+        status = checkpoint_write(ctx, all);
+    doomed_put_back(storage, all->doomed);
+    return status;
+}
+
+kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage)
+{
+    capture all = {.storage = storage};
+    if (storage->wal == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "25006", "the database is open for reading only");
+    kd_mutex_lock(&storage->checkpoint);
+    kd_status status = kd_txn_pin(ctx, storage->txns, 1, &all.pin);
+    if (status != KD_OK) {
+        kd_mutex_unlock(&storage->checkpoint);
+        return status;
+    }
+    all.arena = kd_arena_create(ctx, NULL, "checkpoint", KD_ARENA_UNLIMITED);
+    status = all.arena == NULL ? KD_NOMEM : KD_OK;
+    if (status == KD_OK) {
+        all.sequences = kd_buffer_in(all.arena);
+        status = checkpoint_run(ctx, &all);
+    }
+    kd_arena_destroy(all.arena);
+    kd_txn_unpin(storage->txns, all.pin);
+    if (status == KD_OK)
+        atomic_fetch_add(&storage->checkpoint_count, 1);
+    kd_mutex_unlock(&storage->checkpoint);
+    kd_txn_reclaim(storage->txns);
+    return status;
+}

@@ -1,0 +1,73 @@
+/*
+ * Flush: full chunks of the delta become segments.
+ *
+ * Chunks are taken whole, and only when no row in them is still being inserted: then
+ * nothing but ends can change in them, and those are carried over at the publication.
+ * Versions that no snapshot sees any more are left behind.
+ */
+#include "table/segment_build.h"
+
+/* All rows of the chunk are either committed or dead. */
+static bool chunk_is_settled(kdi_chunk *chunk)
+{
+    uint32_t used = kdi_chunk_used(chunk);
+    for (uint32_t i = 0; i < used; i++) {
+        kd_stamp begin = atomic_load(&chunk->begins[i]);
+        if (begin != KDI_STAMP_DEAD && kdi_is_in_flight(begin))
+            return false;
+    }
+    return used == chunk->capacity;
+}
+
+static kd_status chunk_collect(kd_ctx *ctx, kdi_build *build, kdi_chunk *chunk, kd_stamp oldest)
+{
+    kdi_remap *remap;
+    uint32_t used = kdi_chunk_used(chunk);
+    KD_TRY(kdi_build_remap(ctx, build, chunk->unit, used, &remap));
+    for (uint32_t i = 0; i < used; i++) {
+        kd_stamp begin = atomic_load(&chunk->begins[i]);
+        kd_stamp end = atomic_load(&chunk->ends[i]);
+        if (begin == KDI_STAMP_DEAD || end <= oldest)
+            continue;
+        KD_TRY(kdi_build_add(ctx, build,
+                             (kdi_build_row){.chunk = chunk,
+                                             .slot = i,
+                                             .ordinal = i,
+                                             .remap = remap,
+                                             .begin = begin <= oldest ? 0 : begin}));
+    }
+    return KD_OK;
+}
+
+static kd_status flush_locked(kd_ctx *ctx, kd_table *table, kdi_build *build)
+{
+    kd_txn_manager *txns = table->storage->txns;
+    kdi_delta_seal(table);
+    const kdi_unit_list *units = atomic_load(&table->units);
+    kd_stamp oldest = kd_txn_oldest_snapshot(txns);
+    for (uint32_t i = 0; units != NULL && i < units->chunk_count; i++) {
+        KD_TRY(kd_check_cancelled(ctx));
+        if (chunk_is_settled(units->chunks[i]))
+            KD_TRY(chunk_collect(ctx, build, units->chunks[i], oldest));
+    }
+    KD_TRY(kdi_build_write(ctx, build, 0));
+    return kdi_build_move(ctx, build);
+}
+
+kd_status kd_table_flush(kd_ctx *ctx, kd_table *table)
+{
+    kd_txn_manager *txns = table->storage->txns;
+    kdi_build build;
+    uint32_t pin;
+    KD_TRY(kd_txn_pin(ctx, txns, KDI_SNAPSHOT_LATEST, &pin));
+    kd_mutex_lock(&table->upkeep);
+    kd_status status = kdi_build_begin(ctx, table, &build);
+    if (status == KD_OK) {
+        status = flush_locked(ctx, table, &build);
+        kdi_build_end(ctx, &build);
+    }
+    kd_mutex_unlock(&table->upkeep);
+    kd_txn_unpin(txns, pin);
+    kd_txn_reclaim(txns);
+    return status;
+}

@@ -1,0 +1,456 @@
+/*
+ * Adding an index: its entries for the rows that are there, and dropping one.
+ */
+#include "table/table_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENTRIES_IN_MEMORY = 4096 }; /* Fewer are inserted one by one; more become a run. */
+
+typedef struct entry {
+    kd_slice key;
+    kd_rowref ref;
+    bool has_null;
+} entry;
+
+typedef struct builder {
+    kdi_index *index;
+    kd_arena *arena;
+    entry *entries;
+    size_t count, capacity;
+    size_t next;
+    kd_buffer key;
+} builder;
+
+static kd_status row_add(kd_ctx *ctx, builder *build, const kd_batch *batch, uint32_t row,
+                         kd_rowref ref)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    char scratch[16];
+    bool has_null = false;
+    build->key.size_bytes = 0;
+    if (definition->predicate_column_no >= 0) {
+        kd_value predicate = kd_vector_get(&batch->columns[definition->column_count], row);
+        if (predicate.is_null || !predicate.as.boolean)
+            return KD_OK;
+    }
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        const kd_vector *vector = &batch->columns[i];
+        bool is_null = kd_vector_is_null(vector, row);
+        has_null |= is_null;
+        KD_TRY(kd_key_append(ctx, build->index->types[i],
+                             is_null ? NULL : kd_vector_payload(vector, row, scratch), is_null,
+                             definition->columns[i].order, &build->key));
+    }
+    entry *added;
+    KD_TRY(KD_PUSH(ctx, build->arena, build->entries, build->count, build->capacity, &added));
+    added->key.data = kd_copy_text(ctx, build->arena, build->key.data, build->key.size_bytes);
+    if (added->key.data == NULL)
+        return KD_NOMEM;
+    added->key.size_bytes = build->key.size_bytes;
+    added->ref = ref;
+    added->has_null = has_null;
+    return KD_OK;
+}
+
+static kd_status rows_read(kd_ctx *ctx, builder *build, kd_scan_reader *reader)
+{
+    for (;;) {
+        kd_batch batch;
+        const kd_rowref *refs;
+        bool is_end;
+        KD_TRY(kd_scan_reader_next(ctx, reader, &batch, &refs, &is_end));
+        if (is_end)
+            return KD_OK;
+        for (uint32_t i = 0; i < batch.selected_count; i++) {
+            uint32_t row = kd_batch_row(&batch, i);
+            KD_TRY(row_add(ctx, build, &batch, row, refs[row]));
+        }
+    }
+}
+
+static kd_status rows_collect(kd_ctx *ctx, builder *build, kd_snapshot snapshot)
+{
+    kd_table *table = build->index->table;
+    const kd_index_definition *definition = &build->index->definition;
+    const kdi_column_set *set = atomic_load(&table->set);
+    kd_table_shape shape = {.column_count = set->count, .columns = set->columns};
+    bool is_partial = definition->predicate_column_no >= 0;
+    uint32_t *positions =
+        KD_NEW_ARRAY(ctx, build->arena, uint32_t, definition->column_count + (size_t)1);
+    if (positions == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < definition->column_count; i++)
+        positions[i] = (uint32_t)kdi_set_find(set, definition->columns[i].column_no, i);
+    if (is_partial)
+        positions[definition->column_count] =
+            (uint32_t)kdi_set_find(set, (uint32_t)definition->predicate_column_no, 0);
+    kd_scan_spec spec = {.shape = &shape,
+                         .positions = positions,
+                         .position_count = definition->column_count + (is_partial ? 1 : 0),
+                         .with_refs = true};
+    kd_table_scan *scan = NULL;
+    kd_scan_reader *reader = NULL;
+    kd_status status = KD_OK;
+    KD_TRY_OUT(kd_table_scan_open(ctx, build->arena, table, snapshot, &spec, &scan));
+    KD_TRY_OUT(kd_scan_reader_create(ctx, build->arena, scan, &reader));
+    KD_TRY_OUT(rows_read(ctx, build, reader));
+out:
+    kd_scan_reader_destroy(reader);
+    kd_table_scan_close(scan);
+    return status;
+}
+
+static int entry_compare(const void *left, const void *right)
+{
+    const entry *a = left;
+    const entry *b = right;
+    int order = kd_slice_compare(a->key, b->key);
+    if (order != 0)
+        return order;
+    return a->ref < b->ref ? -1 : a->ref > b->ref;
+}
+
+static kd_status duplicates_check(kd_ctx *ctx, const builder *build)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    if (!definition->unique)
+        return KD_OK;
+    for (size_t i = 1; i < build->count; i++) {
+        const entry *one = &build->entries[i];
+        if (one->has_null && !definition->nulls_not_distinct)
+            continue;
+        if (!kd_slice_equal(one->key, build->entries[i - 1].key))
+            continue;
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "23505",
+                                   "could not create unique index \"%.*s\"",
+                                   (int)definition->name.size_bytes, definition->name.data);
+        kd_error_set_detail(ctx, "Key (%.*s) is duplicated.",
+                            (int)definition->columns_text.size_bytes,
+                            definition->columns_text.data);
+        kd_error_set_constraint(ctx, definition->name.data);
+        return status;
+    }
+    return KD_OK;
+}
+
+static kd_status entry_next(kd_ctx *ctx, void *object, kd_slice *out_key, uint64_t *out_ref,
+                            bool *out_end)
+{
+    (void)ctx;
+    builder *build = object;
+    *out_end = build->next == build->count;
+    if (!*out_end) {
+        *out_key = build->entries[build->next].key;
+        *out_ref = build->entries[build->next].ref;
+        build->next++;
+    }
+    return KD_OK;
+}
+
+static kd_status entries_put(kd_ctx *ctx, builder *build)
+{
+    atomic_store(&build->index->is_dirty, true);
+    if (build->count > ENTRIES_IN_MEMORY)
+        return kd_index_add_run(ctx, build->index->index, entry_next, build);
+    for (size_t i = 0; i < build->count; i++)
+        KD_TRY(kd_index_insert(ctx, build->index->index, build->entries[i].key,
+                               build->entries[i].ref));
+    return KD_OK;
+}
+
+kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot)
+{
+    builder build = {.index = index};
+    build.arena = kd_arena_create(ctx, NULL, "index build", KD_ARENA_UNLIMITED);
+    if (build.arena == NULL)
+        return KD_NOMEM;
+    build.key = kd_buffer_in(build.arena);
+    kd_status status = rows_collect(ctx, &build, snapshot);
+    if (status == KD_OK && build.count > 0) {
+        qsort(build.entries, build.count, sizeof *build.entries, entry_compare);
+        status = duplicates_check(ctx, &build);
+    }
+    if (status == KD_OK)
+        status = entries_put(ctx, &build);
+    kd_arena_destroy(build.arena);
+    return status;
+}
+
+/* --- Adding and dropping --------------------------------------------------------------------- */
+
+kd_status kdi_index_unlink(kd_ctx *ctx, kdi_index *index)
+{
+    KD_TRY(kdi_index_list_change(ctx, index->table, NULL, index));
+    index->is_dropped = true;
+    kd_txn_retire(index->table->storage->txns, &index->garbage, kdi_index_destroy, index);
+    return KD_OK;
+}
+
+static void index_unlink(kdi_index *index)
+{
+    kd_ctx ctx = {.world = index->table->storage->world};
+    if (kdi_index_unlink(&ctx, index) != KD_OK) {
+        /* It stays until the database is closed, and is kept up, but no checkpoint names it. */
+        kd_error_clear(&ctx);
+        atomic_store(&index->created, KD_STAMP_IN_FLIGHT);
+    }
+}
+
+static void add_committed(void *object, kd_stamp stamp)
+{
+    kdi_index *index = object;
+    atomic_store(&index->created, stamp);
+}
+
+static void add_undone(void *object)
+{
+    index_unlink(object);
+}
+
+static void drop_committed(void *object, kd_stamp stamp)
+{
+    (void)stamp;
+    index_unlink(object);
+}
+
+static const kdi_structural add_change = {add_committed, add_undone};
+static const kdi_structural drop_change = {drop_committed, NULL};
+
+static kd_status index_log(kd_ctx *ctx, kd_txn *txn, const kdi_index *index, kd_buffer *redo)
+{
+    KD_TRY(kdi_redo_numbers(ctx, txn, KDI_REDO_INDEX, &index->table->table_no, 1));
+    return kdi_index_definition_append(ctx, &index->definition, redo);
+}
+
+kd_status kd_table_add_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
+                             const kd_index_definition *definition, uint64_t *out_index_no)
+{
+    kdi_write_set *writes;
+    kdi_index *index;
+    kd_buffer *redo;
+    *out_index_no = 0;
+    KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
+    KD_TRY(kd_txn_redo(ctx, txn, &redo));
+    size_t redo_before = redo->size_bytes;
+    kd_index_definition numbered = *definition;
+    numbered.index_no = atomic_fetch_add(&table->storage->next_index_no, 1);
+    KD_TRY(kdi_index_make(ctx, table, &numbered, (kd_slice){0}, &index));
+    atomic_store(&index->created, KD_STAMP_IN_FLIGHT | kd_txn_no(txn));
+    kd_status status = kdi_index_build(ctx, index, kd_table_latest(txn));
+    if (status == KD_OK)
+        status = index_log(ctx, txn, index, redo);
+    if (status == KD_OK)
+        status = kdi_index_list_change(ctx, table, index, NULL);
+    if (status != KD_OK) {
+        redo->size_bytes = redo_before;
+        index->is_dropped = true;
+        kdi_index_destroy(index);
+        return status;
+    }
+    status = kdi_writes_structure(ctx, writes, &add_change, index);
+    if (status != KD_OK) {
+        redo->size_bytes = redo_before;
+        index_unlink(index);
+        return status;
+    }
+    *out_index_no = numbered.index_no;
+    return KD_OK;
+}
+
+kd_status kd_table_drop_index(kd_ctx *ctx, kd_txn *txn, kd_table *table, uint64_t index_no)
+{
+    kdi_write_set *writes;
+    KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
+    kdi_index *index = kdi_index_find(table, index_no);
+    if (index == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
+                       (unsigned long long)index_no);
+    uint64_t numbers[] = {table->table_no, index_no};
+    KD_TRY(kdi_redo_numbers(ctx, txn, KDI_REDO_INDEX_DROP, numbers, 2));
+    return kdi_writes_structure(ctx, writes, &drop_change, index);
+}
+
+/* --- Segments that recovery brings back ------------------------------------------------------ */
+
+static kd_status segment_rows_add(kd_ctx *ctx, builder *build, kdi_segment *segment,
+                                  kd_segment_reader *reader, kd_vector *columns,
+                                  const uint32_t *slots, uint32_t column_count)
+{
+    for (uint32_t first = 0; first < segment->row_count; first += KD_VECTOR_ROWS) {
+        uint32_t left = segment->row_count - first;
+        uint32_t count = left < KD_VECTOR_ROWS ? left : KD_VECTOR_ROWS;
+        for (uint32_t i = 0; i < column_count; i++) {
+            if (slots[i] != UINT32_MAX)
+                KD_TRY(kd_segment_read(ctx, reader, slots[i], first, count, &columns[i]));
+        }
+        kd_batch batch = {.row_count = count,
+                          .selected_count = count,
+                          .column_count = column_count,
+                          .columns = columns};
+        for (uint32_t row = 0; row < count; row++)
+            KD_TRY(row_add(ctx, build, &batch, row, kdi_ref(segment->unit, first + row)));
+    }
+    return KD_OK;
+}
+
+static kd_status segment_index(kd_ctx *ctx, builder *build, kdi_segment *segment)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    const kdi_column_set *set = atomic_load(&build->index->table->set);
+    bool is_partial = definition->predicate_column_no >= 0;
+    uint32_t count = definition->column_count + (is_partial ? 1 : 0);
+    uint32_t *wanted = KD_NEW_ARRAY(ctx, build->arena, uint32_t, count);
+    uint32_t *slots = KD_NEW_ARRAY(ctx, build->arena, uint32_t, count);
+    kd_vector *columns = KD_NEW_ARRAY(ctx, build->arena, kd_vector, count);
+    if (wanted == NULL || slots == NULL || columns == NULL)
+        return KD_NOMEM;
+    uint32_t wanted_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t column_no = i < definition->column_count
+                                 ? definition->columns[i].column_no
+                                 : (uint32_t)definition->predicate_column_no;
+        int at = kd_segment_find_column(segment->file, column_no);
+        slots[i] = at < 0 ? UINT32_MAX : wanted_count;
+        if (at >= 0) {
+            wanted[wanted_count++] = (uint32_t)at;
+            continue;
+        }
+        int known = kdi_set_find(set, column_no, i);
+        assert(known >= 0);
+        KD_TRY(kd_vector_init_constant(ctx, build->arena, &set->columns[known].missing,
+                                       &columns[i]));
+    }
+    kd_segment_reader *reader;
+    KD_TRY(kd_segment_reader_create(ctx, build->arena, segment->file, wanted, wanted_count,
+                                    &reader));
+    kd_status status =
+        segment_rows_add(ctx, build, segment, reader, columns, slots, count);
+    kd_segment_reader_destroy(reader);
+    return status;
+}
+
+kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *segment)
+{
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    kd_status status = KD_OK;
+    for (uint32_t i = 0; status == KD_OK && list != NULL && i < list->count; i++) {
+        builder build = {.index = list->items[i]};
+        build.arena = kd_arena_create(ctx, NULL, "index build", KD_ARENA_UNLIMITED);
+        if (build.arena == NULL)
+            return KD_NOMEM;
+        build.key = kd_buffer_in(build.arena);
+        status = segment_index(ctx, &build, segment);
+        if (status == KD_OK && build.count > 0)
+            qsort(build.entries, build.count, sizeof *build.entries, entry_compare);
+        if (status == KD_OK)
+            status = entries_put(ctx, &build);
+        kd_arena_destroy(build.arena);
+    }
+    return status;
+}
+
+/* --- Segments of a bulk load ----------------------------------------------------------------- */
+
+static kd_status key_text(kd_ctx *ctx, const builder *build, const entry *one, kd_buffer *out)
+{
+    static const kd_text_settings settings = {.extra_float_digits = 1};
+    const kd_index_definition *definition = &build->index->definition;
+    kd_reader reader = kd_reader_of(one->key);
+    KD_TRY(kd_buffer_append_text(ctx, out, ""));
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        kd_value value;
+        KD_TRY(kd_key_read(ctx, build->arena, build->index->types[i],
+                           definition->columns[i].order, &reader, &value));
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+        if (value.is_null)
+            KD_TRY(kd_buffer_append_text(ctx, out, "null"));
+        else if (value.type.id == KD_TYPE_ENUM)
+            KD_TRY(kd_buffer_append_format(ctx, out, "%d", value.as.i32));
+        else
+            KD_TRY(kd_value_format(ctx, &settings, &value, out));
+    }
+    return KD_OK;
+}
+
+static kd_status key_taken(kd_ctx *ctx, const builder *build, const entry *one)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    kd_buffer text = kd_buffer_in(build->arena);
+    KD_TRY(key_text(ctx, build, one, &text));
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "23505",
+                               "duplicate key value violates unique constraint \"%.*s\"",
+                               (int)definition->name.size_bytes, definition->name.data);
+    kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) already exists.",
+                        (int)definition->columns_text.size_bytes, definition->columns_text.data,
+                        (int)text.size_bytes, text.data);
+    kd_error_set_constraint(ctx, definition->name.data);
+    return status;
+}
+
+/* Nobody else can be writing keys: the table is the transaction's own, or nothing needs a check. */
+static bool may_add_run(const kdi_write_set *writes, const builder *build)
+{
+    const kd_table *table = build->index->table;
+    bool is_own = kdi_stamp_txn(atomic_load(&table->created)) == kd_txn_no(writes->txn) &&
+                  kdi_is_in_flight(atomic_load(&table->created));
+    return !build->index->definition.unique ||
+           (is_own && kd_index_entry_count(build->index->index) == 0);
+}
+
+static kd_status duplicates_fail(kd_ctx *ctx, const builder *build)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    for (size_t i = 1; definition->unique && i < build->count; i++) {
+        const entry *one = &build->entries[i];
+        if (one->has_null && !definition->nulls_not_distinct)
+            continue;
+        if (kd_slice_equal(one->key, build->entries[i - 1].key))
+            return key_taken(ctx, build, one);
+    }
+    return KD_OK;
+}
+
+static kd_status entries_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    KD_TRY(duplicates_fail(ctx, build));
+    if (may_add_run(writes, build))
+        return entries_put(ctx, build);
+    for (size_t i = 0; i < build->count; i++) {
+        const entry *one = &build->entries[i];
+        kd_rowref conflict;
+        bool is_checked =
+            definition->unique && (!one->has_null || definition->nulls_not_distinct);
+        if (i % KD_VECTOR_ROWS == 0)
+            KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(kdi_unique_enter_key(ctx, writes, build->index->table, build->index, one->key,
+                                    is_checked, one->ref, &conflict));
+        if (conflict != KD_ROWREF_NONE)
+            return key_taken(ctx, build, one);
+    }
+    return KD_OK;
+}
+
+kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                                    kdi_segment *segment)
+{
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    kd_status status = KD_OK;
+    for (uint32_t i = 0; status == KD_OK && list != NULL && i < list->count; i++) {
+        builder build = {.index = list->items[i]};
+        build.arena = kd_arena_create(ctx, NULL, "index build", KD_ARENA_UNLIMITED);
+        if (build.arena == NULL)
+            return KD_NOMEM;
+        build.key = kd_buffer_in(build.arena);
+        status = segment_index(ctx, &build, segment);
+        if (status == KD_OK && build.count > 0)
+            qsort(build.entries, build.count, sizeof *build.entries, entry_compare);
+        if (status == KD_OK)
+            status = entries_enter(ctx, writes, &build);
+        kd_arena_destroy(build.arena);
+    }
+    return status;
+}

@@ -1,0 +1,317 @@
+/*
+ * Opening and closing a database's storage.
+ */
+#include "table/storage.h"
+
+#include "table/checkpoint.h"
+#include "table/upkeep.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CACHE_SHARE = 4 }; /* The block cache gets a quarter of the budget. */
+
+static void storage_free(kd_storage *storage)
+{
+    kd_world *world = storage->world;
+    kd_account *account = kd_governor_account(storage->governor);
+    kd_arena_destroy(storage->arena);
+    kd_mutex_clear(&storage->structure);
+    kd_mutex_clear(&storage->checkpoint);
+    kd_mutex_clear(&storage->doomed_lock);
+    kd_mutex_clear(&storage->upkeep_lock);
+    kd_cond_clear(&storage->upkeep_cond);
+    kdi_directory_clear(&storage->tables);
+    kdi_directory_clear(&storage->sequences);
+    kd_heap_free(world, account, storage);
+}
+
+/* Everything in memory; the log was closed or abandoned. */
+static void storage_destroy(kd_storage *storage)
+{
+    kd_world *world = storage->world;
+    if (storage->txns != NULL)
+        kd_txn_reclaim(storage->txns);
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end; i++)
+        kdi_table_destroy(kdi_directory_find(&storage->tables, i));
+    end = atomic_load(&storage->sequences.end);
+    for (uint64_t i = 0; i < end; i++)
+        kdi_sequence_destroy(kdi_directory_find(&storage->sequences, i));
+    kd_txn_manager_destroy(storage->txns);
+    kdi_doomed_free(storage, storage->doomed, false);
+    kd_block_cache_destroy(storage->cache);
+    if (storage->lock_file != NULL)
+        world->file_close(world, storage->lock_file);
+    storage_free(storage);
+}
+
+static char *path_in(kd_ctx *ctx, kd_storage *storage, const char *name)
+{
+    return kd_format_text(ctx, storage->arena, "%s/%s", storage->options.directory, name);
+}
+
+static kd_status storage_make(kd_ctx *ctx, const kd_storage_options *options,
+                              kd_storage **out_storage)
+{
+    kd_account *account = kd_governor_account(options->governor);
+    kd_storage *storage = KD_HEAP_NEW(ctx, account, kd_storage);
+    *out_storage = storage;
+    if (storage == NULL)
+        return KD_NOMEM;
+    storage->world = ctx->world;
+    storage->options = *options;
+    storage->governor = options->governor;
+    kd_account_init(&storage->account, account, "storage", SIZE_MAX);
+    kd_mutex_init(&storage->structure, ctx->world);
+    kd_mutex_init(&storage->checkpoint, ctx->world);
+    kd_mutex_init(&storage->doomed_lock, ctx->world);
+    kd_mutex_init(&storage->upkeep_lock, ctx->world);
+    kd_cond_init(&storage->upkeep_cond, ctx->world);
+    kdi_directory_init(&storage->tables, storage);
+    kdi_directory_init(&storage->sequences, storage);
+    atomic_store(&storage->next_unit, 1);
+    atomic_store(&storage->next_table_no, 1);
+    atomic_store(&storage->next_sequence_no, 1);
+    atomic_store(&storage->next_index_no, 1);
+    storage->arena = kd_arena_create(ctx, NULL, "storage", KD_ARENA_UNLIMITED);
+    if (storage->arena == NULL)
+        return KD_NOMEM;
+    storage->directory = kd_copy_text(ctx, storage->arena, options->directory,
+                                      strlen(options->directory));
+    storage->units_directory = path_in(ctx, storage, "units");
+    storage->wal_directory = path_in(ctx, storage, "wal");
+    if (storage->directory == NULL || storage->units_directory == NULL ||
+        storage->wal_directory == NULL)
+        return KD_NOMEM;
+    storage->options.directory = storage->directory;
+    return KD_OK;
+}
+
+/* --- The directory --------------------------------------------------------------------------- */
+
+typedef struct directory_look {
+    bool has_lock;
+    bool has_other;
+} directory_look;
+
+static kd_status entry_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
+{
+    (void)ctx;
+    directory_look *look = object;
+    if (strcmp(entry->name, "LOCK") == 0)
+        look->has_lock = true;
+    else if (strcmp(entry->name, "ROOT.new") != 0 && strcmp(entry->name, ".") != 0 &&
+             strcmp(entry->name, "..") != 0)
+        look->has_other = true;
+    return KD_OK;
+}
+
+/* Whether a database may be made here: nothing is there, or what a crash left of making one. */
+static kd_status may_create(kd_ctx *ctx, kd_storage *storage, bool *out_may)
+{
+    bool exists;
+    directory_look look = {0};
+    *out_may = false;
+    char *root = path_in(ctx, storage, "ROOT");
+    if (root == NULL)
+        return KD_NOMEM;
+    KD_TRY(ctx->world->path_exists(ctx, storage->directory, &exists));
+    if (!exists) {
+        *out_may = true;
+        return KD_OK;
+    }
+    KD_TRY(ctx->world->path_exists(ctx, root, &exists));
+    if (exists)
+        return KD_OK;
+    KD_TRY(ctx->world->directory_list(ctx, storage->directory, entry_look, &look));
+    *out_may = !look.has_other;
+    return KD_OK;
+}
+
+static kd_status lock_take(kd_ctx *ctx, kd_storage *storage)
+{
+    char *path = path_in(ctx, storage, "LOCK");
+    if (path == NULL)
+        return KD_NOMEM;
+    unsigned flags = KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_LOCK;
+    if (storage->options.read_only) {
+        bool exists;
+        KD_TRY(ctx->world->path_exists(ctx, path, &exists));
+        if (!exists)
+            return KD_OK; /* Nobody can have it open for writing. */
+        flags = KD_FILE_READ | KD_FILE_LOCK;
+    }
+    return ctx->world->file_open(ctx, path, flags, &storage->lock_file);
+}
+
+static kd_status database_create(kd_ctx *ctx, kd_storage *storage)
+{
+    if (storage->options.read_only)
+        return KD_FAIL(ctx, KD_INVALID, "58P01", "there is no database in \"%s\"",
+                       storage->directory);
+    do {
+        storage->database_id = ctx->world->random_u64(ctx->world);
+    } while (storage->database_id == 0);
+    return kdi_root_write_first(ctx, storage);
+}
+
+static kd_status root_get(kd_ctx *ctx, kd_storage *storage, kd_root *out_root)
+{
+    bool may, found;
+    KD_TRY(may_create(ctx, storage, &may));
+    if (may && !storage->options.read_only)
+        KD_TRY(ctx->world->directory_create(ctx, storage->directory));
+    if (!may)
+        KD_TRY(kd_root_read(ctx, storage->arena, storage->directory, out_root, &found));
+    if (!may || !storage->options.read_only)
+        KD_TRY(lock_take(ctx, storage));
+    /* Again under the lock: whoever had it may have made the database or written its root. */
+    KD_TRY(may_create(ctx, storage, &may));
+    if (may)
+        KD_TRY(database_create(ctx, storage));
+    KD_TRY(kd_root_read(ctx, storage->arena, storage->directory, out_root, &found));
+    if (!found)
+        return KD_FAIL(ctx, KD_INVALID, "58P01", "there is no database in \"%s\"",
+                       storage->directory);
+    storage->database_id = out_root->database_id;
+    storage->root_generation = out_root->generation;
+    if (storage->options.read_only)
+        return KD_OK;
+    KD_TRY(ctx->world->directory_create(ctx, storage->units_directory));
+    KD_TRY(ctx->world->directory_create(ctx, storage->wal_directory));
+    return ctx->world->directory_sync(ctx, storage->directory);
+}
+
+/* --- Opening --------------------------------------------------------------------------------- */
+
+static kd_status storage_start(kd_ctx *ctx, kd_storage *storage)
+{
+    kd_root root;
+    size_t budget = kd_governor_budget_bytes(storage->governor);
+    KD_TRY(root_get(ctx, storage, &root));
+    KD_TRY(kd_block_cache_create(ctx, &storage->account, budget / CACHE_SHARE, &storage->cache));
+    storage->files = (kd_segment_options){.directory = storage->units_directory,
+                                          .cache = storage->cache,
+                                          .database_id = storage->database_id,
+                                          .account = &storage->account};
+    KD_TRY(kd_txn_manager_create(ctx, &storage->account, &storage->txns));
+    KD_TRY(kdi_recover(ctx, storage, root.body));
+    if (storage->options.read_only)
+        return KD_OK;
+    KD_TRY(kdi_orphans_remove(ctx, storage));
+    return storage->options.no_background ? KD_OK : kdi_upkeep_start(ctx, storage);
+}
+
+kd_status kd_storage_open(kd_ctx *ctx, const kd_storage_options *options,
+                          kd_storage **out_storage)
+{
+    kd_storage *storage;
+    *out_storage = NULL;
+    kd_status status = storage_make(ctx, options, &storage);
+    if (storage == NULL)
+        return KD_NOMEM;
+    if (status == KD_OK)
+        status = storage_start(ctx, storage);
+    if (status != KD_OK) {
+        kd_storage_abandon(storage);
+        return status;
+    }
+    *out_storage = storage;
+    return KD_OK;
+}
+
+void kd_storage_abandon(kd_storage *storage)
+{
+    if (storage == NULL)
+        return;
+    kdi_upkeep_stop(storage);
+    kd_wal_abandon(storage->world, storage->wal);
+    storage_destroy(storage);
+}
+
+kd_status kd_storage_close(kd_ctx *ctx, kd_storage *storage)
+{
+    kdi_upkeep_stop(storage);
+    kd_status status = KD_OK;
+    if (!storage->options.read_only)
+        status = kdi_checkpoint(ctx, storage);
+    if (status != KD_OK) {
+        /* What was committed is in the log; the next opening finds it there. */
+        kd_wal_abandon(storage->world, storage->wal);
+        storage_destroy(storage);
+        return status;
+    }
+    kd_wal *wal = storage->wal;
+    storage->wal = NULL;
+    status = kd_wal_close(ctx, wal);
+    storage_destroy(storage);
+    return status;
+}
+
+/* --- What others ask ------------------------------------------------------------------------- */
+
+kd_txn_manager *kd_storage_txns(kd_storage *storage)
+{
+    return storage->txns;
+}
+
+kd_governor *kd_storage_governor(kd_storage *storage)
+{
+    return storage->governor;
+}
+
+uint64_t kd_storage_database_id(const kd_storage *storage)
+{
+    return storage->database_id;
+}
+
+bool kd_storage_is_read_only(const kd_storage *storage)
+{
+    return storage->options.read_only;
+}
+
+kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage)
+{
+    KD_TRY(kdi_flush_large(ctx, storage));
+    return kdi_checkpoint(ctx, storage);
+}
+
+kd_status kd_storage_flush(kd_ctx *ctx, kd_storage *storage, bool compact)
+{
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        if (table == NULL || atomic_load(&table->dropped) != KD_STAMP_NONE)
+            continue;
+        KD_TRY(kd_table_flush(ctx, table));
+        if (compact)
+            KD_TRY(kd_table_compact(ctx, table));
+    }
+    return KD_OK;
+}
+
+static uint64_t index_bytes(kd_storage *storage)
+{
+    uint64_t bytes = 0;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        const kdi_index_list *list = table == NULL ? NULL : atomic_load(&table->indexes);
+        for (uint32_t k = 0; list != NULL && k < list->count; k++)
+            bytes += kd_index_memory_bytes(list->items[k]->index);
+    }
+    return bytes;
+}
+
+kd_storage_statistics kd_storage_read_statistics(kd_storage *storage)
+{
+    kd_wal_statistics wal = kd_wal_read_statistics(storage->wal);
+    return (kd_storage_statistics){
+        .segment_bytes = atomic_load(&storage->segment_bytes),
+        .segment_count = atomic_load(&storage->segment_count),
+        .delta_bytes = atomic_load(&storage->delta_bytes),
+        .index_bytes = index_bytes(storage),
+        .wal_bytes = wal.next_position - wal.oldest_position,
+        .checkpoint_count = atomic_load(&storage->checkpoint_count)};
+}

@@ -1,0 +1,204 @@
+/*
+ * Checking a whole database: every stored byte, and that indexes and rows agree.
+ */
+#include "table/storage_check.h"
+
+typedef struct checker {
+    kd_table *table;
+    kd_arena *arena;
+    kdi_index *index;
+    kd_snapshot snapshot;
+    kd_buffer key;
+    uint64_t row_count;
+} checker;
+
+static kd_status entry_is_there(kd_ctx *ctx, checker *check, kd_rowref ref)
+{
+    kd_slice key = kd_buffer_slice(&check->key);
+    kd_rowref few[64];
+    kd_rowref *refs = few;
+    uint32_t capacity = 64;
+    uint32_t count;
+    KD_TRY(kd_index_find(ctx, check->index->index, key, refs, capacity, &count));
+    while (count > capacity) {
+        capacity = count * 2;
+        refs = KD_NEW_ARRAY(ctx, check->arena, kd_rowref, capacity);
+        if (refs == NULL)
+            return KD_NOMEM;
+        KD_TRY(kd_index_find(ctx, check->index->index, key, refs, capacity, &count));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        kdi_place place;
+        if (kdi_place_find(check->table, refs[i], &place) && place.ref == ref)
+            return KD_OK;
+    }
+    return KD_FAIL(ctx, KD_CORRUPT, "XX002",
+                   "index \"%.*s\" has no entry for row %llu:%u of table %llu",
+                   (int)check->index->definition.name.size_bytes,
+                   check->index->definition.name.data, (unsigned long long)kdi_ref_unit(ref),
+                   kdi_ref_ordinal(ref), (unsigned long long)check->table->table_no);
+}
+
+/* The key of any row, from its values. */
+static kd_status row_key(kd_ctx *ctx, checker *check, const kdi_place *place, bool *out_is_in)
+{
+    const kd_index_definition *definition = &check->index->definition;
+    const kdi_column_set *set = atomic_load(&check->table->set);
+    kd_value value;
+    *out_is_in = true;
+    check->key.size_bytes = 0;
+    if (definition->predicate_column_no >= 0) {
+        int at = kdi_set_find(set, (uint32_t)definition->predicate_column_no, 0);
+        KD_TRY(kdi_place_value(ctx, check->arena, place, &set->columns[at], (uint32_t)at, &value));
+        *out_is_in = !value.is_null && value.as.boolean;
+    }
+    for (uint32_t i = 0; *out_is_in && i < definition->column_count; i++) {
+        int at = kdi_set_find(set, definition->columns[i].column_no, i);
+        KD_TRY(kdi_place_value(ctx, check->arena, place, &set->columns[at], (uint32_t)at, &value));
+        KD_TRY(kd_key_append(ctx, check->index->types[i], &value.as, value.is_null,
+                             definition->columns[i].order, &check->key));
+    }
+    return KD_OK;
+}
+
+static kd_status rows_have_entries(kd_ctx *ctx, checker *check, kd_scan_reader *reader,
+                                   kd_arena *scratch)
+{
+    for (;;) {
+        kd_batch batch;
+        const kd_rowref *refs;
+        bool is_end;
+        KD_TRY(kd_scan_reader_next(ctx, reader, &batch, &refs, &is_end));
+        if (is_end)
+            return KD_OK;
+        for (uint32_t i = 0; i < batch.selected_count; i++) {
+            kd_rowref ref = refs[kd_batch_row(&batch, i)];
+            kdi_place place;
+            bool is_in;
+            kd_arena_reset(scratch);
+            check->arena = scratch;
+            check->key = kd_buffer_in(scratch);
+            if (!kdi_place_find(check->table, ref, &place))
+                return KD_FAIL(ctx, KD_CORRUPT, "XX002", "row %llu of table %llu has no place",
+                               (unsigned long long)ref,
+                               (unsigned long long)check->table->table_no);
+            KD_TRY(row_key(ctx, check, &place, &is_in));
+            if (!is_in)
+                continue;
+            KD_TRY(entry_is_there(ctx, check, place.ref));
+            check->row_count++;
+        }
+    }
+}
+
+static kd_status rows_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_arena *scratch)
+{
+    const kdi_column_set *set = atomic_load(&check->table->set);
+    kd_table_shape shape = {.column_count = set->count, .columns = set->columns};
+    kd_scan_spec spec = {.shape = &shape, .with_refs = true};
+    kd_table_scan *scan = NULL;
+    kd_scan_reader *reader = NULL;
+    kd_status status = KD_OK;
+    KD_TRY_OUT(kd_table_scan_open(ctx, arena, check->table, check->snapshot, &spec, &scan));
+    KD_TRY_OUT(kd_scan_reader_create(ctx, arena, scan, &reader));
+    KD_TRY_OUT(rows_have_entries(ctx, check, reader, scratch));
+out:
+    kd_scan_reader_destroy(reader);
+    kd_table_scan_close(scan);
+    return status;
+}
+
+/* Every visible entry has a visible row (kd_index_scan looks), with this very key, once. */
+static kd_status entries_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_arena *scratch)
+{
+    kd_index_range everything = {0};
+    kd_index_cursor *cursor;
+    kd_buffer last = kd_buffer_in(arena);
+    uint64_t visible_count = 0;
+    KD_TRY(kd_index_cursor_open(ctx, arena, check->index->index, &everything, &cursor));
+    kd_status status = KD_OK;
+    bool is_end = false;
+    while (!is_end) {
+        kd_slice key;
+        kd_rowref ref;
+        kdi_place place;
+        bool is_visible, is_in;
+        KD_TRY_OUT(kd_index_cursor_next(ctx, cursor, &key, &ref, &is_end));
+        if (is_end || !kdi_place_find(check->table, ref, &place))
+            continue;
+        KD_TRY_OUT(kdi_place_visible(ctx, &place, check->snapshot, &is_visible));
+        if (!is_visible)
+            continue;
+        kd_arena_reset(scratch);
+        check->arena = scratch;
+        check->key = kd_buffer_in(scratch);
+        KD_TRY_OUT(row_key(ctx, check, &place, &is_in));
+        if (!is_in || !kd_slice_equal(key, kd_buffer_slice(&check->key)))
+            status = KD_FAIL(ctx, KD_CORRUPT, "XX002",
+                             "index \"%.*s\" has a wrong key for row %llu:%u",
+                             (int)check->index->definition.name.size_bytes,
+                             check->index->definition.name.data,
+                             (unsigned long long)kdi_ref_unit(place.ref), place.ordinal);
+        if (status != KD_OK)
+            goto out;
+        visible_count++;
+    }
+    if (visible_count < check->row_count)
+        status = KD_FAIL(ctx, KD_CORRUPT, "XX002",
+                         "index \"%.*s\" gives %llu rows where the table has %llu",
+                         (int)check->index->definition.name.size_bytes,
+                         check->index->definition.name.data, (unsigned long long)visible_count,
+                         (unsigned long long)check->row_count);
+out:
+    (void)last;
+    kd_index_cursor_close(cursor);
+    return status;
+}
+
+kd_status kdi_table_check_indexes(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot)
+{
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    kd_status status = KD_OK;
+    kd_arena *arena = kd_arena_create(ctx, NULL, "check", KD_ARENA_UNLIMITED);
+    kd_arena *scratch =
+        arena == NULL ? NULL : kd_arena_create(ctx, arena, "check", KD_ARENA_UNLIMITED);
+    if (scratch == NULL)
+        status = KD_NOMEM;
+    for (uint32_t i = 0; status == KD_OK && list != NULL && i < list->count; i++) {
+        checker check = {.table = table, .index = list->items[i], .snapshot = snapshot};
+        status = rows_check(ctx, &check, arena, scratch);
+        if (status == KD_OK)
+            status = entries_check(ctx, &check, arena, scratch);
+    }
+    kd_arena_destroy(arena);
+    return status;
+}
+
+static kd_status table_check(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot)
+{
+    const kdi_unit_list *units = atomic_load(&table->units);
+    const kdi_index_list *indexes = atomic_load(&table->indexes);
+    for (uint32_t i = 0; units != NULL && i < units->segment_count; i++)
+        KD_TRY(kd_segment_check(ctx, units->segments[i]->file));
+    for (uint32_t i = 0; indexes != NULL && i < indexes->count; i++)
+        KD_TRY(kd_index_check(ctx, indexes->items[i]->index));
+    return kdi_table_check_indexes(ctx, table, snapshot);
+}
+
+kd_status kd_storage_check(kd_ctx *ctx, kd_storage *storage)
+{
+    uint32_t pin;
+    KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
+    kd_snapshot snapshot = {.stamp = kd_txn_watermark(storage->txns)};
+    kd_status status = KD_OK;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; status == KD_OK && i < end; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        if (table == NULL || kdi_is_in_flight(atomic_load(&table->created)) ||
+            atomic_load(&table->dropped) != KD_STAMP_NONE)
+            continue;
+        status = table_check(ctx, table, snapshot);
+    }
+    kd_txn_unpin(storage->txns, pin);
+    return status;
+}

@@ -1,0 +1,207 @@
+/*
+ * Upkeep in the background: flush, compact, checkpoint, let go.
+ */
+#include "table/upkeep.h"
+
+#include "table/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEGMENTS_LOOSE = 8 }; /* More small segments than this are merged. */
+
+static const uint64_t tick_ns = 100u * 1000 * 1000;
+static const uint64_t flush_bytes_usual = 64u << 20;
+static const uint64_t checkpoint_bytes_usual = 1u << 30;
+
+static uint64_t delta_bytes(kd_table *table)
+{
+    uint64_t bytes = 0;
+    const kdi_unit_list *units = atomic_load(&table->units);
+    for (uint32_t i = 0; units != NULL && i < units->chunk_count; i++)
+        bytes += atomic_load(&units->chunks[i]->bytes);
+    return bytes;
+}
+
+static kd_table *table_at(kd_storage *storage, uint64_t number)
+{
+    kd_table *table = kd_table_find(storage, number);
+    if (table == NULL || kdi_is_in_flight(atomic_load(&table->created)) ||
+        atomic_load(&table->dropped) != KD_STAMP_NONE)
+        return NULL;
+    return table;
+}
+
+kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage)
+{
+    uint64_t limit = storage->options.delta_flush_bytes;
+    limit = limit == 0 ? flush_bytes_usual : limit;
+    uint32_t pin;
+    KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
+    kd_status status = KD_OK;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; status == KD_OK && i < end; i++) {
+        kd_table *table = table_at(storage, i);
+        if (table != NULL && delta_bytes(table) > limit)
+            status = kd_table_flush(ctx, table);
+    }
+    kd_txn_unpin(storage->txns, pin);
+    return status;
+}
+
+static bool is_scattered(kd_table *table)
+{
+    uint32_t loose = 0;
+    const kdi_unit_list *units = atomic_load(&table->units);
+    for (uint32_t i = 0; units != NULL && i < units->segment_count; i++) {
+        const kdi_segment *segment = units->segments[i];
+        uint32_t ended = atomic_load(&segment->ended_count);
+        loose += segment->row_count < KD_SEGMENT_ROWS_MAX / 8;
+        if (ended > segment->row_count / 2)
+            return true;
+    }
+    return loose > SEGMENTS_LOOSE;
+}
+
+static kd_status compact_scattered(kd_ctx *ctx, kd_storage *storage)
+{
+    uint32_t pin;
+    KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
+    kd_status status = KD_OK;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; status == KD_OK && i < end; i++) {
+        kd_table *table = table_at(storage, i);
+        if (table != NULL && is_scattered(table))
+            status = kd_table_compact(ctx, table);
+    }
+    kd_txn_unpin(storage->txns, pin);
+    return status;
+}
+
+void kdi_dropped_reap(kd_storage *storage)
+{
+    kd_stamp oldest = kd_txn_oldest_snapshot(storage->txns);
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        kd_stamp dropped = table == NULL ? KD_STAMP_NONE : atomic_load(&table->dropped);
+        if (kdi_is_in_flight(dropped) || dropped > oldest)
+            continue;
+        kdi_directory_remove(&storage->tables, i);
+        const kdi_unit_list *units = atomic_load(&table->units);
+        for (uint32_t k = 0; units != NULL && k < units->segment_count; k++)
+            units->segments[k]->removes_file = true;
+        const kdi_index_list *indexes = atomic_load(&table->indexes);
+        for (uint32_t k = 0; indexes != NULL && k < indexes->count; k++)
+            indexes->items[k]->is_dropped = true;
+        kd_txn_retire(storage->txns, &table->garbage, kdi_table_destroy, table);
+    }
+}
+
+static kd_status tick(kd_ctx *ctx, kd_storage *storage)
+{
+    uint64_t limit = storage->options.checkpoint_log_bytes;
+    limit = limit == 0 ? checkpoint_bytes_usual : limit;
+    kdi_dropped_reap(storage);
+    kd_txn_reclaim(storage->txns);
+    KD_TRY(kdi_flush_large(ctx, storage));
+    KD_TRY(compact_scattered(ctx, storage));
+    if (kd_wal_next_position(storage->wal) - storage->checkpoint_position > limit)
+        KD_TRY(kd_storage_checkpoint(ctx, storage));
+    return kd_wal_flush(ctx, storage->wal);
+}
+
+static void upkeep_run(void *object)
+{
+    kd_storage *storage = object;
+    kd_mutex_lock(&storage->upkeep_lock);
+    while (!storage->upkeep_stops) {
+        (void)kd_cond_wait(&storage->upkeep_cond, &storage->upkeep_lock, tick_ns);
+        if (storage->upkeep_stops)
+            break;
+        kd_mutex_unlock(&storage->upkeep_lock);
+        kd_ctx ctx = {.world = storage->world};
+        /* A failure here (a full disk, no memory) is met again by the next tick, or by whoever
+         * writes; nothing is lost by it. */
+        if (tick(&ctx, storage) != KD_OK)
+            kd_error_clear(&ctx);
+        kd_mutex_lock(&storage->upkeep_lock);
+    }
+    kd_mutex_unlock(&storage->upkeep_lock);
+}
+
+kd_status kdi_upkeep_start(kd_ctx *ctx, kd_storage *storage)
+{
+    return kd_thread_start(ctx, "upkeep", upkeep_run, storage, &storage->upkeep_thread);
+}
+
+void kdi_upkeep_stop(kd_storage *storage)
+{
+    if (storage->upkeep_thread == NULL)
+        return;
+    kd_mutex_lock(&storage->upkeep_lock);
+    storage->upkeep_stops = true;
+    kd_cond_signal(&storage->upkeep_cond);
+    kd_mutex_unlock(&storage->upkeep_lock);
+    kd_thread_join(storage->world, storage->upkeep_thread);
+    storage->upkeep_thread = NULL;
+}
+
+/* --- Orphans --------------------------------------------------------------------------------- */
+
+typedef struct orphan_search {
+    kd_storage *storage;
+    kd_arena *arena;
+    char **paths;
+    size_t count, capacity;
+} orphan_search;
+
+static bool segment_is_known(kd_storage *storage, uint64_t unit)
+{
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        const kdi_unit_list *units = table == NULL ? NULL : atomic_load(&table->units);
+        for (uint32_t k = 0; units != NULL && k < units->segment_count; k++) {
+            if (units->segments[k]->unit == unit)
+                return true;
+        }
+    }
+    return false;
+}
+
+static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
+{
+    orphan_search *search = object;
+    char *end;
+    unsigned long long unit = strtoull(entry->name, &end, 16);
+    bool is_segment = strcmp(end, ".seg") == 0;
+    bool is_image = strcmp(end, ".img") == 0;
+    if (entry->is_directory || (!is_segment && !is_image))
+        return KD_OK; /* Index runs are their module's. */
+    if (is_segment ? segment_is_known(search->storage, unit)
+                   : unit == search->storage->image_unit)
+        return KD_OK;
+    char **path;
+    KD_TRY(KD_PUSH(ctx, search->arena, search->paths, search->count, search->capacity, &path));
+    *path = kd_format_text(ctx, search->arena, "%s/%s", search->storage->units_directory,
+                           entry->name);
+    if (unit >= atomic_load(&search->storage->next_unit))
+        atomic_store(&search->storage->next_unit, unit + 1);
+    return *path == NULL ? KD_NOMEM : KD_OK;
+}
+
+kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage)
+{
+    orphan_search search = {.storage = storage};
+    search.arena = kd_arena_create(ctx, NULL, "orphans", KD_ARENA_UNLIMITED);
+    if (search.arena == NULL)
+        return KD_NOMEM;
+    kd_status status = ctx->world->directory_list(ctx, storage->units_directory, orphan_look,
+                                                  &search);
+    for (size_t i = 0; status == KD_OK && i < search.count; i++)
+        status = ctx->world->path_remove(ctx, search.paths[i]);
+    kd_arena_destroy(search.arena);
+    return status;
+}

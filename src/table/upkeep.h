@@ -1,0 +1,18 @@
+/*
+ * Upkeep of a database in the background, inside module table.
+ */
+#ifndef KD_TABLE_UPKEEP_H
+#define KD_TABLE_UPKEEP_H
+
+#include "table/table_internal.h"
+
+kd_status kdi_upkeep_start(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+void kdi_upkeep_stop(kd_storage *storage); /* Not started is fine. */
+/* Flushes the deltas that are over the limit. */
+kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* Removes unit files that nothing names. */
+kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* Lets go of tables that were dropped and that no snapshot sees. */
+void kdi_dropped_reap(kd_storage *storage);
+
+#endif
