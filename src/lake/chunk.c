@@ -107,7 +107,7 @@ static kd_status chunk_reserve(kd_ctx *ctx, kd_arena *arena, kdi_chunk *chunk, s
 {
     if (chunk->capacity_bytes >= wanted)
         return KD_OK;
-    char *grown = kd_alloc_raw(ctx, arena, wanted + 1); /* + 1: the LF that a file may lack. */
+    char *grown = kd_alloc_raw(ctx, arena, wanted + 2); /* + 2: see record_end_add. */
     if (grown == NULL)
         return KD_NOMEM;
     if (chunk->size_bytes > 0)
@@ -156,6 +156,17 @@ static kd_status chunk_cut(kd_ctx *ctx, kdi_chunks *chunks, kdi_chunk *chunk, si
     return KD_OK;
 }
 
+/* The file's last record may lack its LF, and an escape at the very end would make the one added
+ * part of the field: then another one follows. */
+static void record_end_add(kdi_chunk *chunk, const kdi_border *border)
+{
+    chunk->data[chunk->size_bytes++] = '\n';
+    bool ignored;
+    if (!chunk->quote_is_open &&
+        kdi_border_find_last(border, chunk->data, chunk->size_bytes, &ignored) != chunk->size_bytes)
+        chunk->data[chunk->size_bytes++] = '\n';
+}
+
 static kd_status next_locked(kd_ctx *ctx, kd_arena *arena, kdi_chunks *chunks, kdi_chunk *chunk)
 {
     size_t wanted = KDI_CHUNK_BYTES;
@@ -171,7 +182,7 @@ static kd_status next_locked(kd_ctx *ctx, kd_arena *arena, kdi_chunks *chunks, k
                                                 &chunk->quote_is_open);
         if (is_over) {
             if (border_at != chunk->size_bytes)
-                chunk->data[chunk->size_bytes++] = '\n';
+                record_end_add(chunk, &chunks->border);
             break;
         }
         if (border_at > 0) {

@@ -304,11 +304,15 @@ static kd_status chunk_take(kd_ctx *ctx, kd_csv_worker *worker)
                                          chunk->capacity_bytes * sizeof *worker->positions + 64);
         if (worker->positions == NULL)
             return KD_NOMEM;
-        worker->position_capacity = chunk->capacity_bytes + 1;
+        worker->position_capacity = chunk->capacity_bytes + 2;
     }
     kdi_csv_scan_run(&worker->reader->dialect, chunk->data, chunk->size_bytes, worker->positions,
                      &worker->scan);
-    return chunk->quote_is_open ? open_quote_fail(ctx, worker) : KD_OK;
+    if (chunk->quote_is_open)
+        return open_quote_fail(ctx, worker);
+    assert(worker->scan.count > 0 &&
+           (worker->positions[worker->scan.count - 1] & KDI_CSV_RECORD_END) != 0);
+    return KD_OK;
 }
 
 static void batch_show(kd_csv_worker *worker, uint32_t row_count, kd_batch *out_batch)

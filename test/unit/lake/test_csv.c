@@ -105,6 +105,10 @@ TEST(csv_text_format_is_read_as_copy_does)
         .format = KD_CSV_TEXT, .header = KD_CSV_HEADER_NO, .columns = THREE, .column_count = 3};
     check_rows("1\ta\\tb\\\\c\t2\n\\N\t\\N\t\\N\n3\tx\\x41\\101\\\ny\t4\n\\.\n", &options,
                "1|a\tb\\c|2\n~|~|~\n3|xAA\ny|4\n");
+    /* An escape as the last byte: the record's end must not be taken for a part of it. */
+    options.columns = NULL;
+    options.all_text = true;
+    check_rows("a\tb\\", &options, "a|b\n\n");
 }
 
 TEST(csv_bad_rows_stop_with_line_and_column)
