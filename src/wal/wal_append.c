@@ -174,7 +174,6 @@ static kd_status fill_pieces(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reser
                              const char *source)
 {
     uint64_t at = reservation->position;
-    bool is_whole = reservation->end - at <= KD_WAL_WHOLE_BYTES;
     while (at < reservation->end) {
         uint64_t piece_bytes = reservation->end - at;
         if (piece_bytes > KD_WAL_WHOLE_BYTES)
@@ -185,10 +184,8 @@ static kd_status fill_pieces(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reser
         kd_mutex_lock(&wal->lock);
         at += piece_bytes;
         source += piece_bytes;
-        if (!is_whole) {
-            reservation->filled = at;
-            progress_tell(wal, reservation);
-        }
+        reservation->filled = at;
+        progress_tell(wal, reservation);
     }
     return KD_OK;
 }
@@ -197,7 +194,6 @@ static kd_status fill_pieces(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reser
 static kd_status fill(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reservation, const char *source)
 {
     kd_status status = wal->is_memory ? KD_OK : fill_pieces(ctx, wal, reservation, source);
-    progress_tell(wal, reservation);
     open_remove(wal, reservation);
     return status;
 }

@@ -163,3 +163,21 @@ TEST(wal_notices_a_block_of_another_history)
     CHECK(damage_is_noticed(&second));
     damage_end(&second);
 }
+
+TEST(wal_counts_its_openings_in_every_block)
+{
+    damage_test test;
+    static char bytes[BLOCK_BYTES];
+    damage_begin(&test);
+    test.options.read_only = false;
+    kd_wal *wal;
+    CHECK_STATUS(&test.ctx,
+                 kd_wal_open(&test.ctx, &test.account, &test.options, see_in_order, &test, &wal));
+    kd_wal_abandon(test.ctx.world, wal);
+    block_transfer(&test, 1, bytes, false);
+    CHECK_EQ(kd_load_u32(bytes + 48), 1);
+    block_transfer(&test, 3 + RECORD_COUNT, bytes, false);
+    CHECK_EQ(kd_load_u32(bytes + 48), 2);
+    CHECK_EQ(kd_load_u32(bytes + 52), 1); /* An opening block. */
+    damage_end(&test);
+}
