@@ -189,7 +189,7 @@ typedef enum kd_ast_interval_field {
 } kd_ast_interval_field;
 
 /* A type as written. Names with several words are one name as kd_type_find takes it: "double
- * precision", "timestamp with time zone", "bit varying", "character varying". `%TYPE` is refused. */
+ * precision", "timestamp with time zone", "bit varying", "character varying". */
 typedef struct kd_ast_type {
     int32_t position;
     int32_t end;
@@ -254,10 +254,7 @@ typedef struct kd_ast_args {
     bool is_explicit; /* ROW: the word ROW was written. */
 } kd_ast_args;
 
-typedef struct kd_ast_unary {
-    kd_ast_node node;
-    kd_ast_node *operand;
-} kd_ast_unary;
+typedef struct kd_ast_unary { kd_ast_node node; kd_ast_node *operand; } kd_ast_unary;
 
 typedef enum kd_ast_is_test {
     KD_AST_IS_NULL,
@@ -337,10 +334,7 @@ typedef struct kd_ast_subquery {
     kd_ast_node *query; /* KD_AST_SELECT or KD_AST_SETOP */
 } kd_ast_subquery;
 
-typedef struct kd_ast_when {
-    kd_ast_node *condition;
-    kd_ast_node *result;
-} kd_ast_when;
+typedef struct kd_ast_when { kd_ast_node *condition, *result; } kd_ast_when;
 
 typedef struct kd_ast_case {
     kd_ast_node node;
@@ -446,7 +440,6 @@ typedef struct kd_ast_current_of {
     kd_ast_node node;
     kd_slice cursor;
 } kd_ast_current_of;
-
 /* ---- Parts of queries ---- */
 
 typedef struct kd_ast_target {
@@ -547,7 +540,6 @@ typedef struct kd_ast_with {
 
 typedef enum kd_ast_grouping_kind {
     KD_AST_GROUPING_EMPTY,  /* () */
-    KD_AST_GROUPING_SIMPLE, /* (a, b) as an element of GROUPING SETS, ROLLUP or CUBE: `items` */
     KD_AST_GROUPING_SETS,   /* items: expressions, KD_AST_ROW or KD_AST_GROUPING_SET */
     KD_AST_GROUPING_ROLLUP, /* items: expressions; (a, b) is a KD_AST_ROW that counts as one */
     KD_AST_GROUPING_CUBE,
@@ -683,11 +675,7 @@ typedef struct kd_ast_select {
     kd_ast_node *qualify;
 } kd_ast_select;
 
-typedef enum kd_ast_setop_kind {
-    KD_AST_UNION,
-    KD_AST_INTERSECT,
-    KD_AST_EXCEPT,
-} kd_ast_setop_kind;
+typedef enum kd_ast_setop_kind { KD_AST_UNION, KD_AST_INTERSECT, KD_AST_EXCEPT } kd_ast_setop_kind;
 
 typedef struct kd_ast_setop {
     kd_ast_node node; /* mark: the word UNION, ... */
@@ -803,7 +791,6 @@ typedef struct kd_ast_truncate {
     bool restart_identity;
     kd_ast_behavior behavior;
 } kd_ast_truncate;
-
 /* ---- Definitions ---- */
 
 typedef struct kd_ast_name_item {
@@ -811,8 +798,8 @@ typedef struct kd_ast_name_item {
     kd_ast_name name;
 } kd_ast_name_item;
 
-/* `prefix.name = value`. The value is a constant, a KD_AST_COLUMN for a bare word, or NULL when only
- * the name was written; COPY's FORCE_QUOTE (a, b) is a KD_AST_ROW of columns, * a KD_AST_STAR. */
+/* `prefix.name = value`. The value is a constant, a KD_AST_COLUMN for a bare word, or NULL when
+ * only the name was written; FORCE_QUOTE (a, b) is a KD_AST_ROW of columns, * a KD_AST_STAR. */
 typedef struct kd_ast_option {
     kd_ast_node node;
     kd_slice prefix;
@@ -829,7 +816,6 @@ typedef enum kd_ast_constraint_kind {
     KD_AST_CONSTRAINT_PRIMARY,
     KD_AST_CONSTRAINT_UNIQUE,
     KD_AST_CONSTRAINT_FOREIGN,
-    KD_AST_CONSTRAINT_EXCLUDE,
     KD_AST_CONSTRAINT_IDENTITY,
     KD_AST_CONSTRAINT_GENERATED,
 } kd_ast_constraint_kind;
@@ -872,10 +858,6 @@ typedef struct kd_ast_constraint {
     bool initially_deferred;
     bool not_valid;
     bool no_inherit;
-    kd_slice method;           /* EXCLUDE USING method */
-    kd_ast_list elements;      /* EXCLUDE: kd_ast_index_item */
-    kd_ast_names element_operators;
-    kd_ast_node *where;        /* EXCLUDE ... WHERE */
 } kd_ast_constraint;
 
 typedef struct kd_ast_column_def {
@@ -975,7 +957,7 @@ typedef struct kd_ast_create_table {
     kd_ast_persistence persistence;
     bool if_not_exists;
     bool or_replace;
-    kd_ast_list elements; /* COLUMN_DEF, CONSTRAINT, TABLE_LIKE, CREATE_INDEX (inline INDEX) in order */
+    kd_ast_list elements; /* COLUMN_DEF, CONSTRAINT, TABLE_LIKE, CREATE_INDEX (inline) */
     kd_ast_name partition_of; /* position < 0: not a partition */
     kd_ast_partition_bound *bound;
     kd_ast_partition_by *partition_by;
@@ -1187,7 +1169,7 @@ typedef struct kd_ast_alter_table {
 typedef struct kd_ast_alter_domain {
     kd_ast_node node;
     kd_ast_name name;
-    kd_ast_alter_action *action; /* SET/DROP DEFAULT, SET/DROP NOT NULL, ADD/DROP/VALIDATE CONSTRAINT */
+    kd_ast_alter_action *action; /* Of DEFAULT, NOT NULL, CONSTRAINT */
 } kd_ast_alter_domain;
 
 /* ALTER object name RENAME TO new_name; COLUMN, CONSTRAINT and type attributes: `member`. */
@@ -1256,11 +1238,7 @@ typedef enum kd_ast_isolation {
     KD_AST_SERIALIZABLE,
 } kd_ast_isolation;
 
-typedef enum kd_ast_tristate {
-    KD_AST_UNSET,
-    KD_AST_OFF,
-    KD_AST_ON,
-} kd_ast_tristate;
+typedef enum kd_ast_tristate { KD_AST_UNSET, KD_AST_OFF, KD_AST_ON } kd_ast_tristate;
 
 typedef struct kd_ast_transaction_modes {
     kd_ast_isolation isolation;
@@ -1324,10 +1302,12 @@ typedef struct kd_ast_execute {
     kd_ast_list args;
 } kd_ast_execute;
 
-typedef struct kd_ast_deallocate {
+/* DEALLOCATE and CLOSE. */
+typedef struct kd_ast_close {
     kd_ast_node node;
     kd_slice name; /* Empty: ALL */
-} kd_ast_deallocate;
+} kd_ast_close;
+typedef kd_ast_close kd_ast_deallocate;
 
 typedef struct kd_ast_declare_cursor {
     kd_ast_node node;
@@ -1354,11 +1334,6 @@ typedef struct kd_ast_fetch {
     bool all;      /* ALL: until the end */
     int64_t count; /* NEXT is FORWARD 1, PRIOR BACKWARD 1, FIRST ABSOLUTE 1, LAST ABSOLUTE -1 */
 } kd_ast_fetch;
-
-typedef struct kd_ast_close {
-    kd_ast_node node;
-    kd_slice name; /* Empty: ALL */
-} kd_ast_close;
 
 typedef struct kd_ast_copy {
     kd_ast_node node;
@@ -1501,7 +1476,7 @@ typedef struct kd_ast_refresh {
     bool with_no_data;
 } kd_ast_refresh;
 
-/* "select", "column", ... for messages and tests. Never NULL. */
+/* "select", "column", ...: never NULL. */
 const char *kd_ast_kind_name(kd_ast_kind kind);
 
 /* The next node down a left spine: an operator's left operand, a cast's operand, a join's or set

@@ -224,7 +224,8 @@ static bool digits_to_int64(kd_slice digits, int64_t *out_value)
     int64_t value = 0;
     for (size_t i = 0; i < digits.size_bytes; i++) {
         int digit = digits.data[i] - '0';
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digit, &value))
             return false;
     }
     *out_value = value;
@@ -249,7 +250,8 @@ static kd_status lex_number(kd_ctx *ctx, kdi_lexer *lexer, kdi_token *token)
         if (char_at(lexer, exponent) == '+' || char_at(lexer, exponent) == '-')
             exponent++;
         if (!is(lexer, exponent, DIGIT))
-            return number_failed(ctx, lexer, start, exponent, "trailing junk after numeric literal");
+            return number_failed(ctx, lexer, start, exponent,
+                                 "trailing junk after numeric literal");
         is_decimal = true;
         at = skip_digits(lexer, exponent);
     }

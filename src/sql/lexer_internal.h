@@ -46,7 +46,8 @@ typedef struct kdi_lexer {
     size_t at;
 } kdi_lexer;
 
-/* 22021 when the text is not UTF-8 or holds a NUL byte. `position` is where the failure points; -1: at the byte itself. */
+/* 22021 when the text is not UTF-8 or holds a NUL byte. `position` is where the failure points;
+ * -1: at the byte itself. */
 kd_status kdi_check_utf8(kd_ctx *ctx, kd_slice text, int32_t position) KD_MUST_CHECK;
 
 /* On failure the token is TOKEN_ERROR and the failure is recorded. */

@@ -372,7 +372,8 @@ kd_status kdi_lex_quoted(kd_ctx *ctx, kdi_lexer *lexer, kdi_token *token)
     token->kind = quote == '"' ? TOKEN_QUOTED_IDENT : TOKEN_STRING;
     if (token->kind == TOKEN_QUOTED_IDENT) {
         if (token->text.size_bytes == 0)
-            return fail_at(ctx, "42601", start, "zero-length delimited identifier at or near \"\"\"\"");
+            return fail_at(ctx, "42601", start,
+                           "zero-length delimited identifier at or near \"\"\"\"");
         token->text.size_bytes = kdi_name_clip(token->text.data, token->text.size_bytes);
     }
     return KD_OK;

@@ -351,8 +351,9 @@ kd_status kdi_reindex(kd_parser *p, kd_ast_node **out)
     if (kdi_at_token(p, '('))
         KD_TRY(kdi_option_parens(p, &node->options));
     node->object = p->token.text;
-    bool is_known = kdi_accept(p, KW_TABLE) || kdi_accept(p, KW_INDEX) || kdi_accept(p, KW_SCHEMA) ||
-                    kdi_accept(p, KW_DATABASE) || kdi_accept(p, KW_SYSTEM);
+    bool is_known = kdi_accept(p, KW_TABLE) || kdi_accept(p, KW_INDEX) ||
+                    kdi_accept(p, KW_SCHEMA) || kdi_accept(p, KW_DATABASE) ||
+                    kdi_accept(p, KW_SYSTEM);
     if (!is_known)
         return kdi_syntax_error(p, "TABLE, INDEX, SCHEMA or DATABASE");
     node->concurrently = kdi_accept(p, KW_CONCURRENTLY);

@@ -289,6 +289,9 @@ static kd_status actions(kd_parser *p, kd_ast_alter_table *table)
         a->collation = kdi_no_name();
         a->parent = kdi_no_name();
         KD_TRY(action_body(p, a));
+        if (a->what == KD_AST_ATTACH_PARTITION && a->bound == NULL &&
+            table->object != KD_AST_OBJECT_INDEX)
+            return kdi_syntax_error(p, "FOR VALUES or DEFAULT");
         kdi_finish(p, &a->node);
         KD_TRY(kdi_push(p, &table->actions, &a->node));
     } while (kdi_accept_token(p, ','));

@@ -144,7 +144,8 @@ kd_status kdi_constraint_attributes(kd_parser *p, kd_ast_constraint *node)
             break;
         }
         if (node->not_deferrable && (node->deferrable || node->initially_deferred))
-            return kdi_fail_at(p, "42601", p->previous.position, "conflicting constraint properties");
+            return kdi_fail_at(p, "42601", p->previous.position,
+                               "conflicting constraint properties");
     }
     return KD_OK;
 }
@@ -280,16 +281,6 @@ static kd_status key_columns(kd_parser *p, kd_ast_constraint *node)
     return index_parameters(p, node);
 }
 
-/* EXCLUDE [USING method] (element WITH operator, ...) [WHERE (e)] */
-static kd_status exclusion(kd_parser *p, kd_ast_constraint *node)
-{
-    node->what = KD_AST_CONSTRAINT_EXCLUDE;
-    kdi_advance(p);
-    if (kdi_accept(p, KW_USING))
-        KD_TRY(kdi_name(p, &node->method));
-    return kdi_unsupported(p, node->node.position, "EXCLUDE");
-}
-
 static kd_status table_constraint_body(kd_parser *p, kd_ast_constraint *node)
 {
     switch (p->token.keyword) {
@@ -311,7 +302,7 @@ static kd_status table_constraint_body(kd_parser *p, kd_ast_constraint *node)
         KD_TRY(kdi_name_parens(p, &node->columns));
         return references(p, node);
     case KW_EXCLUDE:
-        return exclusion(p, node);
+        return kdi_unsupported(p, p->token.position, "EXCLUDE");
     default:
         return kdi_syntax_error(p, "CHECK, PRIMARY KEY, UNIQUE or FOREIGN KEY");
     }

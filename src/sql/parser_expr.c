@@ -32,7 +32,7 @@ typedef struct climb_state {
     int32_t start;
     int32_t mark;    /* Where the operator stands. */
     bool restricted; /* b_expr: no AND, OR, NOT, IN, LIKE, BETWEEN, IS NULL. */
-    expr_level closed; /* The level that may not come again: its last operator had a right operand. */
+    expr_level closed; /* May not come again: its last operator had a right operand. */
     kd_ast_node *chain; /* An AND or OR made by this call, which may take more. */
 } climb_state;
 

@@ -226,7 +226,8 @@ kd_status kdi_domain_constraint(kd_parser *p, kd_ast_constraint **out) KD_MUST_C
 kd_status kdi_constraint_attributes(kd_parser *p, kd_ast_constraint *constraint) KD_MUST_CHECK;
 kd_status kdi_identity(kd_parser *p, kd_ast_constraint **out) KD_MUST_CHECK; /* GENERATED ... */
 bool kdi_at_table_constraint(kd_parser *p);
-kd_status kdi_index_items(kd_parser *p, kd_ast_list *list) KD_MUST_CHECK; /* (a DESC, (e) opclass) */
+/* (a DESC, (e) opclass, ...) */
+kd_status kdi_index_items(kd_parser *p, kd_ast_list *list) KD_MUST_CHECK;
 kd_status kdi_index_tail(kd_parser *p, kd_ast_create_index *index) KD_MUST_CHECK;
 kd_status kdi_inline_index(kd_parser *p, kd_ast_create_index **out) KD_MUST_CHECK;
 kd_status kdi_partition_bound(kd_parser *p, kd_ast_partition_bound **out) KD_MUST_CHECK;

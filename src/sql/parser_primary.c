@@ -547,7 +547,34 @@ static kd_status name_expr(kd_parser *p, kd_ast_node **out_expr)
     return kdi_subscripts(p, out_expr);
 }
 
-/* lint: long, because it is a table of words. */
+/* A word that means something of its own before `(`, or COLLATION FOR. */
+static kd_status form_expr(kd_parser *p, kd_ast_node **out_expr)
+{
+    switch (p->token.keyword) {
+    case KW_EXISTS:
+        return exists_expr(p, out_expr);
+    case KW_ROW:
+        return row_expr(p, out_expr);
+    case KW_COALESCE:
+        return args_expr(p, KD_AST_COALESCE, out_expr);
+    case KW_GREATEST:
+        return args_expr(p, KD_AST_GREATEST, out_expr);
+    case KW_LEAST:
+        return args_expr(p, KD_AST_LEAST, out_expr);
+    case KW_NULLIF:
+        return args_expr(p, KD_AST_NULLIF, out_expr);
+    case KW_GROUPING:
+        return args_expr(p, KD_AST_GROUPING, out_expr);
+    case KW_TREAT:
+        return cast_expr(p, KD_AST_CAST_FUNCTION, out_expr);
+    default:
+        break;
+    }
+    bool found;
+    KD_TRY(kdi_special_form(p, &found, out_expr));
+    return found ? KD_OK : name_expr(p, out_expr);
+}
+
 static kd_status word_expr(kd_parser *p, kd_ast_node **out_expr)
 {
     bool before_parens = kdi_keyword_kind((kdi_keyword)p->token.keyword) == KDI_WORD_COLUMN_NAME &&
@@ -594,31 +621,8 @@ static kd_status word_expr(kd_parser *p, kd_ast_node **out_expr)
         KD_TRY(kdi_simple_type(p, &type));
         return typed_literal(p, &type, out_expr);
     }
-    if (!before_parens && !kdi_at(p, KW_COLLATION))
-        return name_expr(p, out_expr);
-    switch (p->token.keyword) {
-    case KW_EXISTS:
-        return exists_expr(p, out_expr);
-    case KW_ROW:
-        return row_expr(p, out_expr);
-    case KW_COALESCE:
-        return args_expr(p, KD_AST_COALESCE, out_expr);
-    case KW_GREATEST:
-        return args_expr(p, KD_AST_GREATEST, out_expr);
-    case KW_LEAST:
-        return args_expr(p, KD_AST_LEAST, out_expr);
-    case KW_NULLIF:
-        return args_expr(p, KD_AST_NULLIF, out_expr);
-    case KW_GROUPING:
-        return args_expr(p, KD_AST_GROUPING, out_expr);
-    case KW_TREAT:
-        return cast_expr(p, KD_AST_CAST_FUNCTION, out_expr);
-    default:
-        break;
-    }
-    bool found;
-    KD_TRY(kdi_special_form(p, &found, out_expr));
-    return found ? KD_OK : name_expr(p, out_expr);
+    return before_parens || kdi_at(p, KW_COLLATION) ? form_expr(p, out_expr)
+                                                    : name_expr(p, out_expr);
 }
 
 kd_status kdi_primary(kd_parser *p, kd_ast_node **out_expr)

@@ -233,6 +233,14 @@ static kd_status limit_clause(kd_parser *p, kd_ast_query_tail *tail)
         tail->limit_all = true;
         return KD_OK;
     }
+    /* 10% of the rows, unless % has a right side. */
+    tail->limit_percent = (kdi_at_token(p, TOKEN_INTEGER) || kdi_at_token(p, TOKEN_DECIMAL)) &&
+                          kdi_next_is_token(p, '%') && !kdi_begins_expr(kdi_peek(p, 2));
+    if (tail->limit_percent) {
+        KD_TRY(kdi_primary(p, &tail->limit));
+        kdi_advance(p);
+        return KD_OK;
+    }
     KD_TRY(kdi_expr(p, &tail->limit));
     if (!kdi_at_token(p, ','))
         return KD_OK;

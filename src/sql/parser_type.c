@@ -86,7 +86,8 @@ static kd_status float_type(kd_parser *p, kd_ast_type *type)
     if (bits < 1)
         return kdi_fail_at(p, "22023", position, "precision for type float must be at least 1 bit");
     if (bits > 53)
-        return kdi_fail_at(p, "22023", position, "precision for type float must be less than 54 bits");
+        return kdi_fail_at(p, "22023", position,
+                           "precision for type float must be less than 54 bits");
     if (bits <= 24)
         type->name.name = KD_SLICE("float4");
     return kdi_expect_token(p, ')');

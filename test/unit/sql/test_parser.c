@@ -232,7 +232,8 @@ TEST(parser_reads_select_into_its_clauses)
 
 TEST(parser_orders_set_operations)
 {
-    kd_ast_setop *node = parse("select 1 union select 2 intersect select 3 except select 4 limit 1");
+    kd_ast_setop *node =
+        parse("select 1 union select 2 intersect select 3 except select 4 limit 1");
     CHECK_EQ(node->what, KD_AST_EXCEPT);
     CHECK(node->tail.limit != NULL);
     kd_ast_setop *left = (kd_ast_setop *)node->left;
@@ -256,7 +257,8 @@ TEST(parser_keeps_the_text_of_definitions)
 {
     const char *text = "create view v as (select a + 1 from t) union select 2 with check option";
     kd_ast_create_view *view = parse(text);
-    CHECK_SLICE(kd_ast_text(kd_slice_of(text), view->query), "(select a + 1 from t) union select 2");
+    CHECK_SLICE(kd_ast_text(kd_slice_of(text), view->query),
+                "(select a + 1 from t) union select 2");
     text = "create table t (a int default (1 + 2) * 3 not null check ((a > 0)))";
     kd_ast_create_table *table = parse(text);
     kd_ast_column_def *column = (kd_ast_column_def *)table->elements.items[0];

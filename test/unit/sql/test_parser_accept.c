@@ -413,6 +413,8 @@ static const char *const accepted[] = {
     "describe t",
     "describe",
     "describe select 1",
+    "select 1 limit 10%",
+    "select 1 limit 10 % 3",
     "select * from a asof join b on a.k = b.k and a.t >= b.t",
     "select * from a asof left join b using (k, t)",
     "select * from a semi join b using (k)",
