@@ -21,14 +21,19 @@ void kdi_advance(kd_parser *p)
     }
 }
 
+/* A failure beyond the statement must not be recorded while the statement itself is right. */
+static bool ends_lookahead(const kdi_token *token)
+{
+    return token->kind == TOKEN_END || token->kind == TOKEN_ERROR || token->kind == ';';
+}
+
 const kdi_token *kdi_peek(kd_parser *p, int distance)
 {
     static const kdi_token end = {.kind = TOKEN_END};
-    if (p->token.kind == TOKEN_END || p->token.kind == TOKEN_ERROR)
+    if (ends_lookahead(&p->token))
         return &end;
     while (p->ahead_count < distance) {
-        if (p->ahead_count > 0 && (p->ahead[p->ahead_count - 1].kind == TOKEN_END ||
-                                   p->ahead[p->ahead_count - 1].kind == TOKEN_ERROR))
+        if (p->ahead_count > 0 && ends_lookahead(&p->ahead[p->ahead_count - 1]))
             return &end;
         kdi_lexer_next(p->ctx, &p->lexer, &p->ahead[p->ahead_count]);
         p->ahead_count++;
