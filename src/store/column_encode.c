@@ -44,12 +44,12 @@ kd_status kdi_output_end(kd_ctx *ctx, kdi_block_output *output, kdi_encoding enc
     output->identity.block = block;
     header.checksum = kdi_block_checksum(&output->identity, output->block.data, size_bytes);
     memcpy(output->block.data, &header, sizeof header);
-    out_entry->offset = kdi_sink_offset(&output->sink);
+    out_entry->offset = kd_file_sink_offset(&output->sink);
     out_entry->size_bytes = header.size_bytes;
     out_entry->checksum = header.checksum;
     out_entry->row_count = row_count;
     out_entry->encoding = (uint8_t)encoding;
-    return kdi_sink_append(ctx, &output->sink, output->block.data, size_bytes);
+    return kd_file_sink_append(ctx, &output->sink, output->block.data, size_bytes);
 }
 
 static kd_status append_constant(kd_ctx *ctx, kd_buffer *out, bool is_null, const void *bytes,

@@ -22,7 +22,7 @@ enum { KDI_NULL_CODE = UINT16_MAX, KDI_BLOCK_WORDS = KD_BLOCK_ROWS / 64 };
 
 /* Where finished blocks go. */
 typedef struct kdi_block_output {
-    kdi_sink sink;
+    kd_file_sink sink;
     kdi_block_identity identity; /* column and block are set for each. */
     kd_buffer block;             /* The one being built. */
 } kdi_block_output;

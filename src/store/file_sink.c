@@ -1,17 +1,16 @@
 /*
  * Writing a file from front to back: pieces of 1 MiB, aligned for O_DIRECT.
  */
-#include "store/segment_internal.h"
-
-#include "base/world.h"
+#include "store/file_sink.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { SINK_BYTES = 1 << 20 };
 
-kd_status kdi_sink_open(kd_ctx *ctx, kdi_sink *sink, kd_account *account, const char *path)
+kd_status kd_file_sink_open(kd_ctx *ctx, kd_file_sink *sink, kd_account *account, const char *path)
 {
-    *sink = (kdi_sink){.account = account};
+    *sink = (kd_file_sink){.account = account};
     sink->memory = kd_heap_alloc_raw(ctx, account, SINK_BYTES + KD_DIRECT_ALIGN_BYTES);
     if (sink->memory == NULL)
         return KD_NOMEM;
@@ -22,7 +21,7 @@ kd_status kdi_sink_open(kd_ctx *ctx, kdi_sink *sink, kd_account *account, const 
     return ctx->world->file_open(ctx, path, flags, &sink->file);
 }
 
-static kd_status flush(kd_ctx *ctx, kdi_sink *sink, size_t size_bytes)
+static kd_status flush(kd_ctx *ctx, kd_file_sink *sink, size_t size_bytes)
 {
     assert(size_bytes % KD_DIRECT_ALIGN_BYTES == 0);
     KD_TRY(ctx->world->file_write(ctx, sink->file, sink->flushed_bytes, sink->buffer,
@@ -32,7 +31,7 @@ static kd_status flush(kd_ctx *ctx, kdi_sink *sink, size_t size_bytes)
     return KD_OK;
 }
 
-kd_status kdi_sink_append(kd_ctx *ctx, kdi_sink *sink, const void *bytes, size_t size_bytes)
+kd_status kd_file_sink_append(kd_ctx *ctx, kd_file_sink *sink, const void *bytes, size_t size_bytes)
 {
     const uint8_t *from = bytes;
     while (size_bytes > 0) {
@@ -48,7 +47,7 @@ kd_status kdi_sink_append(kd_ctx *ctx, kdi_sink *sink, const void *bytes, size_t
     return KD_OK;
 }
 
-kd_status kdi_sink_finish(kd_ctx *ctx, kdi_sink *sink, const void *trailer, size_t trailer_bytes)
+kd_status kd_file_sink_finish(kd_ctx *ctx, kd_file_sink *sink, const void *trailer, size_t trailer_bytes)
 {
     /* Whole 4 KiB, with the trailer last; the buffer is a multiple of that, so it never overruns. */
     size_t total = sink->used_bytes + trailer_bytes;
@@ -63,11 +62,11 @@ kd_status kdi_sink_finish(kd_ctx *ctx, kdi_sink *sink, const void *trailer, size
     memcpy(sink->buffer + total - trailer_bytes, trailer, trailer_bytes);
     KD_TRY(flush(ctx, sink, total));
     KD_TRY(ctx->world->file_sync(ctx, sink->file));
-    kdi_sink_close(ctx->world, sink);
+    kd_file_sink_close(ctx->world, sink);
     return KD_OK;
 }
 
-void kdi_sink_close(kd_world *world, kdi_sink *sink)
+void kd_file_sink_close(kd_world *world, kd_file_sink *sink)
 {
     if (sink->file != NULL)
         world->file_close(world, sink->file);

@@ -6,6 +6,7 @@
 
 #include "base/checksum.h"
 #include "store/block_internal.h"
+#include "store/file_sink.h"
 
 enum {
     KDI_SEGMENT_FORMAT = 1,
@@ -81,30 +82,5 @@ uint32_t kdi_footer_checksum(uint64_t database_id, uint64_t unit, uint64_t gener
 
 /* Tests: the encoding of a column, where its values allow it. Before the first append. */
 void kdi_segment_writer_force(kd_segment_writer *writer, uint32_t column, kdi_encoding encoding);
-
-/* --- A file written from front to back in large aligned pieces (file_sink.c) --- */
-
-typedef struct kdi_sink {
-    kd_file *file;
-    kd_account *account;
-    void *memory;
-    uint8_t *buffer; /* Inside `memory`, aligned for direct writes. */
-    size_t used_bytes;
-    uint64_t flushed_bytes;
-} kdi_sink;
-
-/* Creates the file, or empties what a crash left of it. */
-kd_status kdi_sink_open(kd_ctx *ctx, kdi_sink *sink, kd_account *account,
-                        const char *path) KD_MUST_CHECK;
-static inline uint64_t kdi_sink_offset(const kdi_sink *sink)
-{
-    return sink->flushed_bytes + sink->used_bytes;
-}
-kd_status kdi_sink_append(kd_ctx *ctx, kdi_sink *sink, const void *bytes,
-                          size_t size_bytes) KD_MUST_CHECK;
-/* Puts `trailer` at the end of the last 4 KiB, writes and syncs everything, closes the file. */
-kd_status kdi_sink_finish(kd_ctx *ctx, kdi_sink *sink, const void *trailer,
-                          size_t trailer_bytes) KD_MUST_CHECK;
-void kdi_sink_close(kd_world *world, kdi_sink *sink); /* Of any state; may be called again. */
 
 #endif

@@ -88,7 +88,7 @@ kd_status kd_segment_writer_create(kd_ctx *ctx, const kd_segment_options *option
     writer->output.block = kd_buffer_in(writer->arena);
     KD_TRY_OUT(init_columns(ctx, writer, shape));
     KD_TRY_OUT(kdi_segment_path(ctx, options->directory, shape->unit, writer->path));
-    KD_TRY_OUT(kdi_sink_open(ctx, &writer->output.sink, options->account, writer->path));
+    KD_TRY_OUT(kd_file_sink_open(ctx, &writer->output.sink, options->account, writer->path));
     *out_writer = writer;
     writer = NULL;
 
@@ -218,12 +218,12 @@ uint32_t kdi_footer_checksum(uint64_t database_id, uint64_t unit, uint64_t gener
 
 static kd_status write_footer(kd_ctx *ctx, kd_segment_writer *writer)
 {
-    kdi_sink *sink = &writer->output.sink;
+    kd_file_sink *sink = &writer->output.sink;
     kd_buffer footer = kd_buffer_in(writer->arena);
     KD_TRY(build_footer(ctx, writer, &footer));
     const kdi_block_identity *identity = &writer->output.identity;
     kdi_segment_trailer trailer = {.format = KDI_SEGMENT_FORMAT,
-                                   .footer_offset = kdi_sink_offset(sink),
+                                   .footer_offset = kd_file_sink_offset(sink),
                                    .database_id = identity->database_id,
                                    .unit = identity->unit,
                                    .generation = identity->generation,
@@ -233,8 +233,8 @@ static kd_status write_footer(kd_ctx *ctx, kd_segment_writer *writer)
         kdi_footer_checksum(trailer.database_id, trailer.unit, trailer.generation, footer.data,
                             footer.size_bytes);
     trailer.checksum = kd_crc32c(0, &trailer, offsetof(kdi_segment_trailer, checksum));
-    KD_TRY(kdi_sink_append(ctx, sink, footer.data, footer.size_bytes));
-    return kdi_sink_finish(ctx, sink, &trailer, sizeof trailer);
+    KD_TRY(kd_file_sink_append(ctx, sink, footer.data, footer.size_bytes));
+    return kd_file_sink_finish(ctx, sink, &trailer, sizeof trailer);
 }
 
 static kd_status finish(kd_ctx *ctx, kd_segment_writer *writer)
@@ -276,7 +276,7 @@ void kd_segment_writer_destroy(kd_segment_writer *writer)
     if (writer == NULL)
         return;
     bool file_was_made = writer->output.sink.file != NULL || writer->failed;
-    kdi_sink_close(writer->world, &writer->output.sink);
+    kd_file_sink_close(writer->world, &writer->output.sink);
     if (!writer->finished && file_was_made)
         remove_unfinished(writer);
     kd_arena_destroy(writer->arena);
