@@ -335,15 +335,15 @@ class Cursor:
         self.rowcount = -1
         self._statement = None
         self._readers = ()
-        self._has_row = False
-        self._is_running = False
+        self._is_query = False
+        self._row_is_ready = False  # The statement stands on a row that nobody fetched yet.
+        self._is_over = False       # Stepping again would run the statement anew.
 
     def close(self):
         # A closed connection has ended its statements already.
         if self._statement is not None and self.connection._session is not None:
             LIBRARY.kade_finalize(self._statement)
         self._statement = None
-        self._is_running = False
 
     def _prepare(self, sql):
         self.close()
@@ -376,19 +376,22 @@ class Cursor:
     def _step(self):
         has_row = c_bool()
         self.connection._check(LIBRARY.kade_step(self._statement, byref(has_row)))
-        self._has_row = has_row.value
-        self._is_running = has_row.value
-        if not self._has_row:
+        self._is_over = not has_row.value
+        if self._is_over:
             self.rowcount = LIBRARY.kade_rows_affected(self._statement)
+        return has_row.value
 
     def execute(self, sql, parameters=()):
+        """Runs the statement. A plain query begins with its first fetch (or arrow(), df()), and its
+        errors come there; everything else has happened when this returns."""
         self._prepare(sql)
         self._bind(parameters)
         self._describe()
         self.rowcount = -1
-        self._is_running = False
-        if self.description is None:
-            self._step()
+        self._is_over = self._row_is_ready = False
+        self._is_query = _first_word(sql) in ("SELECT", "FROM", "VALUES", "TABLE")
+        if not self._is_query:
+            self._row_is_ready = self._step()
         return self
 
     def executemany(self, sql, rows):
@@ -411,12 +414,11 @@ class Cursor:
     def fetchone(self):
         if self._statement is None or self.description is None:
             raise InterfaceError("no result to fetch from")
-        if self._is_running is None:
+        if self._is_over:
             return None
-        self._step()
-        if not self._has_row:
-            self._is_running = None  # At the end: stepping again would run it anew.
+        if not self._row_is_ready and not self._step():
             return None
+        self._row_is_ready = False
         return self._row()
 
     def fetchmany(self, size=None):
@@ -438,6 +440,9 @@ class Cursor:
     def arrow(self):
         """The result as a pyarrow.Table, without a copy of each value."""
         import pyarrow
+        if not self._is_query:
+            names = [column[0] for column in self.description or ()]
+            return pyarrow.Table.from_pylist([dict(zip(names, row)) for row in self])
         schema = library.ArrowSchema()
         self.connection._check(LIBRARY.kade_arrow_schema(self._statement, byref(schema)))
         fields = pyarrow.Schema._import_from_c(ctypes.addressof(schema))
@@ -449,7 +454,7 @@ class Cursor:
                 break
             batches.append(
                 pyarrow.RecordBatch._import_from_c(ctypes.addressof(array), fields))
-        self._is_running = None
+        self._is_over = True
         return pyarrow.Table.from_batches(batches, schema=fields)
 
     def df(self):
@@ -468,6 +473,10 @@ class Cursor:
         pass
 
 
+def _first_word(sql):
+    words = sql.replace("(", " ").split(None, 1)
+    return words[0].rstrip(";").upper() if words else ""
+
+
 def _controls_transaction(sql):
-    word = sql.lstrip().split(None, 1)[0].rstrip(";").upper() if sql.strip() else ""
-    return word in ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "CHECKPOINT", "VACUUM")
+    return _first_word(sql) in ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "CHECKPOINT", "VACUUM")
