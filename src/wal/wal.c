@@ -3,7 +3,8 @@
  */
 #include "wal/wal_internal.h"
 
-#include <assert.h>
+#include "base/assert.h"
+
 #include <inttypes.h>
 
 enum {
@@ -32,10 +33,10 @@ static void options_complete(kd_wal_options *options)
         options->buffer_bytes = BUFFER_BYTES_USUAL;
     if (options->spare_files_max == 0)
         options->spare_files_max = SPARE_FILES_USUAL;
-    assert(options->file_bytes % KD_WAL_BLOCK_ALIGN_BYTES == 0);
-    assert(options->file_bytes >= FILE_BYTES_MIN);
-    assert((options->buffer_bytes & (options->buffer_bytes - 1)) == 0);
-    assert(options->buffer_bytes >= BUFFER_BYTES_MIN);
+    kd_assert(options->file_bytes % KD_WAL_BLOCK_ALIGN_BYTES == 0);
+    kd_assert(options->file_bytes >= FILE_BYTES_MIN);
+    kd_assert((options->buffer_bytes & (options->buffer_bytes - 1)) == 0);
+    kd_assert(options->buffer_bytes >= BUFFER_BYTES_MIN);
 }
 
 static void wal_init(kd_wal *wal, kd_ctx *ctx, kd_account *account, const kd_wal_options *options)
@@ -261,7 +262,7 @@ kd_status kd_wal_close(kd_ctx *ctx, kd_wal *wal)
         return KD_OK;
     kd_status status = KD_OK;
     if (!wal->is_memory && !wal->options.read_only) {
-        assert(wal->first_open == NULL);
+        kd_assert(wal->first_open == NULL);
         status = kd_wal_flush(ctx, wal);
         if (status == KD_OK && wal->has_failed)
             status = KD_FAIL(ctx, KD_IO, "58030", "the log has failed: %s", wal->error.message);

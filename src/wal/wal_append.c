@@ -8,7 +8,7 @@
  */
 #include "wal/wal_internal.h"
 
-#include <assert.h>
+#include "base/assert.h"
 
 static uint64_t filled_end(const kd_wal *wal)
 {
@@ -32,12 +32,12 @@ static kd_cond *next_group_cond(kd_wal *wal)
  */
 static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
 {
-    assert(!wal->is_writing);
+    kd_assert(!wal->is_writing);
     wal->is_writing = true;
     wal->group_no++;
     wal->group_end = filled_end(wal);
     uint64_t end = wal->group_end;
-    assert(end > wal->written_position);
+    kd_assert(end > wal->written_position);
     uint64_t offset_before = wal->at.offset;
     uint64_t file_before = wal->at.file_no;
     kd_mutex_unlock(&wal->lock);
@@ -112,7 +112,7 @@ kd_status kd_wal_reserve(kd_ctx *ctx, kd_wal *wal, size_t size_bytes,
                          void (*on_reserved)(void *object, uint64_t position, uint64_t end),
                          void *object, kd_wal_reservation *out_reservation)
 {
-    assert(size_bytes >= KD_WAL_FRAME_BYTES);
+    kd_assert(size_bytes >= KD_WAL_FRAME_BYTES);
     *out_reservation = (kd_wal_reservation){0};
     kd_mutex_lock(&wal->lock);
     kd_status status = reserve_check(ctx, wal);
@@ -207,7 +207,6 @@ kd_status kd_wal_fill(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reservation,
     return status;
 }
 
-#ifndef NDEBUG
 static bool records_are_whole(const char *records, size_t size_bytes)
 {
     while (size_bytes >= KD_WAL_FRAME_BYTES) {
@@ -219,13 +218,12 @@ static bool records_are_whole(const char *records, size_t size_bytes)
     }
     return size_bytes == 0;
 }
-#endif
 
 kd_status kd_wal_append(kd_ctx *ctx, kd_wal *wal, const void *records, size_t size_bytes,
                         uint64_t *out_position, uint64_t *out_end)
 {
-    assert(size_bytes >= KD_WAL_FRAME_BYTES);
-    assert(records_are_whole(records, size_bytes));
+    kd_assert(size_bytes >= KD_WAL_FRAME_BYTES);
+    kd_assert_slow(records_are_whole(records, size_bytes));
     if (out_position != NULL)
         *out_position = 0;
     if (out_end != NULL)
@@ -271,7 +269,7 @@ kd_status kd_wal_wait_durable(kd_ctx *ctx, kd_wal *wal, uint64_t position)
     if (kd_wal_durable_position(wal) >= position)
         return KD_OK;
     kd_mutex_lock(&wal->lock);
-    assert(position <= wal->next_position);
+    kd_assert(position <= wal->next_position);
     kd_status status = durable_wait(ctx, wal, position);
     kd_mutex_unlock(&wal->lock);
     return status;

@@ -3,9 +3,8 @@
  */
 #include "wal/wal_internal.h"
 
+#include "base/assert.h"
 #include "base/checksum.h"
-
-#include <assert.h>
 
 static const char file_magic[8] = {'K', 'A', 'D', 'E', 'L', 'O', 'G', '\0'};
 static const char block_magic[4] = {'K', 'D', 'L', 'B'};
@@ -62,7 +61,7 @@ static uint32_t block_checksum(const void *block)
 void kdi_block_seal(void *block)
 {
     kdi_block_header *header = block;
-    assert(header->payload_bytes <= KDI_BLOCK_PAYLOAD_MAX);
+    kd_assert(header->payload_bytes <= KDI_BLOCK_PAYLOAD_MAX);
     memcpy(header->magic, block_magic, sizeof block_magic);
     header->zero = 0;
     header->header_checksum = header_checksum(block);

@@ -3,7 +3,8 @@
  */
 #include "wal/wal_internal.h"
 
-#include <assert.h>
+#include "base/assert.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

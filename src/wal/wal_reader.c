@@ -9,7 +9,8 @@
  */
 #include "wal/wal_internal.h"
 
-#include <assert.h>
+#include "base/assert.h"
+
 #include <inttypes.h>
 
 static kd_status place_corrupt(kd_ctx *ctx, const kdi_wal_reader *reader, const char *what)
@@ -74,7 +75,7 @@ kd_status kdi_wal_reader_open(kd_ctx *ctx, kdi_wal_reader *reader, kdi_wal_direc
     const kdi_wal_file *file;
     KD_TRY(first_file_find(ctx, directory, from_position, &file));
     reader->window =
-        kdi_aligned_alloc(ctx, directory->account, KDI_BLOCK_BYTES_MAX, &reader->window_memory);
+        kdi_aligned_alloc(ctx, directory->account, KDI_WINDOW_BYTES, &reader->window_memory);
     if (reader->window == NULL)
         return KD_NOMEM;
     reader->at.position = file->start_position;
@@ -99,12 +100,12 @@ static kd_status window_get(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset
                             const char **out_bytes)
 {
     *out_bytes = NULL;
-    assert(offset % KD_DIRECT_ALIGN_BYTES == 0);
-    assert(size_bytes <= KDI_BLOCK_BYTES_MAX);
+    kd_assert(offset % KD_DIRECT_ALIGN_BYTES == 0);
+    kd_assert(size_bytes <= KDI_BLOCK_BYTES_MAX);
     uint64_t window_end = reader->window_offset + reader->window_bytes;
     if (offset < reader->window_offset || offset + size_bytes > window_end) {
         reader->window_bytes = 0;
-        KD_TRY(ctx->world->file_read(ctx, reader->file, offset, reader->window, KDI_BLOCK_BYTES_MAX,
+        KD_TRY(ctx->world->file_read(ctx, reader->file, offset, reader->window, KDI_WINDOW_BYTES,
                                      &reader->window_bytes));
         reader->window_offset = offset;
         if (size_bytes > reader->window_bytes)

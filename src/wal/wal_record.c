@@ -3,11 +3,11 @@
  */
 #include "wal/wal.h"
 
-#include <assert.h>
+#include "base/assert.h"
 
 kd_status kd_wal_record_begin(kd_ctx *ctx, kd_buffer *buffer, uint8_t kind, size_t *out_mark)
 {
-    assert(kind != 0);
+    kd_assert(kind != 0);
     *out_mark = buffer->size_bytes;
     KD_TRY(kd_buffer_append_u32(ctx, buffer, 0));
     return kd_buffer_append_byte(ctx, buffer, kind);
@@ -15,7 +15,7 @@ kd_status kd_wal_record_begin(kd_ctx *ctx, kd_buffer *buffer, uint8_t kind, size
 
 kd_status kd_wal_record_end(kd_ctx *ctx, kd_buffer *buffer, size_t mark)
 {
-    assert(mark + KD_WAL_FRAME_BYTES <= buffer->size_bytes);
+    kd_assert(mark + KD_WAL_FRAME_BYTES <= buffer->size_bytes);
     size_t payload_bytes = buffer->size_bytes - mark - KD_WAL_FRAME_BYTES;
     if (payload_bytes > KD_WAL_PAYLOAD_BYTES_MAX)
         return KD_FAIL(ctx, KD_LIMIT, "54000", "log record of %zu bytes is over the limit of %d",

@@ -4,7 +4,8 @@
  */
 #include "wal/wal_internal.h"
 
-#include <assert.h>
+#include "base/assert.h"
+
 #include <stdio.h>
 
 static kdi_wal_slot *slot_find(kd_wal *wal, const char *name)
@@ -159,7 +160,7 @@ static kd_status victim_recycle(kd_ctx *ctx, kd_wal *wal, const kdi_wal_file *vi
     }
 
     kd_mutex_lock(&wal->lock);
-    assert(directory->files[0].file_no == victim->file_no);
+    kd_assert(directory->files[0].file_no == victim->file_no);
     directory->file_count--;
     memmove(directory->files, directory->files + 1,
             directory->file_count * sizeof *directory->files);

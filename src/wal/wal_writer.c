@@ -8,7 +8,7 @@
  */
 #include "wal/wal_internal.h"
 
-#include <assert.h>
+#include "base/assert.h"
 
 /* Zeros are written ahead through a descriptor without O_DSYNC and synced once: a later write
  * into them changes no metadata, which makes it several times faster. */
@@ -35,7 +35,7 @@ out:
 /* Makes the file ready up to `end` at least. Steps double, so that small databases stay small. */
 static kd_status file_prepare(kd_ctx *ctx, kd_wal *wal, uint64_t end)
 {
-    assert(end <= wal->at.file_bytes);
+    kd_assert(end <= wal->at.file_bytes);
     if (end <= wal->prepared_bytes)
         return KD_OK;
     uint64_t step_bytes = wal->prepared_bytes;
@@ -152,8 +152,8 @@ static void buffer_copy(const kd_wal *wal, uint64_t position, char *target, size
 static kd_status block_write(kd_ctx *ctx, kd_wal *wal, size_t payload_bytes, uint32_t flags)
 {
     size_t block_bytes = kdi_block_bytes(payload_bytes);
-    assert(block_bytes <= KDI_BLOCK_BYTES_MAX);
-    assert(wal->at.offset + block_bytes <= wal->at.file_bytes);
+    kd_assert(block_bytes <= KDI_BLOCK_BYTES_MAX);
+    kd_assert(wal->at.offset + block_bytes <= wal->at.file_bytes);
     KD_TRY(file_prepare(ctx, wal, wal->at.offset + block_bytes));
     kdi_block_header *header = (kdi_block_header *)wal->block;
     *header = (kdi_block_header){
