@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""The program kade from outside: scripts, exit codes, modes, errors, the terminal.
+
+    run_shell.py KADE [TEST...]; the last line is the totals. Standard library only.
+"""
+import json
+import os
+import pathlib
+import pty
+import select
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+KADE = sys.argv[1]
+SCRATCH = pathlib.Path(os.environ.get("KADE_TEST_SCRATCH") or tempfile.mkdtemp(prefix="kade-shell-"))
+ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm", KADE_HISTORY=str(SCRATCH / "history"))
+
+
+def kade(*arguments, script=None):
+    """Runs the program: (exit code, standard output, standard error)."""
+    done = subprocess.run([KADE, *arguments], input=script, capture_output=True, text=True,
+                          timeout=60, env=ENVIRONMENT)
+    return done.returncode, done.stdout, done.stderr
+
+
+def database(name):
+    return str(SCRATCH / name)
+
+
+def test_version_and_help():
+    code, out, _ = kade("--version")
+    assert code == 0 and out.startswith("kade 0."), out
+    code, out, _ = kade("--help")
+    assert code == 0 and "demo" in out and "--csv" in out
+
+
+def test_modes():
+    sql = "SELECT 1 AS n, 'a,\"b' AS t, NULL::text AS x"
+    assert kade("--csv", "-c", sql)[1] == 'n,t,x\n1,"a,""b",\n'
+    assert kade("--tabs", "-c", sql)[1] == 'n\tt\tx\n1\t"a,""b"\t\n'
+    assert kade("--plain", "--no-header", "--null", "~", "-c", sql)[1] == '1|a,"b|~\n'
+    assert json.loads(kade("--json", "-c", sql)[1]) == [{"n": 1, "t": 'a,"b', "x": None}]
+    assert json.loads(kade("--ndjson", "-c", sql)[1]) == {"n": 1, "t": 'a,"b', "x": None}
+    assert kade("--markdown", "-c", "SELECT 1 AS n, 'x|y' AS t")[1] == (
+        "| n | t   |\n|--:|-----|\n| 1 | x\\|y |\n")
+    assert kade("-c", "SELECT 12 AS n, 'é' AS t")[1] == (
+        "┌────┬───┐\n│ n  │ t │\n├────┼───┤\n│ 12 │ é │\n└────┴───┘\n")
+    assert json.loads(kade("--json", "-c", "SELECT 1 AS n WHERE false")[1]) == []
+    assert kade("--csv", "-c", "SELECT 1 AS n WHERE false")[1] == "n\n"
+
+
+def test_a_script_stops_at_its_first_error():
+    code, out, err = kade("--csv", script="SELECT 1 AS a;\nSELECT nope\n  FROM t;\nSELECT 2;\n")
+    assert code == 1 and out == "a\n1\n", out
+    assert "ERROR:" in err
+
+
+def test_errors_show_line_and_caret():
+    code, out, err = kade("-c", "SELECT 1,\n  nope + 2")
+    assert code == 1 and out == ""
+    lines = err.splitlines()
+    assert lines[0] == 'ERROR:  column "nope" does not exist', err
+    assert lines[1] == "LINE 2:   nope + 2" and lines[2] == "          ^", err
+
+
+def test_files_and_commands():
+    path = SCRATCH / "script.sql"
+    path.write_text("\\echo begin\nCREATE TABLE t (a integer);\nINSERT INTO t VALUES (1), (2);\n"
+                    ".mode csv\nSELECT sum(a) FROM t;\n\\q\nSELECT 'not reached';\n")
+    code, out, err = kade("-f", str(path))
+    assert (code, out, err) == (0, "begin\nsum\n3\n", ""), (code, out, err)
+    code, _, err = kade("-c", "\\nonsense")
+    assert code == 1 and "invalid command" in err
+    code, _, err = kade("-f", str(SCRATCH / "absent.sql"))
+    assert code == 1 and "cannot read" in err
+    code, _, _ = kade("--nonsense")
+    assert code == 2
+
+
+def test_a_database_stays():
+    path = database("stays")
+    assert kade(path, "-c", "CREATE TABLE t (a integer PRIMARY KEY); INSERT INTO t VALUES (7)")[0] == 0
+    assert kade(path, "--csv", "--no-header", "-c", "SELECT a FROM t")[1] == "7\n"
+    code, _, err = kade(path, "--read-only", "-c", "INSERT INTO t VALUES (8)")
+    assert code == 1 and "read-only" in err, err
+
+
+def test_describe():
+    script = ("CREATE TABLE people (id bigint PRIMARY KEY, name text NOT NULL DEFAULT 'x');\n"
+              "CREATE INDEX people_name ON people (name);\n"
+              "CREATE VIEW names AS SELECT name FROM people;\n"
+              "\\d\n\\dt\n\\d people\n\\di\n\\dv\n\\dn\n.tables p*\n")
+    code, out, err = kade(script=script)
+    assert code == 0, err
+    for word in ("people", "names", "bigint", "not null", "people_name", "public"):
+        assert word in out, (word, out)
+
+
+def test_import_and_export():
+    path = database("import")
+    source = SCRATCH / "cities.csv"
+    source.write_text('city,people,since\n"Rome, IT",2800000,1871-02-03\nOslo,700000,\n')
+    code, _, err = kade("import", path, str(source), "cities")
+    assert code == 0, err
+    out = kade(path, "--csv", "-c", "SELECT * FROM cities ORDER BY people")[1]
+    assert out == 'city,people,since\nOslo,700000,\n"Rome, IT",2800000,1871-02-03\n', out
+    target = SCRATCH / "out.csv"
+    code, _, err = kade("export", path, "SELECT city FROM cities ORDER BY city", str(target))
+    assert code == 0, err
+    assert target.read_text() == 'city\nOslo\n"Rome, IT"\n'
+    code, _, err = kade("import", path, str(SCRATCH / "absent.csv"), "other")
+    assert code == 1 and "ERROR" in err
+    source.write_text("city,people,since\nBern,x,2020-01-01\n")
+    code, _, err = kade("import", path, str(source), "cities")
+    assert code == 1 and "line 2" in err, err
+
+
+def test_copy_from_the_pipe():
+    script = "CREATE TABLE t (a integer, b text);\n"
+    path = database("pipe")
+    assert kade(path, script=script)[0] == 0
+    code, _, err = kade(path, "-c", "COPY t FROM STDIN (FORMAT csv)", script="1,x\n2,y\n")
+    assert code == 0, err
+    out = kade(path, "-c", "COPY t TO STDOUT (FORMAT csv)")[1]
+    assert out == "1,x\n2,y\n", out
+
+
+class Terminal:
+    """The program on a pseudo-terminal."""
+
+    def __init__(self, *arguments):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(KADE, [KADE, *arguments], ENVIRONMENT)
+        self.text = ""
+
+    def expect(self, wanted, seconds=20):
+        end = time.monotonic() + seconds
+        while wanted not in self.text:
+            ready, _, _ = select.select([self.fd], [], [], 0.2)
+            if ready:
+                try:
+                    self.text += os.read(self.fd, 65536).decode("utf-8", "replace")
+                except OSError:
+                    break
+            if time.monotonic() > end:
+                break
+        assert wanted in self.text, f"{wanted!r} not in {self.text!r}"
+        self.text = self.text.split(wanted, 1)[1]
+
+    def send(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        os.close(self.fd)
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+
+def test_the_terminal_edits_completes_and_cancels():
+    terminal = Terminal()
+    terminal.expect("=> ")
+    terminal.send("SELECT 40 +\n")
+    terminal.expect("-> ")
+    terminal.send("2 AS answer;\n")
+    terminal.expect("42")
+    terminal.expect("(1 row)")
+    terminal.send("half a line\x03")
+    terminal.expect("^C")
+    terminal.expect("=> ")
+    terminal.send("SELECT count(*) FROM generate_series(1, 100000000000) i, generate_series(1, 9) j;\n")
+    time.sleep(1)
+    terminal.send("\x03")
+    terminal.expect("cancel")
+    terminal.expect("=> ")
+    terminal.send("\\q\n")
+    assert terminal.end() == 0
+
+
+def main():
+    passed = failed = 0
+    for name, test in list(globals().items()):
+        if not name.startswith("test_") or (sys.argv[2:] and name not in sys.argv[2:]):
+            continue
+        try:
+            test()
+            passed += 1
+        except Exception:
+            failed += 1
+            print(f"FAIL {name}")
+            traceback.print_exc(file=sys.stdout)
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
