@@ -380,7 +380,7 @@ kd_status kd_jsonb_delete_path(kd_ctx *ctx, kd_arena *arena, kd_slice stored,
     kd_jsonb value = kd_jsonb_open(stored);
     if (!is_container(&value))
         return fail_scalar(ctx, "delete path in scalar");
-    if (step_count == 0)
+    if (step_count == 0 || value.count == 0)
         return KD_OK;
     path_change change = {.steps = steps, .step_count = step_count, .deletes = true};
     return path_apply(ctx, arena, stored, &change, 0, out);
@@ -393,7 +393,7 @@ kd_status kd_jsonb_set(kd_ctx *ctx, kd_arena *arena, kd_slice stored, const kd_s
     kd_jsonb target = kd_jsonb_open(stored);
     if (!is_container(&target))
         return fail_scalar(ctx, "set path in scalar");
-    if (step_count == 0)
+    if (step_count == 0 || (target.count == 0 && !create_if_missing))
         return KD_OK;
     path_change change = {.steps = steps,
                           .step_count = step_count,
