@@ -199,7 +199,7 @@ static kd_status body_write(kd_ctx *ctx, const capture *all, uint64_t image_unit
                           atomic_load(&storage->next_table_no),
                           atomic_load(&storage->next_sequence_no),
                           atomic_load(&storage->next_index_no),
-                          kd_txn_manager_next_no(storage->txns),
+                          storage->txns == NULL ? 0 : kd_txn_manager_next_no(storage->txns),
                           image_unit,
                           all->table_count};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
