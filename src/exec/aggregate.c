@@ -1,0 +1,339 @@
+/*
+ * AGGREGATE: hash tables from keys to states, one per thread, united at the end.
+ *
+ * A group is a row: its keys, then the states of the calls. With GROUPING SETS every input row is
+ * looked up once per set, with the keys outside of the set NULL and the set's number as one more key.
+ */
+#include "exec/aggregate_internal.h"
+
+#include <assert.h>
+
+typedef struct agg_op {
+    kdi_op op;
+    uint32_t key_count;  /* Of the plan. */
+    uint32_t held_count; /* And the set's number. */
+    kd_type *key_types;
+    kd_arena *shared_arena; /* States' bytes of the united table. */
+    kdi_agg *agg;
+    kdi_group_table table;
+    atomic_uint next_page;
+} agg_op;
+
+typedef struct agg_local {
+    kd_compiled_expr **keys;
+    kd_vector *vectors;
+    kdi_view *views;
+    kdi_group_table table;
+    kdi_agg *agg;
+    kd_arena *arena;
+    kd_arena *batch_arena;
+    char **groups;
+    uint64_t *hashes;
+} agg_local;
+
+static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+{
+    agg_op *self = (agg_op *)op;
+    const kd_plan *plan = op->plan;
+    agg_local *local = KD_NEW(ctx, arena, agg_local);
+    *out_local = local;
+    if (local == NULL)
+        return KD_NOMEM;
+    local->arena = arena;
+    /* States may point into the arena of the thread that made them: it outlives the thread. */
+    kd_arena *states = kd_arena_create(ctx, op->arena, "aggregate states", KD_ARENA_UNLIMITED);
+    local->batch_arena = kd_arena_create(ctx, arena, "group keys", KD_ARENA_UNLIMITED);
+    local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, self->held_count);
+    local->views = KD_NEW_ARRAY(ctx, arena, kdi_view, self->held_count);
+    local->groups = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    local->hashes = KD_NEW_ARRAY(ctx, arena, uint64_t, KD_BATCH_ROWS);
+    if (states == NULL || local->batch_arena == NULL || local->vectors == NULL ||
+        local->views == NULL || local->groups == NULL || local->hashes == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_compile_all(ctx, op, arena, plan->as.aggregate.keys, self->key_count,
+                           plan->inputs[0], &local->keys));
+    KD_TRY(kdi_agg_create(ctx, op, states, self->key_types, self->held_count,
+                          plan->as.aggregate.calls, plan->as.aggregate.call_count,
+                          plan->inputs[0], &local->agg));
+    return kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
+                                &local->agg->layout, self->held_count);
+}
+
+static void sink_destroy(kdi_op *op, void *object)
+{
+    agg_local *local = object;
+    kdi_group_table_clear(&local->table);
+    kdi_agg_destroy(op->exec->world, local->agg);
+}
+
+static bool has_init(const kdi_agg *agg)
+{
+    for (uint32_t i = 0; i < agg->call_count; i++)
+        if (agg->calls[i].aggregate != NULL && agg->calls[i].aggregate->init != NULL)
+            return true;
+    return false;
+}
+
+static kd_status groups_find(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
+{
+    uint32_t count = in->selected_count;
+    uint16_t fresh[KD_BATCH_ROWS];
+    uint32_t fresh_count;
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->held_count, local->vectors,
+                          in->selection, count));
+    for (uint32_t k = 0; k < self->held_count; k++)
+        kdi_view_hash(&local->views[k], count, k > 0, local->hashes);
+    if (self->held_count == 0)
+        memset(local->hashes, 0, count * sizeof *local->hashes);
+    KD_TRY(kdi_group_table_find(ctx, &local->table, local->views, local->hashes, count,
+                                local->groups, fresh, &fresh_count));
+    if (has_init(local->agg))
+        for (uint32_t i = 0; i < fresh_count; i++)
+            kdi_agg_init_row(local->agg, local->groups[fresh[i]]);
+    return KD_OK;
+}
+
+static kd_status keys_evaluate(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
+{
+    for (uint32_t k = 0; k < self->key_count; k++)
+        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
+                                &local->vectors[k]));
+    return KD_OK;
+}
+
+static kd_status sets_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
+{
+    const kd_plan *plan = self->op.plan;
+    kd_vector *full = KD_NEW_ARRAY(ctx, local->batch_arena, kd_vector, self->held_count);
+    if (full == NULL)
+        return KD_NOMEM;
+    memcpy(full, local->vectors, self->key_count * sizeof *full);
+    for (uint32_t s = 0; s < plan->as.aggregate.set_count; s++) {
+        for (uint32_t k = 0; k < self->key_count; k++) {
+            local->vectors[k] = full[k];
+            if ((plan->as.aggregate.sets[s] >> k) & 1)
+                continue;
+            kd_value null = kd_value_null(full[k].type);
+            KD_TRY(kd_vector_init_constant(ctx, local->batch_arena, &null, &local->vectors[k]));
+        }
+        kd_value number = kd_value_i32((int32_t)s);
+        KD_TRY(kd_vector_init_constant(ctx, local->batch_arena, &number,
+                                       &local->vectors[self->key_count]));
+        KD_TRY(groups_find(ctx, self, local, in));
+        KD_TRY(kdi_agg_step(ctx, local->agg, in, local->groups));
+    }
+    return KD_OK;
+}
+
+static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
+                          kdi_flow *out_flow)
+{
+    agg_op *self = (agg_op *)op;
+    agg_local *local = object;
+    *out_flow = KDI_NEED_INPUT;
+    kd_arena_reset(local->batch_arena);
+    KD_TRY(keys_evaluate(ctx, self, local, in));
+    if (op->plan->as.aggregate.set_count > 0)
+        return sets_sink(ctx, self, local, in);
+    KD_TRY(groups_find(ctx, self, local, in));
+    return kdi_agg_step(ctx, local->agg, in, local->groups);
+}
+
+/* The first thread's table becomes the united one; the others' groups are added to it. */
+static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
+{
+    agg_op *self = (agg_op *)op;
+    agg_local *local = object;
+    KD_TRY(kdi_agg_settle(ctx, local->agg));
+    kdi_row_cursor cursor = {0};
+    char *row;
+    while (kdi_row_store_next(&local->table.store, &cursor, 1, &row) == 1) {
+        char *target;
+        bool is_new;
+        KD_TRY(kdi_group_table_adopt(ctx, &self->table, row, &target, &is_new));
+        if (!is_new)
+            KD_TRY(kdi_agg_combine(ctx, self->agg, target, row));
+    }
+    kd_arena_reset(self->agg->batch_arena);
+    return KD_OK;
+}
+
+/* Without keys there is always a row, also over no input; so it is for the set (). */
+static kd_status empty_groups_add(kd_ctx *ctx, agg_op *self)
+{
+    const kd_plan *plan = self->op.plan;
+    uint32_t set_count = plan->as.aggregate.set_count;
+    if (set_count == 0 && self->key_count > 0)
+        return KD_OK;
+    kdi_view *views = KD_NEW_ARRAY(ctx, self->op.arena, kdi_view, self->held_count);
+    kd_vector *vectors = KD_NEW_ARRAY(ctx, self->op.arena, kd_vector, self->held_count);
+    if (views == NULL || vectors == NULL)
+        return KD_NOMEM;
+    for (uint32_t k = 0; k < self->key_count; k++) {
+        kd_value null = kd_value_null(self->key_types[k]);
+        KD_TRY(kd_vector_init_constant(ctx, self->op.arena, &null, &vectors[k]));
+    }
+    for (uint32_t s = 0; s < (set_count == 0 ? 1 : set_count); s++) {
+        if (set_count > 0) {
+            if (plan->as.aggregate.sets[s] != 0)
+                continue;
+            kd_value number = kd_value_i32((int32_t)s);
+            KD_TRY(kd_vector_init_constant(ctx, self->op.arena, &number,
+                                           &vectors[self->key_count]));
+        }
+        uint64_t hash = 0;
+        KD_TRY(kdi_views_open(ctx, self->op.arena, views, self->held_count, vectors, NULL, 1));
+        for (uint32_t k = 0; k < self->held_count; k++)
+            kdi_view_hash(&views[k], 1, k > 0, &hash);
+        char *row;
+        uint16_t fresh;
+        uint32_t fresh_count;
+        KD_TRY(kdi_group_table_find(ctx, &self->table, views, &hash, 1, &row, &fresh,
+                                    &fresh_count));
+        if (fresh_count == 1)
+            kdi_agg_init_row(self->agg, row);
+    }
+    return KD_OK;
+}
+
+static kd_status agg_finish(kd_ctx *ctx, kdi_op *op)
+{
+    return empty_groups_add(ctx, (agg_op *)op);
+}
+
+/* ---- As a source ---- */
+
+typedef struct agg_reader {
+    kd_vector *columns;
+    kdi_agg *agg; /* Of this thread: finishing uses its own environment. */
+    kd_arena *batch_arena;
+    char **rows;
+    uint32_t page;
+    uint32_t row;
+    bool has_page;
+} agg_reader;
+
+static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+{
+    agg_op *self = (agg_op *)op;
+    const kd_plan *plan = op->plan;
+    agg_reader *local = KD_NEW(ctx, arena, agg_reader);
+    *out_local = local;
+    if (local == NULL)
+        return KD_NOMEM;
+    local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    local->batch_arena = kd_arena_create(ctx, arena, "group batch", KD_ARENA_UNLIMITED);
+    if (local->rows == NULL || local->batch_arena == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_agg_create(ctx, op, arena, self->key_types, self->held_count,
+                          plan->as.aggregate.calls, plan->as.aggregate.call_count,
+                          plan->inputs[0], &local->agg));
+    return kdi_columns_create(ctx, arena, plan, &local->columns);
+}
+
+static void local_destroy(kdi_op *op, void *object)
+{
+    agg_reader *local = object;
+    kdi_agg_destroy(op->exec->world, local->agg);
+}
+
+static void grouping_fill(const agg_op *self, const agg_reader *local, uint32_t count,
+                          kd_vector *column)
+{
+    const kd_plan *plan = self->op.plan;
+    uint64_t all = self->key_count >= 64 ? UINT64_MAX : ((uint64_t)1 << self->key_count) - 1;
+    int64_t *values = column->values;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t set = all;
+        if (plan->as.aggregate.set_count > 0)
+            set = plan->as.aggregate.sets[kdi_row_get(&self->agg->layout, local->rows[i],
+                                                      self->key_count).as.i32];
+        values[i] = (int64_t)(~set & all);
+    }
+}
+
+static kd_status agg_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
+{
+    agg_op *self = (agg_op *)op;
+    agg_reader *local = object;
+    const kdi_row_store *store = &self->table.store;
+    uint32_t count = 0;
+    kd_arena_reset(local->batch_arena);
+    while (count == 0) {
+        if (!local->has_page || local->row >= store->pages[local->page].row_count) {
+            local->page = atomic_fetch_add(&self->next_page, 1);
+            local->row = 0;
+            local->has_page = local->page < store->page_count;
+            *out_end = !local->has_page;
+            if (*out_end)
+                return KD_OK;
+        }
+        const kdi_page *page = &store->pages[local->page];
+        while (count < KD_BATCH_ROWS && local->row < page->row_count)
+            local->rows[count++] = kdi_page_row(store, page, local->row++);
+    }
+    for (uint32_t k = 0; k < self->key_count; k++)
+        kdi_rows_gather(&self->agg->layout, k, local->rows, NULL, count, &local->columns[k]);
+    KD_TRY(kdi_agg_finish(ctx, local->agg, local->batch_arena, local->rows, count,
+                          local->columns + self->key_count));
+    if (op->plan->as.aggregate.grouping_id != 0)
+        grouping_fill(self, local, count, &local->columns[op->plan->column_count - 1]);
+    *out_end = false;
+    *out = (kd_batch){.row_count = count,
+                      .selected_count = count,
+                      .column_count = op->plan->column_count,
+                      .columns = local->columns};
+    return KD_OK;
+}
+
+static double agg_rows(kdi_op *op)
+{
+    return (double)((agg_op *)op)->table.store.row_count;
+}
+
+static void agg_close(kdi_op *op)
+{
+    agg_op *self = (agg_op *)op;
+    kdi_group_table_clear(&self->table);
+    kdi_agg_destroy(op->exec->world, self->agg);
+}
+
+static const kdi_op_class agg_class = {
+    .local_create = local_create,
+    .local_destroy = local_destroy,
+    .next = agg_next,
+    .sink_create = sink_create,
+    .sink_destroy = sink_destroy,
+    .sink = agg_sink,
+    .combine = agg_combine,
+    .finish = agg_finish,
+    .rows = agg_rows,
+    .close = agg_close,
+};
+
+kd_status kdi_build_aggregate(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
+{
+    agg_op *self;
+    kd_arena *arena = pipeline->exec->arena;
+    KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &agg_class, sizeof *self, &self));
+    self->key_count = plan->as.aggregate.key_count;
+    self->held_count = self->key_count + (plan->as.aggregate.set_count > 0);
+    self->key_types = KD_NEW_ARRAY(ctx, arena, kd_type, self->held_count);
+    if (self->key_types == NULL)
+        return KD_NOMEM;
+    for (uint32_t k = 0; k < self->key_count; k++) {
+        self->key_types[k] = plan->as.aggregate.keys[k]->type;
+        self->op.sink_is_serial |= kdi_expr_is_volatile(plan->as.aggregate.keys[k]);
+    }
+    if (self->held_count > self->key_count)
+        self->key_types[self->key_count] = kd_type_of(KD_TYPE_INT4);
+    self->op.sink_is_serial |= !kdi_agg_is_parallel(plan->as.aggregate.calls,
+                                                    plan->as.aggregate.call_count);
+    KD_TRY(kdi_agg_create(ctx, &self->op, arena, self->key_types, self->held_count,
+                          plan->as.aggregate.calls, plan->as.aggregate.call_count,
+                          plan->inputs[0], &self->agg));
+    KD_TRY(kdi_group_table_init(ctx, arena, &self->table, &pipeline->exec->shared->budget,
+                                &self->agg->layout, self->held_count));
+    KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[0], &self->op));
+    return kdi_pipeline_add(ctx, pipeline, &self->op);
+}

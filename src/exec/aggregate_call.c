@@ -1,0 +1,394 @@
+/*
+ * Stepping, combining and finishing aggregate calls.
+ */
+#include "exec/aggregate_internal.h"
+
+#include "exec/sort_internal.h"
+
+#include <assert.h>
+
+static uint32_t call_state_bytes(const kd_aggregate_call *call)
+{
+    uint32_t bytes = call->aggregate == NULL ? 8 : call->aggregate->state_bytes;
+    return (bytes + 15) / 16 * 16;
+}
+
+bool kdi_agg_is_parallel(const kd_aggregate_call *calls, uint32_t call_count)
+{
+    for (uint32_t i = 0; i < call_count; i++) {
+        const kd_aggregate_call *call = &calls[i];
+        if (call->distinct || call->order_count > 0)
+            return false;
+        if (call->aggregate != NULL && (call->aggregate->combine == NULL ||
+                                        call->aggregate->keeps_rows ||
+                                        call->aggregate->order_matters))
+            return false;
+        for (uint32_t a = 0; a < call->argument_count; a++)
+            if (kdi_expr_is_volatile(call->arguments[a]))
+                return false;
+    }
+    return true;
+}
+
+/* The rows that DISTINCT and ORDER BY keep: the group's address, arguments, order keys. */
+static kd_status call_keep_rows(kd_ctx *ctx, kdi_op *op, kd_arena *arena, kdi_agg_call *self)
+{
+    const kd_aggregate_call *call = self->call;
+    if (!call->distinct && call->order_count == 0)
+        return KD_OK;
+    uint32_t count = 1 + call->order_count + call->argument_count;
+    kd_type *types = KD_NEW_ARRAY(ctx, arena, kd_type, count);
+    self->layout = KD_NEW(ctx, arena, kdi_row_layout);
+    self->views = KD_NEW_ARRAY(ctx, arena, kdi_view, count);
+    if (types == NULL || self->layout == NULL || self->views == NULL)
+        return KD_NOMEM;
+    types[0] = kd_type_of(KD_TYPE_INT8);
+    /* DISTINCT compares the arguments; the order keys are functions of them then. */
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        types[1 + i] = call->arguments[i]->type;
+    for (uint32_t i = 0; i < call->order_count; i++)
+        types[1 + call->argument_count + i] = call->order[i].expr->type;
+    KD_TRY(kdi_row_layout_init(ctx, arena, types, count, true, 0, self->layout));
+    kdi_budget *budget = &op->exec->shared->budget;
+    if (call->distinct) {
+        self->seen = KD_NEW(ctx, arena, kdi_group_table);
+        if (self->seen == NULL)
+            return KD_NOMEM;
+        return kdi_group_table_init(ctx, arena, self->seen, budget, self->layout,
+                                    1 + call->argument_count);
+    }
+    self->kept = KD_NEW(ctx, arena, kdi_row_store);
+    if (self->kept == NULL)
+        return KD_NOMEM;
+    kdi_row_store_init(self->kept, budget, self->layout);
+    return KD_OK;
+}
+
+static kd_status call_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena,
+                             const kd_aggregate_call *call, const kd_plan *input,
+                             kdi_agg_call *self)
+{
+    uint32_t count = call->argument_count;
+    uint32_t order_count = call->order_count;
+    self->call = call;
+    self->aggregate = call->aggregate;
+    KD_TRY(kdi_compile_all(ctx, op, arena, call->arguments, count, input, &self->arguments));
+    self->order = KD_NEW_ARRAY(ctx, arena, kd_compiled_expr *, order_count);
+    self->argument_vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, count + order_count + 1);
+    self->flat = KD_NEW_ARRAY(ctx, arena, kd_vector, count);
+    self->payloads = KD_NEW_ARRAY(ctx, arena, const void *, count);
+    self->scratch = kd_alloc_array(ctx, arena, count, 16);
+    kd_type *types = KD_NEW_ARRAY(ctx, arena, kd_type, count);
+    if (self->order == NULL || self->argument_vectors == NULL || self->flat == NULL ||
+        self->payloads == NULL || self->scratch == NULL || types == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < order_count; i++)
+        KD_TRY(kdi_compile(ctx, op, arena, call->order[i].expr, input, &self->order[i]));
+    KD_TRY(kdi_compile(ctx, op, arena, call->filter, input, &self->filter));
+    for (uint32_t i = 0; i < count; i++)
+        types[i] = call->arguments[i]->type;
+    self->env = (kd_call_env){
+        .facts = op->exec->scope.facts,
+        .state_arena = arena,
+        .argument_count = count,
+        .argument_types = types,
+        .result_type = call->type,
+        .data = call->aggregate == NULL ? NULL : call->aggregate->data,
+    };
+    for (uint32_t i = 0; i < count && i < KD_FUNCTION_ARGUMENTS_MAX; i++)
+        self->env.argument_is_constant[i] = self->arguments[i]->root->is_constant;
+    return call_keep_rows(ctx, op, arena, self);
+}
+
+kd_status kdi_agg_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, const kd_type *key_types,
+                         uint32_t key_count, const kd_aggregate_call *calls, uint32_t call_count,
+                         const kd_plan *input, kdi_agg **out_agg)
+{
+    *out_agg = NULL;
+    kdi_agg *agg = KD_NEW(ctx, arena, kdi_agg);
+    if (agg == NULL)
+        return KD_NOMEM;
+    agg->call_count = call_count;
+    agg->calls = KD_NEW_ARRAY(ctx, arena, kdi_agg_call, call_count);
+    agg->states = KD_NEW_ARRAY(ctx, arena, void *, KD_BATCH_ROWS);
+    agg->state_rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    agg->hashes = KD_NEW_ARRAY(ctx, arena, uint64_t, KD_BATCH_ROWS);
+    agg->rows[0] = KD_NEW_ARRAY(ctx, arena, uint16_t, KD_BATCH_ROWS);
+    agg->rows[1] = KD_NEW_ARRAY(ctx, arena, uint16_t, KD_BATCH_ROWS);
+    agg->batch_arena = kd_arena_create(ctx, arena, "aggregate batch", KD_ARENA_UNLIMITED);
+    if (agg->calls == NULL || agg->states == NULL || agg->state_rows == NULL ||
+        agg->hashes == NULL || agg->rows[0] == NULL || agg->rows[1] == NULL ||
+        agg->batch_arena == NULL)
+        return KD_NOMEM;
+    uint32_t state_bytes = 0;
+    for (uint32_t i = 0; i < call_count; i++)
+        state_bytes += call_state_bytes(&calls[i]);
+    KD_TRY(kdi_row_layout_init(ctx, arena, key_types, key_count, true, state_bytes,
+                               &agg->layout));
+    *out_agg = agg;
+    uint32_t offset = agg->layout.extra_offset;
+    for (uint32_t i = 0; i < call_count; i++) {
+        agg->calls[i].state_offset = offset;
+        offset += call_state_bytes(&calls[i]);
+        KD_TRY(call_create(ctx, op, arena, &calls[i], input, &agg->calls[i]));
+    }
+    return KD_OK;
+}
+
+void kdi_agg_destroy(kd_world *world, kdi_agg *agg)
+{
+    if (agg == NULL)
+        return;
+    for (uint32_t i = 0; i < agg->call_count; i++) {
+        kdi_agg_call *self = &agg->calls[i];
+        if (self->seen != NULL)
+            kdi_group_table_clear(self->seen);
+        if (self->kept != NULL)
+            kdi_row_store_clear(world, self->kept);
+    }
+}
+
+void kdi_agg_init_row(const kdi_agg *agg, char *row)
+{
+    memset(row + agg->layout.extra_offset, 0, agg->layout.row_bytes - agg->layout.extra_offset);
+    for (uint32_t i = 0; i < agg->call_count; i++)
+        if (agg->calls[i].aggregate != NULL && agg->calls[i].aggregate->init != NULL)
+            agg->calls[i].aggregate->init(row + agg->calls[i].state_offset);
+}
+
+/* ---- Stepping ---- */
+
+static kd_status step_rows(kd_ctx *ctx, kdi_agg_call *self, const kd_vector *arguments,
+                           const uint16_t *selection, uint32_t count, void *const *states)
+{
+    const kd_aggregate *aggregate = self->aggregate;
+    uint32_t argument_count = self->env.argument_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = selection == NULL ? i : selection[i];
+        bool has_null = false;
+        for (uint32_t a = 0; a < argument_count; a++) {
+            bool is_null = kd_vector_is_null(&arguments[a], row);
+            has_null |= is_null;
+            self->payloads[a] =
+                is_null ? NULL : kd_vector_payload(&arguments[a], row, self->scratch + 16 * a);
+        }
+        if (has_null && aggregate->skips_nulls)
+            continue;
+        KD_TRY(aggregate->step(ctx, &self->env, states[i], self->payloads));
+    }
+    return KD_OK;
+}
+
+static kd_status step_call(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
+                           const kd_vector *arguments, const uint16_t *selection, uint32_t count,
+                           uint32_t row_count, void *const *states)
+{
+    const kd_aggregate *aggregate = self->aggregate;
+    self->env.arena = agg->batch_arena;
+    if (aggregate == NULL) {
+        for (uint32_t i = 0; i < count; i++)
+            (*(int64_t *)states[i])++;
+        return KD_OK;
+    }
+    if (aggregate->step_vector == NULL)
+        return step_rows(ctx, self, arguments, selection, count, states);
+    for (uint32_t a = 0; a < self->env.argument_count; a++) {
+        self->flat[a] = arguments[a];
+        if (arguments[a].form != KD_VECTOR_FLAT && arguments[a].form != KD_VECTOR_CONSTANT)
+            KD_TRY(kd_vector_flatten(ctx, agg->batch_arena, &arguments[a], selection, count,
+                                     row_count, &self->flat[a]));
+    }
+    return aggregate->step_vector(ctx, &self->env, states, self->flat, selection, count);
+}
+
+/* Rows whose (group, arguments) is new; `groups` is packed along. */
+static kd_status distinct_filter(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
+                                 const uint16_t *selection, uint32_t *count, char **groups,
+                                 uint16_t *out_rows)
+{
+    const kd_aggregate_call *call = self->call;
+    kd_vector group = {.type = kd_type_of(KD_TYPE_INT8),
+                       .physical = KD_PHYS_I64,
+                       .form = KD_VECTOR_FLAT,
+                       .values = groups};
+    KD_TRY(kdi_view_open(ctx, self->env.state_arena, &self->views[0], &group, NULL, *count));
+    for (uint32_t i = 0; i < call->argument_count + call->order_count; i++)
+        KD_TRY(kdi_view_open(ctx, self->env.state_arena, &self->views[1 + i],
+                             &self->argument_vectors[i], selection, *count));
+    for (uint32_t i = 0; i <= call->argument_count; i++)
+        kdi_view_hash(&self->views[i], *count, i > 0, agg->hashes);
+    uint32_t fresh_count;
+    char **found = kd_alloc_array(ctx, agg->batch_arena, *count, sizeof(char *));
+    uint16_t *fresh = kd_alloc_array(ctx, agg->batch_arena, *count, sizeof *fresh);
+    if (found == NULL || fresh == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_group_table_find(ctx, self->seen, self->views, agg->hashes, *count, found, fresh,
+                                &fresh_count));
+    for (uint32_t i = 0; i < fresh_count; i++) {
+        out_rows[i] = selection == NULL ? fresh[i] : selection[fresh[i]];
+        groups[i] = groups[fresh[i]];
+    }
+    *count = fresh_count;
+    return KD_OK;
+}
+
+static kd_status order_keep(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
+                            const uint16_t *selection, uint32_t count, char **groups)
+{
+    const kd_aggregate_call *call = self->call;
+    kd_vector group = {.type = kd_type_of(KD_TYPE_INT8),
+                       .physical = KD_PHYS_I64,
+                       .form = KD_VECTOR_FLAT,
+                       .values = groups};
+    KD_TRY(kdi_view_open(ctx, self->env.state_arena, &self->views[0], &group, NULL, count));
+    for (uint32_t i = 0; i < call->argument_count + call->order_count; i++)
+        KD_TRY(kdi_view_open(ctx, self->env.state_arena, &self->views[1 + i],
+                             &self->argument_vectors[i], selection, count));
+    char **rows = kd_alloc_array(ctx, agg->batch_arena, count, sizeof(char *));
+    uint32_t appended;
+    if (rows == NULL)
+        return KD_NOMEM;
+    return kdi_row_store_append(ctx, self->kept, self->views, NULL, count, true, rows, &appended);
+}
+
+static kd_status call_step(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, const kd_batch *batch,
+                           char *const *groups)
+{
+    const kd_aggregate_call *call = self->call;
+    kd_batch own = *batch;
+    char **packed = agg->state_rows;
+    if (self->filter != NULL) {
+        KD_TRY(kd_expr_select(ctx, self->filter, agg->batch_arena, batch, agg->rows[0],
+                              &own.selected_count));
+        own.selection = agg->rows[0];
+        uint32_t next = 0;
+        for (uint32_t i = 0; i < batch->selected_count && next < own.selected_count; i++)
+            if (kd_batch_row(batch, i) == own.selection[next])
+                packed[next++] = groups[i];
+        assert(next == own.selected_count);
+    } else {
+        memcpy(packed, groups, own.selected_count * sizeof *packed);
+    }
+    if (own.selected_count == 0)
+        return KD_OK;
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        KD_TRY(kd_expr_evaluate(ctx, self->arguments[i], agg->batch_arena, &own,
+                                &self->argument_vectors[i]));
+    for (uint32_t i = 0; i < call->order_count; i++)
+        KD_TRY(kd_expr_evaluate(ctx, self->order[i], agg->batch_arena, &own,
+                                &self->argument_vectors[call->argument_count + i]));
+    const uint16_t *selection = own.selection;
+    uint32_t count = own.selected_count;
+    if (call->distinct) {
+        KD_TRY(distinct_filter(ctx, agg, self, selection, &count, packed, agg->rows[1]));
+        selection = agg->rows[1];
+    }
+    if (call->order_count > 0)
+        return call->distinct ? KD_OK : order_keep(ctx, agg, self, selection, count, packed);
+    for (uint32_t i = 0; i < count; i++)
+        agg->states[i] = packed[i] + self->state_offset;
+    return step_call(ctx, agg, self, self->argument_vectors, selection, count, batch->row_count,
+                     agg->states);
+}
+
+kd_status kdi_agg_step(kd_ctx *ctx, kdi_agg *agg, const kd_batch *batch, char *const *groups)
+{
+    for (uint32_t i = 0; i < agg->call_count; i++)
+        KD_TRY(call_step(ctx, agg, &agg->calls[i], batch, groups));
+    kd_arena_reset(agg->batch_arena);
+    return KD_OK;
+}
+
+/* ---- ORDER BY inside calls ---- */
+
+static kd_status settle_rows(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, char *const *rows,
+                             uint32_t count)
+{
+    uint32_t argument_count = self->call->argument_count;
+    for (uint32_t a = 0; a < argument_count; a++) {
+        KD_TRY(kdi_vector_create(ctx, agg->batch_arena, self->layout->types[1 + a],
+                                 &self->argument_vectors[a]));
+        kdi_rows_gather(self->layout, 1 + a, rows, NULL, count, &self->argument_vectors[a]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t group = kd_load_u64(kdi_row_at(self->layout, rows[i], 0));
+        agg->states[i] = (char *)(uintptr_t)group + self->state_offset;
+    }
+    KD_TRY(step_call(ctx, agg, self, self->argument_vectors, NULL, count, count, agg->states));
+    kd_arena_reset(agg->batch_arena);
+    return KD_OK;
+}
+
+kd_status kdi_agg_settle(kd_ctx *ctx, kdi_agg *agg)
+{
+    kd_status status = KD_OK;
+    for (uint32_t c = 0; c < agg->call_count; c++) {
+        kdi_agg_call *self = &agg->calls[c];
+        const kd_aggregate_call *call = self->call;
+        if (call->order_count == 0)
+            continue;
+        const kdi_row_store *store = self->kept != NULL ? self->kept : &self->seen->store;
+        kdi_sort_column *columns =
+            KD_NEW_ARRAY(ctx, self->env.state_arena, kdi_sort_column, call->order_count);
+        if (columns == NULL)
+            return KD_NOMEM;
+        for (uint32_t i = 0; i < call->order_count; i++)
+            columns[i] = (kdi_sort_column){.column = 1 + call->argument_count + i,
+                                           .descending = call->order[i].descending,
+                                           .nulls_first = call->order[i].nulls_first};
+        char **rows = NULL;
+        uint64_t total = 0;
+        KD_TRY(kdi_sort_store(ctx, store, columns, call->order_count,
+                              &rows, &total));
+        for (uint64_t start = 0; start < total && status == KD_OK; start += KD_BATCH_ROWS) {
+            uint32_t count = total - start < KD_BATCH_ROWS ? (uint32_t)(total - start)
+                                                           : KD_BATCH_ROWS;
+            status = settle_rows(ctx, agg, self, rows + start, count);
+        }
+        kd_heap_free(ctx->world, kd_governor_account(store->budget->governor), rows);
+        KD_TRY(status);
+    }
+    return KD_OK;
+}
+
+kd_status kdi_agg_combine(kd_ctx *ctx, kdi_agg *agg, char *target, const char *source)
+{
+    for (uint32_t i = 0; i < agg->call_count; i++) {
+        kdi_agg_call *self = &agg->calls[i];
+        char *state = target + self->state_offset;
+        const char *other = source + self->state_offset;
+        if (self->aggregate == NULL) {
+            *(int64_t *)(void *)state += *(const int64_t *)(const void *)other;
+            continue;
+        }
+        self->env.arena = agg->batch_arena;
+        KD_TRY(self->aggregate->combine(ctx, &self->env, state, other));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_agg_finish(kd_ctx *ctx, kdi_agg *agg, kd_arena *batch_arena, char *const *rows,
+                         uint32_t count, kd_vector *columns)
+{
+    for (uint32_t c = 0; c < agg->call_count; c++) {
+        kdi_agg_call *self = &agg->calls[c];
+        kd_vector *column = &columns[c];
+        size_t bytes = kd_physical_bytes((kd_physical)column->physical);
+        kdi_bits_fill(column->validity, KD_BATCH_ROWS);
+        self->env.arena = batch_arena;
+        for (uint32_t i = 0; i < count; i++) {
+            const char *state = rows[i] + self->state_offset;
+            _Alignas(16) char result[16] = {0};
+            bool is_null = false;
+            if (self->aggregate == NULL)
+                memcpy(result, state, 8);
+            else
+                KD_TRY(self->aggregate->finish(ctx, &self->env, state, result, &is_null));
+            if (is_null)
+                kd_vector_set_null(column, i);
+            else
+                memcpy((char *)column->values + i * bytes, result, bytes);
+        }
+    }
+    return KD_OK;
+}

@@ -1,0 +1,574 @@
+/*
+ * HASH_JOIN, all kinds.
+ *
+ * The right side is built: every thread collects rows, the stores are united and chained once. A left
+ * batch is then probed in rounds. A round finds at most one match per row, so its output is the left
+ * batch itself, still encoded, with a shorter selection, and the right columns beside it. Rows with
+ * more matches go to the next round; when only few such rows are left, their matches are written out
+ * as pairs instead.
+ *
+ * NULL: a key that is NULL matches nothing, unless the key is IS NOT DISTINCT FROM. MARK is NULL where no
+ * row matches and a NULL on either side leaves that open; ANTI_NULL (NOT IN) passes where MARK is false.
+ */
+#include "exec/join_table_internal.h"
+#include "exec/join_wide_internal.h"
+
+#include "base/hash.h"
+
+#include <assert.h>
+
+enum { PAIR_SHARE = 4 };
+
+typedef struct hash_join {
+    kdi_op op;
+    kd_join_kind kind;
+    uint32_t key_count;
+    uint32_t right_count;
+    kdi_row_layout layout; /* Keys, then the right side's columns. */
+    kdi_row_store store;
+    kdi_join_table table;
+    bool has_null_key;     /* Some build row's key is NULL. */
+    bool is_right_emitted;
+    kdi_row_cursor unmet;  /* Build rows given already by the flush. */
+    kdi_op *probe;
+} hash_join;
+
+/* The probing half is an op of its own in the left pipeline. */
+typedef struct hash_probe {
+    kdi_op op;
+    hash_join *join;
+} hash_probe;
+
+/* ---- Build ---- */
+
+typedef struct build_local {
+    kd_compiled_expr **keys;
+    kd_vector *vectors;
+    kdi_view *views;
+    kdi_row_store store;
+    kd_arena *arena;
+    kd_arena *batch_arena;
+    char **rows;
+    uint64_t *hashes;
+    bool has_null_key;
+} build_local;
+
+static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+{
+    hash_join *self = (hash_join *)op;
+    build_local *local = KD_NEW(ctx, arena, build_local);
+    *out_local = local;
+    if (local == NULL)
+        return KD_NOMEM;
+    uint32_t count = self->layout.column_count;
+    local->arena = arena;
+    local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, count);
+    local->views = KD_NEW_ARRAY(ctx, arena, kdi_view, count);
+    local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    local->hashes = KD_NEW_ARRAY(ctx, arena, uint64_t, KD_BATCH_ROWS);
+    local->batch_arena = kd_arena_create(ctx, arena, "build batch", KD_ARENA_UNLIMITED);
+    if (local->vectors == NULL || local->views == NULL || local->rows == NULL ||
+        local->hashes == NULL || local->batch_arena == NULL)
+        return KD_NOMEM;
+    kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    return kdi_compile_all(ctx, op, arena, op->plan->as.join.right_keys, self->key_count,
+                           op->plan->inputs[1], &local->keys);
+}
+
+static void sink_destroy(kdi_op *op, void *object)
+{
+    build_local *local = object;
+    kdi_row_store_clear(op->exec->world, &local->store);
+}
+
+static bool keys_null(const hash_join *self, const kdi_view *views, uint32_t i)
+{
+    for (uint32_t k = 0; k < self->key_count; k++)
+        if (!self->op.plan->as.join.null_equal[k] && kdi_view_is_null(&views[k], i))
+            return true;
+    return false;
+}
+
+static bool views_have_validity(const hash_join *self, const kdi_view *views)
+{
+    for (uint32_t k = 0; k < self->key_count; k++)
+        if (!self->op.plan->as.join.null_equal[k] && views[k].validity != NULL)
+            return true;
+    return false;
+}
+
+static kd_status build_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
+                            kdi_flow *out_flow)
+{
+    hash_join *self = (hash_join *)op;
+    build_local *local = object;
+    uint32_t count = in->selected_count;
+    kd_arena_reset(local->batch_arena);
+    for (uint32_t k = 0; k < self->key_count; k++)
+        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
+                                &local->vectors[k]));
+    memcpy(local->vectors + self->key_count, in->columns,
+           self->right_count * sizeof *in->columns);
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->layout.column_count,
+                          local->vectors, in->selection, count));
+    for (uint32_t k = 0; k < self->key_count; k++)
+        kdi_view_hash(&local->views[k], count, k > 0, local->hashes);
+    uint32_t appended;
+    KD_TRY(kdi_row_store_append(ctx, &local->store, local->views, NULL, count, true, local->rows,
+                                &appended));
+    bool may_be_null = views_have_validity(self, local->views);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_null = may_be_null && keys_null(self, local->views, i);
+        kd_store_u64(local->rows[i], local->hashes[i]);
+        kd_store_u64(local->rows[i] + 8, is_null);
+        local->has_null_key |= is_null;
+    }
+    *out_flow = KDI_NEED_INPUT;
+    return KD_OK;
+}
+
+static kd_status build_combine(kd_ctx *ctx, kdi_op *op, void *object)
+{
+    hash_join *self = (hash_join *)op;
+    build_local *local = object;
+    self->has_null_key |= local->has_null_key;
+    return kdi_row_store_move(ctx, &self->store, &local->store);
+}
+
+static kd_status build_finish(kd_ctx *ctx, kdi_op *op)
+{
+    hash_join *self = (hash_join *)op;
+    return kdi_join_table_build(ctx, &self->table, &self->store);
+}
+
+static void build_close(kdi_op *op)
+{
+    hash_join *self = (hash_join *)op;
+    kdi_join_table_clear(&self->table);
+    kdi_row_store_clear(op->exec->world, &self->store);
+}
+
+static const kdi_op_class build_class = {
+    .sink_create = sink_create,
+    .sink_destroy = sink_destroy,
+    .sink = build_sink,
+    .combine = build_combine,
+    .finish = build_finish,
+    .close = build_close,
+};
+
+/* ---- Probe ---- */
+
+typedef enum probe_phase { PROBE_START = 0, PROBE_ROUNDS, PROBE_PAIRS, PROBE_REST } probe_phase;
+
+typedef struct probe_local {
+    kdi_join_wide *wide;
+    kd_compiled_expr **keys;
+    kd_vector *vectors;
+    kdi_view *views;
+    kd_arena *arena;
+    kd_arena *batch_arena;
+    probe_phase phase;
+    uint64_t *hashes;
+    char **at;            /* Per selected row: where its chain goes on. */
+    char **hit;           /* The match of this round. */
+    uint16_t *active;     /* Selected rows that are still looking, ascending. */
+    uint32_t active_count;
+    uint16_t *open, *candidates;
+    char **candidate_rows;
+    uint8_t *flags;
+    uint8_t *matched;     /* Some match passed the condition. */
+    uint8_t *null_key;
+    uint16_t *rows;       /* Selections of outputs. */
+    uint16_t *pair_rows;
+    char **pair_right;
+    uint32_t pair_next;   /* PAIRS: the active row to go on with. */
+} probe_local;
+
+static kd_status probe_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+{
+    hash_join *join = ((hash_probe *)op)->join;
+    probe_local *local = KD_NEW(ctx, arena, probe_local);
+    *out_local = local;
+    if (local == NULL)
+        return KD_NOMEM;
+    local->arena = arena;
+    local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, join->key_count);
+    local->views = KD_NEW_ARRAY(ctx, arena, kdi_view, join->key_count);
+    local->hashes = KD_NEW_ARRAY(ctx, arena, uint64_t, KD_BATCH_ROWS);
+    local->at = KD_NEW_ARRAY(ctx, arena, char *, 4 * KD_BATCH_ROWS);
+    local->active = KD_NEW_ARRAY(ctx, arena, uint16_t, 5 * KD_BATCH_ROWS);
+    local->flags = KD_NEW_ARRAY(ctx, arena, uint8_t, 3 * KD_BATCH_ROWS);
+    local->batch_arena = kd_arena_create(ctx, arena, "probe batch", KD_ARENA_UNLIMITED);
+    if (local->vectors == NULL || local->views == NULL || local->hashes == NULL ||
+        local->at == NULL || local->active == NULL || local->flags == NULL ||
+        local->batch_arena == NULL)
+        return KD_NOMEM;
+    local->hit = local->at + KD_BATCH_ROWS;
+    local->candidate_rows = local->hit + KD_BATCH_ROWS;
+    local->pair_right = local->candidate_rows + KD_BATCH_ROWS;
+    local->open = local->active + KD_BATCH_ROWS;
+    local->candidates = local->open + KD_BATCH_ROWS;
+    local->rows = local->candidates + KD_BATCH_ROWS;
+    local->pair_rows = local->rows + KD_BATCH_ROWS;
+    local->matched = local->flags + KD_BATCH_ROWS;
+    local->null_key = local->matched + KD_BATCH_ROWS;
+    KD_TRY(kdi_compile_all(ctx, op, arena, op->plan->as.join.left_keys, join->key_count,
+                           op->plan->inputs[0], &local->keys));
+    return kdi_join_wide_create(ctx, op, arena, op->plan->as.join.residual, &local->wide);
+}
+
+/* Hashes of the left keys and the starts of their chains. */
+static kd_status probe_begin(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
+{
+    uint32_t count = in->selected_count;
+    kd_arena_reset(local->batch_arena);
+    for (uint32_t k = 0; k < join->key_count; k++)
+        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
+                                &local->vectors[k]));
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, join->key_count, local->vectors,
+                          in->selection, count));
+    for (uint32_t k = 0; k < join->key_count; k++)
+        kdi_view_hash(&local->views[k], count, k > 0, local->hashes);
+    memset(local->matched, 0, count);
+    memset(local->null_key, 0, count);
+    if (views_have_validity(join, local->views))
+        for (uint32_t i = 0; i < count; i++)
+            local->null_key[i] = keys_null(join, local->views, i);
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(&join->table.slots[local->hashes[i] >> join->table.shift]);
+    for (uint32_t i = 0; i < count; i++) {
+        char *first = kdi_join_table_first(&join->table, local->hashes[i]);
+        if (first != NULL)
+            __builtin_prefetch(first);
+        local->at[i] = first;
+        local->active[active] = (uint16_t)i;
+        active += first != NULL && !local->null_key[i];
+    }
+    local->active_count = active;
+    return KD_OK;
+}
+
+/* The next match of each active row, into hit[]; rows without one leave the active list. `at` moves
+ * past the match. */
+static void round_find(hash_join *join, probe_local *local)
+{
+    uint32_t open_count = local->active_count;
+    memcpy(local->open, local->active, open_count * sizeof *local->open);
+    for (uint32_t i = 0; i < local->active_count; i++)
+        local->flags[local->active[i]] = 0;
+    while (open_count > 0) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < open_count; i++) {
+            uint16_t position = local->open[i];
+            char *row = local->at[position];
+            local->candidates[count] = position;
+            local->candidate_rows[count] = row;
+            count += kdi_row_hash(row) == local->hashes[position];
+        }
+        for (uint32_t k = 0; k < join->key_count && count > 0; k++)
+            count = kdi_rows_match(&join->layout, k, &local->views[k], local->candidates,
+                                   local->candidate_rows, count);
+        for (uint32_t i = 0; i < count; i++) {
+            local->flags[local->candidates[i]] = 1;
+            local->hit[local->candidates[i]] = local->candidate_rows[i];
+        }
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < open_count; i++) {
+            uint16_t position = local->open[i];
+            char *next = kdi_join_row_next(local->at[position]);
+            local->at[position] = next;
+            local->open[kept] = position;
+            kept += next != NULL && !local->flags[position];
+        }
+        open_count = kept;
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < local->active_count; i++) {
+        uint16_t position = local->active[i];
+        local->active[kept] = position;
+        kept += local->flags[position];
+    }
+    local->active_count = kept;
+}
+
+/* Active rows whose chain goes on; in SEMI and the like only those not matched yet. */
+static void round_keep(const hash_join *join, probe_local *local)
+{
+    bool once = !kdi_join_gives_right(join->kind);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < local->active_count; i++) {
+        uint16_t position = local->active[i];
+        local->active[kept] = position;
+        kept += local->at[position] != NULL && !(once && local->matched[position]);
+    }
+    local->active_count = kept;
+}
+
+static void right_gather(hash_join *join, probe_local *local, char *const *rows,
+                         const uint16_t *positions, uint32_t count)
+{
+    kdi_join_wide *wide = local->wide;
+    for (uint32_t c = 0; c < wide->right_count; c++) {
+        kdi_rows_gather(&join->layout, join->key_count + c, rows, positions, count,
+                        &wide->right_room[c]);
+        wide->columns[wide->left_count + c] = wide->right_room[c];
+    }
+}
+
+static kd_status single_check(kd_ctx *ctx, const hash_join *join, const probe_local *local,
+                              uint16_t position)
+{
+    if (join->kind == KD_JOIN_SINGLE && local->matched[position])
+        return KD_FAIL(ctx, KD_INVALID, "21000",
+                       "more than one row returned by a subquery used as an expression");
+    return KD_OK;
+}
+
+/*
+ * The condition over the wide batch of `count` rows given by `rows` (ascending positions in it), which
+ * belong to the selected left rows `owners` and the right rows `right`. Marks what passes; gives the
+ * rows that pass.
+ */
+static kd_status matches_pass(kd_ctx *ctx, hash_join *join, probe_local *local, uint32_t row_count,
+                              uint16_t *rows, const uint16_t *owners, char *const *right,
+                              uint32_t *count)
+{
+    uint16_t passed[KD_BATCH_ROWS];
+    uint32_t passed_count = *count;
+    kdi_join_wide *wide = local->wide;
+    if (wide->condition != NULL) {
+        kd_batch batch = {.row_count = row_count,
+                          .selected_count = *count,
+                          .selection = rows,
+                          .column_count = wide->left_count + wide->right_count,
+                          .columns = wide->columns};
+        KD_TRY(kd_expr_select(ctx, wide->condition, local->batch_arena, &batch, passed,
+                              &passed_count));
+    } else {
+        memcpy(passed, rows, *count * sizeof *rows);
+    }
+    bool flags_right = join->kind == KD_JOIN_RIGHT || join->kind == KD_JOIN_FULL;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < *count && next < passed_count; i++) {
+        if (rows[i] != passed[next])
+            continue;
+        KD_TRY(single_check(ctx, join, local, owners[i]));
+        local->matched[owners[i]] = 1;
+        if (flags_right)
+            kdi_join_row_set_met(right[i]);
+        next++;
+    }
+    assert(next == passed_count);
+    memcpy(rows, passed, passed_count * sizeof *rows);
+    *count = passed_count;
+    return KD_OK;
+}
+
+/* One round: its output when there is any. */
+static kd_status probe_round(kd_ctx *ctx, hash_probe *self, probe_local *local, const kd_batch *in,
+                             kd_batch *out)
+{
+    hash_join *join = self->join;
+    round_find(join, local);
+    uint32_t count = local->active_count;
+    bool gives_right = kdi_join_gives_right(join->kind);
+    if (count > 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            uint16_t position = local->active[i];
+            local->rows[i] = (uint16_t)kd_batch_row(in, position);
+            local->candidate_rows[i] = local->hit[position];
+        }
+        memcpy(local->wide->columns, in->columns, in->column_count * sizeof *in->columns);
+        if (gives_right || local->wide->condition != NULL)
+            right_gather(join, local, local->candidate_rows, local->rows, count);
+        KD_TRY(matches_pass(ctx, join, local, in->row_count, local->rows, local->active,
+                            local->candidate_rows, &count));
+        if (gives_right && count > 0)
+            kdi_join_wide_emit(local->wide, &self->op, in->row_count, local->rows, count, out);
+    }
+    round_keep(join, local);
+    return KD_OK;
+}
+
+/* Up to a batch of pairs of the active rows and everything left in their chains. */
+static kd_status probe_pairs(kd_ctx *ctx, hash_probe *self, probe_local *local,
+                             const kd_batch *in, kd_batch *out)
+{
+    hash_join *join = self->join;
+    kdi_join_wide *wide = local->wide;
+    uint16_t *owners = local->candidates;
+    uint32_t count = 0;
+    while (local->pair_next < local->active_count && count < KD_BATCH_ROWS) {
+        uint16_t position = local->active[local->pair_next];
+        char *row = local->at[position];
+        for (; row != NULL && count < KD_BATCH_ROWS; row = kdi_join_row_next(row)) {
+            if (kdi_row_hash(row) != local->hashes[position])
+                continue;
+            uint16_t subset = position;
+            char *candidate = row;
+            uint32_t equal = 1;
+            for (uint32_t k = 0; k < join->key_count && equal > 0; k++)
+                equal = kdi_rows_match(&join->layout, k, &local->views[k], &subset, &candidate, 1);
+            if (equal == 0)
+                continue;
+            owners[count] = position;
+            local->pair_rows[count] = (uint16_t)kd_batch_row(in, position);
+            local->pair_right[count++] = row;
+        }
+        local->at[position] = row;
+        local->pair_next += row == NULL;
+    }
+    if (count == 0)
+        return KD_OK;
+    for (uint32_t c = 0; c < wide->left_count; c++) {
+        KD_TRY(kd_vector_gather(ctx, NULL, &in->columns[c], local->pair_rows, count,
+                                &wide->left_room[c], 0));
+        wide->columns[c] = wide->left_room[c];
+    }
+    right_gather(join, local, local->pair_right, NULL, count);
+    for (uint32_t i = 0; i < count; i++)
+        local->rows[i] = (uint16_t)i;
+    uint32_t row_count = count;
+    KD_TRY(matches_pass(ctx, join, local, row_count, local->rows, owners, local->pair_right,
+                        &count));
+    if (count > 0)
+        kdi_join_wide_emit(wide, &self->op, row_count, local->rows, count, out);
+    return KD_OK;
+}
+
+/* MARK's answer for a row without a match: NULL when a NULL leaves it open. */
+static bool mark_is_open(const hash_join *join, const probe_local *local, uint32_t i)
+{
+    return join->store.row_count > 0 && (local->null_key[i] || join->has_null_key);
+}
+
+/* After the matches: left rows that did not match, or that did, or all of them with a mark. */
+static void probe_rest(hash_probe *self, probe_local *local, const kd_batch *in, kd_batch *out)
+{
+    hash_join *join = self->join;
+    kdi_join_wide *wide = local->wide;
+    uint32_t count = 0;
+    bool keeps_unmatched = join->kind == KD_JOIN_LEFT || join->kind == KD_JOIN_FULL ||
+                           join->kind == KD_JOIN_SINGLE || join->kind == KD_JOIN_ANTI;
+    if (join->kind == KD_JOIN_MARK)
+        kdi_bits_fill(wide->mark.validity, KD_BATCH_ROWS);
+    for (uint32_t i = 0; i < in->selected_count; i++) {
+        uint16_t row = (uint16_t)kd_batch_row(in, i);
+        bool matched = local->matched[i];
+        local->rows[count] = row;
+        if (join->kind == KD_JOIN_MARK) {
+            ((uint8_t *)wide->mark.values)[row] = matched;
+            if (!matched && mark_is_open(join, local, i))
+                kd_bit_clear(wide->mark.validity, row);
+            count++;
+        } else if (join->kind == KD_JOIN_ANTI_NULL) {
+            count += !matched && !mark_is_open(join, local, i);
+        } else {
+            count += keeps_unmatched ? !matched : join->kind == KD_JOIN_SEMI && matched;
+        }
+    }
+    if (count == 0)
+        return;
+    memcpy(wide->columns, in->columns, in->column_count * sizeof *in->columns);
+    kdi_join_wide_right_nulls(wide);
+    kdi_join_wide_emit(wide, &self->op, in->row_count, local->rows, count, out);
+}
+
+static kd_status probe_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
+                            kd_batch *out, kdi_flow *out_flow)
+{
+    hash_probe *self = (hash_probe *)op;
+    probe_local *local = object;
+    *out_flow = KDI_HAVE_MORE;
+    if (local->phase == PROBE_START) {
+        KD_TRY(probe_begin(ctx, self->join, local, in));
+        local->phase = PROBE_ROUNDS;
+    }
+    while (local->phase == PROBE_ROUNDS && out->selected_count == 0) {
+        if (local->active_count == 0) {
+            local->phase = PROBE_REST;
+            break;
+        }
+        KD_TRY(probe_round(ctx, self, local, in, out));
+        bool few = local->active_count > 0 &&
+                   local->active_count < in->selected_count / PAIR_SHARE + 1;
+        if (few && kdi_join_gives_right(self->join->kind)) {
+            local->phase = PROBE_PAIRS;
+            local->pair_next = 0;
+        }
+    }
+    while (local->phase == PROBE_PAIRS && out->selected_count == 0) {
+        if (local->pair_next == local->active_count) {
+            local->phase = PROBE_REST;
+            break;
+        }
+        KD_TRY(probe_pairs(ctx, self, local, in, out));
+    }
+    if (local->phase == PROBE_REST && out->selected_count == 0) {
+        probe_rest(self, local, in, out);
+        local->phase = PROBE_START;
+        *out_flow = KDI_NEED_INPUT;
+    }
+    return KD_OK;
+}
+
+/* RIGHT and FULL: the last thread gives the right rows that nobody met. */
+static kd_status probe_flush(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
+                             kdi_flow *out_flow)
+{
+    (void)ctx;
+    hash_join *join = ((hash_probe *)op)->join;
+    probe_local *local = object;
+    *out_flow = KDI_NEED_INPUT;
+    if (join->kind != KD_JOIN_RIGHT && join->kind != KD_JOIN_FULL)
+        return KD_OK;
+    if (atomic_load(&op->active_locals) > 0)
+        return KD_OK;
+    uint32_t count = 0;
+    char *row;
+    while (count < KD_BATCH_ROWS &&
+           kdi_row_store_next(&join->store, &join->unmet, 1, &row) == 1)
+        if (!kdi_join_row_is_met(row))
+            local->pair_right[count++] = row;
+    if (count == 0)
+        return KD_OK;
+    kdi_join_wide_left_nulls(local->wide);
+    right_gather(join, local, local->pair_right, NULL, count);
+    kdi_join_wide_emit(local->wide, op, count, NULL, count, out);
+    *out_flow = KDI_HAVE_MORE;
+    return KD_OK;
+}
+
+static const kdi_op_class probe_class = {
+    .local_create = probe_local_create,
+    .push = probe_push,
+    .flush = probe_flush,
+};
+
+kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
+{
+    KD_TRY(kdi_build(ctx, pipeline, plan->inputs[0]));
+    hash_join *join;
+    hash_probe *probe;
+    KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &build_class, sizeof *join, &join));
+    KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &probe_class, sizeof *probe, &probe));
+    probe->join = join;
+    join->kind = plan->as.join.kind;
+    join->key_count = plan->as.join.key_count;
+    join->right_count = plan->inputs[1]->column_count;
+    uint32_t count = join->key_count + join->right_count;
+    kd_type *types = KD_NEW_ARRAY(ctx, pipeline->exec->arena, kd_type, count);
+    if (types == NULL)
+        return KD_NOMEM;
+    for (uint32_t k = 0; k < join->key_count; k++)
+        types[k] = plan->as.join.right_keys[k]->type;
+    for (uint32_t c = 0; c < join->right_count; c++)
+        types[join->key_count + c] = plan->inputs[1]->columns[c].type;
+    KD_TRY(kdi_row_layout_init(ctx, pipeline->exec->arena, types, count, true, 0,
+                               &join->layout));
+    kdi_row_store_init(&join->store, &pipeline->exec->shared->budget, &join->layout);
+    KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[1], &join->op));
+    return kdi_pipeline_add(ctx, pipeline, &probe->op);
+}

@@ -1,0 +1,311 @@
+/*
+ * SORT and TOP_N.
+ *
+ * Every thread collects rows of its own: the output's columns, then those sort keys that are not
+ * columns themselves. SORT orders them all at the end. TOP_N keeps at most a few thousand more than
+ * it will give: when that many have gathered, it sorts, drops the rest, and from then on refuses
+ * rows above the last one kept by the first words of their key alone.
+ */
+#include "exec/sort_internal.h"
+
+#include <assert.h>
+
+enum { TOP_SLACK_ROWS = 8192 };
+
+typedef struct sort_op {
+    kdi_op op;
+    kdi_row_layout layout;
+    kdi_sort_column *columns;
+    kdi_sort_order order;
+    uint64_t offset, end;
+    kdi_row_store store;
+    char **rows;
+    uint64_t row_count;
+    atomic_uint_least64_t next_row;
+} sort_op;
+
+typedef struct sort_local {
+    kd_compiled_expr **keys; /* NULL where the key is a column. */
+    kd_vector *vectors;
+    kdi_view *views;
+    kdi_row_store store;
+    char **rows;
+    kd_arena *arena;
+    kd_arena *batch_arena;
+    kdi_sort_entry *entries; /* TOP_N: of the rows in `store`. */
+    uint64_t entry_count, entry_capacity;
+    kdi_sort_entry last;
+    bool has_last;
+} sort_local;
+
+static kd_account *account_of(const sort_op *self)
+{
+    return kd_governor_account(self->op.exec->shared->budget.governor);
+}
+
+static bool is_top(const sort_op *self)
+{
+    return self->op.plan->kind == KD_PLAN_TOP_N && self->end < UINT64_MAX / 4;
+}
+
+static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+{
+    sort_op *self = (sort_op *)op;
+    const kd_plan *plan = op->plan;
+    sort_local *local = KD_NEW(ctx, arena, sort_local);
+    *out_local = local;
+    if (local == NULL)
+        return KD_NOMEM;
+    local->arena = arena;
+    uint32_t count = self->layout.column_count;
+    kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    local->keys = KD_NEW_ARRAY(ctx, arena, kd_compiled_expr *, plan->as.sort.key_count);
+    local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, count);
+    local->views = KD_NEW_ARRAY(ctx, arena, kdi_view, count);
+    local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    local->batch_arena = kd_arena_create(ctx, arena, "sort batch", KD_ARENA_UNLIMITED);
+    if (local->keys == NULL || local->vectors == NULL || local->views == NULL ||
+        local->rows == NULL || local->batch_arena == NULL)
+        return KD_NOMEM;
+    for (uint32_t k = 0; k < plan->as.sort.key_count; k++)
+        if (self->columns[k].column >= plan->column_count)
+            KD_TRY(kdi_compile(ctx, op, arena, plan->as.sort.keys[k].expr, plan->inputs[0],
+                               &local->keys[k]));
+    return KD_OK;
+}
+
+static void sink_destroy(kdi_op *op, void *object)
+{
+    sort_op *self = (sort_op *)op;
+    sort_local *local = object;
+    kdi_row_store_clear(op->exec->world, &local->store);
+    kd_heap_free(op->exec->world, account_of(self), local->entries);
+    local->entries = NULL;
+}
+
+static kd_status entries_reserve(kd_ctx *ctx, sort_op *self, sort_local *local, uint64_t more)
+{
+    if (local->entry_count + more <= local->entry_capacity)
+        return KD_OK;
+    uint64_t capacity = local->entry_capacity * 2 + more;
+    kdi_sort_entry *entries = kd_heap_resize(ctx, account_of(self), local->entries,
+                                             capacity * sizeof *entries);
+    if (entries == NULL)
+        return KD_NOMEM;
+    local->entries = entries;
+    local->entry_capacity = capacity;
+    return KD_OK;
+}
+
+/* How many of the sorted entries may still be wanted. */
+static uint64_t top_kept(const sort_op *self, const kdi_sort_entry *entries, uint64_t count)
+{
+    if (count <= self->end)
+        return count;
+    uint64_t kept = self->end;
+    if (self->op.plan->as.sort.with_ties && kept > 0)
+        while (kept < count && kdi_sort_compare(&self->order, &entries[kept - 1],
+                                                &entries[kept]) == 0)
+            kept++;
+    return kept;
+}
+
+static kd_status top_prune(kd_ctx *ctx, sort_op *self, sort_local *local)
+{
+    kd_status status = KD_OK;
+    kdi_row_store kept_rows;
+    kdi_row_store_init(&kept_rows, &self->op.exec->shared->budget, &self->layout);
+    kdi_sort_entry *scratch = kd_heap_alloc_raw(ctx, account_of(self),
+                                                (local->entry_count + 1) * sizeof *scratch);
+    if (scratch == NULL)
+        return KD_NOMEM;
+    kdi_sort_entries(&self->order, local->entries, scratch, local->entry_count);
+    uint64_t kept = top_kept(self, local->entries, local->entry_count);
+    for (uint64_t i = 0; i < kept; i++)
+        KD_TRY_OUT(kdi_row_store_copy(ctx, &kept_rows, local->entries[i].row, true,
+                                      &scratch[i].row));
+    for (uint64_t i = 0; i < kept; i++)
+        local->entries[i].row = scratch[i].row;
+    local->entry_count = kept;
+    kdi_row_store swap = local->store;
+    local->store = kept_rows;
+    kept_rows = swap;
+    local->has_last = kept >= self->end && kept > 0;
+    if (local->has_last)
+        local->last = local->entries[kept - 1];
+out:
+    kdi_row_store_clear(ctx->world, &kept_rows);
+    kd_heap_free(ctx->world, account_of(self), scratch);
+    return status;
+}
+
+/* Entries for the rows just appended. */
+static kd_status top_add(kd_ctx *ctx, sort_op *self, sort_local *local, uint32_t count)
+{
+    KD_TRY(entries_reserve(ctx, self, local, count));
+    for (uint32_t i = 0; i < count; i++) {
+        kdi_sort_entry entry = kdi_sort_entry_of(&self->order, local->rows[i]);
+        bool above = local->has_last &&
+                     (entry.high > local->last.high ||
+                      (entry.high == local->last.high && entry.low > local->last.low));
+        if (!above)
+            local->entries[local->entry_count++] = entry;
+    }
+    uint64_t slack = self->end < TOP_SLACK_ROWS ? TOP_SLACK_ROWS : self->end;
+    if (local->entry_count > self->end + slack ||
+        local->store.row_count > local->entry_count + self->end + 16 * (uint64_t)TOP_SLACK_ROWS)
+        return top_prune(ctx, self, local);
+    return KD_OK;
+}
+
+static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
+                           kdi_flow *out_flow)
+{
+    sort_op *self = (sort_op *)op;
+    sort_local *local = object;
+    const kd_plan *plan = op->plan;
+    uint32_t columns = plan->column_count;
+    kd_arena_reset(local->batch_arena);
+    memcpy(local->vectors, in->columns, columns * sizeof *in->columns);
+    uint32_t used = columns;
+    for (uint32_t k = 0; k < plan->as.sort.key_count; k++)
+        if (local->keys[k] != NULL)
+            KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
+                                    &local->vectors[used++]));
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, used, local->vectors, in->selection,
+                          in->selected_count));
+    uint32_t appended;
+    KD_TRY(kdi_row_store_append(ctx, &local->store, local->views, NULL, in->selected_count, true,
+                                local->rows, &appended));
+    *out_flow = KDI_NEED_INPUT;
+    if (is_top(self))
+        return top_add(ctx, self, local, appended);
+    return KD_OK;
+}
+
+static kd_status sort_combine(kd_ctx *ctx, kdi_op *op, void *object)
+{
+    sort_op *self = (sort_op *)op;
+    sort_local *local = object;
+    if (is_top(self) && local->entry_count > 0)
+        KD_TRY(top_prune(ctx, self, local));
+    return kdi_row_store_move(ctx, &self->store, &local->store);
+}
+
+static kd_status sort_finish(kd_ctx *ctx, kdi_op *op)
+{
+    sort_op *self = (sort_op *)op;
+    KD_TRY(kdi_sort_store(ctx, &self->store, self->columns, op->plan->as.sort.key_count,
+                          &self->rows, &self->row_count));
+    if (op->plan->kind != KD_PLAN_TOP_N)
+        return KD_OK;
+    uint64_t last = self->row_count;
+    if (last > self->end) {
+        last = self->end;
+        for (; op->plan->as.sort.with_ties && last > 0 && last < self->row_count; last++) {
+            kdi_sort_entry a = kdi_sort_entry_of(&self->order, self->rows[last - 1]);
+            kdi_sort_entry b = kdi_sort_entry_of(&self->order, self->rows[last]);
+            if (kdi_sort_compare(&self->order, &a, &b) != 0)
+                break;
+        }
+    }
+    self->row_count = last;
+    atomic_store(&self->next_row, self->offset);
+    return KD_OK;
+}
+
+typedef struct sort_reader {
+    kd_vector *columns;
+} sort_reader;
+
+static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+{
+    sort_reader *local = KD_NEW(ctx, arena, sort_reader);
+    *out_local = local;
+    if (local == NULL)
+        return KD_NOMEM;
+    return kdi_columns_create(ctx, arena, op->plan, &local->columns);
+}
+
+static kd_status sort_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
+{
+    (void)ctx;
+    sort_op *self = (sort_op *)op;
+    sort_reader *local = object;
+    uint64_t first = atomic_fetch_add(&self->next_row, KD_BATCH_ROWS);
+    *out_end = first >= self->row_count;
+    if (*out_end)
+        return KD_OK;
+    uint32_t count = self->row_count - first < KD_BATCH_ROWS ? (uint32_t)(self->row_count - first)
+                                                             : KD_BATCH_ROWS;
+    for (uint32_t c = 0; c < op->plan->column_count; c++)
+        kdi_rows_gather(&self->layout, c, self->rows + first, NULL, count, &local->columns[c]);
+    *out = (kd_batch){.row_count = count,
+                      .selected_count = count,
+                      .column_count = op->plan->column_count,
+                      .columns = local->columns};
+    return KD_OK;
+}
+
+static void sort_close(kdi_op *op)
+{
+    sort_op *self = (sort_op *)op;
+    kdi_row_store_clear(op->exec->world, &self->store);
+    kd_heap_free(op->exec->world, account_of(self), self->rows);
+    self->rows = NULL;
+}
+
+static const kdi_op_class sort_class = {
+    .local_create = local_create,
+    .next = sort_next,
+    .sink_create = sink_create,
+    .sink_destroy = sink_destroy,
+    .sink = sort_sink,
+    .combine = sort_combine,
+    .finish = sort_finish,
+    .close = sort_close,
+};
+
+/* Columns of the store: the input's, then the keys that are not among them. */
+static kd_status layout_make(kd_ctx *ctx, sort_op *self)
+{
+    const kd_plan *plan = self->op.plan;
+    kd_arena *arena = self->op.arena;
+    uint32_t count = plan->column_count;
+    kd_type *types = KD_NEW_ARRAY(ctx, arena, kd_type, count + plan->as.sort.key_count);
+    self->columns = KD_NEW_ARRAY(ctx, arena, kdi_sort_column, plan->as.sort.key_count);
+    if (types == NULL || self->columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t c = 0; c < count; c++)
+        types[c] = plan->columns[c].type;
+    for (uint32_t k = 0; k < plan->as.sort.key_count; k++) {
+        const kd_sort_key *key = &plan->as.sort.keys[k];
+        uint32_t column = key->expr->kind == KD_EXPR_COLUMN
+                              ? kdi_column_find(plan->inputs[0], key->expr->column)
+                              : UINT32_MAX;
+        if (column == UINT32_MAX) {
+            column = count++;
+            types[column] = key->expr->type;
+        }
+        self->columns[k] = (kdi_sort_column){.column = column,
+                                             .descending = key->descending,
+                                             .nulls_first = key->nulls_first};
+    }
+    return kdi_row_layout_init(ctx, arena, types, count, false, 0, &self->layout);
+}
+
+kd_status kdi_build_sort(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
+{
+    sort_op *self;
+    KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &sort_class, sizeof *self, &self));
+    KD_TRY(layout_make(ctx, self));
+    self->order = kdi_sort_order_of(&self->layout, self->columns, plan->as.sort.key_count);
+    self->end = UINT64_MAX;
+    if (plan->kind == KD_PLAN_TOP_N)
+        KD_TRY(kdi_limit_evaluate(ctx, &self->op, plan->as.sort.count, plan->as.sort.offset,
+                                  &self->offset, &self->end));
+    kdi_row_store_init(&self->store, &pipeline->exec->shared->budget, &self->layout);
+    self->op.is_serial = true; /* As a source: the order is the point. */
+    KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[0], &self->op));
+    return kdi_pipeline_add(ctx, pipeline, &self->op);
+}
