@@ -269,7 +269,8 @@ static kd_status power_whole(math *self, const kd_decimal *base, int64_t exponen
         head = head * KD_NUMERIC_BASE + (i < base->digit_count ? base->digits[i] : 0);
     double weight =
         (double)exponent * (log10(head) + 4.0 * ((double)base->weight - 3)); /* Of the result. */
-    if (weight > 3.0 * KDI_DECIMAL_WEIGHT_MAX * KD_NUMERIC_BASE_DIGITS)
+    /* Said before the digits are computed, which can take long. */
+    if (weight > (KDI_DECIMAL_WEIGHT_MAX + 1.0) * KD_NUMERIC_BASE_DIGITS + 1)
         return KD_FAIL(self->ctx, KD_INVALID, "22003", "value overflows numeric format");
     if (weight + 1 < (double)-scale || weight + 1 < -(double)KDI_DECIMAL_DISPLAY_SCALE_MAX) {
         *out = kdi_decimal_zero((int32_t)scale);
