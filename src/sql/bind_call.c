@@ -52,12 +52,7 @@ static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
                               KDI_S(ast->function.name)));
     kdi_srf *srf;
     KD_TRY(KD_PUSH(ctx, b->arena, query->srfs, query->srf_count, query->srf_capacity, &srf));
-    srf->function = function;
-    srf->argument_count = count;
-    srf->arguments = arguments;
-    srf->type = rel->columns[0].type;
-    srf->output = rel->columns[0].id;
-    srf->name = ast->function.name;
+    srf->rel = rel;
     *out = kdi_column_expr(ctx, b, &rel->columns[0], ast->node.position);
     return *out == NULL ? KD_NOMEM : KD_OK;
 }

@@ -41,6 +41,7 @@ struct kdi_scope {
     kdi_names names;
     kdi_query *query;  /* The SELECT whose names these are; NULL beside a LATERAL item. */
     int depth;         /* Outermost: 0. */
+    bool is_lateral;   /* Items to the left, seen only by LATERAL ones. */
 };
 
 /* A WITH query in sight. */
@@ -73,12 +74,7 @@ typedef struct kdi_window {
 } kdi_window;
 
 typedef struct kdi_srf {
-    const kd_table_function *function;
-    uint32_t argument_count;
-    kd_expr **arguments;
-    kd_type type;
-    kd_column_id output;
-    kd_slice name;
+    kd_rel *rel; /* A FUNCTION of one column. */
 } kdi_srf;
 
 struct kdi_query {
@@ -99,7 +95,6 @@ struct kdi_query {
     uint64_t *sets;
     size_t set_count, set_capacity;
     kd_column_id grouping_id;
-    bool grouping_used;
 };
 
 typedef struct kdi_binder {
@@ -122,6 +117,8 @@ typedef struct kdi_binder {
     const kd_table_entry *target; /* Of DML, to set reads_target. */
     bool reads_target;
     bool locks_rows;
+    bool keep_unknown;      /* The next SELECT leaves untyped literals to its user. */
+    bool wants_refs;        /* Scans in the FROM being bound carry row references. */
     kd_text_settings settings;    /* The session's, with enum labels from the catalog. */
 } kdi_binder;
 
@@ -257,6 +254,11 @@ kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_func
                                  kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_scan_table(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
                          bool with_ref, int position, kd_rel **out) KD_MUST_CHECK;
+/* The union of a parent's partitions, columns by the names of `named_by`. With references, the row
+ * reference and then the partition's object number follow the columns. */
+kd_status kdi_scan_parent(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *parent,
+                          const kd_table_entry *named_by, kd_slice alias, bool with_ref,
+                          int position, kd_rel **out) KD_MUST_CHECK;
 /* SELECT, VALUES or a set operation, tail and WITH included. */
 kd_status kdi_bind_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_node *node,
                          kd_rel **out) KD_MUST_CHECK; /* bind_query.c */
@@ -272,6 +274,9 @@ kd_status kdi_cast_columns(kd_ctx *ctx, kdi_binder *b, const kd_type *types,
                            kd_cast_context context, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_bind_limit(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
                          const kd_ast_query_tail *tail, kd_rel **io_rel) KD_MUST_CHECK;
+/* ORDER BY and LIMIT of a query whose output columns are all there is to sort by. */
+kd_status kdi_sort_output(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
+                          const kd_ast_query_tail *tail, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
                         const kd_ast_with *with) KD_MUST_CHECK; /* bind_cte.c */
 kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
@@ -317,10 +322,11 @@ kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *
 /* The expression that a DEFAULT means for a column: a constant NULL where there is none. */
 kd_status kdi_default_expr(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
                            uint32_t position, kd_expr **out) KD_MUST_CHECK;
-/* SET list to assignments. `value` NULL means DEFAULT of a generated column (refused elsewhere). */
+/* SET list to assignments. Sub-queries of several columns are joined to *io_rel; NULL refuses them. */
 kd_status kdi_bind_assignments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                const kd_table_entry *table, const kd_ast_list *list,
-                               kd_bound_assignment **out, uint32_t *out_count) KD_MUST_CHECK;
+                               kd_rel **io_rel, kd_bound_assignment **out,
+                               uint32_t *out_count) KD_MUST_CHECK;
 /* Casts a value to a column's type: 42804 `column "a" is of type integer but expression ...`. */
 kd_status kdi_assign(kd_ctx *ctx, kdi_binder *b, const kd_column *column,
                      kd_expr **io_expr) KD_MUST_CHECK;

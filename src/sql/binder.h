@@ -90,6 +90,9 @@ typedef struct kd_bound_statement {
     const kd_table_entry *target;    /* May be a partitioned parent: the engine routes. */
     uint32_t target_count;
     uint32_t *target_positions;      /* Shape positions. */
+    bool has_partition_column;       /* UPDATE, DELETE, MERGE of a partitioned parent: the query's
+                                        second column (int8) is the object number of the partition
+                                        that the row reference is of. */
     bool overriding_system;          /* OVERRIDING SYSTEM VALUE */
     bool has_on_conflict;
     bool on_conflict_update;         /* else DO NOTHING */
@@ -107,6 +110,7 @@ typedef struct kd_bound_statement {
     kd_rel_column *returning_columns;
     bool reads_target;               /* The query reads the table that is written. */
     bool for_update;                 /* SELECT ... FOR UPDATE/SHARE: writes locks. */
+    kd_column_id last_column_id;     /* Ids above it are free: the planner goes on from here. */
 } kd_bound_statement;
 
 /* Binds SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, MERGE. Errors carry position and hint. */

@@ -1,0 +1,303 @@
+/*
+ * WITH: ordinary, recursive and data-modifying queries.
+ *
+ * A WITH query is bound once, where it is defined, which also reports its errors
+ * when nothing uses it. It is bound anew at each use when it asks not to be
+ * materialised, or when it names columns of an outer query, whose values differ
+ * from row to row. Whether one that is used once is really materialised is for
+ * the planner to say.
+ */
+#include "sql/bind_internal.h"
+
+#include <limits.h>
+
+kdi_with *kdi_find_with(const kdi_binder *b, kd_slice name)
+{
+    for (kdi_with *with = b->with; with != NULL; with = with->outer)
+        if (kd_slice_equal(with->name, name))
+            return with;
+    return NULL;
+}
+
+static kd_status rename_columns(kd_ctx *ctx, kdi_binder *b, const kdi_with *with, kd_rel **io_rel)
+{
+    const kd_ast_names *names = &with->ast->columns;
+    kd_rel *rel = *io_rel;
+    if (names->count == 0)
+        return KD_OK;
+    if (names->count > rel->column_count)
+        return kdi_at(ctx, b, with->ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42P10",
+                              "WITH query \"%.*s\" has %u columns available but %zu columns "
+                              "specified", KDI_S(with->name), rel->column_count, names->count));
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, rel->column_count);
+    kd_slice *renamed = KD_NEW_ARRAY(ctx, b->arena, kd_slice, rel->column_count);
+    if (exprs == NULL || renamed == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < rel->column_count; i++) {
+        exprs[i] = kdi_column_expr(ctx, b, &rel->columns[i], -1);
+        if (exprs[i] == NULL)
+            return KD_NOMEM;
+        renamed[i] = i < names->count ? names->items[i] : rel->columns[i].name;
+    }
+    return kdi_rel_project(ctx, b, rel, exprs, renamed, rel->column_count, true, io_rel);
+}
+
+/* --- Recursive queries ----------------------------------------------------------------------------- */
+
+static kd_status types_must_agree(kd_ctx *ctx, kdi_binder *b, const kdi_with *with,
+                                  const kd_rel *start, const kd_rel *step, const kd_type *types)
+{
+    for (uint32_t i = 0; i < start->column_count; i++) {
+        if (kd_type_same(start->columns[i].type, types[i]))
+            continue;
+        KD_FAIL(ctx, KD_INVALID, "42804",
+                "recursive query \"%.*s\" column %u has type %s in non-recursive term but type %s "
+                "overall", KDI_S(with->name), i + 1,
+                kdi_type_text(ctx, b, start->columns[i].type), kdi_type_text(ctx, b, types[i]));
+        kd_error_set_hint(ctx,
+                          "Cast the output of the non-recursive term to the correct type.");
+        return kdi_at(ctx, b, step->position, KD_INVALID);
+    }
+    return KD_OK;
+}
+
+static kd_status recursive_rel(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
+                               const kd_ast_setop *ast, kd_rel *start, kd_rel *step, kd_rel **out)
+{
+    if (start->column_count != step->column_count)
+        return kdi_at(ctx, b, ast->right->position,
+                      KD_FAIL(ctx, KD_INVALID, "42601",
+                              "each UNION query must have the same number of columns"));
+    uint32_t count = start->column_count;
+    kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
+    if (types == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        kd_type pair[2] = {start->columns[i].type, step->columns[i].type};
+        if (!kd_registry_common_type(b->registry, pair, 2, &types[i]))
+            types[i] = pair[1];
+    }
+    KD_TRY(types_must_agree(ctx, b, with, start, step, types));
+    for (uint32_t i = 0; i < count; i++)
+        types[i] = start->columns[i].type;
+    KD_TRY(kdi_cast_columns(ctx, b, types, KD_CAST_ASSIGNMENT, &step));
+    kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_RECURSIVE, ast->node.position, count);
+    if (rel == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        rel->columns[i] = (kd_rel_column){.id = kdi_next_id(b), .type = types[i],
+                                          .name = start->columns[i].name};
+    rel->inputs[0] = start;
+    rel->inputs[1] = step;
+    rel->as.recursive.all = ast->all;
+    rel->as.recursive.working_no = with->working_no;
+    *out = rel;
+    return KD_OK;
+}
+
+/* The working table has the type of the non-recursive term, without modifiers. */
+static kd_status working_columns(kd_ctx *ctx, kdi_binder *b, kdi_with *with, kd_rel **io_start)
+{
+    kd_rel *start = *io_start;
+    kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, start->column_count);
+    with->columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, start->column_count);
+    if (types == NULL || with->columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < start->column_count; i++) {
+        types[i] = start->columns[i].type;
+        types[i].modifier = -1;
+    }
+    KD_TRY(kdi_cast_columns(ctx, b, types, KD_CAST_IMPLICIT, io_start));
+    with->column_count = (*io_start)->column_count;
+    memcpy(with->columns, (*io_start)->columns, with->column_count * sizeof *with->columns);
+    for (uint32_t i = 0; i < with->column_count; i++)
+        with->columns[i].type.modifier = -1;
+    return KD_OK;
+}
+
+static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
+                                const kd_ast_setop *ast, kd_rel **out)
+{
+    kd_rel *start, *step;
+    kdi_with *saved = b->with;
+    KD_TRY(kdi_bind_with(ctx, b, with->scope, &ast->tail.with));
+    b->with = with->outer;
+    KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->left, &start));
+    KD_TRY(rename_columns(ctx, b, with, &start));
+    KD_TRY(working_columns(ctx, b, with, &start));
+    with->working = true;
+    with->working_no = ++b->last_working_no;
+    b->with = with;
+    KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->right, &step));
+    b->with = saved;
+    with->working = false;
+    if (!with->working_used) {
+        kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, start->column_count);
+        if (types == NULL)
+            return KD_NOMEM;
+        if (start->column_count != step->column_count)
+            return kdi_at(ctx, b, ast->right->position,
+                          KD_FAIL(ctx, KD_INVALID, "42601",
+                                  "each UNION query must have the same number of columns"));
+        for (uint32_t i = 0; i < start->column_count; i++)
+            types[i] = start->columns[i].type;
+        KD_TRY(kdi_cast_columns(ctx, b, types, KD_CAST_IMPLICIT, &step));
+        return kdi_set_rel(ctx, b, KD_SET_UNION, ast->all, start, step, ast->node.mark, out);
+    }
+    if (ast->tail.order_by.count > 0 || ast->tail.limit != NULL || ast->tail.offset != NULL)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "ORDER BY, OFFSET and LIMIT in a recursive query are not "
+                              "implemented"));
+    return recursive_rel(ctx, b, with, ast, start, step, out);
+}
+
+/* --- All ------------------------------------------------------------------------------------------- */
+
+static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive,
+                           kd_rel **out)
+{
+    const kd_ast_cte *ast = with->ast;
+    if (ast->search_sequence.size_bytes > 0 || ast->cycle_mark.size_bytes > 0)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "SEARCH and CYCLE clauses are not supported"));
+    const kd_ast_setop *setop = (const kd_ast_setop *)ast->statement;
+    if (recursive && ast->statement->kind == KD_AST_SETOP && setop->what == KD_AST_UNION &&
+        setop->tail.order_by.count == 0 && setop->tail.limit == NULL)
+        return bind_recursive(ctx, b, with, setop, out);
+    kdi_with *saved = b->with;
+    b->with = with->outer;
+    KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->statement, out));
+    b->with = saved;
+    return rename_columns(ctx, b, with, out);
+}
+
+static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with)
+{
+    kd_cte *cte = KD_NEW(ctx, b->arena, kd_cte);
+    kd_bound_statement *bound = KD_NEW(ctx, b->arena, kd_bound_statement);
+    if (cte == NULL || bound == NULL)
+        return KD_NOMEM;
+    if (b->depth > 3 || with->scope != NULL)
+        return kdi_at(ctx, b, with->ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "WITH clause containing a data-modifying statement must be at the "
+                              "top level"));
+    kdi_with *saved = b->with;
+    b->with = with->outer;
+    KD_TRY(kdi_bind_statement(ctx, b, with->ast->statement, bound));
+    b->with = saved;
+    cte->name = with->name;
+    cte->materialized = true;
+    /* Its rows come from the statement: an empty VALUES carries the columns. */
+    kd_rel *rows = kdi_rel_new(ctx, b, KD_REL_VALUES, -1, bound->returning_count);
+    if (rows == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < bound->returning_count; i++)
+        rows->columns[i] = bound->returning_columns[i];
+    cte->query = rows;
+    struct kd_bound_modifying_cte *added;
+    KD_TRY(KD_PUSH(ctx, b->arena, b->modifying, b->modifying_count, b->modifying_capacity,
+                   &added));
+    added->cte = cte;
+    added->statement = bound;
+    kd_cte **slot;
+    KD_TRY(KD_PUSH(ctx, b->arena, b->ctes, b->cte_count, b->cte_capacity, &slot));
+    *slot = cte;
+    with->cte = cte;
+    return KD_OK;
+}
+
+static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive)
+{
+    if (!kd_ast_is_query(with->ast->statement))
+        return bind_modifying(ctx, b, with);
+    int shallowest = b->shallowest, deepest = b->deepest;
+    b->shallowest = INT_MAX;
+    kd_rel *rows;
+    KD_TRY(bind_rows(ctx, b, with, recursive, &rows));
+    bool correlated = with->scope != NULL && b->shallowest <= with->scope->depth;
+    b->shallowest = b->shallowest < shallowest ? b->shallowest : shallowest;
+    b->deepest = deepest;
+    if (correlated || with->ast->materialized == KD_AST_NOT_MATERIALIZED)
+        return KD_OK;
+    kd_cte *cte = KD_NEW(ctx, b->arena, kd_cte);
+    kd_cte **slot;
+    if (cte == NULL)
+        return KD_NOMEM;
+    KD_TRY(KD_PUSH(ctx, b->arena, b->ctes, b->cte_count, b->cte_capacity, &slot));
+    cte->name = with->name;
+    cte->query = rows;
+    cte->materialized = with->ast->materialized == KD_AST_MATERIALIZED;
+    cte->is_recursive = with->working_used;
+    *slot = cte;
+    with->cte = cte;
+    return KD_OK;
+}
+
+kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_with *with)
+{
+    for (size_t i = 0; i < with->ctes.count; i++) {
+        const kd_ast_cte *ast = (const kd_ast_cte *)with->ctes.items[i];
+        for (size_t j = 0; j < i; j++)
+            if (kd_slice_equal(((const kd_ast_cte *)with->ctes.items[j])->name, ast->name))
+                return kdi_at(ctx, b, ast->node.position,
+                              KD_FAIL(ctx, KD_INVALID, "42712",
+                                      "WITH query name \"%.*s\" specified more than once",
+                                      KDI_S(ast->name)));
+        kdi_with *made = KD_NEW(ctx, b->arena, kdi_with);
+        if (made == NULL)
+            return KD_NOMEM;
+        made->outer = b->with;
+        made->name = ast->name;
+        made->ast = ast;
+        made->scope = outer;
+        KD_TRY(bind_one(ctx, b, made, with->recursive));
+        b->with = made;
+    }
+    return KD_OK;
+}
+
+static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
+                             kd_rel **out)
+{
+    kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_WORKING, position, with->column_count);
+    if (rel == NULL)
+        return KD_NOMEM;
+    with->working_used = true;
+    rel->as.working.working_no = with->working_no;
+    for (uint32_t i = 0; i < with->column_count; i++) {
+        rel->columns[i] = with->columns[i];
+        rel->columns[i].id = kdi_next_id(b);
+    }
+    *out = rel;
+    return KD_OK;
+}
+
+kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position, kd_rel **out)
+{
+    if (with->working)
+        return use_working(ctx, b, with, position, out);
+    if (with->cte == NULL) {
+        kdi_with again = *with;
+        again.working_used = false;
+        return bind_rows(ctx, b, &again, true, out);
+    }
+    kd_cte *cte = with->cte;
+    kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_CTE, position, cte->query->column_count);
+    kd_column_id *ids = KD_NEW_ARRAY(ctx, b->arena, kd_column_id, cte->query->column_count);
+    if (rel == NULL || ids == NULL)
+        return KD_NOMEM;
+    cte->use_count++;
+    rel->as.cte.cte = cte;
+    rel->as.cte.source_ids = ids;
+    for (uint32_t i = 0; i < rel->column_count; i++) {
+        rel->columns[i] = cte->query->columns[i];
+        ids[i] = rel->columns[i].id;
+        rel->columns[i].id = kdi_next_id(b);
+    }
+    *out = rel;
+    return KD_OK;
+}

@@ -1,0 +1,391 @@
+/*
+ * FROM: tables, views, partitioned tables, system views, files, sub-queries.
+ */
+#include "sql/bind_internal.h"
+
+static kdi_scope *beyond_lateral(kdi_scope *scope)
+{
+    while (scope != NULL && scope->is_lateral)
+        scope = scope->outer;
+    return scope;
+}
+
+/* --- Aliases --------------------------------------------------------------------------------------- */
+
+static kd_status alias_columns(kd_ctx *ctx, const kd_ast_alias *alias, kdi_source *source)
+{
+    size_t count = alias->columns.count + alias->column_defs.count;
+    if (count > source->column_count)
+        return KD_FAIL(ctx, KD_INVALID, "42P10",
+                       "table \"%.*s\" has %u columns available but %zu columns specified",
+                       KDI_S(source->alias), source->column_count, count);
+    for (size_t i = 0; i < alias->columns.count; i++)
+        source->columns[i].name = alias->columns.items[i];
+    for (size_t i = 0; i < alias->column_defs.count; i++)
+        source->columns[i].name = ((const kd_ast_column_def *)alias->column_defs.items[i])->name;
+    return KD_OK;
+}
+
+kd_status kdi_apply_alias(kd_ctx *ctx, kdi_binder *b, const kd_ast_alias *alias, kd_slice schema,
+                          kd_slice default_name, kd_rel *rel, uint32_t visible_count,
+                          kdi_names *names)
+{
+    bool named = alias->name.size_bytes > 0;
+    kdi_source source = {.alias = named ? alias->name : default_name,
+                         .schema = named ? (kd_slice){NULL, 0} : schema,
+                         .column_count = visible_count,
+                         .scan = rel->kind == KD_REL_SCAN ? rel : NULL};
+    source.columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, visible_count);
+    if (source.columns == NULL)
+        return KD_NOMEM;
+    memcpy(source.columns, rel->columns, visible_count * sizeof *source.columns);
+    KD_TRY(alias_columns(ctx, alias, &source));
+    for (uint32_t i = 0; i < visible_count; i++)
+        KD_TRY(kdi_names_add_column(ctx, b, names, source.columns[i]));
+    return kdi_names_add_source(ctx, b, names, source);
+}
+
+/* --- Tables ---------------------------------------------------------------------------------------- */
+
+static kd_status scan_one(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
+                          const kd_table_entry *named_by, kd_slice alias, bool with_ref,
+                          int position, kd_rel **out)
+{
+    uint32_t count = named_by->visible_count;
+    kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_SCAN, position, count + with_ref);
+    uint32_t *positions = KD_NEW_ARRAY(ctx, b->arena, uint32_t, count);
+    if (rel == NULL || positions == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_table_column *wanted = &named_by->columns[i].storage;
+        uint32_t at = i;
+        if (table != named_by)
+            for (at = 0; at < table->visible_count; at++)
+                if (kd_slice_equal(table->columns[at].storage.name, wanted->name))
+                    break;
+        if (at >= table->visible_count)
+            return KD_FAIL(ctx, KD_INTERNAL, "XX000", "partition \"%.*s\" lacks a column",
+                           KDI_S(table->object.name));
+        positions[i] = at;
+        rel->columns[i] = (kd_rel_column){
+            .id = kdi_next_id(b), .type = wanted->type, .name = wanted->name};
+    }
+    if (with_ref) {
+        rel->as.scan.ref_column = kdi_next_id(b);
+        rel->columns[count] = (kd_rel_column){.id = rel->as.scan.ref_column,
+                                              .type = kd_type_of(KD_TYPE_INT8)};
+    }
+    rel->as.scan.table = table;
+    rel->as.scan.alias = alias.size_bytes > 0 ? alias : table->object.name;
+    rel->as.scan.positions = positions;
+    if (table == b->target || (b->target != NULL && table->parent_no != 0 &&
+                               table->parent_no == b->target->object.object_no))
+        b->reads_target = true;
+    *out = rel;
+    return KD_OK;
+}
+
+/* With references, a partition's rows also say which partition they are of. */
+static kd_status scan_partition(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
+                                const kd_table_entry *parent, kd_slice alias, bool with_ref,
+                                int position, kd_rel **out)
+{
+    if (table->strategy != KD_PARTITION_NONE)
+        return kdi_scan_parent(ctx, b, table, parent, alias, with_ref, position, out);
+    KD_TRY(scan_one(ctx, b, table, parent, alias, with_ref, position, out));
+    if (!with_ref)
+        return KD_OK;
+    uint32_t count = (*out)->column_count + 1;
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
+    kd_slice *names = KD_NEW_ARRAY(ctx, b->arena, kd_slice, count);
+    if (exprs == NULL || names == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        exprs[i] = kdi_column_expr(ctx, b, &(*out)->columns[i], position);
+        names[i] = (*out)->columns[i].name;
+    }
+    exprs[count - 1] = kdi_constant(ctx, b, kd_value_i64(table->object.object_no), -1);
+    for (uint32_t i = 0; i < count; i++)
+        if (exprs[i] == NULL)
+            return KD_NOMEM;
+    return kdi_rel_project(ctx, b, *out, exprs, names, count, true, out);
+}
+
+/* A balanced tree of UNION ALL, so that a thousand partitions nest ten deep. */
+static kd_status union_of(kd_ctx *ctx, kdi_binder *b, kd_rel **rels, uint32_t count, kd_rel **out)
+{
+    if (count == 1) {
+        *out = rels[0];
+        return KD_OK;
+    }
+    kd_rel *left, *right;
+    KD_TRY(union_of(ctx, b, rels, count / 2, &left));
+    KD_TRY(union_of(ctx, b, rels + count / 2, count - count / 2, &right));
+    return kdi_set_rel(ctx, b, KD_SET_UNION, true, left, right, left->position, out);
+}
+
+kd_status kdi_scan_parent(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *parent,
+                          const kd_table_entry *named_by, kd_slice alias, bool with_ref,
+                          int position, kd_rel **out)
+{
+    const kd_table_entry **partitions;
+    uint32_t count;
+    KD_TRY(kd_catalog_partitions(ctx, b->arena, b->options->catalog, parent->object.object_no,
+                                 &partitions, &count));
+    if (count == 0) { /* No partition: no rows, but the columns. */
+        kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_VALUES, position,
+                                  named_by->visible_count + (with_ref ? 2 : 0));
+        if (rel == NULL)
+            return KD_NOMEM;
+        for (uint32_t i = 0; i < rel->column_count; i++) {
+            rel->columns[i].id = kdi_next_id(b);
+            rel->columns[i].type = kd_type_of(KD_TYPE_INT8);
+            if (i >= named_by->visible_count)
+                continue;
+            rel->columns[i].type = named_by->columns[i].storage.type;
+            rel->columns[i].name = named_by->columns[i].storage.name;
+        }
+        *out = rel;
+        return KD_OK;
+    }
+    kd_rel **rels = KD_NEW_ARRAY(ctx, b->arena, kd_rel *, count);
+    if (rels == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_enter(ctx, b));
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(scan_partition(ctx, b, partitions[i], named_by, alias, with_ref, position,
+                              &rels[i]));
+    kdi_leave(b);
+    return union_of(ctx, b, rels, count, out);
+}
+
+kd_status kdi_scan_table(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
+                         bool with_ref, int position, kd_rel **out)
+{
+    if (table->strategy != KD_PARTITION_NONE)
+        return kdi_scan_parent(ctx, b, table, table, alias, with_ref, position, out);
+    return scan_one(ctx, b, table, table, alias, with_ref, position, out);
+}
+
+/* --- Views ----------------------------------------------------------------------------------------- */
+
+/* The rows of a materialised view are a table's whose columns are numbered from 1. */
+static kd_status scan_materialized(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view,
+                                   kd_slice alias, int position, kd_rel **out)
+{
+    kd_table_entry *table = KD_NEW(ctx, b->arena, kd_table_entry);
+    kd_column *columns = KD_NEW_ARRAY(ctx, b->arena, kd_column, view->column_count);
+    kd_table_column *shape_columns =
+        KD_NEW_ARRAY(ctx, b->arena, kd_table_column, view->column_count);
+    kd_table_shape *shape = KD_NEW(ctx, b->arena, kd_table_shape);
+    if (table == NULL || columns == NULL || shape_columns == NULL || shape == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < view->column_count; i++) {
+        columns[i].storage = (kd_table_column){.column_no = i + 1,
+                                               .type = view->column_types[i],
+                                               .name = view->column_names[i],
+                                               .missing = kd_value_null(view->column_types[i])};
+        shape_columns[i] = columns[i].storage;
+    }
+    *shape = (kd_table_shape){view->object.name, view->column_count, shape_columns};
+    table->object = view->object;
+    table->table_no = view->table_no;
+    table->column_count = table->visible_count = view->column_count;
+    table->columns = columns;
+    table->shape = shape;
+    return scan_one(ctx, b, table, table, alias, false, position, out);
+}
+
+static kd_status expand_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view, kd_rel **out)
+{
+    kd_statement statement;
+    KD_TRY(kdi_enter(ctx, b));
+    KD_TRY(kd_parse_statement(ctx, b->arena, view->query_text, &statement));
+    if (!kd_ast_is_query(statement.node))
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "view \"%.*s\" has no query",
+                       KDI_S(view->object.name));
+    kdi_with *with = b->with;
+    int deepest = b->deepest, shallowest = b->shallowest;
+    b->with = NULL;
+    b->inside_text++;
+    KD_TRY(kdi_bind_query(ctx, b, NULL, statement.node, out));
+    b->inside_text--;
+    b->with = with;
+    b->deepest = deepest;
+    b->shallowest = shallowest;
+    if ((*out)->column_count < view->column_count)
+        return KD_FAIL(ctx, KD_INVALID, "42P10", "view \"%.*s\" no longer has its columns",
+                       KDI_S(view->object.name));
+    kdi_leave(b);
+    return KD_OK;
+}
+
+static kd_status bind_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view,
+                           const kd_ast_table_ref *ast, kdi_names *names, kd_rel **out)
+{
+    if (view->is_materialized) {
+        KD_TRY(scan_materialized(ctx, b, view, ast->alias.name, ast->node.position, out));
+        return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, view->object.name, *out,
+                               view->column_count, names);
+    }
+    KD_TRY(expand_view(ctx, b, view, out));
+    kd_rel named = **out;
+    named.kind = KD_REL_PROJECT; /* Only a carrier of names. */
+    named.columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, view->column_count);
+    if (named.columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < view->column_count; i++) {
+        named.columns[i] = (*out)->columns[i];
+        named.columns[i].name = view->column_names[i];
+    }
+    return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, view->object.name, &named,
+                           view->column_count, names);
+}
+
+/* --- Items ----------------------------------------------------------------------------------------- */
+
+static kd_status bind_virtual(kd_ctx *ctx, kdi_binder *b, const kd_virtual_table *table,
+                              int position, kd_rel **out)
+{
+    kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_VIRTUAL, position, table->column_count);
+    if (rel == NULL)
+        return KD_NOMEM;
+    rel->as.virtual_table.table = table;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        rel->columns[i] = (kd_rel_column){.id = kdi_next_id(b),
+                                          .type = table->column_types[i],
+                                          .name = kd_slice_of(table->column_names[i])};
+    *out = rel;
+    return KD_OK;
+}
+
+static kd_status bind_file(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_ref *ast,
+                           kdi_names *names, kd_rel **out)
+{
+    static const struct {
+        const char *ending, *function;
+    } readers[] = {{".parquet", "read_parquet"}, {".ndjson", "read_ndjson"},
+                   {".jsonl", "read_ndjson"},    {".json", "read_json"},
+                   {".arrow", "read_arrow"}};
+    kd_slice path = ast->name.name;
+    kd_slice function_name = KD_SLICE("read_csv");
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+        kd_slice ending = kd_slice_of(readers[i].ending);
+        if (path.size_bytes > ending.size_bytes &&
+            memcmp(path.data + path.size_bytes - ending.size_bytes, ending.data,
+                   ending.size_bytes) == 0)
+            function_name = kd_slice_of(readers[i].function);
+    }
+    const kd_table_function *function;
+    kd_type text = kd_type_of(KD_TYPE_TEXT), wanted;
+    if (!kd_registry_find_table_function(b->registry, function_name, &text, 1, &function, &wanted))
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "files like \"%.*s\" cannot be read",
+                              KDI_S(path)));
+    kd_expr *argument = kdi_constant(ctx, b, kd_value_text(path), ast->node.position);
+    kd_expr **arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, 1);
+    if (argument == NULL || arguments == NULL)
+        return KD_NOMEM;
+    arguments[0] = argument;
+    KD_TRY(kdi_table_function_rel(ctx, b, function, arguments, 1, ast->node.position, out));
+    return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, path, *out,
+                           (*out)->column_count, names);
+}
+
+static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_ref *ast,
+                                kdi_names *names, kd_rel **out)
+{
+    if (ast->sample.method.position >= 0 && ast->sample.method.name.size_bytes > 0)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "TABLESAMPLE is not supported"));
+    if (ast->is_file)
+        return bind_file(ctx, b, ast, names, out);
+    kdi_with *with = ast->name.schema.size_bytes == 0 ? kdi_find_with(b, ast->name.name) : NULL;
+    if (with != NULL) {
+        KD_TRY(kdi_use_with(ctx, b, with, ast->node.position, out));
+        return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, ast->name.name, *out,
+                               (*out)->column_count, names);
+    }
+    const kd_object *object;
+    const kd_virtual_table *system_view;
+    KD_TRY(kdi_find_relation(ctx, b, &ast->name, false, &object, &system_view));
+    if (system_view != NULL) {
+        KD_TRY(bind_virtual(ctx, b, system_view, ast->node.position, out));
+        return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, ast->name.name, *out,
+                               system_view->column_count, names);
+    }
+    if (b->inside_text == 0)
+        KD_TRY(kdi_authorize(ctx, b, object, 'r'));
+    if (object->kind == KD_OBJECT_VIEW)
+        return bind_view(ctx, b, (const kd_view_entry *)object, ast, names, out);
+    if (object->kind != KD_OBJECT_TABLE)
+        return kdi_at(ctx, b, ast->name.position,
+                      KD_FAIL(ctx, KD_INVALID, "42809", "cannot open relation \"%.*s\"",
+                              KDI_S(ast->name.name)));
+    const kd_table_entry *table = (const kd_table_entry *)object;
+    bool with_ref = b->wants_refs && table->strategy == KD_PARTITION_NONE;
+    KD_TRY(kdi_scan_table(ctx, b, table, ast->alias.name, with_ref, ast->node.position, out));
+    return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, ast->name.name, *out,
+                           table->visible_count, names);
+}
+
+static kd_status bind_table_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                                  const kd_ast_table_query *ast, kdi_names *names, kd_rel **out)
+{
+    kdi_scope *outer = ast->lateral ? scope : beyond_lateral(scope);
+    KD_TRY(kdi_bind_query(ctx, b, outer, ast->query, out));
+    return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, (kd_slice){NULL, 0}, *out,
+                           (*out)->column_count, names);
+}
+
+static kd_status bind_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                           kdi_names *names, kd_rel **out)
+{
+    switch (node->kind) {
+    case KD_AST_TABLE_REF:
+        return bind_table_ref(ctx, b, (const kd_ast_table_ref *)node, names, out);
+    case KD_AST_TABLE_QUERY:
+        return bind_table_query(ctx, b, scope, (const kd_ast_table_query *)node, names, out);
+    case KD_AST_TABLE_CALL:
+        return kdi_bind_table_call(ctx, b, scope, (const kd_ast_table_call *)node, names, out);
+    case KD_AST_JOIN:
+        return kdi_bind_join(ctx, b, scope, (const kd_ast_join *)node, names, out);
+    default:
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "unexpected item in FROM");
+    }
+}
+
+kd_status kdi_bind_from_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                             kdi_names *names, kd_rel **out)
+{
+    *out = NULL;
+    KD_TRY(kdi_enter(ctx, b));
+    kd_status status = bind_item(ctx, b, scope, node, names, out);
+    kdi_leave(b);
+    return status == KD_OK ? KD_OK : kdi_at(ctx, b, node->position, status);
+}
+
+kd_status kdi_bind_from(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_list *from,
+                        kdi_names *names, kd_rel **out)
+{
+    *out = NULL;
+    for (size_t i = 0; i < from->count; i++) {
+        kdi_scope lateral = {.outer = outer,
+                             .names = *names,
+                             .depth = outer == NULL ? 0 : outer->depth + 1,
+                             .is_lateral = true};
+        kdi_names item = {0};
+        kd_rel *rel;
+        KD_TRY(kdi_bind_from_item(ctx, b, &lateral, from->items[i], &item, &rel));
+        kd_status status = kdi_names_add(ctx, b, names, &item);
+        if (status != KD_OK)
+            return kdi_at(ctx, b, from->items[i]->position, status);
+        if (*out == NULL)
+            *out = rel;
+        else
+            KD_TRY(kdi_rel_join(ctx, b, KD_JOIN_INNER, *out, rel, NULL, out));
+    }
+    if (*out == NULL)
+        *out = kdi_rel_one_row(ctx, b);
+    return *out == NULL ? KD_NOMEM : KD_OK;
+}

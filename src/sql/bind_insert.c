@@ -1,0 +1,317 @@
+/*
+ * INSERT: target columns, VALUES with DEFAULT, SELECT, ON CONFLICT.
+ */
+#include "sql/bind_internal.h"
+
+static kd_status bind_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                              kd_bound_statement *bound)
+{
+    const kd_table_entry *table = bound->target;
+    uint32_t count = ast->columns.count > 0 ? (uint32_t)ast->columns.count : table->visible_count;
+    bound->target_positions = KD_NEW_ARRAY(ctx, b->arena, uint32_t, table->visible_count + count);
+    if (bound->target_positions == NULL)
+        return KD_NOMEM;
+    bound->target_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        bound->target_positions[i] = i;
+        if (ast->columns.count == 0)
+            continue;
+        KD_TRY(kdi_target_position(ctx, b, table, ast->columns.items[i],
+                                   &bound->target_positions[i]));
+        for (uint32_t j = 0; j < i; j++)
+            if (bound->target_positions[j] == bound->target_positions[i])
+                return kdi_at(ctx, b, ast->columns.items[i]->position,
+                              KD_FAIL(ctx, KD_INVALID, "42701",
+                                      "column \"%.*s\" specified more than once",
+                                      KDI_S(table->columns[bound->target_positions[i]]
+                                                .storage.name)));
+    }
+    return KD_OK;
+}
+
+static kd_status refuse_value(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                              const kd_column *column, int position)
+{
+    bool always = column->identity == KD_IDENTITY_ALWAYS &&
+                  ast->overriding != KD_AST_OVERRIDING_SYSTEM;
+    if (!column->generated && !always)
+        return KD_OK;
+    KD_FAIL(ctx, KD_INVALID, "428C9", "cannot insert a non-DEFAULT value into column \"%.*s\"",
+            KDI_S(column->storage.name));
+    if (column->generated) {
+        kd_error_set_detail(ctx, "Column \"%.*s\" is a generated column.",
+                            KDI_S(column->storage.name));
+    } else {
+        kd_error_set_detail(ctx,
+                            "Column \"%.*s\" is an identity column defined as GENERATED ALWAYS.",
+                            KDI_S(column->storage.name));
+        kd_error_set_hint(ctx, "Use OVERRIDING SYSTEM VALUE to override.");
+    }
+    return kdi_at(ctx, b, position, KD_INVALID);
+}
+
+static kd_status count_mismatch(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                                uint32_t given, uint32_t wanted, int position)
+{
+    (void)ast;
+    return kdi_at(ctx, b, position,
+                  KD_FAIL(ctx, KD_INVALID, "42601",
+                          given > wanted ? "INSERT has more expressions than target columns"
+                                         : "INSERT has more target columns than expressions"));
+}
+
+/* Whether every row says DEFAULT for the column (OVERRIDING USER VALUE: for identity columns). */
+static bool all_default(const kd_ast_insert *ast, const kd_ast_select *values,
+                        const kd_column *column, uint32_t index)
+{
+    if (ast->overriding == KD_AST_OVERRIDING_USER && column->identity != KD_IDENTITY_NONE)
+        return true;
+    for (size_t r = 0; r < values->values.count; r++)
+        if (((const kd_ast_args *)values->values.items[r])->args.items[index]->kind !=
+            KD_AST_DEFAULT)
+            return false;
+    return true;
+}
+
+static kd_status bind_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_insert *ast,
+                            const kd_bound_statement *bound, uint32_t position,
+                            const kd_ast_node *node, kd_expr **out)
+{
+    const kd_column *column = &bound->target->columns[position];
+    if (node->kind == KD_AST_DEFAULT)
+        return kdi_default_expr(ctx, b, bound->target, position, out);
+    KD_TRY(refuse_value(ctx, b, ast, column, node->position));
+    KD_TRY(kdi_bind_expr(ctx, b, scope, node, out));
+    return kdi_assign(ctx, b, column, out);
+}
+
+/* VALUES alone: each value goes straight to its column's type. */
+static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                             const kd_ast_select *values, kd_bound_statement *bound)
+{
+    uint32_t rows = (uint32_t)values->values.count;
+    uint32_t given = (uint32_t)((const kd_ast_args *)values->values.items[0])->args.count;
+    if (given > bound->target_count || (ast->columns.count > 0 && given < bound->target_count))
+        return count_mismatch(ctx, b, ast, given, bound->target_count,
+                              values->values.items[0]->position);
+    for (uint32_t r = 0; r < rows; r++)
+        if (((const kd_ast_args *)values->values.items[r])->args.count != given)
+            return kdi_at(ctx, b, values->values.items[r]->position,
+                          KD_FAIL(ctx, KD_INVALID, "42601",
+                                  "VALUES lists must all be the same length"));
+    uint32_t *sources = KD_NEW_ARRAY(ctx, b->arena, uint32_t, given);
+    if (sources == NULL)
+        return KD_NOMEM;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < given; i++) {
+        uint32_t position = bound->target_positions[i];
+        if (all_default(ast, values, &bound->target->columns[position], i))
+            continue;
+        sources[kept] = i;
+        bound->target_positions[kept++] = position;
+    }
+    bound->target_count = kept;
+    kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_VALUES, values->node.position, kept);
+    if (rel == NULL)
+        return KD_NOMEM;
+    rel->as.values.row_count = rows;
+    rel->as.values.rows = KD_NEW_ARRAY(ctx, b->arena, kd_expr **, rows);
+    if (rel->as.values.rows == NULL)
+        return KD_NOMEM;
+    kdi_query query = {.clause = "VALUES"};
+    kdi_scope scope = {.query = &query};
+    for (uint32_t c = 0; c < kept; c++) {
+        const kd_table_column *column = &bound->target->columns[bound->target_positions[c]].storage;
+        rel->columns[c] =
+            (kd_rel_column){.id = kdi_next_id(b), .type = column->type, .name = column->name};
+    }
+    for (uint32_t r = 0; r < rows; r++) {
+        const kd_ast_args *row = (const kd_ast_args *)values->values.items[r];
+        rel->as.values.rows[r] = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, kept);
+        if (rel->as.values.rows[r] == NULL)
+            return KD_NOMEM;
+        for (uint32_t c = 0; c < kept; c++)
+            KD_TRY(bind_value(ctx, b, &scope, ast, bound, bound->target_positions[c],
+                              row->args.items[sources[c]], &rel->as.values.rows[r][c]));
+    }
+    bound->query = rel;
+    return KD_OK;
+}
+
+/* INSERT INTO t BY NAME SELECT: the query's column names say where they go. */
+static kd_status positions_by_name(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound,
+                                   const kd_rel *rel)
+{
+    bound->target_positions = KD_NEW_ARRAY(ctx, b->arena, uint32_t, rel->column_count);
+    if (bound->target_positions == NULL)
+        return KD_NOMEM;
+    bound->target_count = rel->column_count;
+    for (uint32_t i = 0; i < rel->column_count; i++) {
+        kd_slice part = rel->columns[i].name;
+        kd_ast_column column = {.node = {.kind = KD_AST_COLUMN, .position = rel->position},
+                                .parts = &part, .part_count = 1};
+        KD_TRY(kdi_target_position(ctx, b, bound->target, &column.node,
+                                   &bound->target_positions[i]));
+    }
+    return KD_OK;
+}
+
+static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                            kd_bound_statement *bound)
+{
+    kd_rel *rel;
+    b->keep_unknown = true;
+    KD_TRY(kdi_bind_query(ctx, b, NULL, ast->source, &rel));
+    b->keep_unknown = false;
+    if (ast->by_name)
+        KD_TRY(positions_by_name(ctx, b, bound, rel));
+    if (rel->column_count > bound->target_count ||
+        (ast->columns.count > 0 && rel->column_count < bound->target_count))
+        return count_mismatch(ctx, b, ast, rel->column_count, bound->target_count,
+                              ast->source->position);
+    bound->target_count = rel->column_count;
+    kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, rel->column_count);
+    if (types == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < rel->column_count; i++) {
+        const kd_column *column = &bound->target->columns[bound->target_positions[i]];
+        KD_TRY(refuse_value(ctx, b, ast, column, ast->source->position));
+        types[i] = column->storage.type;
+        kd_expr *probe = kdi_column_expr(ctx, b, &rel->columns[i], ast->source->position);
+        if (probe == NULL)
+            return KD_NOMEM;
+        if (!kdi_is_unknown(probe->type))
+            KD_TRY(kdi_assign(ctx, b, column, &probe));
+    }
+    KD_TRY(kdi_cast_columns(ctx, b, types, KD_CAST_ASSIGNMENT, &rel));
+    bound->query = rel;
+    return KD_OK;
+}
+
+/* --- ON CONFLICT ------------------------------------------------------------------------------------ */
+
+static bool index_has_columns(const kd_table_entry *table, const kd_table_index *index,
+                              const kd_ast_list *inference)
+{
+    if (!index->storage.unique || index->storage.column_count != inference->count)
+        return false;
+    for (size_t i = 0; i < inference->count; i++) {
+        const kd_ast_index_item *item = (const kd_ast_index_item *)inference->items[i];
+        bool found = false;
+        for (uint32_t k = 0; k < index->storage.column_count; k++)
+            for (uint32_t c = 0; c < table->visible_count; c++)
+                found |= table->columns[c].storage.column_no ==
+                             index->storage.columns[k].column_no &&
+                         kd_slice_equal(table->columns[c].storage.name, item->column);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static kd_status find_arbiters(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                               kd_bound_statement *bound)
+{
+    const kd_table_entry *table = bound->target;
+    bound->conflict_indexes = KD_NEW_ARRAY(ctx, b->arena, uint32_t, table->index_count);
+    if (bound->conflict_indexes == NULL)
+        return KD_NOMEM;
+    bool by_name = ast->constraint.size_bytes > 0;
+    for (uint32_t i = 0; i < table->index_count; i++) {
+        const kd_table_index *index = &table->indexes[i];
+        bool partial = index->predicate_text.size_bytes > 0;
+        bool fits = by_name ? index->is_constraint &&
+                                  kd_slice_equal(index->object.name, ast->constraint)
+                            : index_has_columns(table, index, &ast->inference) &&
+                                  (!partial || ast->inference_where != NULL);
+        if (fits)
+            bound->conflict_indexes[bound->conflict_index_count++] = i;
+    }
+    if (bound->conflict_index_count > 0)
+        return KD_OK;
+    if (by_name)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42704",
+                              "constraint \"%.*s\" for table \"%.*s\" does not exist",
+                              KDI_S(ast->constraint), KDI_S(table->object.name)));
+    return kdi_at(ctx, b, ast->node.position,
+                  KD_FAIL(ctx, KD_INVALID, "42P10",
+                          "there is no unique or exclusion constraint matching the ON CONFLICT "
+                          "specification"));
+}
+
+static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                               kd_slice alias, kd_bound_statement *bound)
+{
+    const kd_ast_on_conflict *conflict = ast->on_conflict;
+    if (conflict == NULL)
+        return KD_OK;
+    bound->has_on_conflict = true;
+    bound->on_conflict_update = conflict->do_update;
+    if (conflict->inference.count > 0 || conflict->constraint.size_bytes > 0)
+        KD_TRY(find_arbiters(ctx, b, conflict, bound));
+    else if (conflict->do_update)
+        return kdi_at(ctx, b, conflict->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42601",
+                              "ON CONFLICT DO UPDATE requires inference specification or "
+                              "constraint name"));
+    if (!conflict->do_update)
+        return KD_OK;
+    KD_TRY(kdi_authorize(ctx, b, &bound->target->object, 'w'));
+    KD_TRY(kdi_new_ids(ctx, b, bound->target->column_count, &bound->excluded_ids));
+    kdi_query query = {.clause = "ON CONFLICT"};
+    kdi_scope scope = {.query = &query};
+    kdi_source sources[2];
+    KD_TRY(kdi_target_source(ctx, b, bound->target, alias, bound->target_ids, &sources[0]));
+    KD_TRY(kdi_target_source(ctx, b, bound->target, KD_SLICE("excluded"), bound->excluded_ids,
+                             &sources[1]));
+    for (int s = 0; s < 2; s++) {
+        KD_TRY(kdi_names_add_source(ctx, b, &scope.names, sources[s]));
+        for (uint32_t i = 0; i < sources[s].column_count; i++)
+            KD_TRY(kdi_names_add_column(ctx, b, &scope.names, sources[s].columns[i]));
+    }
+    KD_TRY(kdi_bind_assignments(ctx, b, &scope, bound->target, &conflict->assignments, NULL,
+                                &bound->conflict_assignments, &bound->conflict_assignment_count));
+    if (conflict->where != NULL)
+        KD_TRY(kdi_bind_condition(ctx, b, &scope, conflict->where, "WHERE",
+                                  &bound->conflict_where));
+    return KD_OK;
+}
+
+/* --- The statement ---------------------------------------------------------------------------------- */
+
+static bool is_plain_values(const kd_ast_node *source)
+{
+    const kd_ast_select *select = (const kd_ast_select *)source;
+    return source->kind == KD_AST_SELECT && select->is_values && select->tail.with.ctes.count == 0 &&
+           select->tail.order_by.count == 0 && select->tail.limit == NULL &&
+           select->tail.offset == NULL;
+}
+
+kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                          kd_bound_statement *bound)
+{
+    kdi_with *with = b->with;
+    KD_TRY(kdi_bind_with(ctx, b, NULL, &ast->with));
+    KD_TRY(kdi_bind_target(ctx, b, &ast->table, 'a', bound));
+    kd_slice alias = ast->alias.size_bytes > 0 ? ast->alias : bound->target->object.name;
+    KD_TRY(bind_columns(ctx, b, ast, bound));
+    bound->overriding_system = ast->overriding == KD_AST_OVERRIDING_SYSTEM;
+    if (ast->source == NULL)
+        bound->target_count = 0;
+    else if (is_plain_values(ast->source))
+        KD_TRY(bind_values(ctx, b, ast, (const kd_ast_select *)ast->source, bound));
+    else
+        KD_TRY(bind_query(ctx, b, ast, bound));
+    KD_TRY(bind_conflict(ctx, b, ast, alias, bound));
+    kdi_query query = {0};
+    kdi_scope scope = {.query = &query};
+    kdi_source source;
+    KD_TRY(kdi_target_source(ctx, b, bound->target, alias, bound->target_ids, &source));
+    KD_TRY(kdi_names_add_source(ctx, b, &scope.names, source));
+    for (uint32_t i = 0; i < source.column_count; i++)
+        KD_TRY(kdi_names_add_column(ctx, b, &scope.names, source.columns[i]));
+    KD_TRY(kdi_bind_returning(ctx, b, &scope, &ast->returning, bound));
+    b->with = with;
+    return KD_OK;
+}

@@ -1,0 +1,444 @@
+/*
+ * SELECT, from the clauses in their logical order to a tree of operators:
+ *
+ *     FROM, WHERE, GROUP BY, HAVING, windows, set-returning functions, select list,
+ *     DISTINCT, ORDER BY, row locks, LIMIT
+ *
+ * ORDER BY expressions that are not in the select list, and the row references
+ * that locks need, travel as extra columns behind it and are cut off at the end.
+ */
+#include "sql/bind_internal.h"
+
+typedef struct select_state {
+    const kd_ast_select *ast;
+    kdi_query query;
+    kdi_scope scope;
+    kd_rel *rel;
+    kdi_targets targets;      /* Extra columns included, from visible_count on. */
+    uint32_t visible_count;
+    uint32_t order_count;
+    kd_sort_key *order;
+    uint32_t *order_targets;  /* Per key: which target it is. */
+    uint32_t on_count;
+    uint32_t *on_targets;
+    kd_expr *having, *qualify;
+} select_state;
+
+static kd_status extra_target(kd_ctx *ctx, kdi_binder *b, select_state *s, kd_expr *expr,
+                              uint32_t *out_index)
+{
+    for (uint32_t i = 0; i < s->targets.count; i++)
+        if (kd_expr_equal(s->targets.exprs[i], expr)) {
+            *out_index = i;
+            return KD_OK;
+        }
+    kd_expr **slot;
+    kd_slice *name;
+    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.exprs, s->targets.count, s->targets.expr_capacity,
+                   &slot));
+    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.names, s->targets.name_count,
+                   s->targets.name_capacity, &name));
+    *slot = expr;
+    *out_index = (uint32_t)s->targets.count - 1;
+    return KD_OK;
+}
+
+/* ORDER BY and DISTINCT ON items: an output name, a position, or an expression. */
+static kd_status bind_output_item(kd_ctx *ctx, kdi_binder *b, select_state *s,
+                                  const kd_ast_node *node, const char *clause, uint32_t *out_index)
+{
+    const kd_ast_column *column = (const kd_ast_column *)node;
+    const kd_ast_constant *constant = (const kd_ast_constant *)node;
+    if (node->kind == KD_AST_COLUMN && column->part_count == 1) {
+        uint32_t found = UINT32_MAX;
+        for (uint32_t i = 0; i < s->visible_count; i++) {
+            if (!kd_slice_equal(s->targets.names[i], column->parts[0]))
+                continue;
+            if (found != UINT32_MAX && !kd_expr_equal(s->targets.exprs[i], s->targets.exprs[found]))
+                return kdi_at(ctx, b, node->position,
+                              KD_FAIL(ctx, KD_INVALID, "42702", "%s \"%.*s\" is ambiguous", clause,
+                                      KDI_S(column->parts[0])));
+            if (found == UINT32_MAX)
+                found = i;
+        }
+        *out_index = found;
+        if (found != UINT32_MAX)
+            return KD_OK;
+    }
+    if (node->kind == KD_AST_CONSTANT && constant->what == KD_AST_INTEGER) {
+        if (constant->integer < 1 || constant->integer > s->visible_count)
+            return kdi_at(ctx, b, node->position,
+                          KD_FAIL(ctx, KD_INVALID, "42P10", "%s position %lld is not in select list",
+                                  clause, (long long)constant->integer));
+        *out_index = (uint32_t)constant->integer - 1;
+        return KD_OK;
+    }
+    if (node->kind == KD_AST_CONSTANT && constant->what != KD_AST_NULL)
+        return kdi_at(ctx, b, node->position,
+                      KD_FAIL(ctx, KD_INVALID, "42601", "non-integer constant in %s", clause));
+    kd_expr *expr;
+    KD_TRY(kdi_bind_expr(ctx, b, &s->scope, node, &expr));
+    KD_TRY(kdi_settle(ctx, b, &expr));
+    return extra_target(ctx, b, s, expr, out_index);
+}
+
+static kd_status bind_order_by(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    const kd_ast_query_tail *tail = &s->ast->tail;
+    s->order_count = tail->order_by_all ? s->visible_count : (uint32_t)tail->order_by.count;
+    s->order = KD_NEW_ARRAY(ctx, b->arena, kd_sort_key, s->order_count);
+    s->order_targets = KD_NEW_ARRAY(ctx, b->arena, uint32_t, s->order_count);
+    if (s->order == NULL || s->order_targets == NULL)
+        return KD_NOMEM;
+    s->query.clause = "ORDER BY";
+    for (uint32_t i = 0; i < s->order_count; i++) {
+        const kd_ast_sort *key =
+            (const kd_ast_sort *)tail->order_by.items[tail->order_by_all ? 0 : i];
+        s->order_targets[i] = i;
+        if (!tail->order_by_all)
+            KD_TRY(bind_output_item(ctx, b, s, key->value, "ORDER BY", &s->order_targets[i]));
+        KD_TRY(kdi_bind_sort_key(ctx, b, key, s->targets.exprs[s->order_targets[i]],
+                                 &s->order[i]));
+        if (s->ast->distinct && s->order_targets[i] >= s->visible_count)
+            return kdi_at(ctx, b, key->node.position,
+                          KD_FAIL(ctx, KD_INVALID, "42P10",
+                                  "for SELECT DISTINCT, ORDER BY expressions must appear in "
+                                  "select list"));
+    }
+    return KD_OK;
+}
+
+static kd_status bind_distinct_on(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    s->on_count = (uint32_t)s->ast->distinct_on.count;
+    s->on_targets = KD_NEW_ARRAY(ctx, b->arena, uint32_t, s->on_count);
+    if (s->on_targets == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < s->on_count; i++)
+        KD_TRY(bind_output_item(ctx, b, s, s->ast->distinct_on.items[i], "DISTINCT ON",
+                                &s->on_targets[i]));
+    /* The leading ORDER BY items must be the ON items, in any order. */
+    for (uint32_t i = 0; i < s->order_count && i < s->on_count; i++) {
+        bool found = false;
+        for (uint32_t o = 0; o < s->on_count; o++)
+            found |= s->on_targets[o] == s->order_targets[i];
+        if (!found)
+            return kdi_at(ctx, b, s->ast->distinct_on.items[0]->position,
+                          KD_FAIL(ctx, KD_INVALID, "42P10",
+                                  "SELECT DISTINCT ON expressions must match initial ORDER BY "
+                                  "expressions"));
+    }
+    return KD_OK;
+}
+
+static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    const kd_ast_select *ast = s->ast;
+    kdi_query *query = &s->query;
+    bool keep_unknown = b->keep_unknown;
+    b->keep_unknown = false;
+    b->wants_refs = ast->tail.locking.count > 0;
+    KD_TRY(kdi_bind_from(ctx, b, s->scope.outer, &ast->from, &s->scope.names, &s->rel));
+    b->wants_refs = false;
+    if (ast->where != NULL) {
+        kd_expr *condition;
+        query->clause = "WHERE";
+        KD_TRY(kdi_bind_condition(ctx, b, &s->scope, ast->where, "WHERE", &condition));
+        KD_TRY(kdi_rel_filter(ctx, b, condition, &s->rel));
+    }
+    query->clause = "SELECT";
+    query->aggregates_ok = query->windows_ok = query->srfs_ok = true;
+    query->window_definitions = &ast->windows;
+    query->grouped = ast->group_by.count > 0 || ast->group_by_all || ast->having != NULL;
+    KD_TRY(kdi_bind_targets(ctx, b, &s->scope, &ast->targets, &s->targets));
+    for (size_t i = 0; !keep_unknown && i < s->targets.count; i++)
+        KD_TRY(kdi_settle(ctx, b, &s->targets.exprs[i]));
+    s->visible_count = (uint32_t)s->targets.count;
+    query->clause = "GROUP BY";
+    query->aggregates_ok = query->windows_ok = query->srfs_ok = false;
+    KD_TRY(kdi_bind_group_by(ctx, b, &s->scope, ast, &s->targets));
+    query->aggregates_ok = true;
+    query->clause = "HAVING";
+    if (ast->having != NULL)
+        KD_TRY(kdi_bind_condition(ctx, b, &s->scope, ast->having, "HAVING", &s->having));
+    query->windows_ok = query->srfs_ok = true;
+    if (ast->qualify != NULL)
+        KD_TRY(kdi_bind_condition(ctx, b, &s->scope, ast->qualify, "QUALIFY", &s->qualify));
+    KD_TRY(bind_order_by(ctx, b, s));
+    return bind_distinct_on(ctx, b, s);
+}
+
+/* --- Building ---------------------------------------------------------------------------------------- */
+
+static kd_status rewrite_windows(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    for (size_t w = 0; w < s->query.window_count; w++) {
+        kdi_window *window = s->query.windows[w];
+        for (uint32_t i = 0; i < window->partition_count; i++)
+            KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &window->partition_by[i]));
+        for (uint32_t i = 0; i < window->order_count; i++)
+            KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &window->order_by[i].expr));
+        for (size_t c = 0; c < window->call_count; c++) {
+            kd_window_call *call = &window->calls[c];
+            for (uint32_t i = 0; i < call->argument_count; i++)
+                KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &call->arguments[i]));
+            if (call->filter != NULL)
+                KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &call->filter));
+        }
+    }
+    return KD_OK;
+}
+
+static kd_status rewrite_grouped(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    for (size_t i = 0; i < s->targets.count; i++)
+        KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &s->targets.exprs[i]));
+    if (s->having != NULL)
+        KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &s->having));
+    if (s->qualify != NULL)
+        KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &s->qualify));
+    for (size_t i = 0; i < s->query.srf_count; i++) {
+        kd_rel *srf = s->query.srfs[i].rel;
+        for (uint32_t a = 0; a < srf->as.function.argument_count; a++)
+            KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &srf->as.function.arguments[a]));
+    }
+    KD_TRY(rewrite_windows(ctx, b, s));
+    KD_TRY(kdi_group_rel(ctx, b, &s->scope, &s->rel));
+    return kdi_rel_filter(ctx, b, s->having, &s->rel);
+}
+
+static kd_status build_windows(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    for (size_t w = 0; w < s->query.window_count; w++) {
+        const kdi_window *window = s->query.windows[w];
+        uint32_t below = s->rel->column_count;
+        kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_WINDOW, s->ast->node.position,
+                                  below + (uint32_t)window->call_count);
+        if (rel == NULL)
+            return KD_NOMEM;
+        memcpy(rel->columns, s->rel->columns, below * sizeof *rel->columns);
+        for (size_t c = 0; c < window->call_count; c++)
+            rel->columns[below + c] = (kd_rel_column){.id = window->calls[c].output,
+                                                      .type = window->calls[c].type};
+        rel->inputs[0] = s->rel;
+        rel->as.window.partition_count = window->partition_count;
+        rel->as.window.partition_by = window->partition_by;
+        rel->as.window.order_count = window->order_count;
+        rel->as.window.order_by = window->order_by;
+        rel->as.window.call_count = (uint32_t)window->call_count;
+        rel->as.window.calls = window->calls;
+        s->rel = rel;
+    }
+    return kdi_rel_filter(ctx, b, s->qualify, &s->rel);
+}
+
+/* Several set-returning functions run side by side, the shorter ones padded with NULL. */
+static kd_status build_srfs(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    kd_rel *rows = NULL;
+    kd_expr *row_no = NULL;
+    bool several = s->query.srf_count > 1;
+    for (size_t i = 0; i < s->query.srf_count; i++) {
+        kd_rel *rel = s->query.srfs[i].rel;
+        kd_expr *my_no = NULL;
+        if (several) {
+            kd_rel_column *columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, 2);
+            if (columns == NULL)
+                return KD_NOMEM;
+            columns[0] = rel->columns[0];
+            columns[1] = (kd_rel_column){.id = kdi_next_id(b), .type = kd_type_of(KD_TYPE_INT8)};
+            rel->columns = columns;
+            rel->column_count = 2;
+            rel->as.function.with_ordinality = true;
+            my_no = kdi_column_expr(ctx, b, &columns[1], -1);
+            if (my_no == NULL)
+                return KD_NOMEM;
+        }
+        if (rows == NULL) {
+            rows = rel;
+            row_no = my_no;
+            continue;
+        }
+        kd_expr *equal;
+        KD_TRY(kdi_operator(ctx, b, KD_SLICE("="), row_no, my_no, -1, &equal));
+        KD_TRY(kdi_rel_join(ctx, b, KD_JOIN_FULL, rows, rel, equal, &rows));
+        kd_expr *either = kdi_expr_new(ctx, b, KD_EXPR_COALESCE, my_no->type, -1, 2);
+        if (either == NULL)
+            return KD_NOMEM;
+        either->arguments[0] = row_no;
+        either->arguments[1] = my_no;
+        row_no = either;
+    }
+    if (rows == NULL)
+        return KD_OK;
+    KD_TRY(kdi_rel_join(ctx, b, KD_JOIN_INNER, s->rel, rows, NULL, &s->rel));
+    s->rel->as.join.lateral = true;
+    return KD_OK;
+}
+
+static bool is_locked(const kd_ast_locking *locking, const kdi_source *source)
+{
+    for (size_t i = 0; i < locking->tables.count; i++)
+        if (kd_slice_equal(((const kd_ast_name_item *)locking->tables.items[i])->name.name,
+                           source->alias))
+            return true;
+    return locking->tables.count == 0;
+}
+
+/* Row references of locked tables travel behind the select list. */
+static kd_status lock_targets(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    if (s->ast->tail.locking.count == 0)
+        return KD_OK;
+    const char *with = s->ast->distinct || s->on_count > 0 ? "DISTINCT clause"
+                       : s->query.grouped                 ? "GROUP BY clause or aggregate functions"
+                       : s->query.window_count > 0        ? "window functions"
+                                                          : NULL;
+    if (with != NULL)
+        return kdi_at(ctx, b, s->ast->tail.locking.items[0]->position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "FOR UPDATE is not allowed with %s",
+                              with));
+    b->locks_rows = true;
+    for (size_t i = 0; i < s->scope.names.source_count; i++) {
+        const kd_rel *scan = s->scope.names.sources[i].scan;
+        if (scan == NULL || scan->as.scan.ref_column == 0)
+            continue;
+        kd_expr *ref = kdi_column_expr(ctx, b, &scan->columns[scan->column_count - 1], -1);
+        uint32_t index;
+        if (ref == NULL)
+            return KD_NOMEM;
+        KD_TRY(extra_target(ctx, b, s, ref, &index));
+    }
+    return KD_OK;
+}
+
+static kd_status build_locks(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    static const kd_row_lock modes[] = {[KD_AST_FOR_KEY_SHARE] = KD_LOCK_KEY_SHARE,
+                                        [KD_AST_FOR_SHARE] = KD_LOCK_SHARE,
+                                        [KD_AST_FOR_NO_KEY_UPDATE] = KD_LOCK_NO_KEY_UPDATE,
+                                        [KD_AST_FOR_UPDATE] = KD_LOCK_UPDATE};
+    static const kd_wait waits[] = {[KD_AST_LOCK_BLOCK] = KD_WAIT,
+                                    [KD_AST_LOCK_NOWAIT] = KD_WAIT_NOT,
+                                    [KD_AST_LOCK_SKIP] = KD_WAIT_SKIP};
+    for (size_t l = 0; l < s->ast->tail.locking.count; l++) {
+        const kd_ast_locking *locking = (const kd_ast_locking *)s->ast->tail.locking.items[l];
+        for (size_t i = 0; i < s->scope.names.source_count; i++) {
+            const kdi_source *source = &s->scope.names.sources[i];
+            if (source->scan == NULL || source->scan->as.scan.ref_column == 0 ||
+                !is_locked(locking, source))
+                continue;
+            kd_rel *rel = kdi_rel_over(ctx, b, KD_REL_LOCK, s->rel);
+            if (rel == NULL)
+                return KD_NOMEM;
+            rel->as.lock.mode = modes[locking->strength];
+            rel->as.lock.wait = waits[locking->wait];
+            rel->as.lock.table = source->scan->as.scan.table;
+            rel->as.lock.ref_column = source->scan->as.scan.ref_column;
+            s->rel = rel;
+        }
+    }
+    return KD_OK;
+}
+
+static kd_status build_distinct(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    if (!s->ast->distinct)
+        return KD_OK;
+    kd_rel *rel = kdi_rel_over(ctx, b, KD_REL_DISTINCT, s->rel);
+    if (rel == NULL)
+        return KD_NOMEM;
+    s->rel = rel;
+    return KD_OK;
+}
+
+/* DISTINCT ON keeps the first row of each group in the order asked for. */
+static kd_status build_distinct_on(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    if (s->on_count == 0)
+        return KD_OK;
+    kd_rel *rel = kdi_rel_over(ctx, b, KD_REL_DISTINCT, s->rel);
+    if (rel == NULL)
+        return KD_NOMEM;
+    rel->as.distinct.on_count = s->on_count;
+    rel->as.distinct.on = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, s->on_count);
+    if (rel->as.distinct.on == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < s->on_count; i++) {
+        rel->as.distinct.on[i] =
+            kdi_column_expr(ctx, b, &s->rel->columns[s->on_targets[i]], -1);
+        if (rel->as.distinct.on[i] == NULL)
+            return KD_NOMEM;
+    }
+    s->rel = rel;
+    return KD_OK;
+}
+
+static kd_status build_sort(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    if (s->order_count == 0)
+        return KD_OK;
+    kd_rel *rel = kdi_rel_over(ctx, b, KD_REL_SORT, s->rel);
+    if (rel == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < s->order_count; i++) {
+        s->order[i].expr = kdi_column_expr(ctx, b, &s->rel->columns[s->order_targets[i]], -1);
+        if (s->order[i].expr == NULL)
+            return KD_NOMEM;
+    }
+    rel->as.sort.key_count = s->order_count;
+    rel->as.sort.keys = s->order;
+    s->rel = rel;
+    return KD_OK;
+}
+
+static kd_status cut_extras(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    if (s->rel->column_count == s->visible_count)
+        return KD_OK;
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, s->visible_count);
+    if (exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < s->visible_count; i++) {
+        exprs[i] = kdi_column_expr(ctx, b, &s->rel->columns[i], -1);
+        if (exprs[i] == NULL)
+            return KD_NOMEM;
+    }
+    return kdi_rel_project(ctx, b, s->rel, exprs, s->targets.names, s->visible_count, true,
+                           &s->rel);
+}
+
+static kd_status build(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    if (s->query.call_count > 0)
+        s->query.grouped = true;
+    if (s->query.grouped)
+        KD_TRY(rewrite_grouped(ctx, b, s));
+    KD_TRY(build_windows(ctx, b, s));
+    KD_TRY(build_srfs(ctx, b, s));
+    KD_TRY(lock_targets(ctx, b, s));
+    KD_TRY(kdi_rel_project(ctx, b, s->rel, s->targets.exprs, s->targets.names,
+                           (uint32_t)s->targets.count, true, &s->rel));
+    KD_TRY(build_distinct(ctx, b, s));
+    KD_TRY(build_sort(ctx, b, s));
+    KD_TRY(build_distinct_on(ctx, b, s));
+    KD_TRY(build_locks(ctx, b, s));
+    KD_TRY(kdi_bind_limit(ctx, b, s->scope.outer, &s->ast->tail, &s->rel));
+    return cut_extras(ctx, b, s);
+}
+
+kd_status kdi_bind_select(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_select *ast,
+                          kd_rel **out)
+{
+    select_state *s = KD_NEW(ctx, b->arena, select_state);
+    if (s == NULL)
+        return KD_NOMEM;
+    s->ast = ast;
+    s->scope.outer = outer;
+    s->scope.query = &s->query;
+    s->scope.depth = outer == NULL ? 0 : outer->depth + 1;
+    KD_TRY(bind_clauses(ctx, b, s));
+    KD_TRY(build(ctx, b, s));
+    *out = s->rel;
+    return KD_OK;
+}

@@ -1,0 +1,191 @@
+/*
+ * Select lists: expressions, stars, and the names of columns that have none.
+ */
+#include "sql/bind_internal.h"
+
+static kd_slice cast_name(const kd_ast_cast *cast)
+{
+    kd_slice name = kdi_target_name(cast->operand);
+    kd_type type;
+    if (!kd_slice_equal(name, KD_SLICE("?column?")))
+        return name;
+    if (kd_type_find(cast->type.name.name, &type))
+        return kd_slice_of(kd_type_internal_name(type));
+    return cast->type.name.name;
+}
+
+static kd_slice subquery_name(const kd_ast_subquery *ast)
+{
+    if (ast->what == KD_AST_SUBQUERY_EXISTS)
+        return KD_SLICE("exists");
+    if (ast->what == KD_AST_SUBQUERY_ARRAY)
+        return KD_SLICE("array");
+    const kd_ast_node *query = ast->query;
+    while (query->kind == KD_AST_SETOP)
+        query = ((const kd_ast_setop *)query)->left;
+    const kd_ast_select *select = (const kd_ast_select *)query;
+    if (select->targets.count != 1)
+        return select->is_values ? KD_SLICE("column1") : KD_SLICE("?column?");
+    const kd_ast_target *target = (const kd_ast_target *)select->targets.items[0];
+    return target->alias.size_bytes > 0 ? target->alias : kdi_target_name(target->value);
+}
+
+static kd_slice current_name(kd_ast_current_kind what)
+{
+    static const char *const names[] = {
+        [KD_AST_CURRENT_DATE] = "current_date", [KD_AST_CURRENT_TIME] = "current_time",
+        [KD_AST_CURRENT_TIMESTAMP] = "current_timestamp", [KD_AST_LOCALTIME] = "localtime",
+        [KD_AST_LOCALTIMESTAMP] = "localtimestamp", [KD_AST_CURRENT_USER] = "current_user",
+        [KD_AST_SESSION_USER] = "session_user", [KD_AST_CURRENT_CATALOG] = "current_catalog",
+        [KD_AST_CURRENT_SCHEMA] = "current_schema"};
+    return kd_slice_of(names[what]);
+}
+
+static kd_slice case_name(const kd_ast_case *ast)
+{
+    kd_slice name = ast->otherwise == NULL ? KD_SLICE("?column?") : kdi_target_name(ast->otherwise);
+    return kd_slice_equal(name, KD_SLICE("?column?")) ? KD_SLICE("case") : name;
+}
+
+kd_slice kdi_target_name(const kd_ast_node *node)
+{
+    switch (node->kind) {
+    case KD_AST_COLUMN: {
+        const kd_ast_column *column = (const kd_ast_column *)node;
+        return column->parts[column->part_count - 1];
+    }
+    case KD_AST_CALL:
+        return ((const kd_ast_call *)node)->function.name;
+    case KD_AST_CAST:
+        return cast_name((const kd_ast_cast *)node);
+    case KD_AST_SUBQUERY:
+        return subquery_name((const kd_ast_subquery *)node);
+    case KD_AST_CURRENT:
+        return current_name(((const kd_ast_current *)node)->what);
+    case KD_AST_CASE:
+        return case_name((const kd_ast_case *)node);
+    case KD_AST_FIELD:
+        return ((const kd_ast_field *)node)->name;
+    case KD_AST_SUBSCRIPT:
+        return kdi_target_name(((const kd_ast_subscript *)node)->base);
+    case KD_AST_COLLATE:
+        return kdi_target_name(((const kd_ast_collate *)node)->operand);
+    case KD_AST_AT_TIME_ZONE:
+        return KD_SLICE("timezone");
+    case KD_AST_COALESCE:
+        return KD_SLICE("coalesce");
+    case KD_AST_GREATEST:
+        return KD_SLICE("greatest");
+    case KD_AST_LEAST:
+        return KD_SLICE("least");
+    case KD_AST_NULLIF:
+        return KD_SLICE("nullif");
+    case KD_AST_GROUPING:
+        return KD_SLICE("grouping");
+    case KD_AST_ARRAY:
+        return KD_SLICE("array");
+    case KD_AST_ROW:
+        return KD_SLICE("row");
+    case KD_AST_CONSTANT:
+        if (((const kd_ast_constant *)node)->what == KD_AST_BOOLEAN)
+            return KD_SLICE("bool");
+        break;
+    default:
+        break;
+    }
+    return KD_SLICE("?column?");
+}
+
+static kd_status target_add(kd_ctx *ctx, kdi_binder *b, kdi_targets *targets, kd_expr *expr,
+                            kd_slice name)
+{
+    kd_expr **slot;
+    kd_slice *name_slot;
+    KD_TRY(KD_PUSH(ctx, b->arena, targets->exprs, targets->count, targets->expr_capacity, &slot));
+    KD_TRY(KD_PUSH(ctx, b->arena, targets->names, targets->name_count, targets->name_capacity,
+                   &name_slot));
+    *slot = expr;
+    *name_slot = name;
+    return KD_OK;
+}
+
+static bool is_listed(const kd_ast_names *names, kd_slice name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (kd_slice_equal(names->items[i], name))
+            return true;
+    return false;
+}
+
+static kd_status star_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_star *ast,
+                              const kd_rel_column **out_columns, size_t *out_count)
+{
+    if (ast->part_count == 0) {
+        *out_columns = scope->names.columns;
+        *out_count = scope->names.column_count;
+        if (scope->names.source_count == 0)
+            return kdi_at(ctx, b, ast->node.position,
+                          KD_FAIL(ctx, KD_INVALID, "42601",
+                                  "SELECT * with no tables specified is not valid"));
+        return KD_OK;
+    }
+    kd_slice alias = ast->parts[ast->part_count - 1];
+    kd_slice schema = ast->part_count > 1 ? ast->parts[ast->part_count - 2] : (kd_slice){NULL, 0};
+    kdi_scope *at;
+    const kdi_source *source = kdi_find_source(scope, schema, alias, &at);
+    if (source == NULL)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42P01",
+                              "missing FROM-clause entry for table \"%.*s\"", KDI_S(alias)));
+    *out_columns = source->columns;
+    *out_count = source->column_count;
+    if (at->depth > b->deepest)
+        b->deepest = at->depth;
+    if (at->depth < b->shallowest)
+        b->shallowest = at->depth;
+    return KD_OK;
+}
+
+static kd_status bind_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_star *ast,
+                           kdi_targets *out)
+{
+    const kd_rel_column *columns;
+    size_t count;
+    KD_TRY(star_columns(ctx, b, scope, ast, &columns, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (is_listed(&ast->exclude, columns[i].name))
+            continue;
+        kd_expr *expr = NULL;
+        for (size_t r = 0; r < ast->replace.count && expr == NULL; r++) {
+            const kd_ast_target *replaced = (const kd_ast_target *)ast->replace.items[r];
+            if (kd_slice_equal(replaced->alias, columns[i].name)) {
+                KD_TRY(kdi_bind_expr(ctx, b, scope, replaced->value, &expr));
+                KD_TRY(kdi_settle(ctx, b, &expr));
+            }
+        }
+        if (expr == NULL)
+            expr = kdi_column_expr(ctx, b, &columns[i], ast->node.position);
+        if (expr == NULL)
+            return KD_NOMEM;
+        KD_TRY(target_add(ctx, b, out, expr, columns[i].name));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
+                           kdi_targets *out)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const kd_ast_target *target = (const kd_ast_target *)list->items[i];
+        if (target->value->kind == KD_AST_STAR) {
+            KD_TRY(bind_star(ctx, b, scope, (const kd_ast_star *)target->value, out));
+            continue;
+        }
+        kd_expr *expr;
+        KD_TRY(kdi_bind_expr(ctx, b, scope, target->value, &expr));
+        KD_TRY(target_add(ctx, b, out, expr,
+                          target->alias.size_bytes > 0 ? target->alias
+                                                       : kdi_target_name(target->value)));
+    }
+    return KD_OK;
+}
