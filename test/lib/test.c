@@ -210,7 +210,7 @@ const char *test_path(const char *name)
 
 uint64_t test_seed_count(uint64_t usual)
 {
-    const char *text = getenv("KD_TEST_SEEDS");
+    const char *text = getenv("KADE_TEST_SEEDS");
     return text != NULL ? strtoull(text, NULL, 10) : usual;
 }
 

@@ -91,7 +91,7 @@ const char *test_directory(void);
 /* "<test_directory()>/<name>"; valid until the test ends. */
 const char *test_path(const char *name);
 
-/* How long randomised tests run: the environment's KD_TEST_SEEDS, or `usual`. */
+/* How long randomised tests run: the environment's KADE_TEST_SEEDS, or `usual`. */
 uint64_t test_seed_count(uint64_t usual);
 
 /* A small generator of its own, so that a seed gives the same test everywhere. */

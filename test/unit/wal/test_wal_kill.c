@@ -3,7 +3,7 @@
  * moment, again and again on one log. What it had acknowledged, told through shared
  * memory, must be there when the log is opened the next time.
  *
- * KD_TEST_SEEDS is the number of kills.
+ * KADE_TEST_SEEDS is the number of kills.
  */
 #include "base/thread.h"
 #include "wal_fixture.h"
