@@ -167,8 +167,7 @@ static kd_status elements_append(kd_ctx *ctx, kd_physical physical, const kd_val
 }
 
 kd_status kd_array_make_shaped(kd_ctx *ctx, kd_arena *arena, kd_type element_type,
-                               const kd_array_shape *shape, const kd_value *elements,
-                               kd_str *out)
+                               const kd_array_shape *shape, const kd_value *elements, kd_str *out)
 {
     memset(out, 0, sizeof *out);
     assert(shape->dimensions <= KD_ARRAY_DIMENSIONS_MAX);
@@ -191,8 +190,7 @@ kd_status kd_array_make_shaped(kd_ctx *ctx, kd_arena *arena, kd_type element_typ
     }
     if (has_null)
         KD_TRY(bitmap_append(ctx, elements, (uint32_t)count, &bytes));
-    KD_TRY(elements_append(ctx, kd_type_physical(element_type), elements, (uint32_t)count,
-                           &bytes));
+    KD_TRY(elements_append(ctx, kd_type_physical(element_type), elements, (uint32_t)count, &bytes));
     *out = kd_str_from(bytes.data, bytes.size_bytes);
     return KD_OK;
 }

@@ -27,7 +27,7 @@ typedef struct kd_array_shape {
 typedef struct kd_array {
     kd_type element_type;
     kd_array_shape shape;
-    uint32_t count; /* Elements in all. */
+    uint32_t count;     /* Elements in all. */
     const char *bitmap; /* NULL: no NULLs. */
     const char *ends;   /* STR only. */
     const char *elements;

@@ -26,9 +26,8 @@ typedef struct parser {
 
 static kd_status fail_literal(parser *self, const char *detail)
 {
-    kd_status status = KD_FAIL(self->ctx, KD_INVALID, "22P02",
-                               "malformed array literal: \"%.*s\"", (int)self->text.size_bytes,
-                               self->text.data);
+    kd_status status = KD_FAIL(self->ctx, KD_INVALID, "22P02", "malformed array literal: \"%.*s\"",
+                               (int)self->text.size_bytes, self->text.data);
     kd_error_set_detail(self->ctx, "%s", detail);
     return status;
 }
@@ -74,7 +73,8 @@ static kd_status bounds_parse(parser *self, kd_array_shape *out)
         int32_t lower = 1;
         int32_t upper;
         if (!bound_take(self, &upper))
-            return fail_literal(self, "\"[\" must introduce explicitly-specified array dimensions.");
+            return fail_literal(self,
+                                "\"[\" must introduce explicitly-specified array dimensions.");
         if (self->at < self->end && *self->at == ':') {
             self->at++;
             lower = upper;
@@ -152,11 +152,10 @@ static kd_status element_parse(parser *self, uint32_t depth)
     bool is_null;
     KD_TRY(element_take(self, &text, &is_null));
     if (self->count >= KD_ARRAY_ELEMENTS_MAX)
-        return KD_FAIL(self->ctx, KD_LIMIT, "54000",
-                       "array size exceeds the maximum allowed (%d)", KD_ARRAY_ELEMENTS_MAX);
+        return KD_FAIL(self->ctx, KD_LIMIT, "54000", "array size exceeds the maximum allowed (%d)",
+                       KD_ARRAY_ELEMENTS_MAX);
     kd_value *element;
-    KD_TRY(KD_PUSH(self->ctx, self->arena, self->elements, self->count, self->capacity,
-                   &element));
+    KD_TRY(KD_PUSH(self->ctx, self->arena, self->elements, self->count, self->capacity, &element));
     *element = kd_value_null(self->element_type);
     if (!is_null)
         KD_TRY(kd_value_parse(self->ctx, self->arena, self->settings, self->element_type, text,
@@ -206,13 +205,12 @@ static kd_status braces_parse(parser *self)
                                depth + 1, KD_ARRAY_DIMENSIONS_MAX);
             if (self->dimensions != 0 && depth >= self->dimensions)
                 return fail_literal(
-                    self,
-                    "Multidimensional arrays must have sub-arrays with matching dimensions.");
+                    self, "Multidimensional arrays must have sub-arrays with matching dimensions.");
             self->counters[depth++] = 0;
             self->at++;
         } else if (depth == 0) {
-            return fail_literal(
-                self, "Array value must start with \"{\" or dimension information.");
+            return fail_literal(self,
+                                "Array value must start with \"{\" or dimension information.");
         } else {
             KD_TRY(element_parse(self, depth));
             expects_item = false;
@@ -248,8 +246,7 @@ kd_status kd_array_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *s
         for (uint32_t i = 0; i < shape.dimensions && matches; i++)
             matches = announced.lengths[i] == shape.lengths[i];
         if (!matches)
-            return fail_literal(&self,
-                                "Specified array dimensions do not match array contents.");
+            return fail_literal(&self, "Specified array dimensions do not match array contents.");
         shape = announced;
     }
     return kd_array_make_shaped(ctx, arena, self.element_type, &shape, self.elements, out);
@@ -294,9 +291,8 @@ static kd_status bounds_append(kd_ctx *ctx, const kd_array_shape *shape, kd_buff
     if (is_plain)
         return KD_OK;
     for (uint32_t i = 0; i < shape->dimensions; i++)
-        KD_TRY(kd_buffer_append_format(
-            ctx, out, "[%d:%lld]", shape->lower_bounds[i],
-            (long long)shape->lower_bounds[i] + shape->lengths[i] - 1));
+        KD_TRY(kd_buffer_append_format(ctx, out, "[%d:%lld]", shape->lower_bounds[i],
+                                       (long long)shape->lower_bounds[i] + shape->lengths[i] - 1));
     return kd_buffer_append_byte(ctx, out, '=');
 }
 

@@ -8,8 +8,7 @@
 #include "types/type.h"
 
 /* '\x0aff' (blanks allowed between bytes) or the escape form ('a\000b\\'). */
-kd_status kd_bytea_parse(kd_ctx *ctx, kd_arena *arena, kd_slice text,
-                         kd_slice *out) KD_MUST_CHECK;
+kd_status kd_bytea_parse(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice *out) KD_MUST_CHECK;
 kd_status kd_bytea_format(kd_ctx *ctx, kd_slice bytes, bool escape_form,
                           kd_buffer *out) KD_MUST_CHECK;
 

@@ -1,9 +1,9 @@
 /*
  * Text to dates, times and timestamps.
  *
- * The general parser follows PostgreSQL: text is cut into fields by their looks (date, time, number,
- * word, offset), then each field fills in the parts of the date that it can mean, given what is
- * known by then. Before it is tried, the plain ISO forms are read by a fast path.
+ * The general parser follows PostgreSQL: text is cut into fields by their looks (date, time,
+ * number, word, offset), then each field fills in the parts of the date that it can mean, given
+ * what is known by then. Before it is tried, the plain ISO forms are read by a fast path.
  */
 #include "types/datetime.h"
 
@@ -299,26 +299,65 @@ static const struct date_word {
     uint8_t meaning;
     uint8_t value;
 } date_words[] = {
-    {"jan", WORD_MONTH, 1},        {"january", WORD_MONTH, 1},  {"feb", WORD_MONTH, 2},
-    {"february", WORD_MONTH, 2},   {"mar", WORD_MONTH, 3},      {"march", WORD_MONTH, 3},
-    {"apr", WORD_MONTH, 4},        {"april", WORD_MONTH, 4},    {"may", WORD_MONTH, 5},
-    {"jun", WORD_MONTH, 6},        {"june", WORD_MONTH, 6},     {"jul", WORD_MONTH, 7},
-    {"july", WORD_MONTH, 7},       {"aug", WORD_MONTH, 8},      {"august", WORD_MONTH, 8},
-    {"sep", WORD_MONTH, 9},        {"sept", WORD_MONTH, 9},     {"september", WORD_MONTH, 9},
-    {"oct", WORD_MONTH, 10},       {"october", WORD_MONTH, 10}, {"nov", WORD_MONTH, 11},
-    {"november", WORD_MONTH, 11},  {"dec", WORD_MONTH, 12},     {"december", WORD_MONTH, 12},
-    {"sun", WORD_WEEKDAY, 0},      {"sunday", WORD_WEEKDAY, 0}, {"mon", WORD_WEEKDAY, 1},
-    {"monday", WORD_WEEKDAY, 1},   {"tue", WORD_WEEKDAY, 2},    {"tues", WORD_WEEKDAY, 2},
-    {"tuesday", WORD_WEEKDAY, 2},  {"wed", WORD_WEEKDAY, 3},    {"weds", WORD_WEEKDAY, 3},
-    {"wednesday", WORD_WEEKDAY, 3}, {"thu", WORD_WEEKDAY, 4},   {"thur", WORD_WEEKDAY, 4},
-    {"thurs", WORD_WEEKDAY, 4},    {"thursday", WORD_WEEKDAY, 4}, {"fri", WORD_WEEKDAY, 5},
-    {"friday", WORD_WEEKDAY, 5},   {"sat", WORD_WEEKDAY, 6},    {"saturday", WORD_WEEKDAY, 6},
-    {"am", WORD_AM, 0},            {"pm", WORD_PM, 0},          {"bc", WORD_BC, 0},
-    {"ad", WORD_AD, 0},            {"t", WORD_ISO_TIME, 0},     {"j", WORD_JULIAN, 0},
-    {"jd", WORD_JULIAN, 0},        {"julian", WORD_JULIAN, 0},  {"at", WORD_IGNORED, 0},
-    {"on", WORD_IGNORED, 0},       {"dst", WORD_DST, 0},        {"epoch", WORD_EPOCH, 0},
-    {"infinity", WORD_INFINITY, 0}, {"now", WORD_NOW, 0},       {"today", WORD_TODAY, 0},
-    {"tomorrow", WORD_TOMORROW, 0}, {"yesterday", WORD_YESTERDAY, 0},
+    {"jan", WORD_MONTH, 1},
+    {"january", WORD_MONTH, 1},
+    {"feb", WORD_MONTH, 2},
+    {"february", WORD_MONTH, 2},
+    {"mar", WORD_MONTH, 3},
+    {"march", WORD_MONTH, 3},
+    {"apr", WORD_MONTH, 4},
+    {"april", WORD_MONTH, 4},
+    {"may", WORD_MONTH, 5},
+    {"jun", WORD_MONTH, 6},
+    {"june", WORD_MONTH, 6},
+    {"jul", WORD_MONTH, 7},
+    {"july", WORD_MONTH, 7},
+    {"aug", WORD_MONTH, 8},
+    {"august", WORD_MONTH, 8},
+    {"sep", WORD_MONTH, 9},
+    {"sept", WORD_MONTH, 9},
+    {"september", WORD_MONTH, 9},
+    {"oct", WORD_MONTH, 10},
+    {"october", WORD_MONTH, 10},
+    {"nov", WORD_MONTH, 11},
+    {"november", WORD_MONTH, 11},
+    {"dec", WORD_MONTH, 12},
+    {"december", WORD_MONTH, 12},
+    {"sun", WORD_WEEKDAY, 0},
+    {"sunday", WORD_WEEKDAY, 0},
+    {"mon", WORD_WEEKDAY, 1},
+    {"monday", WORD_WEEKDAY, 1},
+    {"tue", WORD_WEEKDAY, 2},
+    {"tues", WORD_WEEKDAY, 2},
+    {"tuesday", WORD_WEEKDAY, 2},
+    {"wed", WORD_WEEKDAY, 3},
+    {"weds", WORD_WEEKDAY, 3},
+    {"wednesday", WORD_WEEKDAY, 3},
+    {"thu", WORD_WEEKDAY, 4},
+    {"thur", WORD_WEEKDAY, 4},
+    {"thurs", WORD_WEEKDAY, 4},
+    {"thursday", WORD_WEEKDAY, 4},
+    {"fri", WORD_WEEKDAY, 5},
+    {"friday", WORD_WEEKDAY, 5},
+    {"sat", WORD_WEEKDAY, 6},
+    {"saturday", WORD_WEEKDAY, 6},
+    {"am", WORD_AM, 0},
+    {"pm", WORD_PM, 0},
+    {"bc", WORD_BC, 0},
+    {"ad", WORD_AD, 0},
+    {"t", WORD_ISO_TIME, 0},
+    {"j", WORD_JULIAN, 0},
+    {"jd", WORD_JULIAN, 0},
+    {"julian", WORD_JULIAN, 0},
+    {"at", WORD_IGNORED, 0},
+    {"on", WORD_IGNORED, 0},
+    {"dst", WORD_DST, 0},
+    {"epoch", WORD_EPOCH, 0},
+    {"infinity", WORD_INFINITY, 0},
+    {"now", WORD_NOW, 0},
+    {"today", WORD_TODAY, 0},
+    {"tomorrow", WORD_TOMORROW, 0},
+    {"yesterday", WORD_YESTERDAY, 0},
     {"allballs", WORD_MIDNIGHT, 0},
 };
 
@@ -414,8 +453,7 @@ static bool number_take(kd_slice *text, int32_t *out)
     int64_t value = 0;
     while (size < text->size_bytes && is_digit(text->data[size]) && size < 10)
         value = value * 10 + (text->data[size++] - '0');
-    if (size == 0 || value > INT32_MAX ||
-        (size < text->size_bytes && is_digit(text->data[size])))
+    if (size == 0 || value > INT32_MAX || (size < text->size_bytes && is_digit(text->data[size])))
         return false;
     *out = (int32_t)value;
     *text = (kd_slice){text->data + size, text->size_bytes - size};
@@ -547,8 +585,7 @@ static decode_result run_decode(decoder *self, kd_slice text)
     if (!digits_read(at, 2, &civil->hour) || !digits_read(at + 2, 2, &civil->minute) ||
         (digits == 6 && !digits_read(at + 4, 2, &civil->second)))
         return DECODE_BAD_FORMAT;
-    if (point != NULL &&
-        !fraction_decode(self, (kd_slice){point, text.size_bytes - digits}))
+    if (point != NULL && !fraction_decode(self, (kd_slice){point, text.size_bytes - digits}))
         return DECODE_BAD_FORMAT;
     self->has |= HAS_TIME;
     return time_check(civil);
@@ -559,8 +596,7 @@ static decode_result beside_text_month(decoder *self, int32_t value, size_t digi
 {
     bool is_year_first = self->settings != NULL && self->settings->date_order == 2;
     if ((self->has & HAS_YEAR) == 0)
-        return digits >= 3 || is_year_first ? year_set(self, value, digits)
-                                            : day_set(self, value);
+        return digits >= 3 || is_year_first ? year_set(self, value, digits) : day_set(self, value);
     if (digits >= 3 && self->year_is_short) {
         /* 'DD-Mon-YYYY': what was taken for a year was the day. */
         day_set(self, self->civil.year);
@@ -595,11 +631,9 @@ static decode_result number_decode(decoder *self, kd_slice text)
     case HAS_DAY:
         return month_set(self, value);
     case HAS_MONTH:
-        return self->has_text_month ? beside_text_month(self, value, digits)
-                                    : day_set(self, value);
+        return self->has_text_month ? beside_text_month(self, value, digits) : day_set(self, value);
     case HAS_YEAR | HAS_MONTH:
-        return self->has_text_month ? beside_text_month(self, value, digits)
-                                    : day_set(self, value);
+        return self->has_text_month ? beside_text_month(self, value, digits) : day_set(self, value);
     case HAS_MONTH | HAS_DAY:
         return year_set(self, value, digits);
     case HAS_DATE:
@@ -726,8 +760,8 @@ static decode_result word_decode(decoder *self, kd_slice text)
     case WORD_AD:
         return DECODE_OK;
     case WORD_MONTH:
-        if ((self->has & HAS_MONTH) != 0 && !self->has_text_month &&
-            (self->has & HAS_DAY) == 0 && self->civil.month >= 1 && self->civil.month <= 31)
+        if ((self->has & HAS_MONTH) != 0 && !self->has_text_month && (self->has & HAS_DAY) == 0 &&
+            self->civil.month >= 1 && self->civil.month <= 31)
             day_set(self, self->civil.month); /* '8 Jan 1999': the number was the day. */
         else if ((self->has & HAS_MONTH) != 0)
             return DECODE_BAD_FORMAT;
@@ -820,8 +854,7 @@ static decode_result date_check(decoder *self)
 {
     kd_civil *civil = &self->civil;
     if (self->has_julian) {
-        kd_date_to_civil(self->julian_date + KD_DATE_MIN, &civil->year, &civil->month,
-                         &civil->day);
+        kd_date_to_civil(self->julian_date + KD_DATE_MIN, &civil->year, &civil->month, &civil->day);
         return DECODE_OK;
     }
     if (self->is_bc) {
@@ -900,14 +933,13 @@ static kd_status fail_decode(kd_ctx *ctx, decode_result result, const char *type
                        size, text.data);
     case DECODE_DATE_ORDER_OVERFLOW: {
         kd_status status = KD_FAIL(ctx, KD_INVALID, "22008",
-                                   "date/time field value out of range: \"%.*s\"", size,
-                                   text.data);
+                                   "date/time field value out of range: \"%.*s\"", size, text.data);
         kd_error_set_hint(ctx, "Perhaps you need a different \"datestyle\" setting.");
         return status;
     }
     case DECODE_OFFSET_OVERFLOW:
-        return KD_FAIL(ctx, KD_INVALID, "22009",
-                       "time zone displacement out of range: \"%.*s\"", size, text.data);
+        return KD_FAIL(ctx, KD_INVALID, "22009", "time zone displacement out of range: \"%.*s\"",
+                       size, text.data);
     default:
         return KD_FAIL(ctx, KD_INVALID, "22007", "invalid input syntax for type %s: \"%.*s\"",
                        type_name, size, text.data);
@@ -986,8 +1018,8 @@ kd_status kd_date_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *se
         *out = kd_timestamp_to_date(moment_value(&self, true));
         return KD_OK;
     }
-    if (self.civil.year < -4713 ||
-        (self.civil.year == -4713 && self.civil.month < 11) || self.civil.year > 5874897)
+    if (self.civil.year < -4713 || (self.civil.year == -4713 && self.civil.month < 11) ||
+        self.civil.year > 5874897)
         return fail_range(ctx, "date", text);
     int32_t date = kd_date_from_civil(self.civil.year, self.civil.month, self.civil.day);
     if (date < KD_DATE_MIN || date > KD_DATE_MAX)

@@ -37,7 +37,7 @@ enum {
 /* ---- Calendar ---- */
 
 typedef struct kd_civil {
-    int32_t year; /* 1 BC is 0, 2 BC is -1. */
+    int32_t year;  /* 1 BC is 0, 2 BC is -1. */
     int32_t month; /* 1 .. 12 */
     int32_t day;   /* 1 .. 31 */
     int32_t hour, minute, second, micros;
@@ -57,7 +57,8 @@ bool kd_date_is_finite(int32_t date);
 
 /* ---- Text ---- */
 
-/* `settings` NULL: UTC, MDY. 22007, 22008 as PostgreSQL. `arena` is used for zones named in text. */
+/* `settings` NULL: UTC, MDY. 22007, 22008 as PostgreSQL. `arena` is used for zones named in text.
+ */
 kd_status kd_date_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                         kd_slice text, int32_t *out) KD_MUST_CHECK;
 kd_status kd_time_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
@@ -145,8 +146,8 @@ bool kd_field_find(kd_slice name, kd_field *out_field);
 /* date_trunc; 0A000 for fields that cannot be truncated to. */
 kd_status kd_timestamp_trunc(kd_ctx *ctx, kd_field field, int64_t timestamp,
                              int64_t *out) KD_MUST_CHECK;
-kd_status kd_timestamptz_trunc(kd_ctx *ctx, const kd_zone *zone, kd_field field,
-                               int64_t timestamp, int64_t *out) KD_MUST_CHECK;
+kd_status kd_timestamptz_trunc(kd_ctx *ctx, const kd_zone *zone, kd_field field, int64_t timestamp,
+                               int64_t *out) KD_MUST_CHECK;
 kd_status kd_interval_trunc(kd_ctx *ctx, kd_field field, kd_interval interval,
                             kd_interval *out) KD_MUST_CHECK;
 

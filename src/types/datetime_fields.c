@@ -8,49 +8,83 @@
 #include <assert.h>
 #include <math.h>
 
+/* PostgreSQL's spellings of each field. */
+static const struct {
+    const char *name;
+    kd_field field;
+} field_names[] = {
+    {"microseconds", KD_FIELD_MICROSECONDS},
+    {"microsecond", KD_FIELD_MICROSECONDS},
+    {"us", KD_FIELD_MICROSECONDS},
+    {"usec", KD_FIELD_MICROSECONDS},
+    {"usecs", KD_FIELD_MICROSECONDS},
+    {"milliseconds", KD_FIELD_MILLISECONDS},
+    {"millisecond", KD_FIELD_MILLISECONDS},
+    {"ms", KD_FIELD_MILLISECONDS},
+    {"msec", KD_FIELD_MILLISECONDS},
+    {"msecs", KD_FIELD_MILLISECONDS},
+    {"second", KD_FIELD_SECOND},
+    {"seconds", KD_FIELD_SECOND},
+    {"sec", KD_FIELD_SECOND},
+    {"secs", KD_FIELD_SECOND},
+    {"s", KD_FIELD_SECOND},
+    {"minute", KD_FIELD_MINUTE},
+    {"minutes", KD_FIELD_MINUTE},
+    {"min", KD_FIELD_MINUTE},
+    {"mins", KD_FIELD_MINUTE},
+    {"m", KD_FIELD_MINUTE},
+    {"hour", KD_FIELD_HOUR},
+    {"hours", KD_FIELD_HOUR},
+    {"hr", KD_FIELD_HOUR},
+    {"hrs", KD_FIELD_HOUR},
+    {"h", KD_FIELD_HOUR},
+    {"day", KD_FIELD_DAY},
+    {"days", KD_FIELD_DAY},
+    {"d", KD_FIELD_DAY},
+    {"week", KD_FIELD_WEEK},
+    {"weeks", KD_FIELD_WEEK},
+    {"w", KD_FIELD_WEEK},
+    {"month", KD_FIELD_MONTH},
+    {"months", KD_FIELD_MONTH},
+    {"mon", KD_FIELD_MONTH},
+    {"mons", KD_FIELD_MONTH},
+    {"quarter", KD_FIELD_QUARTER},
+    {"qtr", KD_FIELD_QUARTER},
+    {"year", KD_FIELD_YEAR},
+    {"years", KD_FIELD_YEAR},
+    {"yr", KD_FIELD_YEAR},
+    {"yrs", KD_FIELD_YEAR},
+    {"y", KD_FIELD_YEAR},
+    {"decade", KD_FIELD_DECADE},
+    {"decades", KD_FIELD_DECADE},
+    {"dec", KD_FIELD_DECADE},
+    {"decs", KD_FIELD_DECADE},
+    {"century", KD_FIELD_CENTURY},
+    {"centuries", KD_FIELD_CENTURY},
+    {"cent", KD_FIELD_CENTURY},
+    {"c", KD_FIELD_CENTURY},
+    {"millennium", KD_FIELD_MILLENNIUM},
+    {"millennia", KD_FIELD_MILLENNIUM},
+    {"mil", KD_FIELD_MILLENNIUM},
+    {"mils", KD_FIELD_MILLENNIUM},
+    {"dow", KD_FIELD_DOW},
+    {"isodow", KD_FIELD_ISODOW},
+    {"doy", KD_FIELD_DOY},
+    {"isoyear", KD_FIELD_ISOYEAR},
+    {"epoch", KD_FIELD_EPOCH},
+    {"julian", KD_FIELD_JULIAN},
+    {"timezone", KD_FIELD_TIMEZONE},
+    {"timezone_h", KD_FIELD_TIMEZONE_HOUR},
+    {"timezone_hour", KD_FIELD_TIMEZONE_HOUR},
+    {"timezone_m", KD_FIELD_TIMEZONE_MINUTE},
+    {"timezone_minute", KD_FIELD_TIMEZONE_MINUTE},
+};
+
 bool kd_field_find(kd_slice name, kd_field *out_field)
 {
-    static const struct {
-        const char *name;
-        kd_field field;
-    } names[] = {
-        {"microseconds", KD_FIELD_MICROSECONDS}, {"microsecond", KD_FIELD_MICROSECONDS},
-        {"us", KD_FIELD_MICROSECONDS},           {"usec", KD_FIELD_MICROSECONDS},
-        {"usecs", KD_FIELD_MICROSECONDS},        {"milliseconds", KD_FIELD_MILLISECONDS},
-        {"millisecond", KD_FIELD_MILLISECONDS},  {"ms", KD_FIELD_MILLISECONDS},
-        {"msec", KD_FIELD_MILLISECONDS},         {"msecs", KD_FIELD_MILLISECONDS},
-        {"second", KD_FIELD_SECOND},             {"seconds", KD_FIELD_SECOND},
-        {"sec", KD_FIELD_SECOND},                {"secs", KD_FIELD_SECOND},
-        {"s", KD_FIELD_SECOND},                  {"minute", KD_FIELD_MINUTE},
-        {"minutes", KD_FIELD_MINUTE},            {"min", KD_FIELD_MINUTE},
-        {"mins", KD_FIELD_MINUTE},               {"m", KD_FIELD_MINUTE},
-        {"hour", KD_FIELD_HOUR},                 {"hours", KD_FIELD_HOUR},
-        {"hr", KD_FIELD_HOUR},                   {"hrs", KD_FIELD_HOUR},
-        {"h", KD_FIELD_HOUR},                    {"day", KD_FIELD_DAY},
-        {"days", KD_FIELD_DAY},                  {"d", KD_FIELD_DAY},
-        {"week", KD_FIELD_WEEK},                 {"weeks", KD_FIELD_WEEK},
-        {"w", KD_FIELD_WEEK},                    {"month", KD_FIELD_MONTH},
-        {"months", KD_FIELD_MONTH},              {"mon", KD_FIELD_MONTH},
-        {"mons", KD_FIELD_MONTH},                {"quarter", KD_FIELD_QUARTER},
-        {"qtr", KD_FIELD_QUARTER},               {"year", KD_FIELD_YEAR},
-        {"years", KD_FIELD_YEAR},                {"yr", KD_FIELD_YEAR},
-        {"yrs", KD_FIELD_YEAR},                  {"y", KD_FIELD_YEAR},
-        {"decade", KD_FIELD_DECADE},             {"decades", KD_FIELD_DECADE},
-        {"dec", KD_FIELD_DECADE},                {"decs", KD_FIELD_DECADE},
-        {"century", KD_FIELD_CENTURY},           {"centuries", KD_FIELD_CENTURY},
-        {"cent", KD_FIELD_CENTURY},              {"c", KD_FIELD_CENTURY},
-        {"millennium", KD_FIELD_MILLENNIUM},     {"millennia", KD_FIELD_MILLENNIUM},
-        {"mil", KD_FIELD_MILLENNIUM},            {"mils", KD_FIELD_MILLENNIUM},
-        {"dow", KD_FIELD_DOW},                   {"isodow", KD_FIELD_ISODOW},
-        {"doy", KD_FIELD_DOY},                   {"isoyear", KD_FIELD_ISOYEAR},
-        {"epoch", KD_FIELD_EPOCH},               {"julian", KD_FIELD_JULIAN},
-        {"timezone", KD_FIELD_TIMEZONE},         {"timezone_h", KD_FIELD_TIMEZONE_HOUR},
-        {"timezone_hour", KD_FIELD_TIMEZONE_HOUR}, {"timezone_m", KD_FIELD_TIMEZONE_MINUTE},
-        {"timezone_minute", KD_FIELD_TIMEZONE_MINUTE},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (kd_slice_equal_ignoring_case(name, kd_slice_of(names[i].name))) {
-            *out_field = names[i].field;
+    for (size_t i = 0; i < sizeof field_names / sizeof field_names[0]; i++) {
+        if (kd_slice_equal_ignoring_case(name, kd_slice_of(field_names[i].name))) {
+            *out_field = field_names[i].field;
             return true;
         }
     }
@@ -173,8 +207,8 @@ kd_status kd_timestamp_trunc(kd_ctx *ctx, kd_field field, int64_t timestamp, int
     return kd_timestamp_check(ctx, *out);
 }
 
-kd_status kd_timestamptz_trunc(kd_ctx *ctx, const kd_zone *zone, kd_field field,
-                               int64_t timestamp, int64_t *out)
+kd_status kd_timestamptz_trunc(kd_ctx *ctx, const kd_zone *zone, kd_field field, int64_t timestamp,
+                               int64_t *out)
 {
     bool is_date;
     int64_t local;
@@ -194,12 +228,12 @@ kd_status kd_timestamptz_trunc(kd_ctx *ctx, const kd_zone *zone, kd_field field,
 kd_status kd_interval_trunc(kd_ctx *ctx, kd_field field, kd_interval interval, kd_interval *out)
 {
     static const int32_t unit_months[] = {
-        [KD_FIELD_MONTH] = 1,    [KD_FIELD_QUARTER] = 3,   [KD_FIELD_YEAR] = 12,
+        [KD_FIELD_MONTH] = 1,    [KD_FIELD_QUARTER] = 3,    [KD_FIELD_YEAR] = 12,
         [KD_FIELD_DECADE] = 120, [KD_FIELD_CENTURY] = 1200, [KD_FIELD_MILLENNIUM] = 12000,
     };
     static const int64_t unit_micros[] = {
-        [KD_FIELD_MICROSECONDS] = 1,          [KD_FIELD_MILLISECONDS] = 1000,
-        [KD_FIELD_SECOND] = INT64_C(1000000), [KD_FIELD_MINUTE] = INT64_C(60000000),
+        [KD_FIELD_MICROSECONDS] = 1,           [KD_FIELD_MILLISECONDS] = 1000,
+        [KD_FIELD_SECOND] = INT64_C(1000000),  [KD_FIELD_MINUTE] = INT64_C(60000000),
         [KD_FIELD_HOUR] = INT64_C(3600000000),
     };
     *out = (kd_interval){0};

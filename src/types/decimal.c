@@ -13,8 +13,7 @@
 
 kd_decimal kdi_decimal_special(kd_decimal_kind kind)
 {
-    return (kd_decimal){.kind = (uint8_t)kind,
-                        .negative = kind == KD_DECIMAL_NEGATIVE_INFINITY};
+    return (kd_decimal){.kind = (uint8_t)kind, .negative = kind == KD_DECIMAL_NEGATIVE_INFINITY};
 }
 
 kd_decimal kdi_decimal_zero(int32_t scale)
@@ -22,8 +21,8 @@ kd_decimal kdi_decimal_zero(int32_t scale)
     return (kd_decimal){.scale = scale};
 }
 
-kd_decimal kdi_decimal_finish(const uint16_t *digits, uint32_t count, int32_t weight,
-                              bool negative, int32_t scale)
+kd_decimal kdi_decimal_finish(const uint16_t *digits, uint32_t count, int32_t weight, bool negative,
+                              int32_t scale)
 {
     while (count > 0 && digits[0] == 0) {
         digits++;
@@ -126,8 +125,8 @@ static kd_status digits_pack(kd_ctx *ctx, kd_arena *arena, const char *text, int
         position++;
         i++;
     }
-    *out = kdi_decimal_finish(digits, (uint32_t)group_count, (int32_t)(groups_before - 1),
-                              negative, scale);
+    *out = kdi_decimal_finish(digits, (uint32_t)group_count, (int32_t)(groups_before - 1), negative,
+                              scale);
     return kdi_decimal_check(ctx, out);
 }
 
@@ -205,9 +204,8 @@ kd_status kd_decimal_format(kd_ctx *ctx, const kd_decimal *value, kd_buffer *out
     static const char *const special_names[4] = {NULL, "NaN", "Infinity", "-Infinity"};
     if (value->kind != KD_DECIMAL_FINITE)
         return kd_buffer_append_text(ctx, out, special_names[value->kind & 3]);
-    size_t whole_groups = value->digit_count > 0 && value->weight >= 0
-                              ? (size_t)value->weight + 1
-                              : 1;
+    size_t whole_groups =
+        value->digit_count > 0 && value->weight >= 0 ? (size_t)value->weight + 1 : 1;
     size_t room = 2 + whole_groups * 4 + (size_t)value->scale + 8;
     char *start;
     KD_TRY(kd_buffer_reserve(ctx, out, room, &start));
@@ -287,8 +285,8 @@ kd_status kd_decimal_store(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value
     char *at = bytes;
     *at++ = (char)(value->kind | (value->negative && value->kind == KD_DECIMAL_FINITE ? 4 : 0));
     if (value->kind == KD_DECIMAL_FINITE) {
-        uint32_t numbers[2] = {(uint32_t)value->scale, (uint32_t)(value->weight * 2) ^
-                                                           (uint32_t)(value->weight >> 31)};
+        uint32_t numbers[2] = {(uint32_t)value->scale,
+                               (uint32_t)(value->weight * 2) ^ (uint32_t)(value->weight >> 31)};
         for (int i = 0; i < 2; i++) {
             for (; numbers[i] >= 0x80; numbers[i] >>= 7)
                 *at++ = (char)(numbers[i] | 0x80);
@@ -548,9 +546,9 @@ kd_status kd_decimal_to_fixed(kd_ctx *ctx, const kd_decimal *value, kd_type type
                        scale);
     if (value->kind != KD_DECIMAL_FINITE) {
         kd_status status = KD_FAIL(ctx, KD_INVALID, "22003", "numeric field overflow");
-        kd_error_set_detail(
-            ctx, "A field with precision %d, scale %d cannot hold an infinite value.", precision,
-            scale);
+        kd_error_set_detail(ctx,
+                            "A field with precision %d, scale %d cannot hold an infinite value.",
+                            precision, scale);
         return status;
     }
     kd_i128 fixed;

@@ -88,8 +88,7 @@ kd_status kdi_decimal_cut(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
         rounds_up = sum >= KD_NUMERIC_BASE;
         digits[i] = (uint16_t)(rounds_up ? sum - KD_NUMERIC_BASE : sum);
     }
-    *out = kdi_decimal_finish(digits, count + 1, value->weight + 1, value->negative,
-                              display_scale);
+    *out = kdi_decimal_finish(digits, count + 1, value->weight + 1, value->negative, display_scale);
     return KD_OK;
 }
 
@@ -147,8 +146,7 @@ kd_status kd_decimal_ceil(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
     return whole_number(ctx, arena, value, false, out);
 }
 
-kd_status kd_decimal_floor(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
-                           kd_decimal *out)
+kd_status kd_decimal_floor(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, kd_decimal *out)
 {
     return whole_number(ctx, arena, value, true, out);
 }
@@ -301,8 +299,8 @@ kd_status kdi_decimal_mul_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *
         multiply_small(a, b, digits, count);
     else
         KD_TRY(multiply_large(ctx, a, b, digits, count));
-    *out = kdi_decimal_finish(digits, count, a->weight + b->weight + 1,
-                              a->negative != b->negative, scale);
+    *out = kdi_decimal_finish(digits, count, a->weight + b->weight + 1, a->negative != b->negative,
+                              scale);
     return KD_OK;
 }
 
@@ -334,16 +332,14 @@ kd_status kd_decimal_mul(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, cons
  * at least half the base: the caller has scaled both.
  */
 static kd_status divide_digits(kd_ctx *ctx, uint32_t *rest, uint32_t quotient_count,
-                               const uint32_t *divisor, uint32_t divisor_count,
-                               uint16_t *quotient)
+                               const uint32_t *divisor, uint32_t divisor_count, uint16_t *quotient)
 {
     for (uint32_t i = 0; i < quotient_count; i++) {
         uint64_t head = (uint64_t)rest[i] * KD_NUMERIC_BASE + rest[i + 1];
         uint64_t guess = head / divisor[0];
         uint64_t left = head % divisor[0];
         while (guess >= KD_NUMERIC_BASE ||
-               (divisor_count > 1 &&
-                guess * divisor[1] > left * KD_NUMERIC_BASE + rest[i + 2])) {
+               (divisor_count > 1 && guess * divisor[1] > left * KD_NUMERIC_BASE + rest[i + 2])) {
             guess--;
             left += divisor[0];
             if (left >= KD_NUMERIC_BASE)
@@ -373,8 +369,7 @@ static kd_status divide_digits(kd_ctx *ctx, uint32_t *rest, uint32_t quotient_co
 }
 
 /* digits * factor into `target`, which has one place more in front. */
-static void scale_digits(const uint16_t *digits, uint32_t count, uint32_t factor,
-                         uint32_t *target)
+static void scale_digits(const uint16_t *digits, uint32_t count, uint32_t factor, uint32_t *target)
 {
     uint32_t carry = 0;
     for (uint32_t i = count; i-- > 0;) {

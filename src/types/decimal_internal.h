@@ -15,8 +15,8 @@ enum {
 kd_decimal kdi_decimal_special(kd_decimal_kind kind);
 kd_decimal kdi_decimal_zero(int32_t scale);
 /* The number with these digits, without zeros at its ends. `digits` is kept. */
-kd_decimal kdi_decimal_finish(const uint16_t *digits, uint32_t count, int32_t weight,
-                              bool negative, int32_t scale);
+kd_decimal kdi_decimal_finish(const uint16_t *digits, uint32_t count, int32_t weight, bool negative,
+                              int32_t scale);
 uint16_t *kdi_decimal_digits(kd_ctx *ctx, kd_arena *arena, size_t count);
 /* 22003 when the number is too large to be stored. */
 kd_status kdi_decimal_check(kd_ctx *ctx, const kd_decimal *value) KD_MUST_CHECK;

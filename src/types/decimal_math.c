@@ -236,8 +236,8 @@ static kd_status logarithm(math *self, const kd_decimal *value, int64_t scale, k
 /* ---- Powers ---- */
 
 /* Squares and multiplies, keeping `digits` significant digits. */
-static kd_status whole_power(math *self, const kd_decimal *base, uint64_t exponent,
-                             int64_t digits, kd_decimal *out)
+static kd_status whole_power(math *self, const kd_decimal *base, uint64_t exponent, int64_t digits,
+                             kd_decimal *out)
 {
     kd_decimal factor = *base;
     kd_decimal result = one;
@@ -319,7 +319,8 @@ static kd_status power_real(math *self, const kd_decimal *base, const kd_decimal
     int64_t scale = KDI_DECIMAL_SIGNIFICANT_MIN - result_weight;
     int32_t least = base->scale > exponent->scale ? base->scale : exponent->scale;
     scale = bounded_scale(scale, least);
-    /* The product's error is the result's relative error, and the logarithm's times the exponent. */
+    /* The product's error is the result's relative error, and the logarithm's times the exponent.
+     */
     int64_t product_scale = scale + (result_weight > 0 ? result_weight : 0) + GUARD_DIGITS;
     int64_t log_scale = product_scale + decimal_weight(exponent) + 2;
     KD_TRY(logarithm(self, &magnitude, log_scale, &log_base));
@@ -394,8 +395,7 @@ kd_status kd_decimal_power(kd_ctx *ctx, kd_arena *arena, const kd_decimal *base,
         return KD_OK;
     }
     if (kd_decimal_sign(base) == 0 && kd_decimal_sign(exponent) < 0)
-        return KD_FAIL(ctx, KD_INVALID, "2201F",
-                       "zero raised to a negative power is undefined");
+        return KD_FAIL(ctx, KD_INVALID, "2201F", "zero raised to a negative power is undefined");
     if (kd_decimal_sign(base) < 0 && exponent->kind == KD_DECIMAL_FINITE && !is_whole(exponent))
         return fail_complex(ctx);
     if (base->kind != KD_DECIMAL_FINITE || exponent->kind != KD_DECIMAL_FINITE) {
@@ -423,8 +423,7 @@ kd_status kd_decimal_sqrt(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
         return KD_OK;
     }
     if (kd_decimal_sign(value) < 0)
-        return KD_FAIL(ctx, KD_INVALID, "2201F",
-                       "cannot take square root of a negative number");
+        return KD_FAIL(ctx, KD_INVALID, "2201F", "cannot take square root of a negative number");
     kd_status status = KD_OK;
     math self = {.ctx = ctx,
                  .scratch = kd_arena_create(ctx, arena, "numeric sqrt", KD_ARENA_UNLIMITED)};
@@ -455,8 +454,7 @@ kd_status kd_decimal_exp(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, 
     double weight = kdi_decimal_estimate(value) * 0.434294481903252;
     weight = weight > RESULT_SCALE_MAX ? RESULT_SCALE_MAX : weight;
     weight = weight < -RESULT_SCALE_MAX ? -RESULT_SCALE_MAX : weight;
-    int64_t scale =
-        bounded_scale(KDI_DECIMAL_SIGNIFICANT_MIN - (int64_t)weight, value->scale);
+    int64_t scale = bounded_scale(KDI_DECIMAL_SIGNIFICANT_MIN - (int64_t)weight, value->scale);
     kd_decimal result;
     KD_TRY_OUT(exponential(&self, value, scale, &result));
     KD_TRY_OUT(finish(&self, arena, &result, scale, out));
@@ -476,12 +474,11 @@ static kd_status logarithm_check(kd_ctx *ctx, const kd_decimal *value)
 
 kd_status kd_decimal_ln(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, kd_decimal *out)
 {
-    KD_TRY(logarithm_check(ctx, value));
-    if (value->kind != KD_DECIMAL_FINITE) {
+    kd_status status = logarithm_check(ctx, value);
+    if (status != KD_OK || value->kind != KD_DECIMAL_FINITE) {
         *out = *value;
-        return KD_OK;
+        return status;
     }
-    kd_status status = KD_OK;
     math self = {.ctx = ctx,
                  .scratch = kd_arena_create(ctx, arena, "numeric ln", KD_ARENA_UNLIMITED)};
     if (self.scratch == NULL)
@@ -525,10 +522,14 @@ kd_status kd_decimal_log(kd_ctx *ctx, kd_arena *arena, const kd_decimal *base,
         *out = kdi_decimal_special(KD_DECIMAL_NAN);
         return KD_OK;
     }
-    if (kd_decimal_sign(value) < 0)
-        KD_TRY(logarithm_check(ctx, value)); /* Negative ones are told first. */
-    KD_TRY(logarithm_check(ctx, base));
-    KD_TRY(logarithm_check(ctx, value));
+    /* A negative value is told before a wrong base. */
+    kd_status status = kd_decimal_sign(value) < 0 ? logarithm_check(ctx, value) : KD_OK;
+    if (status == KD_OK)
+        status = logarithm_check(ctx, base);
+    if (status == KD_OK)
+        status = logarithm_check(ctx, value);
+    if (status != KD_OK)
+        return status;
     if (base->kind != KD_DECIMAL_FINITE) {
         *out = value->kind != KD_DECIMAL_FINITE ? kdi_decimal_special(KD_DECIMAL_NAN)
                                                 : kdi_decimal_zero(0);
@@ -538,7 +539,6 @@ kd_status kd_decimal_log(kd_ctx *ctx, kd_arena *arena, const kd_decimal *base,
         *out = infinity();
         return KD_OK;
     }
-    kd_status status = KD_OK;
     math self = {.ctx = ctx,
                  .scratch = kd_arena_create(ctx, arena, "numeric log", KD_ARENA_UNLIMITED)};
     if (self.scratch == NULL)

@@ -232,9 +232,9 @@ static kd_status fail_special(kd_ctx *ctx, kd_type type, kd_slice text)
     if (kd_slice_equal_ignoring_case(bare, KD_SLICE("infinity")) ||
         kd_slice_equal_ignoring_case(bare, KD_SLICE("inf"))) {
         kd_status status = KD_FAIL(ctx, KD_INVALID, "22003", "numeric field overflow");
-        kd_error_set_detail(
-            ctx, "A field with precision %d, scale %d cannot hold an infinite value.", precision,
-            scale);
+        kd_error_set_detail(ctx,
+                            "A field with precision %d, scale %d cannot hold an infinite value.",
+                            precision, scale);
         return status;
     }
     if (kd_slice_equal_ignoring_case(text, KD_SLICE("nan")))

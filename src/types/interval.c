@@ -95,8 +95,8 @@ static kd_status scale_interval(kd_ctx *ctx, kd_interval value, double by, bool 
         return fail_range(ctx);
     kd_interval result = {.months = (int32_t)months, .days = (int32_t)days};
     double month_days = rounded_fraction((months - result.months) * DAYS_PER_MONTH);
-    double seconds = rounded_fraction(
-        (days - result.days + month_days - (double)(int64_t)month_days) * 86400.0);
+    double seconds =
+        rounded_fraction((days - result.days + month_days - (double)(int64_t)month_days) * 86400.0);
     if (fabs(seconds) >= 86400.0) {
         result.days += (int32_t)(seconds / 86400.0);
         seconds -= (double)((int32_t)(seconds / 86400.0)) * 86400.0;
@@ -203,11 +203,11 @@ kd_status kd_interval_make(kd_ctx *ctx, const int32_t years_months_weeks_days_ho
     if (months != (int32_t)months || days != (int32_t)days || isnan(second_micros) ||
         !fits_i64(second_micros))
         return fail_range(ctx);
-    kd_i128 micros = (kd_i128)parts[4] * KD_HOUR_US + (kd_i128)parts[5] * KD_MINUTE_US +
-                     (kd_i128)second_micros;
+    kd_i128 micros =
+        (kd_i128)parts[4] * KD_HOUR_US + (kd_i128)parts[5] * KD_MINUTE_US + (kd_i128)second_micros;
     if (micros > INT64_MAX || micros < INT64_MIN)
         return fail_range(ctx);
-    *out = (kd_interval){
-        .months = (int32_t)months, .days = (int32_t)days, .micros = (int64_t)micros};
+    *out =
+        (kd_interval){.months = (int32_t)months, .days = (int32_t)days, .micros = (int64_t)micros};
     return KD_OK;
 }

@@ -33,8 +33,10 @@ uint64_t kd_interval_hash(kd_interval value);
 kd_i128 kd_interval_total_us(kd_interval value);
 
 /* 22008 "interval out of range" in all of them. */
-kd_status kd_interval_add(kd_ctx *ctx, kd_interval a, kd_interval b, kd_interval *out) KD_MUST_CHECK;
-kd_status kd_interval_sub(kd_ctx *ctx, kd_interval a, kd_interval b, kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_add(kd_ctx *ctx, kd_interval a, kd_interval b,
+                          kd_interval *out) KD_MUST_CHECK;
+kd_status kd_interval_sub(kd_ctx *ctx, kd_interval a, kd_interval b,
+                          kd_interval *out) KD_MUST_CHECK;
 kd_status kd_interval_negate(kd_ctx *ctx, kd_interval value, kd_interval *out) KD_MUST_CHECK;
 /* Fractions of months go to days and of days to time, as PostgreSQL does. */
 kd_status kd_interval_multiply(kd_ctx *ctx, kd_interval value, double factor,

@@ -28,35 +28,64 @@ static const struct unit_word {
     const char *word;
     unit unit;
 } unit_words[] = {
-    {"us", UNIT_MICROSECOND},     {"usec", UNIT_MICROSECOND},
-    {"usecs", UNIT_MICROSECOND},  {"usecond", UNIT_MICROSECOND},
-    {"useconds", UNIT_MICROSECOND}, {"microsecond", UNIT_MICROSECOND},
-    {"microseconds", UNIT_MICROSECOND}, {"microsecon", UNIT_MICROSECOND},
-    {"ms", UNIT_MILLISECOND},     {"msec", UNIT_MILLISECOND},
-    {"msecs", UNIT_MILLISECOND},  {"mseconds", UNIT_MILLISECOND},
-    {"msecond", UNIT_MILLISECOND}, {"millisecond", UNIT_MILLISECOND},
-    {"milliseconds", UNIT_MILLISECOND}, {"millisecon", UNIT_MILLISECOND},
-    {"s", UNIT_SECOND},           {"sec", UNIT_SECOND},
-    {"secs", UNIT_SECOND},        {"second", UNIT_SECOND},
-    {"seconds", UNIT_SECOND},     {"m", UNIT_MINUTE},
-    {"min", UNIT_MINUTE},         {"mins", UNIT_MINUTE},
-    {"minute", UNIT_MINUTE},      {"minutes", UNIT_MINUTE},
-    {"h", UNIT_HOUR},             {"hr", UNIT_HOUR},
-    {"hrs", UNIT_HOUR},           {"hour", UNIT_HOUR},
-    {"hours", UNIT_HOUR},         {"d", UNIT_DAY},
-    {"day", UNIT_DAY},            {"days", UNIT_DAY},
-    {"w", UNIT_WEEK},             {"week", UNIT_WEEK},
-    {"weeks", UNIT_WEEK},         {"mon", UNIT_MONTH},
-    {"mons", UNIT_MONTH},         {"month", UNIT_MONTH},
-    {"months", UNIT_MONTH},       {"y", UNIT_YEAR},
-    {"yr", UNIT_YEAR},            {"yrs", UNIT_YEAR},
-    {"year", UNIT_YEAR},          {"years", UNIT_YEAR},
-    {"dec", UNIT_DECADE},         {"decs", UNIT_DECADE},
-    {"decade", UNIT_DECADE},      {"decades", UNIT_DECADE},
-    {"c", UNIT_CENTURY},          {"cent", UNIT_CENTURY},
-    {"century", UNIT_CENTURY},    {"centuries", UNIT_CENTURY},
-    {"mil", UNIT_MILLENNIUM},     {"mils", UNIT_MILLENNIUM},
-    {"millennium", UNIT_MILLENNIUM}, {"millennia", UNIT_MILLENNIUM},
+    {"us", UNIT_MICROSECOND},
+    {"usec", UNIT_MICROSECOND},
+    {"usecs", UNIT_MICROSECOND},
+    {"usecond", UNIT_MICROSECOND},
+    {"useconds", UNIT_MICROSECOND},
+    {"microsecond", UNIT_MICROSECOND},
+    {"microseconds", UNIT_MICROSECOND},
+    {"microsecon", UNIT_MICROSECOND},
+    {"ms", UNIT_MILLISECOND},
+    {"msec", UNIT_MILLISECOND},
+    {"msecs", UNIT_MILLISECOND},
+    {"mseconds", UNIT_MILLISECOND},
+    {"msecond", UNIT_MILLISECOND},
+    {"millisecond", UNIT_MILLISECOND},
+    {"milliseconds", UNIT_MILLISECOND},
+    {"millisecon", UNIT_MILLISECOND},
+    {"s", UNIT_SECOND},
+    {"sec", UNIT_SECOND},
+    {"secs", UNIT_SECOND},
+    {"second", UNIT_SECOND},
+    {"seconds", UNIT_SECOND},
+    {"m", UNIT_MINUTE},
+    {"min", UNIT_MINUTE},
+    {"mins", UNIT_MINUTE},
+    {"minute", UNIT_MINUTE},
+    {"minutes", UNIT_MINUTE},
+    {"h", UNIT_HOUR},
+    {"hr", UNIT_HOUR},
+    {"hrs", UNIT_HOUR},
+    {"hour", UNIT_HOUR},
+    {"hours", UNIT_HOUR},
+    {"d", UNIT_DAY},
+    {"day", UNIT_DAY},
+    {"days", UNIT_DAY},
+    {"w", UNIT_WEEK},
+    {"week", UNIT_WEEK},
+    {"weeks", UNIT_WEEK},
+    {"mon", UNIT_MONTH},
+    {"mons", UNIT_MONTH},
+    {"month", UNIT_MONTH},
+    {"months", UNIT_MONTH},
+    {"y", UNIT_YEAR},
+    {"yr", UNIT_YEAR},
+    {"yrs", UNIT_YEAR},
+    {"year", UNIT_YEAR},
+    {"years", UNIT_YEAR},
+    {"dec", UNIT_DECADE},
+    {"decs", UNIT_DECADE},
+    {"decade", UNIT_DECADE},
+    {"decades", UNIT_DECADE},
+    {"c", UNIT_CENTURY},
+    {"cent", UNIT_CENTURY},
+    {"century", UNIT_CENTURY},
+    {"centuries", UNIT_CENTURY},
+    {"mil", UNIT_MILLENNIUM},
+    {"mils", UNIT_MILLENNIUM},
+    {"millennium", UNIT_MILLENNIUM},
+    {"millennia", UNIT_MILLENNIUM},
     {"ago", UNIT_AGO},
 };
 
@@ -124,13 +153,12 @@ static void day_fraction_add(parser *self, double days)
 static parse_result quantity_add(parser *self, quantity number, unit what)
 {
     static const double unit_micros[] = {
-        [UNIT_MICROSECOND] = 1.0,           [UNIT_MILLISECOND] = 1000.0,
-        [UNIT_SECOND] = 1000000.0,          [UNIT_MINUTE] = 60000000.0,
-        [UNIT_HOUR] = 3600000000.0,
+        [UNIT_MICROSECOND] = 1.0,   [UNIT_MILLISECOND] = 1000.0, [UNIT_SECOND] = 1000000.0,
+        [UNIT_MINUTE] = 60000000.0, [UNIT_HOUR] = 3600000000.0,
     };
     static const int32_t unit_months[] = {
-        [UNIT_MONTH] = 1,    [UNIT_YEAR] = 12,
-        [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000,
+        [UNIT_MONTH] = 1,      [UNIT_YEAR] = 12,          [UNIT_DECADE] = 120,
+        [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000,
     };
     kd_i128 whole = number.negative ? -(kd_i128)number.whole : number.whole;
     double fraction = number.negative ? -number.fraction : number.fraction;
@@ -206,8 +234,7 @@ static parse_result quantity_take(parser *self, quantity *out)
 static unit unit_find(const char *word, size_t size)
 {
     for (size_t i = 0; i < sizeof unit_words / sizeof unit_words[0]; i++)
-        if (kd_slice_equal_ignoring_case((kd_slice){word, size},
-                                         kd_slice_of(unit_words[i].word)))
+        if (kd_slice_equal_ignoring_case((kd_slice){word, size}, kd_slice_of(unit_words[i].word)))
             return unit_words[i].unit;
     return UNIT_NONE;
 }
@@ -258,9 +285,9 @@ static parse_result year_month_take(parser *self, quantity years)
 static unit unit_implied(const parser *self, kd_interval_field field)
 {
     static const unit units[] = {
-        [KD_INTERVAL_ANY] = UNIT_SECOND,      [KD_INTERVAL_YEAR] = UNIT_YEAR,
-        [KD_INTERVAL_MONTH] = UNIT_MONTH,     [KD_INTERVAL_DAY] = UNIT_DAY,
-        [KD_INTERVAL_HOUR] = UNIT_HOUR,       [KD_INTERVAL_MINUTE] = UNIT_MINUTE,
+        [KD_INTERVAL_ANY] = UNIT_SECOND,    [KD_INTERVAL_YEAR] = UNIT_YEAR,
+        [KD_INTERVAL_MONTH] = UNIT_MONTH,   [KD_INTERVAL_DAY] = UNIT_DAY,
+        [KD_INTERVAL_HOUR] = UNIT_HOUR,     [KD_INTERVAL_MINUTE] = UNIT_MINUTE,
         [KD_INTERVAL_SECOND] = UNIT_SECOND,
     };
     const char *at = self->at;
@@ -404,9 +431,8 @@ kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, kd_interval_field unit_f
                        (int)text.size_bytes, text.data);
     if (self.micros != (int64_t)self.micros)
         return KD_FAIL(ctx, KD_INVALID, "22008", "interval out of range");
-    *out = (kd_interval){.months = (int32_t)self.months,
-                         .days = (int32_t)self.days,
-                         .micros = (int64_t)self.micros};
+    *out = (kd_interval){
+        .months = (int32_t)self.months, .days = (int32_t)self.days, .micros = (int64_t)self.micros};
     return KD_OK;
 }
 
@@ -423,10 +449,10 @@ static void part_write(writer *self, int64_t value, const char *name)
 {
     if (value == 0)
         return;
-    self->size += snprintf(self->text + self->size, sizeof self->text - (size_t)self->size,
-                           "%s%s%lld %s%s", self->is_empty ? "" : " ",
-                           self->before_is_negative && value > 0 ? "+" : "", (long long)value,
-                           name, value == 1 ? "" : "s");
+    self->size +=
+        snprintf(self->text + self->size, sizeof self->text - (size_t)self->size, "%s%s%lld %s%s",
+                 self->is_empty ? "" : " ", self->before_is_negative && value > 0 ? "+" : "",
+                 (long long)value, name, value == 1 ? "" : "s");
     self->before_is_negative = value < 0;
     self->is_empty = false;
 }

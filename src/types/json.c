@@ -173,8 +173,8 @@ static size_t plain_string_prefix(const char *at, size_t left)
         uint64_t word = kd_load_u64(at + done);
         uint64_t quote = word ^ (ones * '"');
         uint64_t slash = word ^ (ones * '\\');
-        uint64_t stops = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
-                         ((word - ones * 0x20) & ~word);
+        uint64_t stops =
+            ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((word - ones * 0x20) & ~word);
         if ((stops & highs) != 0)
             break;
     }
@@ -188,8 +188,8 @@ static kd_status string_scan(kd_ctx *ctx, kd_json_parser *parser)
     size_t start = parser->offset;
     for (;;) {
         const char *data = parser->text.data;
-        parser->offset += plain_string_prefix(data + parser->offset,
-                                              parser->text.size_bytes - parser->offset);
+        parser->offset +=
+            plain_string_prefix(data + parser->offset, parser->text.size_bytes - parser->offset);
         if (parser->offset >= parser->text.size_bytes)
             return fail_expected(ctx, parser, "");
         unsigned char c = (unsigned char)data[parser->offset];
@@ -252,8 +252,7 @@ static kd_status literal_scan(kd_ctx *ctx, kd_json_parser *parser, kd_json_event
     static const struct {
         const char *word;
         kd_json_event event;
-    } literals[3] = {
-        {"null", KD_JSON_NULL}, {"true", KD_JSON_TRUE}, {"false", KD_JSON_FALSE}};
+    } literals[3] = {{"null", KD_JSON_NULL}, {"true", KD_JSON_TRUE}, {"false", KD_JSON_FALSE}};
     size_t size = 0;
     const char *at = parser->text.data + parser->offset;
     while (parser->offset + size < parser->text.size_bytes && is_word_byte(at[size]))
@@ -329,8 +328,7 @@ static kd_status key_next(kd_ctx *ctx, kd_json_parser *parser, kd_json_event *ou
 {
     KD_TRY(string_scan(ctx, parser));
     blanks_skip(parser);
-    if (parser->offset >= parser->text.size_bytes ||
-        parser->text.data[parser->offset] != ':')
+    if (parser->offset >= parser->text.size_bytes || parser->text.data[parser->offset] != ':')
         return fail_expected(ctx, parser, "\":\"");
     parser->offset++;
     parser->expect = EXPECT_VALUE;
@@ -353,8 +351,7 @@ kd_status kd_json_next(kd_ctx *ctx, kd_json_parser *parser, kd_json_event *out)
             if (!is_over && c == (object ? '}' : ']'))
                 return container_end(parser, out);
             if (is_over || c != ',')
-                return fail_expected(ctx, parser,
-                                     object ? "\",\" or \"}\"" : "\",\" or \"]\"");
+                return fail_expected(ctx, parser, object ? "\",\" or \"}\"" : "\",\" or \"]\"");
             parser->offset++;
             parser->expect = object ? EXPECT_KEY : EXPECT_VALUE;
             continue;
@@ -365,8 +362,8 @@ kd_status kd_json_next(kd_ctx *ctx, kd_json_parser *parser, kd_json_event *out)
                 return key_next(ctx, parser, out);
             if (!is_over && c == '}' && parser->expect == EXPECT_KEY_OR_END)
                 return container_end(parser, out);
-            return fail_expected(
-                ctx, parser, parser->expect == EXPECT_KEY ? "string" : "string or \"}\"");
+            return fail_expected(ctx, parser,
+                                 parser->expect == EXPECT_KEY ? "string" : "string or \"}\"");
         case EXPECT_ELEMENT_OR_END:
             if (!is_over && c == ']')
                 return container_end(parser, out);
@@ -420,8 +417,7 @@ static kd_status unicode_unescape(kd_ctx *ctx, const char *at, size_t left, uint
         return fail_surrogate(ctx, "\"\\u\" must be followed by four hexadecimal digits.");
     *out_point = unit;
     if (unit == 0) {
-        kd_status status =
-            KD_FAIL(ctx, KD_INVALID, "22P05", "unsupported Unicode escape sequence");
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "22P05", "unsupported Unicode escape sequence");
         kd_error_set_detail(ctx, "\\u0000 cannot be converted to text.");
         return status;
     }
@@ -513,8 +509,7 @@ kd_status kd_json_append_string(kd_ctx *ctx, kd_slice text, kd_buffer *out)
 /* ---- Operators on text ---- */
 
 /* The text of the value that `event` began, to its end. */
-static kd_status value_text(kd_ctx *ctx, kd_json_parser *parser, kd_json_event event,
-                            kd_slice *out)
+static kd_status value_text(kd_ctx *ctx, kd_json_parser *parser, kd_json_event event, kd_slice *out)
 {
     size_t start = parser->token_offset;
     KD_TRY(kd_json_skip(ctx, parser, event));

@@ -30,7 +30,7 @@ typedef struct kd_json_parser {
     size_t offset;
     /* To read after an event: the token's bytes (of a string or key without the quotes), */
     kd_slice token;
-    size_t token_offset; /* where it starts (at the quote), */
+    size_t token_offset;   /* where it starts (at the quote), */
     bool token_has_escape; /* whether kd_json_unescape is needed, */
     uint32_t depth;        /* and how many containers are open. */
     uint8_t expect;
@@ -38,7 +38,8 @@ typedef struct kd_json_parser {
 } kd_json_parser;
 
 void kd_json_parser_init(kd_json_parser *parser, kd_slice text);
-/* Fails with 22P02 and PostgreSQL's detail, 22P05 for \u0000 in unescape, 54001 beyond the depth. */
+/* Fails with 22P02 and PostgreSQL's detail, 22P05 for \u0000 in unescape, 54001 beyond the depth.
+ */
 kd_status kd_json_next(kd_ctx *ctx, kd_json_parser *parser, kd_json_event *out) KD_MUST_CHECK;
 /* The decoded string; points at `token` itself when nothing was escaped. */
 kd_status kd_json_unescape(kd_ctx *ctx, kd_arena *arena, kd_slice token, bool has_escape,

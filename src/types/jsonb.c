@@ -46,8 +46,7 @@ static kd_slice piece(const kd_jsonb *container, size_t ends, size_t area, uint3
     const char *table = container->body.data + ends;
     uint32_t start = index == 0 ? 0 : kd_load_u32(table + ((size_t)index - 1) * 4);
     uint32_t end = kd_load_u32(table + (size_t)index * 4);
-    if (start > end || area > container->body.size_bytes ||
-        end > container->body.size_bytes - area)
+    if (start > end || area > container->body.size_bytes || end > container->body.size_bytes - area)
         return (kd_slice){"", 0};
     return (kd_slice){container->body.data + area + start, end - start};
 }
@@ -199,8 +198,7 @@ static int compare_at(kd_slice a, kd_slice b, uint32_t depth)
         return order_of(kd_slice_compare(left.body, right.body));
     if (left.kind == KD_JSONB_NUMBER)
         return kd_numeric_compare(left.body, right.body);
-    if ((left.kind != KD_JSONB_ARRAY && left.kind != KD_JSONB_OBJECT) ||
-        depth > KD_JSONB_DEPTH_MAX)
+    if ((left.kind != KD_JSONB_ARRAY && left.kind != KD_JSONB_OBJECT) || depth > KD_JSONB_DEPTH_MAX)
         return 0;
     if (left.count != right.count)
         return left.count < right.count ? -1 : 1;
@@ -209,8 +207,7 @@ static int compare_at(kd_slice a, kd_slice b, uint32_t depth)
         if (left.kind == KD_JSONB_OBJECT)
             order = kd_slice_compare(kd_jsonb_key(&left, i), kd_jsonb_key(&right, i));
         if (order == 0)
-            order = compare_at(kd_jsonb_element(&left, i), kd_jsonb_element(&right, i),
-                               depth + 1);
+            order = compare_at(kd_jsonb_element(&left, i), kd_jsonb_element(&right, i), depth + 1);
         if (order != 0)
             return order_of(order);
     }
@@ -268,7 +265,8 @@ static bool is_container(const kd_jsonb *value)
 
 static kd_status contains_at(kd_ctx *ctx, kd_slice a, kd_slice b, uint32_t depth, bool *out);
 
-/* Is there an element of `array` equal to the scalar, or a container that contains the container? */
+/* Is there an element of `array` equal to the scalar, or a container that contains the container?
+ */
 static kd_status array_holds(kd_ctx *ctx, const kd_jsonb *array, kd_slice wanted, uint32_t depth,
                              bool *out)
 {

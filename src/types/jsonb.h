@@ -9,7 +9,8 @@
  *   object   u32 key_end[count]; u32 value_end[count]; the keys' bytes; the values
  *
  * Keys are unique and sorted by length, then bytes (PostgreSQL's order). All integers are little-
- * endian and not aligned. A value's size follows from its header and last offset; nothing is padded.
+ * endian and not aligned. A value's size follows from its header and last offset; nothing is
+ * padded.
  *
  * The readers here never leave the slice they are given: bytes that break the format read as null.
  * kd_jsonb_check tells them apart.
@@ -87,8 +88,7 @@ kd_status kd_jsonb_make_array(kd_ctx *ctx, kd_arena *arena, const kd_slice *elem
                               uint32_t count, kd_slice *out) KD_MUST_CHECK;
 /* Sorts and keeps the last of equal keys. */
 kd_status kd_jsonb_make_object(kd_ctx *ctx, kd_arena *arena, const kd_slice *keys,
-                               const kd_slice *values, uint32_t count,
-                               kd_slice *out) KD_MUST_CHECK;
+                               const kd_slice *values, uint32_t count, kd_slice *out) KD_MUST_CHECK;
 
 /* || */
 kd_status kd_jsonb_concat(kd_ctx *ctx, kd_arena *arena, kd_slice a, kd_slice b,
@@ -98,9 +98,8 @@ kd_status kd_jsonb_delete_key(kd_ctx *ctx, kd_arena *arena, kd_slice stored, kd_
                               kd_slice *out) KD_MUST_CHECK;
 kd_status kd_jsonb_delete_element(kd_ctx *ctx, kd_arena *arena, kd_slice stored, int64_t index,
                                   kd_slice *out) KD_MUST_CHECK;
-kd_status kd_jsonb_delete_path(kd_ctx *ctx, kd_arena *arena, kd_slice stored,
-                               const kd_slice *steps, uint32_t step_count,
-                               kd_slice *out) KD_MUST_CHECK;
+kd_status kd_jsonb_delete_path(kd_ctx *ctx, kd_arena *arena, kd_slice stored, const kd_slice *steps,
+                               uint32_t step_count, kd_slice *out) KD_MUST_CHECK;
 /* jsonb_set. */
 kd_status kd_jsonb_set(kd_ctx *ctx, kd_arena *arena, kd_slice stored, const kd_slice *steps,
                        uint32_t step_count, kd_slice value, bool create_if_missing,

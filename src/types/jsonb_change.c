@@ -35,8 +35,7 @@ kd_status kd_jsonb_make_null(kd_ctx *ctx, kd_arena *arena, kd_slice *out)
 
 kd_status kd_jsonb_make_bool(kd_ctx *ctx, kd_arena *arena, bool value, kd_slice *out)
 {
-    return scalar_make(ctx, arena, value ? KD_JSONB_TRUE : KD_JSONB_FALSE, (kd_slice){"", 0},
-                       out);
+    return scalar_make(ctx, arena, value ? KD_JSONB_TRUE : KD_JSONB_FALSE, (kd_slice){"", 0}, out);
 }
 
 kd_status kd_jsonb_make_string(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice *out)
@@ -197,8 +196,7 @@ static void list_add(member_list *list, kd_slice key, kd_slice value)
 static void list_add_all(member_list *list, const kd_jsonb *value)
 {
     for (uint32_t i = 0; i < value->count; i++)
-        list_add(list,
-                 value->kind == KD_JSONB_OBJECT ? kd_jsonb_key(value, i) : (kd_slice){"", 0},
+        list_add(list, value->kind == KD_JSONB_OBJECT ? kd_jsonb_key(value, i) : (kd_slice){"", 0},
                  kd_jsonb_element(value, i));
 }
 
@@ -315,8 +313,8 @@ typedef struct path_change {
     kd_slice value;
 } path_change;
 
-/* Where the step leads in the container; `*out_index` == count: nowhere (`*out_prepends`: before the
- * first element). */
+/* Where the step leads in the container; `*out_index` == count: nowhere (`*out_prepends`: before
+ * the first element). */
 static kd_status step_find(kd_ctx *ctx, const kd_jsonb *value, kd_slice step, uint32_t position,
                            uint32_t *out_index, bool *out_prepends)
 {
@@ -373,8 +371,8 @@ static kd_status path_apply(kd_ctx *ctx, kd_arena *arena, kd_slice stored,
     return list_make(ctx, arena, &list, out);
 }
 
-kd_status kd_jsonb_delete_path(kd_ctx *ctx, kd_arena *arena, kd_slice stored,
-                               const kd_slice *steps, uint32_t step_count, kd_slice *out)
+kd_status kd_jsonb_delete_path(kd_ctx *ctx, kd_arena *arena, kd_slice stored, const kd_slice *steps,
+                               uint32_t step_count, kd_slice *out)
 {
     *out = stored;
     kd_jsonb value = kd_jsonb_open(stored);
@@ -395,10 +393,8 @@ kd_status kd_jsonb_set(kd_ctx *ctx, kd_arena *arena, kd_slice stored, const kd_s
         return fail_scalar(ctx, "set path in scalar");
     if (step_count == 0 || (target.count == 0 && !create_if_missing))
         return KD_OK;
-    path_change change = {.steps = steps,
-                          .step_count = step_count,
-                          .creates = create_if_missing,
-                          .value = value};
+    path_change change = {
+        .steps = steps, .step_count = step_count, .creates = create_if_missing, .value = value};
     return path_apply(ctx, arena, stored, &change, 0, out);
 }
 

@@ -110,8 +110,8 @@ static kd_status event_build(builder *self, const kd_json_parser *parser, kd_jso
         break;
     default: {
         kd_slice text;
-        KD_TRY(kd_json_unescape(self->ctx, self->scratch, parser->token,
-                                parser->token_has_escape, &text));
+        KD_TRY(kd_json_unescape(self->ctx, self->scratch, parser->token, parser->token_has_escape,
+                                &text));
         KD_TRY(kd_jsonb_make_string(self->ctx, arena, text, &value));
         break;
     }

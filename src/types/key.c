@@ -41,8 +41,7 @@ bool kd_key_is_exact(kd_type type)
     kd_physical physical = kd_type_physical(type);
     return !type.is_array && physical != KD_PHYS_INTERVAL && physical != KD_PHYS_F32 &&
            physical != KD_PHYS_F64 &&
-           !(physical == KD_PHYS_STR &&
-             (type.id == KD_TYPE_NUMERIC || type.id == KD_TYPE_JSONB));
+           !(physical == KD_PHYS_STR && (type.id == KD_TYPE_NUMERIC || type.id == KD_TYPE_JSONB));
 }
 
 /* ---- Appending ---- */
@@ -196,8 +195,8 @@ static kd_status append_array(kd_ctx *ctx, kd_type type, kd_slice stored, kd_buf
     for (uint32_t i = 0; i < array.count; i++) {
         kd_value element = kd_array_get(&array, i);
         KD_TRY(kd_buffer_append_byte(ctx, out, 1));
-        KD_TRY(kd_key_append(ctx, element.type, &element.as, element.is_null, (kd_key_order){0},
-                             out));
+        KD_TRY(
+            kd_key_append(ctx, element.type, &element.as, element.is_null, (kd_key_order){0}, out));
     }
     KD_TRY(kd_buffer_append_byte(ctx, out, 0));
     KD_TRY(kd_buffer_append_byte(ctx, out, (uint8_t)array.shape.dimensions));
@@ -405,8 +404,7 @@ static kd_status read_json_members(key_reader *reader, bool is_object, uint32_t 
 {
     kd_i128 count = read_integer(reader, 4);
     size_t left = (size_t)(reader->bytes->end - reader->bytes->at);
-    if (reader->bytes->failed || count < 0 || count > (kd_i128)left ||
-        depth > JSON_KEY_DEPTH_MAX)
+    if (reader->bytes->failed || count < 0 || count > (kd_i128)left || depth > JSON_KEY_DEPTH_MAX)
         return fail_corrupt(reader);
     uint32_t member_count = (uint32_t)count;
     kd_slice *members = KD_NEW_ARRAY(reader->ctx, reader->arena, kd_slice, member_count + 1u);
@@ -484,8 +482,8 @@ static kd_status read_array(key_reader *reader, kd_type type, kd_str *out)
     uint64_t expected = shape.dimensions > 0;
     for (uint32_t i = 0; i < shape.dimensions; i++) {
         shape.lengths[i] = (uint32_t)read_integer(reader, 4);
-        expected = shape.lengths[i] > KD_ARRAY_ELEMENTS_MAX ? UINT32_MAX
-                                                            : expected * shape.lengths[i];
+        expected =
+            shape.lengths[i] > KD_ARRAY_ELEMENTS_MAX ? UINT32_MAX : expected * shape.lengths[i];
         if (expected > count)
             return fail_corrupt(reader);
     }
@@ -564,10 +562,8 @@ kd_status kd_key_read(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_key_order o
                       kd_reader *reader, kd_value *out_value)
 {
     *out_value = kd_value_null(type);
-    key_reader key = {.ctx = ctx,
-                      .arena = arena,
-                      .bytes = reader,
-                      .flip = order.descending ? 0xff : 0};
+    key_reader key = {
+        .ctx = ctx, .arena = arena, .bytes = reader, .flip = order.descending ? 0xff : 0};
     uint8_t flag = kd_read_u8(reader);
     if (reader->failed)
         return fail_corrupt(&key);

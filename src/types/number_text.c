@@ -118,10 +118,11 @@ kd_status kd_integer_parse(kd_ctx *ctx, kd_slice text, const char *type_name, in
 
 size_t kd_int64_format(int64_t value, char *out)
 {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
-                                "34353637383940414243444546474849505152535455565758596061626364656667"
-                                "68697071727374757677787980818283848586878889909192939495969798"
-                                "99";
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233"
+        "34353637383940414243444546474849505152535455565758596061626364656667"
+        "68697071727374757677787980818283848586878889909192939495969798"
+        "99";
     char text[24];
     char *at = text + sizeof text;
     uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -228,12 +229,8 @@ static bool float_name_parse(kd_slice body, double *out)
         const char *name;
         double value;
     } names[] = {
-        {"nan", (double)NAN},
-        {"infinity", HUGE_VAL},
-        {"+infinity", HUGE_VAL},
-        {"-infinity", -HUGE_VAL},
-        {"inf", HUGE_VAL},
-        {"+inf", HUGE_VAL},
+        {"nan", (double)NAN},     {"infinity", HUGE_VAL}, {"+infinity", HUGE_VAL},
+        {"-infinity", -HUGE_VAL}, {"inf", HUGE_VAL},      {"+inf", HUGE_VAL},
         {"-inf", -HUGE_VAL},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -368,16 +365,18 @@ static int exponent_split(const char *text, char *digits, int *out_exponent)
             digits[count++] = *text;
         text++;
     }
-    *out_exponent = atoi(text + 1);
+    int64_t exponent = 0; /* printf writes its sign always. */
+    kd_parse_int64((kd_slice){text + 2, strlen(text + 2)}, &exponent);
+    *out_exponent = text[1] == '-' ? -(int)exponent : (int)exponent;
     while (count > 1 && digits[count - 1] == '0')
         count--;
     return count;
 }
 
 /*
- * Whether the digits lie exactly between the number and its neighbour. They would read back (ties go
- * to even), but PostgreSQL's shortest text has to be strictly inside. Only whole numbers beyond the
- * mantissa's `mantissa_bits` can be met in the middle with so few digits.
+ * Whether the digits lie exactly between the number and its neighbour. They would read back (ties
+ * go to even), but PostgreSQL's shortest text has to be strictly inside. Only whole numbers beyond
+ * the mantissa's `mantissa_bits` can be met in the middle with so few digits.
  */
 static bool is_halfway(double magnitude, int mantissa_bits, const char *digits, int count,
                        int exponent)

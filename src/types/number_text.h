@@ -12,7 +12,8 @@
 bool kd_parse_int64(kd_slice text, int64_t *out);
 bool kd_parse_double_fast(kd_slice text, double *out);
 
-/* `type_name` is for the message: "smallint", "integer", "bigint", "oid". Blanks around are skipped. */
+/* `type_name` is for the message: "smallint", "integer", "bigint", "oid". Blanks around are
+ * skipped. */
 kd_status kd_integer_parse(kd_ctx *ctx, kd_slice text, const char *type_name, int64_t min,
                            int64_t max, int64_t *out) KD_MUST_CHECK;
 kd_status kd_bool_parse(kd_ctx *ctx, kd_slice text, bool *out) KD_MUST_CHECK;

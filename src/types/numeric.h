@@ -13,8 +13,9 @@
  *   varint     weight, zigzag: the first digit counts 10000^weight
  *   2 bytes each  digits of base 10,000, most significant first; none for zero
  *
- * NaN and the infinities are byte 0 alone. The first and the last digit are never 0, so equal values
- * with equal scales have equal bytes. Numbers up to 16 digits fit a kd_str without a pointer.
+ * NaN and the infinities are byte 0 alone. The first and the last digit are never 0, so equal
+ * values with equal scales have equal bytes. Numbers up to 16 digits fit a kd_str without a
+ * pointer.
  *
  * Base 10,000 is also what PostgreSQL's rules for the scale of quotients and roots are written in,
  * and results must agree with it to the last digit.
@@ -38,11 +39,13 @@ enum {
 kd_i128 kd_pow10_i128(int exponent);
 
 /* Text to value * 10^scale, rounded half away from zero. `type` is numeric with a modifier. */
-kd_status kd_fixed_parse(kd_ctx *ctx, kd_type type, kd_slice text, kd_i128 *out_value) KD_MUST_CHECK;
+kd_status kd_fixed_parse(kd_ctx *ctx, kd_type type, kd_slice text,
+                         kd_i128 *out_value) KD_MUST_CHECK;
 kd_status kd_fixed_format(kd_ctx *ctx, kd_i128 value, int scale, kd_buffer *out) KD_MUST_CHECK;
 /* Fails with 22003 "numeric field overflow" when |value| >= 10^precision. */
 kd_status kd_fixed_check(kd_ctx *ctx, kd_i128 value, int precision, int scale) KD_MUST_CHECK;
-/* To another scale, rounding half away from zero. False when the result needs more than 38 digits. */
+/* To another scale, rounding half away from zero. False when the result needs more than 38 digits.
+ */
 bool kd_fixed_rescale(kd_i128 value, int from_scale, int to_scale, kd_i128 *out_value);
 int kd_fixed_compare(kd_i128 a, int a_scale, kd_i128 b, int b_scale);
 double kd_fixed_to_double(kd_i128 value, int scale);
@@ -71,8 +74,8 @@ kd_status kd_decimal_parse(kd_ctx *ctx, kd_arena *arena, kd_slice text,
                            kd_decimal *out) KD_MUST_CHECK;
 kd_status kd_decimal_format(kd_ctx *ctx, const kd_decimal *value, kd_buffer *out) KD_MUST_CHECK;
 
-/* The stored form and back. Reading fails with KD_CORRUPT on bytes that are none; short numbers copy
- * their digits into `arena`. */
+/* The stored form and back. Reading fails with KD_CORRUPT on bytes that are none; short numbers
+ * copy their digits into `arena`. */
 kd_status kd_decimal_store(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
                            kd_str *out) KD_MUST_CHECK;
 kd_status kd_decimal_load(kd_ctx *ctx, kd_arena *arena, const kd_str *stored,
@@ -97,7 +100,8 @@ kd_status kd_decimal_from_float(kd_ctx *ctx, kd_arena *arena, float value,
 kd_status kd_decimal_from_payload(kd_ctx *ctx, kd_arena *arena, kd_type type, const void *payload,
                                   kd_decimal *out) KD_MUST_CHECK;
 
-/* Rounds half away from zero. Fails with 22003 "bigint out of range", 0A000 for NaN and infinity. */
+/* Rounds half away from zero. Fails with 22003 "bigint out of range", 0A000 for NaN and infinity.
+ */
 kd_status kd_decimal_to_i64(kd_ctx *ctx, const kd_decimal *value, int64_t *out) KD_MUST_CHECK;
 /* Rounded to the type's scale; 22003 "numeric field overflow". `type`: precision <= 38. */
 kd_status kd_decimal_to_fixed(kd_ctx *ctx, const kd_decimal *value, kd_type type,

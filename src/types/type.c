@@ -54,7 +54,7 @@ kd_physical kd_type_physical(kd_type type)
 uint32_t kd_physical_bytes(kd_physical physical)
 {
     static const uint8_t bytes[KD_PHYS_COUNT] = {
-        [KD_PHYS_BOOL] = 1, [KD_PHYS_I16] = 2, [KD_PHYS_I32] = 4,
+        [KD_PHYS_BOOL] = 1, [KD_PHYS_I16] = 2,   [KD_PHYS_I32] = 4,
         [KD_PHYS_I64] = 8,  [KD_PHYS_I128] = 16, [KD_PHYS_F32] = 4,
         [KD_PHYS_F64] = 8,  [KD_PHYS_STR] = 16,  [KD_PHYS_INTERVAL] = 16,
     };
@@ -77,8 +77,8 @@ bool kd_type_is_integer(kd_type type)
 bool kd_type_is_number(kd_type type)
 {
     return kd_type_is_integer(type) ||
-           (!type.is_array && (type.id == KD_TYPE_FLOAT4 || type.id == KD_TYPE_FLOAT8 ||
-                               type.id == KD_TYPE_NUMERIC));
+           (!type.is_array &&
+            (type.id == KD_TYPE_FLOAT4 || type.id == KD_TYPE_FLOAT8 || type.id == KD_TYPE_NUMERIC));
 }
 
 bool kd_type_is_timestamp(kd_type type)

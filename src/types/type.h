@@ -13,7 +13,7 @@
  *   numeric(p,s), p <= 18  I64            value * 10^s
  *   numeric(p,s), p <= 38  I128           value * 10^s
  *   numeric                STR            variable length, see numeric.h
- *   uuid                   I128           big-endian number with the top bit flipped: sorts as bytes do
+ *   uuid                   I128           big-endian, top bit flipped: sorts as its bytes do
  *   interval               INTERVAL       months, days, microseconds
  *   text, varchar, char, bytea, json      STR (char(n) is held without its padding blanks)
  *   jsonb                  STR            binary, see jsonb.h
@@ -135,9 +135,9 @@ static inline bool kd_type_same(kd_type a, kd_type b)
 kd_physical kd_type_physical(kd_type type);
 uint32_t kd_physical_bytes(kd_physical physical); /* 1, 2, 4, 8 or 16 */
 
-bool kd_type_is_string(kd_type type); /* text, varchar, char, unknown; not arrays */
-bool kd_type_is_integer(kd_type type); /* smallint, integer, bigint, oid; not arrays */
-bool kd_type_is_number(kd_type type);  /* integers, floats, numeric */
+bool kd_type_is_string(kd_type type);    /* text, varchar, char, unknown; not arrays */
+bool kd_type_is_integer(kd_type type);   /* smallint, integer, bigint, oid; not arrays */
+bool kd_type_is_number(kd_type type);    /* integers, floats, numeric */
 bool kd_type_is_timestamp(kd_type type); /* timestamp, timestamptz, timestamp_ns */
 
 /* PostgreSQL's canonical name with modifier: "integer", "numeric(10,2)", "text[]",

@@ -59,8 +59,8 @@ bool kd_utf8_is_valid(kd_slice text, size_t *out_bad_offset)
         at += plain_prefix(text.data + at, text.size_bytes - at);
         /* Up to a word's worth of single steps before the fast loop is tried again. */
         for (int i = 0; i < 8 && at < text.size_bytes; i++) {
-            uint32_t size = sequence_bytes((const unsigned char *)text.data + at,
-                                           text.size_bytes - at);
+            uint32_t size =
+                sequence_bytes((const unsigned char *)text.data + at, text.size_bytes - at);
             if (size == 0) {
                 if (out_bad_offset != NULL)
                     *out_bad_offset = at;
@@ -186,8 +186,7 @@ bool kd_utf8_is_letter_or_digit(uint32_t code_point)
 {
     if (code_point < 0x80)
         return (code_point >= '0' && code_point <= '9') ||
-               (code_point >= 'A' && code_point <= 'Z') ||
-               (code_point >= 'a' && code_point <= 'z');
+               (code_point >= 'A' && code_point <= 'Z') || (code_point >= 'a' && code_point <= 'z');
     switch (utf8proc_category((utf8proc_int32_t)code_point)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:

@@ -165,8 +165,7 @@ static kd_status parse_enum(kd_ctx *ctx, const kd_text_settings *settings, kd_ty
     return KD_OK;
 }
 
-static kd_status parse_bytes(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_slice text,
-                             kd_str *out)
+static kd_status parse_bytes(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_slice text, kd_str *out)
 {
     kd_slice bytes;
     if (type.id == KD_TYPE_JSONB)
@@ -239,8 +238,8 @@ kd_status kd_value_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *s
 
 /* ---- Value to text ---- */
 
-static kd_status format_number(kd_ctx *ctx, const kd_text_settings *settings,
-                               const kd_value *value, kd_buffer *out)
+static kd_status format_number(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
+                               kd_buffer *out)
 {
     int extra_digits = settings == NULL ? 1 : settings->extra_float_digits;
     char *at;

@@ -60,11 +60,11 @@ kd_status kd_value_copy(kd_ctx *ctx, kd_arena *arena, const kd_value *value,
  * How text becomes values and back: what depends on the session.
  */
 typedef struct kd_text_settings {
-    const struct kd_zone *zone;   /* TimeZone; NULL is UTC. */
-    uint8_t date_order;           /* 0 MDY (default), 1 DMY, 2 YMD: for ambiguous input. */
-    int8_t extra_float_digits;    /* 1 (default): shortest text that reads back the same. */
-    bool bytea_escape_output;     /* false: hex. */
-    int64_t now_us;               /* For 'now', 'today', ...: transaction start, us since 2000 UTC. */
+    const struct kd_zone *zone; /* TimeZone; NULL is UTC. */
+    uint8_t date_order;         /* 0 MDY (default), 1 DMY, 2 YMD: for ambiguous input. */
+    int8_t extra_float_digits;  /* 1 (default): shortest text that reads back the same. */
+    bool bytea_escape_output;   /* false: hex. */
+    int64_t now_us;             /* For 'now', 'today', ...: transaction start, us since 2000 UTC. */
     /* Enum labels live in the catalog: NULL refuses enums. The label's rank, or -1. */
     kd_status (*enum_rank)(kd_ctx *ctx, void *object, kd_type type, kd_slice label,
                            int32_t *out_rank);
@@ -82,8 +82,9 @@ kd_status kd_value_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *s
 kd_status kd_value_format(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
                           kd_buffer *out) KD_MUST_CHECK;
 
-/* char(n) and varchar(n): what is kept of a text. Blanks beyond the length are cut silently, anything
- * else is refused with 22001 or, in an explicit cast, cut. char loses its trailing blanks. */
+/* char(n) and varchar(n): what is kept of a text. Blanks beyond the length are cut silently,
+ * anything else is refused with 22001 or, in an explicit cast, cut. char loses its trailing blanks.
+ */
 kd_status kd_text_fit(kd_ctx *ctx, kd_type type, bool is_explicit_cast, kd_slice text,
                       kd_slice *out_text) KD_MUST_CHECK;
 
@@ -111,8 +112,8 @@ typedef struct kd_key_order {
 kd_status kd_key_append(kd_ctx *ctx, kd_type type, const void *payload, bool is_null,
                         kd_key_order order, kd_buffer *out) KD_MUST_CHECK;
 /* False for types whose keys do not tell equal values apart (numeric without modifier loses its
- * display scale, intervals are normalised, -0.0 becomes 0.0): reading a key back then gives an equal
- * value, not always the same one. */
+ * display scale, intervals are normalised, -0.0 becomes 0.0): reading a key back then gives an
+ * equal value, not always the same one. */
 bool kd_key_is_exact(kd_type type);
 /* Reads one column back. Fails with KD_CORRUPT when the bytes are no key of this type. */
 kd_status kd_key_read(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_key_order order,

@@ -1,8 +1,8 @@
 /*
  * Vectors: reading single rows of any form, and turning any form into flat values in bulk.
  *
- * The bulk loops stand alone on plain arrays, one per width of value and of code; they move bytes of
- * 1, 2, 4, 8 or 16 without looking at the type.
+ * The bulk loops stand alone on plain arrays, one per width of value and of code; they move bytes
+ * of 1, 2, 4, 8 or 16 without looking at the type.
  */
 #include "types/vector.h"
 
@@ -135,26 +135,26 @@ typedef struct move_16 {
     uint64_t words[2];
 } move_16;
 
-#define MOVE_LOOPS(bits, value_type)                                                               \
-    static void pack_##bits(const value_type *restrict source, const uint16_t *restrict rows,      \
-                            uint32_t count, value_type *restrict target)                           \
-    {                                                                                              \
-        for (uint32_t i = 0; i < count; i++)                                                       \
-            target[i] = source[rows[i]];                                                           \
-    }                                                                                              \
-    static void fill_##bits(const value_type *restrict source, uint32_t count,                     \
-                            value_type *restrict target)                                           \
-    {                                                                                              \
-        value_type value = *source;                                                                \
-        for (uint32_t i = 0; i < count; i++)                                                       \
-            target[i] = value;                                                                     \
-    }                                                                                              \
-    static void look_up_##bits(const value_type *restrict dictionary,                              \
-                               const uint32_t *restrict codes, uint32_t count,                     \
-                               value_type *restrict target)                                        \
-    {                                                                                              \
-        for (uint32_t i = 0; i < count; i++)                                                       \
-            target[i] = dictionary[codes[i]];                                                      \
+#define MOVE_LOOPS(bits, value_type)                                                          \
+    static void pack_##bits(const value_type *restrict source, const uint16_t *restrict rows, \
+                            uint32_t count, value_type *restrict target)                      \
+    {                                                                                         \
+        for (uint32_t i = 0; i < count; i++)                                                  \
+            target[i] = source[rows[i]];                                                      \
+    }                                                                                         \
+    static void fill_##bits(const value_type *restrict source, uint32_t count,                \
+                            value_type *restrict target)                                      \
+    {                                                                                         \
+        value_type value = *source;                                                           \
+        for (uint32_t i = 0; i < count; i++)                                                  \
+            target[i] = value;                                                                \
+    }                                                                                         \
+    static void look_up_##bits(const value_type *restrict dictionary,                         \
+                               const uint32_t *restrict codes, uint32_t count,                \
+                               value_type *restrict target)                                   \
+    {                                                                                         \
+        for (uint32_t i = 0; i < count; i++)                                                  \
+            target[i] = dictionary[codes[i]];                                                 \
     }
 MOVE_LOOPS(8, uint8_t)
 MOVE_LOOPS(16, uint16_t)
@@ -236,15 +236,15 @@ static void look_up_values(const void *dictionary, const uint32_t *codes, uint32
 static void widen_codes(const void *codes, uint32_t width_bytes, const uint16_t *rows,
                         uint32_t start, uint32_t count, uint32_t *restrict out)
 {
-#define WIDEN(type)                                                                                \
-    do {                                                                                           \
-        const type *narrow = (const type *)codes;                                                  \
-        if (rows == NULL)                                                                          \
-            for (uint32_t i = 0; i < count; i++)                                                   \
-                out[i] = narrow[start + i];                                                        \
-        else                                                                                       \
-            for (uint32_t i = 0; i < count; i++)                                                   \
-                out[i] = narrow[rows[i]];                                                          \
+#define WIDEN(type)                               \
+    do {                                          \
+        const type *narrow = (const type *)codes; \
+        if (rows == NULL)                         \
+            for (uint32_t i = 0; i < count; i++)  \
+                out[i] = narrow[start + i];       \
+        else                                      \
+            for (uint32_t i = 0; i < count; i++)  \
+                out[i] = narrow[rows[i]];         \
     } while (0)
     switch (width_bytes) {
     case 1:
@@ -387,8 +387,8 @@ static void spread_rows(kd_vector *flat, const uint16_t *rows, uint32_t count)
 }
 
 kd_status kd_vector_flatten(kd_ctx *ctx, kd_arena *arena, const kd_vector *vector,
-                            const uint16_t *selection, uint32_t selected_count,
-                            uint32_t row_count, kd_vector *out_flat)
+                            const uint16_t *selection, uint32_t selected_count, uint32_t row_count,
+                            kd_vector *out_flat)
 {
     if (vector->form == KD_VECTOR_FLAT) {
         *out_flat = *vector;
@@ -430,8 +430,8 @@ static kd_status copy_far_strings(kd_ctx *ctx, kd_arena *arena, kd_vector *targe
 }
 
 kd_status kd_vector_gather(kd_ctx *ctx, kd_arena *arena, const kd_vector *source,
-                           const uint16_t *selection, uint32_t selected_count,
-                           kd_vector *target, uint32_t start)
+                           const uint16_t *selection, uint32_t selected_count, kd_vector *target,
+                           uint32_t start)
 {
     assert(target->form == KD_VECTOR_FLAT);
     assert(target->physical == source->physical);

@@ -38,15 +38,15 @@ typedef enum kd_vector_form {
 typedef struct kd_vector kd_vector;
 struct kd_vector {
     kd_type type;
-    uint8_t physical;    /* kd_physical of `type` */
-    uint8_t form;        /* kd_vector_form */
-    uint8_t width_bytes; /* FRAME: of offsets; DICT: of codes (1, 2 or 4). */
-    void *values;        /* FLAT, CONSTANT: physical values. DICT: codes. FRAME: offsets. */
-    uint64_t *validity;  /* May be NULL. */
-    int64_t base;        /* FRAME only. */
-    const kd_vector *dictionary;  /* DICT only: FLAT. */
-    uint32_t dictionary_count;    /* DICT only: entries. */
-    uint64_t dictionary_id;       /* DICT only: equal ids (not 0) mean the same dictionary. */
+    uint8_t physical;            /* kd_physical of `type` */
+    uint8_t form;                /* kd_vector_form */
+    uint8_t width_bytes;         /* FRAME: of offsets; DICT: of codes (1, 2 or 4). */
+    void *values;                /* FLAT, CONSTANT: physical values. DICT: codes. FRAME: offsets. */
+    uint64_t *validity;          /* May be NULL. */
+    int64_t base;                /* FRAME only. */
+    const kd_vector *dictionary; /* DICT only: FLAT. */
+    uint32_t dictionary_count;   /* DICT only: entries. */
+    uint64_t dictionary_id;      /* DICT only: equal ids (not 0) mean the same dictionary. */
 };
 
 typedef struct kd_batch {
@@ -95,12 +95,12 @@ void kd_vector_set_null(kd_vector *vector, uint32_t row);
 /* Gives the same rows as FLAT: the vector itself when it is already, else values for the selected
  * rows (others undefined) at their own positions, in `arena`. */
 kd_status kd_vector_flatten(kd_ctx *ctx, kd_arena *arena, const kd_vector *vector,
-                            const uint16_t *selection, uint32_t selected_count,
-                            uint32_t row_count, kd_vector *out_flat) KD_MUST_CHECK;
+                            const uint16_t *selection, uint32_t selected_count, uint32_t row_count,
+                            kd_vector *out_flat) KD_MUST_CHECK;
 /* Copies the selected rows to FLAT positions start .. start + selected_count - 1 of `target`,
  * which has room; far strings are copied into `arena` when it is not NULL. */
 kd_status kd_vector_gather(kd_ctx *ctx, kd_arena *arena, const kd_vector *source,
-                           const uint16_t *selection, uint32_t selected_count,
-                           kd_vector *target, uint32_t start) KD_MUST_CHECK;
+                           const uint16_t *selection, uint32_t selected_count, kd_vector *target,
+                           uint32_t start) KD_MUST_CHECK;
 
 #endif

@@ -298,8 +298,7 @@ kd_zone_offset kd_zone_at_local(const kd_zone *zone, int64_t local_seconds)
         const zone_type *now = type_at(zone, local_seconds - before->seconds);
         return offset_of(now);
     }
-    bool before_holds =
-        type_at(zone, local_seconds - before->seconds)->seconds == before->seconds;
+    bool before_holds = type_at(zone, local_seconds - before->seconds)->seconds == before->seconds;
     bool after_holds = type_at(zone, local_seconds - after->seconds)->seconds == after->seconds;
     if (before_holds && after_holds) /* Twice: the later reading. */
         return offset_of(after);
@@ -338,9 +337,8 @@ static bool read_header(kd_reader *reader, uint8_t *out_version, tzif_counts *ou
 
 static size_t block_bytes(const tzif_counts *counts, size_t time_bytes)
 {
-    return counts->transitions * (time_bytes + 1) + (size_t)counts->types * 6 +
-           counts->name_bytes + counts->leap_seconds * (time_bytes + 4) +
-           counts->standard_flags + counts->utc_flags;
+    return counts->transitions * (time_bytes + 1) + (size_t)counts->types * 6 + counts->name_bytes +
+           counts->leap_seconds * (time_bytes + 4) + counts->standard_flags + counts->utc_flags;
 }
 
 static bool types_read(const char *records, const char *names, const tzif_counts *counts,
@@ -446,19 +444,19 @@ static const struct abbreviation {
     int16_t minutes;
     bool is_dst;
 } abbreviations[] = {
-    {"utc", 0, false},   {"gmt", 0, false},    {"z", 0, false},      {"zulu", 0, false},
-    {"ut", 0, false},    {"uct", 0, false},    {"wet", 0, false},    {"west", 60, true},
-    {"bst", 60, true},   {"cet", 60, false},   {"cest", 120, true},  {"met", 60, false},
-    {"mest", 120, true}, {"mez", 60, false},   {"mesz", 120, true},  {"eet", 120, false},
-    {"eest", 180, true}, {"msk", 180, false},  {"msd", 240, true},   {"sast", 120, false},
-    {"ist", 120, false}, {"jst", 540, false},  {"kst", 540, false},  {"hkt", 480, false},
-    {"pht", 480, false}, {"sgt", 480, false},  {"est", -300, false}, {"edt", -240, true},
-    {"cst", -360, false}, {"cdt", -300, true}, {"mst", -420, false}, {"mdt", -360, true},
-    {"pst", -480, false}, {"pdt", -420, true}, {"akst", -540, false}, {"akdt", -480, true},
-    {"hst", -600, false}, {"ast", -240, false}, {"adt", -180, true}, {"nst", -210, false},
-    {"ndt", -150, true}, {"aest", 600, false}, {"aedt", 660, true},  {"acst", 570, false},
-    {"acdt", 630, true}, {"awst", 480, false}, {"nzst", 720, false}, {"nzdt", 780, true},
-    {"brt", -180, false}, {"art", -180, false}, {"clt", -240, false}, {"pkt", 300, false},
+    {"utc", 0, false},    {"gmt", 0, false},    {"z", 0, false},       {"zulu", 0, false},
+    {"ut", 0, false},     {"uct", 0, false},    {"wet", 0, false},     {"west", 60, true},
+    {"bst", 60, true},    {"cet", 60, false},   {"cest", 120, true},   {"met", 60, false},
+    {"mest", 120, true},  {"mez", 60, false},   {"mesz", 120, true},   {"eet", 120, false},
+    {"eest", 180, true},  {"msk", 180, false},  {"msd", 240, true},    {"sast", 120, false},
+    {"ist", 120, false},  {"jst", 540, false},  {"kst", 540, false},   {"hkt", 480, false},
+    {"pht", 480, false},  {"sgt", 480, false},  {"est", -300, false},  {"edt", -240, true},
+    {"cst", -360, false}, {"cdt", -300, true},  {"mst", -420, false},  {"mdt", -360, true},
+    {"pst", -480, false}, {"pdt", -420, true},  {"akst", -540, false}, {"akdt", -480, true},
+    {"hst", -600, false}, {"ast", -240, false}, {"adt", -180, true},   {"nst", -210, false},
+    {"ndt", -150, true},  {"aest", 600, false}, {"aedt", 660, true},   {"acst", 570, false},
+    {"acdt", 630, true},  {"awst", 480, false}, {"nzst", 720, false},  {"nzdt", 780, true},
+    {"brt", -180, false}, {"art", -180, false}, {"clt", -240, false},  {"pkt", 300, false},
 };
 
 bool kd_zone_abbreviation(kd_slice name, int32_t *out_east_seconds, bool *out_is_dst)
@@ -494,14 +492,13 @@ kd_status kd_zone_open_fixed(kd_ctx *ctx, kd_arena *arena, int32_t east_seconds,
     *out_zone = NULL;
     int32_t magnitude = east_seconds < 0 ? -east_seconds : east_seconds;
     char abbreviation[ABBREVIATION_BYTES];
-    int size = snprintf(abbreviation, sizeof abbreviation, "%c%02d",
-                        east_seconds < 0 ? '-' : '+', magnitude / 3600 % 100);
+    int size = snprintf(abbreviation, sizeof abbreviation, "%c%02d", east_seconds < 0 ? '-' : '+',
+                        magnitude / 3600 % 100);
     if (magnitude % 3600 != 0)
         size += snprintf(abbreviation + size, sizeof abbreviation - (size_t)size, ":%02d",
                          magnitude / 60 % 60);
     if (magnitude % 60 != 0)
-        snprintf(abbreviation + size, sizeof abbreviation - (size_t)size, ":%02d",
-                 magnitude % 60);
+        snprintf(abbreviation + size, sizeof abbreviation - (size_t)size, ":%02d", magnitude % 60);
     zone_rule rule = {.standard = {.seconds = east_seconds}};
     memcpy(rule.standard.abbreviation, abbreviation, sizeof abbreviation);
     /* PostgreSQL's name for such a zone: a POSIX rule, whose sign counts west. */

@@ -1,7 +1,8 @@
 /*
- * Arithmetic on numbers, times and intervals, as PostgreSQL 15 answered them. Recorded by a comparison of some 50,000
- * cases of which these are a sample; each row is the input and the answer, errors as
- * "ERR sqlstate message".
+ * Arithmetic on numbers, as PostgreSQL 15 answered them.
+ *
+ * Recorded by a comparison of some 50,000 cases of which these are a sample. Each row is the input
+ * and the answer, errors as "ERR sqlstate message".
  */
 #ifndef KD_TEST_TYPES_RECORDED_OPERATIONS_H
 #define KD_TEST_TYPES_RECORDED_OPERATIONS_H

@@ -1,7 +1,8 @@
 /*
- * Conversions from text and back, as PostgreSQL 15 answered them. Recorded by a comparison of some 50,000
- * cases of which these are a sample; each row is the input and the answer, errors as
- * "ERR sqlstate message".
+ * Conversions from text and back, as PostgreSQL 15 answered them.
+ *
+ * Recorded by a comparison of some 50,000 cases of which these are a sample. Each row is the input
+ * and the answer, errors as "ERR sqlstate message".
  */
 #ifndef KD_TEST_TYPES_RECORDED_PARSE_H
 #define KD_TEST_TYPES_RECORDED_PARSE_H
@@ -328,7 +329,8 @@ static const char *const recorded_parse[][3] = {
     {"timestamptz", "", "ERR 22007 invalid input syntax for type timestamp with time zone: \"\""},
     {"timestamptz",
      "1999-01-08 04:05:06 XYZ",
-     "ERR 22007 invalid input syntax for type timestamp with time zone: \"1999-01-08 04:05:06 XYZ\""},
+     "ERR 22007 invalid input syntax for type timestamp with time"
+     " zone: \"1999-01-08 04:05:06 XYZ\""},
     {"timestamptz",
      "1999-01-08 04:05:06 Foo/Bar",
      "ERR 22023 time zone \"foo/bar\" not recognized"},

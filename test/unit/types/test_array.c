@@ -35,7 +35,8 @@ TEST(damaged_arrays_are_refused_or_read_inside)
 {
     kd_ctx ctx = test_ctx();
     kd_arena *arena = test_arena(&ctx);
-    kd_value value = array_of(&ctx, arena, KD_TYPE_TEXT, "{abc,NULL,\"a long string, not inlined\"}");
+    kd_value value =
+        array_of(&ctx, arena, KD_TYPE_TEXT, "{abc,NULL,\"a long string, not inlined\"}");
     kd_slice stored = kd_str_slice(&value.as.str);
     test_random random = {5};
     for (int i = 0; i < 3000; i++) {

@@ -28,8 +28,7 @@ static kd_status file_visit(kd_ctx *ctx, void *object, const kd_directory_entry 
     CHECK_STATUS(ctx, ctx->world->file_size(ctx, file, &size_bytes));
     char *bytes = kd_alloc_raw(ctx, self->arena, size_bytes);
     CHECK(bytes != NULL);
-    CHECK_STATUS(ctx,
-                 ctx->world->file_read(ctx, file, 0, bytes, size_bytes, &read_bytes));
+    CHECK_STATUS(ctx, ctx->world->file_read(ctx, file, 0, bytes, size_bytes, &read_bytes));
     ctx->world->file_close(ctx->world, file);
     kd_slice text = {bytes, read_bytes};
     kd_status status = kd_json_check(ctx, text);
@@ -99,9 +98,9 @@ TEST(jsonb_is_read_changed_and_written)
 {
     kd_ctx ctx = test_ctx();
     kd_arena *arena = test_arena(&ctx);
-    kd_slice stored = jsonb_of(
-        &ctx, arena,
-        "{\"bb\":[1,2.50,{\"x\":null}],\"a\":\"\\u00e9\\n\",\"a\":12345678901234567890}");
+    kd_slice stored =
+        jsonb_of(&ctx, arena,
+                 "{\"bb\":[1,2.50,{\"x\":null}],\"a\":\"\\u00e9\\n\",\"a\":12345678901234567890}");
     text_check(&ctx, arena, stored,
                "{\"a\": 12345678901234567890, \"bb\": [1, 2.50, {\"x\": null}]}");
     kd_slice found;
@@ -115,8 +114,8 @@ TEST(jsonb_is_read_changed_and_written)
                                     true, &changed));
     text_check(&ctx, arena, changed, "{\"a\": 12345678901234567890, \"bb\": [1, 2.50, true]}");
     CHECK_STATUS(&ctx, kd_jsonb_delete_key(&ctx, arena, changed, KD_SLICE("a"), &changed));
-    CHECK_STATUS(&ctx, kd_jsonb_concat(&ctx, arena, changed, jsonb_of(&ctx, arena, "{\"c\":[]}"),
-                                       &changed));
+    CHECK_STATUS(
+        &ctx, kd_jsonb_concat(&ctx, arena, changed, jsonb_of(&ctx, arena, "{\"c\":[]}"), &changed));
     text_check(&ctx, arena, changed, "{\"c\": [], \"bb\": [1, 2.50, true]}");
     bool contains;
     CHECK_STATUS(&ctx, kd_jsonb_contains(&ctx, changed, jsonb_of(&ctx, arena, "{\"bb\":[true]}"),

@@ -40,8 +40,7 @@ static int sign(int order)
 static kd_slice key_of(kd_ctx *ctx, kd_arena *arena, const kd_value *value, kd_key_order order)
 {
     kd_buffer key = kd_buffer_in(arena);
-    CHECK_STATUS(ctx,
-                 kd_key_append(ctx, value->type, &value->as, value->is_null, order, &key));
+    CHECK_STATUS(ctx, kd_key_append(ctx, value->type, &value->as, value->is_null, order, &key));
     return kd_buffer_slice(&key);
 }
 
@@ -52,8 +51,7 @@ static void pair_check(kd_ctx *ctx, kd_arena *arena, const kd_value *a, const kd
     for (int i = 0; i < 4; i++) {
         kd_slice left = key_of(ctx, arena, a, orders[i]);
         kd_slice right = key_of(ctx, arena, b, orders[i]);
-        CHECK_EQ(sign(kd_slice_compare(left, right)),
-                 orders[i].descending ? -expected : expected);
+        CHECK_EQ(sign(kd_slice_compare(left, right)), orders[i].descending ? -expected : expected);
         kd_value null_value = kd_value_null(a->type);
         kd_slice null_key = key_of(ctx, arena, &null_value, orders[i]);
         CHECK_EQ(sign(kd_slice_compare(null_key, left)), orders[i].nulls_first ? -1 : 1);
@@ -95,9 +93,9 @@ TEST(keys_sort_as_values_do_and_read_back)
         kd_value values[10];
         int count = 0;
         for (; count < 10 && samples[i].values[count] != NULL; count++)
-            CHECK_STATUS(&ctx, kd_value_parse(&ctx, arena, NULL, type,
-                                              kd_slice_of(samples[i].values[count]),
-                                              &values[count]));
+            CHECK_STATUS(&ctx,
+                         kd_value_parse(&ctx, arena, NULL, type,
+                                        kd_slice_of(samples[i].values[count]), &values[count]));
         for (int a = 0; a < count; a++) {
             test_note("%s '%s'", samples[i].type, samples[i].values[a]);
             for (int b = 0; b < count; b++)
@@ -111,9 +109,12 @@ TEST(keys_sort_as_values_do_and_read_back)
 TEST(equal_values_of_different_form_have_equal_keys_and_hashes)
 {
     static const char *const pairs[][3] = {
-        {"numeric", "1.0", "1.00"},      {"numeric", "0", "-0.000"},
-        {"interval", "1 day", "24:00"},  {"interval", "1 mon", "30 days"},
-        {"float8", "0", "-0"},           {"jsonb", "[1.0]", "[1]"},
+        {"numeric", "1.0", "1.00"},
+        {"numeric", "0", "-0.000"},
+        {"interval", "1 day", "24:00"},
+        {"interval", "1 mon", "30 days"},
+        {"float8", "0", "-0"},
+        {"jsonb", "[1.0]", "[1]"},
         {"char", "a ", "a"},
     };
     kd_ctx ctx = test_ctx();
@@ -124,14 +125,12 @@ TEST(equal_values_of_different_form_have_equal_keys_and_hashes)
         kd_value b;
         test_note("%s %s", pairs[i][0], pairs[i][1]);
         CHECK(kd_type_find(kd_slice_of(pairs[i][0]), &type));
-        CHECK_STATUS(&ctx,
-                     kd_value_parse(&ctx, arena, NULL, type, kd_slice_of(pairs[i][1]), &a));
-        CHECK_STATUS(&ctx,
-                     kd_value_parse(&ctx, arena, NULL, type, kd_slice_of(pairs[i][2]), &b));
+        CHECK_STATUS(&ctx, kd_value_parse(&ctx, arena, NULL, type, kd_slice_of(pairs[i][1]), &a));
+        CHECK_STATUS(&ctx, kd_value_parse(&ctx, arena, NULL, type, kd_slice_of(pairs[i][2]), &b));
         CHECK_EQ(kd_value_compare(&a, &b), 0);
         CHECK(kd_value_hash(&a) == kd_value_hash(&b));
-        CHECK(kd_slice_equal(key_of(&ctx, arena, &a, orders[0]),
-                             key_of(&ctx, arena, &b, orders[0])));
+        CHECK(
+            kd_slice_equal(key_of(&ctx, arena, &a, orders[0]), key_of(&ctx, arena, &b, orders[0])));
     }
     kd_arena_destroy(arena);
 }

@@ -101,8 +101,8 @@ TEST(zoned_timestamps_convert_as_recorded)
     for (size_t i = 0; i < sizeof recorded_zones / sizeof recorded_zones[0]; i++) {
         const char *const *row = recorded_zones[i];
         test_note("%s: %s %s %s", row[0], row[1], row[3], row[4]);
-        CHECK_STATUS(&self.ctx, kd_zone_open(&self.ctx, self.arena, kd_slice_of(row[0]),
-                                             &self.settings.zone));
+        CHECK_STATUS(&self.ctx,
+                     kd_zone_open(&self.ctx, self.arena, kd_slice_of(row[0]), &self.settings.zone));
         kd_value value;
         kd_value step;
         kd_buffer answer = kd_buffer_in(self.arena);
@@ -130,12 +130,12 @@ static const struct {
     decimal_function_1 one;
     decimal_function two;
 } decimal_functions[] = {
-    {"numadd", NULL, kd_decimal_add},         {"numsub", NULL, kd_decimal_sub},
-    {"nummul", NULL, kd_decimal_mul},         {"numdiv", NULL, kd_decimal_div},
-    {"numdivt", NULL, kd_decimal_div_trunc},  {"nummod", NULL, kd_decimal_mod},
-    {"numlog", NULL, kd_decimal_log},         {"numpower", NULL, kd_decimal_power},
-    {"numsqrt", kd_decimal_sqrt, NULL},       {"numexp", kd_decimal_exp, NULL},
-    {"numln", kd_decimal_ln, NULL},           {"numceil", kd_decimal_ceil, NULL},
+    {"numadd", NULL, kd_decimal_add},        {"numsub", NULL, kd_decimal_sub},
+    {"nummul", NULL, kd_decimal_mul},        {"numdiv", NULL, kd_decimal_div},
+    {"numdivt", NULL, kd_decimal_div_trunc}, {"nummod", NULL, kd_decimal_mod},
+    {"numlog", NULL, kd_decimal_log},        {"numpower", NULL, kd_decimal_power},
+    {"numsqrt", kd_decimal_sqrt, NULL},      {"numexp", kd_decimal_exp, NULL},
+    {"numln", kd_decimal_ln, NULL},          {"numceil", kd_decimal_ceil, NULL},
     {"numfloor", kd_decimal_floor, NULL},
 };
 
@@ -272,8 +272,8 @@ TEST(fast_and_general_timestamp_parsers_agree)
 {
     test_random random = {7};
     for (int i = 0; i < 2000; i++) {
-        int64_t timestamp = (int64_t)(test_random_next(&random) % 400000000000000000u) -
-                            200000000000000000;
+        int64_t timestamp =
+            (int64_t)(test_random_next(&random) % 400000000000000000u) - 200000000000000000;
         if (timestamp < -60000000000000000)
             continue;
         char text[KD_DATETIME_TEXT_BYTES];
@@ -284,8 +284,8 @@ TEST(fast_and_general_timestamp_parsers_agree)
         kd_ctx ctx = test_ctx();
         int64_t general;
         text[size] = ' '; /* A blank at the end: not for the fast path. */
-        CHECK_STATUS(&ctx, kd_timestamp_parse(&ctx, NULL, NULL, (kd_slice){text, size + 1},
-                                              &general));
+        CHECK_STATUS(&ctx,
+                     kd_timestamp_parse(&ctx, NULL, NULL, (kd_slice){text, size + 1}, &general));
         CHECK_EQ(general, timestamp);
     }
 }

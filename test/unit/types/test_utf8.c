@@ -7,9 +7,8 @@
 
 TEST(wrong_sequences_are_found_wherever_they_stand)
 {
-    static const char *const wrong[] = {"\x80",         "\xc0\x80",     "\xc3",
-                                        "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                        "\xff",         "\xf0\x9f\x98"};
+    static const char *const wrong[] = {"\x80",         "\xc0\x80",         "\xc3", "\xe0\x80\x80",
+                                        "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xf0\x9f\x98"};
     char text[80];
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         for (size_t at = 0; at < 50; at++) {
@@ -34,7 +33,8 @@ TEST(characters_are_counted_and_mapped)
 {
     kd_ctx ctx = test_ctx();
     kd_arena *arena = test_arena(&ctx);
-    kd_slice text = KD_SLICE("gr\xc3\xbc" "n ist \xc3\x84pfel");
+    kd_slice text = KD_SLICE("gr\xc3\xbc"
+                             "n ist \xc3\x84pfel");
     CHECK_EQ(kd_utf8_length(text), 14);
     CHECK_EQ(kd_utf8_offset(text, 4), 5);
     CHECK_EQ(kd_utf8_offset(text, 100), text.size_bytes);

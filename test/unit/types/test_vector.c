@@ -22,8 +22,9 @@ static kd_value value_of(fixture *self, kd_type type, uint64_t seed)
         return value;
     value.is_null = false;
     if (kd_type_physical(type) == KD_PHYS_STR) {
-        char *text = kd_format_text(&self->ctx, self->arena, seed % 2 ? "%llu" : "far text number %llu",
-                                    (unsigned long long)seed);
+        char *text =
+            kd_format_text(&self->ctx, self->arena, seed % 2 ? "%llu" : "far text number %llu",
+                           (unsigned long long)seed);
         CHECK(text != NULL);
         value.as.str = kd_str_from(text, strlen(text));
     } else if (kd_type_physical(type) == KD_PHYS_BOOL) {
@@ -109,8 +110,8 @@ static void vector_check(fixture *self, const kd_vector *vector)
         for (uint32_t i = 0; i < count; i++)
             row_check(vector, rows[i], &flat, rows[i]);
         kd_vector target;
-        CHECK_STATUS(&self->ctx, kd_vector_init_flat(&self->ctx, self->arena, vector->type,
-                                                     ROWS * 2, &target));
+        CHECK_STATUS(&self->ctx,
+                     kd_vector_init_flat(&self->ctx, self->arena, vector->type, ROWS * 2, &target));
         uint32_t start = 77;
         CHECK_STATUS(&self->ctx,
                      kd_vector_gather(&self->ctx, self->arena, vector, one_in == 1 ? NULL : rows,
@@ -123,9 +124,8 @@ static void vector_check(fixture *self, const kd_vector *vector)
 TEST(every_form_flattens_and_gathers_to_the_same_rows)
 {
     fixture self = {.ctx = test_ctx(), .random = {11}};
-    static const kd_type_id ids[] = {KD_TYPE_BOOL,   KD_TYPE_INT2, KD_TYPE_INT4, KD_TYPE_INT8,
-                                     KD_TYPE_UUID,   KD_TYPE_TEXT, KD_TYPE_FLOAT8,
-                                     KD_TYPE_INTERVAL};
+    static const kd_type_id ids[] = {KD_TYPE_BOOL, KD_TYPE_INT2, KD_TYPE_INT4,   KD_TYPE_INT8,
+                                     KD_TYPE_UUID, KD_TYPE_TEXT, KD_TYPE_FLOAT8, KD_TYPE_INTERVAL};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         test_note("type %u", ids[i]);
         self.arena = test_arena(&self.ctx);
@@ -143,12 +143,10 @@ TEST(every_form_flattens_and_gathers_to_the_same_rows)
         }
         kd_value value = value_of(&self, type, 22);
         kd_vector constant;
-        CHECK_STATUS(&self.ctx,
-                     kd_vector_init_constant(&self.ctx, self.arena, &value, &constant));
+        CHECK_STATUS(&self.ctx, kd_vector_init_constant(&self.ctx, self.arena, &value, &constant));
         vector_check(&self, &constant);
         value = kd_value_null(type);
-        CHECK_STATUS(&self.ctx,
-                     kd_vector_init_constant(&self.ctx, self.arena, &value, &constant));
+        CHECK_STATUS(&self.ctx, kd_vector_init_constant(&self.ctx, self.arena, &value, &constant));
         vector_check(&self, &constant);
         kd_arena_destroy(self.arena);
     }
