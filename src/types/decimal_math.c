@@ -408,7 +408,7 @@ kd_status kd_decimal_power(kd_ctx *ctx, kd_arena *arena, const kd_decimal *base,
     if (self.scratch == NULL)
         return KD_NOMEM;
     kd_decimal result;
-    int64_t scale;
+    int64_t scale = 0;
     KD_TRY_OUT(power(&self, base, exponent, &scale, &result));
     KD_TRY_OUT(finish(&self, arena, &result, scale, out));
 out:
@@ -543,7 +543,7 @@ kd_status kd_decimal_log(kd_ctx *ctx, kd_arena *arena, const kd_decimal *base,
                  .scratch = kd_arena_create(ctx, arena, "numeric log", KD_ARENA_UNLIMITED)};
     if (self.scratch == NULL)
         return KD_NOMEM;
-    int64_t scale;
+    int64_t scale = 0;
     kd_decimal result;
     KD_TRY_OUT(logarithm_to_base(&self, base, value, &scale, &result));
     KD_TRY_OUT(finish(&self, arena, &result, scale, out));

@@ -453,7 +453,7 @@ kd_status kd_json_unescape(kd_ctx *ctx, kd_arena *arena, kd_slice token, bool ha
             continue;
         }
         if (at[1] == 'u') {
-            uint32_t code_point;
+            uint32_t code_point = 0;
             size_t taken;
             KD_TRY(unicode_unescape(ctx, at, token.size_bytes - i, &code_point, &taken));
             size += kd_utf8_encode(code_point, bytes + size);
