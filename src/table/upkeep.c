@@ -171,6 +171,17 @@ static bool segment_is_known(kd_storage *storage, uint64_t unit)
     return false;
 }
 
+/* Retired, but the log since the last checkpoint names it: another recovery may need it. */
+static bool segment_is_doomed(kd_storage *storage, uint64_t unit)
+{
+    bool is_there = false;
+    kd_mutex_lock(&storage->doomed_lock);
+    for (const kdi_doomed *doomed = storage->doomed; doomed != NULL; doomed = doomed->next)
+        is_there |= doomed->unit == unit;
+    kd_mutex_unlock(&storage->doomed_lock);
+    return is_there;
+}
+
 static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
 {
     orphan_search *search = object;
@@ -180,8 +191,10 @@ static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry
     bool is_image = strcmp(end, ".img") == 0;
     if (entry->is_directory || (!is_segment && !is_image))
         return KD_OK; /* Index runs are their module's. */
-    if (is_segment ? segment_is_known(search->storage, unit)
-                   : unit == search->storage->image_unit)
+    if (is_segment && (segment_is_known(search->storage, unit) ||
+                       segment_is_doomed(search->storage, unit)))
+        return KD_OK;
+    if (is_image && unit == search->storage->image_unit)
         return KD_OK;
     char **path;
     KD_TRY(KD_PUSH(ctx, search->arena, search->paths, search->count, search->capacity, &path));
@@ -198,6 +211,7 @@ kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage)
     search.arena = kd_arena_create(ctx, NULL, "orphans", KD_ARENA_UNLIMITED);
     if (search.arena == NULL)
         return KD_NOMEM;
+    kd_txn_reclaim(storage->txns); /* Segments that recovery retired are doomed by this. */
     kd_status status = ctx->world->directory_list(ctx, storage->units_directory, orphan_look,
                                                   &search);
     for (size_t i = 0; status == KD_OK && i < search.count; i++)
