@@ -182,9 +182,8 @@ static kd_status check_key(kd_ctx *ctx, kd_slice key)
 {
     if (key.size_bytes <= KD_INDEX_KEY_BYTES_MAX)
         return KD_OK;
-    return KD_FAIL(ctx, KD_LIMIT, "54000",
-                   "index row size %zu exceeds maximum %d for an index", key.size_bytes,
-                   KD_INDEX_KEY_BYTES_MAX);
+    return KD_FAIL(ctx, KD_LIMIT, "54000", "index row size %zu exceeds maximum %d for an index",
+                   key.size_bytes, KD_INDEX_KEY_BYTES_MAX);
 }
 
 kd_status kd_index_insert(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref)
@@ -276,9 +275,8 @@ static kd_status find_sources(kd_ctx *ctx, const kdi_index_version *version, kd_
 }
 
 /* All sources give references in ascending order; of equal ones the first source's counts. */
-static kd_status find_merge(kd_ctx *ctx, find_source *sources, uint32_t source_count,
-                            kd_slice key, uint64_t *refs, uint32_t capacity,
-                            uint32_t *out_count)
+static kd_status find_merge(kd_ctx *ctx, find_source *sources, uint32_t source_count, kd_slice key,
+                            uint64_t *refs, uint32_t capacity, uint32_t *out_count)
 {
     for (;;) {
         const kdi_tree_hit *best = NULL;

@@ -63,7 +63,7 @@ kd_status kd_index_find(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t *re
                         uint32_t capacity, uint32_t *out_count) KD_MUST_CHECK;
 
 typedef struct kd_index_range {
-    kd_slice low;  /* data NULL: open. A prefix of composite keys works as a bound. */
+    kd_slice low; /* data NULL: open. A prefix of composite keys works as a bound. */
     kd_slice high;
     bool low_exclusive;  /* Exclusive bounds exclude every key that has the bound as its prefix. */
     bool high_exclusive; /* An inclusive high bound includes every key that it is a prefix of. */

@@ -118,8 +118,8 @@ static kd_status group_add(kd_ctx *ctx, merge_job *job, kd_slice key, uint64_t r
     }
     if (job->group_count == job->group_capacity) {
         size_t capacity = job->group_capacity == 0 ? 64 : job->group_capacity * 2;
-        uint64_t *group = kd_heap_resize(ctx, job->index->account, job->group,
-                                         capacity * sizeof *group);
+        uint64_t *group =
+            kd_heap_resize(ctx, job->index->account, job->group, capacity * sizeof *group);
         if (group == NULL)
             return KD_NOMEM;
         job->group = group;

@@ -24,8 +24,8 @@ static kd_status copy_bound(kd_ctx *ctx, kd_arena *arena, kd_slice bound, kd_sli
     return out_copy->data == NULL ? KD_NOMEM : KD_OK;
 }
 
-/* The least byte string above everything that begins with `bound`; `*out_exists` is false when there
- * is none. */
+/* The least byte string above everything that begins with `bound`; `*out_exists` is false when
+ * there is none. */
 static kd_status successor(kd_ctx *ctx, kd_arena *arena, kd_slice bound, kd_slice *out,
                            bool *out_exists)
 {
@@ -49,8 +49,7 @@ static kd_status start_position(kd_ctx *ctx, kd_arena *arena, const kd_index_ran
                                 kdi_tree_position *out_from, bool *out_empty)
 {
     kd_slice bound = range->descending ? range->high : range->low;
-    bool past_extensions =
-        range->descending ? !range->high_exclusive : range->low_exclusive;
+    bool past_extensions = range->descending ? !range->high_exclusive : range->low_exclusive;
     *out_empty = false;
     *out_from = (kdi_tree_position){.key = bound,
                                     .descending = range->descending,
@@ -81,8 +80,8 @@ kd_status kd_index_cursor_open(kd_ctx *ctx, kd_arena *arena, kd_index *index,
     KD_TRY_OUT(start_position(ctx, arena, &cursor->range, &from, &cursor->at_end));
     cursor->version = kdi_index_pin(index);
     if (!cursor->at_end)
-        KD_TRY_OUT(kdi_merge_open(ctx, arena, cursor->version, 0, UINT32_MAX, &from,
-                                  &cursor->merge));
+        KD_TRY_OUT(
+            kdi_merge_open(ctx, arena, cursor->version, 0, UINT32_MAX, &from, &cursor->merge));
     *out_cursor = cursor;
     cursor = NULL;
 

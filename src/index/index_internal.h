@@ -36,7 +36,7 @@ struct kd_index {
     kdi_index_version *version; /* Guarded by state_lock. */
     kd_mutex maintenance;       /* Checkpoints, bulk loads: one at a time. Guards what follows. */
     uint32_t next_run_no;
-    uint32_t *obsolete_runs;    /* Numbers of runs whose files may go; heap. */
+    uint32_t *obsolete_runs; /* Numbers of runs whose files may go; heap. */
     uint32_t obsolete_count, obsolete_capacity;
     kd_mutex latches[KDI_INDEX_LATCHES];
 };
@@ -57,7 +57,7 @@ typedef struct kdi_merge_source {
     kdi_run_cursor run;
     kdi_index_entry *entries; /* tree: a batch, KDI_MERGE_BATCH */
     uint32_t count, at;
-    bool at_end;     /* No further batch. */
+    bool at_end; /* No further batch. */
     kd_buffer keys;
     kdi_index_entry head;
     bool has_head;
@@ -70,8 +70,8 @@ typedef struct kdi_merge {
     kdi_index_entry last;      /* What next gave; its source advances with the next call. */
 } kdi_merge;
 
-/* Over trees and runs of a version from `first_tree` on, up to `run_limit` runs. They stay pinned by
- * the caller. */
+/* Over trees and runs of a version from `first_tree` on, up to `run_limit` runs. They stay pinned
+ * by the caller. */
 kd_status kdi_merge_open(kd_ctx *ctx, kd_arena *arena, const kdi_index_version *version,
                          uint32_t first_tree, uint32_t run_limit, const kdi_tree_position *from,
                          kdi_merge *out_merge) KD_MUST_CHECK;

@@ -15,8 +15,8 @@ static kd_status fill_tree(kd_ctx *ctx, kdi_merge_source *source, const kdi_tree
     return KD_OK;
 }
 
-static kd_status open_tree(kd_ctx *ctx, kd_arena *arena, kdi_merge_source *source,
-                           kdi_tree *tree, const kdi_tree_position *from)
+static kd_status open_tree(kd_ctx *ctx, kd_arena *arena, kdi_merge_source *source, kdi_tree *tree,
+                           const kdi_tree_position *from)
 {
     source->tree = tree;
     source->keys = kd_buffer_in(arena);
@@ -53,8 +53,8 @@ kd_status kdi_merge_open(kd_ctx *ctx, kd_arena *arena, const kdi_index_version *
         if (tree_no < version->tree_count)
             KD_TRY(open_tree(ctx, arena, source, version->trees[tree_no], from));
         else
-            KD_TRY(open_run(ctx, arena, source, version->runs[tree_no - version->tree_count],
-                            from));
+            KD_TRY(
+                open_run(ctx, arena, source, version->runs[tree_no - version->tree_count], from));
     }
     return KD_OK;
 }
@@ -85,15 +85,13 @@ static kd_status advance(kd_ctx *ctx, const kdi_merge *merge, kdi_merge_source *
     return KD_OK;
 }
 
-static int compare_heads(const kdi_merge *merge, const kdi_index_entry *a,
-                         const kdi_index_entry *b)
+static int compare_heads(const kdi_merge *merge, const kdi_index_entry *a, const kdi_index_entry *b)
 {
     int order = kdi_entry_compare(a->key, a->ref, b->key, b->ref);
     return merge->descending ? -order : order;
 }
 
-kd_status kdi_merge_next(kd_ctx *ctx, kdi_merge *merge, kdi_index_entry *out_entry,
-                         bool *out_end)
+kd_status kdi_merge_next(kd_ctx *ctx, kdi_merge *merge, kdi_index_entry *out_entry, bool *out_end)
 {
     kdi_merge_source *best = NULL;
     for (uint32_t i = 0; i < merge->source_count; i++) {
@@ -111,7 +109,8 @@ kd_status kdi_merge_next(kd_ctx *ctx, kdi_merge *merge, kdi_index_entry *out_ent
     *out_end = best == NULL;
     if (best == NULL)
         return KD_OK;
-    /* Sources before the best may hold the same entry only if they are newer: then they are best. */
+    /* Sources before the best may hold the same entry only if they are newer: then they are best.
+     */
     *out_entry = best->head;
     best->has_head = false;
     return KD_OK;

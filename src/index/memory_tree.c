@@ -85,8 +85,8 @@ static uint64_t head_of(kd_slice key, uint32_t skip)
     return __builtin_bswap64(word);
 }
 
-static kd_status entry_make(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref,
-                            bool removed, tree_entry *out_entry)
+static kd_status entry_make(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref, bool removed,
+                            tree_entry *out_entry)
 {
     memset(out_entry, 0, sizeof *out_entry);
     out_entry->ref = ref;
@@ -150,8 +150,8 @@ static void node_rehead(tree_node *node)
 {
     if (node->count == 0)
         return;
-    node->skip = (uint16_t)shared_prefix(key_of(&node->entries[0]),
-                                         key_of(&node->entries[node->count - 1]));
+    node->skip =
+        (uint16_t)shared_prefix(key_of(&node->entries[0]), key_of(&node->entries[node->count - 1]));
     for (uint32_t i = 0; i < node->count; i++)
         node->heads[i] = head_of(key_of(&node->entries[i]), node->skip);
 }
@@ -176,8 +176,8 @@ static uint32_t node_lower_bound(const tree_node *node, kd_slice key, uint64_t r
         uint32_t half = length / 2, middle = low + half;
         bool below = node->heads[middle] < head;
         if (node->heads[middle] == head)
-            below = kdi_entry_compare(key_of(&node->entries[middle]),
-                                      node->entries[middle].ref, key, ref) < 0;
+            below = kdi_entry_compare(key_of(&node->entries[middle]), node->entries[middle].ref,
+                                      key, ref) < 0;
         low = below ? middle + 1 : low;
         length = below ? length - half - 1 : half;
     }
@@ -315,8 +315,7 @@ static kd_status split_leaf(kd_ctx *ctx, kdi_tree *tree, tree_node *left, tree_n
 }
 
 /* As split_leaf, but the middle separator moves up. */
-static void split_inner(tree_node *left, tree_node *right, uint32_t keep,
-                        tree_entry *out_separator)
+static void split_inner(tree_node *left, tree_node *right, uint32_t keep, tree_entry *out_separator)
 {
     inner_node *from = (inner_node *)left, *to = (inner_node *)right;
     *out_separator = left->entries[keep];
@@ -375,8 +374,8 @@ static kd_status descend_for_insert(kd_ctx *ctx, kdi_tree *tree, kd_slice key, u
                                     tree_node **out_leaf)
 {
     if (tree->root->count == KDI_TREE_NODE_ENTRIES)
-        KD_TRY(split_root(ctx, tree,
-                          node_lower_bound(tree->root, key, ref) == KDI_TREE_NODE_ENTRIES));
+        KD_TRY(
+            split_root(ctx, tree, node_lower_bound(tree->root, key, ref) == KDI_TREE_NODE_ENTRIES));
     tree_node *node = tree->root;
     while (!node->is_leaf) {
         uint32_t index = child_index(node, key, ref);
@@ -410,8 +409,7 @@ static void set_removed(kdi_tree *tree, tree_entry *entry, bool removed)
         atomic_fetch_sub_explicit(&tree->removed_count, 1, memory_order_relaxed);
 }
 
-static kd_status put_locked(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref,
-                            bool removed)
+static kd_status put_locked(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref, bool removed)
 {
     tree_node *leaf;
     KD_TRY(descend_for_insert(ctx, tree, key, ref, &leaf));
@@ -500,8 +498,8 @@ static bool step_back(const tree_node **leaf, uint32_t *at)
     return true;
 }
 
-/* Stands at the scan's next entry; false at the end. Upwards `*at` is the entry, and the caller adds
- * one; downwards it is the entry, and step_back goes on from it. */
+/* Stands at the scan's next entry; false at the end. Upwards `*at` is the entry, and the caller
+ * adds one; downwards it is the entry, and step_back goes on from it. */
 static bool scan_start(const kdi_tree *tree, const kdi_tree_position *from,
                        const tree_node **out_leaf, uint32_t *out_at)
 {

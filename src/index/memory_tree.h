@@ -66,8 +66,7 @@ kd_status kdi_tree_scan(kd_ctx *ctx, kdi_tree *tree, const kdi_tree_position *fr
                         uint32_t *out_count) KD_MUST_CHECK;
 
 /* Order of entries: by key, then by reference. */
-static inline int kdi_entry_compare(kd_slice a_key, uint64_t a_ref, kd_slice b_key,
-                                    uint64_t b_ref)
+static inline int kdi_entry_compare(kd_slice a_key, uint64_t a_ref, kd_slice b_key, uint64_t b_ref)
 {
     int order = kd_slice_compare(a_key, b_key);
     return order != 0 ? order : (a_ref > b_ref) - (a_ref < b_ref);

@@ -129,8 +129,7 @@ static uint32_t block_lower_bound(const kdi_run_block *block, kd_slice key, uint
     uint32_t low = 0, high = block->entry_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (kdi_entry_compare(block_suffix(block, middle), block_ref(block, middle), rest, ref) <
-            0)
+        if (kdi_entry_compare(block_suffix(block, middle), block_ref(block, middle), rest, ref) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -152,8 +151,7 @@ typedef struct block_load {
     uint32_t block_no;
 } block_load;
 
-static kd_status corrupt_block(kd_ctx *ctx, const kdi_run *run, uint32_t block_no,
-                               const char *what)
+static kd_status corrupt_block(kd_ctx *ctx, const kdi_run *run, uint32_t block_no, const char *what)
 {
     return KD_FAIL(ctx, KD_CORRUPT, "XX001", "index run %s, block %u: %s", run->name, block_no,
                    what);
@@ -235,8 +233,8 @@ static kd_status read_fences(kd_ctx *ctx, kdi_run *run, kd_slice footer, uint64_
         if (reader.failed || fence->offset > limit || fence->size_bytes > limit - fence->offset ||
             fence->size_bytes < KDI_RUN_BLOCK_HEADER_BYTES)
             return corrupt(ctx, run, "the footer's block is wrong");
-        if (i > 0 && kdi_entry_compare(fence[-1].first_key, fence[-1].first_ref,
-                                       fence->first_key, fence->first_ref) >= 0)
+        if (i > 0 && kdi_entry_compare(fence[-1].first_key, fence[-1].first_ref, fence->first_key,
+                                       fence->first_ref) >= 0)
             return corrupt(ctx, run, "the blocks are out of order");
     }
     const char *filter = kd_read_bytes(&reader, (size_t)run->filter_blocks * 64);
@@ -263,8 +261,7 @@ static kd_status read_trailer(kd_ctx *ctx, kdi_run *run, kdi_run_trailer *traile
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "index run %s has format %u; this program reads up to %d", run->name,
                        trailer->format, KDI_RUN_FORMAT);
-    if (trailer->unit != run->identity.unit ||
-        trailer->database_id != run->identity.database_id)
+    if (trailer->unit != run->identity.unit || trailer->database_id != run->identity.database_id)
         return corrupt(ctx, run, "it belongs to another database or index");
     if (trailer->footer_offset > run->size_bytes ||
         trailer->footer_bytes > run->size_bytes - trailer->footer_offset)
@@ -378,8 +375,7 @@ kd_status kdi_run_check(kd_ctx *ctx, kdi_run *run)
     for (uint32_t block_no = 0; block_no < run->block_count; block_no++) {
         KD_TRY(kd_check_cancelled(ctx));
         /* Past the cache: what counts is what is on disk. */
-        void *target =
-            kd_heap_alloc_raw(ctx, run->account, run->fences[block_no].size_bytes);
+        void *target = kd_heap_alloc_raw(ctx, run->account, run->fences[block_no].size_bytes);
         if (target == NULL)
             return KD_NOMEM;
         block_load load = {run, block_no};
@@ -421,10 +417,8 @@ kd_status kdi_run_find(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t from_re
         kdi_run_block block;
         KD_TRY(pin_block(ctx, run, block_no, &pinned, &block));
         uint32_t at = first ? block_lower_bound(&block, key, from_ref) : 0;
-        while (at < block.entry_count && *out_count < capacity &&
-               block_key_is(&block, at, key)) {
-            hits[(*out_count)++] =
-                (kdi_tree_hit){block_ref(&block, at), block_removed(&block, at)};
+        while (at < block.entry_count && *out_count < capacity && block_key_is(&block, at, key)) {
+            hits[(*out_count)++] = (kdi_tree_hit){block_ref(&block, at), block_removed(&block, at)};
             at++;
         }
         more = at == block.entry_count && *out_count < capacity;
@@ -448,8 +442,7 @@ static kd_status cursor_move(kd_ctx *ctx, kdi_run_cursor *cursor, uint32_t block
 
 static bool block_entry_is(const kdi_run_block *block, uint32_t at, kd_slice key, uint64_t ref)
 {
-    return at < block->entry_count && block_ref(block, at) == ref &&
-           block_key_is(block, at, key);
+    return at < block->entry_count && block_ref(block, at) == ref && block_key_is(block, at, key);
 }
 
 kd_status kdi_run_cursor_seek(kd_ctx *ctx, kdi_run_cursor *cursor, const kdi_tree_position *from)
@@ -486,9 +479,8 @@ static void assemble(kdi_run_cursor *cursor, uint32_t at, kdi_index_entry *out_e
         block->prefix.size_bytes < size_bytes ? block->prefix.size_bytes : size_bytes;
     memcpy(cursor->key, block->prefix.data, prefix_bytes);
     memcpy(cursor->key + prefix_bytes, suffix.data, size_bytes - prefix_bytes);
-    *out_entry = (kdi_index_entry){{cursor->key, size_bytes},
-                                   block_ref(block, at),
-                                   block_removed(block, at)};
+    *out_entry = (kdi_index_entry){
+        {cursor->key, size_bytes}, block_ref(block, at), block_removed(block, at)};
 }
 
 kd_status kdi_run_cursor_next(kd_ctx *ctx, kdi_run_cursor *cursor, kdi_index_entry *out_entry,

@@ -85,8 +85,7 @@ static inline uint64_t kdi_run_unit(uint64_t index_no, uint32_t run_no)
 
 kd_status kdi_run_path(kd_ctx *ctx, const char *directory, uint64_t index_no, uint32_t run_no,
                        char *path) KD_MUST_CHECK;
-uint32_t kdi_run_checksum(const kdi_run_identity *identity, const void *bytes,
-                          size_t size_bytes);
+uint32_t kdi_run_checksum(const kdi_run_identity *identity, const void *bytes, size_t size_bytes);
 /* The filter: 64-byte blocks as eight words each. */
 uint64_t kdi_filter_hash(kd_slice key);
 void kdi_filter_add(uint64_t *words, uint32_t block_count, uint64_t hash);

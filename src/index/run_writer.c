@@ -184,13 +184,12 @@ static kd_status append_keys(kd_ctx *ctx, kdi_run_writer *writer, kdi_run_block_
 {
     kd_buffer *out = &writer->block;
     kd_slice first = key_at(writer, 0);
-    header->prefix_bytes =
-        (uint16_t)shared_prefix(first, key_at(writer, writer->count - 1));
+    header->prefix_bytes = (uint16_t)shared_prefix(first, key_at(writer, writer->count - 1));
     bool same = true;
     for (uint32_t i = 1; i < writer->count && same; i++)
         same = key_at(writer, i).size_bytes == first.size_bytes;
-    header->suffix_bytes = same ? (uint16_t)(first.size_bytes - header->prefix_bytes)
-                                : (uint16_t)KDI_RUN_KEYS_DIFFER;
+    header->suffix_bytes =
+        same ? (uint16_t)(first.size_bytes - header->prefix_bytes) : (uint16_t)KDI_RUN_KEYS_DIFFER;
     KD_TRY(kd_buffer_append(ctx, out, first.data, header->prefix_bytes));
     uint32_t end = 0;
     for (uint32_t i = 0; i < writer->count && !same; i++) {
@@ -251,8 +250,7 @@ static kd_status end_block(kd_ctx *ctx, kdi_run_writer *writer)
         kdi_run_checksum(&writer->identity, writer->block.data, writer->block.size_bytes);
     memcpy(writer->block.data, &header, sizeof header);
     KD_TRY(append_fence(ctx, writer, &header));
-    KD_TRY(kd_file_sink_append(ctx, &writer->sink, writer->block.data,
-                               writer->block.size_bytes));
+    KD_TRY(kd_file_sink_append(ctx, &writer->sink, writer->block.data, writer->block.size_bytes));
     writer->block_count++;
     writer->count = 0;
     writer->keys.size_bytes = 0;
@@ -279,8 +277,8 @@ static kd_status note_hash(kd_ctx *ctx, kdi_run_writer *writer, uint64_t hash)
         return KD_OK;
     if (writer->hash_count == writer->hash_capacity) {
         size_t capacity = writer->hash_capacity == 0 ? 1024 : writer->hash_capacity * 2;
-        uint64_t *hashes = kd_heap_resize(ctx, writer->account, writer->hashes,
-                                          capacity * sizeof *hashes);
+        uint64_t *hashes =
+            kd_heap_resize(ctx, writer->account, writer->hashes, capacity * sizeof *hashes);
         if (hashes == NULL)
             return KD_NOMEM;
         writer->hashes = hashes;
@@ -333,8 +331,7 @@ static kd_status append_filter(kd_ctx *ctx, kdi_run_writer *writer, kd_buffer *f
 
 static kd_status build_footer(kd_ctx *ctx, kdi_run_writer *writer, kd_buffer *footer)
 {
-    uint32_t filter_blocks =
-        (uint32_t)(writer->hash_count / FILTER_KEYS_PER_BLOCK + 1);
+    uint32_t filter_blocks = (uint32_t)(writer->hash_count / FILTER_KEYS_PER_BLOCK + 1);
     KD_TRY(kd_buffer_append_u64(ctx, footer, writer->entry_count));
     KD_TRY(kd_buffer_append_u64(ctx, footer, writer->removed_count));
     KD_TRY(kd_buffer_append_u32(ctx, footer, writer->block_count));

@@ -11,25 +11,25 @@
 
 /* Packing runs once per value stored: the shift count is a variable here, which the lane loops
  * vectorise as well. */
-#define KDI_PACK_LANES(bits)                                                                    \
-    static void pack_##bits(const uint64_t *restrict values, unsigned width,                    \
-                            uint##bits##_t *restrict target)                                    \
-    {                                                                                           \
-        enum { LANES = KDI_PACK_ROWS / bits };                                                  \
-        const uint##bits##_t mask =                                                             \
-            (uint##bits##_t)((uint##bits##_t)~(uint##bits##_t)0 >> (bits - width));             \
-        memset(target, 0, kdi_pack_bytes(width));                                               \
-        for (unsigned position = 0; position < bits; position++) {                              \
-            unsigned bit = position * width, shift = bit % bits;                                \
-            const uint64_t *restrict in = values + (size_t)position * LANES;                    \
-            uint##bits##_t *restrict words = target + (size_t)(bit / bits) * LANES;             \
-            for (unsigned lane = 0; lane < LANES; lane++)                                       \
-                words[lane] |= (uint##bits##_t)((uint##bits##_t)(in[lane] & mask) << shift);    \
-            if (shift + width > bits)                                                           \
-                for (unsigned lane = 0; lane < LANES; lane++)                                   \
-                    words[lane + LANES] =                                                       \
-                        (uint##bits##_t)((uint##bits##_t)(in[lane] & mask) >> (bits - shift));  \
-        }                                                                                       \
+#define KDI_PACK_LANES(bits)                                                                   \
+    static void pack_##bits(const uint64_t *restrict values, unsigned width,                   \
+                            uint##bits##_t *restrict target)                                   \
+    {                                                                                          \
+        enum { LANES = KDI_PACK_ROWS / bits };                                                 \
+        const uint##bits##_t mask =                                                            \
+            (uint##bits##_t)((uint##bits##_t) ~(uint##bits##_t)0 >> (bits - width));           \
+        memset(target, 0, kdi_pack_bytes(width));                                              \
+        for (unsigned position = 0; position < bits; position++) {                             \
+            unsigned bit = position * width, shift = bit % bits;                               \
+            const uint64_t *restrict in = values + (size_t)position * LANES;                   \
+            uint##bits##_t *restrict words = target + (size_t)(bit / bits) * LANES;            \
+            for (unsigned lane = 0; lane < LANES; lane++)                                      \
+                words[lane] |= (uint##bits##_t)((uint##bits##_t)(in[lane] & mask) << shift);   \
+            if (shift + width > bits)                                                          \
+                for (unsigned lane = 0; lane < LANES; lane++)                                  \
+                    words[lane + LANES] =                                                      \
+                        (uint##bits##_t)((uint##bits##_t)(in[lane] & mask) >> (bits - shift)); \
+        }                                                                                      \
     }
 KDI_PACK_LANES(8)
 KDI_PACK_LANES(16)

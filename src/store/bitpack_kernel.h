@@ -35,54 +35,52 @@ KDI_INLINE void unpack_bytes(const uint64_t *restrict source, unsigned width,
             unsigned back = 8 - shift;
             const uint64_t high = mask & repeat_byte(0xffu << back);
             for (unsigned lane = 0; lane < 16; lane++)
-                out[lane] = ((words[lane] >> shift) & low) |
-                            ((words[lane + 16] << back) & high);
+                out[lane] = ((words[lane] >> shift) & low) | ((words[lane + 16] << back) & high);
         }
     }
 }
 
-#define KDI_UNPACK_LANES(bits)                                                                   \
-    KDI_INLINE void unpack_##bits(const uint##bits##_t *restrict source, unsigned width,         \
-                                  uint##bits##_t *restrict target)                               \
-    {                                                                                            \
-        enum { LANES = KDI_PACK_ROWS / bits };                                                   \
-        const uint##bits##_t mask =                                                              \
-            (uint##bits##_t)((uint##bits##_t)~(uint##bits##_t)0 >> (bits - width));              \
-        for (unsigned position = 0; position < bits; position++) {                               \
-            unsigned bit = position * width, shift = bit % bits;                                 \
-            const uint##bits##_t *restrict words = source + (size_t)(bit / bits) * LANES;        \
-            uint##bits##_t *restrict out = target + (size_t)position * LANES;                    \
-            if (shift + width <= bits) {                                                         \
-                for (unsigned lane = 0; lane < LANES; lane++)                                    \
-                    out[lane] = (uint##bits##_t)((words[lane] >> shift) & mask);                 \
-            } else {                                                                             \
-                unsigned back = bits - shift;                                                    \
-                for (unsigned lane = 0; lane < LANES; lane++)                                    \
-                    out[lane] = (uint##bits##_t)(((words[lane] >> shift) |                       \
-                                                  (words[lane + LANES] << back)) &               \
-                                                 mask);                                          \
-            }                                                                                    \
-        }                                                                                        \
+#define KDI_UNPACK_LANES(bits)                                                            \
+    KDI_INLINE void unpack_##bits(const uint##bits##_t *restrict source, unsigned width,  \
+                                  uint##bits##_t *restrict target)                        \
+    {                                                                                     \
+        enum { LANES = KDI_PACK_ROWS / bits };                                            \
+        const uint##bits##_t mask =                                                       \
+            (uint##bits##_t)((uint##bits##_t) ~(uint##bits##_t)0 >> (bits - width));      \
+        for (unsigned position = 0; position < bits; position++) {                        \
+            unsigned bit = position * width, shift = bit % bits;                          \
+            const uint##bits##_t *restrict words = source + (size_t)(bit / bits) * LANES; \
+            uint##bits##_t *restrict out = target + (size_t)position * LANES;             \
+            if (shift + width <= bits) {                                                  \
+                for (unsigned lane = 0; lane < LANES; lane++)                             \
+                    out[lane] = (uint##bits##_t)((words[lane] >> shift) & mask);          \
+            } else {                                                                      \
+                unsigned back = bits - shift;                                             \
+                for (unsigned lane = 0; lane < LANES; lane++)                             \
+                    out[lane] = (uint##bits##_t)(                                         \
+                        ((words[lane] >> shift) | (words[lane + LANES] << back)) & mask); \
+            }                                                                             \
+        }                                                                                 \
     }
 KDI_UNPACK_LANES(16)
 KDI_UNPACK_LANES(32)
 KDI_UNPACK_LANES(64)
 #undef KDI_UNPACK_LANES
 
-#define KDI_BYTES(width)                         \
-    case width:                                  \
-        unpack_bytes(source, (width), target);   \
+#define KDI_BYTES(width)                       \
+    case width:                                \
+        unpack_bytes(source, (width), target); \
         break;
-#define KDI_LANES(bits, width)                   \
-    case width:                                  \
-        unpack_##bits(source, (width), target);  \
+#define KDI_LANES(bits, width)                  \
+    case width:                                 \
+        unpack_##bits(source, (width), target); \
         break;
-#define KDI_LANES4(bits, width)                                              \
-    KDI_LANES(bits, width) KDI_LANES(bits, width + 1)                        \
-    KDI_LANES(bits, width + 2) KDI_LANES(bits, width + 3)
-#define KDI_LANES16(bits, width)                                             \
-    KDI_LANES4(bits, width) KDI_LANES4(bits, width + 4)                      \
-    KDI_LANES4(bits, width + 8) KDI_LANES4(bits, width + 12)
+#define KDI_LANES4(bits, width) \
+    KDI_LANES(bits, width)      \
+    KDI_LANES(bits, width + 1) KDI_LANES(bits, width + 2) KDI_LANES(bits, width + 3)
+#define KDI_LANES16(bits, width) \
+    KDI_LANES4(bits, width)      \
+    KDI_LANES4(bits, width + 4) KDI_LANES4(bits, width + 8) KDI_LANES4(bits, width + 12)
 
 void KDI_UNPACK_NAME(const void *source, unsigned width, void *target)
 {

@@ -4,7 +4,9 @@
  * A block enters the probationary queue and moves to the protected one on its
  * second use, so one scan of a large table pushes out other scans' blocks only.
  * Victims come from the end of the probationary queue while it holds more than a
- * quarter of the shard, else from the protected one.
+ * quarter of the shard, else from the protected one. A hit in the protected queue
+ * only marks the block (moving it would write to its neighbours on every point read);
+ * a marked victim loses its mark and goes to the front instead.
  *
  * A pin is taken under the shard's mutex and given back by one atomic decrement.
  * A victim is chosen under the mutex and must have no pins; nobody can pin it then,
@@ -34,6 +36,7 @@ struct kd_block {
     uint32_t state; /* block_state; guarded by the shard's mutex. */
     atomic_uint pin_count;
     bool is_protected;
+    bool was_used; /* Since it was last passed over as a victim. */
     size_t size_bytes;
     cache_shard *shard;
     kd_block *next_in_slot;
@@ -201,9 +204,16 @@ static kd_block *oldest_unpinned(block_queue *queue)
 {
     kd_block *block = queue->oldest;
     for (int steps = 0; block != NULL && steps < VICTIM_STEPS_MAX; steps++) {
-        if (atomic_load_explicit(&block->pin_count, memory_order_acquire) == 0)
-            return block;
-        block = block->newer;
+        kd_block *next = block->newer;
+        if (atomic_load_explicit(&block->pin_count, memory_order_acquire) == 0) {
+            if (!block->was_used)
+                return block;
+            block->was_used = false;
+            queue_remove(queue, block);
+            queue_add(queue, block);
+            next = next == NULL ? block : next;
+        }
+        block = next;
     }
     return NULL;
 }
@@ -211,8 +221,7 @@ static kd_block *oldest_unpinned(block_queue *queue)
 static kd_block *choose_victim(cache_shard *shard)
 {
     bool probation_first = shard->probation.size_bytes * 3 >= shard->protected.size_bytes;
-    kd_block *victim =
-        oldest_unpinned(probation_first ? &shard->probation : &shard->protected);
+    kd_block *victim = oldest_unpinned(probation_first ? &shard->probation : &shard->protected);
     if (victim == NULL)
         victim = oldest_unpinned(probation_first ? &shard->protected : &shard->probation);
     return victim;
@@ -273,7 +282,8 @@ void kd_block_cache_set_budget(kd_block_cache *cache, size_t budget_bytes)
 }
 
 /* When the account has no more, the cache gives back half of what it holds and asks again. */
-static kd_block *block_alloc(kd_ctx *ctx, kd_block_cache *cache, cache_shard *shard, size_t size_bytes)
+static kd_block *block_alloc(kd_ctx *ctx, kd_block_cache *cache, cache_shard *shard,
+                             size_t size_bytes)
 {
     size_t budget = atomic_load_explicit(&cache->budget_bytes, memory_order_relaxed);
     make_room(cache, shard, size_bytes, budget);
@@ -295,12 +305,15 @@ static kd_block *block_alloc(kd_ctx *ctx, kd_block_cache *cache, cache_shard *sh
     return block;
 }
 
-/* A hit moves the block to the front; on its second use into the protected queue. */
+/* The second use moves a block to the protected queue. */
 static void touch(cache_shard *shard, kd_block *block)
 {
-    if (block->is_protected && shard->protected.newest == block)
+    if (block->is_protected) {
+        if (!block->was_used)
+            block->was_used = true;
         return;
-    queue_remove(queue_of(shard, block), block);
+    }
+    queue_remove(&shard->probation, block);
     block->is_protected = true;
     queue_add(&shard->protected, block);
 }
@@ -342,8 +355,8 @@ static void publish(kd_block_cache *cache, cache_shard *shard, kd_block *block, 
     kd_mutex_unlock(&shard->mutex);
 }
 
-kd_status kd_block_cache_get(kd_ctx *ctx, kd_block_cache *cache, uint64_t unit,
-                             uint32_t block_no, size_t size_bytes,
+kd_status kd_block_cache_get(kd_ctx *ctx, kd_block_cache *cache, uint64_t unit, uint32_t block_no,
+                             size_t size_bytes,
                              kd_status (*load)(kd_ctx *ctx, void *object, void *target),
                              void *object, kd_block **out_block)
 {
@@ -397,7 +410,8 @@ void kd_block_put(kd_block *block)
     }
 }
 
-static void drop_from_queue(kd_block_cache *cache, cache_shard *shard, block_queue *queue, uint64_t unit)
+static void drop_from_queue(kd_block_cache *cache, cache_shard *shard, block_queue *queue,
+                            uint64_t unit)
 {
     for (kd_block *block = queue->oldest; block != NULL;) {
         kd_block *next = block->newer;

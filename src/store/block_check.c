@@ -121,8 +121,7 @@ static const char *check_local(const kdi_block_view *view, const kdi_column_layo
     if (head.has_null > 1 || head.entry_count > KDI_DICTIONARY_ENTRIES_MAX ||
         head.has_null > head.entry_count)
         return "the dictionary's head is wrong";
-    const char *wrong =
-        check_codes(packed, head.width, view->row_count, head.entry_count, left);
+    const char *wrong = check_codes(packed, head.width, view->row_count, head.entry_count, left);
     if (wrong != NULL)
         return wrong;
     size_t codes_bytes = kdi_vector_count(view->row_count) * kdi_pack_bytes(head.width);
@@ -184,9 +183,9 @@ static const char *check_payload(const kdi_block_view *view, const kdi_column_la
     case KDI_RAW:
         return check_raw(view, layout);
     case KDI_FRAME:
-        return integers ? kdi_frame_check(view->payload, view->payload_bytes, view->row_count,
-                                          &used)
-                        : "a frame in a column that holds no integers";
+        return integers
+                   ? kdi_frame_check(view->payload, view->payload_bytes, view->row_count, &used)
+                   : "a frame in a column that holds no integers";
     case KDI_RLE:
         return integers ? kdi_runs_check(view->payload, view->payload_bytes, view->row_count)
                         : "runs in a column that holds no integers";

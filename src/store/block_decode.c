@@ -9,9 +9,8 @@
 
 enum { DICT_RUNS_MAX = 256 };
 
-static const double powers_of_ten[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
-                                         1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                         1e14, 1e15, 1e16, 1e17, 1e18};
+static const double powers_of_ten[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                         1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
 
 bool kdi_type_takes_dictionary(kd_type type)
 {
@@ -156,9 +155,9 @@ static void narrow(const int64_t *restrict values, uint32_t row_count, kd_physic
     }
 }
 
-#define PLACE_LOOP(from, to)                                                              \
-    for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)                                         \
-        ((to *)target)[i] = (to)((to)((const from *)lanes)[i] + (to)addend);              \
+#define PLACE_LOOP(from, to)                                                 \
+    for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)                            \
+        ((to *)target)[i] = (to)((to)((const from *)lanes)[i] + (to)addend); \
     break
 
 static void place_lanes(const void *restrict lanes, unsigned lane_bits, uint64_t addend,
@@ -204,8 +203,8 @@ static void frame_place(const kdi_frame_part *part, uint64_t addend, uint32_t ta
 }
 
 /* Width of offsets from the lower of the parts' bases, or 0 when a frame does not serve. */
-static uint32_t frame_width(const kdi_frame_part *parts, uint32_t part_count,
-                            kd_physical physical, int64_t *out_base)
+static uint32_t frame_width(const kdi_frame_part *parts, uint32_t part_count, kd_physical physical,
+                            int64_t *out_base)
 {
     int64_t base = parts[0].base;
     for (uint32_t i = 1; i < part_count; i++)
@@ -256,34 +255,86 @@ static kd_status decode_frame(kd_ctx *ctx, const kdi_decode_input *input, uint32
     }
     KD_TRY(room_wide(ctx, room));
     for (uint32_t i = 0; i < count; i++)
-        kdi_frame_expand(input->view.payload, first + i,
-                         room->wide + (size_t)i * KD_VECTOR_ROWS);
+        kdi_frame_expand(input->view.payload, first + i, room->wide + (size_t)i * KD_VECTOR_ROWS);
     narrow(room->wide, row_count, input->physical, room->values);
     return KD_OK;
 }
 
 /* --- RLE --- */
 
-/* Values of the runs in [run, run + count), narrowed to the physical type. */
-static void runs_load(const kdi_decode_input *input, uint32_t run, uint32_t count, void *target)
+/* The part of a block's runs that a read asks for. */
+typedef struct run_range {
+    kdi_runs runs;
+    uint32_t first_run, run_count;
+    uint32_t first_row, end_row;
+    uint32_t block_rows;
+    kd_physical physical;
+} run_range;
+
+static int64_t run_value(const run_range *range, uint32_t index)
 {
-    uint32_t value_bytes = kd_physical_bytes(input->physical);
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t value = kdi_run_value(input->view.payload, run + i);
-        if (input->physical == KD_PHYS_BOOL)
-            value = value != 0;
-        place_integer(target, i, value_bytes, (uint64_t)value);
-    }
+    int64_t value = kdi_run_value(&range->runs, range->first_run + index);
+    return range->physical == KD_PHYS_BOOL ? value != 0 : value;
 }
 
-/* Whether no value occurs twice, as in a sorted column: then the runs are a dictionary. */
-static bool runs_are_distinct(const kdi_decode_input *input, uint32_t run, uint32_t count)
+/* The row after the run's last, counted from the range's first. */
+static uint32_t run_end(const run_range *range, uint32_t index)
 {
-    const uint8_t *payload = input->view.payload;
+    uint32_t end = kdi_run_end(&range->runs, range->first_run + index, range->block_rows);
+    return (end < range->end_row ? end : range->end_row) - range->first_row;
+}
+
+#define STORE_RUNS(type)                                 \
+    for (uint32_t i = 0; i < range->run_count; i++)      \
+        ((type *)target)[i] = (type)run_value(range, i); \
+    break
+
+/* The runs' values, narrowed to the physical type. */
+static void runs_load(const run_range *range, void *target)
+{
+    switch (range->physical) {
+    case KD_PHYS_BOOL:
+        STORE_RUNS(uint8_t);
+    case KD_PHYS_I16:
+        STORE_RUNS(int16_t);
+    case KD_PHYS_I32:
+        STORE_RUNS(int32_t);
+    default:
+        STORE_RUNS(int64_t);
+    }
+}
+#undef STORE_RUNS
+
+#define EXPAND_RUNS(type)                                        \
+    for (uint32_t i = 0, row = 0; i < range->run_count; i++) {   \
+        type value = (type)run_value(range, i);                  \
+        for (uint32_t end = run_end(range, i); row < end; row++) \
+            ((type *)target)[row] = value;                       \
+    }                                                            \
+    break
+
+static void runs_expand(const run_range *range, void *target)
+{
+    switch (range->physical) {
+    case KD_PHYS_BOOL:
+        EXPAND_RUNS(uint8_t);
+    case KD_PHYS_I16:
+        EXPAND_RUNS(int16_t);
+    case KD_PHYS_I32:
+        EXPAND_RUNS(int32_t);
+    default:
+        EXPAND_RUNS(int64_t);
+    }
+}
+#undef EXPAND_RUNS
+
+/* Whether no value occurs twice, as in a sorted column: then the runs are a dictionary. */
+static bool runs_are_distinct(const run_range *range)
+{
     bool ascending = true, descending = true;
-    int64_t previous = kdi_run_value(payload, run);
-    for (uint32_t i = 1; i < count; i++) {
-        int64_t value = kdi_run_value(payload, run + i);
+    int64_t previous = run_value(range, 0);
+    for (uint32_t i = 1; i < range->run_count; i++) {
+        int64_t value = run_value(range, i);
         ascending = ascending && value > previous;
         descending = descending && value < previous;
         previous = value;
@@ -292,19 +343,14 @@ static bool runs_are_distinct(const kdi_decode_input *input, uint32_t run, uint3
 }
 
 static kd_status decode_runs_as_codes(kd_ctx *ctx, const kdi_decode_input *input,
-                                      uint32_t first_row, uint32_t row_count, uint32_t run,
-                                      uint32_t run_count, kdi_decode_room *room, kd_vector *out)
+                                      const run_range *range, kdi_decode_room *room, kd_vector *out)
 {
     KD_TRY(room_dictionary(ctx, room, (size_t)DICT_RUNS_MAX * sizeof(int64_t)));
-    runs_load(input, run, run_count, room->dictionary_values);
+    runs_load(range, room->dictionary_values);
     uint8_t *codes = room->values;
-    uint32_t row = first_row;
-    for (uint32_t i = 0; i < run_count; i++) {
-        uint32_t end = kdi_run_end(input->view.payload, run + i, input->view.row_count);
-        end = end < first_row + row_count ? end : first_row + row_count;
-        memset(codes + (row - first_row), (int)i, end - row);
-        row = end;
-    }
+    for (uint32_t i = 0, row = 0; i < range->run_count; i++)
+        for (uint32_t end = run_end(range, i); row < end; row++)
+            codes[row] = (uint8_t)i;
     room->dictionary = (kd_vector){.type = input->type,
                                    .physical = (uint8_t)input->physical,
                                    .form = KD_VECTOR_FLAT,
@@ -312,45 +358,33 @@ static kd_status decode_runs_as_codes(kd_ctx *ctx, const kdi_decode_input *input
     out->form = KD_VECTOR_DICT;
     out->width_bytes = 1;
     out->values = codes;
-    out->validity = NULL;
     out->dictionary = &room->dictionary;
-    out->dictionary_count = run_count;
+    out->dictionary_count = range->run_count;
     return KD_OK;
-}
-
-static void expand_runs(const kdi_decode_input *input, uint32_t first_row, uint32_t row_count,
-                        uint32_t run, void *target)
-{
-    uint32_t value_bytes = kd_physical_bytes(input->physical);
-    uint32_t row = first_row;
-    while (row < first_row + row_count) {
-        uint32_t end = kdi_run_end(input->view.payload, run, input->view.row_count);
-        int64_t value = kdi_run_value(input->view.payload, run++);
-        if (input->physical == KD_PHYS_BOOL)
-            value = value != 0;
-        for (; row < end && row < first_row + row_count; row++)
-            place_integer(target, row - first_row, value_bytes, (uint64_t)value);
-    }
 }
 
 static kd_status decode_runs(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
                              uint32_t row_count, kdi_decode_room *room, kd_vector *out)
 {
-    const uint8_t *payload = input->view.payload;
-    uint32_t run = kdi_runs_find(payload, first_row);
-    uint32_t run_count = kdi_runs_find(payload, first_row + row_count - 1) - run + 1;
-    if (run_count == 1 && out->validity == NULL) {
+    run_range range = {.runs = kdi_runs_of(input->view.payload),
+                       .first_row = first_row,
+                       .end_row = first_row + row_count,
+                       .block_rows = input->view.row_count,
+                       .physical = input->physical};
+    range.first_run = kdi_runs_find(&range.runs, first_row);
+    range.run_count = kdi_runs_find(&range.runs, range.end_row - 1) - range.first_run + 1;
+    if (range.run_count == 1 && out->validity == NULL) {
         out->form = KD_VECTOR_CONSTANT;
         out->values = room->constant;
-        runs_load(input, run, 1, room->constant);
+        runs_load(&range, room->constant);
         return KD_OK;
     }
     KD_TRY(room_values(ctx, room));
     out->values = room->values;
-    if (out->validity == NULL && run_count <= DICT_RUNS_MAX &&
-        input->physical != KD_PHYS_BOOL && runs_are_distinct(input, run, run_count))
-        return decode_runs_as_codes(ctx, input, first_row, row_count, run, run_count, room, out);
-    expand_runs(input, first_row, row_count, run, room->values);
+    if (out->validity == NULL && range.run_count <= DICT_RUNS_MAX &&
+        input->physical != KD_PHYS_BOOL && runs_are_distinct(&range))
+        return decode_runs_as_codes(ctx, input, &range, room, out);
+    runs_expand(&range, room->values);
     return KD_OK;
 }
 
@@ -442,8 +476,7 @@ static void local_value(const kdi_decode_input *input, const kdi_local_head *hea
     }
 }
 
-static kd_status local_dictionary(kd_ctx *ctx, const kdi_decode_input *input,
-                                  kdi_decode_room *room)
+static kd_status local_dictionary(kd_ctx *ctx, const kdi_decode_input *input, kdi_decode_room *room)
 {
     kdi_local_head head = local_head(input);
     if (input->local_id != 0 && room->dictionary_of == input->local_id)
@@ -474,16 +507,16 @@ static kd_status decode_dict(kd_ctx *ctx, const kdi_decode_input *input, uint32_
 {
     const uint8_t *payload = input->view.payload;
     if (input->view.encoding == KDI_DICT) {
-        KD_TRY(decode_codes(ctx, payload + 8, kd_load_u32(payload), first_row, row_count, room,
-                            out));
+        KD_TRY(
+            decode_codes(ctx, payload + 8, kd_load_u32(payload), first_row, row_count, room, out));
         out->dictionary = input->shared;
         out->dictionary_count = input->shared_count;
         out->dictionary_id = input->shared_id;
     } else {
         kdi_local_head head = local_head(input);
         KD_TRY(local_dictionary(ctx, input, room));
-        KD_TRY(decode_codes(ctx, payload + sizeof head, head.width, first_row, row_count, room,
-                            out));
+        KD_TRY(
+            decode_codes(ctx, payload + sizeof head, head.width, first_row, row_count, room, out));
         out->dictionary = &room->dictionary;
         out->dictionary_count = head.entry_count;
         out->dictionary_id = input->local_id;
@@ -498,8 +531,8 @@ static kd_status decode_strings(kd_ctx *ctx, const kdi_decode_input *input, uint
 {
     KD_TRY(room_values(ctx, room));
     const uint8_t *ends = input->view.payload;
-    const char *text = (const char *)ends +
-                       kdi_pad8((size_t)input->view.row_count * sizeof(uint32_t));
+    const char *text =
+        (const char *)ends + kdi_pad8((size_t)input->view.row_count * sizeof(uint32_t));
     kd_str *values = room->values;
     uint32_t start =
         first_row == 0 ? 0 : kd_load_u32(ends + ((size_t)first_row - 1) * sizeof(uint32_t));
@@ -546,8 +579,7 @@ static kd_status decode_wide(kd_ctx *ctx, const kdi_decode_input *input, uint32_
     for (uint32_t row = 0; row < row_count; row++) {
         uint32_t index = row % KD_VECTOR_ROWS;
         if (index == 0)
-            kdi_unpack(payload + 24 +
-                           (first_row + row) / KD_VECTOR_ROWS * kdi_pack_bytes(width),
+            kdi_unpack(payload + 24 + (first_row + row) / KD_VECTOR_ROWS * kdi_pack_bytes(width),
                        width, lanes);
         values[row] = base + lane_at(lanes, lane_bits, index);
     }
@@ -566,8 +598,7 @@ static const uint8_t *decimal_frame(const uint8_t *payload, kdi_decimal_head *ou
 static uint32_t decimal_exception(const uint8_t *payload, const kdi_decimal_head *head,
                                   uint32_t row)
 {
-    const uint8_t *rows =
-        payload + sizeof *head + (size_t)head->exception_count * sizeof(double);
+    const uint8_t *rows = payload + sizeof *head + (size_t)head->exception_count * sizeof(double);
     uint32_t low = 0, high = head->exception_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
@@ -596,13 +627,11 @@ static kd_status decode_decimal(kd_ctx *ctx, const kdi_decode_input *input, uint
         values[i] = (double)room->wide[i] / divisor;
     const uint8_t *exceptions = payload + sizeof head;
     const uint8_t *rows = exceptions + (size_t)head.exception_count * sizeof(double);
-    for (uint32_t i = decimal_exception(payload, &head, first_row); i < head.exception_count;
-         i++) {
+    for (uint32_t i = decimal_exception(payload, &head, first_row); i < head.exception_count; i++) {
         uint32_t row = kd_load_u16(rows + (size_t)i * 2);
         if (row >= first_row + row_count)
             break;
-        memcpy(&values[row - first_row], exceptions + (size_t)i * sizeof(double),
-               sizeof(double));
+        memcpy(&values[row - first_row], exceptions + (size_t)i * sizeof(double), sizeof(double));
     }
     out->values = values;
     return KD_OK;
@@ -631,9 +660,8 @@ kd_status kdi_block_decode(kd_ctx *ctx, const kdi_decode_input *input, uint32_t 
     assert(first_row % KD_VECTOR_ROWS == 0);
     assert(row_count > 0 && row_count <= KD_BATCH_ROWS);
     assert(first_row + row_count <= input->view.row_count);
-    *out_vector = (kd_vector){.type = input->type,
-                              .physical = (uint8_t)input->physical,
-                              .form = KD_VECTOR_FLAT};
+    *out_vector = (kd_vector){
+        .type = input->type, .physical = (uint8_t)input->physical, .form = KD_VECTOR_FLAT};
     out_vector->validity = validity_of(&input->view, first_row, row_count);
     switch (input->view.encoding) {
     case KDI_CONSTANT:
@@ -668,8 +696,8 @@ static void get_coded(const kdi_decode_input *input, uint32_t row, kd_value *out
         width = head.width;
     }
     const uint8_t *packed = payload + (shared ? 8 : sizeof head);
-    uint32_t code = (uint32_t)kdi_pack_get(
-        packed + row / KD_VECTOR_ROWS * kdi_pack_bytes(width), width, row % KD_VECTOR_ROWS);
+    uint32_t code = (uint32_t)kdi_pack_get(packed + row / KD_VECTOR_ROWS * kdi_pack_bytes(width),
+                                           width, row % KD_VECTOR_ROWS);
     if (!shared) {
         out->is_null = head.has_null && code == head.entry_count - 1;
         if (!out->is_null)

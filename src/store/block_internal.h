@@ -81,7 +81,7 @@ _Static_assert(sizeof(kdi_block_identity) == 32, "no padding: it is hashed as by
 /* FRAME: this head, vector_count entries, then per vector its packed offsets (128 * width bytes),
  * its exceptions (exception_bytes each, padded to 8) and their rows in it (u16, padded to 8). */
 typedef struct kdi_frame_head {
-    int64_t factor;          /* 1 or more. */
+    int64_t factor; /* 1 or more. */
     uint32_t vector_count;
     uint32_t exception_bytes; /* 2, 4 or 8 */
 } kdi_frame_head;
@@ -170,9 +170,8 @@ typedef struct kdi_int_profile {
 /* Appends the payload of the cheapest encoding of FRAME, RLE (and RAW, for I16 .. I64); `force` is
  * one of them, or 0. */
 kd_status kdi_ints_encode(kd_ctx *ctx, const int64_t *values, uint32_t row_count,
-                          kd_physical physical, const kdi_int_profile *profile,
-                          kdi_encoding force, kd_buffer *out,
-                          kdi_encoding *out_encoding) KD_MUST_CHECK;
+                          kd_physical physical, const kdi_int_profile *profile, kdi_encoding force,
+                          kd_buffer *out, kdi_encoding *out_encoding) KD_MUST_CHECK;
 void kdi_ints_profile(const int64_t *values, uint32_t row_count, kdi_int_profile *out_profile);
 /* Exact bytes of the cheapest payload. */
 size_t kdi_ints_cost(const int64_t *values, uint32_t row_count, kd_physical physical,
@@ -184,11 +183,54 @@ const char *kdi_frame_check(const uint8_t *payload, size_t payload_bytes, uint32
                             size_t *out_used_bytes);
 const char *kdi_runs_check(const uint8_t *payload, size_t payload_bytes, uint32_t row_count);
 int64_t kdi_frame_get(const uint8_t *payload, uint32_t row);
-int64_t kdi_runs_get(const uint8_t *payload, uint32_t row);
-uint32_t kdi_runs_find(const uint8_t *payload, uint32_t row); /* Index of the row's run. */
-int64_t kdi_run_value(const uint8_t *payload, uint32_t run);
+
+/* An RLE payload, taken apart. */
+typedef struct kdi_runs {
+    kdi_run_head head;
+    const uint8_t *offsets;
+    const uint8_t *starts; /* u16 each */
+} kdi_runs;
+
+static inline kdi_runs kdi_runs_of(const uint8_t *payload)
+{
+    kdi_runs runs;
+    memcpy(&runs.head, payload, sizeof runs.head);
+    runs.offsets = payload + sizeof runs.head;
+    runs.starts = runs.offsets + kdi_pad8((size_t)runs.head.run_count * runs.head.offset_bytes);
+    return runs;
+}
+
+static inline uint64_t kdi_load_integer(const uint8_t *source, uint32_t size_bytes)
+{
+    switch (size_bytes) {
+    case 1:
+        return *source;
+    case 2:
+        return kd_load_u16(source);
+    case 4:
+        return kd_load_u32(source);
+    default:
+        return kd_load_u64(source);
+    }
+}
+
+static inline int64_t kdi_run_value(const kdi_runs *runs, uint32_t run)
+{
+    uint32_t size_bytes = runs->head.offset_bytes;
+    uint64_t offset = kdi_load_integer(runs->offsets + (size_t)run * size_bytes, size_bytes);
+    return (int64_t)((uint64_t)runs->head.base + (uint64_t)runs->head.factor * offset);
+}
+
 /* The row after the run's last. */
-uint32_t kdi_run_end(const uint8_t *payload, uint32_t run, uint32_t row_count);
+static inline uint32_t kdi_run_end(const kdi_runs *runs, uint32_t run, uint32_t row_count)
+{
+    if (run + 1 >= runs->head.run_count)
+        return row_count;
+    return kd_load_u16(runs->starts + ((size_t)run + 1) * sizeof(uint16_t));
+}
+
+int64_t kdi_runs_get(const uint8_t *payload, uint32_t row);
+uint32_t kdi_runs_find(const kdi_runs *runs, uint32_t row); /* Index of the row's run. */
 
 /* One vector of a frame, taken apart. */
 typedef struct kdi_frame_part {
@@ -211,10 +253,10 @@ void kdi_frame_expand(const uint8_t *payload, uint32_t vector, int64_t *out);
 /* Room of one reader slot, allocated as needed. */
 typedef struct kdi_decode_room {
     kd_arena *arena;
-    void *values;          /* KD_BATCH_ROWS * 16 bytes */
-    int64_t *wide;         /* KD_BATCH_ROWS * 8 bytes */
-    uint8_t *scratch;      /* KD_VECTOR_ROWS * 8 bytes */
-    kd_vector dictionary;  /* LOCAL and RLE: what out_vector->dictionary points at. */
+    void *values;         /* KD_BATCH_ROWS * 16 bytes */
+    int64_t *wide;        /* KD_BATCH_ROWS * 8 bytes */
+    uint8_t *scratch;     /* KD_VECTOR_ROWS * 8 bytes */
+    kd_vector dictionary; /* LOCAL and RLE: what out_vector->dictionary points at. */
     void *dictionary_values;
     size_t dictionary_capacity;
     uint64_t dictionary_of; /* The LOCAL block that `dictionary` was made from; 0: none. */
@@ -227,11 +269,11 @@ typedef struct kdi_decode_input {
     kdi_block_view view;
     kd_type type;
     kd_physical physical;
-    const kd_vector *shared;   /* The column's dictionary; NULL when it has none. */
+    const kd_vector *shared; /* The column's dictionary; NULL when it has none. */
     uint32_t shared_count;
     uint64_t shared_id;
-    uint64_t local_id;         /* Not 0: the id a LOCAL dictionary gets. */
-    bool codes_are_values;     /* Equal values have equal codes: DICT may be given out. */
+    uint64_t local_id;     /* Not 0: the id a LOCAL dictionary gets. */
+    bool codes_are_values; /* Equal values have equal codes: DICT may be given out. */
 } kdi_decode_input;
 
 /* Rows first_row .. + row_count of the block; first_row is a multiple of KD_VECTOR_ROWS. */

@@ -84,8 +84,8 @@ static void fill_leading_nulls(kdi_column_writer *column)
         column->integers[row] = column->integers[first];
 }
 
-static kd_status encode_integers(kd_ctx *ctx, kdi_column_writer *column,
-                                 kdi_block_output *output, uint32_t block)
+static kd_status encode_integers(kd_ctx *ctx, kdi_column_writer *column, kdi_block_output *output,
+                                 uint32_t block)
 {
     uint32_t row_count = column->staged_rows;
     bool has_nulls = column->null_count > 0;
@@ -95,8 +95,7 @@ static kd_status encode_integers(kd_ctx *ctx, kdi_column_writer *column,
     kdi_ints_profile(column->integers, row_count, &profile);
     kdi_block_entry *entry = &column->blocks[block];
     entry->null_count = column->null_count;
-    entry->distinct_count =
-        kdi_estimate_distinct(column->integers, row_count, profile.run_count);
+    entry->distinct_count = kdi_estimate_distinct(column->integers, row_count, profile.run_count);
     kdi_zone_integers(entry, column->physical, profile.min, profile.max);
     KD_TRY(kdi_output_begin(ctx, output, row_count, has_nulls ? column->validity : NULL));
     kdi_encoding encoding = KDI_CONSTANT;
@@ -105,8 +104,8 @@ static kd_status encode_integers(kd_ctx *ctx, kdi_column_writer *column,
         KD_TRY(append_constant(ctx, &output->block, false, &profile.min,
                                kd_physical_bytes(column->physical)));
     } else {
-        bool possible = column->force == KDI_FRAME || column->force == KDI_RLE ||
-                        column->force == KDI_RAW;
+        bool possible =
+            column->force == KDI_FRAME || column->force == KDI_RLE || column->force == KDI_RAW;
         KD_TRY(kdi_ints_encode(ctx, column->integers, row_count, column->physical, &profile,
                                possible ? column->force : 0, &output->block, &encoding));
     }
@@ -206,8 +205,7 @@ static kd_status encode_decimals(kd_ctx *ctx, kdi_column_writer *column, kd_buff
 
 /* --- 128-bit integers --- */
 
-static kd_status encode_wide(kd_ctx *ctx, kdi_column_writer *column, kd_buffer *out,
-                             bool *out_done)
+static kd_status encode_wide(kd_ctx *ctx, kdi_column_writer *column, kd_buffer *out, bool *out_done)
 {
     const kd_i128 *values = (const kd_i128 *)(const void *)column->fixed;
     uint32_t row_count = column->staged_rows;
@@ -350,10 +348,9 @@ static kd_status local_codes(kd_ctx *ctx, kdi_column_writer *column, kd_arena *s
         codes[row] = (uint16_t)code;
     }
     uint32_t entry_count = dictionary->count + (column->null_count > 0);
-    size_t coded_bytes = sizeof(kdi_local_head) + dictionary->count * sizeof(uint32_t) +
-                         dictionary->text_bytes +
-                         kdi_vector_count(row_count) *
-                             kdi_pack_bytes(kdi_bit_width(entry_count - 1));
+    size_t coded_bytes =
+        sizeof(kdi_local_head) + dictionary->count * sizeof(uint32_t) + dictionary->text_bytes +
+        kdi_vector_count(row_count) * kdi_pack_bytes(kdi_bit_width(entry_count - 1));
     *out_pays = coded_bytes < row_count * sizeof(uint32_t) + column->text.size_bytes;
     return KD_OK;
 }
@@ -363,8 +360,7 @@ static kd_status encode_local(kd_ctx *ctx, kdi_column_writer *column, kd_buffer 
 {
     kd_status status = KD_OK;
     *out_done = false;
-    kd_arena *scratch = kd_arena_create(ctx, column->arena, "block dictionary",
-                                        KD_ARENA_UNLIMITED);
+    kd_arena *scratch = kd_arena_create(ctx, column->arena, "block dictionary", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
         return KD_NOMEM;
     uint16_t *codes = KD_NEW_ARRAY(ctx, scratch, uint16_t, KD_BLOCK_ROWS);
@@ -385,8 +381,8 @@ static kd_status encode_local(kd_ctx *ctx, kdi_column_writer *column, kd_buffer 
     head.value_bytes = (uint32_t)(kdi_pad8((size_t)dictionary.count * sizeof(uint32_t)) +
                                   kdi_pad8(dictionary.text_bytes));
     KD_TRY_OUT(kd_buffer_append(ctx, out, &head, sizeof head));
-    KD_TRY_OUT(append_packed(ctx, out, codes, rank, dictionary.count, column->staged_rows,
-                             head.width));
+    KD_TRY_OUT(
+        append_packed(ctx, out, codes, rank, dictionary.count, column->staged_rows, head.width));
     KD_TRY_OUT(append_sorted_strings(ctx, out, &dictionary, order));
     *out_done = true;
 
@@ -413,8 +409,8 @@ static void zone_staged_text(kdi_column_writer *column, kdi_block_entry *entry, 
     kdi_zone_string(entry, column->type, min, max);
 }
 
-static kd_status encode_strings(kd_ctx *ctx, kdi_column_writer *column,
-                                kdi_block_output *output, uint32_t block)
+static kd_status encode_strings(kd_ctx *ctx, kdi_column_writer *column, kdi_block_output *output,
+                                uint32_t block)
 {
     uint32_t row_count = column->staged_rows;
     bool has_nulls = column->null_count > 0;
@@ -442,8 +438,8 @@ static kd_status encode_strings(kd_ctx *ctx, kdi_column_writer *column,
                           entry);
 }
 
-kd_status kdi_column_encode_plain(kd_ctx *ctx, kdi_column_writer *column,
-                                  kdi_block_output *output, uint32_t block)
+kd_status kdi_column_encode_plain(kd_ctx *ctx, kdi_column_writer *column, kdi_block_output *output,
+                                  uint32_t block)
 {
     uint32_t row_count = column->staged_rows;
     kd_status status;
@@ -479,8 +475,8 @@ static kd_status unstage_codes(kd_ctx *ctx, kdi_column_writer *column, const uin
             if (column->physical <= KD_PHYS_I64)
                 column->integers[row] = column->dictionary.integers[code];
             else
-                KD_TRY(kd_buffer_append_slice(
-                    ctx, &column->text, kd_str_slice(&column->dictionary.strings[code])));
+                KD_TRY(kd_buffer_append_slice(ctx, &column->text,
+                                              kd_str_slice(&column->dictionary.strings[code])));
         }
         if (column->physical == KD_PHYS_STR)
             column->ends[row] = (uint32_t)column->text.size_bytes;
@@ -489,8 +485,7 @@ static kd_status unstage_codes(kd_ctx *ctx, kdi_column_writer *column, const uin
     return KD_OK;
 }
 
-kd_status kdi_column_leave_codes(kd_ctx *ctx, kdi_column_writer *column,
-                                 kdi_block_output *output)
+kd_status kdi_column_leave_codes(kd_ctx *ctx, kdi_column_writer *column, kdi_block_output *output)
 {
     uint32_t staged_rows = column->staged_rows;
     KD_TRY(kdi_column_plain_room(ctx, column));
@@ -524,8 +519,8 @@ static kd_status integers_want_codes(kd_ctx *ctx, kdi_column_writer *column, boo
     size_t plain_bytes =
         kdi_ints_cost(column->integers, row_count, column->physical, &profile, &encoding);
     uint32_t width = kdi_bit_width(distinct + distinct / 4);
-    size_t coded_bytes = kdi_vector_count(row_count) * kdi_pack_bytes(width) +
-                         (size_t)distinct * sizeof(int64_t);
+    size_t coded_bytes =
+        kdi_vector_count(row_count) * kdi_pack_bytes(width) + (size_t)distinct * sizeof(int64_t);
     *out_want = coded_bytes <= plain_bytes / 4 * 3;
     if (*out_want)
         return kdi_dictionary_init(ctx, &column->dictionary, column->arena, false,
@@ -591,8 +586,8 @@ kd_status kdi_column_end_block(kd_ctx *ctx, kdi_column_writer *column, kdi_block
     return KD_OK;
 }
 
-static kd_status write_dictionary(kd_ctx *ctx, kdi_column_writer *column,
-                                  kdi_block_output *output, const uint32_t *order)
+static kd_status write_dictionary(kd_ctx *ctx, kdi_column_writer *column, kdi_block_output *output,
+                                  const uint32_t *order)
 {
     const kdi_dictionary *dictionary = &column->dictionary;
     kdi_block_entry entry = {0};
@@ -624,8 +619,7 @@ typedef struct code_profile {
     uint32_t distinct_count;
 } code_profile;
 
-static code_profile profile_codes(const uint16_t *codes, const uint32_t *rank,
-                                  uint32_t row_count)
+static code_profile profile_codes(const uint16_t *codes, const uint32_t *rank, uint32_t row_count)
 {
     uint64_t seen[KDI_DICTIONARY_ENTRIES_MAX / 64] = {0};
     code_profile profile = {.min_rank = UINT32_MAX};

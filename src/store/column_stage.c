@@ -73,15 +73,15 @@ static bool stage_validity(kdi_column_writer *column, const kd_vector *vector,
     return all_valid;
 }
 
-#define GATHER(type)                                                                         \
-    do {                                                                                     \
-        const type *values = vector->values;                                                 \
-        if (batch->selection == NULL)                                                        \
-            for (uint32_t i = 0; i < count; i++)                                             \
-                out[i] = (int64_t)values[from + i];                                          \
-        else                                                                                 \
-            for (uint32_t i = 0; i < count; i++)                                             \
-                out[i] = (int64_t)values[batch->selection[from + i]];                        \
+#define GATHER(type)                                                  \
+    do {                                                              \
+        const type *values = vector->values;                          \
+        if (batch->selection == NULL)                                 \
+            for (uint32_t i = 0; i < count; i++)                      \
+                out[i] = (int64_t)values[from + i];                   \
+        else                                                          \
+            for (uint32_t i = 0; i < count; i++)                      \
+                out[i] = (int64_t)values[batch->selection[from + i]]; \
     } while (0)
 
 static void gather_flat(const kd_vector *vector, const kd_batch *batch, uint32_t from,
@@ -146,9 +146,9 @@ static void gather_integers(const kd_vector *vector, const kd_batch *batch, uint
         gather_frame(vector, batch, from, count, out);
     } else {
         for (uint32_t i = 0; i < count; i++)
-            out[i] = widen_payload(
-                kd_vector_payload(vector, kd_batch_row(batch, from + i), scratch),
-                (kd_physical)vector->physical);
+            out[i] =
+                widen_payload(kd_vector_payload(vector, kd_batch_row(batch, from + i), scratch),
+                              (kd_physical)vector->physical);
     }
 }
 
@@ -179,8 +179,8 @@ static kd_status stage_text(kd_ctx *ctx, kdi_column_writer *column, const kd_vec
     return KD_OK;
 }
 
-static void stage_fixed(kdi_column_writer *column, const kd_vector *vector,
-                        const kd_batch *batch, uint32_t from, uint32_t count)
+static void stage_fixed(kdi_column_writer *column, const kd_vector *vector, const kd_batch *batch,
+                        uint32_t from, uint32_t count)
 {
     uint64_t scratch[2];
     size_t value_bytes = kd_physical_bytes(column->physical);
@@ -198,8 +198,7 @@ static kd_status code_room(kd_ctx *ctx, kdi_column_writer *column)
 {
     if (column->codes[column->block_count] != NULL)
         return KD_OK;
-    column->codes[column->block_count] =
-        KD_NEW_ARRAY(ctx, column->arena, uint16_t, KD_BLOCK_ROWS);
+    column->codes[column->block_count] = KD_NEW_ARRAY(ctx, column->arena, uint16_t, KD_BLOCK_ROWS);
     return column->codes[column->block_count] == NULL ? KD_NOMEM : KD_OK;
 }
 
@@ -209,8 +208,7 @@ static kd_status add_code(kd_ctx *ctx, kdi_column_writer *column, const void *pa
     if (column->physical == KD_PHYS_STR)
         return kdi_dictionary_add_string(ctx, &column->dictionary, payload, out_code, out_full);
     return kdi_dictionary_add_integer(ctx, &column->dictionary,
-                                      widen_payload(payload, column->physical), out_code,
-                                      out_full);
+                                      widen_payload(payload, column->physical), out_code, out_full);
 }
 
 /* `*out_staged` is less than `count` when the dictionary is full. */

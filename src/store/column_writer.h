@@ -31,18 +31,18 @@ typedef struct kdi_column_writer {
     kd_arena *arena;
     kd_type type;
     kd_physical physical;
-    uint32_t column;     /* In the segment. */
+    uint32_t column; /* In the segment. */
     kdi_column_mode mode;
-    bool try_local;      /* PLAIN: a dictionary per block may pay. */
-    kdi_encoding force;  /* Tests: take this encoding where the values allow it; 0: the cheapest. */
+    bool try_local;     /* PLAIN: a dictionary per block may pay. */
+    kdi_encoding force; /* Tests: take this encoding where the values allow it; 0: the cheapest. */
     uint32_t block_count; /* Full ones. */
     uint32_t staged_rows; /* Of the current block. */
 
     /* PLAIN and UNDECIDED: the current block. */
-    int64_t *integers;   /* BOOL .. I64 */
-    uint8_t *fixed;      /* F32, F64, I128, INTERVAL: physical values */
-    kd_buffer text;      /* STR: bytes, */
-    uint32_t *ends;      /* and where each ends. */
+    int64_t *integers; /* BOOL .. I64 */
+    uint8_t *fixed;    /* F32, F64, I128, INTERVAL: physical values */
+    kd_buffer text;    /* STR: bytes, */
+    uint32_t *ends;    /* and where each ends. */
     uint64_t *validity;
     uint32_t null_count; /* Of the current block. */
 
@@ -74,8 +74,8 @@ kd_status kdi_column_finish(kd_ctx *ctx, kdi_column_writer *column, kdi_block_ou
 kd_status kdi_column_leave_codes(kd_ctx *ctx, kdi_column_writer *column,
                                  kdi_block_output *output) KD_MUST_CHECK;
 /* Encodes and writes the current block of a PLAIN column. */
-kd_status kdi_column_encode_plain(kd_ctx *ctx, kdi_column_writer *column,
-                                  kdi_block_output *output, uint32_t block) KD_MUST_CHECK;
+kd_status kdi_column_encode_plain(kd_ctx *ctx, kdi_column_writer *column, kdi_block_output *output,
+                                  uint32_t block) KD_MUST_CHECK;
 kd_status kdi_column_plain_room(kd_ctx *ctx, kdi_column_writer *column) KD_MUST_CHECK;
 
 /* A block under construction: begin, append the payload to output->block, end. */
@@ -89,8 +89,8 @@ kd_status kdi_output_end(kd_ctx *ctx, kdi_block_output *output, kdi_encoding enc
 /* Zone maps (zone_map.c). */
 void kdi_zone_integers(kdi_block_entry *entry, kd_physical physical, int64_t min, int64_t max);
 void kdi_zone_string(kdi_block_entry *entry, kd_type type, kd_slice min, kd_slice max);
-void kdi_zone_fixed(kdi_block_entry *entry, kd_type type, const uint8_t *values,
-                    uint32_t row_count, const uint64_t *validity);
+void kdi_zone_fixed(kdi_block_entry *entry, kd_type type, const uint8_t *values, uint32_t row_count,
+                    const uint64_t *validity);
 /* The bytes that exact bounds of the type take; false for types that keep none. */
 bool kdi_type_keeps_bounds(kd_type type);
 uint32_t kdi_estimate_distinct(const int64_t *values, uint32_t row_count, uint32_t run_count);

@@ -13,8 +13,8 @@ enum { SLOTS_MIN = 256 };
 kd_status kdi_dictionary_init(kd_ctx *ctx, kdi_dictionary *dictionary, kd_arena *arena,
                               bool of_strings, uint32_t count_max)
 {
-    *dictionary = (kdi_dictionary){.arena = arena, .of_strings = of_strings,
-                                   .count_max = count_max};
+    *dictionary =
+        (kdi_dictionary){.arena = arena, .of_strings = of_strings, .count_max = count_max};
     dictionary->slots = KD_NEW_ARRAY(ctx, arena, uint32_t, SLOTS_MIN);
     if (dictionary->slots == NULL)
         return KD_NOMEM;

@@ -24,8 +24,7 @@ kd_status kd_file_sink_open(kd_ctx *ctx, kd_file_sink *sink, kd_account *account
 static kd_status flush(kd_ctx *ctx, kd_file_sink *sink, size_t size_bytes)
 {
     assert(size_bytes % KD_DIRECT_ALIGN_BYTES == 0);
-    KD_TRY(ctx->world->file_write(ctx, sink->file, sink->flushed_bytes, sink->buffer,
-                                  size_bytes));
+    KD_TRY(ctx->world->file_write(ctx, sink->file, sink->flushed_bytes, sink->buffer, size_bytes));
     sink->flushed_bytes += size_bytes;
     sink->used_bytes = 0;
     return KD_OK;
@@ -47,9 +46,11 @@ kd_status kd_file_sink_append(kd_ctx *ctx, kd_file_sink *sink, const void *bytes
     return KD_OK;
 }
 
-kd_status kd_file_sink_finish(kd_ctx *ctx, kd_file_sink *sink, const void *trailer, size_t trailer_bytes)
+kd_status kd_file_sink_finish(kd_ctx *ctx, kd_file_sink *sink, const void *trailer,
+                              size_t trailer_bytes)
 {
-    /* Whole 4 KiB, with the trailer last; the buffer is a multiple of that, so it never overruns. */
+    /* Whole 4 KiB, with the trailer last; the buffer is a multiple of that, so it never overruns.
+     */
     size_t total = sink->used_bytes + trailer_bytes;
     total = (total + KD_DIRECT_ALIGN_BYTES - 1) / KD_DIRECT_ALIGN_BYTES * KD_DIRECT_ALIGN_BYTES;
     if (total > SINK_BYTES) {

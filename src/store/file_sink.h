@@ -19,16 +19,17 @@ typedef struct kd_file_sink {
 
 /* Creates the file, or empties what a crash left of it. */
 kd_status kd_file_sink_open(kd_ctx *ctx, kd_file_sink *sink, kd_account *account,
-                        const char *path) KD_MUST_CHECK;
+                            const char *path) KD_MUST_CHECK;
 static inline uint64_t kd_file_sink_offset(const kd_file_sink *sink)
 {
     return sink->flushed_bytes + sink->used_bytes;
 }
 kd_status kd_file_sink_append(kd_ctx *ctx, kd_file_sink *sink, const void *bytes,
-                          size_t size_bytes) KD_MUST_CHECK;
+                              size_t size_bytes) KD_MUST_CHECK;
 /* Puts `trailer` at the end of the last 4 KiB, writes and syncs everything, closes the file. */
 kd_status kd_file_sink_finish(kd_ctx *ctx, kd_file_sink *sink, const void *trailer,
-                          size_t trailer_bytes) KD_MUST_CHECK;
-void kd_file_sink_close(kd_world *world, kd_file_sink *sink); /* Of any state; may be called again. */
+                              size_t trailer_bytes) KD_MUST_CHECK;
+void kd_file_sink_close(kd_world *world,
+                        kd_file_sink *sink); /* Of any state; may be called again. */
 
 #endif

@@ -145,8 +145,8 @@ static void try_slope(const int64_t *values, uint32_t count, uint64_t range, uin
                       kdi_frame_entry *entry)
 {
     int64_t first = values[0], last = values[count - 1];
-    uint64_t span = last > first ? (uint64_t)last - (uint64_t)first
-                                 : (uint64_t)first - (uint64_t)last;
+    uint64_t span =
+        last > first ? (uint64_t)last - (uint64_t)first : (uint64_t)first - (uint64_t)last;
     if (count < 3 || span != range || range == 0 || range >> 61 != 0)
         return;
     uint64_t step = span / factor / (count - 1) * factor;
@@ -204,8 +204,7 @@ static void frame_write_vector(const int64_t *values, uint32_t count, const fram
     frame_offsets(values, count, entry, plan->factor, offsets);
     uint8_t *at = payload + entry->data_at;
     uint8_t *exceptions = at + kdi_pack_bytes(entry->width);
-    uint8_t *rows =
-        exceptions + kdi_pad8((size_t)entry->exception_count * plan->exception_bytes);
+    uint8_t *rows = exceptions + kdi_pad8((size_t)entry->exception_count * plan->exception_bytes);
     uint32_t exception = 0;
     for (uint32_t i = 0; i < count && exception < entry->exception_count; i++) {
         if (kdi_bit_width(offsets[i]) <= entry->width)
@@ -264,8 +263,7 @@ static kd_status runs_write(kd_ctx *ctx, const int64_t *values, uint32_t row_cou
     KD_TRY(kd_buffer_reserve(ctx, out, plan->size_bytes, &room));
     uint8_t *payload = (uint8_t *)room;
     memset(payload, 0, plan->size_bytes);
-    kdi_run_head head = {profile->min, (int64_t)plan->factor, plan->run_count,
-                         plan->offset_bytes};
+    kdi_run_head head = {profile->min, (int64_t)plan->factor, plan->run_count, plan->offset_bytes};
     memcpy(payload, &head, sizeof head);
     uint8_t *offsets = payload + sizeof head;
     uint8_t *starts = offsets + kdi_pad8((size_t)plan->run_count * plan->offset_bytes);
@@ -291,8 +289,7 @@ static kd_status raw_write(kd_ctx *ctx, const int64_t *values, uint32_t row_coun
     KD_TRY(kd_buffer_reserve(ctx, out, kdi_pad8(size_bytes), &room));
     memset(room + size_bytes, 0, kdi_pad8(size_bytes) - size_bytes);
     for (uint32_t i = 0; i < row_count; i++)
-        store_integer((uint8_t *)room + (size_t)i * value_bytes, (uint64_t)values[i],
-                      value_bytes);
+        store_integer((uint8_t *)room + (size_t)i * value_bytes, (uint64_t)values[i], value_bytes);
     out->size_bytes += kdi_pad8(size_bytes);
     return KD_OK;
 }
@@ -321,14 +318,14 @@ size_t kdi_ints_cost(const int64_t *values, uint32_t row_count, kd_physical phys
     frame_plan_make(values, row_count, profile, &frame);
     run_plan runs = run_plan_make(profile);
     size_t bytes;
-    *out_encoding = cheapest(&frame, &runs,
-                             kdi_pad8((size_t)row_count * kd_physical_bytes(physical)), &bytes);
+    *out_encoding =
+        cheapest(&frame, &runs, kdi_pad8((size_t)row_count * kd_physical_bytes(physical)), &bytes);
     return bytes;
 }
 
 kd_status kdi_ints_encode(kd_ctx *ctx, const int64_t *values, uint32_t row_count,
-                          kd_physical physical, const kdi_int_profile *profile,
-                          kdi_encoding force, kd_buffer *out, kdi_encoding *out_encoding)
+                          kd_physical physical, const kdi_int_profile *profile, kdi_encoding force,
+                          kd_buffer *out, kdi_encoding *out_encoding)
 {
     assert(row_count > 0 && row_count <= KD_BLOCK_ROWS);
     frame_plan frame;

@@ -5,20 +5,6 @@
  */
 #include "store/block_internal.h"
 
-static uint64_t load_integer(const uint8_t *source, uint32_t size_bytes)
-{
-    switch (size_bytes) {
-    case 1:
-        return *source;
-    case 2:
-        return kd_load_u16(source);
-    case 4:
-        return kd_load_u32(source);
-    default:
-        return kd_load_u64(source);
-    }
-}
-
 /* --- FRAME --- */
 
 static kdi_frame_head frame_head(const uint8_t *payload)
@@ -31,8 +17,7 @@ static kdi_frame_head frame_head(const uint8_t *payload)
 static kdi_frame_entry frame_entry(const uint8_t *payload, uint32_t vector)
 {
     kdi_frame_entry entry;
-    memcpy(&entry, payload + sizeof(kdi_frame_head) + (size_t)vector * sizeof entry,
-           sizeof entry);
+    memcpy(&entry, payload + sizeof(kdi_frame_head) + (size_t)vector * sizeof entry, sizeof entry);
     return entry;
 }
 
@@ -84,9 +69,8 @@ const char *kdi_frame_check(const uint8_t *payload, size_t payload_bytes, uint32
                      kdi_pad8((size_t)entry.exception_count * sizeof(uint16_t));
         if (entry.data_at < used || end > payload_bytes)
             return "a vector of the frame is outside the block";
-        const char *wrong =
-            rows_check(frame_exception_rows(payload, &entry, head.exception_bytes),
-                       entry.exception_count, KD_VECTOR_ROWS);
+        const char *wrong = rows_check(frame_exception_rows(payload, &entry, head.exception_bytes),
+                                       entry.exception_count, KD_VECTOR_ROWS);
         if (wrong != NULL)
             return wrong;
         used = end;
@@ -104,9 +88,9 @@ static bool frame_find_exception(const uint8_t *payload, const kdi_frame_entry *
         uint32_t middle = (low + high) / 2;
         uint32_t at = kd_load_u16(rows + (size_t)middle * sizeof(uint16_t));
         if (at == row) {
-            *out_offset = load_integer(frame_exceptions(payload, entry) +
-                                           (size_t)middle * exception_bytes,
-                                       exception_bytes);
+            *out_offset = kdi_load_integer(frame_exceptions(payload, entry) +
+                                               (size_t)middle * exception_bytes,
+                                           exception_bytes);
             return true;
         }
         if (at < row)
@@ -134,18 +118,17 @@ kdi_frame_part kdi_frame_part_of(const uint8_t *payload, uint32_t vector)
 {
     kdi_frame_head head = frame_head(payload);
     kdi_frame_entry entry = frame_entry(payload, vector);
-    kdi_frame_part part = {.base = entry.base,
-                           .slope = entry.slope,
-                           .factor = head.factor,
-                           .packed = payload + entry.data_at,
-                           .width = entry.width,
-                           .max_offset = entry.width == 64 ? UINT64_MAX
-                                                           : ((uint64_t)1 << entry.width) - 1,
-                           .exception_count = entry.exception_count,
-                           .exception_bytes = head.exception_bytes,
-                           .exceptions = frame_exceptions(payload, &entry),
-                           .exception_rows = frame_exception_rows(payload, &entry,
-                                                                  head.exception_bytes)};
+    kdi_frame_part part = {
+        .base = entry.base,
+        .slope = entry.slope,
+        .factor = head.factor,
+        .packed = payload + entry.data_at,
+        .width = entry.width,
+        .max_offset = entry.width == 64 ? UINT64_MAX : ((uint64_t)1 << entry.width) - 1,
+        .exception_count = entry.exception_count,
+        .exception_bytes = head.exception_bytes,
+        .exceptions = frame_exceptions(payload, &entry),
+        .exception_rows = frame_exception_rows(payload, &entry, head.exception_bytes)};
     for (uint32_t i = 0; i < part.exception_count; i++) {
         uint64_t offset = kdi_frame_exception(&part, i);
         part.max_offset = offset > part.max_offset ? offset : part.max_offset;
@@ -155,8 +138,8 @@ kdi_frame_part kdi_frame_part_of(const uint8_t *payload, uint32_t vector)
 
 uint64_t kdi_frame_exception(const kdi_frame_part *part, uint32_t index)
 {
-    return load_integer(part->exceptions + (size_t)index * part->exception_bytes,
-                        part->exception_bytes);
+    return kdi_load_integer(part->exceptions + (size_t)index * part->exception_bytes,
+                            part->exception_bytes);
 }
 
 static void widen(const void *restrict lanes, unsigned lane_bits, uint64_t *restrict out)
@@ -201,23 +184,12 @@ void kdi_frame_expand(const uint8_t *payload, uint32_t vector, int64_t *out)
 
 /* --- RLE --- */
 
-static kdi_run_head run_head(const uint8_t *payload)
-{
-    kdi_run_head head;
-    memcpy(&head, payload, sizeof head);
-    return head;
-}
-
-static const uint8_t *run_starts(const uint8_t *payload, const kdi_run_head *head)
-{
-    return payload + sizeof *head + kdi_pad8((size_t)head->run_count * head->offset_bytes);
-}
-
 const char *kdi_runs_check(const uint8_t *payload, size_t payload_bytes, uint32_t row_count)
 {
     if (payload_bytes < sizeof(kdi_run_head))
         return "the runs are cut off";
-    kdi_run_head head = run_head(payload);
+    kdi_run_head head;
+    memcpy(&head, payload, sizeof head);
     if (head.offset_bytes != 1 && head.offset_bytes != 2 && head.offset_bytes != 4 &&
         head.offset_bytes != 8)
         return "the runs' values have a wrong width";
@@ -227,7 +199,7 @@ const char *kdi_runs_check(const uint8_t *payload, size_t payload_bytes, uint32_
                     kdi_pad8((size_t)head.run_count * sizeof(uint16_t));
     if (needed > payload_bytes)
         return "the runs are cut off";
-    const uint8_t *starts = run_starts(payload, &head);
+    const uint8_t *starts = kdi_runs_of(payload).starts;
     if (kd_load_u16(starts) != 0)
         return "the first run does not start at the first row";
     if (rows_check(starts, head.run_count, row_count) != NULL)
@@ -235,14 +207,12 @@ const char *kdi_runs_check(const uint8_t *payload, size_t payload_bytes, uint32_
     return NULL;
 }
 
-uint32_t kdi_runs_find(const uint8_t *payload, uint32_t row)
+uint32_t kdi_runs_find(const kdi_runs *runs, uint32_t row)
 {
-    kdi_run_head head = run_head(payload);
-    const uint8_t *starts = run_starts(payload, &head);
-    uint32_t low = 0, high = head.run_count; /* starts[low] <= row < starts[high] */
+    uint32_t low = 0, high = runs->head.run_count; /* starts[low] <= row < starts[high] */
     while (high - low > 1) {
         uint32_t middle = (low + high) / 2;
-        if (kd_load_u16(starts + (size_t)middle * sizeof(uint16_t)) <= row)
+        if (kd_load_u16(runs->starts + (size_t)middle * sizeof(uint16_t)) <= row)
             low = middle;
         else
             high = middle;
@@ -250,23 +220,8 @@ uint32_t kdi_runs_find(const uint8_t *payload, uint32_t row)
     return low;
 }
 
-int64_t kdi_run_value(const uint8_t *payload, uint32_t run)
-{
-    kdi_run_head head = run_head(payload);
-    uint64_t offset = load_integer(payload + sizeof head + (size_t)run * head.offset_bytes,
-                                   head.offset_bytes);
-    return (int64_t)((uint64_t)head.base + (uint64_t)head.factor * offset);
-}
-
-uint32_t kdi_run_end(const uint8_t *payload, uint32_t run, uint32_t row_count)
-{
-    kdi_run_head head = run_head(payload);
-    if (run + 1 >= head.run_count)
-        return row_count;
-    return kd_load_u16(run_starts(payload, &head) + ((size_t)run + 1) * sizeof(uint16_t));
-}
-
 int64_t kdi_runs_get(const uint8_t *payload, uint32_t row)
 {
-    return kdi_run_value(payload, kdi_runs_find(payload, row));
+    kdi_runs runs = kdi_runs_of(payload);
+    return kdi_run_value(&runs, kdi_runs_find(&runs, row));
 }

@@ -72,8 +72,7 @@ static kd_status check_header(kd_ctx *ctx, const char *path, const root_header *
                        "the database has format %u; this program reads up to %d",
                        header->format_version, KD_ROOT_FORMAT_VERSION);
     if (header->body_bytes != file_bytes - HEADER_BYTES)
-        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "database root \"%s\": it has a wrong size",
-                       path);
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "database root \"%s\": it has a wrong size", path);
     return KD_OK;
 }
 
@@ -133,8 +132,8 @@ static kd_status write_new(kd_ctx *ctx, const char *path, const kd_root *root)
                           .body_bytes = root->body.size_bytes};
     memcpy(header.magic, ROOT_MAGIC, sizeof header.magic);
     header.checksum = root_checksum(header, root->body.data, root->body.size_bytes);
-    KD_TRY_OUT(ctx->world->file_open(
-        ctx, path, KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_TRUNCATE, &file));
+    KD_TRY_OUT(
+        ctx->world->file_open(ctx, path, KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_TRUNCATE, &file));
     KD_TRY_OUT(ctx->world->file_write(ctx, file, 0, &header, sizeof header));
     if (root->body.size_bytes > 0)
         KD_TRY_OUT(ctx->world->file_write(ctx, file, sizeof header, root->body.data,

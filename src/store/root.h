@@ -24,14 +24,14 @@ enum { KD_ROOT_FORMAT_VERSION = 1 };
 
 typedef struct kd_root {
     uint32_t format_version;
-    uint64_t database_id;   /* Random, made when the database was. */
-    uint64_t generation;    /* Counts the writes of this root. */
+    uint64_t database_id; /* Random, made when the database was. */
+    uint64_t generation;  /* Counts the writes of this root. */
     kd_slice body;
 } kd_root;
 
 /* `*out_found` is false for an empty or absent directory. A directory with other files but no root:
- * KD_INVALID, "is not a KadeDB database". Newer format: KD_UNSUPPORTED naming both versions. Damage:
- * KD_CORRUPT. */
+ * KD_INVALID, "is not a KadeDB database". Newer format: KD_UNSUPPORTED naming both versions.
+ * Damage: KD_CORRUPT. */
 kd_status kd_root_read(kd_ctx *ctx, kd_arena *arena, const char *directory, kd_root *out_root,
                        bool *out_found) KD_MUST_CHECK;
 kd_status kd_root_write(kd_ctx *ctx, const char *directory, const kd_root *root) KD_MUST_CHECK;

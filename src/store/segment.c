@@ -22,16 +22,16 @@ static kd_status corrupt_block(kd_ctx *ctx, const kd_segment *segment, uint32_t 
     if (column == segment->head.column_count)
         return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, begin stamps, block %u: %s",
                        segment->name, block, what);
-    return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, column %u, block %u: %s",
-                   segment->name, column, block, what);
+    return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, column %u, block %u: %s", segment->name,
+                   column, block, what);
 }
 
 /* --- Blocks --- */
 
 /* Reads a stored block and checks checksum, identity and structure. */
-static kd_status read_block(kd_ctx *ctx, const kd_segment *segment, uint32_t column,
-                            uint32_t block, uint64_t offset, uint32_t size_bytes,
-                            uint32_t checksum, uint32_t row_count, void *target)
+static kd_status read_block(kd_ctx *ctx, const kd_segment *segment, uint32_t column, uint32_t block,
+                            uint64_t offset, uint32_t size_bytes, uint32_t checksum,
+                            uint32_t row_count, void *target)
 {
     size_t got_bytes;
     KD_TRY(ctx->world->file_read(ctx, segment->file, offset, target, size_bytes, &got_bytes));
@@ -59,8 +59,7 @@ typedef struct block_load {
 static kd_status load_block(kd_ctx *ctx, void *object, void *target)
 {
     const block_load *load = object;
-    const kdi_block_entry *entry =
-        &load->segment->columns[load->column].blocks[load->block];
+    const kdi_block_entry *entry = &load->segment->columns[load->column].blocks[load->block];
     return read_block(ctx, load->segment, load->column, load->block, entry->offset,
                       entry->size_bytes, entry->checksum, entry->row_count, target);
 }
@@ -70,10 +69,9 @@ kd_status kdi_segment_pin(kd_ctx *ctx, kd_segment *segment, uint32_t column, uin
 {
     assert(column < segment->stored_count && block < segment->head.block_count);
     block_load load = {segment, column, block};
-    return kd_block_cache_get(ctx, segment->cache, segment->identity.unit,
-                              column * KDI_SEGMENT_BLOCKS_MAX + block,
-                              segment->columns[column].blocks[block].size_bytes, load_block,
-                              &load, out_block);
+    return kd_block_cache_get(
+        ctx, segment->cache, segment->identity.unit, column * KDI_SEGMENT_BLOCKS_MAX + block,
+        segment->columns[column].blocks[block].size_bytes, load_block, &load, out_block);
 }
 
 /* --- Dictionaries --- */
@@ -92,8 +90,7 @@ static kd_status make_dictionary(kd_ctx *ctx, kd_segment *segment, uint32_t colu
     size_t values_at = (sizeof(kd_vector) + 15) / 16 * 16;
     size_t bits_at = values_at + kdi_pad8(entry->dictionary_entries * value_bytes);
     size_t stored_at = bits_at + ((size_t)entry->dictionary_entries + 63) / 64 * 8;
-    uint8_t *memory =
-        kd_heap_alloc(ctx, segment->account, stored_at + entry->dictionary_bytes);
+    uint8_t *memory = kd_heap_alloc(ctx, segment->account, stored_at + entry->dictionary_bytes);
     if (memory == NULL)
         return KD_NOMEM;
     uint8_t *stored = memory + stored_at;
@@ -161,11 +158,11 @@ kd_status kdi_segment_input(kd_ctx *ctx, kd_segment *segment, uint32_t column, u
                             const kd_block *pinned, kdi_decode_input *out_input)
 {
     const kdi_open_column *open = &segment->columns[column];
-    *out_input = (kdi_decode_input){.view = kdi_block_view_of(kd_block_data(pinned)),
-                                    .type = open->layout.type,
-                                    .physical = open->layout.physical,
-                                    .codes_are_values =
-                                        kdi_type_codes_are_values(open->layout.type)};
+    *out_input =
+        (kdi_decode_input){.view = kdi_block_view_of(kd_block_data(pinned)),
+                           .type = open->layout.type,
+                           .physical = open->layout.physical,
+                           .codes_are_values = kdi_type_codes_are_values(open->layout.type)};
     if (out_input->view.encoding == KDI_DICT) {
         KD_TRY(kdi_segment_dictionary(ctx, segment, column, &out_input->shared));
         out_input->shared_count = open->layout.dictionary_entries;
@@ -183,8 +180,8 @@ static kd_status read_trailer(kd_ctx *ctx, kd_segment *segment, kdi_segment_trai
     if (segment->size_bytes < sizeof *trailer)
         return corrupt(ctx, segment, "the file is too short");
     size_t got_bytes;
-    KD_TRY(ctx->world->file_read(ctx, segment->file, segment->size_bytes - sizeof *trailer,
-                                 trailer, sizeof *trailer, &got_bytes));
+    KD_TRY(ctx->world->file_read(ctx, segment->file, segment->size_bytes - sizeof *trailer, trailer,
+                                 sizeof *trailer, &got_bytes));
     if (got_bytes != sizeof *trailer)
         return corrupt(ctx, segment, "the file is too short");
     if (memcmp(trailer->magic, KDI_SEGMENT_MAGIC, sizeof trailer->magic) != 0)
@@ -212,9 +209,9 @@ static const char *check_head(const kd_segment *segment, size_t footer_bytes)
         return "the footer has too many columns or rows";
     if (head->block_count != (head->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS)
         return "the footer has a wrong number of blocks";
-    size_t needed = sizeof *head + segment->stored_count *
-                                       (sizeof(kdi_column_entry) +
-                                        head->block_count * sizeof(kdi_block_entry));
+    size_t needed =
+        sizeof *head + segment->stored_count *
+                           (sizeof(kdi_column_entry) + head->block_count * sizeof(kdi_block_entry));
     return needed == footer_bytes ? NULL : "the footer has a wrong size";
 }
 
@@ -260,8 +257,7 @@ static kd_status parse_footer(kd_ctx *ctx, kd_segment *segment, const uint8_t *f
     const char *wrong = check_head(segment, footer_bytes);
     if (wrong != NULL)
         return corrupt(ctx, segment, wrong);
-    segment->columns =
-        KD_NEW_ARRAY(ctx, segment->arena, kdi_open_column, segment->stored_count);
+    segment->columns = KD_NEW_ARRAY(ctx, segment->arena, kdi_open_column, segment->stored_count);
     if (segment->columns == NULL)
         return KD_NOMEM;
     const uint8_t *entries = footer + sizeof segment->head;
@@ -275,10 +271,9 @@ static kd_status parse_footer(kd_ctx *ctx, kd_segment *segment, const uint8_t *f
                                              .physical = kd_type_physical(column->entry.type)};
         if (column->entry.dictionary_bytes != 0)
             column->layout.dictionary_entries = column->entry.dictionary_entries;
-        column->blocks = (const kdi_block_entry *)(const void *)(blocks +
-                                                                 (size_t)i *
-                                                                     segment->head.block_count *
-                                                                     sizeof(kdi_block_entry));
+        column->blocks =
+            (const kdi_block_entry *)(const void *)(blocks + (size_t)i * segment->head.block_count *
+                                                                 sizeof(kdi_block_entry));
         wrong = check_column(segment, column, limit);
         if (wrong != NULL)
             return corrupt(ctx, segment, wrong);
@@ -320,7 +315,6 @@ kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64
     kd_status status = KD_OK;
     *out_segment = NULL;
     char path[KDI_SEGMENT_PATH_BYTES];
-    KD_TRY(kdi_segment_path(ctx, options->directory, unit, path));
     kd_segment *segment = KD_HEAP_NEW(ctx, options->account, kd_segment);
     if (segment == NULL)
         return KD_NOMEM;
@@ -336,6 +330,7 @@ kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64
         status = KD_NOMEM;
         goto out;
     }
+    KD_TRY_OUT(kdi_segment_path(ctx, options->directory, unit, path));
     KD_TRY_OUT(open_file(ctx, segment, path));
     KD_TRY_OUT(read_footer(ctx, segment));
     *out_segment = segment;

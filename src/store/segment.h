@@ -10,13 +10,12 @@
  *                    16     4  block_count     of every column
  *                    20     4  flags           1: begin stamps are stored as one more column
  *                    24        per stored column, 40 bytes: type 12, column_no 4, and of the shared
- *                              dictionary's block offset 8, size 4, checksum 4, entries 4, has_null 4
- *                  then        per stored column and block, 64 bytes: offset 8, size 4, checksum 4,
- *                              rows 4, NULLs 4, distinct values 4, encoding 1, flags 1 (1: bounds,
- *                              2: exact), 0 2, min 16, max 16
- *   zeros        so that the file is whole 4 KiB
- *   trailer      the last 64 bytes: magic "KADESEG1", format 4, footer checksum 4, footer offset 8,
- *                database_id 8, unit 8, generation 8, footer bytes 4, 0 8, checksum 4 of the 60 before
+ *                              dictionary's block offset 8, size 4, checksum 4, entries 4, has_null
+ * 4 then        per stored column and block, 64 bytes: offset 8, size 4, checksum 4, rows 4, NULLs
+ * 4, distinct values 4, encoding 1, flags 1 (1: bounds, 2: exact), 0 2, min 16, max 16 zeros so
+ * that the file is whole 4 KiB trailer      the last 64 bytes: magic "KADESEG1", format 4, footer
+ * checksum 4, footer offset 8, database_id 8, unit 8, generation 8, footer bytes 4, 0 8, checksum 4
+ * of the 60 before
  *
  * All integers are little-endian. The generation is drawn at random for each file written and is,
  * with database, unit, column and block number, part of what each block's checksum covers, so that
@@ -47,7 +46,7 @@ typedef struct kd_segment_writer kd_segment_writer;
 typedef struct kd_segment_options {
     const char *directory; /* Segment files live here as "<unit, 10 hex digits>.seg". */
     kd_block_cache *cache;
-    uint64_t database_id;  /* Part of every block's identity: a foreign segment is refused. */
+    uint64_t database_id; /* Part of every block's identity: a foreign segment is refused. */
     kd_account *account;
 } kd_segment_options;
 
@@ -56,8 +55,8 @@ typedef struct kd_segment_shape {
     uint32_t table_no;
     uint32_t schema_version;
     uint32_t column_count;
-    const kd_type *types;        /* column_count of them; copied. */
-    const uint32_t *column_nos;  /* The table's stable column numbers; copied. */
+    const kd_type *types;       /* column_count of them; copied. */
+    const uint32_t *column_nos; /* The table's stable column numbers; copied. */
 } kd_segment_shape;
 
 /* --- Writing: one thread. The file is complete and durable only after finish. --- */
@@ -77,10 +76,12 @@ void kd_segment_writer_destroy(kd_segment_writer *writer);
 
 /* --- Reading: any number of threads on one open segment. --- */
 
-/* Reads and checks the footer. Missing file, foreign or damaged: KD_CORRUPT naming file and what. */
+/* Reads and checks the footer. Missing file, foreign or damaged: KD_CORRUPT naming file and what.
+ */
 kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
                           kd_segment **out_segment) KD_MUST_CHECK;
-void kd_segment_close(kd_world *world, kd_segment *segment); /* NULL is allowed; no pins are left. */
+void kd_segment_close(kd_world *world,
+                      kd_segment *segment); /* NULL is allowed; no pins are left. */
 /* Deletes the file of a unit that nobody reads any more. */
 kd_status kd_segment_remove(kd_ctx *ctx, const kd_segment_options *options,
                             uint64_t unit) KD_MUST_CHECK;
@@ -117,11 +118,11 @@ kd_status kd_segment_reader_create(kd_ctx *ctx, kd_arena *arena, kd_segment *seg
 void kd_segment_reader_destroy(kd_segment_reader *reader); /* Unpins. NULL is allowed. */
 /* Rows first_row .. first_row + row_count - 1 of the reader's column `slot`, in whatever form is
  * cheapest (DICT codes, FRAME, CONSTANT or FLAT). first_row is a multiple of KD_VECTOR_ROWS;
- * row_count <= KD_BATCH_ROWS; the range must not cross a block border. The vector is valid until the
- * slot is read again. Blocks are checked (checksum, identity, bounds) when they enter the cache. */
-kd_status kd_segment_read(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot,
-                          uint32_t first_row, uint32_t row_count,
-                          kd_vector *out_vector) KD_MUST_CHECK;
+ * row_count <= KD_BATCH_ROWS; the range must not cross a block border. The vector is valid until
+ * the slot is read again. Blocks are checked (checksum, identity, bounds) when they enter the
+ * cache. */
+kd_status kd_segment_read(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot, uint32_t first_row,
+                          uint32_t row_count, kd_vector *out_vector) KD_MUST_CHECK;
 /* Begin stamps of the range; `*out_stamps` is NULL when all are 0. */
 kd_status kd_segment_read_stamps(kd_ctx *ctx, kd_segment_reader *reader, uint32_t first_row,
                                  uint32_t row_count, const uint64_t **out_stamps) KD_MUST_CHECK;

@@ -24,10 +24,10 @@ struct kd_segment {
     uint64_t size_bytes;
     kdi_block_identity identity; /* column and block unused. */
     kdi_segment_head head;
-    uint32_t stored_count;       /* Columns and the begin stamps. */
+    uint32_t stored_count; /* Columns and the begin stamps. */
     kdi_open_column *columns;
     kd_mutex dictionary_mutex;
-    char name[32];               /* "000000000c.seg" */
+    char name[32]; /* "000000000c.seg" */
 };
 
 /* The column's dictionary, or NULL in `*out_dictionary` when it has none. */

@@ -65,8 +65,7 @@ static kd_status move_to_block(kd_ctx *ctx, kd_segment *segment, reader_slot *sl
     slot->room.dictionary_of = 0; /* Its strings pointed into the block. */
     kd_block *block;
     KD_TRY(kdi_segment_pin(ctx, segment, slot->column, block_no, &block));
-    kd_status status =
-        kdi_segment_input(ctx, segment, slot->column, block_no, block, &slot->input);
+    kd_status status = kdi_segment_input(ctx, segment, slot->column, block_no, block, &slot->input);
     if (status != KD_OK) {
         kd_block_put(block);
         return status;
@@ -85,12 +84,12 @@ static kd_status read_slot(kd_ctx *ctx, kd_segment_reader *reader, reader_slot *
     uint32_t block_no = first_row / KD_BLOCK_ROWS;
     assert((first_row + row_count - 1) / KD_BLOCK_ROWS == block_no);
     KD_TRY(move_to_block(ctx, reader->segment, slot, block_no));
-    return kdi_block_decode(ctx, &slot->input, first_row % KD_BLOCK_ROWS, row_count,
-                            &slot->room, out_vector);
+    return kdi_block_decode(ctx, &slot->input, first_row % KD_BLOCK_ROWS, row_count, &slot->room,
+                            out_vector);
 }
 
-kd_status kd_segment_read(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot,
-                          uint32_t first_row, uint32_t row_count, kd_vector *out_vector)
+kd_status kd_segment_read(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot, uint32_t first_row,
+                          uint32_t row_count, kd_vector *out_vector)
 {
     assert(slot < reader->slot_count);
     return read_slot(ctx, reader, &reader->slots[slot], first_row, row_count, out_vector);
@@ -127,16 +126,15 @@ static kd_status get_value(kd_ctx *ctx, kd_segment *segment, uint32_t column, ui
                            kd_arena *arena, kd_value *out_value)
 {
     kd_status status = KD_OK;
-    kd_block *block;
+    kd_block *block = NULL;
     uint32_t block_no = ordinal / KD_BLOCK_ROWS;
-    KD_TRY(kdi_segment_pin(ctx, segment, column, block_no, &block));
+    KD_TRY_OUT(kdi_segment_pin(ctx, segment, column, block_no, &block));
     kdi_decode_input input;
     KD_TRY_OUT(kdi_segment_input(ctx, segment, column, block_no, block, &input));
     kdi_block_get(&input, ordinal % KD_BLOCK_ROWS, out_value);
     if (input.physical == KD_PHYS_STR && !out_value->is_null &&
         out_value->as.str.size_bytes > KD_STR_INLINE_BYTES)
-        KD_TRY_OUT(kd_str_copy(ctx, arena, kd_str_slice(&out_value->as.str),
-                               &out_value->as.str));
+        KD_TRY_OUT(kd_str_copy(ctx, arena, kd_str_slice(&out_value->as.str), &out_value->as.str));
 
 out:
     kd_block_put(block);

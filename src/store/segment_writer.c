@@ -35,16 +35,13 @@ kd_status kdi_segment_path(kd_ctx *ctx, const char *directory, uint64_t unit, ch
     return KD_OK;
 }
 
-static kd_status init_columns(kd_ctx *ctx, kd_segment_writer *writer,
-                              const kd_segment_shape *shape)
+static kd_status init_columns(kd_ctx *ctx, kd_segment_writer *writer, const kd_segment_shape *shape)
 {
-    writer->columns =
-        KD_NEW_ARRAY(ctx, writer->arena, kdi_column_writer, writer->column_count + 1);
+    writer->columns = KD_NEW_ARRAY(ctx, writer->arena, kdi_column_writer, writer->column_count + 1);
     if (writer->columns == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < writer->column_count; i++) {
-        KD_TRY(kdi_column_writer_init(ctx, &writer->columns[i], writer->arena, shape->types[i],
-                                      i));
+        KD_TRY(kdi_column_writer_init(ctx, &writer->columns[i], writer->arena, shape->types[i], i));
         writer->columns[i].entry.column_no = shape->column_nos[i];
     }
     kdi_column_writer *stamps = &writer->columns[writer->column_count];
@@ -70,17 +67,17 @@ kd_status kd_segment_writer_create(kd_ctx *ctx, const kd_segment_options *option
     writer->table_no = shape->table_no;
     writer->schema_version = shape->schema_version;
     writer->column_count = shape->column_count;
-    writer->output.identity = (kdi_block_identity){.database_id = options->database_id,
-                                                   .unit = shape->unit,
-                                                   .generation =
-                                                       ctx->world->random_u64(ctx->world)};
+    writer->output.identity =
+        (kdi_block_identity){.database_id = options->database_id,
+                             .unit = shape->unit,
+                             .generation = ctx->world->random_u64(ctx->world)};
     writer->arena = kd_arena_create(ctx, NULL, "segment writer", KD_ARENA_UNLIMITED);
     if (writer->arena == NULL) {
         status = KD_NOMEM;
         goto out;
     }
-    writer->directory = kd_copy_text(ctx, writer->arena, options->directory,
-                                     strlen(options->directory));
+    writer->directory =
+        kd_copy_text(ctx, writer->arena, options->directory, strlen(options->directory));
     if (writer->directory == NULL) {
         status = KD_NOMEM;
         goto out;
@@ -114,8 +111,8 @@ static kd_status stage_stamp_vector(kd_ctx *ctx, kd_segment_writer *writer, cons
                         .form = stamps == NULL ? KD_VECTOR_CONSTANT : KD_VECTOR_FLAT,
                         .values = stamps == NULL ? &none : kdi_unconst(stamps)};
     kd_batch batch = {.row_count = count, .selected_count = count};
-    return kdi_column_stage(ctx, &writer->columns[writer->column_count], &writer->output,
-                            &vector, &batch, 0, count);
+    return kdi_column_stage(ctx, &writer->columns[writer->column_count], &writer->output, &vector,
+                            &batch, 0, count);
 }
 
 /* The first stamp that is not 0: the rows before get theirs now. */
@@ -124,8 +121,7 @@ static kd_status begin_stamps_late(kd_ctx *ctx, kd_segment_writer *writer)
     writer->has_stamps = true;
     for (uint32_t block = 0; block < writer->row_count / KD_BLOCK_ROWS; block++) {
         KD_TRY(stage_stamp_vector(ctx, writer, NULL, KD_BLOCK_ROWS));
-        KD_TRY(kdi_column_end_block(ctx, &writer->columns[writer->column_count],
-                                    &writer->output));
+        KD_TRY(kdi_column_end_block(ctx, &writer->columns[writer->column_count], &writer->output));
     }
     return stage_stamp_vector(ctx, writer, NULL, writer->block_rows);
 }
@@ -151,10 +147,9 @@ static kd_status append_rows(kd_ctx *ctx, kd_segment_writer *writer, const kd_ba
         uint32_t room = KD_BLOCK_ROWS - writer->block_rows;
         count = count < room ? count : room;
         for (uint32_t i = 0; i < writer->column_count; i++)
-            KD_TRY(kdi_column_stage(ctx, &writer->columns[i], &writer->output,
-                                    &batch->columns[i], batch, from, count));
-        KD_TRY(stage_stamps(ctx, writer, begin_stamps == NULL ? NULL : begin_stamps + from,
-                            count));
+            KD_TRY(kdi_column_stage(ctx, &writer->columns[i], &writer->output, &batch->columns[i],
+                                    batch, from, count));
+        KD_TRY(stage_stamps(ctx, writer, begin_stamps == NULL ? NULL : begin_stamps + from, count));
         writer->block_rows += count;
         writer->row_count += count;
         from += count;
@@ -191,13 +186,11 @@ static kd_status build_footer(kd_ctx *ctx, kd_segment_writer *writer, kd_buffer 
                              .schema_version = writer->schema_version,
                              .row_count = writer->row_count,
                              .column_count = writer->column_count,
-                             .block_count =
-                                 (writer->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS,
+                             .block_count = (writer->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS,
                              .flags = writer->has_stamps ? KDI_FOOTER_HAS_STAMPS : 0};
     KD_TRY(kd_buffer_append(ctx, footer, &head, sizeof head));
     for (uint32_t i = 0; i < stored_count; i++)
-        KD_TRY(kd_buffer_append(ctx, footer, &writer->columns[i].entry,
-                                sizeof(kdi_column_entry)));
+        KD_TRY(kd_buffer_append(ctx, footer, &writer->columns[i].entry, sizeof(kdi_column_entry)));
     for (uint32_t i = 0; i < stored_count; i++)
         KD_TRY(kd_buffer_append(ctx, footer, writer->columns[i].blocks,
                                 head.block_count * sizeof(kdi_block_entry)));
@@ -229,9 +222,8 @@ static kd_status write_footer(kd_ctx *ctx, kd_segment_writer *writer)
                                    .generation = identity->generation,
                                    .footer_bytes = (uint32_t)footer.size_bytes};
     memcpy(trailer.magic, KDI_SEGMENT_MAGIC, sizeof trailer.magic);
-    trailer.footer_checksum =
-        kdi_footer_checksum(trailer.database_id, trailer.unit, trailer.generation, footer.data,
-                            footer.size_bytes);
+    trailer.footer_checksum = kdi_footer_checksum(
+        trailer.database_id, trailer.unit, trailer.generation, footer.data, footer.size_bytes);
     trailer.checksum = kd_crc32c(0, &trailer, offsetof(kdi_segment_trailer, checksum));
     KD_TRY(kd_file_sink_append(ctx, sink, footer.data, footer.size_bytes));
     return kd_file_sink_finish(ctx, sink, &trailer, sizeof trailer);

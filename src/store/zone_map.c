@@ -58,8 +58,8 @@ void kdi_zone_string(kdi_block_entry *entry, kd_type type, kd_slice min, kd_slic
     entry->flags = (uint8_t)(KDI_ENTRY_HAS_BOUNDS | (exact ? KDI_ENTRY_EXACT : 0));
 }
 
-void kdi_zone_fixed(kdi_block_entry *entry, kd_type type, const uint8_t *values,
-                    uint32_t row_count, const uint64_t *validity)
+void kdi_zone_fixed(kdi_block_entry *entry, kd_type type, const uint8_t *values, uint32_t row_count,
+                    const uint64_t *validity)
 {
     size_t value_bytes = kd_physical_bytes(kd_type_physical(type));
     const uint8_t *min = NULL, *max = NULL;

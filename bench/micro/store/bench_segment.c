@@ -141,20 +141,19 @@ static void write_segment(bench *self, uint32_t unit, uint32_t first, uint32_t c
     kd_type types[COLUMNS] = {kd_type_of(KD_TYPE_TIMESTAMP), kd_type_of(KD_TYPE_INT4),
                               kd_type_of(KD_TYPE_INT4), kd_type_of(KD_TYPE_TEXT),
                               kd_type_of(KD_TYPE_TEXT)};
-    kd_segment_shape shape = {.unit = unit, .column_count = COLUMNS, .types = types,
-                              .column_nos = numbers};
+    kd_segment_shape shape = {
+        .unit = unit, .column_count = COLUMNS, .types = types, .column_nos = numbers};
     kd_segment_writer *writer;
     must(self, kd_segment_writer_create(&self->ctx, &self->options, &shape, &writer));
     for (uint32_t row = first; row < first + count; row += KD_BATCH_ROWS) {
         uint32_t rows = first + count - row;
         rows = rows > KD_BATCH_ROWS ? KD_BATCH_ROWS : rows;
-        kd_vector columns[COLUMNS] = {flat(KD_TYPE_TIMESTAMP, data->departed + row),
-                                      flat(KD_TYPE_INT4, data->delay + row),
-                                      flat(KD_TYPE_INT4, data->distance + row),
-                                      flat(KD_TYPE_TEXT, data->origin + row),
-                                      flat(KD_TYPE_TEXT, data->destination + row)};
-        kd_batch batch = {.row_count = rows, .selected_count = rows, .column_count = COLUMNS,
-                          .columns = columns};
+        kd_vector columns[COLUMNS] = {
+            flat(KD_TYPE_TIMESTAMP, data->departed + row), flat(KD_TYPE_INT4, data->delay + row),
+            flat(KD_TYPE_INT4, data->distance + row), flat(KD_TYPE_TEXT, data->origin + row),
+            flat(KD_TYPE_TEXT, data->destination + row)};
+        kd_batch batch = {
+            .row_count = rows, .selected_count = rows, .column_count = COLUMNS, .columns = columns};
         must(self, kd_segment_writer_append(&self->ctx, writer, &batch, NULL));
     }
     must(self, kd_segment_writer_finish(&self->ctx, writer));
@@ -171,14 +170,14 @@ static void write_all(bench *self)
                       count > KD_SEGMENT_ROWS_MAX ? KD_SEGMENT_ROWS_MAX : count);
     }
     double time = seconds(self) - start;
-    (void)printf("write, durable: %u rows in %.3f s, %.1f M rows/s\n", self->data.row_count,
-                 time, self->data.row_count / time / 1e6);
+    (void)printf("write, durable: %u rows in %.3f s, %.1f M rows/s\n", self->data.row_count, time,
+                 self->data.row_count / time / 1e6);
 }
 
 /* --- Reading --- */
 
-static void check_batch(const bench *self, uint32_t column, const kd_vector *vector,
-                        uint32_t row, uint32_t rows)
+static void check_batch(const bench *self, uint32_t column, const kd_vector *vector, uint32_t row,
+                        uint32_t rows)
 {
     const flights *data = &self->data;
     const void *sources[COLUMNS] = {data->departed, data->delay, data->distance, data->origin,
@@ -214,8 +213,7 @@ static void read_column(bench *self, kd_segment *segment, uint32_t column, uint3
 
 static void read_all(bench *self, kd_segment **segments)
 {
-    static const char *names[COLUMNS] = {"departed", "delay", "distance", "origin",
-                                         "destination"};
+    static const char *names[COLUMNS] = {"departed", "delay", "distance", "origin", "destination"};
     enum { ROUNDS = 10 };
     for (uint32_t column = 0; column < COLUMNS; column++) {
         for (uint32_t i = 0; i < self->segment_count; i++)
@@ -269,8 +267,8 @@ int main(int argc, char **argv)
     self.options.directory = "bench_segment.tmp";
     self.options.account = &self.account;
     must(&self, self.ctx.world->directory_create(&self.ctx, self.options.directory));
-    must(&self, kd_block_cache_create(&self.ctx, &self.account, (size_t)1 << 30,
-                                      &self.options.cache));
+    must(&self,
+         kd_block_cache_create(&self.ctx, &self.account, (size_t)1 << 30, &self.options.cache));
     write_all(&self);
     kd_segment *segments[64];
     uint64_t size_bytes = 0;

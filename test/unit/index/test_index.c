@@ -36,10 +36,10 @@ static void begin(fixture *self)
     self->files.directory = test_directory();
     self->files.database_id = 77;
     self->files.account = &self->account;
-    CHECK_STATUS(&self->ctx, kd_block_cache_create(&self->ctx, &self->account, 1 << 20,
-                                                   &self->files.cache));
-    self->options = (kd_index_options){.index_no = 5, .files = &self->files,
-                                       .account = &self->account};
+    CHECK_STATUS(&self->ctx,
+                 kd_block_cache_create(&self->ctx, &self->account, 1 << 20, &self->files.cache));
+    self->options =
+        (kd_index_options){.index_no = 5, .files = &self->files, .account = &self->account};
     CHECK_STATUS(&self->ctx, kd_index_create(&self->ctx, &self->options, &self->index));
     self->entries = KD_NEW_ARRAY(&self->ctx, self->arena, model_entry, MODEL_MAX);
     CHECK(self->entries != NULL);
@@ -160,11 +160,9 @@ static void check_scan(fixture *self, const kd_index_range *range)
 {
     kd_arena *arena = test_arena(&self->ctx);
     kd_index_cursor *cursor;
-    CHECK_STATUS(&self->ctx,
-                 kd_index_cursor_open(&self->ctx, arena, self->index, range, &cursor));
+    CHECK_STATUS(&self->ctx, kd_index_cursor_open(&self->ctx, arena, self->index, range, &cursor));
     for (uint32_t i = 0; i < self->count; i++) {
-        const model_entry *entry =
-            &self->entries[range->descending ? self->count - 1 - i : i];
+        const model_entry *entry = &self->entries[range->descending ? self->count - 1 - i : i];
         if (!in_range(range, model_key(entry)))
             continue;
         kd_slice key;
@@ -245,9 +243,8 @@ static void model_move(fixture *self)
 static void checkpoint(fixture *self, bool rewrite_all, bool move, bool reopen)
 {
     kd_slice manifest;
-    CHECK_STATUS(&self->ctx, kd_index_checkpoint(&self->ctx, self->index,
-                                                 move ? move_some : NULL, NULL, rewrite_all,
-                                                 self->arena, &manifest));
+    CHECK_STATUS(&self->ctx, kd_index_checkpoint(&self->ctx, self->index, move ? move_some : NULL,
+                                                 NULL, rewrite_all, self->arena, &manifest));
     if (move)
         model_move(self);
     CHECK_STATUS(&self->ctx, kd_index_release_old(&self->ctx, self->index));
@@ -255,8 +252,7 @@ static void checkpoint(fixture *self, bool rewrite_all, bool move, bool reopen)
     if (!reopen)
         return;
     kd_index_close(self->ctx.world, self->index);
-    CHECK_STATUS(&self->ctx,
-                 kd_index_open(&self->ctx, &self->options, manifest, &self->index));
+    CHECK_STATUS(&self->ctx, kd_index_open(&self->ctx, &self->options, manifest, &self->index));
 }
 
 static void step(fixture *self, test_random *random)
@@ -317,21 +313,20 @@ TEST(over_long_keys_are_refused)
     begin(&self);
     char *key = kd_alloc(&self.ctx, self.arena, KD_INDEX_KEY_BYTES_MAX + 1);
     CHECK(key != NULL);
-    CHECK_STATUS(&self.ctx,
-                 kd_index_insert(&self.ctx, self.index,
-                                 (kd_slice){key, KD_INDEX_KEY_BYTES_MAX}, 1));
-    CHECK_FAILS(&self.ctx,
-                kd_index_insert(&self.ctx, self.index,
-                                (kd_slice){key, KD_INDEX_KEY_BYTES_MAX + 1}, 1),
-                "54000");
+    CHECK_STATUS(&self.ctx, kd_index_insert(&self.ctx, self.index,
+                                            (kd_slice){key, KD_INDEX_KEY_BYTES_MAX}, 1));
+    CHECK_FAILS(
+        &self.ctx,
+        kd_index_insert(&self.ctx, self.index, (kd_slice){key, KD_INDEX_KEY_BYTES_MAX + 1}, 1),
+        "54000");
     kd_slice manifest;
     CHECK_STATUS(&self.ctx, kd_index_checkpoint(&self.ctx, self.index, NULL, NULL, false,
                                                 self.arena, &manifest));
     uint64_t ref;
     uint32_t count;
-    CHECK_STATUS(&self.ctx, kd_index_find(&self.ctx, self.index,
-                                          (kd_slice){key, KD_INDEX_KEY_BYTES_MAX}, &ref, 1,
-                                          &count));
+    CHECK_STATUS(&self.ctx,
+                 kd_index_find(&self.ctx, self.index, (kd_slice){key, KD_INDEX_KEY_BYTES_MAX}, &ref,
+                               1, &count));
     CHECK_EQ(count, 1);
     end(&self);
 }
@@ -344,8 +339,7 @@ TEST(find_tells_how_much_room_it_needs)
         CHECK_STATUS(&self.ctx, kd_index_insert(&self.ctx, self.index, KD_SLICE("k"), ref));
     uint64_t refs[10];
     uint32_t count;
-    CHECK_STATUS(&self.ctx,
-                 kd_index_find(&self.ctx, self.index, KD_SLICE("k"), refs, 10, &count));
+    CHECK_STATUS(&self.ctx, kd_index_find(&self.ctx, self.index, KD_SLICE("k"), refs, 10, &count));
     CHECK_EQ(count, 100);
     CHECK_EQ(refs[9], 9);
     CHECK_EQ(kd_index_entry_count(self.index), 100);
@@ -369,8 +363,8 @@ static kd_status bulk_next(kd_ctx *ctx, void *object, kd_slice *out_key, uint64_
         return KD_OK;
     kd_buffer buffer = kd_buffer_in(self->arena);
     int64_t number = (int64_t)self->next;
-    KD_TRY(kd_key_append(ctx, kd_type_of(KD_TYPE_INT8), &number, false, (kd_key_order){0},
-                         &buffer));
+    KD_TRY(
+        kd_key_append(ctx, kd_type_of(KD_TYPE_INT8), &number, false, (kd_key_order){0}, &buffer));
     memcpy(self->key, buffer.data, buffer.size_bytes);
     *out_key = (kd_slice){self->key, buffer.size_bytes};
     *out_ref = self->next * 3;
@@ -383,25 +377,26 @@ TEST(a_bulk_load_is_found)
     fixture self;
     begin(&self);
     for (int round = 0; round < 10; round++) {
-        bulk load = {.next = (uint64_t)round * 20000, .count = (uint64_t)(round + 1) * 20000,
+        bulk load = {.next = (uint64_t)round * 20000,
+                     .count = (uint64_t)(round + 1) * 20000,
                      .arena = self.arena};
         CHECK_STATUS(&self.ctx, kd_index_add_run(&self.ctx, self.index, bulk_next, &load));
     }
     for (int64_t number = 0; number < 200000; number += 7) {
         kd_buffer key = kd_buffer_in(self.arena);
-        CHECK_STATUS(&self.ctx, kd_key_append(&self.ctx, kd_type_of(KD_TYPE_INT8), &number,
-                                              false, (kd_key_order){0}, &key));
+        CHECK_STATUS(&self.ctx, kd_key_append(&self.ctx, kd_type_of(KD_TYPE_INT8), &number, false,
+                                              (kd_key_order){0}, &key));
         uint64_t ref;
         uint32_t count;
-        CHECK_STATUS(&self.ctx, kd_index_find(&self.ctx, self.index, kd_buffer_slice(&key), &ref,
-                                              1, &count));
+        CHECK_STATUS(&self.ctx,
+                     kd_index_find(&self.ctx, self.index, kd_buffer_slice(&key), &ref, 1, &count));
         CHECK_EQ(count, 1);
         CHECK_EQ(ref, number * 3);
     }
     CHECK_EQ(kd_index_entry_count(self.index), 200000);
     kd_slice manifest;
-    CHECK_STATUS(&self.ctx, kd_index_checkpoint(&self.ctx, self.index, NULL, NULL, true,
-                                                self.arena, &manifest));
+    CHECK_STATUS(&self.ctx, kd_index_checkpoint(&self.ctx, self.index, NULL, NULL, true, self.arena,
+                                                &manifest));
     CHECK_EQ(kd_index_entry_count(self.index), 200000);
     CHECK_STATUS(&self.ctx, kd_index_remove_files(&self.ctx, &self.options, manifest));
     end(&self);

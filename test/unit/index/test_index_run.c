@@ -20,8 +20,8 @@ static void begin(run_fixture *self)
     self->files.directory = test_directory();
     self->files.database_id = 77;
     self->files.account = &self->account;
-    CHECK_STATUS(&self->ctx, kd_block_cache_create(&self->ctx, &self->account, 1 << 20,
-                                                   &self->files.cache));
+    CHECK_STATUS(&self->ctx,
+                 kd_block_cache_create(&self->ctx, &self->account, 1 << 20, &self->files.cache));
 }
 
 static void end(run_fixture *self)
@@ -58,8 +58,7 @@ static kd_status open_and_check(run_fixture *self)
 static void write_at(kd_ctx *ctx, uint64_t offset, uint8_t byte)
 {
     kd_file *file;
-    CHECK_STATUS(ctx,
-                 ctx->world->file_open(ctx, test_path("3-9.run"), KD_FILE_WRITE, &file));
+    CHECK_STATUS(ctx, ctx->world->file_open(ctx, test_path("3-9.run"), KD_FILE_WRITE, &file));
     CHECK_STATUS(ctx, ctx->world->file_write(ctx, file, offset, &byte, 1));
     ctx->world->file_close(ctx->world, file);
 }
@@ -73,10 +72,10 @@ TEST(every_damaged_byte_of_a_run_is_found)
     begin(&self);
     write_small_run(&self);
     CHECK_STATUS(&self.ctx, open_and_check(&self));
-    CHECK_STATUS(&self.ctx, self.ctx.world->file_open(&self.ctx, test_path("3-9.run"),
-                                                      KD_FILE_READ, &file));
-    CHECK_STATUS(&self.ctx, self.ctx.world->file_read(&self.ctx, file, 0, bytes, sizeof bytes,
-                                                      &size_bytes));
+    CHECK_STATUS(&self.ctx,
+                 self.ctx.world->file_open(&self.ctx, test_path("3-9.run"), KD_FILE_READ, &file));
+    CHECK_STATUS(&self.ctx,
+                 self.ctx.world->file_read(&self.ctx, file, 0, bytes, sizeof bytes, &size_bytes));
     self.ctx.world->file_close(self.ctx.world, file);
     uint32_t found = 0;
     for (size_t i = 0; i < size_bytes; i++) {
@@ -107,12 +106,10 @@ TEST(a_run_finds_marks_and_misses)
     kdi_tree_hit hits[4];
     uint32_t count;
     CHECK_STATUS(&self.ctx, kdi_run_open(&self.ctx, &self.files, 3, 9, &run));
-    CHECK_STATUS(&self.ctx,
-                 kdi_run_find(&self.ctx, run, KD_SLICE("key 020"), 0, hits, 4, &count));
+    CHECK_STATUS(&self.ctx, kdi_run_find(&self.ctx, run, KD_SLICE("key 020"), 0, hits, 4, &count));
     CHECK_EQ(count, 1);
     CHECK(hits[0].removed && hits[0].ref == 100);
-    CHECK_STATUS(&self.ctx,
-                 kdi_run_find(&self.ctx, run, KD_SLICE("key 021"), 0, hits, 4, &count));
+    CHECK_STATUS(&self.ctx, kdi_run_find(&self.ctx, run, KD_SLICE("key 021"), 0, hits, 4, &count));
     CHECK_EQ(count, 0);
     CHECK_STATUS(&self.ctx,
                  kdi_run_find(&self.ctx, run, KD_SLICE("key 021 longer"), 106, hits, 4, &count));

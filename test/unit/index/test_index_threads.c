@@ -82,8 +82,8 @@ TEST(threads_share_an_index)
     kd_ctx ctx = test_ctx();
     kd_account account;
     kd_account_init(&account, NULL, "test", SIZE_MAX);
-    kd_segment_options files = {.directory = test_directory(), .database_id = 1,
-                                .account = &account};
+    kd_segment_options files = {
+        .directory = test_directory(), .database_id = 1, .account = &account};
     CHECK_STATUS(&ctx, kd_block_cache_create(&ctx, &account, 1 << 20, &files.cache));
     kd_index_options options = {.index_no = 1, .files = &files, .account = &account};
     shared self = {0};
@@ -98,8 +98,8 @@ TEST(threads_share_an_index)
     kd_arena *arena = test_arena(&ctx);
     for (int i = 0; i < 6; i++) {
         kd_slice manifest;
-        CHECK_STATUS(&ctx, kd_index_checkpoint(&ctx, self.index, NULL, NULL, i % 3 == 2, arena,
-                                               &manifest));
+        CHECK_STATUS(
+            &ctx, kd_index_checkpoint(&ctx, self.index, NULL, NULL, i % 3 == 2, arena, &manifest));
         CHECK_STATUS(&ctx, kd_index_release_old(&ctx, self.index));
         ctx.world->sleep_ns(ctx.world, 20000000);
     }
@@ -113,8 +113,8 @@ TEST(threads_share_an_index)
             uint64_t ref;
             uint32_t count;
             key_make(writer, i, key);
-            CHECK_STATUS(&ctx, kd_index_find(&ctx, self.index, (kd_slice){key, 5}, &ref, 1,
-                                             &count));
+            CHECK_STATUS(&ctx,
+                         kd_index_find(&ctx, self.index, (kd_slice){key, 5}, &ref, 1, &count));
             CHECK_EQ(count, i % 5 != 0);
         }
     }

@@ -14,8 +14,8 @@ void fixture_begin(segment_fixture *fixture, size_t cache_bytes)
     fixture->options.directory = test_directory();
     fixture->options.database_id = 0x1234567890u;
     fixture->options.account = &fixture->account;
-    CHECK_STATUS(&fixture->ctx, kd_block_cache_create(&fixture->ctx, &fixture->account,
-                                                      cache_bytes, &fixture->options.cache));
+    CHECK_STATUS(&fixture->ctx, kd_block_cache_create(&fixture->ctx, &fixture->account, cache_bytes,
+                                                      &fixture->options.cache));
 }
 
 void fixture_end(segment_fixture *fixture)
@@ -123,8 +123,8 @@ model_column model_column_make(segment_fixture *fixture, test_random *random, kd
     return column;
 }
 
-/* A batch of the model's rows from `first` on. With `spread`, each row is followed by a wrong one that
- * the selection leaves out. */
+/* A batch of the model's rows from `first` on. With `spread`, each row is followed by a wrong one
+ * that the selection leaves out. */
 static void make_batch(segment_fixture *fixture, kd_arena *arena, const segment_model *model,
                        uint32_t first, uint32_t count, bool spread, kd_batch *out_batch)
 {
@@ -140,8 +140,8 @@ static void make_batch(segment_fixture *fixture, kd_arena *arena, const segment_
             selection[i] = (uint16_t)(2 * i);
     }
     for (uint32_t c = 0; c < model->column_count; c++) {
-        CHECK_STATUS(ctx, kd_vector_init_flat(ctx, arena, model->columns[c].type,
-                                              count * stride, &vectors[c]));
+        CHECK_STATUS(ctx, kd_vector_init_flat(ctx, arena, model->columns[c].type, count * stride,
+                                              &vectors[c]));
         for (uint32_t i = 0; i < count; i++) {
             const kd_value *value = &model->columns[c].values[first + i];
             if (value->is_null)
@@ -169,8 +169,7 @@ kd_status model_append(segment_fixture *fixture, test_random *random, const segm
             count = model->row_count - first;
         kd_arena *arena = test_arena(&fixture->ctx);
         kd_batch batch;
-        make_batch(fixture, arena, model, first, count, test_random_below(random, 2) == 0,
-                   &batch);
+        make_batch(fixture, arena, model, first, count, test_random_below(random, 2) == 0, &batch);
         status = kd_segment_writer_append(&fixture->ctx, writer, &batch,
                                           model->stamps == NULL ? NULL : model->stamps + first);
         kd_arena_destroy(arena);
@@ -226,8 +225,8 @@ static void check_vectors(segment_fixture *fixture, const segment_model *model, 
         columns[i] = i;
     kd_arena *arena = test_arena(ctx);
     kd_segment_reader *reader;
-    CHECK_STATUS(ctx, kd_segment_reader_create(ctx, arena, segment, columns,
-                                               model->column_count, &reader));
+    CHECK_STATUS(
+        ctx, kd_segment_reader_create(ctx, arena, segment, columns, model->column_count, &reader));
     for (uint32_t first = 0; first < model->row_count; first += KD_BATCH_ROWS) {
         uint32_t count = model->row_count - first;
         count = count > KD_BATCH_ROWS ? KD_BATCH_ROWS : count;
@@ -251,7 +250,8 @@ static void check_vectors(segment_fixture *fixture, const segment_model *model, 
     kd_arena_destroy(arena);
 }
 
-static void check_zone_maps(segment_fixture *fixture, const segment_model *model, kd_segment *segment)
+static void check_zone_maps(segment_fixture *fixture, const segment_model *model,
+                            kd_segment *segment)
 {
     for (uint32_t c = 0; c < model->column_count; c++) {
         for (uint32_t first = 0; first < model->row_count; first += KD_BLOCK_ROWS) {

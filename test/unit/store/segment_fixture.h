@@ -20,13 +20,13 @@ void fixture_end(segment_fixture *fixture); /* Checks that nothing leaked. */
 
 /* How the values of a column come about. */
 typedef enum value_pattern {
-    PATTERN_RANDOM,   /* Of the whole range of the type. */
-    PATTERN_SMALL,    /* 0 .. 300, now and then an outlier. */
-    PATTERN_SORTED,   /* Ascending by small steps. */
+    PATTERN_RANDOM, /* Of the whole range of the type. */
+    PATTERN_SMALL,  /* 0 .. 300, now and then an outlier. */
+    PATTERN_SORTED, /* Ascending by small steps. */
     PATTERN_RUNS,
-    PATTERN_FEW,      /* A few distinct values. */
+    PATTERN_FEW, /* A few distinct values. */
     PATTERN_CONSTANT,
-    PATTERN_FACTOR,   /* Multiples of 60,000,000. */
+    PATTERN_FACTOR, /* Multiples of 60,000,000. */
     PATTERN_COUNT
 } value_pattern;
 

@@ -29,8 +29,8 @@ static void use(kd_ctx *ctx, kd_block_cache *cache, uint64_t unit, uint32_t bloc
 {
     kd_block *block;
     loader self = {.value = unit * 1000 + block_no};
-    CHECK_STATUS(ctx, kd_block_cache_get(ctx, cache, unit, block_no, BLOCK_BYTES, load, &self,
-                                         &block));
+    CHECK_STATUS(ctx,
+                 kd_block_cache_get(ctx, cache, unit, block_no, BLOCK_BYTES, load, &self, &block));
     CHECK_EQ(kd_load_u64(kd_block_data(block)), unit * 1000 + block_no);
     CHECK_EQ(kd_load_u64((const char *)kd_block_data(block) + BLOCK_BYTES - 8),
              unit * 1000 + block_no);
@@ -72,8 +72,7 @@ TEST(a_failed_load_leaves_nothing)
     CHECK_STATUS(&ctx, kd_block_cache_create(&ctx, &account, 100 * BLOCK_BYTES, &cache));
     loader self = {.fails = true};
     kd_block *block;
-    CHECK_FAILS(&ctx,
-                kd_block_cache_get(&ctx, cache, 1, 1, BLOCK_BYTES, load, &self, &block),
+    CHECK_FAILS(&ctx, kd_block_cache_get(&ctx, cache, 1, 1, BLOCK_BYTES, load, &self, &block),
                 "58030");
     CHECK(block == NULL);
     use(&ctx, cache, 1, 1);
@@ -97,8 +96,8 @@ static void hammer(void *object)
         loader load_one = {.value = unit * 1000 + block_no,
                            .fails = test_random_below(&random, 50) == 0};
         kd_block *block;
-        kd_status status = kd_block_cache_get(&ctx, self->cache, unit, block_no, BLOCK_BYTES,
-                                              load, &load_one, &block);
+        kd_status status = kd_block_cache_get(&ctx, self->cache, unit, block_no, BLOCK_BYTES, load,
+                                              &load_one, &block);
         if (status != KD_OK) {
             kd_error_clear(&ctx);
             continue;

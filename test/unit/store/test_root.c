@@ -54,8 +54,7 @@ TEST(every_damaged_byte_of_a_root_is_found)
     char bytes[52];
     size_t got_bytes;
     CHECK_STATUS(&ctx, ctx.world->file_open(&ctx, path, KD_FILE_READ, &file));
-    CHECK_STATUS(&ctx,
-                 ctx.world->file_read(&ctx, file, 0, bytes, sizeof bytes, &got_bytes));
+    CHECK_STATUS(&ctx, ctx.world->file_read(&ctx, file, 0, bytes, sizeof bytes, &got_bytes));
     ctx.world->file_close(ctx.world, file);
     CHECK_EQ(got_bytes, sizeof bytes);
     for (uint64_t i = 0; i < sizeof bytes; i++) {

@@ -35,20 +35,20 @@ static kd_type type_numbered(unsigned number)
 }
 enum { TYPE_COUNT = 11 };
 
-static segment_model make_model(segment_fixture *fixture, test_random *random, value_pattern pattern,
-                        uint32_t row_count, unsigned null_percent)
+static segment_model make_model(segment_fixture *fixture, test_random *random,
+                                value_pattern pattern, uint32_t row_count, unsigned null_percent)
 {
     segment_model model = {.row_count = row_count, .column_count = TYPE_COUNT};
     model.columns = KD_NEW_ARRAY(&fixture->ctx, fixture->arena, model_column, TYPE_COUNT);
     CHECK(model.columns != NULL);
     for (unsigned i = 0; i < TYPE_COUNT; i++)
-        model.columns[i] = model_column_make(fixture, random, type_numbered(i), pattern,
-                                             row_count, null_percent);
+        model.columns[i] =
+            model_column_make(fixture, random, type_numbered(i), pattern, row_count, null_percent);
     return model;
 }
 
-static void write_and_check(segment_fixture *fixture, test_random *random, const segment_model *model,
-                            kdi_encoding force)
+static void write_and_check(segment_fixture *fixture, test_random *random,
+                            const segment_model *model, kdi_encoding force)
 {
     kd_ctx *ctx = &fixture->ctx;
     kd_segment *segment;
@@ -56,8 +56,7 @@ static void write_and_check(segment_fixture *fixture, test_random *random, const
     CHECK_STATUS(ctx, kd_segment_open(ctx, &fixture->options, 12, &segment));
     CHECK_STATUS(ctx, kd_segment_check(ctx, segment));
     model_check(fixture, model, segment, 37);
-    CHECK_EQ(kd_segment_find_column(segment, 99 + model->column_count),
-             model->column_count - 1);
+    CHECK_EQ(kd_segment_find_column(segment, 99 + model->column_count), model->column_count - 1);
     CHECK_EQ(kd_segment_find_column(segment, 5), -1);
     kd_segment_close(ctx->world, segment);
     CHECK_STATUS(ctx, kd_segment_remove(ctx, &fixture->options, 12));
@@ -92,7 +91,7 @@ TEST(many_blocks_read_back)
         segment_fixture fixture;
         fixture_begin(&fixture, 64 << 10);
         segment_model model = make_model(&fixture, &random, (value_pattern)pattern,
-                                 KD_BLOCK_ROWS + 3000, pattern % 2 == 0 ? 10 : 0);
+                                         KD_BLOCK_ROWS + 3000, pattern % 2 == 0 ? 10 : 0);
         write_and_check(&fixture, &random, &model, 0);
         fixture_end(&fixture);
     }
@@ -124,8 +123,7 @@ TEST(a_dictionary_that_overflows_goes_on_as_strings)
     for (uint32_t row = 0; row < model.row_count; row++) {
         /* 70,000 distinct values, each several times: too many, but not at once. */
         char text[32];
-        int length = snprintf(text, sizeof text, "key %u and more text",
-                              row / 2 % 70000);
+        int length = snprintf(text, sizeof text, "key %u and more text", row / 2 % 70000);
         column.values[row] = kd_value_text((kd_slice){text, (size_t)length});
         CHECK_STATUS(&fixture.ctx,
                      kd_str_copy(&fixture.ctx, fixture.arena, (kd_slice){text, (size_t)length},
@@ -197,22 +195,19 @@ TEST(too_many_rows_are_refused)
     fixture_begin(&fixture, 1 << 20);
     kd_type type = kd_type_of(KD_TYPE_INT4);
     uint32_t number = 1;
-    kd_segment_shape shape = {.unit = 5, .column_count = 1, .types = &type,
-                              .column_nos = &number};
+    kd_segment_shape shape = {.unit = 5, .column_count = 1, .types = &type, .column_nos = &number};
     kd_segment_writer *writer;
     CHECK_STATUS(&fixture.ctx,
                  kd_segment_writer_create(&fixture.ctx, &fixture.options, &shape, &writer));
     kd_value one = kd_value_i32(1);
     kd_vector vector;
-    CHECK_STATUS(&fixture.ctx,
-                 kd_vector_init_constant(&fixture.ctx, fixture.arena, &one, &vector));
+    CHECK_STATUS(&fixture.ctx, kd_vector_init_constant(&fixture.ctx, fixture.arena, &one, &vector));
     kd_batch batch = {.row_count = KD_BATCH_ROWS,
                       .selected_count = KD_BATCH_ROWS,
                       .column_count = 1,
                       .columns = &vector};
     for (uint32_t rows = 0; rows < KD_SEGMENT_ROWS_MAX; rows += KD_BATCH_ROWS)
-        CHECK_STATUS(&fixture.ctx,
-                     kd_segment_writer_append(&fixture.ctx, writer, &batch, NULL));
+        CHECK_STATUS(&fixture.ctx, kd_segment_writer_append(&fixture.ctx, writer, &batch, NULL));
     CHECK_FAILS(&fixture.ctx, kd_segment_writer_append(&fixture.ctx, writer, &batch, NULL),
                 "54000");
     kd_segment_writer_destroy(writer);

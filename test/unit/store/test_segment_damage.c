@@ -102,23 +102,21 @@ TEST(a_missing_foreign_or_cut_segment_is_refused)
     fixture_begin(&fixture, 1 << 20);
     segment_model model = small_model(&fixture, &random);
     kd_segment *segment;
-    CHECK_FAILS_WITH(&fixture.ctx,
-                     kd_segment_open(&fixture.ctx, &fixture.options, 4, &segment), "XX001",
-                     "missing");
+    CHECK_FAILS_WITH(&fixture.ctx, kd_segment_open(&fixture.ctx, &fixture.options, 4, &segment),
+                     "XX001", "missing");
     CHECK_STATUS(&fixture.ctx, model_write(&fixture, &random, &model, 4, 0));
     kd_segment_options foreign = fixture.options;
     foreign.database_id++;
     CHECK_FAILS_WITH(&fixture.ctx, kd_segment_open(&fixture.ctx, &foreign, 4, &segment), "XX001",
                      "another database");
     kd_file *file;
-    CHECK_STATUS(&fixture.ctx, fixture.ctx.world->file_open(
-                                   &fixture.ctx, test_path("0000000004.seg"), KD_FILE_WRITE,
-                                   &file));
+    CHECK_STATUS(&fixture.ctx,
+                 fixture.ctx.world->file_open(&fixture.ctx, test_path("0000000004.seg"),
+                                              KD_FILE_WRITE, &file));
     CHECK_STATUS(&fixture.ctx, fixture.ctx.world->file_resize(&fixture.ctx, file, 4000));
     fixture.ctx.world->file_close(fixture.ctx.world, file);
-    CHECK_FAILS_WITH(&fixture.ctx,
-                     kd_segment_open(&fixture.ctx, &fixture.options, 4, &segment), "XX001",
-                     "incomplete");
+    CHECK_FAILS_WITH(&fixture.ctx, kd_segment_open(&fixture.ctx, &fixture.options, 4, &segment),
+                     "XX001", "incomplete");
     fixture_end(&fixture);
 }
 
@@ -128,8 +126,7 @@ TEST(an_unfinished_segment_leaves_no_file)
     fixture_begin(&fixture, 1 << 20);
     kd_type type = kd_type_of(KD_TYPE_INT4);
     uint32_t number = 1;
-    kd_segment_shape shape = {.unit = 6, .column_count = 1, .types = &type,
-                              .column_nos = &number};
+    kd_segment_shape shape = {.unit = 6, .column_count = 1, .types = &type, .column_nos = &number};
     kd_segment_writer *writer;
     CHECK_STATUS(&fixture.ctx,
                  kd_segment_writer_create(&fixture.ctx, &fixture.options, &shape, &writer));
@@ -165,8 +162,10 @@ TEST(random_blocks_are_checked_or_read_safely)
         layout.physical = kd_type_physical(layout.type);
         if (kdi_block_check(bytes, size_bytes, header.row_count, &layout) != NULL)
             continue;
-        kdi_decode_input input = {.view = kdi_block_view_of(bytes), .type = layout.type,
-                                  .physical = layout.physical, .codes_are_values = true,
+        kdi_decode_input input = {.view = kdi_block_view_of(bytes),
+                                  .type = layout.type,
+                                  .physical = layout.physical,
+                                  .codes_are_values = true,
                                   .local_id = 1};
         kd_arena *arena = test_arena(&ctx);
         kdi_decode_room room = {.arena = arena};
