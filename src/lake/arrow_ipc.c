@@ -423,9 +423,9 @@ kd_status kd_arrow_writer_create(kd_ctx *ctx, kd_arena *arena, kd_arrow_form for
 kd_status kd_arrow_writer_batch(kd_ctx *ctx, kd_arrow_writer *writer, const kd_batch *batch,
                                 kd_buffer *out)
 {
-    assert(batch->column_count == writer->column_count);
     if (batch->selected_count == 0)
         return KD_OK;
+    assert(batch->column_count == writer->column_count);
     kd_arena *scratch = kd_arena_create(ctx, writer->arena, "arrow batch", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
         return KD_NOMEM;

@@ -63,7 +63,7 @@ static kd_batch batch_make(kd_ctx *ctx, kd_arena *arena, const kd_type *types, k
 
 static void write_all(kd_ctx *ctx, kd_arena *arena, kd_arrow_form form, kd_buffer *out)
 {
-    static char names[COLUMN_COUNT][8];
+    static char names[COLUMN_COUNT][16];
     kd_slice slices[COLUMN_COUNT];
     kd_type types[COLUMN_COUNT];
     kd_vector columns[COLUMN_COUNT];
