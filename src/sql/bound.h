@@ -191,6 +191,7 @@ struct kd_rel {
             kd_expr *condition;      /* NULL: true. */
             bool lateral;            /* The right input refers to the left's columns. */
             kd_column_id mark;       /* MARK: its boolean output, last column. */
+            bool mark_is_exists;     /* MARK: NULL and false mean the same to its user. */
         } join;
         struct {
             uint32_t key_count;      /* Group keys: expressions and the columns they become. */

@@ -1,0 +1,111 @@
+/*
+ * What the files of the planner share.
+ *
+ * A bound tree goes through these passes, each of which gives an equivalent tree:
+ *
+ *   inline_cte    WITH queries used once take the place of their use
+ *   unnest        sub-queries in expressions become joins, LATERAL where correlated
+ *   decorrelate   LATERAL joins become plain ones where that can be done
+ *   pushdown      conditions sink to where they cost least; outer joins that cannot
+ *                 give NULL rows become inner; inner joins are put in order
+ *   physical      each operator gets its algorithm and only the columns it needs
+ */
+#ifndef KD_PLAN_PLAN_INTERNAL_H
+#define KD_PLAN_PLAN_INTERNAL_H
+
+#include "plan/physical.h"
+#include "sql/binder.h"
+#include "sql/expr_walk.h"
+
+enum { KDI_PLAN_DEPTH_MAX = 1000 };
+
+typedef struct kdi_planner {
+    kd_arena *arena;
+    const kd_plan_options *options;
+    const kd_bound_statement *bound;
+    const kd_registry *registry;
+    kd_column_id last_id;
+    uint32_t last_no;
+    uint32_t depth;
+    kd_plan **ctes;
+    kd_cte **cte_of;
+    size_t cte_count, cte_capacity, cte_of_count, cte_of_capacity;
+    uint32_t working_count;
+} kdi_planner;
+
+/* A list of conditions that all must hold. */
+typedef struct kdi_conditions {
+    kd_expr **items;
+    size_t count, capacity;
+} kdi_conditions;
+
+kd_status kdi_plan_enter(kd_ctx *ctx, kdi_planner *p) KD_MUST_CHECK;
+static inline void kdi_plan_leave(kdi_planner *p)
+{
+    p->depth--;
+}
+
+/* --- Making nodes (plan_node.c) --- */
+kd_expr *kdi_make_expr(kd_ctx *ctx, kdi_planner *p, kd_expr_kind kind, kd_type type,
+                       uint32_t argument_count);
+kd_expr *kdi_make_column(kd_ctx *ctx, kdi_planner *p, kd_column_id id, kd_type type);
+kd_expr *kdi_make_constant(kd_ctx *ctx, kdi_planner *p, kd_value value);
+kd_rel *kdi_make_rel(kd_ctx *ctx, kdi_planner *p, kd_rel_kind kind, kd_rel *input);
+kd_status kdi_make_join(kd_ctx *ctx, kdi_planner *p, kd_join_kind kind, kd_rel *left,
+                        kd_rel *right, kd_expr *condition, kd_rel **out) KD_MUST_CHECK;
+kd_status kdi_make_filter(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *conditions,
+                          kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_make_call(kd_ctx *ctx, kdi_planner *p, const kd_function *function, kd_expr *left,
+                        kd_expr *right, kd_expr **out) KD_MUST_CHECK;
+/* Adds the parts of ANDs one by one. */
+kd_status kdi_conditions_add(kd_ctx *ctx, kdi_planner *p, kdi_conditions *list,
+                             kd_expr *condition) KD_MUST_CHECK;
+/* One expression of all; NULL for none. */
+kd_status kdi_conditions_join(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *list,
+                              kd_expr **out) KD_MUST_CHECK;
+/* A copy in which columns among `ids` are replaced by `exprs`. */
+kd_status kdi_substitute(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_column_id *ids,
+                         kd_expr *const *exprs, uint32_t count, kd_expr **out) KD_MUST_CHECK;
+bool kdi_has_column(const kd_rel *rel, kd_column_id id);
+/* Whether the expression names only columns of `set` (correlations count as named). */
+kd_status kdi_uses_only(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_id_set *set,
+                        bool *out_only) KD_MUST_CHECK;
+kd_status kdi_uses_any(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_id_set *set,
+                       bool *out_any) KD_MUST_CHECK;
+static inline kd_id_set kdi_set(kdi_planner *p)
+{
+    return (kd_id_set){.arena = p->arena};
+}
+/* For `a = b` with equality of one type: its sides. */
+bool kdi_is_equality(const kd_expr *expr, kd_expr **out_left, kd_expr **out_right,
+                     bool *out_null_equal);
+/* The constant false or NULL. */
+bool kdi_is_never_true(const kd_expr *expr);
+bool kdi_is_true(const kd_expr *expr);
+
+/* --- Passes --- */
+kd_status kdi_inline_ctes(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_unnest(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_decorrelate(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_push_down(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
+                        kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kd_rel **leaves, size_t leaf_count,
+                          kdi_conditions *conditions, kd_rel **out) KD_MUST_CHECK;
+kd_status kdi_physical(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
+                       kd_plan **out) KD_MUST_CHECK;
+/* Physical tables: a scan or an index scan with its condition (access.c). */
+kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditions *conditions,
+                          const kd_id_set *needed, kd_plan **out) KD_MUST_CHECK;
+kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
+                        kd_plan **out) KD_MUST_CHECK;
+kd_plan *kdi_make_plan(kd_ctx *ctx, kdi_planner *p, kd_plan_kind kind, double rows,
+                       uint32_t column_count);
+/* The columns of `from` that are needed, in order. */
+kd_status kdi_plan_columns(kd_ctx *ctx, kdi_planner *p, const kd_rel_column *from, uint32_t count,
+                           const kd_id_set *needed, kd_plan *plan) KD_MUST_CHECK;
+
+/* --- Estimates (estimate.c) --- */
+double kdi_estimate(kdi_planner *p, kd_rel *rel);
+double kdi_selectivity(const kd_expr *condition);
+
+#endif
