@@ -222,6 +222,10 @@ const char *kdi_block_check(const void *block, size_t size_bytes, uint32_t row_c
     if (row_count > KD_BLOCK_ROWS && header.encoding != KDI_RAW && header.encoding != KDI_STRINGS)
         return "the block has too many rows";
     if ((header.flags & KDI_BLOCK_HAS_NULLS) != 0 &&
+        (header.encoding == KDI_CONSTANT || header.encoding == KDI_DICT ||
+         header.encoding == KDI_LOCAL))
+        return "the block has validity bits that its encoding does not take";
+    if ((header.flags & KDI_BLOCK_HAS_NULLS) != 0 &&
         sizeof header + (size_t)((row_count + 63) / 64) * 8 > size_bytes)
         return "the validity bits are cut off";
     kdi_block_view view = kdi_block_view_of(block);
