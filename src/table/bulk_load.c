@@ -19,7 +19,7 @@ struct kd_bulk_load {
     kd_table *table;
     kdi_write_set *writes;
     kd_table_shape shape;
-    kdi_build build;
+    kdi_rewrite build;
     kd_arena *arena;
     bool is_finished;
     /* Streaming. */
@@ -38,7 +38,7 @@ kd_status kd_bulk_load_begin(kd_ctx *ctx, kd_txn *txn, kd_table *table, const kd
     if (arena == NULL)
         return KD_NOMEM;
     kd_bulk_load *load = KD_NEW(ctx, arena, kd_bulk_load);
-    kd_status status = load == NULL ? KD_NOMEM : kdi_build_begin(ctx, table, &load->build);
+    kd_status status = load == NULL ? KD_NOMEM : kdi_rewrite_begin(ctx, table, &load->build);
     if (status == KD_OK) {
         load->txn = txn;
         load->table = table;
@@ -47,7 +47,7 @@ kd_status kd_bulk_load_begin(kd_ctx *ctx, kd_txn *txn, kd_table *table, const kd
         load->arena = arena;
         load->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, load->build.set->count);
         if (load->columns == NULL) {
-            kdi_build_end(ctx, &load->build);
+            kdi_rewrite_end(ctx, &load->build);
             status = KD_NOMEM;
         }
     }
@@ -65,7 +65,7 @@ void kd_bulk_load_destroy(kd_bulk_load *load)
         return;
     kd_ctx ctx = {.world = load->table->storage->world};
     kd_segment_writer_destroy(load->writer);
-    kdi_build_end(&ctx, &load->build);
+    kdi_rewrite_end(&ctx, &load->build);
     kd_arena_destroy(load->arena);
 }
 
@@ -106,7 +106,7 @@ static kd_status stream_open(kd_ctx *ctx, kd_bulk_load *load)
 
 static kd_status stream_close(kd_ctx *ctx, kd_bulk_load *load)
 {
-    kdi_build *build = &load->build;
+    kdi_rewrite *build = &load->build;
     kdi_segment **place;
     if (load->writer == NULL)
         return KD_OK;
@@ -152,18 +152,18 @@ static kd_status stream_append(kd_ctx *ctx, kd_bulk_load *load, const kd_batch *
 
 static kd_status stage_row(kd_ctx *ctx, kd_bulk_load *load, uint32_t row)
 {
-    kdi_build *build = &load->build;
+    kdi_rewrite *build = &load->build;
     kdi_chunk *chunk;
     uint32_t slot;
     char scratch[16];
-    KD_TRY(kdi_build_stage(ctx, build, &chunk, &slot));
+    KD_TRY(kdi_rewrite_stage(ctx, build, &chunk, &slot));
     for (uint32_t i = 0; i < build->set->count; i++) {
         const kd_vector *vector = &load->columns[i];
         bool is_null = kd_vector_is_null(vector, row);
         KD_TRY(kdi_chunk_put(ctx, chunk, slot, i,
                              is_null ? NULL : kd_vector_payload(vector, row, scratch), is_null));
     }
-    return kdi_build_add(ctx, build, (kdi_build_row){.chunk = chunk, .slot = slot});
+    return kdi_rewrite_add(ctx, build, (kdi_rewrite_row){.chunk = chunk, .slot = slot});
 }
 
 static kd_status stage_append(kd_ctx *ctx, kd_bulk_load *load, const kd_batch *batch)
@@ -173,7 +173,7 @@ static kd_status stage_append(kd_ctx *ctx, kd_bulk_load *load, const kd_batch *b
         KD_TRY(stage_row(ctx, load, kd_batch_row(batch, i)));
     if (load->build.row_count >= STAGED_ROWS_MAX - KD_BATCH_ROWS ||
         load->build.staged_bytes >= STAGED_BYTES_MAX)
-        return kdi_build_write(ctx, &load->build, begin);
+        return kdi_rewrite_write(ctx, &load->build, begin);
     return KD_OK;
 }
 
@@ -265,10 +265,10 @@ static kd_status segment_install(kd_ctx *ctx, kd_bulk_load *load, kdi_segment *s
 
 kd_status kd_bulk_load_finish(kd_ctx *ctx, kd_bulk_load *load)
 {
-    kdi_build *build = &load->build;
+    kdi_rewrite *build = &load->build;
     assert(!load->is_finished);
     load->is_finished = true;
-    KD_TRY(kdi_build_write(ctx, build, KD_STAMP_IN_FLIGHT | kd_txn_no(load->txn)));
+    KD_TRY(kdi_rewrite_write(ctx, build, KD_STAMP_IN_FLIGHT | kd_txn_no(load->txn)));
     KD_TRY(stream_close(ctx, load));
     kd_mutex_lock(&load->table->bulk);
     kd_status status = KD_OK;

@@ -24,7 +24,7 @@ static bool may_move(const kdi_segment *segment)
 }
 
 typedef struct stage {
-    kdi_build *build;
+    kdi_rewrite *build;
     kdi_segment *segment;
     kdi_remap *remap;
     kd_segment_reader *reader;
@@ -35,11 +35,11 @@ typedef struct stage {
 
 static kd_status row_stage(kd_ctx *ctx, stage *in, uint32_t row, uint32_t ordinal, kd_stamp begin)
 {
-    kdi_build *build = in->build;
+    kdi_rewrite *build = in->build;
     kdi_chunk *chunk;
     uint32_t slot;
     char scratch[16];
-    KD_TRY(kdi_build_stage(ctx, build, &chunk, &slot));
+    KD_TRY(kdi_rewrite_stage(ctx, build, &chunk, &slot));
     for (uint32_t i = 0; i < build->set->count; i++) {
         const kd_value *missing = &build->set->columns[i].missing;
         if (in->slots[i] == UINT32_MAX) {
@@ -51,8 +51,8 @@ static kd_status row_stage(kd_ctx *ctx, stage *in, uint32_t row, uint32_t ordina
                              is_null ? NULL : kd_vector_payload(&in->columns[i], row, scratch),
                              is_null));
     }
-    return kdi_build_add(ctx, build,
-                         (kdi_build_row){.chunk = chunk,
+    return kdi_rewrite_add(ctx, build,
+                         (kdi_rewrite_row){.chunk = chunk,
                                          .slot = slot,
                                          .ordinal = ordinal,
                                          .remap = in->remap,
@@ -96,11 +96,11 @@ static kd_status reader_open(kd_ctx *ctx, stage *in, kd_arena *scratch)
     return kd_segment_reader_create(ctx, scratch, in->segment->file, wanted, count, &in->reader);
 }
 
-static kd_status segment_stage(kd_ctx *ctx, kdi_build *build, kdi_segment *segment,
+static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *segment,
                                kd_stamp oldest)
 {
     stage in = {.build = build, .segment = segment, .oldest = oldest};
-    KD_TRY(kdi_build_remap(ctx, build, segment->unit, segment->row_count, &in.remap));
+    KD_TRY(kdi_rewrite_remap(ctx, build, segment->unit, segment->row_count, &in.remap));
     kd_arena *scratch = kd_arena_create(ctx, NULL, "compaction", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
         return KD_NOMEM;
@@ -119,7 +119,7 @@ static kd_status segment_stage(kd_ctx *ctx, kdi_build *build, kdi_segment *segme
 
 /* Merges one group that begins at segment `*at`; moves `*at` behind it. */
 static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list *units,
-                               uint32_t *at, kdi_build *build)
+                               uint32_t *at, kdi_rewrite *build)
 {
     kd_stamp oldest = kd_txn_oldest_snapshot(table->storage->txns);
     uint32_t first = *at;
@@ -145,8 +145,8 @@ static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list
         return KD_OK;
     for (uint32_t i = first; i < end; i++)
         KD_TRY(segment_stage(ctx, build, units->segments[i], oldest));
-    KD_TRY(kdi_build_write(ctx, build, 0));
-    return kdi_build_move(ctx, build);
+    KD_TRY(kdi_rewrite_write(ctx, build, 0));
+    return kdi_rewrite_move(ctx, build);
 }
 
 static kd_status compact_locked(kd_ctx *ctx, kd_table *table)
@@ -154,12 +154,12 @@ static kd_status compact_locked(kd_ctx *ctx, kd_table *table)
     /* Units only leave the list by moves, and table->upkeep keeps those of others away. */
     const kdi_unit_list *units = atomic_load(&table->units);
     for (uint32_t at = 0; units != NULL && at < units->segment_count;) {
-        kdi_build build;
+        kdi_rewrite build;
         KD_TRY(kd_check_cancelled(ctx));
-        kd_status status = kdi_build_begin(ctx, table, &build);
+        kd_status status = kdi_rewrite_begin(ctx, table, &build);
         if (status == KD_OK) {
             status = group_compact(ctx, table, units, &at, &build);
-            kdi_build_end(ctx, &build);
+            kdi_rewrite_end(ctx, &build);
         }
         if (status != KD_OK)
             return status;

@@ -326,7 +326,7 @@ kd_status kdi_image_load(kd_ctx *ctx, kd_storage *storage, uint64_t unit)
     char path[PATH_BYTES];
     kd_status status = KD_OK;
     loader load = {.storage = storage, .unit = unit};
-    KD_TRY(image_path(ctx, storage, unit, path));
+    KD_TRY_OUT(image_path(ctx, storage, unit, path));
     load.arena = kd_arena_create(ctx, NULL, "delta image", KD_ARENA_UNLIMITED);
     if (load.arena == NULL)
         return KD_NOMEM;

@@ -19,18 +19,18 @@ static bool chunk_is_settled(kdi_chunk *chunk)
     return used == chunk->capacity;
 }
 
-static kd_status chunk_collect(kd_ctx *ctx, kdi_build *build, kdi_chunk *chunk, kd_stamp oldest)
+static kd_status chunk_collect(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk *chunk, kd_stamp oldest)
 {
     kdi_remap *remap;
     uint32_t used = kdi_chunk_used(chunk);
-    KD_TRY(kdi_build_remap(ctx, build, chunk->unit, used, &remap));
+    KD_TRY(kdi_rewrite_remap(ctx, build, chunk->unit, used, &remap));
     for (uint32_t i = 0; i < used; i++) {
         kd_stamp begin = atomic_load(&chunk->begins[i]);
         kd_stamp end = atomic_load(&chunk->ends[i]);
         if (begin == KDI_STAMP_DEAD || end <= oldest)
             continue;
-        KD_TRY(kdi_build_add(ctx, build,
-                             (kdi_build_row){.chunk = chunk,
+        KD_TRY(kdi_rewrite_add(ctx, build,
+                             (kdi_rewrite_row){.chunk = chunk,
                                              .slot = i,
                                              .ordinal = i,
                                              .remap = remap,
@@ -39,7 +39,7 @@ static kd_status chunk_collect(kd_ctx *ctx, kdi_build *build, kdi_chunk *chunk, 
     return KD_OK;
 }
 
-static kd_status flush_locked(kd_ctx *ctx, kd_table *table, kdi_build *build)
+static kd_status flush_locked(kd_ctx *ctx, kd_table *table, kdi_rewrite *build)
 {
     kd_txn_manager *txns = table->storage->txns;
     kdi_delta_seal(table);
@@ -50,21 +50,21 @@ static kd_status flush_locked(kd_ctx *ctx, kd_table *table, kdi_build *build)
         if (chunk_is_settled(units->chunks[i]))
             KD_TRY(chunk_collect(ctx, build, units->chunks[i], oldest));
     }
-    KD_TRY(kdi_build_write(ctx, build, 0));
-    return kdi_build_move(ctx, build);
+    KD_TRY(kdi_rewrite_write(ctx, build, 0));
+    return kdi_rewrite_move(ctx, build);
 }
 
 kd_status kd_table_flush(kd_ctx *ctx, kd_table *table)
 {
     kd_txn_manager *txns = table->storage->txns;
-    kdi_build build;
+    kdi_rewrite build;
     uint32_t pin;
     KD_TRY(kd_txn_pin(ctx, txns, KDI_SNAPSHOT_LATEST, &pin));
     kd_mutex_lock(&table->upkeep);
-    kd_status status = kdi_build_begin(ctx, table, &build);
+    kd_status status = kdi_rewrite_begin(ctx, table, &build);
     if (status == KD_OK) {
         status = flush_locked(ctx, table, &build);
-        kdi_build_end(ctx, &build);
+        kdi_rewrite_end(ctx, &build);
     }
     kd_mutex_unlock(&table->upkeep);
     kd_txn_unpin(txns, pin);

@@ -107,7 +107,9 @@ kd_status kd_index_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
 /* The scan's own transaction added the row after the scan was opened. */
 static bool is_own_later(const kd_index_scan *scan, const kdi_place *place)
 {
-    if (place->chunk == NULL || !kdi_is_in_flight(atomic_load(&place->chunk->begins[place->ordinal])))
+    if (place->chunk == NULL)
+        return false;
+    if (!kdi_is_in_flight(atomic_load(&place->chunk->begins[place->ordinal])))
         return false;
     return place->chunk->unit > scan->own_unit ||
            (place->chunk->unit == scan->own_unit && place->ordinal >= scan->own_slot);

@@ -8,14 +8,14 @@
 
 enum { STAGED_SLOTS = 16 * KDI_CHUNK_SLOTS };
 
-kd_status kdi_build_begin(kd_ctx *ctx, kd_table *table, kdi_build *out_build)
+kd_status kdi_rewrite_begin(kd_ctx *ctx, kd_table *table, kdi_rewrite *out_build)
 {
-    *out_build = (kdi_build){.table = table, .set = atomic_load(&table->set)};
+    *out_build = (kdi_rewrite){.table = table, .set = atomic_load(&table->set)};
     out_build->arena = kd_arena_create(ctx, NULL, "segment build", KD_ARENA_UNLIMITED);
     return out_build->arena == NULL ? KD_NOMEM : KD_OK;
 }
 
-static void staged_free(kdi_build *build)
+static void staged_free(kdi_rewrite *build)
 {
     for (size_t i = 0; i < build->staged_count; i++)
         kdi_chunk_destroy(build->staged[i]);
@@ -23,7 +23,7 @@ static void staged_free(kdi_build *build)
     build->staged_bytes = 0;
 }
 
-void kdi_build_end(kd_ctx *ctx, kdi_build *build)
+void kdi_rewrite_end(kd_ctx *ctx, kdi_rewrite *build)
 {
     kd_storage *storage = build->table->storage;
     staged_free(build);
@@ -40,7 +40,7 @@ void kdi_build_end(kd_ctx *ctx, kdi_build *build)
     build->arena = NULL;
 }
 
-kd_status kdi_build_stage(kd_ctx *ctx, kdi_build *build, kdi_chunk **out_chunk, uint32_t *out_slot)
+kd_status kdi_rewrite_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk **out_chunk, uint32_t *out_slot)
 {
     kdi_chunk *last =
         build->staged_count == 0 ? NULL : build->staged[build->staged_count - 1];
@@ -65,15 +65,15 @@ kd_status kdi_build_stage(kd_ctx *ctx, kdi_build *build, kdi_chunk **out_chunk, 
     return KD_OK;
 }
 
-kd_status kdi_build_add(kd_ctx *ctx, kdi_build *build, kdi_build_row row)
+kd_status kdi_rewrite_add(kd_ctx *ctx, kdi_rewrite *build, kdi_rewrite_row row)
 {
-    kdi_build_row *place;
+    kdi_rewrite_row *place;
     KD_TRY(KD_PUSH(ctx, build->arena, build->rows, build->row_count, build->row_capacity, &place));
     *place = row;
     return KD_OK;
 }
 
-kd_status kdi_build_remap(kd_ctx *ctx, kdi_build *build, uint64_t unit, uint32_t count,
+kd_status kdi_rewrite_remap(kd_ctx *ctx, kdi_rewrite *build, uint64_t unit, uint32_t count,
                           kdi_remap **out_remap)
 {
     kdi_remap **place;
@@ -93,7 +93,7 @@ kd_status kdi_build_remap(kd_ctx *ctx, kdi_build *build, uint64_t unit, uint32_t
 
 /* --- Sorting --------------------------------------------------------------------------------- */
 
-static int column_compare(const kdi_build *build, const kdi_build_row *a, const kdi_build_row *b,
+static int column_compare(const kdi_rewrite *build, const kdi_rewrite_row *a, const kdi_rewrite_row *b,
                           uint32_t column_no)
 {
     int at_a = kdi_set_find(a->chunk->set, column_no, 0);
@@ -112,9 +112,9 @@ static int column_compare(const kdi_build *build, const kdi_build_row *a, const 
 
 static int row_compare(const void *left, const void *right, void *object)
 {
-    const kdi_build *build = object;
-    const kdi_build_row *a = *(const kdi_build_row *const *)left;
-    const kdi_build_row *b = *(const kdi_build_row *const *)right;
+    const kdi_rewrite *build = object;
+    const kdi_rewrite_row *a = *(const kdi_rewrite_row *const *)left;
+    const kdi_rewrite_row *b = *(const kdi_rewrite_row *const *)right;
     for (uint32_t i = 0; i < build->table->sort_column_count; i++) {
         int order = column_compare(build, a, b, build->table->sort_column_nos[i]);
         if (order != 0)
@@ -126,7 +126,7 @@ static int row_compare(const void *left, const void *right, void *object)
 /* --- Writing --------------------------------------------------------------------------------- */
 
 typedef struct row_writer {
-    kdi_build *build;
+    kdi_rewrite *build;
     kd_segment_writer *writer;
     uint64_t unit;
     kd_stamp stamps_max;
@@ -169,7 +169,7 @@ static kd_status columns_prepare(kd_ctx *ctx, row_writer *out, kd_arena *scratch
     return KD_OK;
 }
 
-static void column_gather(row_writer *out, uint32_t column, kdi_build_row *const *rows,
+static void column_gather(row_writer *out, uint32_t column, kdi_rewrite_row *const *rows,
                           uint32_t count)
 {
     const kdi_column_set *set = out->build->set;
@@ -178,7 +178,7 @@ static void column_gather(row_writer *out, uint32_t column, kdi_build_row *const
     uint32_t width = set->widths[column];
     memset(vector->validity, 0xff, (KD_VECTOR_ROWS / 64) * sizeof(uint64_t));
     for (uint32_t i = 0; i < count; i++) {
-        const kdi_build_row *row = rows[i];
+        const kdi_rewrite_row *row = rows[i];
         int at = kdi_set_find(row->chunk->set, definition->column_no, column);
         char *target = (char *)vector->values + (size_t)i * width;
         if (at < 0) {
@@ -194,7 +194,7 @@ static void column_gather(row_writer *out, uint32_t column, kdi_build_row *const
     }
 }
 
-static kd_status vector_write(kd_ctx *ctx, row_writer *out, kdi_build_row *const *rows,
+static kd_status vector_write(kd_ctx *ctx, row_writer *out, kdi_rewrite_row *const *rows,
                               uint32_t count)
 {
     const kdi_column_set *set = out->build->set;
@@ -217,7 +217,7 @@ static kd_status vector_write(kd_ctx *ctx, row_writer *out, kdi_build_row *const
 
 static kd_status writer_close(kd_ctx *ctx, row_writer *out, kd_stamp begin)
 {
-    kdi_build *build = out->build;
+    kdi_rewrite *build = out->build;
     kdi_segment **place;
     KD_TRY(KD_PUSH(ctx, build->arena, build->segments, build->segment_count,
                    build->segment_capacity, &place));
@@ -230,7 +230,7 @@ static kd_status writer_close(kd_ctx *ctx, row_writer *out, kd_stamp begin)
     return KD_OK;
 }
 
-static kd_status rows_write(kd_ctx *ctx, row_writer *out, kdi_build_row **rows, size_t count,
+static kd_status rows_write(kd_ctx *ctx, row_writer *out, kdi_rewrite_row **rows, size_t count,
                             kd_stamp begin, kd_arena *scratch)
 {
     for (size_t done = 0; done < count;) {
@@ -247,7 +247,7 @@ static kd_status rows_write(kd_ctx *ctx, row_writer *out, kdi_build_row **rows, 
     return KD_OK;
 }
 
-kd_status kdi_build_write(kd_ctx *ctx, kdi_build *build, kd_stamp begin)
+kd_status kdi_rewrite_write(kd_ctx *ctx, kdi_rewrite *build, kd_stamp begin)
 {
     kd_status status = KD_OK;
     row_writer out = {.build = build};
@@ -256,7 +256,7 @@ kd_status kdi_build_write(kd_ctx *ctx, kdi_build *build, kd_stamp begin)
     kd_arena *scratch = kd_arena_create(ctx, NULL, "segment sort", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
         return KD_NOMEM;
-    kdi_build_row **order = KD_NEW_ARRAY(ctx, scratch, kdi_build_row *, build->row_count);
+    kdi_rewrite_row **order = KD_NEW_ARRAY(ctx, scratch, kdi_rewrite_row *, build->row_count);
     if (order == NULL) {
         kd_arena_destroy(scratch);
         return KD_NOMEM;
@@ -284,7 +284,7 @@ kd_status kdi_build_write(kd_ctx *ctx, kdi_build *build, kd_stamp begin)
  */
 static kd_status move_prepare(kd_ctx *ctx, void *object)
 {
-    kdi_build *build = object;
+    kdi_rewrite *build = object;
     kd_table *table = build->table;
     kd_mutex_lock(&table->storage->structure);
     kd_rwlock_lock_exclusive(&table->publish);
@@ -304,7 +304,7 @@ static kd_status move_prepare(kd_ctx *ctx, void *object)
 
 static void move_done(void *object)
 {
-    kdi_build *build = object;
+    kdi_rewrite *build = object;
     if (!build->has_moved)
         return;
     kd_rwlock_unlock_exclusive(&build->table->publish);
@@ -321,7 +321,7 @@ static void move_committed(void *object, kd_stamp stamp)
 static const kd_txn_participant move_participant = {
     .prepare = move_prepare, .committed = move_committed, .rolled_back = move_done};
 
-static kd_status move_log(kd_ctx *ctx, kd_txn *txn, const kdi_build *build)
+static kd_status move_log(kd_ctx *ctx, kd_txn *txn, const kdi_rewrite *build)
 {
     kd_buffer *redo;
     KD_TRY(kd_txn_redo(ctx, txn, &redo));
@@ -339,7 +339,7 @@ static kd_status move_log(kd_ctx *ctx, kd_txn *txn, const kdi_build *build)
     return KD_OK;
 }
 
-kd_status kdi_build_move(kd_ctx *ctx, kdi_build *build)
+kd_status kdi_rewrite_move(kd_ctx *ctx, kdi_rewrite *build)
 {
     if (build->remap_count == 0)
         return KD_OK;

@@ -8,19 +8,19 @@
 #include "table/table_internal.h"
 
 /* One row to be written. `remap` and `ordinal` say where it was (remap NULL: nowhere). */
-typedef struct kdi_build_row {
+typedef struct kdi_rewrite_row {
     const kdi_chunk *chunk;
     uint32_t slot;
     uint32_t ordinal;
     kdi_remap *remap;
     kd_stamp begin;
-} kdi_build_row;
+} kdi_rewrite_row;
 
-typedef struct kdi_build {
+typedef struct kdi_rewrite {
     kd_table *table;
     const kdi_column_set *set; /* The columns that the segments get. */
     kd_arena *arena;
-    kdi_build_row *rows;
+    kdi_rewrite_row *rows;
     size_t row_count, row_capacity;
     kdi_chunk **staged; /* Chunks of the build's own. */
     size_t staged_count, staged_capacity;
@@ -30,21 +30,21 @@ typedef struct kdi_build {
     size_t remap_count, remap_capacity;
     size_t staged_bytes;
     bool has_moved;
-} kdi_build;
+} kdi_rewrite;
 
-kd_status kdi_build_begin(kd_ctx *ctx, kd_table *table, kdi_build *out_build) KD_MUST_CHECK;
+kd_status kdi_rewrite_begin(kd_ctx *ctx, kd_table *table, kdi_rewrite *out_build) KD_MUST_CHECK;
 /* Frees staging; segments and remaps that were not handed over are closed, their files removed. */
-void kdi_build_end(kd_ctx *ctx, kdi_build *build);
+void kdi_rewrite_end(kd_ctx *ctx, kdi_rewrite *build);
 /* A slot of the build's own chunks. */
-kd_status kdi_build_stage(kd_ctx *ctx, kdi_build *build, kdi_chunk **out_chunk,
+kd_status kdi_rewrite_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk **out_chunk,
                           uint32_t *out_slot) KD_MUST_CHECK;
-kd_status kdi_build_add(kd_ctx *ctx, kdi_build *build, kdi_build_row row) KD_MUST_CHECK;
-kd_status kdi_build_remap(kd_ctx *ctx, kdi_build *build, uint64_t unit, uint32_t count,
+kd_status kdi_rewrite_add(kd_ctx *ctx, kdi_rewrite *build, kdi_rewrite_row row) KD_MUST_CHECK;
+kd_status kdi_rewrite_remap(kd_ctx *ctx, kdi_rewrite *build, uint64_t unit, uint32_t count,
                           kdi_remap **out_remap) KD_MUST_CHECK;
 /* Sorts the rows by the table's sort columns and writes them; `begin` is the segments' own. Rows and
  * staging are empty afterwards. Remaps know the new places. */
-kd_status kdi_build_write(kd_ctx *ctx, kdi_build *build, kd_stamp begin) KD_MUST_CHECK;
+kd_status kdi_rewrite_write(kd_ctx *ctx, kdi_rewrite *build, kd_stamp begin) KD_MUST_CHECK;
 /* Logs and publishes the move of what the remaps name. The build gives its segments and remaps away. */
-kd_status kdi_build_move(kd_ctx *ctx, kdi_build *build) KD_MUST_CHECK;
+kd_status kdi_rewrite_move(kd_ctx *ctx, kdi_rewrite *build) KD_MUST_CHECK;
 
 #endif

@@ -117,7 +117,7 @@ static void create_committed(void *object, kd_stamp stamp)
     atomic_store(&sequence->created, stamp);
 }
 
-static void unlink(kdi_sequence *sequence)
+static void sequence_unlink(kdi_sequence *sequence)
 {
     kdi_directory_remove(&sequence->storage->sequences, sequence->sequence_no);
     kd_txn_retire(sequence->storage->txns, &sequence->garbage, kdi_sequence_destroy, sequence);
@@ -125,13 +125,13 @@ static void unlink(kdi_sequence *sequence)
 
 static void create_undone(void *object)
 {
-    unlink(object);
+    sequence_unlink(object);
 }
 
 static void drop_committed(void *object, kd_stamp stamp)
 {
     (void)stamp;
-    unlink(object);
+    sequence_unlink(object);
 }
 
 static const kdi_structural create_change = {create_committed, create_undone};

@@ -112,11 +112,10 @@ out:
 static kd_status entries_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_arena *scratch)
 {
     kd_index_range everything = {0};
-    kd_index_cursor *cursor;
-    kd_buffer last = kd_buffer_in(arena);
+    kd_index_cursor *cursor = NULL;
     uint64_t visible_count = 0;
-    KD_TRY(kd_index_cursor_open(ctx, arena, check->index->index, &everything, &cursor));
     kd_status status = KD_OK;
+    KD_TRY_OUT(kd_index_cursor_open(ctx, arena, check->index->index, &everything, &cursor));
     bool is_end = false;
     while (!is_end) {
         kd_slice key;
@@ -150,7 +149,6 @@ static kd_status entries_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_
                          check->index->definition.name.data, (unsigned long long)visible_count,
                          (unsigned long long)check->row_count);
 out:
-    (void)last;
     kd_index_cursor_close(cursor);
     return status;
 }
