@@ -137,6 +137,24 @@ def find_private_names(path, code, definitions, uses):
             uses.append((name, (path, number)))
 
 
+def find_definitions(path, code, symbols):
+    """Functions with external linkage: all modules end up in one library."""
+    for number, line in enumerate(code, 1):
+        match = re.match(r"[a-z_][\w \*]*?\b(kdi?_\w+)\(", line)
+        if match is None or line.startswith(("static", "typedef", "return", "extern")):
+            continue
+        rest = "\n".join(code[number - 1:number + 12])
+        head = re.match(r"[^;{]*[;{]", rest)
+        if head is not None and head.group(0).endswith("{"):
+            symbols.setdefault(match.group(1), []).append((path, number))
+
+
+def check_unique_symbols(symbols):
+    for name, places in symbols.items():
+        for path, number in places[1:]:
+            report(path, number, f"{name} is also defined in {places[0][0]}:{places[0][1]}")
+
+
 def check_unique_names(paths):
     seen = {}
     for path in paths:
@@ -185,7 +203,7 @@ def check_readme(module):
 def main():
     allowed = load_deps()
     paths = sorted(p for tree in TREES for p in tree.rglob("*") if p.suffix in (".c", ".h"))
-    definitions, uses = {}, []
+    definitions, uses, symbols = {}, [], {}
     for path in paths:
         text = path.read_text()
         raw, code = text.split("\n"), blank_comments_and_strings(text).split("\n")
@@ -199,7 +217,10 @@ def main():
         check_includes(path, module, raw, allowed)
         check_calls(path, module, code)
         find_private_names(path, code, definitions, uses)
+        if path.suffix == ".c":
+            find_definitions(path, code, symbols)
     check_private_names(definitions, uses)
+    check_unique_symbols(symbols)
     check_unique_names(paths)
     for module, names in allowed.items():
         if (SOURCE / module).is_dir():

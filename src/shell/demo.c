@@ -88,7 +88,11 @@ static bool demo_refuses(kdi_shell *shell, const char *directory)
                                           "SELECT count(*) FROM information_schema.tables "
                                           "WHERE table_schema = 'public'",
                                           NULL, 0);
-    if (tables != NULL && strcmp(tables, "0") == 0)
+    if (tables == NULL) {
+        kdi_shell_show_error(shell, kade_session_error(shell->session), (kd_slice){NULL, 0});
+        return true;
+    }
+    if (strcmp(tables, "0") == 0)
         return false;
     const char *mark = kdi_shell_lookup(shell,
                                         "SELECT count(*) FROM information_schema.tables "
