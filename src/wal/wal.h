@@ -98,10 +98,10 @@ typedef struct kd_wal_options {
                                 that is created begins here. */
     uint64_t known_durable_position; /* What the database root knows to be durable: a log that ends
                                         before it is corrupt. 0 when unknown. */
-    uint64_t file_bytes;      /* 0: 64 MiB. A multiple of 4 KiB, at least 64 KiB. For new files. */
-    size_t buffer_bytes;      /* 0: 16 MiB. A power of two, at least 1 MiB. */
-    bool no_sync;             /* Written, never synced: survives kill -9, not a power cut. */
-    unsigned spare_files_max; /* Recycled files kept ready; 0: 4. */
+    uint64_t file_bytes; /* 0: 64 MiB. A multiple of 4 KiB, at least 64 KiB. For new files. */
+    size_t buffer_bytes; /* 0: 16 MiB. A power of two, at least 1 MiB. */
+    bool no_sync;        /* Synced by kd_wal_flush and when a file is full, else only written. */
+    unsigned spare_files_max;     /* Recycled files kept ready; 0: 4. */
     kd_wal_archive_file *archive; /* May be NULL. */
     void *archive_object;
 } kd_wal_options;
@@ -162,13 +162,15 @@ kd_status kd_wal_fill(kd_ctx *ctx, kd_wal *wal, kd_wal_reservation *reservation,
                       const void *records) KD_MUST_CHECK;
 
 /*
- * Returns when every byte before `position` is durable. Group commit without a delay: the first one
+ * Returns when every byte before `position` is durable (with no_sync: is written, which survives a
+ * killed process but no power cut). Group commit without a delay: the first one
  * to wait writes everything that is buffered, the others wait for it. A failed write or sync is
  * final: this and every later call fails with 58030, nothing is retried, nothing is acknowledged.
  * To wait for one append, give its end, or its position + 1 when it has at most KD_WAL_WHOLE_BYTES.
  */
 kd_status kd_wal_wait_durable(kd_ctx *ctx, kd_wal *wal, uint64_t position) KD_MUST_CHECK;
-/* Makes everything appended so far durable: for background ticks of relaxed transactions. */
+/* Makes everything appended so far durable, with no_sync too: for checkpoints, and for background
+ * ticks of relaxed transactions. */
 kd_status kd_wal_flush(kd_ctx *ctx, kd_wal *wal) KD_MUST_CHECK;
 uint64_t kd_wal_durable_position(const kd_wal *wal); /* One atomic load. */
 uint64_t kd_wal_next_position(kd_wal *wal);          /* Where the next append will begin. */

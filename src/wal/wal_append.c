@@ -26,33 +26,20 @@ static kd_cond *next_group_cond(kd_wal *wal)
     return &wal->group_done[(wal->group_no + 1) & 1];
 }
 
-/*
- * Writes one group. The lock is held on entry and on exit, not in between. There is something to
- * write, and nobody is writing.
- */
-static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
+/* The caller is the writer from here on. Lock held. */
+static void writing_begin(kd_wal *wal, uint64_t end)
 {
     kd_assert(!wal->is_writing);
     wal->is_writing = true;
     wal->group_no++;
-    wal->group_end = filled_end(wal);
-    uint64_t end = wal->group_end;
-    kd_assert(end > wal->written_position);
-    uint64_t offset_before = wal->at.offset;
-    uint64_t file_before = wal->at.file_no;
-    kd_mutex_unlock(&wal->lock);
+    wal->group_end = end;
+}
 
-    kd_status status = kdi_wal_writer_write(ctx, wal, end);
-
-    kd_mutex_lock(&wal->lock);
+/* Wakes those whose bytes were in the group, and one of the others to write the next. Lock held. */
+static void writing_end(kd_ctx *ctx, kd_wal *wal, kd_status status)
+{
     wal->is_writing = false;
     if (status == KD_OK) {
-        wal->written_position = end;
-        atomic_store_explicit(&wal->durable_position, end, memory_order_release);
-        wal->used_bytes = wal->at.offset;
-        wal->statistics.group_count++;
-        wal->statistics.written_bytes +=
-            wal->at.file_no == file_before ? wal->at.offset - offset_before : wal->at.offset;
         kd_cond_broadcast(&wal->group_done[wal->group_no & 1]);
         kd_cond_signal(next_group_cond(wal));
     } else {
@@ -62,6 +49,53 @@ static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
         kd_cond_broadcast(&wal->group_done[1]);
     }
     kd_cond_broadcast(&wal->space);
+}
+
+/*
+ * Writes one group. The lock is held on entry and on exit, not in between. There is something to
+ * write, and nobody is writing.
+ */
+static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
+{
+    uint64_t end = filled_end(wal);
+    kd_assert(end > wal->written_position);
+    writing_begin(wal, end);
+    uint64_t offset_before = wal->at.offset;
+    uint64_t file_before = wal->at.file_no;
+    kd_mutex_unlock(&wal->lock);
+
+    kd_status status = kdi_wal_writer_write(ctx, wal, end);
+
+    kd_mutex_lock(&wal->lock);
+    if (status == KD_OK) {
+        wal->written_position = end;
+        atomic_store_explicit(&wal->durable_position, end, memory_order_release);
+        wal->used_bytes = wal->at.offset;
+        wal->statistics.group_count++;
+        wal->statistics.written_bytes +=
+            wal->at.file_no == file_before ? wal->at.offset - offset_before : wal->at.offset;
+    }
+    writing_end(ctx, wal, status);
+    return status;
+}
+
+/* Lock held on entry and exit, not in between. */
+static kd_status written_sync(kd_ctx *ctx, kd_wal *wal)
+{
+    while (wal->is_writing) {
+        wal->waiter_count++;
+        (void)kd_cond_wait(next_group_cond(wal), &wal->lock, UINT64_MAX);
+        wal->waiter_count--;
+    }
+    if (wal->has_failed)
+        return failed(ctx, wal);
+    writing_begin(wal, wal->written_position);
+    kd_mutex_unlock(&wal->lock);
+
+    kd_status status = kdi_wal_writer_sync(ctx, wal);
+
+    kd_mutex_lock(&wal->lock);
+    writing_end(ctx, wal, status);
     return status;
 }
 
@@ -277,7 +311,13 @@ kd_status kd_wal_wait_durable(kd_ctx *ctx, kd_wal *wal, uint64_t position)
 
 kd_status kd_wal_flush(kd_ctx *ctx, kd_wal *wal)
 {
-    return kd_wal_wait_durable(ctx, wal, kd_wal_next_position(wal));
+    KD_TRY(kd_wal_wait_durable(ctx, wal, kd_wal_next_position(wal)));
+    if (!wal->options.no_sync || wal->is_memory || wal->options.read_only)
+        return KD_OK;
+    kd_mutex_lock(&wal->lock);
+    kd_status status = written_sync(ctx, wal);
+    kd_mutex_unlock(&wal->lock);
+    return status;
 }
 
 uint64_t kd_wal_durable_position(const kd_wal *wal)

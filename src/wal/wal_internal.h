@@ -217,6 +217,8 @@ kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *en
 kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position) KD_MUST_CHECK;
 /* Writes the buffer's bytes up to `end` as blocks; durable on return (unless no_sync). */
 kd_status kdi_wal_writer_write(kd_ctx *ctx, kd_wal *wal, uint64_t end) KD_MUST_CHECK;
+/* For no_sync: what was written becomes durable. */
+kd_status kdi_wal_writer_sync(kd_ctx *ctx, kd_wal *wal) KD_MUST_CHECK;
 kd_status kdi_wal_writer_finish(kd_ctx *ctx, kd_wal *wal) KD_MUST_CHECK;
 
 #endif

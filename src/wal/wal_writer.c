@@ -10,6 +10,13 @@
 
 #include "base/assert.h"
 
+kd_status kdi_wal_writer_sync(kd_ctx *ctx, kd_wal *wal)
+{
+    KD_TRY(ctx->world->file_sync(ctx, wal->file));
+    wal->synced_position = wal->at.position;
+    return KD_OK;
+}
+
 /* Zeros are written ahead through a descriptor without O_DSYNC and synced once: a later write
  * into them changes no metadata, which makes it several times faster. */
 static kd_status zeros_write(kd_ctx *ctx, kd_wal *wal, uint64_t end)
@@ -105,10 +112,13 @@ static kd_status spare_take(kd_ctx *ctx, kd_wal *wal, uint64_t file_no)
 
 /*
  * Goes on in a file of the next number. Its name is durable before its header, and its header
- * before any block, so a block that counts is always found again.
+ * before any block, so a block that counts is always found again. With no_sync the full file is
+ * synced now, once, so that a power cut leaves the log without gaps between its files.
  */
 static kd_status file_begin(kd_ctx *ctx, kd_wal *wal, uint64_t file_no)
 {
+    if (wal->options.no_sync && wal->file != NULL)
+        KD_TRY(kdi_wal_writer_sync(ctx, wal));
     KD_TRY(spare_take(ctx, wal, file_no));
     KD_TRY(file_open(ctx, wal, file_no, true));
     wal->at.file_no = file_no;
@@ -116,9 +126,11 @@ static kd_status file_begin(kd_ctx *ctx, kd_wal *wal, uint64_t file_no)
     if (wal->prepared_bytes > wal->at.file_bytes)
         wal->prepared_bytes = wal->at.file_bytes;
     KD_TRY(file_prepare(ctx, wal, KDI_WAL_HEADER_BYTES));
-    if (!wal->options.no_sync)
-        KD_TRY(ctx->world->directory_sync(ctx, wal->directory.path));
+    KD_TRY(ctx->world->directory_sync(ctx, wal->directory.path));
     KD_TRY(header_write(ctx, wal));
+    if (wal->options.no_sync)
+        KD_TRY(
+            ctx->world->file_sync(ctx, wal->file)); /* The file before may be recycled from now. */
     wal->at.offset = KDI_WAL_HEADER_BYTES;
     kdi_wal_file file = {
         .file_no = file_no,
@@ -229,8 +241,7 @@ kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *en
 kd_status kdi_wal_writer_finish(kd_ctx *ctx, kd_wal *wal)
 {
     if (wal->options.no_sync)
-        KD_TRY(ctx->world->file_sync(ctx, wal->file));
-    wal->synced_position = wal->at.position;
+        KD_TRY(kdi_wal_writer_sync(ctx, wal));
     if (wal->at.offset == wal->at.file_bytes)
         return KD_OK; /* The next file's header will say that all of this one was written. */
     return block_write(ctx, wal, 0, KDI_BLOCK_CLOSING);
