@@ -3,14 +3,14 @@
  *
  * Invariants: entries of a node ascend; separator i of an inner node is at or below
  * every entry of child i + 1 and above every entry of child i; all leaves are at one
- * depth and linked both ways; `skip` is at most the length of the prefix that all
- * keys of the node share.
+ * depth and linked both ways; `prefix` holds `skip` bytes that all keys of the node
+ * start with.
  */
 #include "index/memory_tree.h"
 
 #include <assert.h>
 
-enum { HEIGHT_MAX = 16 };
+enum { HEIGHT_MAX = 16, PREFIX_MAX = 40, CACHE_LINE_BYTES = 64 };
 
 typedef struct tree_entry {
     union {
@@ -30,6 +30,7 @@ struct tree_node {
     uint16_t skip;
     bool is_leaf;
     tree_node *previous, *next; /* Leaves. */
+    char prefix[PREFIX_MAX];
     uint64_t heads[KDI_TREE_NODE_ENTRIES];
     tree_entry entries[KDI_TREE_NODE_ENTRIES];
 };
@@ -150,26 +151,40 @@ static void node_rehead(tree_node *node)
 {
     if (node->count == 0)
         return;
-    node->skip =
-        (uint16_t)shared_prefix(key_of(&node->entries[0]), key_of(&node->entries[node->count - 1]));
+    kd_slice first = key_of(&node->entries[0]);
+    uint32_t shared = shared_prefix(first, key_of(&node->entries[node->count - 1]));
+    node->skip = (uint16_t)(shared < PREFIX_MAX ? shared : PREFIX_MAX);
+    if (node->skip > 0)
+        memcpy(node->prefix, first.data, node->skip);
     for (uint32_t i = 0; i < node->count; i++)
         node->heads[i] = head_of(key_of(&node->entries[i]), node->skip);
+}
+
+/* Order of the key's start against what all keys of the node start with. */
+static int prefix_order(const tree_node *node, kd_slice key)
+{
+    size_t known = key.size_bytes < node->skip ? key.size_bytes : node->skip;
+    int order = known == 0 ? 0 : memcmp(key.data, node->prefix, known);
+    return order == 0 && key.size_bytes < node->skip ? -1 : order;
+}
+
+/* The heads that a search may look at, asked for at once: their misses overlap. */
+static void prefetch_heads(const tree_node *node)
+{
+    const char *heads = (const char *)node->heads;
+    for (size_t at = 0; at < sizeof node->heads; at += CACHE_LINE_BYTES)
+        __builtin_prefetch(heads + at);
 }
 
 /* First entry at or above (key, ref). */
 static uint32_t node_lower_bound(const tree_node *node, kd_slice key, uint64_t ref)
 {
+    prefetch_heads(node);
     if (node->count == 0)
         return 0;
-    if (node->skip > 0) {
-        kd_slice first = key_of(&node->entries[0]);
-        size_t known = key.size_bytes < node->skip ? key.size_bytes : node->skip;
-        int order = known == 0 ? 0 : memcmp(key.data, first.data, known);
-        if (order == 0 && key.size_bytes < node->skip)
-            order = -1;
-        if (order != 0)
-            return order < 0 ? 0 : node->count;
-    }
+    int order = prefix_order(node, key);
+    if (order != 0)
+        return order < 0 ? 0 : node->count;
     uint64_t head = head_of(key, node->skip);
     uint32_t low = 0, length = node->count;
     while (length > 0) {
@@ -476,6 +491,9 @@ uint32_t kdi_tree_find(kdi_tree *tree, kd_slice key, uint64_t from_ref, kdi_tree
                 break;
             continue;
         }
+        /* Mostly the head alone says that the next key is another. */
+        if (leaf->heads[at] != head_of(key, leaf->skip))
+            break;
         const tree_entry *entry = &leaf->entries[at++];
         if (!kd_slice_equal(key_of(entry), key))
             break;
