@@ -19,6 +19,7 @@
 #include "engine/statement.h"
 #include "base/thread.h"
 #include "base/world_memory.h"
+#include "security/authorize.h"
 #include "sql/binder.h"
 
 enum { KDI_TAG_BYTES = 64, KDI_NAME_BYTES = 64 };
@@ -71,6 +72,7 @@ struct kd_session {
     atomic_bool cancelled;
     kd_session_hooks hooks;
     char user_name[KDI_NAME_BYTES];
+    kd_principal principal;
     kd_settings settings;        /* In force now. */
     kd_settings committed;       /* What stays when SET LOCAL ends. */
     kd_settings at_begin;        /* What a rollback restores. */
@@ -220,10 +222,21 @@ kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK
 /* Runs it: sets the run's tag, rows and number. */
 kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 
+void kdi_set_tag(kd_run *run, const char *tag);
+
+/* --- named.c, explain.c --------------------------------------------------------------------------- */
+
+/* PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH, CLOSE, DISCARD. */
+kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
+kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast) KD_MUST_CHECK;
+/* DESCRIBE and SUMMARIZE. */
+kd_status kdi_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast) KD_MUST_CHECK;
+
 /* --- define_*.c: one function per statement; `run` gives session, catalog and arena ---------------- */
 
 kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run, const kd_ast_create_schema *ast) KD_MUST_CHECK;
 kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *ast) KD_MUST_CHECK;
+/* CREATE TABLE AS, SELECT ... INTO, CREATE MATERIALIZED VIEW. */
 kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run,
                               const kd_ast_create_table_as *ast) KD_MUST_CHECK;
 kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *ast) KD_MUST_CHECK;

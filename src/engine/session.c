@@ -30,6 +30,7 @@ kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_o
     kd_isolation isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;
     const char *user = options == NULL || options->user_name == NULL ? "kade" : options->user_name;
     (void)snprintf(session->user_name, sizeof session->user_name, "%s", user);
+    session->principal = (kd_principal){.user_name = session->user_name};
     KD_TRY_OUT(kd_settings_init(&own, arena, isolation, database->durability, &session->settings));
     session->committed = session->settings;
     session->at_begin = session->settings;
@@ -209,6 +210,8 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
         .search_path_count = count,
         .virtual_tables = kdi_system_views(),
         .allow_parameters = true,
+        .authorize = kd_authorize,
+        .authorize_object = &session->principal,
     };
     return KD_OK;
 }

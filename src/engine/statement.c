@@ -23,9 +23,6 @@ static kdi_class class_of(const kd_ast_node *node)
         return KDI_EMPTY;
     switch (node->kind) {
     case KD_AST_SELECT:
-        /* SELECT ... INTO makes a table. */
-        return ((const kd_ast_select *)node)->into.name.name.size_bytes > 0 ? KDI_UTILITY
-                                                                            : KDI_QUERY;
     case KD_AST_SETOP:
     case KD_AST_INSERT:
     case KD_AST_UPDATE:
@@ -450,7 +447,8 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     if (session->settings.statement_timeout_ms > 0)
         run->deadline_ns =
             run->started_ns + (uint64_t)session->settings.statement_timeout_ms * 1000000;
-    atomic_store_explicit(&session->cancelled, false, memory_order_relaxed);
+    if (run->next == NULL) /* Not inside another statement. */
+        atomic_store_explicit(&session->cancelled, false, memory_order_relaxed);
 
     if (prepared->class == KDI_TRANSACTION) {
         KD_TRY_OUT(run_transaction_command(ctx, run));

@@ -1,0 +1,469 @@
+/*
+ * ALTER TABLE.
+ *
+ * Adding a column with a constant default writes nothing: rows that are there get
+ * the value as the column's `missing` one. A default that differs per row, a change
+ * of type and a stored generated column rewrite the table.
+ */
+#include "engine/define_internal.h"
+
+#include "sql/expr_walk.h"
+
+#include <assert.h>
+
+typedef struct alteration {
+    kd_run *run;
+    const kd_table_entry *table;
+    kdi_draft *draft;
+    bool rewrite;                /* The rows must be copied into a new storage. */
+    int changed;                 /* Position of a column whose type changes, or -1. */
+    kd_slice using_text;
+} alteration;
+
+static kd_status find_column(kd_ctx *ctx, const alteration *work, kd_slice name, int *out_position)
+{
+    *out_position = kdi_draft_find_column(work->draft, name);
+    if (*out_position < 0)
+        return KD_FAIL(ctx, KD_INVALID, "42703",
+                       "column \"%.*s\" of relation \"%.*s\" does not exist", (int)name.size_bytes,
+                       name.data, (int)work->table->object.name.size_bytes,
+                       work->table->object.name.data);
+    return KD_OK;
+}
+
+/* Rows for which a condition holds: constraints are checked with a query. */
+static kd_status any_row(kd_ctx *ctx, const alteration *work, kd_slice condition, bool *out_any)
+{
+    kd_buffer text = kd_buffer_in(work->run->arena);
+    const kd_object *schema = kd_catalog_get(work->run->catalog, work->table->object.schema_no);
+    int64_t found;
+    KD_TRY(kd_buffer_append_format(
+        ctx, &text, "SELECT 1 FROM \"%.*s\".\"%.*s\" WHERE %.*s LIMIT 1",
+        (int)schema->name.size_bytes, schema->name.data, (int)work->table->object.name.size_bytes,
+        work->table->object.name.data, (int)condition.size_bytes, condition.data));
+    KD_TRY(kdi_run_internal(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, &found));
+    *out_any = found > 0;
+    return KD_OK;
+}
+
+/* --- Columns ---------------------------------------------------------------------------------------------- */
+
+/* The one value that a default has for all rows, if it is one. */
+static kd_status constant_default(kd_ctx *ctx, alteration *work, kd_column *column, bool *out_is)
+{
+    kd_run *run = work->run;
+    kd_bind_options options;
+    kd_column_id *ids;
+    kd_expr *bound;
+    kd_compiled_expr *compiled;
+    *out_is = true;
+    if (column->default_text.size_bytes == 0)
+        return KD_OK;
+    KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(kd_bind_expression_text(ctx, run->arena, &options, column->default_text, NULL,
+                                   column->storage.type, &ids, &bound));
+    *out_is = !kd_expr_is_volatile(bound);
+    if (!*out_is)
+        return KD_OK;
+    KD_TRY(kd_expr_compile(ctx, run->arena, bound, NULL, 0, &run->facts, NULL, 0, &compiled));
+    return kd_expr_evaluate_row(ctx, compiled, run->arena, NULL, &column->storage.missing);
+}
+
+static kd_status add_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    kdi_draft *draft = work->draft;
+    const kd_ast_column_def *definition = action->column_def;
+    bool is_constant, any;
+    if (action->if_not_exists && kdi_draft_find_column(draft, definition->name) >= 0) {
+        kdi_session_notice(work->run->session, "NOTICE", "42701",
+                           "column \"%.*s\" of relation \"%.*s\" already exists, skipping",
+                           (int)definition->name.size_bytes, definition->name.data,
+                           (int)work->table->object.name.size_bytes, work->table->object.name.data);
+        return KD_OK;
+    }
+    /* Keys over the new column are built with the rewritten storage, or over the column once it is there. */
+    kd_table *storage = draft->storage;
+    draft->storage = NULL;
+    draft->exists = false;
+    uint32_t index_count = draft->entry.index_count;
+    kd_status status = kdi_draft_add_definition(ctx, draft, definition);
+    draft->storage = storage;
+    draft->exists = true;
+    KD_TRY(status);
+    kd_column *column = &draft->columns[kdi_draft_find_column(draft, definition->name)];
+    if (storage == NULL)
+        return KD_OK;
+    KD_TRY(constant_default(ctx, work, column, &is_constant));
+    if (column->generated || !is_constant || draft->entry.index_count > index_count) {
+        work->rewrite = true;
+        return KD_OK;
+    }
+    if (column->storage.not_null && column->storage.missing.is_null) {
+        KD_TRY(any_row(ctx, work, KD_SLICE("true"), &any));
+        if (any)
+            return KD_FAIL(ctx, KD_INVALID, "23502",
+                           "column \"%.*s\" of relation \"%.*s\" contains null values",
+                           (int)definition->name.size_bytes, definition->name.data,
+                           (int)work->table->object.name.size_bytes, work->table->object.name.data);
+    }
+    return kd_table_add_column(ctx, work->run->session->txn, storage, &column->storage);
+}
+
+static bool index_has_column(const kd_table_index *index, uint32_t column_no)
+{
+    for (uint32_t i = 0; i < index->storage.column_count; i++)
+        if (index->storage.columns[i].column_no == column_no)
+            return true;
+    return index->storage.predicate_column_no == (int64_t)column_no;
+}
+
+static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    kdi_draft *draft = work->draft;
+    kd_table_entry *entry = &draft->entry;
+    int position = kdi_draft_find_column(draft, action->name);
+    if (position < 0 && action->if_exists)
+        return KD_OK;
+    KD_TRY(find_column(ctx, work, action->name, &position));
+    uint32_t column_no = draft->columns[position].storage.column_no;
+    for (uint32_t i = 0; i < entry->partition_column_count; i++)
+        if (entry->partition_column_nos[i] == column_no)
+            return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot drop column \"%.*s\" because it is part "
+                           "of the partition key", (int)action->name.size_bytes, action->name.data);
+    for (uint32_t i = entry->index_count; i > 0; i--)
+        if (index_has_column(&draft->indexes[i - 1], column_no))
+            KD_TRY(kdi_draft_drop_index(ctx, draft, i - 1));
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < entry->foreign_count; i++) {
+        bool uses = false;
+        for (uint32_t k = 0; k < draft->foreign_keys[i].column_count; k++)
+            uses |= draft->foreign_keys[i].column_nos[k] == column_no;
+        if (!uses)
+            draft->foreign_keys[kept++] = draft->foreign_keys[i];
+    }
+    entry->foreign_count = kept;
+    uint32_t sequence_no = draft->columns[position].sequence_no;
+    entry->column_count--;
+    for (uint32_t i = (uint32_t)position; i < entry->column_count; i++)
+        draft->columns[i] = draft->columns[i + 1];
+    /* Checks that name the column no longer bind: they go with it. */
+    kept = 0;
+    for (uint32_t i = 0; i < entry->check_count; i++) {
+        kd_status bound = kdi_draft_check_expression(ctx, draft, draft->checks[i].expression_text,
+                                                     true, kd_type_of(KD_TYPE_BOOL), NULL);
+        if (bound == KD_OK)
+            draft->checks[kept++] = draft->checks[i];
+        else if (bound == KD_INVALID)
+            kd_error_clear(ctx);
+        else
+            return bound;
+    }
+    entry->check_count = kept;
+    if (sequence_no == 0)
+        return KD_OK;
+    KD_TRY(kdi_draft_put(ctx, draft));
+    return kdi_drop_object(ctx, work->run, sequence_no, false);
+}
+
+static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    kd_run *run = work->run;
+    kd_bind_options options;
+    kd_type type;
+    int position;
+    kd_buffer text = kd_buffer_in(run->arena), type_text = kd_buffer_in(run->arena);
+    KD_TRY(find_column(ctx, work, action->name, &position));
+    KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(kd_bind_type(ctx, &options, &action->type, &type));
+    if (work->changed >= 0)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "change the type of one column per ALTER TABLE");
+    kd_column *column = &work->draft->columns[position];
+    bool by_cast = kd_registry_can_coerce(run->session->database->registry, column->storage.type,
+                                          type, KD_CAST_ASSIGNMENT);
+    if (action->value == NULL && !by_cast) {
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "42804",
+                                   "column \"%.*s\" cannot be cast automatically to type %s",
+                                   (int)action->name.size_bytes, action->name.data,
+                                   kd_type_internal_name(type));
+        kd_error_set_hint(ctx, "You might need to specify \"USING %.*s::%s\".",
+                          (int)action->name.size_bytes, action->name.data,
+                          kd_type_internal_name(type));
+        return status;
+    }
+    column->storage.type = type;
+    column->storage.missing = kd_value_null(type);
+    KD_TRY(kd_session_format_type(ctx, run->session, type, &type_text));
+    if (action->value != NULL) {
+        kd_slice using_text;
+        KD_TRY(kdi_node_text(ctx, run, action->value, &using_text));
+        KD_TRY(kd_buffer_append_format(ctx, &text, "(%.*s)::%s", (int)using_text.size_bytes,
+                                       using_text.data, type_text.data));
+    } else {
+        KD_TRY(kd_buffer_append_format(ctx, &text, "\"%.*s\"::%s", (int)action->name.size_bytes,
+                                       action->name.data, type_text.data));
+    }
+    work->using_text = kd_buffer_slice(&text);
+    work->changed = position;
+    work->rewrite = true;
+    return KD_OK;
+}
+
+static kd_status set_not_null(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    int position;
+    bool any;
+    kd_buffer condition = kd_buffer_in(work->run->arena);
+    KD_TRY(find_column(ctx, work, action->name, &position));
+    KD_TRY(kd_buffer_append_format(ctx, &condition, "\"%.*s\" IS NULL",
+                                   (int)action->name.size_bytes, action->name.data));
+    KD_TRY(any_row(ctx, work, kd_buffer_slice(&condition), &any));
+    if (any)
+        return KD_FAIL(ctx, KD_INVALID, "23502",
+                       "column \"%.*s\" of relation \"%.*s\" contains null values",
+                       (int)action->name.size_bytes, action->name.data,
+                       (int)work->table->object.name.size_bytes, work->table->object.name.data);
+    work->draft->columns[position].storage.not_null = true;
+    return KD_OK;
+}
+
+static kd_status drop_not_null(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    int position;
+    KD_TRY(find_column(ctx, work, action->name, &position));
+    uint32_t column_no = work->draft->columns[position].storage.column_no;
+    for (uint32_t i = 0; i < work->draft->entry.index_count; i++)
+        if (work->draft->indexes[i].is_primary &&
+            index_has_column(&work->draft->indexes[i], column_no))
+            return KD_FAIL(ctx, KD_INVALID, "42P16", "column \"%.*s\" is in a primary key",
+                           (int)action->name.size_bytes, action->name.data);
+    work->draft->columns[position].storage.not_null = false;
+    return KD_OK;
+}
+
+static kd_status set_default(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    int position;
+    kd_slice text = {"", 0};
+    KD_TRY(find_column(ctx, work, action->name, &position));
+    kd_column *column = &work->draft->columns[position];
+    if (column->generated)
+        return KD_FAIL(ctx, KD_INVALID, "42601", "column \"%.*s\" of relation \"%.*s\" is a generated "
+                       "column", (int)action->name.size_bytes, action->name.data,
+                       (int)work->table->object.name.size_bytes, work->table->object.name.data);
+    if (action->what == KD_AST_SET_DEFAULT) {
+        KD_TRY(kdi_node_text(ctx, work->run, action->value, &text));
+        KD_TRY(kdi_draft_check_expression(ctx, work->draft, text, false, column->storage.type,
+                                          NULL));
+    }
+    column->default_text = text;
+    return KD_OK;
+}
+
+static kd_status change_identity(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    int position;
+    KD_TRY(find_column(ctx, work, action->name, &position));
+    kd_column *column = &work->draft->columns[position];
+    if (action->what == KD_AST_ADD_IDENTITY)
+        return kdi_draft_add_constraint(ctx, work->draft, action->constraint, position);
+    if (action->what == KD_AST_SET_IDENTITY) {
+        for (size_t i = 0; i < action->options.count; i++) {
+            const kd_ast_option *option = (const kd_ast_option *)action->options.items[i];
+            if (kd_slice_equal(option->name, KD_SLICE("generated")))
+                column->identity = ((const kd_ast_constant *)option->value)->boolean
+                                       ? KD_IDENTITY_ALWAYS
+                                       : KD_IDENTITY_BY_DEFAULT;
+        }
+        return KD_OK;
+    }
+    if (column->identity == KD_IDENTITY_NONE) {
+        if (action->if_exists)
+            return KD_OK;
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "column \"%.*s\" of relation \"%.*s\" is not an identity column",
+                       (int)action->name.size_bytes, action->name.data,
+                       (int)work->table->object.name.size_bytes, work->table->object.name.data);
+    }
+    uint32_t sequence_no = column->sequence_no;
+    column->identity = KD_IDENTITY_NONE;
+    column->sequence_no = 0;
+    column->default_text = (kd_slice){"", 0};
+    KD_TRY(kdi_draft_put(ctx, work->draft));
+    return kdi_drop_object(ctx, work->run, sequence_no, false);
+}
+
+/* --- Constraints --------------------------------------------------------------------------------------------- */
+
+static kd_status add_constraint(kd_ctx *ctx, alteration *work, const kd_ast_constraint *constraint)
+{
+    uint32_t before = work->draft->entry.check_count;
+    bool any;
+    KD_TRY(kdi_draft_add_constraint(ctx, work->draft, constraint, -1));
+    if (work->draft->entry.check_count == before || constraint->not_valid)
+        return KD_OK;
+    const kd_check *check = &work->draft->checks[before];
+    kd_buffer condition = kd_buffer_in(work->run->arena);
+    KD_TRY(kd_buffer_append_format(ctx, &condition, "NOT (%.*s)",
+                                   (int)check->expression_text.size_bytes,
+                                   check->expression_text.data));
+    KD_TRY(any_row(ctx, work, kd_buffer_slice(&condition), &any));
+    if (any)
+        return KD_FAIL(ctx, KD_INVALID, "23514",
+                       "check constraint \"%.*s\" of relation \"%.*s\" is violated by some row",
+                       (int)check->name.size_bytes, check->name.data,
+                       (int)work->table->object.name.size_bytes, work->table->object.name.data);
+    return KD_OK;
+}
+
+static kd_status drop_constraint(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    kdi_draft *draft = work->draft;
+    kd_table_entry *entry = &draft->entry;
+    for (uint32_t i = 0; i < entry->check_count; i++) {
+        if (!kd_slice_equal(draft->checks[i].name, action->name))
+            continue;
+        entry->check_count--;
+        for (uint32_t k = i; k < entry->check_count; k++)
+            draft->checks[k] = draft->checks[k + 1];
+        return KD_OK;
+    }
+    for (uint32_t i = 0; i < entry->foreign_count; i++) {
+        if (!kd_slice_equal(draft->foreign_keys[i].name, action->name))
+            continue;
+        entry->foreign_count--;
+        for (uint32_t k = i; k < entry->foreign_count; k++)
+            draft->foreign_keys[k] = draft->foreign_keys[k + 1];
+        return KD_OK;
+    }
+    for (uint32_t i = 0; i < entry->index_count; i++)
+        if (draft->indexes[i].is_constraint &&
+            kd_slice_equal(draft->indexes[i].object.name, action->name))
+            return kdi_draft_drop_index(ctx, draft, i);
+    if (action->if_exists)
+        return KD_OK;
+    return KD_FAIL(ctx, KD_INVALID, "42704", "constraint \"%.*s\" of relation \"%.*s\" does not exist",
+                   (int)action->name.size_bytes, action->name.data,
+                   (int)entry->object.name.size_bytes, entry->object.name.data);
+}
+
+static kd_status detach_partition(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    const kd_table_entry *partition;
+    kdi_draft *draft;
+    KD_TRY(kdi_table_for_change(ctx, work->run, &action->parent, false, &partition));
+    if (partition->parent_no != work->table->object.object_no)
+        return KD_FAIL(ctx, KD_INVALID, "42P01",
+                       "relation \"%.*s\" is not a partition of relation \"%.*s\"",
+                       (int)partition->object.name.size_bytes, partition->object.name.data,
+                       (int)work->table->object.name.size_bytes, work->table->object.name.data);
+    KD_TRY(kdi_draft_open(ctx, work->run, partition, &draft));
+    draft->entry.parent_no = 0;
+    draft->entry.bound = (kd_partition_bound){0};
+    return kdi_draft_put(ctx, draft);
+}
+
+/* --- Actions -------------------------------------------------------------------------------------------------- */
+
+/* lint: long, because it is the list of actions. */
+static kd_status act(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    switch (action->what) {
+    case KD_AST_ADD_COLUMN:
+        return add_column(ctx, work, action);
+    case KD_AST_DROP_COLUMN:
+        return drop_column(ctx, work, action);
+    case KD_AST_ALTER_TYPE:
+        return alter_type(ctx, work, action);
+    case KD_AST_SET_DEFAULT:
+    case KD_AST_DROP_DEFAULT:
+        return set_default(ctx, work, action);
+    case KD_AST_SET_NOT_NULL:
+        return set_not_null(ctx, work, action);
+    case KD_AST_DROP_NOT_NULL:
+        return drop_not_null(ctx, work, action);
+    case KD_AST_ADD_IDENTITY:
+    case KD_AST_SET_IDENTITY:
+    case KD_AST_DROP_IDENTITY:
+        return change_identity(ctx, work, action);
+    case KD_AST_ADD_CONSTRAINT:
+        return add_constraint(ctx, work, action->constraint);
+    case KD_AST_DROP_CONSTRAINT:
+        return drop_constraint(ctx, work, action);
+    case KD_AST_ADD_INDEX:
+        return kdi_draft_add_index(ctx, work->draft, action->index);
+    case KD_AST_DETACH_PARTITION:
+        return detach_partition(ctx, work, action);
+    case KD_AST_SET_STATISTICS:
+    case KD_AST_SET_STORAGE:
+    case KD_AST_SET_COMPRESSION:
+    case KD_AST_SET_COLUMN_OPTIONS:
+    case KD_AST_SET_OPTIONS:
+    case KD_AST_SET_LOGGED:
+    case KD_AST_SET_UNLOGGED:
+    case KD_AST_SET_TABLESPACE:
+    case KD_AST_SET_METHOD:
+    case KD_AST_SET_OWNER:
+    case KD_AST_SET_REPLICA_IDENTITY:
+    case KD_AST_CLUSTER_ON:
+    case KD_AST_SET_WITHOUT_CLUSTER:
+    case KD_AST_VALIDATE_CONSTRAINT:
+        return KD_OK; /* Accepted: they have no meaning here, or hold already. */
+    default:
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "this action of ALTER TABLE is not supported");
+    }
+}
+
+/* What a parent gets, its partitions get too. */
+static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                                  const kd_ast_alter_table *ast);
+
+static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                           const kd_ast_alter_table *ast)
+{
+    alteration work = {.run = run, .table = table, .changed = -1};
+    KD_TRY(kdi_draft_open(ctx, run, table, &work.draft));
+    for (size_t i = 0; i < ast->actions.count; i++)
+        KD_TRY(act(ctx, &work, (const kd_ast_alter_action *)ast->actions.items[i]));
+    bool hidden_added = work.draft->entry.column_count - work.draft->entry.visible_count >
+                        table->column_count - table->visible_count;
+    if ((work.rewrite || hidden_added) && work.draft->storage != NULL)
+        KD_TRY(kdi_draft_rewrite(ctx, work.draft, table, work.changed, work.using_text));
+    KD_TRY(kdi_draft_put(ctx, work.draft));
+    return table->strategy == KD_PARTITION_NONE ? KD_OK : alter_partitions(ctx, run, table, ast);
+}
+
+static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                                  const kd_ast_alter_table *ast)
+{
+    const kd_table_entry **partitions;
+    uint32_t count;
+    for (size_t i = 0; i < ast->actions.count; i++)
+        if (((const kd_ast_alter_action *)ast->actions.items[i])->what == KD_AST_DETACH_PARTITION)
+            return KD_OK;
+    KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent->object.object_no,
+                                 &partitions, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                 KD_TABLE_EXCLUSIVE, false));
+        KD_TRY(alter_one(ctx, run, partitions[i], ast));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_alter_table(kd_ctx *ctx, kd_run *run, const kd_ast_alter_table *ast)
+{
+    const kd_table_entry *table;
+    kdi_set_tag(run, "ALTER TABLE");
+    if (ast->object != KD_AST_OBJECT_TABLE && ast->object != KD_AST_OBJECT_MATERIALIZED_VIEW)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "ALTER of this kind of object takes RENAME and SET SCHEMA only");
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, ast->if_exists, &table));
+    if (table == NULL) {
+        kdi_session_notice(run->session, "NOTICE", "42P01",
+                           "relation \"%.*s\" does not exist, skipping",
+                           (int)ast->name.name.size_bytes, ast->name.name.data);
+        return KD_OK;
+    }
+    return alter_one(ctx, run, table, ast);
+}

@@ -1,0 +1,390 @@
+/*
+ * DROP: objects, what belongs to them, and what depends on them.
+ *
+ * An object's own parts go with it always (a table's indexes and sequences, a
+ * parent's partitions). What merely depends on it (views, foreign keys, columns of
+ * a type) stops the drop with 2BP01, or goes too with CASCADE.
+ */
+#include "engine/define_internal.h"
+
+#include <assert.h>
+
+enum { DEPTH_MAX = 200 };
+
+typedef struct drop {
+    kd_run *run;
+    bool cascade;
+    uint32_t depth;
+} drop;
+
+static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no);
+
+static kd_status refuse(kd_ctx *ctx, const kd_object *object, const kd_object *dependent,
+                        const char *what)
+{
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "2BP01",
+                               "cannot drop %.*s because other objects depend on it",
+                               (int)object->name.size_bytes, object->name.data);
+    kd_error_set_detail(ctx, "%s %.*s depends on %.*s.", what, (int)dependent->name.size_bytes,
+                        dependent->name.data, (int)object->name.size_bytes, object->name.data);
+    kd_error_set_hint(ctx, "Use DROP ... CASCADE to drop the dependent objects too.");
+    return status;
+}
+
+/* --- Collecting: a list of object numbers by a test --------------------------------------------------- */
+
+typedef struct collection {
+    kd_ctx *ctx;
+    kd_arena *arena;
+    bool (*wanted)(const kd_object *entry, uint32_t of);
+    uint32_t of;
+    uint32_t *numbers;
+    uint32_t count;
+    size_t capacity;
+    kd_status status;
+} collection;
+
+static void visit(void *object, const kd_object *entry)
+{
+    collection *list = object;
+    uint32_t *added;
+    if (list->status != KD_OK || !list->wanted(entry, list->of))
+        return;
+    list->status = KD_PUSH(list->ctx, list->arena, list->numbers, list->count, list->capacity, &added);
+    if (list->status == KD_OK)
+        *added = entry->object_no;
+}
+
+static kd_status collect(kd_ctx *ctx, kd_run *run, bool (*wanted)(const kd_object *, uint32_t),
+                         uint32_t of, collection *out)
+{
+    *out = (collection){.ctx = ctx, .arena = run->arena, .wanted = wanted, .of = of};
+    kd_catalog_visit(run->catalog, visit, out);
+    return out->status;
+}
+
+static bool is_partition_of(const kd_object *entry, uint32_t of)
+{
+    return entry->kind == KD_OBJECT_TABLE && ((const kd_table_entry *)entry)->parent_no == of;
+}
+
+static bool is_view_over(const kd_object *entry, uint32_t of)
+{
+    if (entry->kind != KD_OBJECT_VIEW)
+        return false;
+    const kd_view_entry *view = (const kd_view_entry *)entry;
+    for (uint32_t i = 0; i < view->depends_count; i++)
+        if (view->depends_on[i] == of)
+            return true;
+    return false;
+}
+
+static bool refers_to(const kd_object *entry, uint32_t of)
+{
+    if (entry->kind != KD_OBJECT_TABLE || entry->object_no == of)
+        return false;
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    for (uint32_t i = 0; i < table->foreign_count; i++)
+        if (table->foreign_keys[i].target_no == of)
+            return true;
+    return false;
+}
+
+static bool has_column_of_type(const kd_object *entry, uint32_t of)
+{
+    if (entry->kind != KD_OBJECT_TABLE)
+        return false;
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].storage.type.object == of)
+            return true;
+    return false;
+}
+
+static bool is_in_schema(const kd_object *entry, uint32_t of)
+{
+    return entry->schema_no == of && entry->kind != KD_OBJECT_INDEX;
+}
+
+static bool uses_sequence(const kd_object *entry, uint32_t of)
+{
+    if (entry->kind != KD_OBJECT_TABLE)
+        return false;
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].sequence_no == of)
+            return true;
+    return false;
+}
+
+/* --- Dependents ----------------------------------------------------------------------------------------- */
+
+static kd_status drop_views_over(kd_ctx *ctx, drop *work, const kd_object *object)
+{
+    collection views;
+    KD_TRY(collect(ctx, work->run, is_view_over, object->object_no, &views));
+    for (uint32_t i = 0; i < views.count; i++) {
+        const kd_object *view = kd_catalog_get(work->run->catalog, views.numbers[i]);
+        if (view == NULL)
+            continue;
+        if (!work->cascade)
+            return refuse(ctx, object, view, "view");
+        KD_TRY(drop_one(ctx, work, view->object_no));
+    }
+    return KD_OK;
+}
+
+static kd_status drop_foreign_keys_to(kd_ctx *ctx, drop *work, const kd_object *object)
+{
+    collection tables;
+    KD_TRY(collect(ctx, work->run, refers_to, object->object_no, &tables));
+    for (uint32_t i = 0; i < tables.count; i++) {
+        const kd_object *entry = kd_catalog_get(work->run->catalog, tables.numbers[i]);
+        kdi_draft *draft;
+        uint32_t kept = 0;
+        if (entry == NULL)
+            continue;
+        if (!work->cascade)
+            return refuse(ctx, object, entry, "constraint on table");
+        KD_TRY(kdi_draft_open(ctx, work->run, (const kd_table_entry *)entry, &draft));
+        for (uint32_t k = 0; k < draft->entry.foreign_count; k++)
+            if (draft->foreign_keys[k].target_no != object->object_no)
+                draft->foreign_keys[kept++] = draft->foreign_keys[k];
+        draft->entry.foreign_count = kept;
+        KD_TRY(kdi_draft_put(ctx, draft));
+    }
+    return KD_OK;
+}
+
+/* --- By kind ---------------------------------------------------------------------------------------------- */
+
+static kd_status drop_sequence(kd_ctx *ctx, drop *work, const kd_sequence_entry *sequence)
+{
+    kd_session *session = work->run->session;
+    KD_TRY(kd_sequence_drop(ctx, session->txn, session->database->storage, sequence->sequence_no));
+    return kdi_remove(ctx, work->run, sequence->object.object_no);
+}
+
+static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table)
+{
+    kd_session *session = work->run->session;
+    collection partitions;
+    if (table->table_no != 0)
+        KD_TRY(kd_txn_lock_table(ctx, session->txn, table->table_no, KD_TABLE_EXCLUSIVE, false));
+    KD_TRY(drop_views_over(ctx, work, &table->object));
+    KD_TRY(drop_foreign_keys_to(ctx, work, &table->object));
+    KD_TRY(collect(ctx, work->run, is_partition_of, table->object.object_no, &partitions));
+    for (uint32_t i = 0; i < partitions.count; i++)
+        KD_TRY(drop_one(ctx, work, partitions.numbers[i]));
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const kd_object *sequence =
+            table->columns[i].sequence_no == 0
+                ? NULL
+                : kd_catalog_get(work->run->catalog, table->columns[i].sequence_no);
+        /* A partition's column shares its parent's sequence. */
+        if (sequence != NULL &&
+            ((const kd_sequence_entry *)sequence)->owner_table_no == table->object.object_no)
+            KD_TRY(drop_sequence(ctx, work, (const kd_sequence_entry *)sequence));
+    }
+    if (table->table_no != 0)
+        KD_TRY(kd_table_drop(ctx, session->txn,
+                             kd_table_find(session->database->storage, table->table_no)));
+    return kdi_remove(ctx, work->run, table->object.object_no);
+}
+
+static kd_status drop_index(kd_ctx *ctx, drop *work, uint32_t object_no)
+{
+    const kd_table_index *index;
+    const kd_table_entry *table = kd_catalog_index_table(work->run->catalog, object_no, &index);
+    kdi_draft *draft;
+    if (table == NULL)
+        return KD_OK;
+    if (index->is_constraint) {
+        kd_status status =
+            KD_FAIL(ctx, KD_INVALID, "2BP01", "cannot drop index %.*s because constraint %.*s on "
+                    "table %.*s requires it", (int)index->object.name.size_bytes,
+                    index->object.name.data, (int)index->object.name.size_bytes,
+                    index->object.name.data, (int)table->object.name.size_bytes,
+                    table->object.name.data);
+        kd_error_set_hint(ctx, "You can drop constraint %.*s on table %.*s instead.",
+                          (int)index->object.name.size_bytes, index->object.name.data,
+                          (int)table->object.name.size_bytes, table->object.name.data);
+        return status;
+    }
+    KD_TRY(kd_txn_lock_table(ctx, work->run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE,
+                             false));
+    KD_TRY(kdi_draft_open(ctx, work->run, table, &draft));
+    for (uint32_t i = 0; i < draft->entry.index_count; i++)
+        if (draft->indexes[i].object.object_no == object_no)
+            KD_TRY(kdi_draft_drop_index(ctx, draft, i));
+    return kdi_draft_put(ctx, draft);
+}
+
+static kd_status drop_owned_sequence(kd_ctx *ctx, drop *work, const kd_sequence_entry *sequence)
+{
+    collection users;
+    KD_TRY(collect(ctx, work->run, uses_sequence, sequence->object.object_no, &users));
+    for (uint32_t i = 0; i < users.count; i++) {
+        const kd_object *table = kd_catalog_get(work->run->catalog, users.numbers[i]);
+        kdi_draft *draft;
+        if (!work->cascade)
+            return refuse(ctx, &sequence->object, table, "default value of a column of table");
+        KD_TRY(kdi_draft_open(ctx, work->run, (const kd_table_entry *)table, &draft));
+        for (uint32_t c = 0; c < draft->entry.column_count; c++) {
+            if (draft->columns[c].sequence_no != sequence->object.object_no)
+                continue;
+            draft->columns[c].sequence_no = 0;
+            draft->columns[c].identity = KD_IDENTITY_NONE;
+            draft->columns[c].default_text = (kd_slice){"", 0};
+        }
+        KD_TRY(kdi_draft_put(ctx, draft));
+    }
+    return drop_sequence(ctx, work, sequence);
+}
+
+static kd_status drop_type(kd_ctx *ctx, drop *work, const kd_object *type)
+{
+    collection tables;
+    KD_TRY(collect(ctx, work->run, has_column_of_type, type->object_no, &tables));
+    if (tables.count > 0)
+        /* Dropping columns with their type is left to the user, also with CASCADE. */
+        return refuse(ctx, type, kd_catalog_get(work->run->catalog, tables.numbers[0]),
+                      "a column of table");
+    return kdi_remove(ctx, work->run, type->object_no);
+}
+
+static kd_status drop_schema(kd_ctx *ctx, drop *work, const kd_object *schema)
+{
+    collection members;
+    KD_TRY(collect(ctx, work->run, is_in_schema, schema->object_no, &members));
+    for (uint32_t i = 0; i < members.count; i++) {
+        const kd_object *member = kd_catalog_get(work->run->catalog, members.numbers[i]);
+        if (member == NULL)
+            continue; /* Went with an earlier one. */
+        if (!work->cascade)
+            return refuse(ctx, schema, member, "object");
+        KD_TRY(drop_one(ctx, work, member->object_no));
+    }
+    return kdi_remove(ctx, work->run, schema->object_no);
+}
+
+static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no)
+{
+    const kd_object *object = kd_catalog_get(work->run->catalog, object_no);
+    kd_status status = KD_OK;
+    if (object == NULL)
+        return KD_OK;
+    if (work->depth == DEPTH_MAX)
+        return KD_FAIL(ctx, KD_LIMIT, "54001", "too many objects depend on each other");
+    work->depth++;
+    switch (object->kind) {
+    case KD_OBJECT_TABLE:
+        status = drop_table(ctx, work, (const kd_table_entry *)object);
+        break;
+    case KD_OBJECT_VIEW:
+        status = drop_views_over(ctx, work, object);
+        if (status == KD_OK)
+            status = kdi_remove(ctx, work->run, object_no);
+        break;
+    case KD_OBJECT_INDEX:
+        status = drop_index(ctx, work, object_no);
+        break;
+    case KD_OBJECT_SEQUENCE:
+        status = drop_owned_sequence(ctx, work, (const kd_sequence_entry *)object);
+        break;
+    case KD_OBJECT_ENUM:
+    case KD_OBJECT_DOMAIN:
+        status = drop_type(ctx, work, object);
+        break;
+    case KD_OBJECT_SCHEMA:
+        status = drop_schema(ctx, work, object);
+        break;
+    }
+    work->depth--;
+    return status;
+}
+
+kd_status kdi_drop_object(kd_ctx *ctx, kd_run *run, uint32_t object_no, bool cascade)
+{
+    drop work = {.run = run, .cascade = cascade};
+    return drop_one(ctx, &work, object_no);
+}
+
+/* --- The statement --------------------------------------------------------------------------------------- */
+
+typedef struct drop_kind {
+    kd_ast_object_kind ast;
+    kd_object_kind kind;
+    const char *word;
+    const char *tag;
+    const char *missing_code;
+} drop_kind;
+
+static const drop_kind drop_kinds[] = {
+    {KD_AST_OBJECT_TABLE, KD_OBJECT_TABLE, "table", "DROP TABLE", "42P01"},
+    {KD_AST_OBJECT_MATERIALIZED_VIEW, KD_OBJECT_TABLE, "materialized view",
+     "DROP MATERIALIZED VIEW", "42P01"},
+    {KD_AST_OBJECT_VIEW, KD_OBJECT_VIEW, "view", "DROP VIEW", "42P01"},
+    {KD_AST_OBJECT_INDEX, KD_OBJECT_INDEX, "index", "DROP INDEX", "42704"},
+    {KD_AST_OBJECT_SEQUENCE, KD_OBJECT_SEQUENCE, "sequence", "DROP SEQUENCE", "42P01"},
+    {KD_AST_OBJECT_SCHEMA, KD_OBJECT_SCHEMA, "schema", "DROP SCHEMA", "3F000"},
+    {KD_AST_OBJECT_TYPE, KD_OBJECT_ENUM, "type", "DROP TYPE", "42704"},
+    {KD_AST_OBJECT_DOMAIN, KD_OBJECT_DOMAIN, "type", "DROP DOMAIN", "42704"},
+};
+
+static const kd_object *look_up(const kd_run *run, const drop_kind *kind, const kd_ast_name *name)
+{
+    const kd_settings *settings = &run->session->settings;
+    if (kind->kind == KD_OBJECT_SCHEMA)
+        return kd_catalog_find_schema(run->catalog, name->name);
+    bool is_type = kind->kind == KD_OBJECT_ENUM || kind->kind == KD_OBJECT_DOMAIN;
+    for (uint32_t i = 0; i < settings->search_path_count || name->schema.size_bytes > 0; i++) {
+        kd_slice schema_name =
+            name->schema.size_bytes > 0 ? name->schema : settings->search_path[i];
+        const kd_object *schema = kd_catalog_find_schema(run->catalog, schema_name);
+        const kd_object *found = NULL;
+        if (schema != NULL)
+            found = is_type
+                        ? kd_catalog_find_type(run->catalog, schema->object_no, name->name)
+                        : kd_catalog_find_relation(run->catalog, schema->object_no, name->name);
+        if (found != NULL || name->schema.size_bytes > 0)
+            return found;
+    }
+    return NULL;
+}
+
+static kd_status drop_listed(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast,
+                             const drop_kind *kind, const kd_ast_object *listed)
+{
+    const kd_object *object = look_up(run, kind, &listed->name);
+    kd_slice name = listed->name.name;
+    if (object == NULL && ast->if_exists) {
+        kdi_session_notice(run->session, "NOTICE", kind->missing_code,
+                           "%s \"%.*s\" does not exist, skipping", kind->word,
+                           (int)name.size_bytes, name.data);
+        return KD_OK;
+    }
+    if (object == NULL)
+        return KD_FAIL(ctx, KD_INVALID, kind->missing_code, "%s \"%.*s\" does not exist",
+                       kind->word, (int)name.size_bytes, name.data);
+    bool fits = object->kind == kind->kind ||
+                (kind->kind == KD_OBJECT_ENUM && object->kind == KD_OBJECT_DOMAIN);
+    if (!fits)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a %s", (int)name.size_bytes,
+                       name.data, kind->word);
+    return kdi_drop_object(ctx, run, object->object_no, ast->behavior == KD_AST_CASCADE);
+}
+
+kd_status kdi_drop(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast)
+{
+    for (size_t k = 0; k < sizeof drop_kinds / sizeof *drop_kinds; k++) {
+        if (drop_kinds[k].ast != ast->object)
+            continue;
+        kdi_set_tag(run, drop_kinds[k].tag);
+        for (size_t i = 0; i < ast->objects.count; i++)
+            KD_TRY(drop_listed(ctx, run, ast, &drop_kinds[k],
+                               (const kd_ast_object *)ast->objects.items[i]));
+        return KD_OK;
+    }
+    return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "DROP of this kind of object is not supported");
+}

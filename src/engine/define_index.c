@@ -1,0 +1,311 @@
+/*
+ * Indexes: of PRIMARY KEY and UNIQUE, and CREATE INDEX.
+ *
+ * An index is over stored columns. An expression in an index becomes a hidden
+ * generated column, a WHERE clause a hidden boolean one, so that the storage below
+ * knows neither.
+ */
+#include "engine/define_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+enum { INDEX_COLUMNS_MAX = 32 };
+
+/* "a, b" of the index's columns, for messages. */
+static kd_status columns_text(kd_ctx *ctx, kd_arena *arena, const kd_slice *texts, uint32_t count,
+                              kd_slice *out_text)
+{
+    kd_buffer text = kd_buffer_in(arena);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, &text, ", "));
+        KD_TRY(kd_buffer_append_slice(ctx, &text, texts[i]));
+    }
+    *out_text = kd_buffer_slice(&text);
+    return KD_OK;
+}
+
+static kd_status push_index(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_table_index **out_index)
+{
+    kd_table_index *added;
+    KD_TRY(KD_PUSH(ctx, draft->arena, draft->indexes, draft->entry.index_count,
+                   draft->index_capacity, &added));
+    *added = (kd_table_index){
+        .object = {.kind = KD_OBJECT_INDEX, .schema_no = draft->entry.object.schema_no,
+                   .comment = {"", 0}},
+        .method = KD_SLICE("btree"), .predicate_text = {"", 0}};
+    added->storage.predicate_column_no = -1;
+    KD_TRY(kdi_copy_name(ctx, draft->arena, name, &added->object.name));
+    added->storage.name = added->object.name;
+    *out_index = added;
+    return kd_catalog_next_object_no(ctx, draft->run->session->database->catalog,
+                                     &added->object.object_no);
+}
+
+static kd_status set_columns(kd_ctx *ctx, kdi_draft *draft, kd_table_index *index,
+                             const kd_index_column *columns, const kd_slice *texts, uint32_t count)
+{
+    kd_index_column *own_columns = KD_NEW_ARRAY(ctx, draft->arena, kd_index_column, count);
+    kd_slice *own_texts = KD_NEW_ARRAY(ctx, draft->arena, kd_slice, count);
+    if (own_columns == NULL || own_texts == NULL)
+        return KD_NOMEM;
+    memcpy(own_columns, columns, count * sizeof *columns);
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(kdi_copy_name(ctx, draft->arena, texts[i], &own_texts[i]));
+    index->storage.column_count = count;
+    index->storage.columns = own_columns;
+    index->key_texts = own_texts;
+    return columns_text(ctx, draft->arena, own_texts, count, &index->storage.columns_text);
+}
+
+/* In an existing table the index is built at once; in a new one with the storage. */
+static kd_status build_if_there(kd_ctx *ctx, kdi_draft *draft, kd_table_index *index)
+{
+    if (draft->storage == NULL)
+        return KD_OK;
+    return kd_table_add_index(ctx, draft->run->session->txn, draft->storage, &index->storage,
+                              &index->storage.index_no);
+}
+
+/* --- PRIMARY KEY and UNIQUE --------------------------------------------------------------------------- */
+
+static kd_status one_primary_key(kd_ctx *ctx, const kdi_draft *draft)
+{
+    for (uint32_t i = 0; i < draft->entry.index_count; i++)
+        if (draft->indexes[i].is_primary)
+            return KD_FAIL(ctx, KD_INVALID, "42P16",
+                           "multiple primary keys for table \"%.*s\" are not allowed",
+                           (int)draft->entry.object.name.size_bytes, draft->entry.object.name.data);
+    return KD_OK;
+}
+
+/* Rows that are there must not have NULLs in a new primary key. */
+static kd_status no_nulls(kd_ctx *ctx, kdi_draft *draft, kd_slice column)
+{
+    if (!draft->exists || draft->entry.table_no == 0)
+        return KD_OK;
+    int64_t found;
+    kd_buffer text = kd_buffer_in(draft->arena);
+    kd_slice table = draft->entry.object.name;
+    KD_TRY(kd_buffer_append_format(ctx, &text, "SELECT 1 FROM \"%.*s\" WHERE \"%.*s\" IS NULL LIMIT 1",
+                                   (int)table.size_bytes, table.data, (int)column.size_bytes,
+                                   column.data));
+    KD_TRY(kdi_run_internal(ctx, draft->run->session, kd_buffer_slice(&text), NULL, 0, &found));
+    if (found > 0)
+        return KD_FAIL(ctx, KD_INVALID, "23502",
+                       "column \"%.*s\" of relation \"%.*s\" contains null values",
+                       (int)column.size_bytes, column.data, (int)table.size_bytes, table.data);
+    return KD_OK;
+}
+
+kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
+                            const kd_slice *names, uint32_t name_count)
+{
+    bool is_primary = constraint->what == KD_AST_CONSTRAINT_PRIMARY;
+    kd_table_entry *entry = &draft->entry;
+    kd_index_column columns[INDEX_COLUMNS_MAX];
+    kd_slice name = constraint->name, middle = {"", 0};
+    kd_table_index *index;
+    if (name_count > INDEX_COLUMNS_MAX)
+        return KD_FAIL(ctx, KD_LIMIT, "54011", "cannot use more than %d columns in an index",
+                       INDEX_COLUMNS_MAX);
+    if (is_primary)
+        KD_TRY(one_primary_key(ctx, draft));
+    for (uint32_t i = 0; i < name_count; i++) {
+        int position = kdi_draft_find_column(draft, names[i]);
+        if (position < 0)
+            return KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" named in key does not exist",
+                           (int)names[i].size_bytes, names[i].data);
+        columns[i] = (kd_index_column){.column_no = draft->columns[position].storage.column_no};
+        if (is_primary && !draft->columns[position].storage.not_null) {
+            KD_TRY(no_nulls(ctx, draft, names[i]));
+            draft->columns[position].storage.not_null = true;
+        }
+    }
+    if (!is_primary) {
+        kd_buffer joined = kd_buffer_in(draft->arena);
+        for (uint32_t i = 0; i < name_count; i++)
+            KD_TRY(kd_buffer_append_format(ctx, &joined, "%s%.*s", i == 0 ? "" : "_",
+                                           (int)names[i].size_bytes, names[i].data));
+        middle = kd_buffer_slice(&joined);
+    }
+    if (name.size_bytes == 0)
+        KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
+                               middle, is_primary ? "pkey" : "key", &name));
+    KD_TRY(push_index(ctx, draft, name, &index));
+    KD_TRY(set_columns(ctx, draft, index, columns, names, name_count));
+    index->is_primary = is_primary;
+    index->is_constraint = true;
+    index->storage.unique = true;
+    index->storage.nulls_not_distinct = constraint->nulls_not_distinct;
+    index->deferrable = constraint->deferrable || constraint->initially_deferred;
+    index->initially_deferred = constraint->initially_deferred;
+    return build_if_there(ctx, draft, index);
+}
+
+/* --- CREATE INDEX ------------------------------------------------------------------------------------------ */
+
+/* A hidden column that holds an expression over the row. Rows that are there need it computed: the caller
+ * rewrites the table when it has any. */
+static kd_status hidden_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node *node,
+                               kd_type wanted, kd_slice *out_text, uint32_t *out_column_no)
+{
+    kd_slice text;
+    kd_type type;
+    kd_column *column;
+    char name[32];
+    KD_TRY(kdi_node_text(ctx, draft->run, node, &text));
+    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, wanted, &type));
+    (void)snprintf(name, sizeof name, "kade_key_%u", draft->entry.next_column_no);
+    KD_TRY(kdi_draft_add_column(ctx, draft, kd_slice_of(name), type, true, &column));
+    column->default_text = text;
+    column->generated = true;
+    *out_text = text;
+    *out_column_no = column->storage.column_no;
+    return KD_OK;
+}
+
+static kd_status index_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_item *item,
+                              kd_index_column *out_column, kd_slice *out_text, bool *out_hidden)
+{
+    bool descending = item->direction == KD_AST_DESCENDING;
+    *out_column = (kd_index_column){
+        .order = {.descending = descending,
+                  .nulls_first = item->nulls == KD_AST_NULLS_DEFAULT
+                                     ? descending
+                                     : item->nulls == KD_AST_NULLS_FIRST}};
+    if (item->column.size_bytes == 0) {
+        *out_hidden = true;
+        return hidden_column(ctx, draft, item->value, kd_type_of(KD_TYPE_UNKNOWN), out_text,
+                             &out_column->column_no);
+    }
+    int position = kdi_draft_find_column(draft, item->column);
+    if (position < 0) {
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" does not exist",
+                                   (int)item->column.size_bytes, item->column.data);
+        kd_error_set_position(ctx, item->node.position);
+        return status;
+    }
+    *out_text = item->column;
+    out_column->column_no = draft->columns[position].storage.column_no;
+    return KD_OK;
+}
+
+static bool method_is_known(kd_slice method)
+{
+    static const char *const methods[] = {"", "btree", "hash", "gin", "gist", "brin"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (kd_slice_equal(method, kd_slice_of(methods[i])))
+            return true;
+    return false;
+}
+
+/* An inverted index is declared so that its DDL is kept; until there is one, scans answer the queries that
+ * it would serve. */
+static bool method_is_inverted(kd_slice method)
+{
+    return kd_slice_equal(method, KD_SLICE("gin")) || kd_slice_equal(method, KD_SLICE("gist")) ||
+           kd_slice_equal(method, KD_SLICE("brin"));
+}
+
+kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create_index *ast)
+{
+    kd_table_entry *entry = &draft->entry;
+    kd_index_column columns[INDEX_COLUMNS_MAX];
+    kd_slice texts[INDEX_COLUMNS_MAX], name = ast->name, predicate_text = {"", 0};
+    uint32_t count = (uint32_t)ast->items.count, predicate_no = 0;
+    bool hidden = false;
+    kd_table_index *index;
+    if (!method_is_known(ast->method))
+        return KD_FAIL(ctx, KD_INVALID, "42704", "access method \"%.*s\" does not exist",
+                       (int)ast->method.size_bytes, ast->method.data);
+    if (count > INDEX_COLUMNS_MAX)
+        return KD_FAIL(ctx, KD_LIMIT, "54011", "cannot use more than %d columns in an index",
+                       INDEX_COLUMNS_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(index_column(ctx, draft, (const kd_ast_index_item *)ast->items.items[i], &columns[i],
+                            &texts[i], &hidden));
+    if (ast->where != NULL) {
+        hidden = true;
+        KD_TRY(hidden_column(ctx, draft, ast->where, kd_type_of(KD_TYPE_BOOL), &predicate_text,
+                             &predicate_no));
+    }
+    if (name.size_bytes == 0) {
+        const kd_ast_index_item *first = (const kd_ast_index_item *)ast->items.items[0];
+        KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
+                               first->column.size_bytes > 0 ? first->column : KD_SLICE("expr"),
+                               "idx", &name));
+    }
+    kd_table *old_storage = draft->storage;
+    KD_TRY(push_index(ctx, draft, name, &index));
+    KD_TRY(set_columns(ctx, draft, index, columns, texts, count));
+    index->storage.unique = ast->unique;
+    index->storage.nulls_not_distinct = ast->nulls_not_distinct;
+    index->storage.predicate_column_no = ast->where == NULL ? -1 : (int64_t)predicate_no;
+    index->predicate_text = predicate_text;
+    if (ast->method.size_bytes > 0)
+        KD_TRY(kdi_copy_name(ctx, draft->arena, ast->method, &index->method));
+    if (method_is_inverted(ast->method))
+        return KD_OK;
+    if (hidden && old_storage != NULL)
+        return KD_OK; /* The caller rewrites the table and builds all indexes with it. */
+    return build_if_there(ctx, draft, index);
+}
+
+kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position)
+{
+    kd_table_entry *entry = &draft->entry;
+    assert(position < entry->index_count);
+    const kd_table_index *index = &draft->indexes[position];
+    if (draft->storage != NULL && index->storage.index_no != 0)
+        KD_TRY(kd_table_drop_index(ctx, draft->run->session->txn, draft->storage,
+                                   index->storage.index_no));
+    entry->index_count--;
+    for (uint32_t i = position; i < entry->index_count; i++)
+        draft->indexes[i] = draft->indexes[i + 1];
+    return KD_OK;
+}
+
+static bool has_hidden_beyond(const kdi_draft *draft, const kd_table_entry *table)
+{
+    return draft->entry.column_count > table->column_count;
+}
+
+kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *ast)
+{
+    const kd_table_entry *table;
+    kdi_draft *draft;
+    bool exists = false;
+    kdi_set_tag(run, "CREATE INDEX");
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->table, false, &table));
+    if (ast->name.size_bytes > 0)
+        KD_TRY(kdi_check_free(ctx, run, table->object.schema_no, ast->name, false,
+                              ast->if_not_exists, &exists));
+    if (exists)
+        return KD_OK;
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    KD_TRY(kdi_draft_add_index(ctx, draft, ast));
+    if (has_hidden_beyond(draft, table) && draft->storage != NULL)
+        KD_TRY(kdi_draft_rewrite(ctx, draft, table, -1, (kd_slice){"", 0}));
+    KD_TRY(kdi_draft_put(ctx, draft));
+    if (table->strategy == KD_PARTITION_NONE)
+        return KD_OK;
+    /* A partitioned table's index stands on each partition. */
+    const kd_table_entry **partitions;
+    uint32_t count;
+    KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, table->object.object_no,
+                                 &partitions, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        kd_ast_create_index own = *ast;
+        own.name = (kd_slice){"", 0};
+        KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                 KD_TABLE_EXCLUSIVE, false));
+        KD_TRY(kdi_draft_open(ctx, run, partitions[i], &draft));
+        KD_TRY(kdi_draft_add_index(ctx, draft, &own));
+        if (has_hidden_beyond(draft, partitions[i]))
+            KD_TRY(kdi_draft_rewrite(ctx, draft, partitions[i], -1, (kd_slice){"", 0}));
+        KD_TRY(kdi_draft_put(ctx, draft));
+    }
+    return KD_OK;
+}

@@ -1,0 +1,152 @@
+/*
+ * Names of new objects, and the catalog as a definition sees it.
+ */
+#include "engine/define_internal.h"
+
+#include <stdio.h>
+
+kd_status kdi_copy_name(kd_ctx *ctx, kd_arena *arena, kd_slice name, kd_slice *out_copy)
+{
+    char *copy = kd_copy_text(ctx, arena, name.data, name.size_bytes);
+    *out_copy = (kd_slice){copy, name.size_bytes};
+    return copy == NULL ? KD_NOMEM : KD_OK;
+}
+
+kd_status kdi_node_text(kd_ctx *ctx, kd_run *run, const kd_ast_node *node, kd_slice *out_text)
+{
+    kd_slice part = {run->prepared->text.data + node->position,
+                     (size_t)(node->end - node->position)};
+    return kdi_copy_name(ctx, run->arena, part, out_text);
+}
+
+static void unpin(void *version)
+{
+    kd_catalog_unpin(version);
+}
+
+kd_status kdi_catalog_refresh(kd_ctx *ctx, kd_run *run)
+{
+    /* Entries read from the version before stay valid as long as the run: it keeps every pin. */
+    KD_TRY(kd_arena_defer(ctx, run->arena, unpin, run->catalog));
+    run->catalog = NULL;
+    KD_TRY(kd_catalog_pin(ctx, run->session->database->catalog, run->session->txn, &run->catalog));
+    run->text.enum_object = run->catalog;
+    return KD_OK;
+}
+
+kd_status kdi_put(kd_ctx *ctx, kd_run *run, const kd_object *entry)
+{
+    KD_TRY(kd_catalog_put(ctx, run->session->database->catalog, run->session->txn, entry));
+    return kdi_catalog_refresh(ctx, run);
+}
+
+kd_status kdi_remove(kd_ctx *ctx, kd_run *run, uint32_t object_no)
+{
+    KD_TRY(kd_catalog_remove(ctx, run->session->database->catalog, run->session->txn, object_no));
+    return kdi_catalog_refresh(ctx, run);
+}
+
+kd_status kdi_target_schema(kd_ctx *ctx, kd_run *run, const kd_ast_name *name,
+                            uint32_t *out_schema_no)
+{
+    const kd_settings *settings = &run->session->settings;
+    *out_schema_no = 0;
+    if (name->schema.size_bytes > 0) {
+        const kd_object *schema = kd_catalog_find_schema(run->catalog, name->schema);
+        if (schema == NULL) {
+            kd_status status = KD_FAIL(ctx, KD_INVALID, "3F000", "schema \"%.*s\" does not exist",
+                                       (int)name->schema.size_bytes, name->schema.data);
+            kd_error_set_position(ctx, name->position);
+            return status;
+        }
+        *out_schema_no = schema->object_no;
+        return KD_OK;
+    }
+    for (uint32_t i = 0; i < settings->search_path_count; i++) {
+        const kd_object *schema = kd_catalog_find_schema(run->catalog, settings->search_path[i]);
+        if (schema != NULL) {
+            *out_schema_no = schema->object_no;
+            return KD_OK;
+        }
+    }
+    return KD_FAIL(ctx, KD_INVALID, "3F000", "no schema has been selected to create in");
+}
+
+kd_status kdi_check_free(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name, bool is_type,
+                         bool if_not_exists, bool *out_exists)
+{
+    const kd_object *found = is_type ? kd_catalog_find_type(run->catalog, schema_no, name)
+                                     : kd_catalog_find_relation(run->catalog, schema_no, name);
+    *out_exists = found != NULL;
+    if (found == NULL)
+        return KD_OK;
+    if (if_not_exists) {
+        kdi_session_notice(run->session, "NOTICE", is_type ? "42710" : "42P07",
+                           "%s \"%.*s\" already exists, skipping", is_type ? "type" : "relation",
+                           (int)name.size_bytes, name.data);
+        return KD_OK;
+    }
+    return KD_FAIL(ctx, KD_INVALID, is_type ? "42710" : "42P07", "%s \"%.*s\" already exists",
+                   is_type ? "type" : "relation", (int)name.size_bytes, name.data);
+}
+
+static bool name_is_taken(const kd_run *run, const kdi_draft *draft, uint32_t schema_no,
+                          kd_slice name)
+{
+    if (kd_catalog_find_relation(run->catalog, schema_no, name) != NULL)
+        return true;
+    if (draft == NULL)
+        return false;
+    for (uint32_t i = 0; i < draft->entry.index_count; i++)
+        if (kd_slice_equal(draft->indexes[i].object.name, name))
+            return true;
+    for (uint32_t i = 0; i < draft->entry.check_count; i++)
+        if (kd_slice_equal(draft->checks[i].name, name))
+            return true;
+    for (uint32_t i = 0; i < draft->entry.foreign_count; i++)
+        if (kd_slice_equal(draft->foreign_keys[i].name, name))
+            return true;
+    return false;
+}
+
+kd_status kdi_choose_name(kd_ctx *ctx, kd_run *run, const kdi_draft *draft, uint32_t schema_no,
+                          kd_slice base, kd_slice middle, const char *suffix, kd_slice *out_name)
+{
+    for (int attempt = 0;; attempt++) {
+        char number[16] = "";
+        if (attempt > 0)
+            (void)snprintf(number, sizeof number, "%d", attempt);
+        char *name = kd_format_text(ctx, run->arena, "%.*s%s%.*s_%s%s", (int)base.size_bytes,
+                                    base.data, middle.size_bytes > 0 ? "_" : "",
+                                    (int)middle.size_bytes, middle.data, suffix, number);
+        if (name == NULL)
+            return KD_NOMEM;
+        *out_name = kd_slice_of(name);
+        if (!name_is_taken(run, draft, schema_no, *out_name))
+            return KD_OK;
+    }
+}
+
+kd_status kdi_table_for_change(kd_ctx *ctx, kd_run *run, const kd_ast_name *name, bool missing_ok,
+                               const kd_table_entry **out_table)
+{
+    kd_bind_options options;
+    const kd_object *object;
+    *out_table = NULL;
+    KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(kd_bind_relation(ctx, &options, name, missing_ok, &object));
+    if (object == NULL)
+        return KD_OK;
+    if (object->kind != KD_OBJECT_TABLE) {
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a table",
+                                   (int)name->name.size_bytes, name->name.data);
+        kd_error_set_position(ctx, name->position);
+        return status;
+    }
+    const kd_table_entry *table = (const kd_table_entry *)object;
+    if (table->table_no != 0)
+        KD_TRY(kd_txn_lock_table(ctx, run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE,
+                                 false));
+    *out_table = table;
+    return KD_OK;
+}

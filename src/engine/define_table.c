@@ -1,0 +1,710 @@
+/*
+ * CREATE TABLE in all its forms, CREATE TABLE AS, TRUNCATE; rewriting a table's
+ * rows into a new storage.
+ */
+#include "engine/define_internal.h"
+
+#include "engine/value_cast.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* --- Storage ------------------------------------------------------------------------------------------ */
+
+static int position_of(const kd_table_entry *table, uint32_t column_no)
+{
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].storage.column_no == column_no)
+            return (int)i;
+    return -1;
+}
+
+kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft)
+{
+    kd_session *session = draft->run->session;
+    kd_table_entry *entry = &draft->entry;
+    KD_TRY(kdi_draft_sync(ctx, draft));
+    if (entry->strategy != KD_PARTITION_NONE)
+        return KD_OK;
+    uint32_t *sort = KD_NEW_ARRAY(ctx, draft->arena, uint32_t, entry->sort_column_count);
+    if (sort == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < entry->sort_column_count; i++)
+        sort[i] = (uint32_t)position_of(entry, entry->sort_column_nos[i]);
+    KD_TRY(kd_table_create(ctx, session->txn, session->database->storage, entry->shape, sort,
+                           entry->sort_column_count, &entry->table_no));
+    draft->storage = kd_table_find(session->database->storage, entry->table_no);
+    assert(draft->storage != NULL);
+    for (uint32_t i = 0; i < entry->index_count; i++) {
+        kd_slice method = draft->indexes[i].method;
+        if (kd_slice_equal(method, KD_SLICE("gin")) || kd_slice_equal(method, KD_SLICE("gist")) ||
+            kd_slice_equal(method, KD_SLICE("brin")))
+            continue;
+        KD_TRY(kd_table_add_index(ctx, session->txn, draft->storage, &draft->indexes[i].storage,
+                                  &draft->indexes[i].storage.index_no));
+    }
+    return KD_OK;
+}
+
+/* INSERT INTO new SELECT ... FROM old, through the ordinary ways: a query over the old table, and a writer
+ * of the new one that fills what is generated. */
+static kd_status copy_rows(kd_ctx *ctx, kdi_draft *draft, kd_slice select,
+                           const kd_table_entry *new_table, const uint32_t *given,
+                           uint32_t given_count)
+{
+    kd_status status = KD_OK;
+    kd_run *run = draft->run, *reading = NULL;
+    kd_prepared *query = NULL;
+    kdi_table_writer *writer;
+    KD_TRY(kd_prepared_create(ctx, run->session, select, NULL, 0, &query));
+    KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
+    KD_TRY_OUT(kdi_table_writer_create(ctx, run->arena, run, new_table, given, given_count,
+                                       &writer));
+    for (bool end = false; !end;) {
+        kd_batch batch;
+        KD_TRY_OUT(kd_run_next(ctx, reading, &batch, &end));
+        if (batch.selected_count > 0)
+            KD_TRY_OUT(kdi_table_writer_insert(ctx, writer, &batch, NULL));
+    }
+out:
+    if (reading != NULL) {
+        kd_status ended = kd_run_end(ctx, reading);
+        status = status == KD_OK ? ended : status;
+    }
+    kd_prepared_destroy(query);
+    return status;
+}
+
+static kd_status append_qualified(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *table,
+                                  kd_buffer *out)
+{
+    const kd_object *schema = kd_catalog_get(draft->run->catalog, table->object.schema_no);
+    return kd_buffer_append_format(ctx, out, "\"%.*s\".\"%.*s\"", (int)schema->name.size_bytes,
+                                   schema->name.data, (int)table->object.name.size_bytes,
+                                   table->object.name.data);
+}
+
+kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,
+                            int changed, kd_slice using_text)
+{
+    kd_session *session = draft->run->session;
+    kd_table *old_storage = kd_table_find(session->database->storage, old_table->table_no);
+    kd_buffer select = kd_buffer_in(draft->arena);
+    uint32_t given_count = 0;
+    uint32_t *given = KD_NEW_ARRAY(ctx, draft->arena, uint32_t, draft->entry.column_count);
+    if (given == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_draft_build(ctx, draft));
+    KD_TRY(kd_buffer_append_text(ctx, &select, "SELECT "));
+    for (uint32_t i = 0; i < draft->entry.column_count; i++) {
+        const kd_column *column = &draft->columns[i];
+        kd_slice name = column->storage.name;
+        bool is_new = position_of(old_table, column->storage.column_no) < 0;
+        if (column->generated || is_new)
+            continue; /* The writer makes these. */
+        if ((int)i == changed)
+            KD_TRY(kd_buffer_append_format(ctx, &select, "%s%.*s", given_count == 0 ? "" : ", ",
+                                           (int)using_text.size_bytes, using_text.data));
+        else
+            KD_TRY(kd_buffer_append_format(ctx, &select, "%s\"%.*s\"",
+                                           given_count == 0 ? "" : ", ", (int)name.size_bytes,
+                                           name.data));
+        given[given_count++] = i;
+    }
+    KD_TRY(kd_buffer_append_text(ctx, &select, " FROM "));
+    KD_TRY(append_qualified(ctx, draft, old_table, &select));
+    KD_TRY(kdi_draft_sync(ctx, draft));
+    KD_TRY(copy_rows(ctx, draft, kd_buffer_slice(&select), &draft->entry, given, given_count));
+    return kd_table_drop(ctx, session->txn, old_storage);
+}
+
+/* --- Partitions ------------------------------------------------------------------------------------------ */
+
+static kd_status set_partition_by(kd_ctx *ctx, kdi_draft *draft, const kd_ast_partition_by *ast)
+{
+    static const kd_partition_strategy strategies[] = {KD_PARTITION_RANGE, KD_PARTITION_LIST,
+                                                       KD_PARTITION_HASH};
+    kd_table_entry *entry = &draft->entry;
+    uint32_t count = (uint32_t)ast->items.count;
+    uint32_t *numbers = KD_NEW_ARRAY(ctx, draft->arena, uint32_t, count);
+    if (numbers == NULL)
+        return KD_NOMEM;
+    if (count > 32 || (ast->method == KD_AST_PARTITION_LIST && count != 1))
+        return KD_FAIL(ctx, KD_INVALID, "42P17",
+                       "cannot use \"list\" partition strategy with more than one column");
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_ast_index_item *item = (const kd_ast_index_item *)ast->items.items[i];
+        if (item->column.size_bytes == 0)
+            return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                           "partition keys are columns; put the expression into a generated column");
+        int position = kdi_draft_find_column(draft, item->column);
+        if (position < 0)
+            return KD_FAIL(ctx, KD_INVALID, "42703",
+                           "column \"%.*s\" named in partition key does not exist",
+                           (int)item->column.size_bytes, item->column.data);
+        numbers[i] = draft->columns[position].storage.column_no;
+    }
+    entry->strategy = strategies[ast->method];
+    entry->partition_column_count = count;
+    entry->partition_column_nos = numbers;
+    return KD_OK;
+}
+
+/* Uniqueness over partitions holds only where the key decides the partition. */
+static kd_status keys_cover_partition(kd_ctx *ctx, const kdi_draft *draft)
+{
+    const kd_table_entry *entry = &draft->entry;
+    for (uint32_t i = 0; i < entry->index_count; i++) {
+        const kd_index_definition *index = &draft->indexes[i].storage;
+        for (uint32_t p = 0; index->unique && p < entry->partition_column_count; p++) {
+            bool found = false;
+            for (uint32_t c = 0; c < index->column_count; c++)
+                found |= index->columns[c].column_no == entry->partition_column_nos[p];
+            if (!found)
+                return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "unique constraint on partitioned table "
+                               "must include all partitioning columns");
+        }
+    }
+    return KD_OK;
+}
+
+static bool is_word(const kd_ast_node *node, const char *word)
+{
+    const kd_ast_column *column = (const kd_ast_column *)node;
+    return node->kind == KD_AST_COLUMN && column->part_count == 1 &&
+           kd_slice_equal_ignoring_case(column->parts[0], kd_slice_of(word));
+}
+
+static kd_status bound_value(kd_ctx *ctx, kd_run *run, const kd_ast_node *node, kd_type type,
+                             kd_value *out_value, int8_t *out_kind)
+{
+    kd_bind_options options;
+    kd_column_id *ids;
+    kd_expr *bound;
+    kd_compiled_expr *compiled;
+    *out_kind = is_word(node, "minvalue") ? -1 : is_word(node, "maxvalue") ? 1 : 0;
+    *out_value = kd_value_null(type);
+    if (*out_kind != 0)
+        return KD_OK;
+    KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(kd_bind_expression(ctx, run->arena, &options, node, NULL, type, &ids, &bound));
+    KD_TRY(kd_expr_compile(ctx, run->arena, bound, NULL, 0, &run->facts, NULL, 0, &compiled));
+    return kd_expr_evaluate_row(ctx, compiled, run->arena, NULL, out_value);
+}
+
+static kd_status bound_side(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                            const kd_ast_list *items, bool is_list, const kd_value **out_values,
+                            const int8_t **out_kinds)
+{
+    uint32_t count = (uint32_t)items->count;
+    kd_value *values = KD_NEW_ARRAY(ctx, run->arena, kd_value, count);
+    int8_t *kinds = KD_NEW_ARRAY(ctx, run->arena, int8_t, count);
+    if (values == NULL || kinds == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        int column = position_of(parent, parent->partition_column_nos[is_list ? 0 : i]);
+        KD_TRY(bound_value(ctx, run, items->items[i], parent->columns[column].storage.type,
+                           &values[i], &kinds[i]));
+    }
+    *out_values = values;
+    *out_kinds = is_list ? NULL : kinds;
+    return KD_OK;
+}
+
+static kd_status wrong_bound(kd_ctx *ctx, const char *what)
+{
+    return KD_FAIL(ctx, KD_INVALID, "42P17", "invalid bound specification for a %s partition", what);
+}
+
+static kd_status make_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                            const kd_ast_partition_bound *ast, kd_partition_bound *out)
+{
+    *out = (kd_partition_bound){.is_default = ast->form == KD_AST_BOUND_DEFAULT};
+    if (out->is_default)
+        return KD_OK;
+    switch (parent->strategy) {
+    case KD_PARTITION_RANGE:
+        if (ast->form != KD_AST_BOUND_FROM || ast->items.count != parent->partition_column_count ||
+            ast->upper.count != parent->partition_column_count)
+            return wrong_bound(ctx, "range");
+        out->count = parent->partition_column_count;
+        KD_TRY(bound_side(ctx, run, parent, &ast->items, false, &out->from, &out->from_kind));
+        return bound_side(ctx, run, parent, &ast->upper, false, &out->to, &out->to_kind);
+    case KD_PARTITION_LIST:
+        if (ast->form != KD_AST_BOUND_IN)
+            return wrong_bound(ctx, "list");
+        out->count = (uint32_t)ast->items.count;
+        return bound_side(ctx, run, parent, &ast->items, true, &out->from, &out->from_kind);
+    case KD_PARTITION_HASH: {
+        kd_value *both = KD_NEW_ARRAY(ctx, run->arena, kd_value, 2);
+        if (ast->form != KD_AST_BOUND_WITH)
+            return wrong_bound(ctx, "hash");
+        if (both == NULL)
+            return KD_NOMEM;
+        if (ast->modulus < 1 || ast->remainder < 0 || ast->remainder >= ast->modulus)
+            return KD_FAIL(ctx, KD_INVALID, "42P16",
+                           "remainder for hash partition must be less than modulus");
+        both[0] = kd_value_i64(ast->modulus);
+        both[1] = kd_value_i64(ast->remainder);
+        out->count = 2;
+        out->from = both;
+        return KD_OK;
+    }
+    case KD_PARTITION_NONE:
+        break;
+    }
+    return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not partitioned",
+                   (int)parent->object.name.size_bytes, parent->object.name.data);
+}
+
+/* -1, 0, 1 of two range bounds. */
+static int compare_bounds(const kd_value *a, const int8_t *a_kind, const kd_value *b,
+                          const int8_t *b_kind, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (a_kind[i] != b_kind[i])
+            return a_kind[i] < b_kind[i] ? -1 : 1;
+        if (a_kind[i] != 0)
+            return 0;
+        int order = kd_value_compare(&a[i], &b[i]);
+        if (order != 0)
+            return order;
+    }
+    return 0;
+}
+
+static bool bounds_overlap(kd_partition_strategy strategy, const kd_partition_bound *a,
+                           const kd_partition_bound *b)
+{
+    if (a->is_default || b->is_default)
+        return a->is_default && b->is_default;
+    if (strategy == KD_PARTITION_RANGE)
+        return compare_bounds(a->from, a->from_kind, b->to, b->to_kind, a->count) < 0 &&
+               compare_bounds(b->from, b->from_kind, a->to, a->to_kind, a->count) < 0;
+    if (strategy == KD_PARTITION_HASH)
+        return a->from[0].as.i64 == b->from[0].as.i64 && a->from[1].as.i64 == b->from[1].as.i64;
+    for (uint32_t i = 0; i < a->count; i++)
+        for (uint32_t k = 0; k < b->count; k++)
+            if (a->from[i].is_null || b->from[k].is_null
+                    ? a->from[i].is_null && b->from[k].is_null
+                    : kd_value_compare(&a->from[i], &b->from[k]) == 0)
+                return true;
+    return false;
+}
+
+static kd_status check_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                             const kd_partition_bound *bound, kd_slice name)
+{
+    const kd_table_entry **others;
+    uint32_t count;
+    if (parent->strategy == KD_PARTITION_RANGE && !bound->is_default &&
+        compare_bounds(bound->from, bound->from_kind, bound->to, bound->to_kind, bound->count) >= 0)
+        return KD_FAIL(ctx, KD_INVALID, "42P17", "empty range bound specified for partition \"%.*s\"",
+                       (int)name.size_bytes, name.data);
+    KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent->object.object_no, &others,
+                                 &count));
+    for (uint32_t i = 0; i < count; i++)
+        if (bounds_overlap(parent->strategy, bound, &others[i]->bound))
+            return KD_FAIL(ctx, KD_INVALID, "42P17",
+                           "partition \"%.*s\" would overlap partition \"%.*s\"",
+                           (int)name.size_bytes, name.data,
+                           (int)others[i]->object.name.size_bytes, others[i]->object.name.data);
+    return KD_OK;
+}
+
+/* --- Columns from other tables ---------------------------------------------------------------------------- */
+
+static kd_status copy_column(kd_ctx *ctx, kdi_draft *draft, const kd_column *source, bool defaults)
+{
+    kd_column *column;
+    KD_TRY(kdi_draft_add_column(ctx, draft, source->storage.name, source->storage.type, false,
+                                &column));
+    column->storage.not_null = source->storage.not_null;
+    if (defaults || source->generated) {
+        column->default_text = source->default_text;
+        column->generated = source->generated;
+        column->identity = source->identity;
+        column->sequence_no = source->sequence_no;
+    }
+    return KD_OK;
+}
+
+/* An index like one of another table, over this draft's columns of the same names. */
+static kd_status copy_index(kd_ctx *ctx, kdi_draft *draft, const kd_table_index *source)
+{
+    kd_ast_constraint constraint = {.what = source->is_primary ? KD_AST_CONSTRAINT_PRIMARY
+                                                               : KD_AST_CONSTRAINT_UNIQUE,
+                                    .nulls_not_distinct = source->storage.nulls_not_distinct};
+    if (source->is_constraint)
+        return kdi_draft_add_key(ctx, draft, &constraint, source->key_texts,
+                                 source->storage.column_count);
+    /* Spelled out again, so that expressions and predicates get hidden columns of their own. */
+    kd_buffer text = kd_buffer_in(draft->arena);
+    KD_TRY(kd_buffer_append_format(ctx, &text, "CREATE %sINDEX ON t USING %.*s (",
+                                   source->storage.unique ? "UNIQUE " : "",
+                                   (int)source->method.size_bytes, source->method.data));
+    for (uint32_t i = 0; i < source->storage.column_count; i++) {
+        kd_key_order order = source->storage.columns[i].order;
+        kd_slice key = source->key_texts[i];
+        bool is_column = kdi_draft_find_column(draft, key) >= 0;
+        KD_TRY(kd_buffer_append_format(ctx, &text, "%s%s%.*s%s%s%s", i == 0 ? "" : ", ",
+                                       is_column ? "\"" : "(", (int)key.size_bytes, key.data,
+                                       is_column ? "\"" : ")", order.descending ? " DESC" : " ASC",
+                                       order.nulls_first ? " NULLS FIRST" : " NULLS LAST"));
+    }
+    KD_TRY(kd_buffer_append_text(ctx, &text, ")"));
+    if (source->predicate_text.size_bytes > 0)
+        KD_TRY(kd_buffer_append_format(ctx, &text, " WHERE %.*s",
+                                       (int)source->predicate_text.size_bytes,
+                                       source->predicate_text.data));
+    kd_statement statement;
+    KD_TRY(kd_parse_statement(ctx, draft->arena, kd_buffer_slice(&text), &statement));
+    kd_prepared spelled = *draft->run->prepared, *before = draft->run->prepared;
+    spelled.text = kd_buffer_slice(&text);
+    draft->run->prepared = &spelled; /* Positions in the tree are of this text. */
+    kd_status status = kdi_draft_add_index(ctx, draft, (const kd_ast_create_index *)statement.node);
+    draft->run->prepared = before;
+    return status;
+}
+
+static kd_status copy_checks(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *source)
+{
+    for (uint32_t i = 0; i < source->check_count; i++) {
+        kd_check *added;
+        KD_TRY(KD_PUSH(ctx, draft->arena, draft->checks, draft->entry.check_count,
+                       draft->check_capacity, &added));
+        *added = source->checks[i];
+    }
+    return KD_OK;
+}
+
+static kd_status add_like(kd_ctx *ctx, kdi_draft *draft, const kd_ast_table_like *like)
+{
+    kd_run *run = draft->run;
+    kd_bind_options options;
+    const kd_object *object;
+    KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(kd_bind_relation(ctx, &options, &like->name, false, &object));
+    if (object->kind != KD_OBJECT_TABLE)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a table",
+                       (int)like->name.name.size_bytes, like->name.name.data);
+    const kd_table_entry *source = (const kd_table_entry *)object;
+    for (uint32_t i = 0; i < source->visible_count; i++)
+        KD_TRY(copy_column(ctx, draft, &source->columns[i],
+                           (like->including & KD_AST_INCLUDING_DEFAULTS) != 0));
+    if ((like->including & KD_AST_INCLUDING_CONSTRAINTS) != 0)
+        KD_TRY(copy_checks(ctx, draft, source));
+    for (uint32_t i = 0; i < source->index_count; i++)
+        if ((like->including & KD_AST_INCLUDING_INDEXES) != 0)
+            KD_TRY(copy_index(ctx, draft, &source->indexes[i]));
+    return KD_OK;
+}
+
+static kd_status add_partition_of(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create_table *ast)
+{
+    const kd_table_entry *parent;
+    KD_TRY(kdi_table_for_change(ctx, draft->run, &ast->partition_of, false, &parent));
+    KD_TRY(make_bound(ctx, draft->run, parent, ast->bound, &draft->entry.bound));
+    KD_TRY(check_bound(ctx, draft->run, parent, &draft->entry.bound, draft->entry.object.name));
+    draft->entry.parent_no = parent->object.object_no;
+    for (uint32_t i = 0; i < parent->visible_count; i++)
+        KD_TRY(copy_column(ctx, draft, &parent->columns[i], true));
+    KD_TRY(copy_checks(ctx, draft, parent));
+    for (uint32_t i = 0; i < parent->index_count; i++)
+        KD_TRY(copy_index(ctx, draft, &parent->indexes[i]));
+    for (uint32_t i = 0; i < parent->foreign_count; i++) {
+        kd_foreign_key *added;
+        KD_TRY(KD_PUSH(ctx, draft->arena, draft->foreign_keys, draft->entry.foreign_count,
+                       draft->foreign_capacity, &added));
+        *added = parent->foreign_keys[i];
+    }
+    return KD_OK;
+}
+
+/* --- CREATE TABLE ----------------------------------------------------------------------------------------- */
+
+/* WITH (orderby = 'a, b'): the order of rows inside segments. */
+static kd_status set_options(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *options)
+{
+    for (size_t i = 0; i < options->count; i++) {
+        const kd_ast_option *option = (const kd_ast_option *)options->items[i];
+        if (!kd_slice_equal(option->name, KD_SLICE("orderby")) || option->value == NULL ||
+            option->value->kind != KD_AST_CONSTANT)
+            continue; /* PostgreSQL's storage parameters are accepted and mean nothing here. */
+        kd_slice list = ((const kd_ast_constant *)option->value)->text;
+        uint32_t *numbers = KD_NEW_ARRAY(ctx, draft->arena, uint32_t, 16);
+        if (numbers == NULL)
+            return KD_NOMEM;
+        const char *at = list.data, *end = list.data + list.size_bytes;
+        while (at < end && draft->entry.sort_column_count < 16) {
+            const char *stop = at;
+            while (stop < end && *stop != ',')
+                stop++;
+            kd_slice name = {at, (size_t)(stop - at)};
+            while (name.size_bytes > 0 && name.data[0] == ' ')
+                name = (kd_slice){name.data + 1, name.size_bytes - 1};
+            while (name.size_bytes > 0 && name.data[name.size_bytes - 1] == ' ')
+                name.size_bytes--;
+            int position = kdi_draft_find_column(draft, name);
+            if (position < 0)
+                return KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" of option orderby does not "
+                               "exist", (int)name.size_bytes, name.data);
+            numbers[draft->entry.sort_column_count++] =
+                draft->columns[position].storage.column_no;
+            at = stop + 1;
+        }
+        draft->entry.sort_column_nos = numbers;
+    }
+    return KD_OK;
+}
+
+/* Columns first, so that constraints may name columns that come after them. */
+static kd_status add_elements(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *elements,
+                              bool columns)
+{
+    for (size_t i = 0; i < elements->count; i++) {
+        const kd_ast_node *node = elements->items[i];
+        bool is_column = node->kind == KD_AST_COLUMN_DEF || node->kind == KD_AST_TABLE_LIKE;
+        if (is_column != columns)
+            continue;
+        if (node->kind == KD_AST_COLUMN_DEF) {
+            const kd_ast_column_def *definition = (const kd_ast_column_def *)node;
+            int position = kdi_draft_find_column(draft, definition->name);
+            if (definition->has_type)
+                KD_TRY(kdi_draft_add_definition(ctx, draft, definition));
+            for (size_t c = 0; !definition->has_type && c < definition->constraints.count; c++)
+                KD_TRY(kdi_draft_add_constraint(
+                    ctx, draft, (const kd_ast_constraint *)definition->constraints.items[c],
+                    position));
+        } else if (node->kind == KD_AST_TABLE_LIKE) {
+            KD_TRY(add_like(ctx, draft, (const kd_ast_table_like *)node));
+        } else if (node->kind == KD_AST_CREATE_INDEX) {
+            KD_TRY(kdi_draft_add_index(ctx, draft, (const kd_ast_create_index *)node));
+        } else {
+            KD_TRY(kdi_draft_add_constraint(ctx, draft, (const kd_ast_constraint *)node, -1));
+        }
+    }
+    return KD_OK;
+}
+
+kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *ast)
+{
+    uint32_t schema_no;
+    bool exists;
+    kdi_draft *draft;
+    kdi_set_tag(run, "CREATE TABLE");
+    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
+    if (ast->or_replace) {
+        const kd_object *old = kd_catalog_find_relation(run->catalog, schema_no, ast->name.name);
+        if (old != NULL)
+            KD_TRY(kdi_drop_object(ctx, run, old->object_no, false));
+    }
+    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    if (exists)
+        return KD_OK;
+    KD_TRY(kdi_draft_create(ctx, run, schema_no, ast->name.name, &draft));
+    draft->entry.is_temporary = ast->persistence == KD_AST_TEMPORARY;
+    if (ast->partition_of.position >= 0)
+        KD_TRY(add_partition_of(ctx, draft, ast));
+    KD_TRY(add_elements(ctx, draft, &ast->elements, true));
+    KD_TRY(add_elements(ctx, draft, &ast->elements, false));
+    if (ast->partition_by != NULL) {
+        KD_TRY(set_partition_by(ctx, draft, ast->partition_by));
+        KD_TRY(keys_cover_partition(ctx, draft));
+    }
+    KD_TRY(set_options(ctx, draft, &ast->options));
+    KD_TRY(kdi_draft_build(ctx, draft));
+    return kdi_draft_put(ctx, draft);
+}
+
+/* --- CREATE TABLE AS ---------------------------------------------------------------------------------------- */
+
+static kd_status columns_of_query(kd_ctx *ctx, kdi_draft *draft, const kd_prepared *query,
+                                  const kd_ast_names *names)
+{
+    if (names->count > query->column_count)
+        return KD_FAIL(ctx, KD_INVALID, "42601", "too many column names were specified");
+    for (uint32_t i = 0; i < query->column_count; i++) {
+        kd_column *column;
+        kd_type type = query->columns[i].type;
+        if (type.id == KD_TYPE_UNKNOWN)
+            type = kd_type_of(KD_TYPE_TEXT);
+        KD_TRY(kdi_draft_add_column(ctx, draft,
+                                    i < names->count ? names->items[i] : query->columns[i].name,
+                                    type, false, &column));
+    }
+    return KD_OK;
+}
+
+static kd_status put_materialized_view(kd_ctx *ctx, kdi_draft *draft, kd_slice query_text)
+{
+    char *comment = kd_format_text(ctx, draft->arena, "materialized view: %.*s",
+                                   (int)query_text.size_bytes, query_text.data);
+    if (comment == NULL)
+        return KD_NOMEM;
+    draft->entry.object.comment = kd_slice_of(comment);
+    return kdi_draft_put(ctx, draft);
+}
+
+kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_table_as *ast)
+{
+    kd_status status = KD_OK;
+    uint32_t schema_no;
+    bool exists;
+    kdi_draft *draft;
+    kd_prepared *query = NULL;
+    kd_slice text;
+    kdi_set_tag(run, ast->is_materialized_view ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS");
+    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
+    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    if (exists)
+        return KD_OK;
+    KD_TRY(kdi_node_text(ctx, run, ast->query, &text));
+    KD_TRY(kd_prepared_create(ctx, run->session, text, NULL, 0, &query));
+    KD_TRY_OUT(kdi_draft_create(ctx, run, schema_no, ast->name.name, &draft));
+    draft->entry.is_temporary = ast->persistence == KD_AST_TEMPORARY;
+    KD_TRY_OUT(columns_of_query(ctx, draft, query, &ast->columns));
+    KD_TRY_OUT(kdi_draft_build(ctx, draft));
+    uint32_t *given = KD_NEW_ARRAY(ctx, run->arena, uint32_t, draft->entry.column_count);
+    if (given == NULL) {
+        status = KD_NOMEM;
+        goto out;
+    }
+    for (uint32_t i = 0; i < draft->entry.column_count; i++)
+        given[i] = i;
+    if (!ast->with_no_data)
+        KD_TRY_OUT(copy_rows(ctx, draft, text, &draft->entry, given, draft->entry.column_count));
+    if (ast->is_materialized_view)
+        KD_TRY_OUT(put_materialized_view(ctx, draft, text));
+    else
+        KD_TRY_OUT(kdi_draft_put(ctx, draft));
+out:
+    kd_prepared_destroy(query);
+    return status;
+}
+
+static const char materialized_mark[] = "materialized view: ";
+
+kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast)
+{
+    const kd_table_entry *table;
+    kdi_draft *draft;
+    kdi_set_tag(run, "REFRESH MATERIALIZED VIEW");
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, false, &table));
+    kd_slice comment = table->object.comment;
+    size_t mark_bytes = sizeof materialized_mark - 1;
+    if (comment.size_bytes < mark_bytes || memcmp(comment.data, materialized_mark, mark_bytes) != 0)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a materialized view",
+                       (int)ast->name.name.size_bytes, ast->name.name.data);
+    kd_slice query = {comment.data + mark_bytes, comment.size_bytes - mark_bytes};
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    KD_TRY(kd_table_drop(ctx, run->session->txn, draft->storage));
+    KD_TRY(kdi_draft_build(ctx, draft));
+    uint32_t *given = KD_NEW_ARRAY(ctx, run->arena, uint32_t, draft->entry.visible_count);
+    if (given == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < draft->entry.visible_count; i++)
+        given[i] = i;
+    KD_TRY(copy_rows(ctx, draft, query, &draft->entry, given, draft->entry.visible_count));
+    return kdi_draft_put(ctx, draft);
+}
+
+/* --- TRUNCATE ------------------------------------------------------------------------------------------------ */
+
+static bool is_listed(const kd_table_entry *const *tables, size_t count, uint32_t object_no)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tables[i]->object.object_no == object_no)
+            return true;
+    return false;
+}
+
+static kd_status restart_sequences(kd_ctx *ctx, kd_run *run, const kd_table_entry *table)
+{
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const kd_object *object = table->columns[i].sequence_no == 0
+                                      ? NULL
+                                      : kd_catalog_get(run->catalog, table->columns[i].sequence_no);
+        if (object == NULL)
+            continue;
+        kd_sequence_definition definition;
+        int64_t last;
+        bool called;
+        uint64_t sequence_no = ((const kd_sequence_entry *)object)->sequence_no;
+        KD_TRY(kd_sequence_get(ctx, run->session->database->storage, sequence_no, &definition,
+                               &last, &called));
+        KD_TRY(kd_sequence_set(ctx, run->session->database->storage, sequence_no, definition.start,
+                               false));
+    }
+    return KD_OK;
+}
+
+/* A truncated table gets a new, empty storage: the old one goes when nobody sees it any more. */
+static kd_status truncate_table(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                                bool restart)
+{
+    kdi_draft *draft;
+    if (restart)
+        KD_TRY(restart_sequences(ctx, run, table));
+    if (table->strategy != KD_PARTITION_NONE) {
+        const kd_table_entry **partitions;
+        uint32_t count;
+        KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, table->object.object_no,
+                                     &partitions, &count));
+        for (uint32_t i = 0; i < count; i++) {
+            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                     KD_TABLE_EXCLUSIVE, false));
+            KD_TRY(truncate_table(ctx, run, partitions[i], false));
+        }
+        return KD_OK;
+    }
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    KD_TRY(kd_table_drop(ctx, run->session->txn, draft->storage));
+    KD_TRY(kdi_draft_build(ctx, draft));
+    return kdi_draft_put(ctx, draft);
+}
+
+kd_status kdi_truncate(kd_ctx *ctx, kd_run *run, const kd_ast_truncate *ast)
+{
+    const kd_table_entry **tables = NULL;
+    size_t count = 0, capacity = 0;
+    kdi_set_tag(run, "TRUNCATE TABLE");
+    for (size_t i = 0; i < ast->tables.count; i++) {
+        const kd_ast_table_ref *ref = (const kd_ast_table_ref *)ast->tables.items[i];
+        const kd_table_entry **added;
+        KD_TRY(KD_PUSH(ctx, run->arena, tables, count, capacity, &added));
+        KD_TRY(kdi_table_for_change(ctx, run, &ref->name, false, added));
+    }
+    for (size_t i = 0; i < count; i++) {
+        kdi_referrer *referrers;
+        uint32_t referrer_count;
+        KD_TRY(kdi_foreign_referrers(ctx, run->arena, run->catalog, tables[i], &referrers,
+                                     &referrer_count));
+        for (uint32_t k = 0; k < referrer_count; k++) {
+            const kd_table_entry *other = referrers[k].table;
+            if (is_listed(tables, count, other->object.object_no))
+                continue;
+            if (ast->behavior != KD_AST_CASCADE) {
+                kd_status status =
+                    KD_FAIL(ctx, KD_INVALID, "0A000",
+                            "cannot truncate a table referenced in a foreign key constraint");
+                kd_error_set_detail(ctx, "Table \"%.*s\" references \"%.*s\".",
+                                    (int)other->object.name.size_bytes, other->object.name.data,
+                                    (int)tables[i]->object.name.size_bytes,
+                                    tables[i]->object.name.data);
+                kd_error_set_hint(ctx, "Truncate table \"%.*s\" at the same time, or use TRUNCATE "
+                                       "... CASCADE.", (int)other->object.name.size_bytes,
+                                  other->object.name.data);
+                return status;
+            }
+            const kd_table_entry **added;
+            KD_TRY(KD_PUSH(ctx, run->arena, tables, count, capacity, &added));
+            *added = other;
+            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, other->table_no, KD_TABLE_EXCLUSIVE,
+                                     false));
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        KD_TRY(truncate_table(ctx, run, tables[i], ast->restart_identity));
+    return KD_OK;
+}

@@ -1,0 +1,233 @@
+/*
+ * Enum types and domains.
+ */
+#include "engine/define_internal.h"
+
+enum { RANK_STEP = 1 << 16 };
+
+static const kd_object *find_type(const kd_run *run, const kd_ast_name *name)
+{
+    const kd_settings *settings = &run->session->settings;
+    if (name->schema.size_bytes > 0) {
+        const kd_object *schema = kd_catalog_find_schema(run->catalog, name->schema);
+        return schema == NULL ? NULL
+                              : kd_catalog_find_type(run->catalog, schema->object_no, name->name);
+    }
+    for (uint32_t i = 0; i < settings->search_path_count; i++) {
+        const kd_object *schema = kd_catalog_find_schema(run->catalog, settings->search_path[i]);
+        const kd_object *type =
+            schema == NULL ? NULL
+                           : kd_catalog_find_type(run->catalog, schema->object_no, name->name);
+        if (type != NULL)
+            return type;
+    }
+    return NULL;
+}
+
+static kd_status named_type(kd_ctx *ctx, const kd_run *run, const kd_ast_name *name,
+                            kd_object_kind kind, const char *what, const kd_object **out_type)
+{
+    *out_type = find_type(run, name);
+    if (*out_type == NULL || (*out_type)->kind != kind)
+        return KD_FAIL(ctx, KD_INVALID, *out_type == NULL ? "42704" : "42809",
+                       *out_type == NULL ? "type \"%.*s\" does not exist" : "\"%.*s\" is not %s",
+                       (int)name->name.size_bytes, name->name.data, what);
+    return KD_OK;
+}
+
+kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *ast)
+{
+    bool exists;
+    uint32_t count = (uint32_t)ast->labels.count;
+    kd_enum_entry entry = {.object = {.kind = KD_OBJECT_ENUM, .name = ast->name.name,
+                                      .comment = {"", 0}},
+                           .label_count = count, .labels = ast->labels.items};
+    int32_t *ranks = KD_NEW_ARRAY(ctx, run->arena, int32_t, count);
+    kdi_set_tag(run, "CREATE TYPE");
+    if (ranks == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        ranks[i] = (int32_t)(i + 1) * RANK_STEP;
+        for (uint32_t k = 0; k < i; k++)
+            if (kd_slice_equal(ast->labels.items[i], ast->labels.items[k]))
+                return KD_FAIL(ctx, KD_INVALID, "42710", "enum label \"%.*s\" used more than once",
+                               (int)ast->labels.items[i].size_bytes, ast->labels.items[i].data);
+    }
+    entry.ranks = ranks;
+    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
+    KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, true, false, &exists));
+    KD_TRY(kd_catalog_next_object_no(ctx, run->session->database->catalog,
+                                     &entry.object.object_no));
+    return kdi_put(ctx, run, &entry.object);
+}
+
+static int find_label(const kd_enum_entry *entry, kd_slice label)
+{
+    for (uint32_t i = 0; i < entry->label_count; i++)
+        if (kd_slice_equal(entry->labels[i], label))
+            return (int)i;
+    return -1;
+}
+
+static kd_status no_label(kd_ctx *ctx, kd_slice label)
+{
+    return KD_FAIL(ctx, KD_INVALID, "22023", "\"%.*s\" is not an existing enum label",
+                   (int)label.size_bytes, label.data);
+}
+
+/* The new label's place: behind `at - 1`, before `at`. Ranks leave room between two. */
+static kd_status insert_label(kd_ctx *ctx, kd_run *run, kd_enum_entry *entry, uint32_t at,
+                              kd_slice label)
+{
+    uint32_t count = entry->label_count;
+    kd_slice *labels = KD_NEW_ARRAY(ctx, run->arena, kd_slice, count + 1);
+    int32_t *ranks = KD_NEW_ARRAY(ctx, run->arena, int32_t, count + 1);
+    if (labels == NULL || ranks == NULL)
+        return KD_NOMEM;
+    int64_t before = at == 0 ? (int64_t)entry->ranks[0] - 2 * RANK_STEP : entry->ranks[at - 1];
+    int64_t after = at == count ? before + 2 * RANK_STEP : entry->ranks[at];
+    int64_t rank = before + (after - before) / 2;
+    if (rank <= before || rank >= after || rank > INT32_MAX || rank < INT32_MIN)
+        return KD_FAIL(ctx, KD_LIMIT, "54000", "no room for another label there; recreate the type");
+    for (uint32_t i = 0; i <= count; i++) {
+        labels[i] = i < at ? entry->labels[i] : i == at ? label : entry->labels[i - 1];
+        ranks[i] = i < at ? entry->ranks[i] : i == at ? (int32_t)rank : entry->ranks[i - 1];
+    }
+    entry->labels = labels;
+    entry->ranks = ranks;
+    entry->label_count = count + 1;
+    return KD_OK;
+}
+
+kd_status kdi_alter_enum(kd_ctx *ctx, kd_run *run, const kd_ast_alter_enum *ast)
+{
+    const kd_object *object;
+    kdi_set_tag(run, "ALTER TYPE");
+    KD_TRY(named_type(ctx, run, &ast->name, KD_OBJECT_ENUM, "an enum", &object));
+    kd_enum_entry entry = *(const kd_enum_entry *)object;
+    int found = find_label(&entry, ast->label);
+    if (ast->is_rename) {
+        if (found < 0)
+            return no_label(ctx, ast->label);
+        if (find_label(&entry, ast->new_label) >= 0)
+            return KD_FAIL(ctx, KD_INVALID, "42710", "enum label \"%.*s\" already exists",
+                           (int)ast->new_label.size_bytes, ast->new_label.data);
+        kd_slice *labels = KD_NEW_ARRAY(ctx, run->arena, kd_slice, entry.label_count);
+        if (labels == NULL)
+            return KD_NOMEM;
+        memcpy(labels, entry.labels, entry.label_count * sizeof *labels);
+        labels[found] = ast->new_label;
+        entry.labels = labels;
+        return kdi_put(ctx, run, &entry.object);
+    }
+    if (found >= 0 && ast->if_not_exists)
+        return KD_OK;
+    if (found >= 0)
+        return KD_FAIL(ctx, KD_INVALID, "42710", "enum label \"%.*s\" already exists",
+                       (int)ast->label.size_bytes, ast->label.data);
+    uint32_t at = entry.label_count;
+    if (ast->has_neighbor) {
+        int neighbor = find_label(&entry, ast->neighbor);
+        if (neighbor < 0)
+            return no_label(ctx, ast->neighbor);
+        at = (uint32_t)neighbor + ast->is_after;
+    }
+    KD_TRY(insert_label(ctx, run, &entry, at, ast->label));
+    return kdi_put(ctx, run, &entry.object);
+}
+
+/* --- Domains ------------------------------------------------------------------------------------------ */
+
+static kd_status add_domain_constraint(kd_ctx *ctx, kd_run *run, kd_domain_entry *entry,
+                                       const kd_ast_constraint *constraint)
+{
+    kd_slice name = constraint->name;
+    switch (constraint->what) {
+    case KD_AST_CONSTRAINT_NOT_NULL:
+        entry->not_null = true;
+        return KD_OK;
+    case KD_AST_CONSTRAINT_NULL:
+        return KD_OK;
+    case KD_AST_CONSTRAINT_DEFAULT:
+        return kdi_node_text(ctx, run, constraint->value, &entry->default_text);
+    case KD_AST_CONSTRAINT_CHECK: {
+        kd_check *checks = KD_NEW_ARRAY(ctx, run->arena, kd_check, entry->check_count + 1);
+        if (checks == NULL)
+            return KD_NOMEM;
+        if (entry->check_count > 0)
+            memcpy(checks, entry->checks, entry->check_count * sizeof *checks);
+        if (name.size_bytes == 0)
+            KD_TRY(kdi_choose_name(ctx, run, NULL, entry->object.schema_no, entry->object.name,
+                                   (kd_slice){"", 0}, "check", &name));
+        checks[entry->check_count].name = name;
+        KD_TRY(kdi_node_text(ctx, run, constraint->value,
+                             &checks[entry->check_count].expression_text));
+        entry->check_count++;
+        entry->checks = checks;
+        return KD_OK;
+    }
+    default:
+        return KD_FAIL(ctx, KD_INVALID, "42601", "domains take NOT NULL, DEFAULT and CHECK only");
+    }
+}
+
+kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain *ast)
+{
+    bool exists;
+    kd_bind_options options;
+    kd_domain_entry entry = {.object = {.kind = KD_OBJECT_DOMAIN, .name = ast->name.name,
+                                        .comment = {"", 0}},
+                             .default_text = {"", 0}};
+    kdi_set_tag(run, "CREATE DOMAIN");
+    KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(kd_bind_type(ctx, &options, &ast->type, &entry.base));
+    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
+    KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, true, false, &exists));
+    for (size_t i = 0; i < ast->constraints.count; i++)
+        KD_TRY(add_domain_constraint(ctx, run, &entry,
+                                     (const kd_ast_constraint *)ast->constraints.items[i]));
+    KD_TRY(kd_catalog_next_object_no(ctx, run->session->database->catalog,
+                                     &entry.object.object_no));
+    return kdi_put(ctx, run, &entry.object);
+}
+
+kd_status kdi_alter_domain(kd_ctx *ctx, kd_run *run, const kd_ast_alter_domain *ast)
+{
+    const kd_object *object;
+    const kd_ast_alter_action *action = ast->action;
+    kdi_set_tag(run, "ALTER DOMAIN");
+    KD_TRY(named_type(ctx, run, &ast->name, KD_OBJECT_DOMAIN, "a domain", &object));
+    kd_domain_entry entry = *(const kd_domain_entry *)object;
+    switch (action->what) {
+    case KD_AST_SET_DEFAULT:
+        KD_TRY(kdi_node_text(ctx, run, action->value, &entry.default_text));
+        break;
+    case KD_AST_DROP_DEFAULT:
+        entry.default_text = (kd_slice){"", 0};
+        break;
+    case KD_AST_DROP_NOT_NULL:
+        entry.not_null = false;
+        break;
+    case KD_AST_DROP_CONSTRAINT: {
+        uint32_t kept = 0;
+        kd_check *checks = KD_NEW_ARRAY(ctx, run->arena, kd_check, entry.check_count);
+        if (checks == NULL)
+            return KD_NOMEM;
+        for (uint32_t i = 0; i < entry.check_count; i++)
+            if (!kd_slice_equal(entry.checks[i].name, action->name))
+                checks[kept++] = entry.checks[i];
+        if (kept == entry.check_count && !action->if_exists)
+            return KD_FAIL(ctx, KD_INVALID, "42704",
+                           "constraint \"%.*s\" of domain \"%.*s\" does not exist",
+                           (int)action->name.size_bytes, action->name.data,
+                           (int)entry.object.name.size_bytes, entry.object.name.data);
+        entry.checks = checks;
+        entry.check_count = kept;
+        break;
+    }
+    default:
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "this ALTER DOMAIN is not supported: columns of the domain are not re-checked");
+    }
+    return kdi_put(ctx, run, &entry.object);
+}

@@ -1,0 +1,349 @@
+/*
+ * Schemas, views, comments, renames and changes of schema.
+ */
+#include "engine/define_internal.h"
+
+kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run, const kd_ast_create_schema *ast)
+{
+    kd_object schema = {.kind = KD_OBJECT_SCHEMA, .name = ast->name, .comment = {"", 0}};
+    kdi_set_tag(run, "CREATE SCHEMA");
+    if (schema.name.size_bytes == 0)
+        schema.name = ast->owner;
+    if (kd_catalog_find_schema(run->catalog, schema.name) != NULL) {
+        if (!ast->if_not_exists)
+            return KD_FAIL(ctx, KD_INVALID, "42P06", "schema \"%.*s\" already exists",
+                           (int)schema.name.size_bytes, schema.name.data);
+        kdi_session_notice(run->session, "NOTICE", "42P06",
+                           "schema \"%.*s\" already exists, skipping", (int)schema.name.size_bytes,
+                           schema.name.data);
+        return KD_OK;
+    }
+    if (ast->elements.count > 0)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "write the schema's objects as statements of their own");
+    KD_TRY(kd_catalog_next_object_no(ctx, run->session->database->catalog, &schema.object_no));
+    return kdi_put(ctx, run, &schema);
+}
+
+static kd_status view_columns(kd_ctx *ctx, kd_run *run, const kd_prepared *query,
+                              const kd_ast_names *names, kd_view_entry *entry)
+{
+    kd_slice *column_names = KD_NEW_ARRAY(ctx, run->arena, kd_slice, query->column_count);
+    kd_type *types = KD_NEW_ARRAY(ctx, run->arena, kd_type, query->column_count);
+    if (column_names == NULL || types == NULL)
+        return KD_NOMEM;
+    if (names->count > query->column_count)
+        return KD_FAIL(ctx, KD_INVALID, "42601",
+                       "CREATE VIEW specifies more column names than columns");
+    for (uint32_t i = 0; i < query->column_count; i++) {
+        kd_slice name = i < names->count ? names->items[i] : query->columns[i].name;
+        KD_TRY(kdi_copy_name(ctx, run->arena, name, &column_names[i]));
+        types[i] = query->columns[i].type;
+        for (uint32_t k = 0; k < i; k++)
+            if (kd_slice_equal(column_names[i], column_names[k]))
+                return KD_FAIL(ctx, KD_INVALID, "42701",
+                               "column \"%.*s\" specified more than once", (int)name.size_bytes,
+                               name.data);
+    }
+    entry->column_count = query->column_count;
+    entry->column_names = column_names;
+    entry->column_types = types;
+    return KD_OK;
+}
+
+/* What the bound query reads: tables by their scans. Views that it was written over are found by name
+ * when they are dropped. */
+static kd_status collect_tables(kd_ctx *ctx, kd_run *run, const kd_rel *rel, uint32_t depth,
+                                uint32_t **objects, uint32_t *count, size_t *capacity)
+{
+    if (rel == NULL || depth > 500)
+        return KD_OK;
+    if (rel->kind == KD_REL_SCAN) {
+        uint32_t *added;
+        KD_TRY(KD_PUSH(ctx, run->arena, *objects, *count, *capacity, &added));
+        *added = rel->as.scan.table->object.object_no;
+    }
+    if (rel->kind == KD_REL_CTE)
+        KD_TRY(collect_tables(ctx, run, rel->as.cte.cte->query, depth + 1, objects, count, capacity));
+    KD_TRY(collect_tables(ctx, run, rel->inputs[0], depth + 1, objects, count, capacity));
+    return collect_tables(ctx, run, rel->inputs[1], depth + 1, objects, count, capacity);
+}
+
+/* CREATE OR REPLACE may add columns at the end, nothing else. */
+static kd_status check_replacement(kd_ctx *ctx, const kd_view_entry *old, const kd_view_entry *new)
+{
+    if (new->column_count < old->column_count)
+        return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot drop columns from view");
+    for (uint32_t i = 0; i < old->column_count; i++) {
+        if (!kd_slice_equal(old->column_names[i], new->column_names[i]))
+            return KD_FAIL(ctx, KD_INVALID, "42P16",
+                           "cannot change name of view column \"%.*s\" to \"%.*s\"",
+                           (int)old->column_names[i].size_bytes, old->column_names[i].data,
+                           (int)new->column_names[i].size_bytes, new->column_names[i].data);
+        if (!kd_type_same(old->column_types[i], new->column_types[i]))
+            return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot change data type of view column \"%.*s\"",
+                           (int)old->column_names[i].size_bytes, old->column_names[i].data);
+    }
+    return KD_OK;
+}
+
+kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast)
+{
+    kd_status status = KD_OK;
+    bool exists;
+    kd_prepared *query = NULL;
+    size_t capacity = 0;
+    uint32_t *depends = NULL;
+    kd_view_entry entry = {.object = {.kind = KD_OBJECT_VIEW, .name = ast->name.name,
+                                      .comment = {"", 0}}};
+    kdi_set_tag(run, "CREATE VIEW");
+    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
+    const kd_object *old =
+        kd_catalog_find_relation(run->catalog, entry.object.schema_no, ast->name.name);
+    bool replaces = ast->or_replace && old != NULL && old->kind == KD_OBJECT_VIEW;
+    if (!replaces)
+        KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, false,
+                              ast->if_not_exists, &exists));
+    if (!replaces && exists)
+        return KD_OK;
+    KD_TRY(kdi_node_text(ctx, run, ast->query, &entry.query_text));
+    KD_TRY(kd_prepared_create(ctx, run->session, entry.query_text, NULL, 0, &query));
+    KD_TRY_OUT(view_columns(ctx, run, query, &ast->columns, &entry));
+    KD_TRY_OUT(collect_tables(ctx, run, query->bound->query, 0, &depends, &entry.depends_count,
+                              &capacity));
+    entry.depends_on = depends;
+    if (replaces) {
+        KD_TRY_OUT(check_replacement(ctx, (const kd_view_entry *)old, &entry));
+        entry.object.object_no = old->object_no;
+    } else {
+        KD_TRY_OUT(kd_catalog_next_object_no(ctx, run->session->database->catalog,
+                                             &entry.object.object_no));
+    }
+    KD_TRY_OUT(kdi_put(ctx, run, &entry.object));
+out:
+    kd_prepared_destroy(query);
+    return status;
+}
+
+/* --- Names and comments ------------------------------------------------------------------------------- */
+
+/* Copies an entry of any kind to `arena`, so that its head can be changed. */
+static kd_status entry_copy(kd_ctx *ctx, kd_arena *arena, const kd_object *entry,
+                            kd_object **out_copy)
+{
+    size_t size = sizeof(kd_object);
+    if (entry->kind == KD_OBJECT_TABLE)
+        size = sizeof(kd_table_entry);
+    else if (entry->kind == KD_OBJECT_VIEW)
+        size = sizeof(kd_view_entry);
+    else if (entry->kind == KD_OBJECT_SEQUENCE)
+        size = sizeof(kd_sequence_entry);
+    else if (entry->kind == KD_OBJECT_ENUM)
+        size = sizeof(kd_enum_entry);
+    else if (entry->kind == KD_OBJECT_DOMAIN)
+        size = sizeof(kd_domain_entry);
+    *out_copy = kd_alloc(ctx, arena, size);
+    if (*out_copy == NULL)
+        return KD_NOMEM;
+    memcpy(*out_copy, entry, size);
+    return KD_OK;
+}
+
+static kd_status find_object(kd_ctx *ctx, kd_run *run, kd_ast_object_kind kind,
+                             const kd_ast_name *name, bool missing_ok, const kd_object **out_object)
+{
+    kd_bind_options options;
+    *out_object = NULL;
+    if (kind == KD_AST_OBJECT_SCHEMA) {
+        *out_object = kd_catalog_find_schema(run->catalog, name->name);
+        if (*out_object == NULL && !missing_ok)
+            return KD_FAIL(ctx, KD_INVALID, "3F000", "schema \"%.*s\" does not exist",
+                           (int)name->name.size_bytes, name->name.data);
+        return KD_OK;
+    }
+    if (kind == KD_AST_OBJECT_TYPE || kind == KD_AST_OBJECT_DOMAIN) {
+        uint32_t schema_no;
+        KD_TRY(kdi_target_schema(ctx, run, name, &schema_no));
+        *out_object = kd_catalog_find_type(run->catalog, schema_no, name->name);
+        if (*out_object == NULL && !missing_ok)
+            return KD_FAIL(ctx, KD_INVALID, "42704", "type \"%.*s\" does not exist",
+                           (int)name->name.size_bytes, name->name.data);
+        return KD_OK;
+    }
+    KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+    return kd_bind_relation(ctx, &options, name, missing_ok, out_object);
+}
+
+/* Indexes live in their table's entry. */
+static kd_status change_index(kd_ctx *ctx, kd_run *run, const kd_object *object, kd_slice new_name,
+                              const kd_slice *comment)
+{
+    const kd_table_index *index;
+    const kd_table_entry *table = kd_catalog_index_table(run->catalog, object->object_no, &index);
+    kdi_draft *draft;
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    for (uint32_t i = 0; i < draft->entry.index_count; i++) {
+        kd_table_index *own = &draft->indexes[i];
+        if (own->object.object_no != object->object_no)
+            continue;
+        if (comment != NULL)
+            own->object.comment = *comment;
+        else
+            own->object.name = own->storage.name = new_name;
+    }
+    return kdi_draft_put(ctx, draft);
+}
+
+static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
+{
+    const kd_table_entry *table;
+    kdi_draft *draft;
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, ast->if_exists, &table));
+    if (table == NULL)
+        return KD_OK;
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    int position = kdi_draft_find_column(draft, ast->member);
+    if (position < 0)
+        return KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" does not exist",
+                       (int)ast->member.size_bytes, ast->member.data);
+    if (kdi_draft_find_column(draft, ast->new_name) >= 0)
+        return KD_FAIL(ctx, KD_INVALID, "42701",
+                       "column \"%.*s\" of relation \"%.*s\" already exists",
+                       (int)ast->new_name.size_bytes, ast->new_name.data,
+                       (int)table->object.name.size_bytes, table->object.name.data);
+    if (table->check_count > 0)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "drop the table's check constraints before "
+                       "renaming a column: they are kept as text");
+    draft->columns[position].storage.name = ast->new_name;
+    for (uint32_t i = 0; i < draft->entry.index_count; i++) {
+        kd_table_index *index = &draft->indexes[i];
+        kd_slice *texts =
+            KD_NEW_ARRAY(ctx, run->arena, kd_slice, index->storage.column_count);
+        if (texts == NULL)
+            return KD_NOMEM;
+        for (uint32_t c = 0; c < index->storage.column_count; c++)
+            texts[c] = kd_slice_equal(index->key_texts[c], ast->member) ? ast->new_name
+                                                                        : index->key_texts[c];
+        index->key_texts = texts;
+    }
+    return kdi_draft_put(ctx, draft);
+}
+
+static kd_status rename_constraint(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
+{
+    const kd_table_entry *table;
+    kdi_draft *draft;
+    bool found = false;
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, false, &table));
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    for (uint32_t i = 0; i < draft->entry.check_count; i++)
+        if (kd_slice_equal(draft->checks[i].name, ast->member)) {
+            draft->checks[i].name = ast->new_name;
+            found = true;
+        }
+    for (uint32_t i = 0; i < draft->entry.foreign_count; i++)
+        if (kd_slice_equal(draft->foreign_keys[i].name, ast->member)) {
+            draft->foreign_keys[i].name = ast->new_name;
+            found = true;
+        }
+    for (uint32_t i = 0; i < draft->entry.index_count; i++)
+        if (kd_slice_equal(draft->indexes[i].object.name, ast->member)) {
+            draft->indexes[i].object.name = draft->indexes[i].storage.name = ast->new_name;
+            found = true;
+        }
+    if (!found)
+        return KD_FAIL(ctx, KD_INVALID, "42704",
+                       "constraint \"%.*s\" for table \"%.*s\" does not exist",
+                       (int)ast->member.size_bytes, ast->member.data,
+                       (int)table->object.name.size_bytes, table->object.name.data);
+    return kdi_draft_put(ctx, draft);
+}
+
+kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
+{
+    const kd_object *object;
+    kd_object *copy;
+    bool exists;
+    kdi_set_tag(run, ast->object == KD_AST_OBJECT_SCHEMA ? "ALTER SCHEMA" : "ALTER TABLE");
+    if (ast->object == KD_AST_OBJECT_COLUMN)
+        return rename_column(ctx, run, ast);
+    if (ast->object == KD_AST_OBJECT_CONSTRAINT)
+        return rename_constraint(ctx, run, ast);
+    KD_TRY(find_object(ctx, run, ast->object, &ast->name, ast->if_exists, &object));
+    if (object == NULL)
+        return KD_OK;
+    bool is_type = object->kind == KD_OBJECT_ENUM || object->kind == KD_OBJECT_DOMAIN;
+    if (object->kind == KD_OBJECT_SCHEMA &&
+        kd_catalog_find_schema(run->catalog, ast->new_name) != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "42P06", "schema \"%.*s\" already exists",
+                       (int)ast->new_name.size_bytes, ast->new_name.data);
+    if (object->kind != KD_OBJECT_SCHEMA)
+        KD_TRY(kdi_check_free(ctx, run, object->schema_no, ast->new_name, is_type, false, &exists));
+    if (object->kind == KD_OBJECT_INDEX)
+        return change_index(ctx, run, object, ast->new_name, NULL);
+    KD_TRY(entry_copy(ctx, run->arena, object, &copy));
+    copy->name = ast->new_name;
+    return kdi_put(ctx, run, copy);
+}
+
+kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema *ast)
+{
+    const kd_object *object, *schema = kd_catalog_find_schema(run->catalog, ast->schema);
+    kd_object *copy;
+    bool exists;
+    kdi_set_tag(run, "ALTER TABLE");
+    KD_TRY(find_object(ctx, run, ast->object, &ast->target->name, ast->if_exists, &object));
+    if (object == NULL)
+        return KD_OK;
+    if (schema == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "3F000", "schema \"%.*s\" does not exist",
+                       (int)ast->schema.size_bytes, ast->schema.data);
+    bool is_type = object->kind == KD_OBJECT_ENUM || object->kind == KD_OBJECT_DOMAIN;
+    KD_TRY(kdi_check_free(ctx, run, schema->object_no, object->name, is_type, false, &exists));
+    if (object->kind == KD_OBJECT_TABLE) {
+        kdi_draft *draft;
+        KD_TRY(kdi_draft_open(ctx, run, (const kd_table_entry *)object, &draft));
+        draft->entry.object.schema_no = schema->object_no;
+        for (uint32_t i = 0; i < draft->entry.index_count; i++)
+            draft->indexes[i].object.schema_no = schema->object_no;
+        return kdi_draft_put(ctx, draft);
+    }
+    KD_TRY(entry_copy(ctx, run->arena, object, &copy));
+    copy->schema_no = schema->object_no;
+    return kdi_put(ctx, run, copy);
+}
+
+static kd_status comment_on_column(kd_ctx *ctx, kd_run *run, const kd_ast_comment *ast,
+                                   kd_slice text)
+{
+    const kd_table_entry *table;
+    kdi_draft *draft;
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->target->name, false, &table));
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    int position = kdi_draft_find_column(draft, ast->target->member);
+    if (position < 0)
+        return KD_FAIL(ctx, KD_INVALID, "42703",
+                       "column \"%.*s\" of relation \"%.*s\" does not exist",
+                       (int)ast->target->member.size_bytes, ast->target->member.data,
+                       (int)table->object.name.size_bytes, table->object.name.data);
+    draft->columns[position].comment = text;
+    return kdi_draft_put(ctx, draft);
+}
+
+kd_status kdi_comment(kd_ctx *ctx, kd_run *run, const kd_ast_comment *ast)
+{
+    const kd_object *object;
+    kd_object *copy;
+    kd_slice text = ast->is_null ? (kd_slice){"", 0} : ast->text;
+    kdi_set_tag(run, "COMMENT");
+    if (ast->object == KD_AST_OBJECT_COLUMN)
+        return comment_on_column(ctx, run, ast, text);
+    if (ast->object == KD_AST_OBJECT_DATABASE)
+        return KD_OK;
+    KD_TRY(find_object(ctx, run, ast->object, &ast->target->name, false, &object));
+    if (object->kind == KD_OBJECT_INDEX)
+        return change_index(ctx, run, object, (kd_slice){"", 0}, &text);
+    KD_TRY(entry_copy(ctx, run->arena, object, &copy));
+    copy->comment = text;
+    return kdi_put(ctx, run, copy);
+}

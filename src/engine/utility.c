@@ -1,0 +1,352 @@
+/*
+ * Statements that are not queries: who carries them out, and the small ones.
+ */
+#include "engine/engine_internal.h"
+
+#include <stdio.h>
+
+void kdi_set_tag(kd_run *run, const char *tag)
+{
+    (void)snprintf(run->tag, sizeof run->tag, "%s", tag);
+}
+
+/* --- SET, SHOW, RESET ---------------------------------------------------------------------------- */
+
+static kd_status setting_value(kd_ctx *ctx, const kd_ast_node *node, kd_slice *out_value)
+{
+    if (node->kind == KD_AST_CAST)
+        return setting_value(ctx, ((const kd_ast_cast *)node)->operand, out_value);
+    const kd_ast_constant *constant = (const kd_ast_constant *)node;
+    if (node->kind != KD_AST_CONSTANT)
+        return KD_FAIL(ctx, KD_INVALID, "22023", "SET takes constants");
+    switch (constant->what) {
+    case KD_AST_BOOLEAN:
+        *out_value = kd_slice_of(constant->boolean ? "on" : "off");
+        return KD_OK;
+    case KD_AST_NULL:
+        return KD_FAIL(ctx, KD_INVALID, "22023", "SET does not take NULL");
+    default:
+        *out_value = constant->text;
+        return KD_OK;
+    }
+}
+
+static kd_status set_characteristics(kd_ctx *ctx, kd_session *session, const kd_ast_set *ast)
+{
+    static const char *const levels[] = {NULL, "read committed", "read committed",
+                                         "repeatable read", "serializable"};
+    kd_settings *both[2] = {&session->settings, &session->committed};
+    for (int i = 0; i < 2; i++) {
+        if (ast->modes.isolation != KD_AST_ISOLATION_DEFAULT) {
+            kd_slice level = kd_slice_of(levels[ast->modes.isolation]);
+            KD_TRY(kd_settings_set(ctx, session->arena, both[i],
+                                   KD_SLICE("default_transaction_isolation"), &level, 1));
+        }
+        if (ast->modes.read_only != KD_AST_UNSET)
+            both[i]->read_only = ast->modes.read_only == KD_AST_ON;
+    }
+    return KD_OK;
+}
+
+/* SET TRANSACTION acts on the open transaction; its isolation cannot change any more here. */
+static kd_status set_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_set *ast)
+{
+    static const kd_isolation levels[] = {KD_SNAPSHOT_ISOLATION, KD_READ_COMMITTED,
+                                          KD_READ_COMMITTED, KD_SNAPSHOT_ISOLATION, KD_SERIALIZABLE};
+    if (!session->is_explicit) {
+        kdi_session_notice(session, "WARNING", "25P01",
+                           "SET TRANSACTION can only be used in transaction blocks");
+        return KD_OK;
+    }
+    if (ast->modes.isolation != KD_AST_ISOLATION_DEFAULT &&
+        levels[ast->modes.isolation] != kd_txn_isolation(session->txn))
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "the isolation level is chosen with BEGIN ISOLATION LEVEL ...");
+    if (ast->modes.read_only != KD_AST_UNSET &&
+        (ast->modes.read_only == KD_AST_ON) != kd_txn_is_read_only(session->txn))
+        return KD_FAIL(ctx, KD_INVALID, "25001", "READ ONLY and READ WRITE are chosen with BEGIN");
+    return KD_OK;
+}
+
+static kd_status reset_all(kd_ctx *ctx, kd_session *session)
+{
+    kd_setting_info info;
+    for (uint32_t i = 0; kd_setting_at(i, &info); i++) {
+        KD_TRY(kd_settings_set(ctx, session->arena, &session->settings, kd_slice_of(info.name),
+                               NULL, 0));
+        KD_TRY(kd_settings_set(ctx, session->arena, &session->committed, kd_slice_of(info.name),
+                               NULL, 0));
+    }
+    return KD_OK;
+}
+
+static kd_status run_set(kd_ctx *ctx, kd_run *run, const kd_ast_set *ast)
+{
+    kd_session *session = run->session;
+    kd_slice values[KD_SEARCH_PATH_MAX];
+    kdi_set_tag(run, ast->what == KD_AST_SET_TO_DEFAULT || ast->what == KD_AST_RESET_ALL ? "RESET"
+                                                                                         : "SET");
+    switch (ast->what) {
+    case KD_AST_SET_CHARACTERISTICS:
+        return set_characteristics(ctx, session, ast);
+    case KD_AST_SET_TRANSACTION:
+        return set_transaction(ctx, session, ast);
+    case KD_AST_RESET_ALL:
+        return reset_all(ctx, session);
+    case KD_AST_SET_FROM_CURRENT:
+        return KD_OK;
+    case KD_AST_SET_SNAPSHOT:
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "exported snapshots are not supported");
+    case KD_AST_SET_VALUE:
+    case KD_AST_SET_TO_DEFAULT:
+        break;
+    }
+    if (ast->values.count > KD_SEARCH_PATH_MAX)
+        return KD_FAIL(ctx, KD_LIMIT, "54000", "too many values");
+    for (size_t i = 0; i < ast->values.count; i++)
+        KD_TRY(setting_value(ctx, ast->values.items[i], &values[i]));
+    KD_TRY(kd_settings_set(ctx, session->arena, &session->settings, ast->name, values,
+                           (uint32_t)ast->values.count));
+    if (ast->local)
+        return KD_OK;
+    return kd_settings_set(ctx, session->arena, &session->committed, ast->name, values,
+                           (uint32_t)ast->values.count);
+}
+
+static kd_status show_all(kd_ctx *ctx, kd_run *run)
+{
+    static const char *const names[] = {"name", "setting", "description"};
+    const kd_type types[] = {kd_type_of(KD_TYPE_TEXT), kd_type_of(KD_TYPE_TEXT),
+                             kd_type_of(KD_TYPE_TEXT)};
+    kd_rel_column *columns;
+    kdi_row_set *rows;
+    kd_setting_info info;
+    KD_TRY(kdi_columns(ctx, run->arena, names, types, 3, &columns));
+    KD_TRY(kdi_run_start_rows(ctx, run, columns, 3, &rows));
+    for (uint32_t i = 0; kd_setting_at(i, &info); i++) {
+        kd_slice value;
+        KD_TRY(kd_settings_show(ctx, run->arena, &run->session->settings, kd_slice_of(info.name),
+                                &value));
+        kd_value values[3] = {kd_value_text(kd_slice_of(info.name)), kd_value_text(value),
+                              kd_value_text(kd_slice_of(info.description))};
+        KD_TRY(kdi_row_set_add(ctx, rows, values));
+    }
+    return KD_OK;
+}
+
+/* What SHOW names besides settings. */
+static bool show_special(kd_session *session, kd_slice name, kd_slice *out_value)
+{
+    static const char *const levels[] = {"read committed", "repeatable read", "serializable"};
+    if (kd_slice_equal(name, KD_SLICE("transaction_isolation")))
+        *out_value = kd_slice_of(levels[kd_txn_isolation(session->txn)]);
+    else if (kd_slice_equal(name, KD_SLICE("transaction_read_only")))
+        *out_value = kd_slice_of(kd_txn_is_read_only(session->txn) ? "on" : "off");
+    else if (kd_slice_equal(name, KD_SLICE("server_version")))
+        *out_value = KD_SLICE("15.0 (KadeDB)");
+    else if (kd_slice_equal(name, KD_SLICE("server_encoding")))
+        *out_value = KD_SLICE("UTF8");
+    else
+        return false;
+    return true;
+}
+
+static kd_status run_show(kd_ctx *ctx, kd_run *run, const kd_ast_show *ast)
+{
+    const kd_type text = kd_type_of(KD_TYPE_TEXT);
+    kd_slice value;
+    kdi_row_set *rows;
+    kd_rel_column *columns;
+    kdi_set_tag(run, "SHOW");
+    if (kd_slice_equal(ast->name, KD_SLICE("all")))
+        return show_all(ctx, run);
+    if (!show_special(run->session, ast->name, &value))
+        KD_TRY(kd_settings_show(ctx, run->arena, &run->session->settings, ast->name, &value));
+    char *name = kd_copy_text(ctx, run->arena, ast->name.data, ast->name.size_bytes);
+    if (name == NULL)
+        return KD_NOMEM;
+    const char *names[] = {name};
+    KD_TRY(kdi_columns(ctx, run->arena, names, &text, 1, &columns));
+    KD_TRY(kdi_run_start_rows(ctx, run, columns, 1, &rows));
+    kd_value row = kd_value_text(value);
+    return kdi_row_set_add(ctx, rows, &row);
+}
+
+/* --- Upkeep --------------------------------------------------------------------------------------- */
+
+/* Storage work runs beside transactions, and waits for none: only the statement's own must not be one
+ * that has written. */
+static kd_status run_vacuum(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
+{
+    kdi_set_tag(run, ast->is_analyze ? "ANALYZE" : "VACUUM");
+    if (!ast->is_analyze && run->session->is_explicit)
+        return KD_FAIL(ctx, KD_INVALID, "25001", "VACUUM cannot run inside a transaction block");
+    if (ast->is_analyze)
+        return KD_OK; /* Statistics are kept as data changes. */
+    return kd_storage_flush(ctx, run->session->database->storage, true);
+}
+
+static kd_status run_checkpoint(kd_ctx *ctx, kd_run *run)
+{
+    kdi_set_tag(run, "CHECKPOINT");
+    return kd_storage_checkpoint(ctx, run->session->database->storage);
+}
+
+static kd_status run_lock(kd_ctx *ctx, kd_run *run, const kd_ast_lock *ast)
+{
+    kd_session *session = run->session;
+    kd_bind_options options;
+    kdi_set_tag(run, "LOCK TABLE");
+    if (!session->is_explicit)
+        return KD_FAIL(ctx, KD_INVALID, "25P01", "LOCK TABLE can only be used in transaction blocks");
+    KD_TRY(kdi_bind_options(ctx, run->arena, session, run->catalog, &run->facts, &options));
+    kd_slice mode = ast->mode;
+    kd_table_lock lock = KD_TABLE_EXCLUSIVE;
+    if (kd_slice_equal(mode, KD_SLICE("access share")) || kd_slice_equal(mode, KD_SLICE("row share")))
+        lock = KD_TABLE_USE;
+    else if (kd_slice_equal(mode, KD_SLICE("row exclusive")))
+        lock = KD_TABLE_WRITE;
+    else if (kd_slice_equal(mode, KD_SLICE("share")) ||
+             kd_slice_equal(mode, KD_SLICE("share update exclusive")))
+        lock = KD_TABLE_SHARE;
+    for (size_t i = 0; i < ast->tables.count; i++) {
+        const kd_ast_table_ref *ref = (const kd_ast_table_ref *)ast->tables.items[i];
+        const kd_object *object;
+        KD_TRY(kd_bind_relation(ctx, &options, &ref->name, false, &object));
+        if (object->kind == KD_OBJECT_TABLE)
+            KD_TRY(kd_txn_lock_table(ctx, session->txn, ((const kd_table_entry *)object)->table_no,
+                                     lock, ast->nowait));
+    }
+    return KD_OK;
+}
+
+static kd_status run_set_constraints(kd_ctx *ctx, kd_run *run, const kd_ast_set_constraints *ast)
+{
+    kdi_set_tag(run, "SET CONSTRAINTS");
+    run->session->all_deferred = ast->deferred;
+    return ast->deferred ? KD_OK : kdi_deferred_run(ctx, run->session, true);
+}
+
+/* --- Dispatch --------------------------------------------------------------------------------------- */
+
+/* lint: long, because it is the one list of statements and who carries them out. */
+static kd_status run_definition(kd_ctx *ctx, kd_run *run, const kd_ast_node *node)
+{
+    switch (node->kind) {
+    case KD_AST_CREATE_SCHEMA:
+        return kdi_create_schema(ctx, run, (const kd_ast_create_schema *)node);
+    case KD_AST_CREATE_TABLE:
+        return kdi_create_table(ctx, run, (const kd_ast_create_table *)node);
+    case KD_AST_CREATE_TABLE_AS:
+        return kdi_create_table_as(ctx, run, (const kd_ast_create_table_as *)node);
+    case KD_AST_CREATE_INDEX:
+        return kdi_create_index(ctx, run, (const kd_ast_create_index *)node);
+    case KD_AST_CREATE_VIEW:
+        return kdi_create_view(ctx, run, (const kd_ast_create_view *)node);
+    case KD_AST_CREATE_SEQUENCE:
+        return kdi_create_sequence(ctx, run, (const kd_ast_create_sequence *)node);
+    case KD_AST_CREATE_ENUM:
+        return kdi_create_enum(ctx, run, (const kd_ast_create_enum *)node);
+    case KD_AST_CREATE_DOMAIN:
+        return kdi_create_domain(ctx, run, (const kd_ast_create_domain *)node);
+    case KD_AST_ALTER_TABLE:
+        return kdi_alter_table(ctx, run, (const kd_ast_alter_table *)node);
+    case KD_AST_ALTER_SEQUENCE:
+        return kdi_alter_sequence(ctx, run, (const kd_ast_alter_sequence *)node);
+    case KD_AST_ALTER_ENUM:
+        return kdi_alter_enum(ctx, run, (const kd_ast_alter_enum *)node);
+    case KD_AST_ALTER_DOMAIN:
+        return kdi_alter_domain(ctx, run, (const kd_ast_alter_domain *)node);
+    case KD_AST_RENAME:
+        return kdi_rename(ctx, run, (const kd_ast_rename *)node);
+    case KD_AST_ALTER_SET_SCHEMA:
+        return kdi_set_schema(ctx, run, (const kd_ast_alter_set_schema *)node);
+    case KD_AST_DROP:
+        return kdi_drop(ctx, run, (const kd_ast_drop *)node);
+    case KD_AST_COMMENT:
+        return kdi_comment(ctx, run, (const kd_ast_comment *)node);
+    case KD_AST_TRUNCATE:
+        return kdi_truncate(ctx, run, (const kd_ast_truncate *)node);
+    case KD_AST_REFRESH:
+        return kdi_refresh(ctx, run, (const kd_ast_refresh *)node);
+    default:
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "%s is not supported",
+                       kd_ast_kind_name(node->kind));
+    }
+}
+
+static kd_status run_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node, bool *out_done)
+{
+    *out_done = true;
+    switch (node->kind) {
+    case KD_AST_SET:
+        return run_set(ctx, run, (const kd_ast_set *)node);
+    case KD_AST_SHOW:
+        return run_show(ctx, run, (const kd_ast_show *)node);
+    case KD_AST_SET_CONSTRAINTS:
+        return run_set_constraints(ctx, run, (const kd_ast_set_constraints *)node);
+    case KD_AST_PREPARE:
+    case KD_AST_EXECUTE:
+    case KD_AST_DEALLOCATE:
+    case KD_AST_DECLARE_CURSOR:
+    case KD_AST_FETCH:
+    case KD_AST_CLOSE:
+    case KD_AST_DISCARD:
+        return kdi_named_command(ctx, run, node);
+    case KD_AST_EXPLAIN:
+        return kdi_explain(ctx, run, (const kd_ast_explain *)node);
+    case KD_AST_DESCRIBE:
+        return kdi_describe(ctx, run, (const kd_ast_describe *)node);
+    case KD_AST_COPY:
+        return kdi_copy(ctx, run, (const kd_ast_copy *)node);
+    case KD_AST_VACUUM:
+        return run_vacuum(ctx, run, (const kd_ast_vacuum *)node);
+    case KD_AST_CHECKPOINT:
+        return run_checkpoint(ctx, run);
+    case KD_AST_LOCK:
+        return run_lock(ctx, run, (const kd_ast_lock *)node);
+    case KD_AST_REINDEX:
+    case KD_AST_CLUSTER:
+        kdi_set_tag(run, node->kind == KD_AST_REINDEX ? "REINDEX" : "CLUSTER");
+        return kd_storage_flush(ctx, run->session->database->storage, true);
+    default:
+        *out_done = false;
+        return KD_OK;
+    }
+}
+
+kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared)
+{
+    static const char *const plan_names[] = {"QUERY PLAN"};
+    const kd_ast_node *node = prepared->statement.node;
+    const kd_type text = kd_type_of(KD_TYPE_TEXT);
+    kd_rel_column *columns = NULL;
+    if (node->kind == KD_AST_EXPLAIN) {
+        KD_TRY(kdi_columns(ctx, prepared->arena, plan_names, &text, 1, &columns));
+        prepared->column_count = 1;
+    } else if (node->kind == KD_AST_SHOW &&
+               !kd_slice_equal(((const kd_ast_show *)node)->name, KD_SLICE("all"))) {
+        kd_slice name = ((const kd_ast_show *)node)->name;
+        char *copy = kd_copy_text(ctx, prepared->arena, name.data, name.size_bytes);
+        if (copy == NULL)
+            return KD_NOMEM;
+        const char *names[] = {copy};
+        KD_TRY(kdi_columns(ctx, prepared->arena, names, &text, 1, &columns));
+        prepared->column_count = 1;
+    }
+    prepared->columns = columns;
+    return KD_OK;
+}
+
+kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run)
+{
+    const kd_ast_node *node = run->prepared->statement.node;
+    bool done;
+    kd_status status = run_command(ctx, run, node, &done);
+    if (status != KD_OK || done)
+        return status;
+    if (kd_txn_is_read_only(run->session->txn))
+        return KD_FAIL(ctx, KD_INVALID, "25006", "cannot execute %s in a read-only transaction",
+                       kd_ast_kind_name(node->kind));
+    return run_definition(ctx, run, node);
+}
