@@ -19,7 +19,7 @@ typedef struct node {
     bool is_directory;
     bool is_removed;
     uint32_t handle_count;
-    kd_rwlock lock;        /* Guards size and pages. */
+    kd_rwlock lock; /* Guards size and pages. */
     uint64_t size_bytes;
     size_t page_count;
     uint8_t **pages;
@@ -29,7 +29,7 @@ typedef struct memory_world {
     kd_world world;
     kd_world *below;
     kd_account account;
-    kd_mutex mutex;        /* Guards the list and the nodes' names and counts. */
+    kd_mutex mutex; /* Guards the list and the nodes' names and counts. */
     node *nodes;
 } memory_world;
 
@@ -217,8 +217,8 @@ static kd_status write_pages(kd_ctx *ctx, memory_world *self, node *it, uint64_t
     for (size_t done = 0; done < size_bytes;) {
         uint64_t at = offset + done;
         size_t inside = (size_t)(at % PAGE_BYTES);
-        size_t part = PAGE_BYTES - inside < size_bytes - done ? PAGE_BYTES - inside
-                                                              : size_bytes - done;
+        size_t part =
+            PAGE_BYTES - inside < size_bytes - done ? PAGE_BYTES - inside : size_bytes - done;
         uint8_t **page = &it->pages[at / PAGE_BYTES];
         if (*page == NULL) {
             *page = kd_heap_alloc(ctx, &self->account, PAGE_BYTES);
@@ -384,7 +384,8 @@ static kd_status memory_directory_list(kd_ctx *ctx, const char *path,
     }
 }
 
-/* --- What is passed on to the world below --------------------------------------------------------- */
+/* --- What is passed on to the world below
+ * --------------------------------------------------------- */
 
 static uint64_t memory_monotonic_ns(kd_world *world)
 {
