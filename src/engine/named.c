@@ -134,7 +134,7 @@ static kd_status run_in_place(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
 out:
     if (status == KD_OK)
         return kd_run_end(ctx, inner);
-    (void)kd_run_end(ctx, inner);
+    kd_run_abandon(inner);
     return status;
 }
 
@@ -208,7 +208,7 @@ static kd_status cursor_fill(kd_ctx *ctx, kd_session *session, cursor *it, kd_sl
 out:
     if (status == KD_OK)
         return kd_run_end(ctx, inner);
-    (void)kd_run_end(ctx, inner);
+    kd_run_abandon(inner);
     return status;
 }
 

@@ -52,8 +52,7 @@ static void end_named(kdi_named *list)
 {
     while (list != NULL) {
         kdi_named *next = list->next;
-        if (list->run != NULL)
-            (void)kd_run_end(kd_session_ctx(list->run->session), list->run);
+        kd_run_abandon(list->run);
         kd_prepared_destroy(list->prepared);
         kd_arena_destroy(list->arena);
         list = next;

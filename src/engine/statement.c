@@ -534,6 +534,17 @@ kd_status kd_run_end(kd_ctx *ctx, kd_run *run)
     return status;
 }
 
+void kd_run_abandon(kd_run *run)
+{
+    if (run == NULL)
+        return;
+    kd_session *session = run->session;
+    bool owns = run->owns_transaction;
+    run_destroy(run);
+    if (owns && session->txn != NULL)
+        kdi_transaction_rollback(session);
+}
+
 const char *kd_run_tag(const kd_run *run)
 {
     if (run->prepared->class == KDI_QUERY && run->prepared->bound->kind == KD_DML_SELECT)

@@ -49,6 +49,9 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
  * gone afterwards in any case.
  */
 kd_status kd_run_end(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
+/* Ends a run after a failure: where the statement was its own transaction, that is rolled back. NULL is
+ * allowed. */
+void kd_run_abandon(kd_run *run);
 /* "INSERT 0 5"; complete when the last row was given. */
 const char *kd_run_tag(const kd_run *run);
 /* -1 where the statement has no such number. */

@@ -68,8 +68,7 @@ static void close_cursors(kd_session *session)
             continue;
         }
         *link = cursor->next;
-        if (cursor->run != NULL)
-            (void)kd_run_end(&session->ctx, cursor->run);
+        kd_run_abandon(cursor->run);
         kd_prepared_destroy(cursor->prepared);
         kd_arena_destroy(cursor->arena);
     }
