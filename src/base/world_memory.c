@@ -384,8 +384,7 @@ static kd_status memory_directory_list(kd_ctx *ctx, const char *path,
     }
 }
 
-/* --- What is passed on to the world below
- * --------------------------------------------------------- */
+/* What is passed on to the world below. */
 
 static uint64_t memory_monotonic_ns(kd_world *world)
 {
