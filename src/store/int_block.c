@@ -72,8 +72,8 @@ void kdi_ints_profile(const int64_t *values, uint32_t row_count, kdi_int_profile
     }
     uint64_t range = (uint64_t)max - (uint64_t)min;
     uint64_t factor = range > UINT8_MAX ? common_factor(values, row_count, min) : 1;
-    /* A factor that could not be stored as a positive number is not worth having. */
-    if (factor > INT64_MAX)
+    /* Values with a factor cannot be given out as offsets: it has to save 3 bits. */
+    if (factor > INT64_MAX || factor < (uint64_t)1 << SLOPE_GAIN_BITS)
         factor = 1;
     *out_profile = (kdi_int_profile){min, max, run_count, factor};
 }
