@@ -145,6 +145,24 @@ static kd_status lock_take(kd_ctx *ctx, kd_storage *storage)
     return ctx->world->file_open(ctx, path, flags, &storage->lock_file);
 }
 
+/* Makes the directory, and its name durable in the one above. */
+static kd_status directory_make(kd_ctx *ctx, kd_storage *storage)
+{
+    const char *path = storage->directory;
+    size_t size_bytes = strlen(path);
+    while (size_bytes > 1 && path[size_bytes - 1] == '/')
+        size_bytes--;
+    while (size_bytes > 0 && path[size_bytes - 1] != '/')
+        size_bytes--;
+    while (size_bytes > 1 && path[size_bytes - 1] == '/')
+        size_bytes--;
+    KD_TRY(ctx->world->directory_create(ctx, path));
+    if (size_bytes == 0)
+        return ctx->world->directory_sync(ctx, ".");
+    const char *above = kd_copy_text(ctx, storage->arena, path, size_bytes);
+    return above == NULL ? KD_NOMEM : ctx->world->directory_sync(ctx, above);
+}
+
 static kd_status database_create(kd_ctx *ctx, kd_storage *storage)
 {
     if (storage->options.read_only)
@@ -161,7 +179,7 @@ static kd_status root_get(kd_ctx *ctx, kd_storage *storage, kd_root *out_root)
     bool may, found;
     KD_TRY(may_create(ctx, storage, &may));
     if (may && !storage->options.read_only)
-        KD_TRY(ctx->world->directory_create(ctx, storage->directory));
+        KD_TRY(directory_make(ctx, storage));
     if (!may)
         KD_TRY(kd_root_read(ctx, storage->arena, storage->directory, out_root, &found));
     if (!may || !storage->options.read_only)
