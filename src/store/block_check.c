@@ -137,6 +137,28 @@ static const char *check_local(const kdi_block_view *view, const kdi_column_layo
     return NULL;
 }
 
+/* The ends' frame, then that they ascend within the bytes behind it. */
+static const char *check_text(const kdi_block_view *view, const kdi_column_layout *layout)
+{
+    int64_t ends[KD_VECTOR_ROWS];
+    size_t used;
+    if (layout->physical != KD_PHYS_STR)
+        return "strings in a column that holds none";
+    const char *wrong = kdi_frame_check(view->payload, view->payload_bytes, view->row_count, &used);
+    if (wrong != NULL)
+        return wrong;
+    int64_t previous = 0, limit = (int64_t)(view->payload_bytes - used);
+    for (uint32_t row = 0; row < view->row_count; row++) {
+        if (row % KD_VECTOR_ROWS == 0)
+            kdi_frame_expand(view->payload, row / KD_VECTOR_ROWS, ends);
+        int64_t end = ends[row % KD_VECTOR_ROWS];
+        if (end < previous || end > limit)
+            return "the strings' offsets are out of order";
+        previous = end;
+    }
+    return NULL;
+}
+
 static const char *check_wide(const kdi_block_view *view, const kdi_column_layout *layout)
 {
     enum { HEAD_BYTES = 24 };
@@ -197,6 +219,8 @@ static const char *check_payload(const kdi_block_view *view, const kdi_column_la
         return layout->physical == KD_PHYS_STR
                    ? check_ends(view->payload, view->row_count, view->payload_bytes)
                    : "strings in a column that holds none";
+    case KDI_TEXT:
+        return check_text(view, layout);
     case KDI_WIDE:
         return check_wide(view, layout);
     case KDI_DECIMAL:

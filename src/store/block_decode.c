@@ -524,7 +524,7 @@ static kd_status decode_dict(kd_ctx *ctx, const kdi_decode_input *input, uint32_
     return input->codes_are_values ? KD_OK : expand_codes(ctx, row_count, room, out);
 }
 
-/* --- STRINGS, WIDE, DECIMAL --- */
+/* --- STRINGS, TEXT, WIDE, DECIMAL --- */
 
 static kd_status decode_strings(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
                                 uint32_t row_count, kdi_decode_room *room, kd_vector *out)
@@ -543,6 +543,33 @@ static kd_status decode_strings(kd_ctx *ctx, const kdi_decode_input *input, uint
     }
     out->values = values;
     return KD_OK;
+}
+
+static kd_status decode_text(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
+                             uint32_t row_count, kdi_decode_room *room, kd_vector *out)
+{
+    KD_TRY(room_values(ctx, room));
+    KD_TRY(room_wide(ctx, room));
+    const uint8_t *frame = input->view.payload;
+    const char *text = (const char *)frame + kdi_frame_bytes(frame);
+    for (uint32_t i = 0; i < kdi_vector_count(row_count); i++)
+        kdi_frame_expand(frame, first_row / KD_VECTOR_ROWS + i,
+                         room->wide + (size_t)i * KD_VECTOR_ROWS);
+    kd_str *values = room->values;
+    int64_t start = first_row == 0 ? 0 : kdi_frame_get(frame, first_row - 1);
+    for (uint32_t i = 0; i < row_count; i++) {
+        values[i] = kd_str_from(text + start, (size_t)(room->wide[i] - start));
+        start = room->wide[i];
+    }
+    out->values = values;
+    return KD_OK;
+}
+
+static kd_str text_at(const uint8_t *frame, uint32_t row)
+{
+    const char *text = (const char *)frame + kdi_frame_bytes(frame);
+    int64_t start = row == 0 ? 0 : kdi_frame_get(frame, row - 1);
+    return kd_str_from(text + start, (size_t)(kdi_frame_get(frame, row) - start));
 }
 
 static uint64_t lane_at(const void *lanes, unsigned lane_bits, uint32_t index)
@@ -678,6 +705,8 @@ kd_status kdi_block_decode(kd_ctx *ctx, const kdi_decode_input *input, uint32_t 
         return decode_dict(ctx, input, first_row, row_count, room, out_vector);
     case KDI_STRINGS:
         return decode_strings(ctx, input, first_row, row_count, room, out_vector);
+    case KDI_TEXT:
+        return decode_text(ctx, input, first_row, row_count, room, out_vector);
     case KDI_WIDE:
         return decode_wide(ctx, input, first_row, row_count, room, out_vector);
     default:
@@ -751,6 +780,9 @@ void kdi_block_get(const kdi_decode_input *input, uint32_t row, kd_value *out_va
             payload,
             (const char *)payload + kdi_pad8((size_t)input->view.row_count * sizeof(uint32_t)),
             row);
+        break;
+    case KDI_TEXT:
+        out_value->as.str = text_at(payload, row);
         break;
     case KDI_WIDE: {
         uint32_t width = kd_load_u32(payload + 16);

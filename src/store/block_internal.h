@@ -23,6 +23,7 @@
  *   DICT       codes of the column's shared dictionary: width u32, reserved u32, packed codes
  *   LOCAL      codes of a dictionary of its own: see kdi_local_head
  *   STRINGS    end offsets u32 (row_count of them, padded to 8 bytes), then the bytes
+ *   TEXT       strings with packed end offsets: a FRAME payload of row_count ends, then the bytes
  *   WIDE       128-bit integers: base (16), width u32, reserved u32, packed offsets
  *   DECIMAL    doubles that are decimals: see kdi_decimal_head (after ALP, Afroozeh, SIGMOD 2023)
  *
@@ -48,6 +49,7 @@ typedef enum kdi_encoding {
     KDI_STRINGS = 7,
     KDI_WIDE = 8,
     KDI_DECIMAL = 9,
+    KDI_TEXT = 10,
     KDI_ENCODING_COUNT
 } kdi_encoding;
 
@@ -182,6 +184,8 @@ kd_status kdi_frame_append(kd_ctx *ctx, const int64_t *values, uint32_t row_coun
 const char *kdi_frame_check(const uint8_t *payload, size_t payload_bytes, uint32_t row_count,
                             size_t *out_used_bytes);
 const char *kdi_runs_check(const uint8_t *payload, size_t payload_bytes, uint32_t row_count);
+/* Where a checked frame ends. */
+size_t kdi_frame_bytes(const uint8_t *payload);
 int64_t kdi_frame_get(const uint8_t *payload, uint32_t row);
 
 /* An RLE payload, taken apart. */

@@ -409,6 +409,31 @@ static void zone_staged_text(kdi_column_writer *column, kdi_block_entry *entry, 
     kdi_zone_string(entry, column->type, min, max);
 }
 
+/* The ends as a frame, then the bytes: what strings of similar lengths take least room with. Undone
+ * when plain ends are smaller. */
+static kd_status encode_text(kd_ctx *ctx, kdi_column_writer *column, kd_buffer *out, bool *out_done)
+{
+    uint32_t row_count = column->staged_rows;
+    *out_done = false;
+    if (column->integers == NULL) {
+        column->integers = KD_NEW_ARRAY(ctx, column->arena, int64_t, KD_BLOCK_ROWS);
+        if (column->integers == NULL)
+            return KD_NOMEM;
+    }
+    for (uint32_t row = 0; row < row_count; row++)
+        column->integers[row] = column->ends[row];
+    kdi_int_profile profile;
+    kdi_ints_profile(column->integers, row_count, &profile);
+    size_t start = out->size_bytes;
+    KD_TRY(kdi_frame_append(ctx, column->integers, row_count, &profile, out));
+    *out_done = out->size_bytes - start < row_count * sizeof(uint32_t);
+    if (!*out_done) {
+        out->size_bytes = start;
+        return KD_OK;
+    }
+    return kd_buffer_append_slice(ctx, out, kd_buffer_slice(&column->text));
+}
+
 static kd_status encode_strings(kd_ctx *ctx, kdi_column_writer *column, kdi_block_output *output,
                                 uint32_t block)
 {
@@ -431,6 +456,11 @@ static kd_status encode_strings(kd_ctx *ctx, kdi_column_writer *column, kdi_bloc
         return kdi_output_end(ctx, output, KDI_LOCAL, column->column, block, row_count, false,
                               entry);
     KD_TRY(kdi_output_begin(ctx, output, row_count, has_nulls ? column->validity : NULL));
+    if (column->force != KDI_STRINGS)
+        KD_TRY(encode_text(ctx, column, &output->block, &done));
+    if (done)
+        return kdi_output_end(ctx, output, KDI_TEXT, column->column, block, row_count, has_nulls,
+                              entry);
     KD_TRY(kd_buffer_append(ctx, &output->block, column->ends, row_count * sizeof(uint32_t)));
     KD_TRY(pad_block(ctx, &output->block));
     KD_TRY(kd_buffer_append_slice(ctx, &output->block, kd_buffer_slice(&column->text)));
@@ -573,7 +603,8 @@ kd_status kdi_column_end_block(kd_ctx *ctx, kdi_column_writer *column, kdi_block
         /* More values than half of the rows: codes would only cost. */
         uint32_t rows = column->block_count * KD_BLOCK_ROWS + column->staged_rows;
         bool unique = column->dictionary.count > rows / 2 && rows > KD_VECTOR_ROWS;
-        bool forced = column->force == KDI_STRINGS || column->force == KDI_LOCAL;
+        bool forced =
+            column->force == KDI_STRINGS || column->force == KDI_LOCAL || column->force == KDI_TEXT;
         if ((unique && column->force == 0) || forced)
             KD_TRY(kdi_column_leave_codes(ctx, column, output));
         else

@@ -79,6 +79,15 @@ const char *kdi_frame_check(const uint8_t *payload, size_t payload_bytes, uint32
     return NULL;
 }
 
+size_t kdi_frame_bytes(const uint8_t *payload)
+{
+    kdi_frame_head head = frame_head(payload);
+    kdi_frame_entry entry = frame_entry(payload, head.vector_count - 1);
+    return entry.data_at + kdi_pack_bytes(entry.width) +
+           kdi_pad8((size_t)entry.exception_count * head.exception_bytes) +
+           kdi_pad8((size_t)entry.exception_count * sizeof(uint16_t));
+}
+
 static bool frame_find_exception(const uint8_t *payload, const kdi_frame_entry *entry,
                                  uint32_t exception_bytes, uint32_t row, uint64_t *out_offset)
 {
