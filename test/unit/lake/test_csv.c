@@ -2,6 +2,7 @@
  * Goal: the CSV reader's answers, sniffing, and refusals. Method: small texts in memory, fed in
  * pieces, read back as text; large ones to cross chunk and batch borders.
  */
+#include "base/thread.h"
 #include "lake/csv_internal.h"
 #include "lake_text.h"
 
@@ -232,4 +233,78 @@ TEST(csv_scanner_agrees_with_the_plain_one)
         }
         CHECK_EQ(scan.count, count);
     }
+}
+
+typedef struct share {
+    kd_ctx ctx;
+    kd_csv_reader *reader;
+    uint64_t row_count;
+    int64_t sum;
+    uint64_t last_chunk;
+} share;
+
+static kd_status share_read(share *self, kd_arena *arena)
+{
+    static const kd_text_settings SETTINGS = {.extra_float_digits = 1};
+    kd_csv_worker *worker;
+    KD_TRY(kd_csv_worker_create(&self->ctx, arena, self->reader, &SETTINGS, &worker));
+    kd_batch batch;
+    do {
+        KD_TRY(kd_csv_worker_next(&self->ctx, worker, &batch));
+        uint64_t chunk_no, line;
+        kd_csv_worker_position(worker, &chunk_no, &line);
+        CHECK(batch.row_count == 0 || chunk_no >= self->last_chunk);
+        self->last_chunk = chunk_no;
+        for (uint32_t i = 0; i < batch.row_count; i++) {
+            int32_t id = ((const int32_t *)batch.columns[0].values)[i];
+            CHECK(i > 0 || line == (uint64_t)id + 1);
+            self->sum += id;
+        }
+        self->row_count += batch.row_count;
+    } while (batch.row_count > 0);
+    return KD_OK;
+}
+
+static void share_run(void *object)
+{
+    share *self = object;
+    kd_arena *arena = kd_arena_create(&self->ctx, NULL, "test", KD_ARENA_UNLIMITED);
+    CHECK(arena != NULL);
+    CHECK_STATUS(&self->ctx, share_read(self, arena));
+    kd_arena_destroy(arena);
+}
+
+TEST(csv_workers_on_several_threads_read_every_row_once)
+{
+    enum { THREADS = 4, ROWS = 150000 };
+    fixture f = begin();
+    kd_buffer text = kd_buffer_in(f.arena);
+    for (int i = 0; i < ROWS; i++)
+        CHECK_STATUS(&f.ctx,
+                     kd_buffer_append_format(&f.ctx, &text, "%d,\"a name of %d\",0.5\n", i, i));
+    text_feed feed = {.text = kd_buffer_slice(&text), .piece_bytes = 100000};
+    kd_text_source *source;
+    kd_csv_reader *reader;
+    kd_csv_options options = three_options();
+    CHECK_STATUS(&f.ctx,
+                 kd_text_source_open_callback(&f.ctx, f.arena, text_feed_read, &feed, &source));
+    CHECK_STATUS(&f.ctx, kd_csv_reader_create(&f.ctx, f.arena, source, &options, &reader));
+    share shares[THREADS];
+    kd_thread *threads[THREADS];
+    uint64_t row_count = 0;
+    int64_t sum = 0;
+    for (int i = 0; i < THREADS; i++) {
+        shares[i] = (share){.ctx = test_ctx(), .reader = reader};
+        CHECK_STATUS(&f.ctx, kd_thread_start(&f.ctx, "csv", share_run, &shares[i], &threads[i]));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        kd_thread_join(f.ctx.world, threads[i]);
+        row_count += shares[i].row_count;
+        sum += shares[i].sum;
+    }
+    CHECK_EQ(row_count, ROWS);
+    CHECK_EQ(sum, (int64_t)ROWS * (ROWS - 1) / 2);
+    kd_csv_reader_destroy(reader);
+    kd_text_source_close(source);
+    end(&f);
 }
