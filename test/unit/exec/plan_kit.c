@@ -288,6 +288,22 @@ kd_plan *kit_source(kit *k, const kit_column *columns, uint32_t column_count, ui
     return plan;
 }
 
+kd_plan *kit_cte(kit *k, kd_plan *plan)
+{
+    CHECK(k->cte_count < 8);
+    kd_plan *scan = kit_plan(k, KD_PLAN_CTE_SCAN, NULL, NULL);
+    uint32_t *positions = KD_NEW_ARRAY(&k->ctx, k->arena, uint32_t, plan->column_count);
+    CHECK(positions != NULL);
+    for (uint32_t c = 0; c < plan->column_count; c++) {
+        positions[c] = c;
+        kit_add_column(k, scan, plan->columns[c].type, NULL);
+    }
+    scan->as.cte.cte_no = k->cte_count;
+    scan->as.cte.source_positions = positions;
+    k->ctes[k->cte_count++] = plan;
+    return scan;
+}
+
 /* ---- Expressions ---- */
 
 kd_expr *kit_expr(kit *k, kd_expr_kind kind, kd_type type, uint32_t count, ...)
@@ -642,7 +658,10 @@ static kd_status run(kit *k, kd_plan *root, kit_rows *rows, uint64_t *out_count)
 {
     kd_status status = KD_OK;
     kd_execution *execution = NULL;
-    kd_statement_plan plan = {.root = root, .plan_count = k->next_no, .working_count = 4};
+    kd_statement_plan plan = {.root = root, .plan_count = k->next_no,
+                              .working_count = 4,
+                              .cte_count = k->cte_count,
+                              .ctes = k->ctes};
     kd_arena *arena = kd_arena_create(&k->ctx, k->arena, "statement", KD_ARENA_UNLIMITED);
     if (arena == NULL)
         return KD_NOMEM;

@@ -19,6 +19,8 @@ typedef struct kit {
     kd_text_settings text;
     uint32_t next_no;
     kd_column_id next_id;
+    kd_plan *ctes[8];
+    uint32_t cte_count;
 } kit;
 
 /* `threads` 0: everything on the calling thread. */
@@ -41,6 +43,8 @@ kd_value kit_value(kit *k, const kit_column *column, uint64_t row);
 
 /* A source of `row_count` rows; columns get new ids. */
 kd_plan *kit_source(kit *k, const kit_column *columns, uint32_t column_count, uint64_t row_count);
+/* The plan's rows through a CTE: a source that several threads may read. */
+kd_plan *kit_cte(kit *k, kd_plan *plan);
 kd_plan *kit_plan(kit *k, kd_plan_kind kind, kd_plan *left, kd_plan *right);
 /* Columns of the input(s), in order; `with_right` adds the right side's. */
 void kit_take_columns(kit *k, kd_plan *plan, bool with_right);
