@@ -230,7 +230,7 @@ void kdi_set_tag(kd_run *run, const char *tag);
 kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
 kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast) KD_MUST_CHECK;
 /* DESCRIBE and SUMMARIZE. */
-kd_status kdi_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast) KD_MUST_CHECK;
+kd_status kdi_do_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast) KD_MUST_CHECK;
 
 /* --- define_*.c: one function per statement; `run` gives session, catalog and arena ---------------- */
 

@@ -216,7 +216,7 @@ out:
     return status;
 }
 
-kd_status kdi_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast)
+kd_status kdi_do_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast)
 {
     kd_status status = KD_OK;
     kd_prepared *inner = NULL;

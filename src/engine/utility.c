@@ -296,7 +296,7 @@ static kd_status run_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node, 
     case KD_AST_EXPLAIN:
         return kdi_explain(ctx, run, (const kd_ast_explain *)node);
     case KD_AST_DESCRIBE:
-        return kdi_describe(ctx, run, (const kd_ast_describe *)node);
+        return kdi_do_describe(ctx, run, (const kd_ast_describe *)node);
     case KD_AST_COPY:
         return kdi_copy(ctx, run, (const kd_ast_copy *)node);
     case KD_AST_VACUUM:

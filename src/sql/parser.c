@@ -89,7 +89,7 @@ kd_status kdi_expect_token(kd_parser *p, int kind)
     return kdi_syntax_error(p, kind < 256 ? symbol : kind == TOKEN_STRING ? "a string" : NULL);
 }
 
-kd_status kdi_enter(kd_parser *p)
+kd_status kdi_parse_enter(kd_parser *p)
 {
     if (++p->depth <= KD_PARSER_DEPTH_MAX)
         return KD_OK;

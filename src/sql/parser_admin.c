@@ -147,7 +147,7 @@ static kd_status explainable(kd_parser *p, kd_ast_node **out)
     case KW_CREATE:
         return kdi_create(p, out);
     case KW_REFRESH:
-        return kdi_refresh(p, out);
+        return kdi_parse_refresh(p, out);
     case KW_EXECUTE:
         return kdi_execute(p, out);
     default:
@@ -155,7 +155,7 @@ static kd_status explainable(kd_parser *p, kd_ast_node **out)
     }
 }
 
-kd_status kdi_explain(kd_parser *p, kd_ast_node **out)
+kd_status kdi_parse_explain(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_explain *node = KDI_NODE(p, KD_AST_EXPLAIN, kd_ast_explain);
     if (node == NULL)
@@ -180,7 +180,7 @@ kd_status kdi_explain(kd_parser *p, kd_ast_node **out)
     return KD_OK;
 }
 
-kd_status kdi_describe(kd_parser *p, kd_ast_node **out)
+kd_status kdi_parse_describe(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_describe *node = KDI_NODE(p, KD_AST_DESCRIBE, kd_ast_describe);
     if (node == NULL)
@@ -388,7 +388,7 @@ kd_status kdi_cluster(kd_parser *p, kd_ast_node **out)
     return KD_OK;
 }
 
-kd_status kdi_refresh(kd_parser *p, kd_ast_node **out)
+kd_status kdi_parse_refresh(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_refresh *node = KDI_NODE(p, KD_AST_REFRESH, kd_ast_refresh);
     if (node == NULL)

@@ -217,7 +217,7 @@ kd_status kdi_alter(kd_parser *p, kd_ast_node **out)
     case KD_AST_OBJECT_INDEX:
     case KD_AST_OBJECT_VIEW:
     case KD_AST_OBJECT_MATERIALIZED_VIEW:
-        return kdi_alter_table(p, a.object, a.position, out);
+        return kdi_parse_alter_table(p, a.object, a.position, out);
     case KD_AST_OBJECT_COLUMN:
     case KD_AST_OBJECT_CONSTRAINT:
         return kdi_syntax_error(p, "TABLE");

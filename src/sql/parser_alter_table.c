@@ -341,7 +341,7 @@ static kd_status move_to_schema(kd_parser *p, const kd_ast_alter_table *table, k
     return KD_OK;
 }
 
-kd_status kdi_alter_table(kd_parser *p, kd_ast_object_kind object, int32_t position,
+kd_status kdi_parse_alter_table(kd_parser *p, kd_ast_object_kind object, int32_t position,
                           kd_ast_node **out)
 {
     kd_ast_alter_table *node = KDI_NODE_AT(p, KD_AST_ALTER_TABLE, kd_ast_alter_table, position);

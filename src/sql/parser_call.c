@@ -4,7 +4,7 @@
  */
 #include "sql/parser_internal.h"
 
-kd_status kdi_make_call(kd_parser *p, const char *name, int32_t position, kd_ast_call **out_call)
+kd_status kdi_parse_make_call(kd_parser *p, const char *name, int32_t position, kd_ast_call **out_call)
 {
     *out_call = KDI_NODE_AT(p, KD_AST_CALL, kd_ast_call, position);
     if (*out_call == NULL)
@@ -114,7 +114,7 @@ static kd_status over(kd_parser *p, kd_ast_call *call)
     return KD_OK;
 }
 
-kd_status kdi_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr)
+kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr)
 {
     *out_expr = NULL;
     kd_ast_call *call = KDI_NODE_AT(p, KD_AST_CALL, kd_ast_call, function.position);
@@ -400,7 +400,7 @@ kd_status kdi_special_form(kd_parser *p, bool *out_found, kd_ast_node **out_expr
         if (form->word == KW_COLLATION && !kdi_next_is(p, KW_FOR))
             return KD_OK;
         kd_ast_call *call;
-        KD_TRY(kdi_make_call(p, form->function, p->token.position, &call));
+        KD_TRY(kdi_parse_make_call(p, form->function, p->token.position, &call));
         kdi_advance(p);
         if (form->word == KW_COLLATION)
             kdi_advance(p);

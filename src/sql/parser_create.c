@@ -23,7 +23,7 @@ static kd_status create_schema(kd_parser *p, const create_words *words, kd_ast_n
         KD_TRY(kdi_role(p, &node->owner));
     while (kdi_at(p, KW_CREATE) || kdi_at(p, KW_GRANT)) {
         kd_ast_node *element;
-        KD_TRY(kdi_enter(p));
+        KD_TRY(kdi_parse_enter(p));
         KD_TRY(kdi_statement(p, &element));
         kdi_leave(p);
         KD_TRY(kdi_push(p, &node->elements, element));
@@ -274,5 +274,5 @@ kd_status kdi_create(kd_parser *p, kd_ast_node **out)
         return KD_NOMEM;
     table->or_replace = words.or_replace;
     table->persistence = words.persistence;
-    return kdi_create_table(p, table, out);
+    return kdi_parse_create_table(p, table, out);
 }

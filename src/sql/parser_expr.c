@@ -406,7 +406,7 @@ static kd_status take_overlaps(kd_parser *p, climb_state *s)
         return kdi_syntax_error(p, "a row of two");
     both[1] = ((kd_ast_args *)right)->args;
     kd_ast_call *call;
-    KD_TRY(kdi_make_call(p, "overlaps", s->start, &call));
+    KD_TRY(kdi_parse_make_call(p, "overlaps", s->start, &call));
     call->node.mark = s->mark;
     for (int side = 0; side < 2; side++) {
         if (both[side].count != 2)
@@ -566,7 +566,7 @@ static kd_status first_operand(kd_parser *p, climb_state *s)
 static kd_status climb(kd_parser *p, expr_level min, bool restricted, kd_ast_node **out_expr)
 {
     *out_expr = NULL;
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     climb_state s = {.start = p->token.position, .restricted = restricted};
     KD_TRY(first_operand(p, &s));
     KD_TRY(climb_after(p, min, &s, out_expr));

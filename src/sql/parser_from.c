@@ -227,7 +227,7 @@ static kd_status named_item(kd_parser *p, bool lateral, int32_t start, kd_ast_no
         kd_ast_node *call;
         if (item == NULL)
             return KD_NOMEM;
-        KD_TRY(kdi_call(p, table->name, &call));
+        KD_TRY(kdi_parse_call(p, table->name, &call));
         KD_TRY(kdi_push(p, &item->calls, call));
         return call_tail(p, item, out_item);
     }
@@ -244,7 +244,7 @@ static kd_status named_item(kd_parser *p, bool lateral, int32_t start, kd_ast_no
 static kd_status parens(kd_parser *p, kd_ast_node **out_query, kd_ast_node **out_item)
 {
     *out_query = NULL;
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     KD_TRY(kdi_expect_token(p, '('));
     int32_t start = p->token.position;
     if (kdi_at_query(p)) {
@@ -406,7 +406,7 @@ kd_status kdi_from_item(kd_parser *p, kd_ast_node **out_item)
 {
     *out_item = NULL;
     int32_t start = p->token.position;
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     KD_TRY(single_item(p, out_item));
     KD_TRY(joined(p, start, out_item));
     kdi_leave(p);

@@ -84,7 +84,7 @@ kd_status kdi_fail_at(kd_parser *p, const char *sqlstate, int32_t position, cons
 kd_status kdi_unsupported(kd_parser *p, int32_t position, const char *what);
 kd_status kdi_expect(kd_parser *p, kdi_keyword keyword) KD_MUST_CHECK;
 kd_status kdi_expect_token(kd_parser *p, int kind) KD_MUST_CHECK;
-kd_status kdi_enter(kd_parser *p) KD_MUST_CHECK; /* One nesting level deeper. */
+kd_status kdi_parse_enter(kd_parser *p) KD_MUST_CHECK; /* One nesting level deeper. */
 
 static inline void kdi_leave(kd_parser *p)
 {
@@ -178,11 +178,11 @@ kd_status kdi_parens_items(kd_parser *p, kd_ast_list *items, kd_ast_node **out_q
 
 
 /* parser_call.c: `function` is parsed, `(` is the current token. */
-kd_status kdi_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr) KD_MUST_CHECK;
+kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr) KD_MUST_CHECK;
 kd_status kdi_window_spec(kd_parser *p, kd_ast_window *window) KD_MUST_CHECK;
 /* EXTRACT, SUBSTRING, ... and the other words with a syntax of their own. */
 kd_status kdi_special_form(kd_parser *p, bool *out_found, kd_ast_node **out_expr) KD_MUST_CHECK;
-kd_status kdi_make_call(kd_parser *p, const char *name, int32_t position,
+kd_status kdi_parse_make_call(kd_parser *p, const char *name, int32_t position,
                         kd_ast_call **out_call) KD_MUST_CHECK;
 kd_status kdi_push_arg(kd_parser *p, kd_ast_call *call, kd_ast_node *value) KD_MUST_CHECK;
 
@@ -234,14 +234,14 @@ kd_status kdi_partition_bound(kd_parser *p, kd_ast_partition_bound **out) KD_MUS
 
 kd_status kdi_create(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 /* At TABLE; `table` has what was read before it. */
-kd_status kdi_create_table(kd_parser *p, kd_ast_create_table *table,
+kd_status kdi_parse_create_table(kd_parser *p, kd_ast_create_table *table,
                            kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_alter(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
-kd_status kdi_alter_table(kd_parser *p, kd_ast_object_kind object, int32_t position,
+kd_status kdi_parse_alter_table(kd_parser *p, kd_ast_object_kind object, int32_t position,
                           kd_ast_node **out) KD_MUST_CHECK;
-kd_status kdi_drop(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
-kd_status kdi_comment(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
-kd_status kdi_truncate(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_drop(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_comment(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_truncate(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 /* Reads `TABLE`, `MATERIALIZED VIEW`, ... */
 kd_status kdi_object_kind(kd_parser *p, kd_ast_object_kind *out_kind) KD_MUST_CHECK;
 kd_status kdi_object(kd_parser *p, kd_ast_object_kind kind, kd_ast_object **out) KD_MUST_CHECK;
@@ -259,8 +259,8 @@ kd_status kdi_close(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_notify(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 
 kd_status kdi_copy(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
-kd_status kdi_explain(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
-kd_status kdi_describe(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_explain(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_describe(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_vacuum(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_lock(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_discard(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
@@ -272,6 +272,6 @@ kd_status kdi_role_statement(kd_parser *p, bool is_alter, int32_t position,
 kd_status kdi_default_privileges(kd_parser *p, int32_t position, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_reindex(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_cluster(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
-kd_status kdi_refresh(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_refresh(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 
 #endif

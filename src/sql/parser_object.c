@@ -122,7 +122,7 @@ kd_status kdi_object(kd_parser *p, kd_ast_object_kind kind, kd_ast_object **out)
     return KD_OK;
 }
 
-kd_status kdi_drop(kd_parser *p, kd_ast_node **out)
+kd_status kdi_parse_drop(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_drop *node = KDI_NODE(p, KD_AST_DROP, kd_ast_drop);
     if (node == NULL)
@@ -145,7 +145,7 @@ kd_status kdi_drop(kd_parser *p, kd_ast_node **out)
     return KD_OK;
 }
 
-kd_status kdi_comment(kd_parser *p, kd_ast_node **out)
+kd_status kdi_parse_comment(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_comment *node = KDI_NODE(p, KD_AST_COMMENT, kd_ast_comment);
     if (node == NULL)
@@ -163,7 +163,7 @@ kd_status kdi_comment(kd_parser *p, kd_ast_node **out)
     return KD_OK;
 }
 
-kd_status kdi_truncate(kd_parser *p, kd_ast_node **out)
+kd_status kdi_parse_truncate(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_truncate *node = KDI_NODE(p, KD_AST_TRUNCATE, kd_ast_truncate);
     if (node == NULL)

@@ -63,7 +63,7 @@ static kd_status list_value(kd_parser *p, kd_ast_node **out_value)
 static kd_status option_value(kd_parser *p, kd_ast_node **out_value)
 {
     if (kdi_at_token(p, '(')) {
-        KD_TRY(kdi_enter(p));
+        KD_TRY(kdi_parse_enter(p));
         KD_TRY(list_value(p, out_value));
         kdi_leave(p);
         return KD_OK;

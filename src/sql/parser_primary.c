@@ -263,7 +263,7 @@ static kd_status nested_parens(kd_parser *p, kd_ast_list *items, kd_ast_node **o
 kd_status kdi_parens_items(kd_parser *p, kd_ast_list *items, kd_ast_node **out_query)
 {
     *out_query = NULL;
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     KD_TRY(kdi_expect_token(p, '('));
     if (kdi_at_query(p))
         KD_TRY(kdi_query(p, out_query));
@@ -344,7 +344,7 @@ static kd_status array_brackets(kd_parser *p, int32_t position, kd_ast_node **ou
     kd_ast_args *node = KDI_NODE_AT(p, KD_AST_ARRAY, kd_ast_args, position);
     if (node == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     KD_TRY(kdi_expect_token(p, '['));
     while (!kdi_at_token(p, ']')) {
         kd_ast_node *item;
@@ -531,7 +531,7 @@ static kd_status name_expr(kd_parser *p, kd_ast_node **out_expr)
                                 .name = function};
             return typed_literal(p, &type, out_expr);
         }
-        KD_TRY(kdi_call(p, function, out_expr));
+        KD_TRY(kdi_parse_call(p, function, out_expr));
         return kdi_at_token(p, TOKEN_STRING) ? call_literal(p, out_expr)
                                              : kdi_subscripts(p, out_expr);
     }

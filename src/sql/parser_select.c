@@ -347,7 +347,7 @@ static kd_status grouping_set(kd_parser *p, kd_ast_grouping_kind what, kd_ast_li
     kd_ast_grouping_set *node = KDI_NODE(p, KD_AST_GROUPING_SET, kd_ast_grouping_set);
     if (node == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     node->what = what;
     kdi_advance(p);
     if (what == KD_AST_GROUPING_SETS)
@@ -619,7 +619,7 @@ kd_status kdi_query(kd_parser *p, kd_ast_node **out_query)
     *out_query = NULL;
     int32_t start = p->token.position;
     kd_ast_with with = {.recursive = false};
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     KD_TRY(kdi_with(p, &with));
     KD_TRY(query_with(p, start, with, out_query));
     kdi_leave(p);
@@ -628,7 +628,7 @@ kd_status kdi_query(kd_parser *p, kd_ast_node **out_query)
 
 kd_status kdi_query_parens(kd_parser *p, kd_ast_node **out_query)
 {
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     KD_TRY(kdi_expect_token(p, '('));
     KD_TRY(kdi_query(p, out_query));
     KD_TRY(kdi_expect_token(p, ')'));
@@ -707,7 +707,7 @@ kd_status kdi_preparable(kd_parser *p, kd_ast_node **out_statement)
     *out_statement = NULL;
     int32_t start = p->token.position;
     kd_ast_with with = {.recursive = false};
-    KD_TRY(kdi_enter(p));
+    KD_TRY(kdi_parse_enter(p));
     KD_TRY(kdi_with(p, &with));
     switch (p->token.keyword) {
     case KW_INSERT:

@@ -32,12 +32,12 @@ static const statement_word statement_words[] = {
     {KW_RELEASE, kdi_transaction},   {KW_SET, kdi_set},
     {KW_RESET, kdi_reset},           {KW_SHOW, kdi_show},
     {KW_CREATE, kdi_create},         {KW_ALTER, kdi_alter},
-    {KW_DROP, kdi_drop},             {KW_TRUNCATE, kdi_truncate},
-    {KW_COMMENT, kdi_comment},       {KW_PREPARE, kdi_prepare},
+    {KW_DROP, kdi_parse_drop},             {KW_TRUNCATE, kdi_parse_truncate},
+    {KW_COMMENT, kdi_parse_comment},       {KW_PREPARE, kdi_prepare},
     {KW_EXECUTE, kdi_execute},       {KW_DEALLOCATE, kdi_deallocate},
     {KW_DECLARE, kdi_declare},       {KW_FETCH, kdi_fetch},
     {KW_MOVE, kdi_fetch},            {KW_CLOSE, kdi_close},
-    {KW_COPY, kdi_copy},             {KW_EXPLAIN, kdi_explain},
+    {KW_COPY, kdi_copy},             {KW_EXPLAIN, kdi_parse_explain},
     {KW_ANALYZE, kdi_vacuum},        {KW_ANALYSE, kdi_vacuum},
     {KW_VACUUM, kdi_vacuum},         {KW_CHECKPOINT, checkpoint},
     {KW_LOCK, kdi_lock},             {KW_DISCARD, kdi_discard},
@@ -45,7 +45,7 @@ static const statement_word statement_words[] = {
     {KW_GRANT, kdi_grant},           {KW_REVOKE, kdi_grant},
     {KW_LISTEN, kdi_notify},         {KW_NOTIFY, kdi_notify},
     {KW_UNLISTEN, kdi_notify},       {KW_REINDEX, kdi_reindex},
-    {KW_CLUSTER, kdi_cluster},       {KW_REFRESH, kdi_refresh},
+    {KW_CLUSTER, kdi_cluster},       {KW_REFRESH, kdi_parse_refresh},
 };
 
 /* SELECT ... INTO t is CREATE TABLE AS. */
@@ -85,6 +85,6 @@ kd_status kdi_statement(kd_parser *p, kd_ast_node **out_statement)
         return kd_ast_is_query(*out_statement) ? lift_into(p, out_statement) : KD_OK;
     }
     if (kdi_at_word(p, "describe") || kdi_at_word(p, "summarize"))
-        return kdi_describe(p, out_statement);
+        return kdi_parse_describe(p, out_statement);
     return kdi_syntax_error(p, "a statement");
 }

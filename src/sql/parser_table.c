@@ -262,7 +262,7 @@ static kd_status finish_table(kd_parser *p, kd_ast_create_table *table, kd_ast_n
     return KD_OK;
 }
 
-kd_status kdi_create_table(kd_parser *p, kd_ast_create_table *table, kd_ast_node **out)
+kd_status kdi_parse_create_table(kd_parser *p, kd_ast_create_table *table, kd_ast_node **out)
 {
     table->partition_of = kdi_no_name();
     KD_TRY(kdi_expect(p, KW_TABLE));
