@@ -1,7 +1,7 @@
 /*
  * Runs SQL tests in sqllogictest's form against a database of its own.
  *
- *     run_sql [--mode delta|always|mixed] [--every N] [--stop] [--directory DIR] FILE...
+ *     run_sql [--mode delta|always|mixed] [--every N] [--show N] [--stop] [--directory DIR] FILE...
  *
  * A file is a list of records: "statement ok", "statement error [SQLSTATE]", "statement count N",
  * and "query TYPES [nosort|rowsort|valuesort] [label]" with results after "----". Types are T (text
@@ -11,7 +11,8 @@
  *
  * Beyond the public form: "connection NAME" (the next record runs in a session of that name), and
  * query results whose rows are on one line each, values separated by tabs, when the query line says
- * "tabs". NULL is printed NULL, an empty text (empty).
+ * "tabs" (a tab or a line's end inside a value is shown as \t or \n). NULL is printed NULL, an
+ * empty text (empty). `--show N` shows that many failures instead of 40.
  *
  * Modes: delta leaves rows where they are written; always flushes after every statement; mixed
  * flushes and compacts now and then. `--every N` runs all statements but only each Nth query.
@@ -26,7 +27,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { LINE_BYTES_MAX = 1 << 20, SESSIONS_MAX = 16, SHOWN_FAILURES_MAX = 40 };
+enum { LINE_BYTES_MAX = 1 << 20, SESSIONS_MAX = 16, SHOWN_FAILURES = 40 };
 
 typedef struct text {
     char *data;
@@ -47,6 +48,7 @@ typedef struct runner {
     const char *file;
     const char *mode;
     long every;
+    long shown_max;
     bool stop;
     kade_database *database;
     named_session sessions[SESSIONS_MAX];
@@ -103,7 +105,7 @@ static void strings_clear(strings *list)
 __attribute__((format(printf, 3, 4))) static void fail(runner *run, int line, const char *format, ...)
 {
     run->failed++;
-    if (run->failed > SHOWN_FAILURES_MAX)
+    if (run->failed > run->shown_max)
         return;
     printf("%s:%d: [%s] ", run->file, line, run->mode);
     va_list args;
@@ -154,9 +156,24 @@ typedef struct answer {
     strings values;
     size_t column_count;
     const char *types;
+    bool tabs;
     kade_session *session;
     int64_t affected;
 } answer;
+
+/* A value that fits on one line among tabs. */
+static void add_escaped(strings *values, const char *value, size_t size)
+{
+    text shown = {0};
+    for (size_t i = 0; i < size; i++) {
+        if (value[i] == '\n' || value[i] == '\t')
+            text_add(&shown, value[i] == '\n' ? "\\n" : "\\t", 2);
+        else
+            text_add(&shown, value + i, 1);
+    }
+    strings_add(values, shown.data, shown.size);
+    free(shown.data);
+}
 
 static void add_value(answer *got, kade_statement *statement, uint32_t column)
 {
@@ -187,7 +204,10 @@ static void add_value(answer *got, kade_statement *statement, uint32_t column)
         strings_add(&got->values, "(empty)", 7);
         return;
     }
-    strings_add(&got->values, value, size);
+    if (got->tabs)
+        add_escaped(&got->values, value, size);
+    else
+        strings_add(&got->values, value, size);
 }
 
 static kade_status read_result(void *object, kade_statement *statement)
@@ -209,9 +229,9 @@ static kade_status read_result(void *object, kade_statement *statement)
     return KADE_OK;
 }
 
-static kade_status execute(runner *run, const char *sql, const char *types, answer *got)
+static kade_status execute(runner *run, const char *sql, const char *types, bool tabs, answer *got)
 {
-    *got = (answer){.types = types, .session = run->current};
+    *got = (answer){.types = types, .tabs = tabs, .session = run->current};
     return kade_execute(run->current, sql, strlen(sql), read_result, got);
 }
 
@@ -363,7 +383,7 @@ static void run_statement(runner *run, int line, const char *wanted, const char 
         run->skipped++;
         return;
     }
-    kade_status status = execute(run, sql->data, "", &got);
+    kade_status status = execute(run, sql->data, "", false, &got);
     const kade_error *error = kade_session_error(run->current);
     if (strcmp(wanted, "error") == 0) {
         if (status == KADE_OK)
@@ -401,7 +421,7 @@ static void run_query(runner *run, int line, char **words, size_t word_count, co
     answer got;
     if (tabs)
         split_tabs(expected);
-    if (execute(run, sql->data, types, &got) != KADE_OK) {
+    if (execute(run, sql->data, types, tabs, &got) != KADE_OK) {
         const kade_error *error = kade_session_error(run->current);
         fail(run, line, "%s: %s\n    in %.300s", error->sqlstate, error->message, sql->data);
     } else {
@@ -410,7 +430,7 @@ static void run_query(runner *run, int line, char **words, size_t word_count, co
             sort_values(expected, sort, got.column_count);
         if (same(run, line, &got.values, expected))
             run->passed++;
-        else if (run->failed <= SHOWN_FAILURES_MAX)
+        else if (run->failed <= run->shown_max)
             printf("    in %.300s\n", sql->data);
     }
     strings_clear(&got.values);
@@ -530,7 +550,7 @@ static void run_file(runner *run, const char *path, const char *database_path)
 
 int main(int argc, char **argv)
 {
-    runner run = {.mode = "delta", .every = 1};
+    runner run = {.mode = "delta", .every = 1, .shown_max = SHOWN_FAILURES};
     const char *directory = NULL;
     int file_count = 0;
     for (int i = 1; i < argc; i++) {
@@ -538,6 +558,8 @@ int main(int argc, char **argv)
             run.mode = argv[++i];
         } else if (strcmp(argv[i], "--every") == 0 && i + 1 < argc) {
             run.every = atol(argv[++i]);
+        } else if (strcmp(argv[i], "--show") == 0 && i + 1 < argc) {
+            run.shown_max = atol(argv[++i]);
         } else if (strcmp(argv[i], "--directory") == 0 && i + 1 < argc) {
             directory = argv[++i];
         } else if (strcmp(argv[i], "--stop") == 0) {
