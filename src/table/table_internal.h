@@ -444,6 +444,7 @@ typedef struct kdi_write_set {
     kdi_write *writes;
     size_t count, capacity;
     kd_buffer key;      /* Scratch for index keys. */
+    kd_buffer old_key;  /* Of versions that are cleaned away meanwhile. */
     kd_arena *scratch;  /* Reset between rows. */
     bool is_structural;
     bool holds_structure;

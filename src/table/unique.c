@@ -9,7 +9,7 @@
  */
 #include "table/table_internal.h"
 
-enum { FOUND_REFS = 16 };
+enum { FOUND_REFS = 16, CLEANED_FROM = 4 };
 
 typedef struct key_state {
     kd_rowref conflict;
@@ -41,6 +41,32 @@ static kd_status row_judge(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref 
     return KD_OK;
 }
 
+/*
+ * A version that ended before every snapshot: its entries leave all indexes, or a row that is
+ * changed often would drag an ever longer tail of them through every lookup.
+ */
+static void version_clean(kdi_write_set *writes, kd_table *table, kd_rowref ref, kd_stamp oldest)
+{
+    kdi_place place;
+    if (!kdi_place_find(table, ref, &place) || place.chunk == NULL || place.ref != ref)
+        return; /* Moved: entries that compaction and checkpoint deal with. */
+    kd_stamp begin = atomic_load(&place.chunk->begins[place.ordinal]);
+    kd_stamp end = atomic_load(&place.chunk->ends[place.ordinal]);
+    if (begin == KDI_STAMP_DEAD || kdi_is_in_flight(begin) || end > oldest)
+        return;
+    kdi_indexes_remove_row(table, place.chunk, place.ordinal, UINT32_MAX, &writes->old_key);
+}
+
+static void versions_clean(kdi_write_set *writes, kd_table *table, const kd_rowref *refs,
+                           uint32_t count)
+{
+    if (count < CLEANED_FROM)
+        return;
+    kd_stamp oldest = kd_txn_oldest_snapshot(table->storage->txns);
+    for (uint32_t i = 0; i < count; i++)
+        version_clean(writes, table, refs[i], oldest);
+}
+
 /* The key's latch is held. */
 static kd_status key_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                            const kdi_index *index, kd_slice key, kd_rowref self, key_state *state)
@@ -62,8 +88,9 @@ static kd_status key_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
         if (refs[i] != self)
             KD_TRY(row_judge(ctx, writes->txn, table, refs[i], state));
         if (state->conflict != KD_ROWREF_NONE)
-            return KD_OK;
+            break;
     }
+    versions_clean(writes, table, refs, count);
     return KD_OK;
 }
 

@@ -163,6 +163,7 @@ kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
     if (writes->scratch == NULL)
         return KD_NOMEM;
     writes->key = kd_buffer_in(kd_txn_arena(txn));
+    writes->old_key = kd_buffer_in(kd_txn_arena(txn));
     kd_status status = kd_txn_join(ctx, txn, &participant, writes);
     if (status != KD_OK) {
         kd_arena_destroy(writes->scratch);
