@@ -89,10 +89,20 @@ kd_status kdi_unnest(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK
 kd_status kdi_decorrelate(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_push_down(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                         kd_rel **io_rel) KD_MUST_CHECK;
+/* Adds what follows from the conditions, for inner joins (derive.c). */
+kd_status kdi_derive_conditions(kd_ctx *ctx, kdi_planner *p, kdi_conditions *list) KD_MUST_CHECK;
 kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kd_rel **leaves, size_t leaf_count,
                           kdi_conditions *conditions, kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_physical(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                        kd_plan **out) KD_MUST_CHECK;
+/* The same, giving exactly the operator's columns in their order. */
+kd_status kdi_exact(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, kd_plan **out) KD_MUST_CHECK;
+kd_status kdi_exact_columns(kd_ctx *ctx, kdi_planner *p, const kd_rel_column *columns,
+                            uint32_t count, kd_plan **io_plan) KD_MUST_CHECK;
+/* All logical passes. */
+kd_status kdi_optimize(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
+/* A LIMIT of 0. */
+bool kdi_is_zero(const kd_expr *expr);
 /* Physical tables: a scan or an index scan with its condition (access.c). */
 kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditions *conditions,
                           const kd_id_set *needed, kd_plan **out) KD_MUST_CHECK;
