@@ -51,8 +51,10 @@ kd_expr *kdi_constant(kd_ctx *ctx, kdi_binder *b, kd_value value, int position)
 kd_expr *kdi_column_expr(kd_ctx *ctx, kdi_binder *b, const kd_rel_column *column, int position)
 {
     kd_expr *expr = kdi_expr_new(ctx, b, KD_EXPR_COLUMN, column->type, position, 0);
-    if (expr != NULL)
+    if (expr != NULL) {
         expr->column = column->id;
+        expr->name = column->name;
+    }
     return expr;
 }
 

@@ -56,6 +56,7 @@ struct kd_expr {
     kd_expr **arguments;
     kd_value constant;          /* CONSTANT */
     kd_column_id column;        /* COLUMN */
+    kd_slice name;              /* COLUMN: for EXPLAIN; may be empty. */
     uint32_t parameter_no;      /* PARAMETER, from 1 */
     const kd_function *function; /* CALL, ANY_ARRAY */
     const kd_cast *cast;        /* CAST; NULL: by text (I/O cast) or by elements */

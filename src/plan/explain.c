@@ -1,0 +1,258 @@
+/*
+ * EXPLAIN's text: one line per operator, its details below, PostgreSQL-like.
+ */
+#include "plan/plan_internal.h"
+
+typedef struct explaining {
+    kd_buffer *out;
+    const kd_plan_actual *actual;
+    const kd_statement_plan *statement;
+} explaining;
+
+static const char *const join_names[] = {
+    [KD_JOIN_INNER] = "",          [KD_JOIN_LEFT] = "Left ",       [KD_JOIN_RIGHT] = "Right ",
+    [KD_JOIN_FULL] = "Full ",      [KD_JOIN_SEMI] = "Semi ",       [KD_JOIN_ANTI] = "Anti ",
+    [KD_JOIN_ANTI_NULL] = "Anti Null ", [KD_JOIN_MARK] = "Mark ",  [KD_JOIN_SINGLE] = "Single ",
+};
+
+static const char *plan_name(const kd_plan *plan)
+{
+    switch (plan->kind) {
+    case KD_PLAN_SCAN:
+        return "Seq Scan";
+    case KD_PLAN_INDEX_SCAN:
+        return "Index Scan";
+    case KD_PLAN_FUNCTION:
+        return "Function Scan";
+    case KD_PLAN_VALUES:
+        return "Values";
+    case KD_PLAN_VIRTUAL:
+        return "System View";
+    case KD_PLAN_FILTER:
+        return "Filter";
+    case KD_PLAN_PROJECT:
+        return "Project";
+    case KD_PLAN_HASH_JOIN:
+        return "Join";
+    case KD_PLAN_NESTED_LOOP:
+        return "Join";
+    case KD_PLAN_APPLY:
+        return "Apply";
+    case KD_PLAN_AGGREGATE:
+        return plan->as.aggregate.key_count > 0 ? "HashAggregate" : "Aggregate";
+    case KD_PLAN_WINDOW:
+        return "WindowAgg";
+    case KD_PLAN_DISTINCT:
+        return "Distinct";
+    case KD_PLAN_SORT:
+        return "Sort";
+    case KD_PLAN_TOP_N:
+        return "Top-N Sort";
+    case KD_PLAN_LIMIT:
+        return "Limit";
+    case KD_PLAN_UNION_ALL:
+        return "Append";
+    case KD_PLAN_SET_OP:
+        return plan->as.set.kind == KD_SET_INTERSECT ? "Intersect" : "Except";
+    case KD_PLAN_CTE_SCAN:
+        return "CTE Scan";
+    case KD_PLAN_RECURSIVE:
+        return "Recursive Union";
+    case KD_PLAN_WORKING_SCAN:
+        return "WorkTable Scan";
+    case KD_PLAN_LOCK_ROWS:
+        return "LockRows";
+    case KD_PLAN_EMPTY:
+        return "Result (no rows)";
+    }
+    return "?";
+}
+
+static kd_status on_table(kd_ctx *ctx, kd_buffer *out, const kd_table_entry *table, kd_slice alias)
+{
+    KD_TRY(kd_buffer_append_text(ctx, out, " on "));
+    KD_TRY(kd_buffer_append_slice(ctx, out, table->object.name));
+    if (alias.size_bytes == 0 || kd_slice_equal(alias, table->object.name))
+        return KD_OK;
+    KD_TRY(kd_buffer_append_byte(ctx, out, ' '));
+    return kd_buffer_append_slice(ctx, out, alias);
+}
+
+static kd_status title(kd_ctx *ctx, explaining *e, const kd_plan *plan)
+{
+    kd_buffer *out = e->out;
+    switch (plan->kind) {
+    case KD_PLAN_HASH_JOIN:
+        return kd_buffer_append_format(ctx, out, "Hash %sJoin", join_names[plan->as.join.kind]);
+    case KD_PLAN_NESTED_LOOP:
+        return kd_buffer_append_format(ctx, out, "Nested Loop%s%sJoin",
+                                       plan->as.join.kind == KD_JOIN_INNER ? " " : " ",
+                                       join_names[plan->as.join.kind]);
+    case KD_PLAN_APPLY:
+        return kd_buffer_append_format(ctx, out, "%sApply", join_names[plan->as.apply.kind]);
+    case KD_PLAN_SCAN:
+        KD_TRY(kd_buffer_append_text(ctx, out, "Seq Scan"));
+        return on_table(ctx, out, plan->as.scan.table, plan->as.scan.alias);
+    case KD_PLAN_INDEX_SCAN:
+        KD_TRY(kd_buffer_append_text(ctx, out, plan->as.index_scan.descending
+                                                   ? "Index Scan Backward using "
+                                                   : "Index Scan using "));
+        KD_TRY(kd_buffer_append_slice(ctx, out, plan->as.index_scan.index->object.name));
+        return on_table(ctx, out, plan->as.index_scan.table, plan->as.index_scan.alias);
+    case KD_PLAN_FUNCTION:
+        return kd_buffer_append_format(ctx, out, "Function Scan on %s",
+                                       plan->as.function.function->name);
+    case KD_PLAN_VIRTUAL:
+        return kd_buffer_append_format(ctx, out, "Seq Scan on %s",
+                                       plan->as.virtual_table.table->name);
+    case KD_PLAN_CTE_SCAN:
+        return kd_buffer_append_format(ctx, out, "CTE Scan on CTE %u", plan->as.cte.cte_no);
+    default:
+        return kd_buffer_append_text(ctx, out, plan_name(plan));
+    }
+}
+
+static kd_status figures(kd_ctx *ctx, explaining *e, const kd_plan *plan)
+{
+    KD_TRY(kd_buffer_append_format(ctx, e->out, "  (rows=%.0f)", plan->row_estimate));
+    if (e->actual == NULL)
+        return kd_buffer_append_byte(ctx, e->out, '\n');
+    const kd_plan_actual *actual = &e->actual[plan->no];
+    if (!actual->was_run)
+        return kd_buffer_append_text(ctx, e->out, " (never executed)\n");
+    KD_TRY(kd_buffer_append_format(ctx, e->out, " (actual time=%.3f ms rows=%llu",
+                                   (double)actual->time_ns / 1e6,
+                                   (unsigned long long)actual->rows));
+    if (actual->spilled_bytes > 0)
+        KD_TRY(kd_buffer_append_format(ctx, e->out, " spilled=%llu kB",
+                                       (unsigned long long)(actual->spilled_bytes / 1024)));
+    return kd_buffer_append_text(ctx, e->out, ")\n");
+}
+
+static kd_status indent(kd_ctx *ctx, kd_buffer *out, uint32_t depth)
+{
+    for (uint32_t i = 0; i < depth; i++)
+        KD_TRY(kd_buffer_append_text(ctx, out, "  "));
+    return KD_OK;
+}
+
+static kd_status detail(kd_ctx *ctx, explaining *e, uint32_t depth, const char *label,
+                        const kd_expr *expr)
+{
+    if (expr == NULL)
+        return KD_OK;
+    KD_TRY(indent(ctx, e->out, depth));
+    KD_TRY(kd_buffer_append_format(ctx, e->out, "%s: ", label));
+    KD_TRY(kd_expr_format(ctx, expr, e->out));
+    return kd_buffer_append_byte(ctx, e->out, '\n');
+}
+
+static kd_status exprs(kd_ctx *ctx, explaining *e, uint32_t depth, const char *label,
+                       kd_expr *const *list, uint32_t count)
+{
+    if (count == 0)
+        return KD_OK;
+    KD_TRY(indent(ctx, e->out, depth));
+    KD_TRY(kd_buffer_append_format(ctx, e->out, "%s: ", label));
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, e->out, ", "));
+        KD_TRY(kd_expr_format(ctx, list[i], e->out));
+    }
+    return kd_buffer_append_byte(ctx, e->out, '\n');
+}
+
+static kd_status sort_keys(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_sort_key *keys,
+                           uint32_t count)
+{
+    KD_TRY(indent(ctx, e->out, depth));
+    KD_TRY(kd_buffer_append_text(ctx, e->out, "Sort Key: "));
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, e->out, ", "));
+        KD_TRY(kd_expr_format(ctx, keys[i].expr, e->out));
+        if (keys[i].descending)
+            KD_TRY(kd_buffer_append_text(ctx, e->out, " DESC"));
+        if (keys[i].nulls_first != keys[i].descending)
+            KD_TRY(kd_buffer_append_text(ctx, e->out,
+                                         keys[i].nulls_first ? " NULLS FIRST" : " NULLS LAST"));
+    }
+    return kd_buffer_append_byte(ctx, e->out, '\n');
+}
+
+static kd_status hash_condition(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    KD_TRY(indent(ctx, e->out, depth));
+    KD_TRY(kd_buffer_append_text(ctx, e->out, "Hash Cond: "));
+    for (uint32_t i = 0; i < plan->as.join.key_count; i++) {
+        KD_TRY(kd_buffer_append_text(ctx, e->out, i > 0 ? " AND (" : "("));
+        KD_TRY(kd_expr_format(ctx, plan->as.join.left_keys[i], e->out));
+        KD_TRY(kd_buffer_append_text(ctx, e->out,
+                                     plan->as.join.null_equal[i] ? " IS NOT DISTINCT FROM " : " = "));
+        KD_TRY(kd_expr_format(ctx, plan->as.join.right_keys[i], e->out));
+        KD_TRY(kd_buffer_append_text(ctx, e->out, ")"));
+    }
+    return kd_buffer_append_byte(ctx, e->out, '\n');
+}
+
+static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    switch (plan->kind) {
+    case KD_PLAN_SCAN:
+        return detail(ctx, e, depth, "Filter", plan->as.scan.condition);
+    case KD_PLAN_INDEX_SCAN:
+        KD_TRY(exprs(ctx, e, depth, "Index Key", plan->as.index_scan.bound.equals,
+                     plan->as.index_scan.bound.equal_count));
+        return detail(ctx, e, depth, "Filter", plan->as.index_scan.condition);
+    case KD_PLAN_FILTER:
+        return detail(ctx, e, depth, "Condition", plan->as.filter.condition);
+    case KD_PLAN_HASH_JOIN:
+        KD_TRY(hash_condition(ctx, e, depth, plan));
+        return detail(ctx, e, depth, "Join Filter", plan->as.join.residual);
+    case KD_PLAN_NESTED_LOOP:
+        return detail(ctx, e, depth, "Join Filter", plan->as.join.residual);
+    case KD_PLAN_APPLY:
+        return detail(ctx, e, depth, "Join Filter", plan->as.apply.condition);
+    case KD_PLAN_AGGREGATE:
+        return exprs(ctx, e, depth, "Group Key", plan->as.aggregate.keys,
+                     plan->as.aggregate.key_count);
+    case KD_PLAN_SORT:
+    case KD_PLAN_TOP_N:
+        return sort_keys(ctx, e, depth, plan->as.sort.keys, plan->as.sort.key_count);
+    default:
+        return KD_OK;
+    }
+}
+
+static kd_status explain(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    if (plan == NULL)
+        return KD_OK;
+    if (depth > KDI_PLAN_DEPTH_MAX)
+        return KD_FAIL(ctx, KD_LIMIT, "54001", "stack depth limit exceeded");
+    KD_TRY(indent(ctx, e->out, depth));
+    if (depth > 0)
+        KD_TRY(kd_buffer_append_text(ctx, e->out, "->  "));
+    KD_TRY(title(ctx, e, plan));
+    KD_TRY(figures(ctx, e, plan));
+    KD_TRY(details(ctx, e, depth + 3, plan));
+    for (uint32_t i = 0; i < plan->more_count; i++)
+        KD_TRY(explain(ctx, e, depth + 1, plan->more[i]));
+    for (int i = 0; i < 2; i++)
+        KD_TRY(explain(ctx, e, depth + 1, plan->inputs[i]));
+    return KD_OK;
+}
+
+kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
+                          const kd_plan_actual *actual, kd_buffer *out)
+{
+    (void)arena;
+    explaining e = {.out = out, .actual = actual, .statement = plan};
+    for (uint32_t i = 0; i < plan->cte_count; i++) {
+        if (plan->ctes[i] == NULL)
+            continue;
+        KD_TRY(kd_buffer_append_format(ctx, out, "CTE %u\n", i));
+        KD_TRY(explain(ctx, &e, 1, plan->ctes[i]));
+    }
+    return explain(ctx, &e, 0, plan->root);
+}
