@@ -715,19 +715,19 @@ static kd_status storage_create(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn)
 static kd_status bootstrap(kd_ctx *ctx, kd_catalog *catalog)
 {
     kd_status status = KD_OK;
-    kd_txn *txn;
+    kd_txn *txn = NULL;
     kd_txn_options options = {.isolation = KD_SNAPSHOT_ISOLATION};
-    KD_TRY(kd_txn_begin(ctx, kd_storage_txns(catalog->storage), &options, &txn));
+    KD_TRY_OUT(kd_txn_begin(ctx, kd_storage_txns(catalog->storage), &options, &txn));
     KD_TRY_OUT(storage_create(ctx, catalog, txn));
     KD_TRY_OUT(put_schema(ctx, catalog, txn, "public"));
     KD_TRY_OUT(put_schema(ctx, catalog, txn, "pg_catalog"));
     KD_TRY_OUT(put_schema(ctx, catalog, txn, "information_schema"));
 out:
-    if (status != KD_OK) {
+    if (status == KD_OK)
+        return kd_txn_commit(ctx, txn);
+    if (txn != NULL)
         kd_txn_rollback(txn);
-        return status;
-    }
-    return kd_txn_commit(ctx, txn);
+    return status;
 }
 
 typedef struct box_list {

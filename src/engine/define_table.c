@@ -56,7 +56,7 @@ static kd_status copy_rows(kd_ctx *ctx, kdi_draft *draft, kd_slice select,
     kd_run *run = draft->run, *reading = NULL;
     kd_prepared *query = NULL;
     kdi_table_writer *writer;
-    KD_TRY(kd_prepared_create(ctx, run->session, select, NULL, 0, &query));
+    KD_TRY_OUT(kd_prepared_create(ctx, run->session, select, NULL, 0, &query));
     KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
     KD_TRY_OUT(kdi_table_writer_create(ctx, run->arena, run, new_table, given, given_count,
                                        &writer));
@@ -555,12 +555,12 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
     kd_prepared *query = NULL;
     kd_slice text;
     kdi_set_tag(run, ast->is_materialized_view ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS");
-    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
-    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    KD_TRY_OUT(kdi_target_schema(ctx, run, &ast->name, &schema_no));
+    KD_TRY_OUT(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
     if (exists)
         return KD_OK;
-    KD_TRY(kdi_node_text(ctx, run, ast->query, &text));
-    KD_TRY(kd_prepared_create(ctx, run->session, text, NULL, 0, &query));
+    KD_TRY_OUT(kdi_node_text(ctx, run, ast->query, &text));
+    KD_TRY_OUT(kd_prepared_create(ctx, run->session, text, NULL, 0, &query));
     KD_TRY_OUT(kdi_draft_create(ctx, run, schema_no, ast->name.name, &draft));
     draft->entry.is_temporary = ast->persistence == KD_AST_TEMPORARY;
     KD_TRY_OUT(columns_of_query(ctx, draft, query, &ast->columns));

@@ -97,17 +97,17 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
     kd_view_entry entry = {.object = {.kind = KD_OBJECT_VIEW, .name = ast->name.name,
                                       .comment = {"", 0}}};
     kdi_set_tag(run, "CREATE VIEW");
-    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
+    KD_TRY_OUT(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
     const kd_object *old =
         kd_catalog_find_relation(run->catalog, entry.object.schema_no, ast->name.name);
     bool replaces = ast->or_replace && old != NULL && old->kind == KD_OBJECT_VIEW;
     if (!replaces)
-        KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, false,
+        KD_TRY_OUT(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, false,
                               ast->if_not_exists, &exists));
     if (!replaces && exists)
         return KD_OK;
-    KD_TRY(kdi_node_text(ctx, run, ast->query, &entry.query_text));
-    KD_TRY(kd_prepared_create(ctx, run->session, entry.query_text, NULL, 0, &query));
+    KD_TRY_OUT(kdi_node_text(ctx, run, ast->query, &entry.query_text));
+    KD_TRY_OUT(kd_prepared_create(ctx, run->session, entry.query_text, NULL, 0, &query));
     KD_TRY_OUT(view_columns(ctx, run, query, &ast->columns, &entry));
     KD_TRY_OUT(collect_tables(ctx, run, query->bound->query, 0, &depends, &entry.depends_count,
                               &capacity));

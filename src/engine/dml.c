@@ -105,7 +105,7 @@ static kd_status collect(kd_ctx *ctx, dml *work, kdi_row_set **out_rows)
     kd_status status = KD_OK;
     kd_execution *execution = NULL;
     const kd_rel *query = work->bound->query;
-    KD_TRY(kdi_row_set_create(ctx, work->arena, query->columns, query->column_count, out_rows));
+    KD_TRY_OUT(kdi_row_set_create(ctx, work->arena, query->columns, query->column_count, out_rows));
     KD_TRY_OUT(kdi_run_execute(ctx, work->run, work->run->prepared->plan, &execution));
     for (;;) {
         kd_batch batch;

@@ -101,7 +101,7 @@ kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
                      (size_t)(ast->statement->end - ast->statement->position)};
     kdi_set_tag(run, "EXPLAIN");
     uint64_t started = world->monotonic_ns(world);
-    KD_TRY(kd_prepared_create(ctx, run->session, part, NULL, 0, &inner));
+    KD_TRY_OUT(kd_prepared_create(ctx, run->session, part, NULL, 0, &inner));
     uint64_t planned_ns = world->monotonic_ns(world) - started;
     KD_TRY_OUT(kdi_columns(ctx, run->arena, names, &text_type, 1, &columns));
     KD_TRY_OUT(kdi_run_start_rows(ctx, run, columns, 1, &rows));
@@ -176,10 +176,10 @@ static kd_status summarize(kd_ctx *ctx, kd_run *run, const kd_prepared *inner, k
     kd_buffer text = kd_buffer_in(run->arena);
     for (uint32_t i = 0; i < inner->column_count; i++) {
         kd_buffer name = kd_buffer_in(run->arena);
-        KD_TRY(append_identifier(ctx, &name, inner->columns[i].name));
+        KD_TRY_OUT(append_identifier(ctx, &name, inner->columns[i].name));
         kd_buffer type = kd_buffer_in(run->arena);
-        KD_TRY(kd_session_format_type(ctx, run->session, inner->columns[i].type, &type));
-        KD_TRY(kd_buffer_append_format(
+        KD_TRY_OUT(kd_session_format_type(ctx, run->session, inner->columns[i].type, &type));
+        KD_TRY_OUT(kd_buffer_append_format(
             ctx, &text, "%sSELECT '%.*s' AS column_name, '%s' AS column_type, min(%s)::text AS min, "
             "max(%s)::text AS max, count(DISTINCT %s) AS distinct_count, count(*) AS count, "
             "count(*) - count(%s) AS null_count FROM (%.*s) AS described",
@@ -223,11 +223,11 @@ kd_status kdi_do_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast)
     kd_buffer text = kd_buffer_in(run->arena);
     kdi_set_tag(run, ast->is_summarize ? "SUMMARIZE" : "DESCRIBE");
     if (ast->query == NULL && ast->table.name.size_bytes == 0)
-        KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT table_schema, table_name, table_type "
+        KD_TRY_OUT(kd_buffer_append_text(ctx, &text, "SELECT table_schema, table_name, table_type "
                                                  "FROM information_schema.tables"));
     else
-        KD_TRY(described_text(ctx, run, ast, &text));
-    KD_TRY(kd_prepared_create(ctx, run->session, kd_buffer_slice(&text), NULL, 0, &inner));
+        KD_TRY_OUT(described_text(ctx, run, ast, &text));
+    KD_TRY_OUT(kd_prepared_create(ctx, run->session, kd_buffer_slice(&text), NULL, 0, &inner));
     if (ast->is_summarize)
         KD_TRY_OUT(summarize(ctx, run, inner, kd_buffer_slice(&text)));
     else

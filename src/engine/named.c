@@ -69,13 +69,13 @@ static kd_status prepare(kd_ctx *ctx, kd_run *run, const kd_ast_prepare *ast)
     if (find(session->prepared, ast->name) != NULL)
         return KD_FAIL(ctx, KD_INVALID, "42P05", "prepared statement \"%.*s\" already exists",
                        (int)ast->name.size_bytes, ast->name.data);
-    KD_TRY(kdi_bind_options(ctx, run->arena, session, run->catalog, &run->facts, &options));
+    KD_TRY_OUT(kdi_bind_options(ctx, run->arena, session, run->catalog, &run->facts, &options));
     kd_type *types = KD_NEW_ARRAY(ctx, run->arena, kd_type, ast->type_count);
     if (types == NULL)
         return KD_NOMEM;
     for (size_t i = 0; i < ast->type_count; i++)
-        KD_TRY(kd_bind_type(ctx, &options, &ast->types[i], &types[i]));
-    KD_TRY(named_create(ctx, ast->name, &added));
+        KD_TRY_OUT(kd_bind_type(ctx, &options, &ast->types[i], &types[i]));
+    KD_TRY_OUT(named_create(ctx, ast->name, &added));
     KD_TRY_OUT(kd_prepared_create(ctx, session, text_of(run, ast->statement), types,
                                   (uint32_t)ast->type_count, &added->prepared));
     added->next = session->prepared;
@@ -114,9 +114,9 @@ static kd_status run_in_place(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
                               const kd_value *values, uint32_t value_count)
 {
     kd_status status = KD_OK;
-    kd_run *inner;
+    kd_run *inner = NULL;
     kdi_row_set *rows;
-    KD_TRY(kd_run_begin(ctx, prepared, values, value_count, &inner));
+    KD_TRY_OUT(kd_run_begin(ctx, prepared, values, value_count, &inner));
     run->text = *kd_run_text_settings(inner);
     run->text.enum_object = run->catalog;
     KD_TRY_OUT(kdi_run_start_rows(ctx, run, kd_run_columns(inner), kd_run_column_count(inner),
@@ -191,9 +191,9 @@ typedef struct cursor {
 static kd_status cursor_fill(kd_ctx *ctx, kd_session *session, cursor *it, kd_slice text)
 {
     kd_status status = KD_OK;
-    kd_run *inner;
-    KD_TRY(kd_prepared_create(ctx, session, text, NULL, 0, &it->named.prepared));
-    KD_TRY(kd_run_begin(ctx, it->named.prepared, NULL, 0, &inner));
+    kd_run *inner = NULL;
+    KD_TRY_OUT(kd_prepared_create(ctx, session, text, NULL, 0, &it->named.prepared));
+    KD_TRY_OUT(kd_run_begin(ctx, it->named.prepared, NULL, 0, &inner));
     KD_TRY_OUT(kdi_row_set_create(ctx, it->named.arena, kd_run_columns(inner),
                                   kd_run_column_count(inner), &it->rows));
     it->row = KD_NEW_ARRAY(ctx, it->named.arena, kd_value, it->rows->column_count);

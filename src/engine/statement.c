@@ -120,7 +120,7 @@ static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
         return KD_FAIL(ctx, KD_INVALID, "25P02",
                        "current transaction is aborted, commands ignored until end of "
                        "transaction block");
-    KD_TRY(kdi_transaction_ensure(ctx, session, &owns));
+    KD_TRY_OUT(kdi_transaction_ensure(ctx, session, &owns));
     KD_TRY_OUT(kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog));
     if (prepared->class == KDI_QUERY)
         KD_TRY_OUT(ensure_plan(ctx, prepared, catalog, session->txn));
@@ -439,8 +439,8 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     kd_status status = KD_OK;
     kd_session *session = prepared->session;
     *out_run = NULL;
-    kd_run *run;
-    KD_TRY(run_create(ctx, prepared, &run));
+    kd_run *run = NULL;
+    KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->next = session->runs;
     session->runs = run;
     run->started_ns = ctx->world->monotonic_ns(ctx->world);
@@ -463,7 +463,7 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     }
     *out_run = run;
 out:
-    if (status != KD_OK)
+    if (status != KD_OK && run != NULL)
         run_destroy(run);
     return status;
 }
@@ -591,11 +591,11 @@ kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
                            int64_t *out_affected)
 {
     kd_status status = KD_OK;
-    kd_prepared *prepared;
+    kd_prepared *prepared = NULL;
     kd_run *run = NULL;
     if (out_affected != NULL)
         *out_affected = 0;
-    KD_TRY(kd_prepared_create(ctx, session, text, NULL, 0, &prepared));
+    KD_TRY_OUT(kd_prepared_create(ctx, session, text, NULL, 0, &prepared));
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->reads_latest = true;
     KD_TRY_OUT(run_attempt(ctx, run, parameters, parameter_count));

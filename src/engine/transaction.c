@@ -39,10 +39,12 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
 
 kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_owns)
 {
-    *out_owns = session->txn == NULL;
+    *out_owns = false;
     if (session->txn != NULL)
         return KD_OK;
-    return txn_start(ctx, session, NULL);
+    KD_TRY(txn_start(ctx, session, NULL));
+    *out_owns = true;
+    return KD_OK;
 }
 
 /* What is over with the transaction, however it ended. */
