@@ -10,11 +10,65 @@ static const kdi_family families[] = {
     kdi_register_arithmetic,
     kdi_register_casts,
     kdi_register_aggregates,
+    kdi_register_text,
+    kdi_register_concat,
+    kdi_register_bytes,
+    kdi_register_like,
+    kdi_register_regexp,
 };
 
 kd_status kd_builtin_register(kd_ctx *ctx, kd_registry *registry)
 {
     for (size_t i = 0; i < KDI_COUNT(families); i++)
         KD_TRY(families[i](ctx, registry));
+    return KD_OK;
+}
+
+kd_value kdi_arg_value(const kd_call_env *env, const void *const *args, uint32_t index)
+{
+    kd_value value = kd_value_null(env->argument_types[index]);
+    if (args[index] == NULL)
+        return value;
+    value.is_null = false;
+    memcpy(kd_value_payload(&value), args[index],
+           kd_physical_bytes(kd_type_physical(value.type)));
+    return value;
+}
+
+void kdi_return_value(const kd_value *value, void *result, bool *out_is_null)
+{
+    *out_is_null = value->is_null;
+    if (!value->is_null)
+        memcpy(result, &value->as, kd_physical_bytes(kd_type_physical(value->type)));
+}
+
+kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
+                              uint32_t index, kd_buffer *out)
+{
+    if (args[index] == NULL)
+        return KD_OK;
+    if (kd_type_is_string(env->argument_types[index]))
+        return kd_buffer_append_slice(ctx, out, kdi_arg_text(args, index));
+    kd_value value = kdi_arg_value(env, args, index);
+    return kd_value_format(ctx, kdi_settings(env), &value, out);
+}
+
+kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_value *io_value)
+{
+    kd_type from = io_value->type;
+    io_value->type = type;
+    if (io_value->is_null || type.id != KD_TYPE_NUMERIC || type.is_array ||
+        from.modifier == type.modifier)
+        return KD_OK;
+    kd_decimal decimal;
+    KD_TRY(kd_decimal_from_payload(ctx, arena, from, kd_value_payload(io_value), &decimal));
+    if (type.modifier < 0)
+        return kd_decimal_store(ctx, arena, &decimal, &io_value->as.str);
+    kd_i128 fixed;
+    KD_TRY(kd_decimal_to_fixed(ctx, &decimal, type, &fixed));
+    if (kd_type_physical(type) == KD_PHYS_I64)
+        io_value->as.i64 = (int64_t)fixed;
+    else
+        io_value->as.i128 = fixed;
     return KD_OK;
 }

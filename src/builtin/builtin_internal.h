@@ -14,6 +14,11 @@ kd_status kdi_register_comparison(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_arithmetic(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_casts(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_aggregates(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_text(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_concat(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_bytes(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_like(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 
 /* A type in a static table. */
 #define KDI_TYPE(NAME) {.id = KD_TYPE_##NAME, .modifier = -1}
@@ -28,11 +33,86 @@ kd_status kdi_register_aggregates(kd_ctx *ctx, kd_registry *registry);
 /* Argument `index` of a row function as a C type. */
 #define KDI_ARG(type, args, index) (*(const type *)(args)[index])
 
+/* One row function; most need only some of the parameters. */
+#define KDI_ROW(name)                                                                           \
+    static kd_status name(__attribute__((unused)) kd_ctx *ctx,                                  \
+                          __attribute__((unused)) kd_call_env *env,                             \
+                          __attribute__((unused)) const void *const *args, void *result,        \
+                          __attribute__((unused)) bool *out_is_null)
+
+static inline kd_slice kdi_arg_text(const void *const *args, uint32_t index)
+{
+    return kd_str_slice((const kd_str *)args[index]);
+}
+
+/* `text` lives in env->arena, in an argument, or forever. */
+static inline kd_status kdi_return_text(void *result, kd_slice text)
+{
+    *(kd_str *)result = kd_str_from(text.data, text.size_bytes);
+    return KD_OK;
+}
+
+static inline kd_status kdi_return_buffer(void *result, const kd_buffer *buffer)
+{
+    return kdi_return_text(result, kd_buffer_slice(buffer));
+}
+
+static inline const kd_text_settings *kdi_settings(const kd_call_env *env)
+{
+    return env->facts == NULL ? NULL : env->facts->text;
+}
+
+static inline const struct kd_zone *kdi_zone(const kd_call_env *env)
+{
+    return kdi_settings(env) == NULL ? NULL : kdi_settings(env)->zone;
+}
+
+/* Argument `index` with its type; a NULL pointer gives a NULL value. */
+kd_value kdi_arg_value(const kd_call_env *env, const void *const *args, uint32_t index);
+/* Writes the value's payload to a result of the same type. */
+void kdi_return_value(const kd_value *value, void *result, bool *out_is_null);
+/* Appends the value's text, as its output function gives it. */
+kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
+                              uint32_t index, kd_buffer *out) KD_MUST_CHECK;
+/* An element for an array of `type`: only the form of numerics may have to change. */
+kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_value *io_value) KD_MUST_CHECK;
+
 /* A numeric, integer or floating argument as a decimal. */
 static inline kd_status kdi_arg_decimal(kd_ctx *ctx, const kd_call_env *env,
                                         const void *const *args, uint32_t index, kd_decimal *out)
 {
     return kd_decimal_from_payload(ctx, env->arena, env->argument_types[index], args[index], out);
+}
+
+/*
+ * Table functions whose rows are made at open: a list of them is the cursor.
+ */
+typedef struct kdi_row_list kdi_row_list;
+kd_status kdi_row_list_create(kd_ctx *ctx, kd_arena *arena, const kd_type *types,
+                              uint32_t column_count, kdi_row_list **out_list) KD_MUST_CHECK;
+/* `values`: one per column, pointing into memory that lives as long as the list. */
+kd_status kdi_row_list_add(kd_ctx *ctx, kdi_row_list *list, const kd_value *values) KD_MUST_CHECK;
+kd_status kdi_row_list_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch) KD_MUST_CHECK;
+/* What `describe` answers: names are literals, everything is copied. */
+kd_status kdi_describe(kd_ctx *ctx, kd_arena *arena, uint32_t column_count,
+                       const char *const *names, const kd_type *types, uint32_t *out_column_count,
+                       kd_slice **out_names, kd_type **out_types) KD_MUST_CHECK;
+#define KDI_DESCRIBE(name)                                                                     \
+    static kd_status name(kd_ctx *ctx, kd_arena *arena,                                        \
+                          __attribute__((unused)) const kd_call_env *env,                      \
+                          __attribute__((unused)) const kd_value *args,                        \
+                          __attribute__((unused)) uint32_t arg_count,                          \
+                          uint32_t *out_column_count, kd_slice **out_names,                    \
+                          kd_type **out_types)
+#define KDI_OPEN(name)                                                                         \
+    static kd_status name(kd_ctx *ctx, kd_arena *arena,                                        \
+                          __attribute__((unused)) const kd_call_env *env,                      \
+                          const kd_value *args, __attribute__((unused)) uint32_t arg_count,    \
+                          void **out_cursor)
+/* A value's text; the value stays where it is as long as the slice is used. */
+static inline kd_slice kdi_value_text(const kd_value *value)
+{
+    return kd_str_slice(&value->as.str);
 }
 
 /* Whether the row is NULL in one of two arguments: kernels must not fail on such rows. */
