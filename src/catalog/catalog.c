@@ -53,7 +53,7 @@ struct kd_catalog_version {
 /* The work of a transaction that did DDL. Lives in the transaction's arena. */
 typedef struct change {
     struct change *earlier;
-    uint32_t tag;                 /* kd_txn_last_savepoint when it was made. */
+    uint32_t tag;                 /* kd_txn_savepoint_now when it was made. */
     kd_catalog_version *result;   /* The version after it. */
 } change;
 
@@ -644,7 +644,7 @@ static kd_status change_apply(kd_ctx *ctx, session_work *work, kd_txn *txn, uint
     kd_catalog_version *version;
     KD_TRY(version_create(ctx, work->catalog, work_version(work), object_no, &added, added != NULL,
                           &version));
-    *made = (change){.earlier = work->latest, .tag = kd_txn_last_savepoint(txn), .result = version};
+    *made = (change){.earlier = work->latest, .tag = kd_txn_savepoint_now(txn), .result = version};
     kd_mutex_lock(&work->catalog->mutex);
     work->latest = made;
     kd_mutex_unlock(&work->catalog->mutex);

@@ -80,9 +80,6 @@ void kd_txn_rollback(kd_txn *txn);
 kd_status kd_txn_savepoint(kd_ctx *ctx, kd_txn *txn, uint32_t *out_savepoint) KD_MUST_CHECK;
 void kd_txn_rollback_to(kd_txn *txn, uint32_t savepoint);
 void kd_txn_release(kd_txn *txn, uint32_t savepoint);
-/* The number last given out (they count up from 1; 0: none yet). A participant tags its changes with it:
- * rolling back to savepoint S undoes the changes whose tag is S or higher. */
-uint32_t kd_txn_last_savepoint(const kd_txn *txn);
 
 /*
  * Whoever keeps state per transaction (table write sets, the catalog's new
