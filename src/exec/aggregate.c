@@ -3,10 +3,22 @@
  *
  * A group is a row: its keys, then the states of the calls. With GROUPING SETS every input row is
  * looked up once per set, with the keys outside of the set NULL and the set's number as one more key.
+ *
+ * A thread's table does not grow without end: when it is full, its groups are dealt out by hash to
+ * partitions and it starts again, so that it stays in the cache. Partitions are stores whose pages
+ * may be spilled. If there are any at the end, each is united in a table of its own by the thread that
+ * reads it. Calls whose states cannot be combined (DISTINCT, ordered ones) keep one table.
  */
 #include "exec/aggregate_internal.h"
 
 #include <assert.h>
+
+enum {
+    PARTITION_BITS = 5,
+    PARTITIONS = 1 << PARTITION_BITS,
+    TABLE_ROWS_MAX = 1 << 16,
+    TIGHT_ROWS_MIN = 1 << 12,
+};
 
 typedef struct agg_op {
     kdi_op op;
@@ -16,7 +28,10 @@ typedef struct agg_op {
     kd_arena *shared_arena; /* States' bytes of the united table. */
     kdi_agg *agg;
     kdi_group_table table;
-    atomic_uint next_page;
+    bool can_deal;        /* States can be combined. */
+    bool is_dealt;
+    kdi_row_store parts[PARTITIONS];
+    atomic_uint next_page; /* Or partition. */
 } agg_op;
 
 typedef struct agg_local {
@@ -29,6 +44,8 @@ typedef struct agg_local {
     kd_arena *batch_arena;
     char **groups;
     uint64_t *hashes;
+    bool is_dealt;
+    kdi_row_store parts[PARTITIONS];
 } agg_local;
 
 static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
@@ -55,15 +72,53 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
     KD_TRY(kdi_agg_create(ctx, op, states, self->key_types, self->held_count,
                           plan->as.aggregate.calls, plan->as.aggregate.call_count,
                           plan->inputs[0], &local->agg));
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->agg->layout);
     return kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
-                                &local->agg->layout, self->held_count);
+                                &self->agg->layout, self->held_count);
+}
+
+static void parts_clear(kd_world *world, kdi_row_store *parts)
+{
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        kdi_row_store_clear(world, &parts[p]);
 }
 
 static void sink_destroy(kdi_op *op, void *object)
 {
     agg_local *local = object;
+    parts_clear(op->exec->world, local->parts);
     kdi_group_table_clear(&local->table);
     kdi_agg_destroy(op->exec->world, local->agg);
+}
+
+static uint32_t part_of(const char *row)
+{
+    return (uint32_t)(kdi_row_hash(row) >> (64 - PARTITION_BITS));
+}
+
+/* Deals the table's groups out; spills what is full when memory is short. */
+static kd_status table_deal(kd_ctx *ctx, kdi_group_table *table, kdi_row_store *parts)
+{
+    kdi_row_cursor cursor = {0};
+    char *row, *copy;
+    while (kdi_row_store_next(&table->store, &cursor, 1, &row) == 1)
+        KD_TRY(kdi_row_store_copy(ctx, &parts[part_of(row)], row, true, &copy));
+    kdi_row_store_clear(ctx->world, &table->store);
+    kdi_group_table_forget(table);
+    if (!kdi_budget_is_tight(table->store.budget, 0))
+        return KD_OK;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        KD_TRY(kdi_row_store_spill(ctx, &parts[p], false));
+    return KD_OK;
+}
+
+static bool deal_is_due(const agg_op *self, const agg_local *local)
+{
+    uint64_t rows = local->table.store.row_count;
+    if (!self->can_deal || rows < TIGHT_ROWS_MIN)
+        return false;
+    return rows > TABLE_ROWS_MAX || kdi_budget_is_tight(local->table.store.budget, 0);
 }
 
 static bool has_init(const kdi_agg *agg)
@@ -131,6 +186,10 @@ static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch 
     agg_op *self = (agg_op *)op;
     agg_local *local = object;
     *out_flow = KDI_NEED_INPUT;
+    if (deal_is_due(self, local)) {
+        local->is_dealt = true;
+        KD_TRY(table_deal(ctx, &local->table, local->parts));
+    }
     kd_arena_reset(local->batch_arena);
     KD_TRY(keys_evaluate(ctx, self, local, in));
     if (op->plan->as.aggregate.set_count > 0)
@@ -139,22 +198,38 @@ static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch 
     return kdi_agg_step(ctx, local->agg, in, local->groups);
 }
 
-/* The first thread's table becomes the united one; the others' groups are added to it. */
+/* Adds the groups of a page to the table. */
+static kd_status page_unite(kd_ctx *ctx, kdi_group_table *table, kdi_agg *agg,
+                            const kdi_row_store *store, uint32_t page_index)
+{
+    const kdi_page *page = &store->pages[page_index];
+    for (uint32_t i = 0; i < page->row_count; i++) {
+        const char *row = kdi_page_row(store, page, i);
+        char *target;
+        bool is_new;
+        KD_TRY(kdi_group_table_adopt(ctx, table, row, &target, &is_new));
+        if (!is_new)
+            KD_TRY(kdi_agg_combine(ctx, agg, target, row));
+    }
+    kd_arena_reset(agg->batch_arena);
+    return kd_check_cancelled(ctx);
+}
+
+/* A thread that dealt hands its partitions over; otherwise its groups go to the united table. */
 static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
 {
     agg_op *self = (agg_op *)op;
     agg_local *local = object;
     KD_TRY(kdi_agg_settle(ctx, local->agg));
-    kdi_row_cursor cursor = {0};
-    char *row;
-    while (kdi_row_store_next(&local->table.store, &cursor, 1, &row) == 1) {
-        char *target;
-        bool is_new;
-        KD_TRY(kdi_group_table_adopt(ctx, &self->table, row, &target, &is_new));
-        if (!is_new)
-            KD_TRY(kdi_agg_combine(ctx, self->agg, target, row));
+    if (local->is_dealt) {
+        self->is_dealt = true;
+        KD_TRY(table_deal(ctx, &local->table, local->parts));
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            KD_TRY(kdi_row_store_move(ctx, &self->parts[p], &local->parts[p]));
+        return KD_OK;
     }
-    kd_arena_reset(self->agg->batch_arena);
+    for (uint32_t p = 0; p < local->table.store.page_count; p++)
+        KD_TRY(page_unite(ctx, &self->table, self->agg, &local->table.store, p));
     return KD_OK;
 }
 
@@ -198,7 +273,11 @@ static kd_status empty_groups_add(kd_ctx *ctx, agg_op *self)
 
 static kd_status agg_finish(kd_ctx *ctx, kdi_op *op)
 {
-    return empty_groups_add(ctx, (agg_op *)op);
+    agg_op *self = (agg_op *)op;
+    KD_TRY(empty_groups_add(ctx, self));
+    if (self->is_dealt)
+        return table_deal(ctx, &self->table, self->parts);
+    return KD_OK;
 }
 
 /* ---- As a source ---- */
@@ -211,6 +290,8 @@ typedef struct agg_reader {
     uint32_t page;
     uint32_t row;
     bool has_page;
+    kdi_group_table table; /* Dealt: the partition at hand. */
+    bool has_part;
 } agg_reader;
 
 static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
@@ -228,12 +309,16 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     KD_TRY(kdi_agg_create(ctx, op, arena, self->key_types, self->held_count,
                           plan->as.aggregate.calls, plan->as.aggregate.call_count,
                           plan->inputs[0], &local->agg));
+    if (self->is_dealt)
+        KD_TRY(kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
+                                    &self->agg->layout, self->held_count));
     return kdi_columns_create(ctx, arena, plan, &local->columns);
 }
 
 static void local_destroy(kdi_op *op, void *object)
 {
     agg_reader *local = object;
+    kdi_group_table_clear(&local->table);
     kdi_agg_destroy(op->exec->world, local->agg);
 }
 
@@ -252,26 +337,73 @@ static void grouping_fill(const agg_op *self, const agg_reader *local, uint32_t 
     }
 }
 
-static kd_status agg_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
+/* Rows of the united table, page by page. */
+static uint32_t table_rows(agg_op *self, agg_reader *local)
 {
-    agg_op *self = (agg_op *)op;
-    agg_reader *local = object;
     const kdi_row_store *store = &self->table.store;
     uint32_t count = 0;
-    kd_arena_reset(local->batch_arena);
     while (count == 0) {
         if (!local->has_page || local->row >= store->pages[local->page].row_count) {
             local->page = atomic_fetch_add(&self->next_page, 1);
             local->row = 0;
             local->has_page = local->page < store->page_count;
-            *out_end = !local->has_page;
-            if (*out_end)
-                return KD_OK;
+            if (!local->has_page)
+                return 0;
         }
         const kdi_page *page = &store->pages[local->page];
         while (count < KD_BATCH_ROWS && local->row < page->row_count)
             local->rows[count++] = kdi_page_row(store, page, local->row++);
     }
+    return count;
+}
+
+static kd_status part_unite(kd_ctx *ctx, agg_reader *local, kdi_row_store *part)
+{
+    kdi_row_store_clear(ctx->world, &local->table.store);
+    kdi_group_table_forget(&local->table);
+    for (uint32_t p = 0; p < part->page_count; p++) {
+        KD_TRY(kdi_row_store_load(ctx, part, p));
+        KD_TRY(page_unite(ctx, &local->table, local->agg, part, p));
+        kdi_row_store_drop_page(ctx->world, part, p);
+    }
+    return KD_OK;
+}
+
+/* Rows of this thread's partition; the next partition when it is through. */
+static kd_status part_rows(kd_ctx *ctx, agg_op *self, agg_reader *local, uint32_t *out_count)
+{
+    for (;;) {
+        kdi_row_cursor cursor = {.page = local->page, .row = local->row};
+        *out_count = 0;
+        if (local->has_part)
+            *out_count = kdi_row_store_next(&local->table.store, &cursor, KD_BATCH_ROWS,
+                                            local->rows);
+        local->page = cursor.page;
+        local->row = cursor.row;
+        if (*out_count > 0)
+            return KD_OK;
+        uint32_t part = atomic_fetch_add(&self->next_page, 1);
+        if (part >= PARTITIONS)
+            return KD_OK;
+        KD_TRY(part_unite(ctx, local, &self->parts[part]));
+        local->has_part = true;
+        local->page = local->row = 0;
+    }
+}
+
+static kd_status agg_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
+{
+    agg_op *self = (agg_op *)op;
+    agg_reader *local = object;
+    uint32_t count;
+    kd_arena_reset(local->batch_arena);
+    if (self->is_dealt)
+        KD_TRY(part_rows(ctx, self, local, &count));
+    else
+        count = table_rows(self, local);
+    *out_end = count == 0;
+    if (*out_end)
+        return KD_OK;
     for (uint32_t k = 0; k < self->key_count; k++)
         kdi_rows_gather(&self->agg->layout, k, local->rows, NULL, count, &local->columns[k]);
     KD_TRY(kdi_agg_finish(ctx, local->agg, local->batch_arena, local->rows, count,
@@ -288,13 +420,18 @@ static kd_status agg_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, 
 
 static double agg_rows(kdi_op *op)
 {
-    return (double)((agg_op *)op)->table.store.row_count;
+    agg_op *self = (agg_op *)op;
+    double rows = (double)self->table.store.row_count;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        rows += (double)self->parts[p].row_count;
+    return rows;
 }
 
 static void agg_close(kdi_op *op)
 {
     agg_op *self = (agg_op *)op;
     kdi_group_table_clear(&self->table);
+    parts_clear(op->exec->world, self->parts);
     kdi_agg_destroy(op->exec->world, self->agg);
 }
 
@@ -327,13 +464,15 @@ kd_status kdi_build_aggregate(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
     }
     if (self->held_count > self->key_count)
         self->key_types[self->key_count] = kd_type_of(KD_TYPE_INT4);
-    self->op.sink_is_serial |= !kdi_agg_is_parallel(plan->as.aggregate.calls,
-                                                    plan->as.aggregate.call_count);
+    self->can_deal = kdi_agg_is_parallel(plan->as.aggregate.calls, plan->as.aggregate.call_count);
+    self->op.sink_is_serial |= !self->can_deal;
     KD_TRY(kdi_agg_create(ctx, &self->op, arena, self->key_types, self->held_count,
                           plan->as.aggregate.calls, plan->as.aggregate.call_count,
                           plan->inputs[0], &self->agg));
     KD_TRY(kdi_group_table_init(ctx, arena, &self->table, &pipeline->exec->shared->budget,
                                 &self->agg->layout, self->held_count));
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        kdi_row_store_init(&self->parts[p], &pipeline->exec->shared->budget, &self->agg->layout);
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[0], &self->op));
     return kdi_pipeline_add(ctx, pipeline, &self->op);
 }

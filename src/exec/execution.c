@@ -227,6 +227,8 @@ static kd_status shared_create(kd_ctx *ctx, kd_execution *exec, const kd_stateme
     shared->budget.limit_bytes = exec->options->memory_limit_bytes == 0
                                      ? SIZE_MAX
                                      : exec->options->memory_limit_bytes;
+    kdi_spill_file_init(&shared->spill, ctx->world, exec->options->spill_directory);
+    shared->budget.spill = &shared->spill;
     shared->ctes = kd_alloc_array(ctx, exec->arena, plan->cte_count, sizeof *shared->ctes);
     shared->workings =
         kd_alloc_array(ctx, exec->arena, plan->working_count + 1, sizeof *shared->workings);
@@ -333,5 +335,9 @@ void kd_execution_destroy(kd_execution *execution)
         return;
     kdi_runner_destroy(execution->runner);
     ops_close(execution);
+    if (!execution->is_sub && execution->shared != NULL) {
+        kd_ctx ctx = {.world = execution->world};
+        kdi_spill_file_clear(&ctx, &execution->shared->spill);
+    }
     kd_arena_destroy(execution->arena);
 }

@@ -9,15 +9,20 @@
  *
  * NULL: a key that is NULL matches nothing, unless the key is IS NOT DISTINCT FROM. MARK is NULL where no
  * row matches and a NULL on either side leaves that open; ANTI_NULL (NOT IN) passes where MARK is false.
+ *
+ * When memory is short during the build, rows are dealt by hash to partitions whose pages may be spilled,
+ * and so are then all left rows, instead of being probed. When the left side ends, the last thread
+ * joins partition by partition.
  */
 #include "exec/join_table_internal.h"
 #include "exec/join_wide_internal.h"
+#include "exec/keep_internal.h"
 
 #include "base/hash.h"
 
 #include <assert.h>
 
-enum { PAIR_SHARE = 4 };
+enum { PAIR_SHARE = 4, PARTITION_BITS = 5, PARTITIONS = 1 << PARTITION_BITS, DEAL_PAGES_MIN = 4 };
 
 typedef struct hash_join {
     kdi_op op;
@@ -30,7 +35,15 @@ typedef struct hash_join {
     bool has_null_key;     /* Some build row's key is NULL. */
     bool is_right_emitted;
     kdi_row_cursor unmet;  /* Build rows given already by the flush. */
-    kdi_op *probe;
+    uint64_t build_count;
+    bool is_dealt;
+    kdi_row_store parts[PARTITIONS];
+    kdi_row_layout left_layout;           /* Dealt: the left side's columns, with a header. */
+    kdi_row_store left_parts[PARTITIONS]; /* All threads' left rows. */
+    kd_mutex lock;                        /* left_parts */
+    uint32_t part;                        /* The partition at work, from 1. */
+    uint32_t left_page;                   /* Of it, the left page to probe next. */
+    bool is_part_open;
 } hash_join;
 
 /* The probing half is an op of its own in the left pipeline. */
@@ -51,6 +64,8 @@ typedef struct build_local {
     char **rows;
     uint64_t *hashes;
     bool has_null_key;
+    bool is_dealt;
+    kdi_row_store parts[PARTITIONS];
 } build_local;
 
 static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
@@ -71,14 +86,44 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
         local->hashes == NULL || local->batch_arena == NULL)
         return KD_NOMEM;
     kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->layout);
     return kdi_compile_all(ctx, op, arena, op->plan->as.join.right_keys, self->key_count,
                            op->plan->inputs[1], &local->keys);
+}
+
+static void parts_clear(kd_world *world, kdi_row_store *parts)
+{
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        kdi_row_store_clear(world, &parts[p]);
 }
 
 static void sink_destroy(kdi_op *op, void *object)
 {
     build_local *local = object;
     kdi_row_store_clear(op->exec->world, &local->store);
+    parts_clear(op->exec->world, local->parts);
+}
+
+/* Moves the rows to their partitions, page by page, and spills when memory is short. */
+static kd_status store_deal(kd_ctx *ctx, kdi_row_store *store, kdi_row_store *parts)
+{
+    for (uint32_t p = 0; p < store->page_count; p++) {
+        const kdi_page *page = &store->pages[p];
+        for (uint32_t i = 0; i < page->row_count; i++) {
+            const char *row = kdi_page_row(store, page, i);
+            char *copy;
+            KD_TRY(kdi_row_store_copy(ctx, &parts[kdi_row_hash(row) >> (64 - PARTITION_BITS)], row,
+                                      true, &copy));
+        }
+        kdi_row_store_drop_page(ctx->world, store, p);
+        if (!kdi_budget_is_tight(store->budget, 0))
+            continue;
+        for (uint32_t k = 0; k < PARTITIONS; k++)
+            KD_TRY(kdi_row_store_spill(ctx, &parts[k], false));
+    }
+    kdi_row_store_clear(ctx->world, store);
+    return KD_OK;
 }
 
 static bool keys_null(const hash_join *self, const kdi_view *views, uint32_t i)
@@ -103,6 +148,11 @@ static kd_status build_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batc
     hash_join *self = (hash_join *)op;
     build_local *local = object;
     uint32_t count = in->selected_count;
+    if (local->store.page_count >= DEAL_PAGES_MIN &&
+        kdi_budget_is_tight(local->store.budget, local->store.row_count * 2 * sizeof(uint64_t))) {
+        local->is_dealt = true;
+        KD_TRY(store_deal(ctx, &local->store, local->parts));
+    }
     kd_arena_reset(local->batch_arena);
     for (uint32_t k = 0; k < self->key_count; k++)
         KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
@@ -132,13 +182,23 @@ static kd_status build_combine(kd_ctx *ctx, kdi_op *op, void *object)
     hash_join *self = (hash_join *)op;
     build_local *local = object;
     self->has_null_key |= local->has_null_key;
+    self->is_dealt |= local->is_dealt;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        KD_TRY(kdi_row_store_move(ctx, &self->parts[p], &local->parts[p]));
     return kdi_row_store_move(ctx, &self->store, &local->store);
 }
 
 static kd_status build_finish(kd_ctx *ctx, kdi_op *op)
 {
     hash_join *self = (hash_join *)op;
-    return kdi_join_table_build(ctx, &self->table, &self->store);
+    self->build_count = self->store.row_count;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        self->build_count += self->parts[p].row_count;
+    if (!self->is_dealt && !(self->store.page_count >= DEAL_PAGES_MIN &&
+                             kdi_budget_is_tight(self->store.budget, self->store.row_count * 16)))
+        return kdi_join_table_build(ctx, &self->table, &self->store);
+    self->is_dealt = true;
+    return store_deal(ctx, &self->store, self->parts);
 }
 
 static void build_close(kdi_op *op)
@@ -146,6 +206,9 @@ static void build_close(kdi_op *op)
     hash_join *self = (hash_join *)op;
     kdi_join_table_clear(&self->table);
     kdi_row_store_clear(op->exec->world, &self->store);
+    parts_clear(op->exec->world, self->parts);
+    parts_clear(op->exec->world, self->left_parts);
+    kd_mutex_clear(&self->lock);
 }
 
 static const kdi_op_class build_class = {
@@ -183,7 +246,32 @@ typedef struct probe_local {
     uint16_t *pair_rows;
     char **pair_right;
     uint32_t pair_next;   /* PAIRS: the active row to go on with. */
+    /* Dealt. */
+    kdi_appender appender;
+    kdi_row_store left;
+    kdi_row_store left_parts[PARTITIONS];
+    kd_vector *left_columns;
+    kd_batch left_batch;
+    bool has_left_batch;
+    char **left_rows;
+    kdi_row_cursor left_cursor;
+    bool has_left, is_last; /* The flush: this thread is through; so are all others. */
 } probe_local;
+
+static kd_status dealt_local_create(kd_ctx *ctx, hash_join *join, kdi_op *op, kd_arena *arena,
+                                    probe_local *local)
+{
+    if (!join->is_dealt)
+        return KD_OK;
+    local->left_rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    if (local->left_rows == NULL)
+        return KD_NOMEM;
+    kdi_row_store_init(&local->left, &op->exec->shared->budget, &join->left_layout);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        kdi_row_store_init(&local->left_parts[p], &op->exec->shared->budget, &join->left_layout);
+    KD_TRY(kdi_columns_create(ctx, arena, op->plan->inputs[0], &local->left_columns));
+    return kdi_appender_init(ctx, arena, join->left_layout.column_count, &local->appender);
+}
 
 static kd_status probe_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
 {
@@ -215,11 +303,19 @@ static kd_status probe_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, vo
     local->null_key = local->matched + KD_BATCH_ROWS;
     KD_TRY(kdi_compile_all(ctx, op, arena, op->plan->as.join.left_keys, join->key_count,
                            op->plan->inputs[0], &local->keys));
+    KD_TRY(dealt_local_create(ctx, join, op, arena, local));
     return kdi_join_wide_create(ctx, op, arena, op->plan->as.join.residual, &local->wide);
 }
 
-/* Hashes of the left keys and the starts of their chains. */
-static kd_status probe_begin(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
+static void probe_local_destroy(kdi_op *op, void *object)
+{
+    probe_local *local = object;
+    kdi_row_store_clear(op->exec->world, &local->left);
+    parts_clear(op->exec->world, local->left_parts);
+}
+
+/* Hashes of the left keys, in `hashes`. */
+static kd_status probe_hash(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
 {
     uint32_t count = in->selected_count;
     kd_arena_reset(local->batch_arena);
@@ -230,6 +326,14 @@ static kd_status probe_begin(kd_ctx *ctx, hash_join *join, probe_local *local, c
                           in->selection, count));
     for (uint32_t k = 0; k < join->key_count; k++)
         kdi_view_hash(&local->views[k], count, k > 0, local->hashes);
+    return KD_OK;
+}
+
+/* And the starts of their chains. */
+static kd_status probe_begin(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
+{
+    uint32_t count = in->selected_count;
+    KD_TRY(probe_hash(ctx, join, local, in));
     memset(local->matched, 0, count);
     memset(local->null_key, 0, count);
     if (views_have_validity(join, local->views))
@@ -441,7 +545,7 @@ static kd_status probe_pairs(kd_ctx *ctx, hash_probe *self, probe_local *local,
 /* MARK's answer for a row without a match: NULL when a NULL leaves it open. */
 static bool mark_is_open(const hash_join *join, const probe_local *local, uint32_t i)
 {
-    return join->store.row_count > 0 && (local->null_key[i] || join->has_null_key);
+    return join->build_count > 0 && (local->null_key[i] || join->has_null_key);
 }
 
 /* After the matches: left rows that did not match, or that did, or all of them with a mark. */
@@ -476,11 +580,9 @@ static void probe_rest(hash_probe *self, probe_local *local, const kd_batch *in,
     kdi_join_wide_emit(wide, &self->op, in->row_count, local->rows, count, out);
 }
 
-static kd_status probe_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
-                            kd_batch *out, kdi_flow *out_flow)
+static kd_status batch_probe(kd_ctx *ctx, hash_probe *self, probe_local *local,
+                             const kd_batch *in, kd_batch *out, kdi_flow *out_flow)
 {
-    hash_probe *self = (hash_probe *)op;
-    probe_local *local = object;
     *out_flow = KDI_HAVE_MORE;
     if (local->phase == PROBE_START) {
         KD_TRY(probe_begin(ctx, self->join, local, in));
@@ -514,35 +616,160 @@ static kd_status probe_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batc
     return KD_OK;
 }
 
-/* RIGHT and FULL: the last thread gives the right rows that nobody met. */
-static kd_status probe_flush(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
-                             kdi_flow *out_flow)
+/* Dealt: left rows are put away by the hash of their keys. */
+static kd_status left_put(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
 {
-    (void)ctx;
-    hash_join *join = ((hash_probe *)op)->join;
+    KD_TRY(probe_hash(ctx, join, local, in));
+    KD_TRY(kdi_appender_add(ctx, &local->appender, &local->left, in));
+    for (uint32_t i = 0; i < in->selected_count; i++) {
+        kd_store_u64(local->appender.rows[i], local->hashes[i]);
+        kd_store_u64(local->appender.rows[i] + 8, 0);
+    }
+    if (local->left.page_count < DEAL_PAGES_MIN)
+        return KD_OK;
+    return store_deal(ctx, &local->left, local->left_parts);
+}
+
+static kd_status probe_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
+                            kd_batch *out, kdi_flow *out_flow)
+{
+    hash_probe *self = (hash_probe *)op;
     probe_local *local = object;
+    if (!self->join->is_dealt)
+        return batch_probe(ctx, self, local, in, out, out_flow);
     *out_flow = KDI_NEED_INPUT;
-    if (join->kind != KD_JOIN_RIGHT && join->kind != KD_JOIN_FULL)
-        return KD_OK;
-    if (atomic_load(&op->active_locals) > 0)
-        return KD_OK;
+    return left_put(ctx, self->join, local, in);
+}
+
+/* RIGHT and FULL: the right rows that nobody met. */
+static void unmet_give(hash_join *join, probe_local *local, const kdi_op *op, kd_batch *out)
+{
     uint32_t count = 0;
     char *row;
+    if (join->kind != KD_JOIN_RIGHT && join->kind != KD_JOIN_FULL)
+        return;
     while (count < KD_BATCH_ROWS &&
            kdi_row_store_next(&join->store, &join->unmet, 1, &row) == 1)
         if (!kdi_join_row_is_met(row))
             local->pair_right[count++] = row;
     if (count == 0)
-        return KD_OK;
+        return;
     kdi_join_wide_left_nulls(local->wide);
     right_gather(join, local, local->pair_right, NULL, count);
     kdi_join_wide_emit(local->wide, op, count, NULL, count, out);
-    *out_flow = KDI_HAVE_MORE;
+}
+
+/* Brings the next partition's right rows in and chains them. */
+static kd_status part_open(kd_ctx *ctx, hash_join *join)
+{
+    kdi_row_store *part = &join->parts[join->part];
+    kdi_join_table_clear(&join->table);
+    kdi_row_store_clear(ctx->world, &join->store);
+    for (uint32_t p = 0; p < part->page_count; p++)
+        KD_TRY(kdi_row_store_load(ctx, part, p));
+    KD_TRY(kdi_row_store_move(ctx, &join->store, part));
+    join->unmet = (kdi_row_cursor){0};
+    join->left_page = 0;
+    join->is_part_open = true;
+    return kdi_join_table_build(ctx, &join->table, &join->store);
+}
+
+/* The next left rows of the partition at work, as a batch. */
+static kd_status left_next(kd_ctx *ctx, hash_join *join, probe_local *local)
+{
+    kdi_row_store *left = &join->left_parts[join->part];
+    local->has_left_batch = false;
+    while (join->left_page < left->page_count) {
+        KD_TRY(kdi_row_store_load(ctx, left, join->left_page));
+        const kdi_page *page = &left->pages[join->left_page];
+        uint32_t count = 0;
+        while (count < KD_BATCH_ROWS && local->left_cursor.row < page->row_count)
+            local->left_rows[count++] = kdi_page_row(left, page, local->left_cursor.row++);
+        if (count > 0) {
+            kdi_batch_gather(&join->left_layout, local->left_rows, count, local->left_columns,
+                             &local->left_batch);
+            local->has_left_batch = true;
+            return KD_OK;
+        }
+        kdi_row_store_drop_page(ctx->world, left, join->left_page);
+        join->left_page++;
+        local->left_cursor.row = 0;
+    }
+    return KD_OK;
+}
+
+/* Joins partition by partition until there is a batch to give; `*out_end` when all are through. */
+static kd_status parts_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, kd_batch *out,
+                             bool *out_end)
+{
+    hash_join *join = self->join;
+    *out_end = false;
+    while (out->selected_count == 0) {
+        KD_TRY(kd_check_cancelled(ctx));
+        if (join->part == PARTITIONS) {
+            *out_end = true;
+            return KD_OK;
+        }
+        if (!join->is_part_open)
+            KD_TRY(part_open(ctx, join));
+        if (!local->has_left_batch)
+            KD_TRY(left_next(ctx, join, local));
+        if (local->has_left_batch) {
+            kdi_flow flow;
+            KD_TRY(batch_probe(ctx, self, local, &local->left_batch, out, &flow));
+            local->has_left_batch = flow == KDI_HAVE_MORE;
+            continue;
+        }
+        unmet_give(join, local, &self->op, out);
+        if (out->selected_count == 0) {
+            join->part++;
+            join->is_part_open = false;
+        }
+    }
+    return KD_OK;
+}
+
+static kd_status left_hand_over(kd_ctx *ctx, hash_join *join, probe_local *local)
+{
+    kd_status status = KD_OK;
+    KD_TRY(store_deal(ctx, &local->left, local->left_parts));
+    kd_mutex_lock(&join->lock);
+    for (uint32_t p = 0; p < PARTITIONS && status == KD_OK; p++)
+        status = kdi_row_store_move(ctx, &join->left_parts[p], &local->left_parts[p]);
+    kd_mutex_unlock(&join->lock);
+    return status;
+}
+
+/* What only the last thread can know: the unmet right rows, the dealt partitions. */
+static kd_status probe_flush(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
+                             kdi_flow *out_flow)
+{
+    hash_probe *self = (hash_probe *)op;
+    hash_join *join = self->join;
+    probe_local *local = object;
+    *out_flow = KDI_NEED_INPUT;
+    if (!local->has_left) {
+        local->has_left = true;
+        if (join->is_dealt)
+            KD_TRY(left_hand_over(ctx, join, local));
+        local->is_last = kdi_op_leave(op);
+    }
+    if (!local->is_last)
+        return KD_OK;
+    if (join->is_dealt) {
+        bool end;
+        KD_TRY(parts_probe(ctx, self, local, out, &end));
+        *out_flow = end ? KDI_NEED_INPUT : KDI_HAVE_MORE;
+        return KD_OK;
+    }
+    unmet_give(join, local, op, out);
+    *out_flow = out->selected_count > 0 ? KDI_HAVE_MORE : KDI_NEED_INPUT;
     return KD_OK;
 }
 
 static const kdi_op_class probe_class = {
     .local_create = probe_local_create,
+    .local_destroy = probe_local_destroy,
     .push = probe_push,
     .flush = probe_flush,
 };
@@ -554,6 +781,7 @@ kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
     hash_probe *probe;
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &build_class, sizeof *join, &join));
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &probe_class, sizeof *probe, &probe));
+    kd_mutex_init(&join->lock, ctx->world);
     probe->join = join;
     join->kind = plan->as.join.kind;
     join->key_count = plan->as.join.key_count;
@@ -568,7 +796,16 @@ kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
         types[join->key_count + c] = plan->inputs[1]->columns[c].type;
     KD_TRY(kdi_row_layout_init(ctx, pipeline->exec->arena, types, count, true, 0,
                                &join->layout));
-    kdi_row_store_init(&join->store, &pipeline->exec->shared->budget, &join->layout);
+    kd_type *left_types;
+    KD_TRY(kdi_plan_types(ctx, pipeline->exec->arena, plan->inputs[0], &left_types));
+    KD_TRY(kdi_row_layout_init(ctx, pipeline->exec->arena, left_types,
+                               plan->inputs[0]->column_count, true, 0, &join->left_layout));
+    kdi_budget *budget = &pipeline->exec->shared->budget;
+    kdi_row_store_init(&join->store, budget, &join->layout);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        kdi_row_store_init(&join->parts[p], budget, &join->layout);
+        kdi_row_store_init(&join->left_parts[p], budget, &join->left_layout);
+    }
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[1], &join->op));
     return kdi_pipeline_add(ctx, pipeline, &probe->op);
 }

@@ -31,6 +31,7 @@ typedef struct nested_local {
     uint64_t right_row; /* Number of the cursor's row. */
     uint32_t left_next;
     bool started, by_right, rest;
+    bool has_left, is_last; /* The flush. */
 } nested_local;
 
 static kd_status nested_open(kd_ctx *ctx, kdi_op *op)
@@ -260,7 +261,11 @@ static kd_status nested_flush(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *o
     nested_op *self = (nested_op *)op;
     nested_local *local = object;
     *out_flow = KDI_NEED_INPUT;
-    if (self->met == NULL || atomic_load(&op->active_locals) > 0)
+    if (!local->has_left) {
+        local->has_left = true;
+        local->is_last = kdi_op_leave(op);
+    }
+    if (self->met == NULL || !local->is_last)
         return KD_OK;
     uint32_t count = 0;
     char *row;

@@ -15,7 +15,6 @@ struct kdi_runner {
     bool *pending;     /* Op i has more to give of batches[i]. */
     size_t flushing;   /* Ops before it have flushed. */
     bool source_ended;
-    bool flush_started; /* Of op `flushing`. */
 };
 
 static void actual_add(kdi_op *op, const kd_batch *batch)
@@ -114,10 +113,6 @@ static kd_status runner_refill(kd_ctx *ctx, kdi_runner *runner, size_t *out_leve
     }
     while (runner->flushing < count) {
         kdi_op *op = pipeline->ops[runner->flushing];
-        if (!runner->flush_started) {
-            (void)atomic_fetch_sub(&op->active_locals, 1);
-            runner->flush_started = true;
-        }
         kdi_flow flow = KDI_NEED_INPUT;
         kd_batch *out = &runner->batches[runner->flushing + 1];
         *out = (kd_batch){0};
@@ -126,7 +121,6 @@ static kd_status runner_refill(kd_ctx *ctx, kdi_runner *runner, size_t *out_leve
         size_t level = runner->flushing + 1;
         if (flow != KDI_HAVE_MORE) {
             runner->flushing++;
-            runner->flush_started = false;
         }
         if (out->selected_count > 0) {
             actual_add(op, out);
@@ -144,12 +138,8 @@ static void runner_cut(kdi_runner *runner, size_t level)
     for (size_t i = 0; i <= level; i++)
         runner->pending[i] = false;
     runner->source_ended = true;
-    while (runner->flushing <= level) {
-        if (!runner->flush_started)
-            (void)atomic_fetch_sub(&runner->pipeline->ops[runner->flushing]->active_locals, 1);
-        runner->flush_started = false;
-        runner->flushing++;
-    }
+    if (runner->flushing <= level)
+        runner->flushing = level + 1;
 }
 
 kd_status kdi_runner_next(kd_ctx *ctx, kdi_runner *runner, kd_batch *out_batch, bool *out_end)

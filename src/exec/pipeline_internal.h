@@ -16,6 +16,7 @@
 #include "exec/execute.h"
 #include "exec/expr_internal.h"
 #include "exec/row_store_internal.h"
+#include "exec/spill_file_internal.h"
 
 typedef enum kdi_flow { KDI_NEED_INPUT = 0, KDI_HAVE_MORE, KDI_BLOCKED, KDI_DONE } kdi_flow;
 
@@ -58,7 +59,7 @@ struct kdi_op {
     bool sink_is_serial; /* What feeds it must be one thread. */
     bool is_open;
     atomic_uint_least64_t rows, batches, time_ns, spilled_bytes;
-    atomic_uint active_locals; /* Runners that have not flushed this op yet. */
+    atomic_uint active_locals; /* Runners that have not left it; all exist before one runs. */
 };
 
 struct kdi_pipeline {
@@ -81,6 +82,7 @@ typedef struct kdi_shared {
     const kd_statement_plan *plan;
     const kd_execute_options *options;
     kdi_budget budget;
+    kdi_spill_file spill;
     struct kdi_cte **ctes;          /* By number; made at first use. */
     struct kdi_working **workings;  /* By number: rows of the current round of a recursion. */
     kd_plan_actual *actuals;
@@ -196,6 +198,12 @@ kd_status kdi_views_open(kd_ctx *ctx, kd_arena *arena, kdi_view *views, uint32_t
 /* LIMIT and OFFSET as a range of row numbers. */
 kd_status kdi_limit_evaluate(kd_ctx *ctx, kdi_op *op, const kd_expr *count, const kd_expr *offset,
                              uint64_t *out_offset, uint64_t *out_end) KD_MUST_CHECK;
+
+/* Called once per local, by its first flush: whether it is the last thread to get there. */
+static inline bool kdi_op_leave(kdi_op *op)
+{
+    return atomic_fetch_sub(&op->active_locals, 1) == 1;
+}
 
 /* FLAT columns that hold rows of a store, from `first`. */
 static inline void kdi_batch_gather(const kdi_row_layout *layout, char *const *rows,

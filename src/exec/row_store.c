@@ -31,6 +31,16 @@ void kdi_budget_put_page(kdi_budget *budget, void *page)
                                     memory_order_relaxed);
 }
 
+bool kdi_budget_is_tight(const kdi_budget *budget, size_t more_bytes)
+{
+    size_t spare = 4 * (size_t)KD_GOVERNOR_PAGE_BYTES;
+    size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+    if (budget->limit_bytes != SIZE_MAX && used + more_bytes + spare > budget->limit_bytes)
+        return true;
+    return kd_governor_used_bytes(budget->governor) + more_bytes + spare >
+           kd_governor_budget_bytes(budget->governor);
+}
+
 /* ---- Layout ---- */
 
 static uint32_t align_to(uint32_t offset, uint32_t alignment)
@@ -118,7 +128,7 @@ void kdi_row_store_init(kdi_row_store *store, kdi_budget *budget, const kdi_row_
     *store = (kdi_row_store){.layout = layout, .budget = budget};
 }
 
-static void page_clear(kd_world *world, kdi_budget *budget, kdi_page *page)
+void kdi_page_clear(kd_world *world, kdi_budget *budget, kdi_page *page)
 {
     kdi_budget_put_page(budget, page->memory);
     page->memory = NULL;
@@ -134,10 +144,10 @@ void kdi_row_store_clear(kd_world *world, kdi_row_store *store)
     if (store->budget == NULL)
         return;
     for (uint32_t p = 0; p < store->page_count; p++)
-        page_clear(world, store->budget, &store->pages[p]);
+        kdi_page_clear(world, store->budget, &store->pages[p]);
     kd_heap_free(world, kd_governor_account(store->budget->governor), store->pages);
     store->pages = NULL;
-    store->page_count = store->page_capacity = 0;
+    store->page_count = store->page_capacity = store->spilled_count = 0;
     store->row_count = 0;
 }
 
@@ -363,7 +373,7 @@ kd_status kdi_row_store_move(kd_ctx *ctx, kdi_row_store *target, kdi_row_store *
            source->page_count * sizeof *source->pages);
     target->page_count += source->page_count;
     target->row_count += source->row_count;
-    source->page_count = 0;
+    source->page_count = source->spilled_count = 0;
     source->row_count = 0;
     return KD_OK;
 }

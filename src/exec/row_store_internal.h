@@ -17,8 +17,11 @@
 
 /* ---- The pages that one execution may use ---- */
 
+typedef struct kdi_spill_file kdi_spill_file;
+
 typedef struct kdi_budget {
     kd_governor *governor;
+    kdi_spill_file *spill;
     size_t limit_bytes; /* SIZE_MAX: only the governor's. */
     atomic_size_t used_bytes;
     atomic_size_t spilled_bytes;
@@ -27,6 +30,9 @@ typedef struct kdi_budget {
 kd_status kdi_budget_get_page(kd_ctx *ctx, kdi_budget *budget, bool must_have,
                               void **out_page) KD_MUST_CHECK;
 void kdi_budget_put_page(kdi_budget *budget, void *page);
+/* Whether `more_bytes` and a few pages would not fit: time to spill. Operators ask before they take a
+ * batch and then take what the batch needs, so that they never stop in the middle of one. */
+bool kdi_budget_is_tight(const kdi_budget *budget, size_t more_bytes);
 
 /* ---- Layout ---- */
 
@@ -89,6 +95,7 @@ typedef struct kdi_row_store {
     kdi_page *pages;
     uint32_t page_count;
     uint32_t page_capacity;
+    uint32_t spilled_count; /* Leading pages that were offered to the file already. */
     uint64_t row_count;
 } kdi_row_store;
 
@@ -110,6 +117,15 @@ kd_status kdi_row_store_copy(kd_ctx *ctx, kdi_row_store *store, const char *row,
 /* Moves all pages of `source` to the end of `target`. */
 kd_status kdi_row_store_move(kd_ctx *ctx, kdi_row_store *target,
                              kdi_row_store *source) KD_MUST_CHECK;
+
+/* Writes all pages in memory to the spill file (but the last one with `keep_last`, which is still
+ * being filled). Addresses of their rows are void. */
+kd_status kdi_row_store_spill(kd_ctx *ctx, kdi_row_store *store, bool keep_last) KD_MUST_CHECK;
+/* Makes sure that a page is in memory. */
+kd_status kdi_row_store_load(kd_ctx *ctx, kdi_row_store *store, uint32_t page_index) KD_MUST_CHECK;
+/* Gives a page's memory back for good: its rows are gone. */
+void kdi_row_store_drop_page(kd_world *world, kdi_row_store *store, uint32_t page_index);
+void kdi_page_clear(kd_world *world, kdi_budget *budget, kdi_page *page);
 
 static inline char *kdi_page_row(const kdi_row_store *store, const kdi_page *page, uint32_t i)
 {

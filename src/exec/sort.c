@@ -22,6 +22,9 @@ typedef struct sort_op {
     char **rows;
     uint64_t row_count;
     atomic_uint_least64_t next_row;
+    kdi_row_store *runs;
+    size_t run_count, run_capacity;
+    kdi_sort_merge *merge;
 } sort_op;
 
 typedef struct sort_local {
@@ -36,6 +39,8 @@ typedef struct sort_local {
     uint64_t entry_count, entry_capacity;
     kdi_sort_entry last;
     bool has_last;
+    kdi_row_store *runs;
+    size_t run_count, run_capacity;
 } sort_local;
 
 static kd_account *account_of(const sort_op *self)
@@ -79,6 +84,8 @@ static void sink_destroy(kdi_op *op, void *object)
     sort_op *self = (sort_op *)op;
     sort_local *local = object;
     kdi_row_store_clear(op->exec->world, &local->store);
+    for (size_t r = 0; r < local->run_count; r++)
+        kdi_row_store_clear(op->exec->world, &local->runs[r]);
     kd_heap_free(op->exec->world, account_of(self), local->entries);
     local->entries = NULL;
 }
@@ -158,6 +165,40 @@ static kd_status top_add(kd_ctx *ctx, sort_op *self, sort_local *local, uint32_t
     return KD_OK;
 }
 
+/* Sorts the thread's rows and writes them out. */
+static kd_status run_write(kd_ctx *ctx, sort_op *self, sort_local *local)
+{
+    kd_status status = KD_OK;
+    kdi_row_store *run;
+    char **rows = NULL;
+    uint64_t count;
+    KD_TRY(KD_PUSH(ctx, local->arena, local->runs, local->run_count, local->run_capacity, &run));
+    kdi_row_store_init(run, local->store.budget, &self->layout);
+    KD_TRY(kdi_sort_store(ctx, &local->store, self->columns, self->op.plan->as.sort.key_count,
+                          &rows, &count));
+    for (uint64_t i = 0; i < count; i++) {
+        char *copy;
+        uint32_t pages = run->page_count;
+        KD_TRY_OUT(kdi_row_store_copy(ctx, run, rows[i], true, &copy));
+        if (run->page_count > pages)
+            KD_TRY_OUT(kdi_row_store_spill(ctx, run, true));
+    }
+    KD_TRY_OUT(kdi_row_store_spill(ctx, run, false));
+    kdi_row_store_clear(ctx->world, &local->store);
+out:
+    kd_heap_free(ctx->world, account_of(self), rows);
+    return status;
+}
+
+/* Sorting needs room for entries too. */
+static bool run_is_due(const sort_op *self, const sort_local *local)
+{
+    enum { RUN_PAGES_MIN = 4 };
+    return !is_top(self) && local->store.page_count >= RUN_PAGES_MIN &&
+           kdi_budget_is_tight(local->store.budget,
+                               local->store.row_count * (2 * sizeof(kdi_sort_entry) + 8));
+}
+
 static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
                            kdi_flow *out_flow)
 {
@@ -165,6 +206,8 @@ static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch
     sort_local *local = object;
     const kd_plan *plan = op->plan;
     uint32_t columns = plan->column_count;
+    if (run_is_due(self, local))
+        KD_TRY(run_write(ctx, self, local));
     kd_arena_reset(local->batch_arena);
     memcpy(local->vectors, in->columns, columns * sizeof *in->columns);
     uint32_t used = columns;
@@ -189,6 +232,11 @@ static kd_status sort_combine(kd_ctx *ctx, kdi_op *op, void *object)
     sort_local *local = object;
     if (is_top(self) && local->entry_count > 0)
         KD_TRY(top_prune(ctx, self, local));
+    for (; local->run_count > 0; local->run_count--) {
+        kdi_row_store *run;
+        KD_TRY(KD_PUSH(ctx, op->arena, self->runs, self->run_count, self->run_capacity, &run));
+        *run = local->runs[local->run_count - 1];
+    }
     return kdi_row_store_move(ctx, &self->store, &local->store);
 }
 
@@ -197,6 +245,9 @@ static kd_status sort_finish(kd_ctx *ctx, kdi_op *op)
     sort_op *self = (sort_op *)op;
     KD_TRY(kdi_sort_store(ctx, &self->store, self->columns, op->plan->as.sort.key_count,
                           &self->rows, &self->row_count));
+    if (self->run_count > 0)
+        return kdi_sort_merge_create(ctx, op->arena, &self->order, self->runs, self->run_count,
+                                     self->rows, self->row_count, &self->merge);
     if (op->plan->kind != KD_PLAN_TOP_N)
         return KD_OK;
     uint64_t last = self->row_count;
@@ -216,6 +267,7 @@ static kd_status sort_finish(kd_ctx *ctx, kdi_op *op)
 
 typedef struct sort_reader {
     kd_vector *columns;
+    char **rows; /* Merging: of the current batch. */
 } sort_reader;
 
 static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
@@ -224,14 +276,33 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
+    local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    if (local->rows == NULL)
+        return KD_NOMEM;
     return kdi_columns_create(ctx, arena, op->plan, &local->columns);
+}
+
+static kd_status merge_next(kd_ctx *ctx, sort_op *self, sort_reader *local, kd_batch *out,
+                            bool *out_end)
+{
+    uint32_t count;
+    KD_TRY(kdi_sort_merge_next(ctx, self->merge, local->rows, &count));
+    *out_end = count == 0;
+    for (uint32_t c = 0; c < self->op.plan->column_count; c++)
+        kdi_rows_gather(&self->layout, c, local->rows, NULL, count, &local->columns[c]);
+    *out = (kd_batch){.row_count = count,
+                      .selected_count = count,
+                      .column_count = self->op.plan->column_count,
+                      .columns = local->columns};
+    return KD_OK;
 }
 
 static kd_status sort_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
-    (void)ctx;
     sort_op *self = (sort_op *)op;
     sort_reader *local = object;
+    if (self->merge != NULL)
+        return merge_next(ctx, self, local, out, out_end);
     uint64_t first = atomic_fetch_add(&self->next_row, KD_BATCH_ROWS);
     *out_end = first >= self->row_count;
     if (*out_end)
@@ -251,6 +322,8 @@ static void sort_close(kdi_op *op)
 {
     sort_op *self = (sort_op *)op;
     kdi_row_store_clear(op->exec->world, &self->store);
+    for (size_t r = 0; r < self->run_count; r++)
+        kdi_row_store_clear(op->exec->world, &self->runs[r]);
     kd_heap_free(op->exec->world, account_of(self), self->rows);
     self->rows = NULL;
 }

@@ -41,4 +41,13 @@ kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store,
                          const kdi_sort_column *columns, uint32_t column_count, char ***out_rows,
                          uint64_t *out_count) KD_MUST_CHECK;
 
+/* Merges runs (stores in order, on disk) with rows in memory that are in order. */
+typedef struct kdi_sort_merge kdi_sort_merge;
+kd_status kdi_sort_merge_create(kd_ctx *ctx, kd_arena *arena, const kdi_sort_order *order,
+                                kdi_row_store *runs, size_t run_count, char *const *rows,
+                                uint64_t row_count, kdi_sort_merge **out_merge) KD_MUST_CHECK;
+/* The next rows, at most a batch; 0 at the end. Valid until the next call. */
+kd_status kdi_sort_merge_next(kd_ctx *ctx, kdi_sort_merge *merge, char **out_rows,
+                              uint32_t *out_count) KD_MUST_CHECK;
+
 #endif
