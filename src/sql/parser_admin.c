@@ -110,7 +110,7 @@ static kd_status copy_source(kd_parser *p, kd_ast_copy *node)
     return kdi_optional_name_parens(p, &node->columns);
 }
 
-kd_status kdi_copy(kd_parser *p, kd_ast_node **out)
+kd_status kdi_parse_copy(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_copy *node = KDI_NODE(p, KD_AST_COPY, kd_ast_copy);
     if (node == NULL)

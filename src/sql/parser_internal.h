@@ -258,7 +258,7 @@ kd_status kdi_fetch(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_close(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_notify(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 
-kd_status kdi_copy(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_copy(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_parse_explain(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_parse_describe(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_vacuum(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;

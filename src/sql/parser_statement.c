@@ -37,7 +37,7 @@ static const statement_word statement_words[] = {
     {KW_EXECUTE, kdi_execute},       {KW_DEALLOCATE, kdi_deallocate},
     {KW_DECLARE, kdi_declare},       {KW_FETCH, kdi_fetch},
     {KW_MOVE, kdi_fetch},            {KW_CLOSE, kdi_close},
-    {KW_COPY, kdi_copy},             {KW_EXPLAIN, kdi_parse_explain},
+    {KW_COPY, kdi_parse_copy},             {KW_EXPLAIN, kdi_parse_explain},
     {KW_ANALYZE, kdi_vacuum},        {KW_ANALYSE, kdi_vacuum},
     {KW_VACUUM, kdi_vacuum},         {KW_CHECKPOINT, checkpoint},
     {KW_LOCK, kdi_lock},             {KW_DISCARD, kdi_discard},
