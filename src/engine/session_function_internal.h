@@ -1,0 +1,25 @@
+/*
+ * What the functions that need the session share.
+ *
+ *   session_function.c  sequences and settings
+ *   catalog_function.c  pg_get_expr, format_type, to_regclass, sizes, privileges
+ *   enum_function.c     enum_first, enum_last, enum_range
+ *   file_function.c     read_csv, read_ndjson
+ */
+#ifndef KD_ENGINE_SESSION_FUNCTION_INTERNAL_H
+#define KD_ENGINE_SESSION_FUNCTION_INTERNAL_H
+
+#include "engine/engine_internal.h"
+
+kd_session *kdi_call_session(const kd_call_env *env);
+/* The version that the running statement has pinned. */
+const kd_catalog_version *kdi_call_catalog(const kd_call_env *env);
+kd_status kdi_return_text(kd_ctx *ctx, const kd_call_env *env, kd_slice text,
+                          void *result) KD_MUST_CHECK;
+/* A relation by its name as written in SQL ("my table", public.t), by the search path; NULL when
+ * there is none. 42602 for what is no name. */
+kd_status kdi_find_relation_text(kd_ctx *ctx, const kd_session *session,
+                                 const kd_catalog_version *catalog, kd_slice text,
+                                 const kd_object **out_object) KD_MUST_CHECK;
+
+#endif
