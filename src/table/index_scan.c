@@ -45,6 +45,7 @@ kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table,
     const kdi_index *index = index_get(ctx, table, index_no);
     if (index == NULL)
         return KD_INVALID;
+    KD_TRY(kdi_serial_note_range(ctx, table, snapshot, index_no, key, key));
     KD_TRY(kd_index_find(ctx, index->index, key, few, FOUND_REFS, &count));
     if (count <= FOUND_REFS)
         return pick_visible(ctx, table, snapshot, few, count, out_ref, out_found);
@@ -77,6 +78,7 @@ kd_status kd_index_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
     const kdi_index *index = index_get(ctx, table, index_no);
     if (index == NULL)
         return KD_INVALID;
+    KD_TRY(kdi_serial_note_range(ctx, table, snapshot, index_no, range->low, range->high));
     kd_index_scan *scan = KD_NEW(ctx, arena, kd_index_scan);
     if (scan == NULL)
         return KD_NOMEM;

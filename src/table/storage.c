@@ -18,6 +18,7 @@ static void storage_free(kd_storage *storage)
     kd_arena_destroy(storage->arena);
     kd_mutex_clear(&storage->structure);
     kd_mutex_clear(&storage->checkpoint);
+    kd_mutex_clear(&storage->serial);
     kd_mutex_clear(&storage->doomed_lock);
     kd_mutex_clear(&storage->upkeep_lock);
     kd_cond_clear(&storage->upkeep_cond);
@@ -38,6 +39,7 @@ static void storage_destroy(kd_storage *storage)
     end = atomic_load(&storage->sequences.end);
     for (uint64_t i = 0; i < end; i++)
         kdi_sequence_destroy(kdi_directory_find(&storage->sequences, i));
+    kdi_serial_clear(storage);
     kd_txn_manager_destroy(storage->txns);
     kdi_doomed_free(storage, storage->doomed, false);
     kd_block_cache_destroy(storage->cache);
@@ -65,6 +67,7 @@ static kd_status storage_make(kd_ctx *ctx, const kd_storage_options *options,
     kd_account_init(&storage->account, account, "storage", SIZE_MAX);
     kd_mutex_init(&storage->structure, ctx->world);
     kd_mutex_init(&storage->checkpoint, ctx->world);
+    kd_mutex_init(&storage->serial, ctx->world);
     kd_mutex_init(&storage->doomed_lock, ctx->world);
     kd_mutex_init(&storage->upkeep_lock, ctx->world);
     kd_cond_init(&storage->upkeep_cond, ctx->world);

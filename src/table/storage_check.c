@@ -35,26 +35,9 @@ static kd_status entry_is_there(kd_ctx *ctx, checker *check, kd_rowref ref)
                    kdi_ref_ordinal(ref), (unsigned long long)check->table->table_no);
 }
 
-/* The key of any row, from its values. */
 static kd_status row_key(kd_ctx *ctx, checker *check, const kdi_place *place, bool *out_is_in)
 {
-    const kd_index_definition *definition = &check->index->definition;
-    const kdi_column_set *set = atomic_load(&check->table->set);
-    kd_value value;
-    *out_is_in = true;
-    check->key.size_bytes = 0;
-    if (definition->predicate_column_no >= 0) {
-        int at = kdi_set_find(set, (uint32_t)definition->predicate_column_no, 0);
-        KD_TRY(kdi_place_value(ctx, check->arena, place, &set->columns[at], (uint32_t)at, &value));
-        *out_is_in = !value.is_null && value.as.boolean;
-    }
-    for (uint32_t i = 0; *out_is_in && i < definition->column_count; i++) {
-        int at = kdi_set_find(set, definition->columns[i].column_no, i);
-        KD_TRY(kdi_place_value(ctx, check->arena, place, &set->columns[at], (uint32_t)at, &value));
-        KD_TRY(kd_key_append(ctx, check->index->types[i], &value.as, value.is_null,
-                             definition->columns[i].order, &check->key));
-    }
-    return KD_OK;
+    return kdi_index_key_at(ctx, check->arena, check->index, place, &check->key, out_is_in);
 }
 
 static kd_status rows_have_entries(kd_ctx *ctx, checker *check, kd_scan_reader *reader,

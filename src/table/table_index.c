@@ -217,6 +217,30 @@ kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk 
     return KD_OK;
 }
 
+kd_status kdi_index_key_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
+                           const kdi_place *place, kd_buffer *out, bool *out_is_in)
+{
+    const kd_index_definition *definition = &index->definition;
+    const kdi_column_set *set = atomic_load(&index->table->set);
+    kd_value value;
+    *out_is_in = true;
+    out->size_bytes = 0;
+    if (definition->predicate_column_no >= 0) {
+        int at = kdi_set_find(set, (uint32_t)definition->predicate_column_no, 0);
+        assert(at >= 0);
+        KD_TRY(kdi_place_value(ctx, arena, place, &set->columns[at], (uint32_t)at, &value));
+        *out_is_in = !value.is_null && value.as.boolean;
+    }
+    for (uint32_t i = 0; *out_is_in && i < definition->column_count; i++) {
+        int at = kdi_set_find(set, definition->columns[i].column_no, i);
+        assert(at >= 0);
+        KD_TRY(kdi_place_value(ctx, arena, place, &set->columns[at], (uint32_t)at, &value));
+        KD_TRY(kd_key_append(ctx, index->types[i], &value.as, value.is_null,
+                             definition->columns[i].order, out));
+    }
+    return KD_OK;
+}
+
 kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
                              const kd_value *values, uint32_t value_count, kd_buffer *out)
 {

@@ -215,6 +215,7 @@ void kdi_units_publish(kd_table *table, kdi_unit_list *list);
 void kdi_units_destroy(void *list);
 
 struct kdi_write_set;
+typedef struct kdi_place kdi_place;
 
 /* --- Indexes --------------------------------------------------------------------------------- */
 
@@ -266,6 +267,10 @@ kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot) K
 kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
                            uint32_t slot, kd_buffer *out, bool *out_is_in,
                            bool *out_has_null) KD_MUST_CHECK;
+/* The key of any row, from its values; `arena` holds what they point at. */
+kd_status kdi_index_key_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
+                           const kdi_place *place, kd_buffer *out,
+                           bool *out_is_in) KD_MUST_CHECK;
 /* Enters the rows of a chunk into every index (or those without stored runs), without any check:
  * recovery. */
 kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk,
@@ -355,6 +360,8 @@ struct kd_storage {
     kdi_directory tables, sequences;
     kd_mutex structure;  /* From a structural commit's stamp to its publication. */
     kd_mutex checkpoint; /* One at a time. */
+    kd_mutex serial;     /* From a SERIALIZABLE commit's validation until it is noted. */
+    struct kdi_committed *committed; /* Write sets that later commits validate against. */
     bool is_recovering;
     _Atomic uint64_t checkpoint_count;
     kd_mutex doomed_lock;
@@ -383,12 +390,12 @@ kd_status kdi_table_set_push(kd_ctx *ctx, kd_table *table, const kdi_column_set 
 /* --- Rows ------------------------------------------------------------------------------------ */
 
 /* A row's place: a slot of a chunk or an ordinal of a segment. */
-typedef struct kdi_place {
+struct kdi_place {
     kdi_chunk *chunk; /* NULL for a segment's row. */
     kdi_segment *segment;
     uint32_t ordinal;
     kd_rowref ref; /* Where it really is. */
-} kdi_place;
+};
 
 /* Follows remaps. False when no snapshot in use can see the row. */
 bool kdi_place_find(kd_table *table, kd_rowref ref, kdi_place *out_place);
@@ -438,7 +445,8 @@ typedef struct kdi_write {
     kdi_write_kind kind;
 } kdi_write;
 
-typedef struct kdi_write_set {
+typedef struct kdi_write_set kdi_write_set;
+struct kdi_write_set {
     kd_txn *txn;
     kd_storage *storage;
     kdi_write *writes;
@@ -448,7 +456,14 @@ typedef struct kdi_write_set {
     kd_arena *scratch;  /* Reset between rows. */
     bool is_structural;
     bool holds_structure;
-} kdi_write_set;
+    /* SERIALIZABLE: what was read. */
+    kd_mutex predicate_lock;
+    struct kdi_predicate *predicates;
+    kd_arena *predicate_arena;
+    uint32_t predicate_count;
+    struct kdi_committed *committed; /* Made before the stamp, filled after it. */
+    bool holds_serial;
+};
 
 kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
                          kdi_write_set **out_writes) KD_MUST_CHECK;
@@ -504,6 +519,18 @@ kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *tab
                                kd_rowref *out_conflict) KD_MUST_CHECK;
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
                           const kdi_chunk *chunk, uint32_t slot) KD_MUST_CHECK;
+
+/* serializable.c: what a SERIALIZABLE transaction reads, by the number in its snapshot; nothing happens
+ * for others. Validation fails with 40001. */
+kd_status kdi_serial_note_scan(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
+                               const kd_scan_spec *spec) KD_MUST_CHECK;
+/* `high` NULL data: open. For one key both are the key. */
+kd_status kdi_serial_note_range(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
+                                uint64_t index_no, kd_slice low, kd_slice high) KD_MUST_CHECK;
+kd_status kdi_serial_validate(kd_ctx *ctx, kdi_write_set *writes) KD_MUST_CHECK;
+void kdi_serial_committed(kdi_write_set *writes, kd_stamp stamp);
+void kdi_serial_end(kdi_write_set *writes);
+void kdi_serial_clear(kd_storage *storage);
 
 /* recovery.c: loads what the root's body names, opens the log and replays it. */
 kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage, kd_slice root_body) KD_MUST_CHECK;

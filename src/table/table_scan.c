@@ -72,6 +72,7 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
                              const kd_scan_spec *spec, kd_table_scan **out_scan)
 {
     *out_scan = NULL;
+    KD_TRY(kdi_serial_note_scan(ctx, table, snapshot, spec));
     kd_table_scan *scan = KD_NEW(ctx, arena, kd_table_scan);
     if (scan == NULL)
         return KD_NOMEM;

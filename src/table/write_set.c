@@ -8,19 +8,21 @@
  */
 #include "table/table_internal.h"
 
-static void writes_logging(void *object)
+static kd_status writes_logging(kd_ctx *ctx, void *object)
 {
     kdi_write_set *writes = object;
     if (writes->is_structural) {
         kd_mutex_lock(&writes->storage->structure);
         writes->holds_structure = true;
     }
+    return kdi_serial_validate(ctx, writes);
 }
 
 static void writes_end(kdi_write_set *writes)
 {
     if (writes->holds_structure)
         kd_mutex_unlock(&writes->storage->structure);
+    kdi_serial_end(writes);
     kd_arena_destroy(writes->scratch);
     kd_txn_attach(writes->txn, NULL);
 }
@@ -73,6 +75,7 @@ static void writes_committed(void *object, kd_stamp stamp)
     }
     if (latched != NULL)
         kd_rwlock_unlock_shared(&latched->publish);
+    kdi_serial_committed(writes, stamp);
     writes_end(writes);
 }
 
@@ -169,6 +172,7 @@ kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
         kd_arena_destroy(writes->scratch);
         return status;
     }
+    kd_mutex_init(&writes->predicate_lock, ctx->world);
     kd_txn_attach(txn, writes);
     *out_writes = writes;
     return KD_OK;

@@ -174,7 +174,7 @@ static kd_status commit_writer(kd_ctx *ctx, kd_txn *txn)
         status = log_failed(ctx);
     for (size_t i = 0; status == KD_OK && i < txn->member_count; i++) {
         if (txn->members[i].participant->logging != NULL)
-            txn->members[i].participant->logging(txn->members[i].object);
+            status = txn->members[i].participant->logging(ctx, txn->members[i].object);
     }
     if (status == KD_OK)
         status = kd_wal_reserve(ctx, manager->wal, txn->redo.size_bytes, kdi_commit_enter,
@@ -453,6 +453,13 @@ void *kd_txn_attachment(const kd_txn *txn)
 void kd_txn_attach(kd_txn *txn, void *object)
 {
     txn->attachment = object;
+}
+
+kd_txn *kd_txn_of_no(kd_txn_manager *manager, uint64_t txn_no)
+{
+    if (txn_no == 0 || !kd_txn_is_active(manager, txn_no))
+        return NULL;
+    return manager->slots[txn_no & (KDI_SLOT_COUNT - 1)].txn;
 }
 
 kd_txn_manager *kd_txn_manager_of(const kd_txn *txn)

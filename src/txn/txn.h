@@ -94,8 +94,8 @@ typedef struct kd_txn_participant {
     void (*rolled_back)(void *object);
     void (*rolled_back_to)(void *object, uint32_t savepoint);
     /* After every prepare, right before the commit record gets its stamp (only when something is
-     * logged). Cannot fail and waits for no transaction; `committed` or `rolled_back` follows. */
-    void (*logging)(void *object);
+     * logged). Waits for no transaction; `committed` or `rolled_back` follows. */
+    kd_status (*logging)(kd_ctx *ctx, void *object);
 } kd_txn_participant;
 kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *participant,
                       void *object) KD_MUST_CHECK;
@@ -159,6 +159,9 @@ kd_status kd_txn_wait_visible_durable(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
 /* From now on the transaction sees others' commits past its snapshot (checks of latest state). */
 void kd_txn_note_latest(kd_txn *txn);
 kd_stamp kd_txn_snapshot_stamp(const kd_txn *txn);
+
+/* The open transaction of that number, or NULL. Only for its own thread. */
+kd_txn *kd_txn_of_no(kd_txn_manager *manager, uint64_t txn_no);
 
 /* The number of the newest savepoint ever set in the transaction: changes made now come before the
  * next one, so rolling back to `savepoint` undoes what was noted with a number >= it. */
