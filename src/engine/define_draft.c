@@ -192,12 +192,11 @@ kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
     if (!is_serial)
         KD_TRY(kd_bind_type(ctx, &options, &definition->type, &type));
     KD_TRY(kdi_draft_add_column(ctx, draft, definition->name, type, false, &column));
-    uint32_t column_no = column->storage.column_no;
     if (is_serial)
         KD_TRY(add_sequence(ctx, draft, column, NULL));
     for (size_t i = 0; i < definition->constraints.count; i++) {
         int position = kdi_draft_find_column(draft, definition->name);
-        assert(draft->columns[position].storage.column_no == column_no);
+        assert(position >= 0);
         KD_TRY(kdi_draft_add_constraint(
             ctx, draft, (const kd_ast_constraint *)definition->constraints.items[i], position));
     }
