@@ -205,6 +205,13 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
     if (!kdi_place_find(table, ref, &place))
         return KD_OK;
     KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_visible));
+    /* Latest state is asked for the row, and not for a version that was the newest a moment ago. */
+    while (!*out_visible && snapshot.stamp == KDI_SNAPSHOT_LATEST) {
+        kd_rowref newest = kdi_newest_version(table, &place);
+        if (newest == place.ref || !kdi_place_find(table, newest, &place))
+            return KD_OK;
+        KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_visible));
+    }
     for (uint32_t i = 0; *out_visible && i < position_count; i++) {
         const kd_table_column *column = &shape->columns[positions[i]];
         kd_status status =

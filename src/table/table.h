@@ -195,7 +195,8 @@ void kd_scan_reader_destroy(kd_scan_reader *reader); /* NULL is allowed. */
 kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch,
                               const kd_rowref **out_refs, bool *out_end) KD_MUST_CHECK;
 
-/* One row by reference, as the snapshot sees it (following remaps and versions). Values are copied
+/* One row by reference, as the snapshot sees it (following remaps; with kd_table_latest also the newest
+ * version of a row that was updated: writing to `ref` then tells where it is). Values are copied
  * into `arena`, one per position. */
 kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                        kd_rowref ref, const kd_table_shape *shape, const uint32_t *positions,
