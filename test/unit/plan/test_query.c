@@ -1,0 +1,198 @@
+/*
+ * Queries through parser, binder, planner and executor, with answers known from PostgreSQL.
+ */
+#include "query_kit.h"
+
+static query_kit *open_with_tables(void)
+{
+    query_kit *k = query_kit_open();
+    query_kit_run(k, "CREATE TABLE t (id int PRIMARY KEY, a int, b text, n numeric(10,2))");
+    query_kit_run(k, "CREATE TABLE u (id int PRIMARY KEY, t_id int, c text)");
+    query_kit_run(k, "INSERT INTO t VALUES (1, 10, 'x', 1.50), (2, 20, 'y', 2.25), "
+                     "(3, NULL, 'x', 3), (4, 20, NULL, NULL)");
+    query_kit_run(k, "INSERT INTO u VALUES (1, 1, 'one'), (2, 1, 'uno'), (3, 3, 'drei'), "
+                     "(4, NULL, 'none')");
+    return k;
+}
+
+TEST(select_filters_orders_and_limits)
+{
+    query_kit *k = open_with_tables();
+    ROWS(k, "SELECT 1 + 1", "2\n");
+    ROWS(k, "SELECT id, a FROM t WHERE a = 20 ORDER BY id DESC", "4|20\n2|20\n");
+    ROWS(k, "SELECT * FROM t WHERE id = 2", "2|20|y|2.25\n");
+    ROWS(k, "SELECT b, id FROM t ORDER BY b, id", "x|1\nx|3\ny|2\n~|4\n");
+    ROWS(k, "SELECT id FROM t ORDER BY a DESC NULLS LAST, id LIMIT 2 OFFSET 1", "4\n1\n");
+    ROWS(k, "SELECT id * 2 AS d FROM t ORDER BY d DESC LIMIT 1", "8\n");
+    ROWS(k, "SELECT DISTINCT a FROM t ORDER BY 1", "10\n20\n~\n");
+    ROWS(k, "SELECT DISTINCT ON (b) b, id FROM t ORDER BY b, id DESC", "x|3\ny|2\n~|4\n");
+    ROWS(k, "SELECT t.id FROM t WHERE n > 1.75 AND n < 10 ORDER BY 1", "2\n3\n");
+    ROWS(k, "SELECT id FROM t WHERE a IN (10, 30) OR b IS NULL ORDER BY id", "1\n4\n");
+    ROWS(k, "SELECT id FROM t WHERE a BETWEEN 5 AND 15", "1\n");
+    ROWS(k, "SELECT id FROM t WHERE (a, b) = (20, 'y')", "2\n");
+    ROWS(k, "SELECT CASE WHEN a > 15 THEN 'big' ELSE 'small' END FROM t ORDER BY id",
+         "small\nbig\nsmall\nbig\n");
+    ROWS(k, "SELECT COALESCE(a, 0), NULLIF(b, 'x') FROM t ORDER BY id", "10|~\n20|y\n0|~\n20|~\n");
+    query_kit_close(k);
+}
+
+TEST(joins_give_what_they_should)
+{
+    query_kit *k = open_with_tables();
+    ROWS(k, "SELECT t.id, u.c FROM t JOIN u ON t.id = u.t_id ORDER BY u.id",
+         "1|one\n1|uno\n3|drei\n");
+    ROWS(k, "SELECT t.id, u.c FROM t LEFT JOIN u ON t.id = u.t_id ORDER BY t.id, u.id",
+         "1|one\n1|uno\n2|~\n3|drei\n4|~\n");
+    ROWS(k, "SELECT t.id, u.c FROM t RIGHT JOIN u ON t.id = u.t_id ORDER BY u.id",
+         "1|one\n1|uno\n3|drei\n~|none\n");
+    ROWS(k, "SELECT t.id, u.id FROM t FULL JOIN u ON t.id = u.t_id ORDER BY 1, 2",
+         "1|1\n1|2\n2|~\n3|3\n4|~\n~|4\n");
+    ROWS(k, "SELECT id, a, c FROM t JOIN u USING (id) ORDER BY id",
+         "1|10|one\n2|20|uno\n3|~|drei\n4|20|none\n");
+    ROWS(k, "SELECT count(*) FROM t, u", "16\n");
+    ROWS(k, "SELECT count(*) FROM t, u WHERE t.id < u.id", "6\n");
+    ROWS(k, "SELECT t.id, u.c FROM t LEFT JOIN u ON t.id = u.t_id WHERE u.c = 'uno'", "1|uno\n");
+    ROWS(k, "SELECT x.id, y.id FROM t x, t y, u WHERE x.a = y.a AND y.id = u.t_id AND u.id = 1",
+         "1|1\n");
+    ROWS(k, "SELECT t.id, s.m FROM t, LATERAL (SELECT max(c) AS m FROM u WHERE u.t_id = t.id) s "
+            "ORDER BY 1", "1|uno\n2|~\n3|drei\n4|~\n");
+    query_kit_close(k);
+}
+
+TEST(groups_are_formed)
+{
+    query_kit *k = open_with_tables();
+    ROWS(k, "SELECT count(*), count(a), sum(a), min(b), max(id) FROM t", "4|3|50|x|4\n");
+    ROWS(k, "SELECT a, count(*) FROM t GROUP BY a ORDER BY a", "10|1\n20|2\n~|1\n");
+    ROWS(k, "SELECT a AS g, count(*) FROM t GROUP BY g HAVING count(*) > 1", "20|2\n");
+    ROWS(k, "SELECT b, sum(n) FROM t GROUP BY 1 ORDER BY sum(n) DESC NULLS LAST",
+         "x|4.50\ny|2.25\n~|~\n");
+    ROWS(k, "SELECT a + 1, count(*) FROM t GROUP BY a + 1 ORDER BY 1", "11|1\n21|2\n~|1\n");
+    ROWS(k, "SELECT t.id, t.b, count(u.id) FROM t LEFT JOIN u ON u.t_id = t.id GROUP BY t.id "
+            "ORDER BY t.id", "1|x|2\n2|y|0\n3|x|1\n4|~|0\n");
+    ROWS(k, "SELECT a, b, count(*), grouping(a, b) FROM t GROUP BY ROLLUP (a, b) "
+            "ORDER BY 4, 1, 2",
+         "10|x|1|0\n20|y|1|0\n20|~|1|0\n~|x|1|0\n10|~|1|1\n20|~|2|1\n~|~|1|1\n~|~|4|3\n");
+    ROWS(k, "SELECT count(*) FILTER (WHERE a = 20), count(DISTINCT a) FROM t", "2|2\n");
+    ROWS(k, "SELECT count(*) FROM t WHERE false", "0\n");
+    ROWS(k, "SELECT sum(x.s) FROM (SELECT sum(a) AS s FROM t GROUP BY b) x", "50\n");
+    query_kit_close(k);
+}
+
+TEST(sub_queries_become_joins_with_the_right_answers)
+{
+    query_kit *k = open_with_tables();
+    ROWS(k, "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.t_id = t.id) ORDER BY id",
+         "1\n3\n");
+    ROWS(k, "SELECT id FROM t WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.t_id = t.id) ORDER BY id",
+         "2\n4\n");
+    ROWS(k, "SELECT id FROM t WHERE id IN (SELECT t_id FROM u) ORDER BY id", "1\n3\n");
+    ROWS(k, "SELECT id FROM t WHERE id NOT IN (SELECT t_id FROM u) ORDER BY id", "");
+    ROWS(k, "SELECT id FROM t WHERE id NOT IN (SELECT t_id FROM u WHERE t_id IS NOT NULL) "
+            "ORDER BY id", "2\n4\n");
+    ROWS(k, "SELECT id, (SELECT max(c) FROM u WHERE u.t_id = t.id) FROM t ORDER BY id",
+         "1|uno\n2|~\n3|drei\n4|~\n");
+    ROWS(k, "SELECT id, (SELECT count(*) FROM u WHERE u.t_id = t.id) FROM t ORDER BY id",
+         "1|2\n2|0\n3|1\n4|0\n");
+    ROWS(k, "SELECT id, (SELECT count(*) FROM u WHERE u.t_id <= t.id) FROM t ORDER BY id",
+         "1|2\n2|2\n3|3\n4|3\n");
+    ROWS(k, "SELECT id FROM t WHERE a = (SELECT max(a) FROM t) ORDER BY id", "2\n4\n");
+    ROWS(k, "SELECT id, id IN (SELECT t_id FROM u) FROM t ORDER BY id",
+         "1|t\n2|~\n3|t\n4|~\n");
+    ROWS(k, "SELECT id, EXISTS (SELECT 1 FROM u WHERE t_id = t.id AND c > 'p') FROM t ORDER BY id",
+         "1|t\n2|f\n3|f\n4|f\n");
+    ROWS(k, "SELECT id FROM t WHERE a >= ALL (SELECT a FROM t WHERE a IS NOT NULL) ORDER BY id",
+         "2\n4\n");
+    ROWS(k, "SELECT id FROM t x WHERE a > (SELECT avg(a) FROM t y WHERE y.b = x.b)", "");
+    ROWS(k, "SELECT (SELECT c FROM u WHERE u.id = t.id) FROM t WHERE id < 3 ORDER BY id",
+         "one\nuno\n");
+    ROWS(k, "SELECT id FROM t WHERE (id, 'one') IN (SELECT t_id, c FROM u)", "1\n");
+    query_kit_close(k);
+}
+
+TEST(sets_ctes_and_views_work)
+{
+    query_kit *k = open_with_tables();
+    ROWS(k, "SELECT a FROM t UNION SELECT t_id FROM u ORDER BY 1", "1\n3\n10\n20\n~\n");
+    ROWS(k, "SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT NULL", "1\n1\n~\n");
+    ROWS(k, "SELECT id FROM t EXCEPT SELECT t_id FROM u ORDER BY id", "2\n4\n");
+    ROWS(k, "SELECT id FROM t INTERSECT SELECT t_id FROM u ORDER BY id", "1\n3\n");
+    ROWS(k, "SELECT id FROM (SELECT id FROM t UNION ALL SELECT id FROM u) x WHERE id = 2",
+         "2\n2\n");
+    ROWS(k, "WITH w AS (SELECT id FROM t WHERE id > 2) SELECT * FROM w ORDER BY 1", "3\n4\n");
+    ROWS(k, "WITH w AS (SELECT id FROM t WHERE id > 2) SELECT x.id, y.id FROM w x, w y "
+            "ORDER BY 1, 2", "3|3\n3|4\n4|3\n4|4\n");
+    ROWS(k, "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) "
+            "SELECT sum(n) FROM r", "15\n");
+    query_kit_run(k, "CREATE VIEW v (x, y) AS SELECT id, a + 1 FROM t WHERE id < 3");
+    ROWS(k, "SELECT v.y FROM v WHERE x = 2", "21\n");
+    ROWS(k, "SELECT * FROM v JOIN u ON u.t_id = v.x ORDER BY u.id", "1|11|1|1|one\n1|11|2|1|uno\n");
+    ROWS(k, "VALUES (1, 'a'), (2, 'b') ORDER BY 1 DESC", "2|b\n1|a\n");
+    ROWS(k, "SELECT x.column2 FROM (VALUES (1, 2), (3, 4)) x WHERE x.column1 = 3", "4\n");
+    query_kit_close(k);
+}
+
+TEST(windows_work)
+{
+    query_kit *k = open_with_tables();
+    ROWS(k, "SELECT id, row_number() OVER (ORDER BY id DESC) FROM t ORDER BY id",
+         "1|4\n2|3\n3|2\n4|1\n");
+    ROWS(k, "SELECT id, sum(id) OVER (PARTITION BY a ORDER BY id) FROM t ORDER BY id",
+         "1|1\n2|2\n3|3\n4|6\n");
+    ROWS(k, "SELECT id, lag(id, 1, 0) OVER w, count(*) OVER () FROM t WINDOW w AS (ORDER BY id) "
+            "ORDER BY id", "1|0|4\n2|1|4\n3|2|4\n4|3|4\n");
+    ROWS(k, "SELECT a, rank() OVER (ORDER BY count(*) DESC) FROM t GROUP BY a ORDER BY 2, 1",
+         "20|1\n10|2\n~|2\n");
+    query_kit_close(k);
+}
+
+TEST(errors_are_postgresqls)
+{
+    query_kit *k = open_with_tables();
+    FAILS(k, "SELECT * FROM nowhere", "42P01", "relation \"nowhere\" does not exist");
+    FAILS(k, "SELECT z FROM t", "42703", "column \"z\" does not exist");
+    FAILS(k, "SELECT t.z FROM t", "42703", "column t.z does not exist");
+    FAILS(k, "SELECT id FROM t, u", "42702", "column reference \"id\" is ambiguous");
+    FAILS(k, "SELECT a, count(*) FROM t", "42803",
+          "column \"t.a\" must appear in the GROUP BY clause or be used in an aggregate function");
+    FAILS(k, "SELECT nope(1)", "42883", "function nope(integer) does not exist");
+    FAILS(k, "SELECT 1 + true", "42883", "operator does not exist: integer + boolean");
+    FAILS(k, "SELECT * FROM t WHERE a", "42804",
+          "argument of WHERE must be type boolean, not type integer");
+    FAILS(k, "SELECT * FROM t WHERE count(*) > 1", "42803",
+          "aggregate functions are not allowed in WHERE");
+    FAILS(k, "SELECT 1 UNION SELECT 1, 2", "42601",
+          "each UNION query must have the same number of columns");
+    FAILS(k, "INSERT INTO t (id, nope) VALUES (1, 2)", "42703",
+          "column \"nope\" of relation \"t\" does not exist");
+    FAILS(k, "INSERT INTO t (id) VALUES (1, 2)", "42601",
+          "INSERT has more expressions than target columns");
+    FAILS(k, "INSERT INTO t (id) VALUES (true)", "42804",
+          "column \"id\" is of type integer but expression is of type boolean");
+    FAILS(k, "SELECT 'abc'::int", "22P02", "invalid input syntax for type integer: \"abc\"");
+    FAILS(k, "SELECT id FROM t ORDER BY 2", "42P10", "ORDER BY position 2 is not in select list");
+    query_kit_close(k);
+}
+
+TEST(data_changes_are_bound_and_planned)
+{
+    query_kit *k = open_with_tables();
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "UPDATE t SET a = a + 1, b = DEFAULT WHERE id = 3 "
+                                            "RETURNING id, a"));
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "UPDATE t SET (a, b) = (SELECT id, c FROM u WHERE "
+                                            "u.t_id = t.id LIMIT 1)"));
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "UPDATE t SET a = u.id FROM u WHERE u.t_id = t.id "
+                                            "RETURNING t.id, u.c"));
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "DELETE FROM t USING u WHERE u.t_id = t.id"));
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "INSERT INTO t VALUES (1, 2, 'x') ON CONFLICT (id) DO "
+                                            "UPDATE SET a = excluded.a + t.a WHERE t.b <> 'z'"));
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "INSERT INTO t (id, a) SELECT id, t_id FROM u"));
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "MERGE INTO t USING u ON t.id = u.t_id WHEN MATCHED "
+                                            "THEN UPDATE SET b = u.c WHEN NOT MATCHED THEN INSERT "
+                                            "(id, b) VALUES (u.id + 100, u.c)"));
+    CHECK_STATUS(&k->ctx, query_kit_plan(k, "SELECT id FROM t WHERE a > $1 ORDER BY id LIMIT $2 "
+                                            "FOR UPDATE SKIP LOCKED"));
+    FAILS(k, "INSERT INTO t VALUES (1) ON CONFLICT (a) DO NOTHING", "42P10",
+          "there is no unique or exclusion constraint");
+    query_kit_close(k);
+}
