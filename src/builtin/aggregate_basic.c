@@ -566,7 +566,8 @@ static kd_status bool_or_finish(kd_ctx *ctx, kd_call_env *env, const void *state
      .result = KDI_TYPE(RESULT), .state_bytes = sizeof(STATE), .skips_nulls = true, __VA_ARGS__}
 #define INTEGER_SUM(NAME, ARGUMENT, RESULT, suffix, FINISH)                                   \
     ON(NAME, ARGUMENT, RESULT, integer_sum, .step = sum_step_##suffix,                        \
-       .step_vector = sum_step_vector_##suffix, .combine = integer_combine, .finish = FINISH)
+       .step_vector = sum_step_vector_##suffix, .combine = integer_combine, .finish = FINISH, \
+       .state_kind = KD_STATE_INTEGER_SUM)
 #define FLOAT_SUM(NAME, ARGUMENT, RESULT, suffix, FINISH)                                     \
     ON(NAME, ARGUMENT, RESULT, float_sum, .step = sum_step_##suffix,                          \
        .step_vector = sum_step_vector_##suffix, .combine = float_combine, .finish = FINISH)
@@ -585,7 +586,7 @@ static kd_status bool_or_finish(kd_ctx *ctx, kd_call_env *env, const void *state
 
 static const kd_aggregate aggregates[] = {
     {.name = "count", .argument_count = 1, .arguments = {KDI_ANY}, .result = KDI_TYPE(INT8),
-     .state_bytes = 16, .skips_nulls = true, .step = count_step,
+     .state_bytes = 16, .skips_nulls = true, .step = count_step, .state_kind = KD_STATE_COUNT,
      .step_vector = count_step_vector, .combine = count_combine, .finish = count_finish},
     INTEGER_SUM("sum", INT2, INT8, i16, integer_finish_i64),
     INTEGER_SUM("sum", INT4, INT8, i32, integer_finish_i64),

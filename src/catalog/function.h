@@ -82,6 +82,13 @@ typedef struct kd_function {
     const void *data;
 } kd_function;
 
+/* States that the executor may step by itself, over encoded columns; OPAQUE is always right. */
+typedef enum kd_aggregate_state {
+    KD_STATE_OPAQUE = 0,
+    KD_STATE_COUNT,       /* Begins with int64_t: rows without a NULL. */
+    KD_STATE_INTEGER_SUM, /* Begins with kd_i128, the sum of one integer argument, then int64_t count. */
+} kd_aggregate_state;
+
 /* Aggregates. States are `state_bytes` long, 16-byte aligned, zeroed before init, movable by memcpy. */
 typedef struct kd_aggregate {
     const char *name;
@@ -93,6 +100,7 @@ typedef struct kd_aggregate {
     bool skips_nulls;     /* Rows with a NULL argument are not stepped. */
     bool keeps_rows;      /* State grows with the rows (string_agg): bytes live in env->state_arena. */
     bool order_matters;   /* ORDER BY inside the call changes the answer. */
+    uint8_t state_kind;   /* kd_aggregate_state */
     uint8_t ordered_set;  /* 1: WITHIN GROUP (percentile_cont); the sorted value is the last argument. */
     void (*init)(void *state); /* NULL: zeroed is right. */
     kd_status (*step)(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args);

@@ -19,9 +19,8 @@ bool kdi_agg_is_parallel(const kd_aggregate_call *calls, uint32_t call_count)
         const kd_aggregate_call *call = &calls[i];
         if (call->distinct || call->order_count > 0)
             return false;
-        if (call->aggregate != NULL && (call->aggregate->combine == NULL ||
-                                        call->aggregate->keeps_rows ||
-                                        call->aggregate->order_matters))
+        if (call->aggregate != NULL &&
+            (call->aggregate->combine == NULL || call->aggregate->order_matters))
             return false;
         for (uint32_t a = 0; a < call->argument_count; a++)
             if (kdi_expr_is_volatile(call->arguments[a]))
