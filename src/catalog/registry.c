@@ -294,12 +294,13 @@ static bool resolve_element(const kd_registry *registry, const entry *described,
 {
     kd_type known[KD_FUNCTION_ARGUMENTS_MAX * 4];
     uint32_t known_count = 0;
-    bool polymorphic = false;
+    bool polymorphic = false, only_element = true;
     for (uint32_t i = 0; i < count && known_count < sizeof known / sizeof *known; i++) {
         kd_type wanted = declared(described, i);
         if (!is_polymorphic(wanted))
             continue;
         polymorphic = true;
+        only_element &= wanted.id == KD_PSEUDO_ANYELEMENT;
         if (is_unknown(arguments[i]))
             continue;
         if (wanted.id == KD_PSEUDO_ANYARRAY) {
@@ -316,8 +317,9 @@ static bool resolve_element(const kd_registry *registry, const entry *described,
     if (!polymorphic)
         return true;
     if (known_count == 0) {
+        /* An untyped literal may stand for a text, but not for an enum or an array. */
         *out_element = kd_type_of(KD_TYPE_TEXT);
-        return true;
+        return only_element;
     }
     return kd_registry_common_type(registry, known, known_count, out_element);
 }
