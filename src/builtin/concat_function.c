@@ -25,11 +25,21 @@ KDI_ROW(text_concat)
     return KD_OK;
 }
 
+/* As a cast to text gives it: booleans as words. */
+static kd_status append_cast(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
+                             uint32_t index, kd_buffer *out)
+{
+    kd_type type = env->argument_types[index];
+    if (type.id == KD_TYPE_BOOL && !type.is_array)
+        return kd_buffer_append_text(ctx, out, KDI_ARG(uint8_t, args, index) ? "true" : "false");
+    return kdi_append_argument(ctx, env, args, index, out);
+}
+
 KDI_ROW(any_concat)
 {
     kd_buffer buffer = kd_buffer_in(env->arena);
-    KD_TRY(kdi_append_argument(ctx, env, args, 0, &buffer));
-    KD_TRY(kdi_append_argument(ctx, env, args, 1, &buffer));
+    KD_TRY(append_cast(ctx, env, args, 0, &buffer));
+    KD_TRY(append_cast(ctx, env, args, 1, &buffer));
     return kdi_return_buffer(result, &buffer);
 }
 

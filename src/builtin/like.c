@@ -28,6 +28,7 @@ typedef struct like_pattern {
     size_t capacity;
     bool starts_open; /* With '%'. */
     bool ends_open;
+    bool is_cut_short; /* Ends with a backslash: an error for texts that come so far. */
 } like_pattern;
 
 static kd_status segment_begin(kd_ctx *ctx, like_pattern *pattern, size_t room)
@@ -58,10 +59,12 @@ static kd_status pattern_cut(kd_ctx *ctx, like_pattern *pattern, kd_slice text)
         }
         bool any = c == '_';
         if (c == '\\') {
-            if (++i == text.size_bytes)
-                return KD_FAIL(ctx, KD_INVALID, "22025",
-                               "LIKE pattern must not end with escape character");
-            c = text.data[i];
+            if (++i < text.size_bytes) {
+                c = text.data[i];
+            } else {
+                any = true;
+                pattern->is_cut_short = pattern->ends_open = true;
+            }
         }
         current->bytes[current->size_bytes] = c;
         current->is_any[current->size_bytes++] = any;
@@ -208,7 +211,11 @@ static kd_status like_of(kd_ctx *ctx, kd_call_env *env, const void *const *args,
         KD_TRY(kd_utf8_append_lower(ctx, text, &folded));
         text = kd_buffer_slice(&folded);
     }
-    *(uint8_t *)result = pattern_matches(pattern, text) != negated;
+    bool matches = pattern_matches(pattern, text);
+    if (matches && pattern->is_cut_short)
+        return KD_FAIL(ctx, KD_INVALID, "22025",
+                       "LIKE pattern must not end with escape character");
+    *(uint8_t *)result = matches != negated;
     return KD_OK;
 }
 
@@ -275,7 +282,7 @@ KDI_ROW(like_escape)
 {
     kd_slice pattern = kdi_arg_text(args, 0), escape = kdi_arg_text(args, 1);
     if (escape.size_bytes > 0 && kd_utf8_length(escape) != 1) {
-        kd_status status = KD_FAIL(ctx, KD_INVALID, "22019", "invalid escape string");
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "22025", "invalid escape string");
         kd_error_set_hint(ctx, "Escape string must be empty or one character.");
         return status;
     }

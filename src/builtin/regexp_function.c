@@ -520,7 +520,7 @@ static kd_status similar_with(kd_ctx *ctx, kd_call_env *env, kd_slice pattern, k
                               kd_buffer *out)
 {
     if (escape.size_bytes > 0 && kd_utf8_length(escape) != 1) {
-        kd_status status = KD_FAIL(ctx, KD_INVALID, "22019", "invalid escape string");
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "22025", "invalid escape string");
         kd_error_set_hint(ctx, "Escape string must be empty or one character.");
         return status;
     }

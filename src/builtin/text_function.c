@@ -431,7 +431,7 @@ KDI_ROW(chr)
 {
     int32_t code = KDI_ARG(int32_t, args, 0);
     if (code < 0)
-        return KD_FAIL(ctx, KD_INVALID, "54000", "character number must be positive");
+        return KD_FAIL(ctx, KD_INVALID, "22023", "character number must be positive");
     if (code == 0)
         return KD_FAIL(ctx, KD_INVALID, "54000", "null character not permitted");
     if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))

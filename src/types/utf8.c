@@ -205,6 +205,8 @@ static uint32_t to_upper(uint32_t code_point)
 {
     if (code_point < 0x80)
         return code_point >= 'a' && code_point <= 'z' ? code_point - 32 : code_point;
+    if (code_point == 0xdf) /* Sharp s has no single capital that C libraries know. */
+        return code_point;
     return (uint32_t)utf8proc_toupper((utf8proc_int32_t)code_point);
 }
 
