@@ -10,6 +10,7 @@
  * reads it. Calls whose states cannot be combined (DISTINCT, ordered ones) keep one table.
  */
 #include "exec/aggregate_internal.h"
+#include "exec/group_code_internal.h"
 
 #include <assert.h>
 
@@ -44,6 +45,7 @@ typedef struct agg_local {
     kd_arena *batch_arena;
     char **groups;
     uint64_t *hashes;
+    kdi_group_codes *codes;
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
 } agg_local;
@@ -74,6 +76,7 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
                           plan->inputs[0], &local->agg));
     for (uint32_t p = 0; p < PARTITIONS; p++)
         kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->agg->layout);
+    KD_TRY(kdi_group_codes_create(ctx, arena, &local->codes));
     return kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
                                 &self->agg->layout, self->held_count);
 }
@@ -180,6 +183,38 @@ static kd_status sets_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const kd
     return KD_OK;
 }
 
+/* The batch's groups through codes: only codes not seen yet go to the table. */
+static kd_status codes_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
+{
+    kdi_group_codes *codes = local->codes;
+    if (codes->missing_count > 0) {
+        kd_batch fresh = *in;
+        fresh.selection = codes->missing;
+        fresh.selected_count = codes->missing_count;
+        kd_status status = groups_find(ctx, self, local, &fresh);
+        if (status != KD_OK) {
+            kdi_group_codes_forget(codes);
+            return status;
+        }
+        for (uint32_t i = 0; i < codes->missing_count; i++)
+            codes->groups[codes->missing_codes[i]] = local->groups[i];
+    }
+    bool has_groups = false;
+    for (uint32_t c = 0; c < local->agg->call_count; c++) {
+        bool done;
+        kdi_agg_call *call = &local->agg->calls[c];
+        KD_TRY(kdi_group_codes_step(ctx, codes, local->agg, call, in, &done));
+        if (done)
+            continue;
+        for (uint32_t i = 0; i < in->selected_count && !has_groups; i++)
+            local->groups[i] = codes->groups[codes->codes[i]];
+        has_groups = true;
+        KD_TRY(kdi_agg_step_call(ctx, local->agg, call, in, local->groups));
+    }
+    kd_arena_reset(local->agg->batch_arena);
+    return KD_OK;
+}
+
 static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
                           kdi_flow *out_flow)
 {
@@ -188,12 +223,15 @@ static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch 
     *out_flow = KDI_NEED_INPUT;
     if (deal_is_due(self, local)) {
         local->is_dealt = true;
+        kdi_group_codes_forget(local->codes);
         KD_TRY(table_deal(ctx, &local->table, local->parts));
     }
     kd_arena_reset(local->batch_arena);
     KD_TRY(keys_evaluate(ctx, self, local, in));
     if (op->plan->as.aggregate.set_count > 0)
         return sets_sink(ctx, self, local, in);
+    if (kdi_group_codes_open(local->codes, local->vectors, self->key_count, in))
+        return codes_sink(ctx, self, local, in);
     KD_TRY(groups_find(ctx, self, local, in));
     return kdi_agg_step(ctx, local->agg, in, local->groups);
 }

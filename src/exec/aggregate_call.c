@@ -290,6 +290,12 @@ static kd_status call_step(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, const 
                      agg->states);
 }
 
+kd_status kdi_agg_step_call(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *call, const kd_batch *batch,
+                            char *const *groups)
+{
+    return call_step(ctx, agg, call, batch, groups);
+}
+
 kd_status kdi_agg_step(kd_ctx *ctx, kdi_agg *agg, const kd_batch *batch, char *const *groups)
 {
     for (uint32_t i = 0; i < agg->call_count; i++)

@@ -48,6 +48,9 @@ void kdi_agg_init_row(const kdi_agg *agg, char *row);
 /* groups[i] is the group of the batch's i-th selected row. */
 kd_status kdi_agg_step(kd_ctx *ctx, kdi_agg *agg, const kd_batch *batch,
                        char *const *groups) KD_MUST_CHECK;
+/* One of its calls. */
+kd_status kdi_agg_step_call(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *call, const kd_batch *batch,
+                            char *const *groups) KD_MUST_CHECK;
 /* Steps what ORDER BY kept; before any finish. */
 kd_status kdi_agg_settle(kd_ctx *ctx, kdi_agg *agg) KD_MUST_CHECK;
 /* Adds the states of `source` to those of `target`. */

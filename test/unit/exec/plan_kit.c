@@ -485,8 +485,9 @@ kd_expr *kit_call(kit *k, const char *name, kd_expr *a, kd_expr *b)
 /* ---- Aggregates ---- */
 
 typedef struct int_state {
-    int64_t value;
+    kd_i128 value; /* As KD_STATE_INTEGER_SUM has it. */
     int64_t count;
+    int64_t padding;
 } int_state;
 
 static kd_status sum_step(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args)
@@ -513,7 +514,7 @@ static kd_status sum_finish(kd_ctx *ctx, kd_call_env *env, const void *state, vo
 {
     (void)ctx;
     (void)env;
-    *(int64_t *)result = ((const int_state *)state)->value;
+    *(int64_t *)result = (int64_t)((const int_state *)state)->value;
     *out_is_null = ((const int_state *)state)->count == 0;
     return KD_OK;
 }
@@ -543,7 +544,8 @@ static kd_status min_step(kd_ctx *ctx, kd_call_env *env, void *state, const void
 static kd_status min_combine(kd_ctx *ctx, kd_call_env *env, void *state, const void *other)
 {
     const int_state *from = other;
-    const void *args[1] = {&from->value};
+    int64_t value = (int64_t)from->value;
+    const void *args[1] = {&value};
     return from->count == 0 ? KD_OK : min_step(ctx, env, state, args);
 }
 
@@ -583,7 +585,7 @@ kd_aggregate_call kit_aggregate(kit *k, const char *name, kd_expr *argument)
 {
     static const kd_aggregate list[] = {
         {.name = "sum", .state_bytes = sizeof(int_state), .skips_nulls = true, .step = sum_step,
-         .combine = sum_combine, .finish = sum_finish},
+         .combine = sum_combine, .finish = sum_finish, .state_kind = KD_STATE_INTEGER_SUM},
         {.name = "count", .state_bytes = sizeof(int_state), .skips_nulls = true, .step = sum_step,
          .combine = sum_combine, .finish = count_finish},
         {.name = "min", .state_bytes = sizeof(int_state), .skips_nulls = true, .step = min_step,
