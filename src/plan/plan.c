@@ -15,6 +15,7 @@ kd_status kdi_optimize(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
     KD_TRY(kdi_inline_ctes(ctx, p, io_rel));
     KD_TRY(kdi_unnest(ctx, p, io_rel));
     KD_TRY(kdi_decorrelate(ctx, p, io_rel));
+    KD_TRY(kdi_fold_tree(ctx, p, *io_rel));
     return kdi_push_down(ctx, p, &none, io_rel);
 }
 

@@ -84,6 +84,9 @@ bool kdi_is_never_true(const kd_expr *expr);
 bool kdi_is_true(const kd_expr *expr);
 
 /* --- Passes --- */
+/* Constant folding, of one expression and of a whole tree (fold.c). */
+kd_status kdi_fold(kd_ctx *ctx, kdi_planner *p, kd_expr **slot) KD_MUST_CHECK;
+kd_status kdi_fold_tree(kd_ctx *ctx, kdi_planner *p, kd_rel *rel) KD_MUST_CHECK;
 kd_status kdi_inline_ctes(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_unnest(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_decorrelate(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
