@@ -210,6 +210,15 @@ kd_status kd_index_remove(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t r
     return status;
 }
 
+void kd_index_forget(kd_index *index, kd_slice key, uint64_t ref)
+{
+    if (key.size_bytes > KD_INDEX_KEY_BYTES_MAX)
+        return; /* Never was. */
+    kd_rwlock_lock_shared(&index->state_lock);
+    kdi_tree_delete(index->version->trees[0], key, ref);
+    kd_rwlock_unlock_shared(&index->state_lock);
+}
+
 static kd_mutex *latch_of(kd_index *index, kd_slice key)
 {
     return &index->latches[kd_hash_bytes(key.data, key.size_bytes) % KDI_INDEX_LATCHES];

@@ -285,12 +285,12 @@ void kdi_indexes_remove_row(kd_table *table, const kdi_chunk *chunk, uint32_t sl
         bool is_in, has_null;
         kd_status status =
             kdi_index_key_of(&ctx, list->items[i], chunk, slot, key, &is_in, &has_null);
-        if (status == KD_OK && is_in)
-            status = kd_index_remove(&ctx, list->items[i]->index, kd_buffer_slice(key),
-                                     kdi_ref(chunk->unit, slot));
-        /* An entry that stays points at a dead slot, which nobody sees and which is never used
-         * again: it only costs room. */
+        /* An entry that stays points at a slot which nobody sees and which is never used again: it
+         * only costs room. */
         if (status != KD_OK)
             kd_error_clear(&ctx);
+        else if (is_in)
+            kd_index_forget(list->items[i]->index, kd_buffer_slice(key),
+                            kdi_ref(chunk->unit, slot));
     }
 }
