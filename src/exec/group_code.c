@@ -33,7 +33,29 @@ void kdi_group_codes_forget(kdi_group_codes *codes)
     memset(codes->groups, 0, KDI_CODES_MAX * sizeof *codes->groups);
 }
 
-static bool key_of(const kd_vector *vector, kdi_code_key *out)
+static uint8_t largest(const uint8_t *values, uint32_t count)
+{
+    uint8_t most = 0;
+    for (uint32_t i = 0; i < count; i++)
+        most = values[i] > most ? values[i] : most;
+    return most;
+}
+
+/* Room for a frame's offsets and NULL: a power of two, so that it seldom changes. */
+static uint32_t frame_cardinality(const kd_vector *vector, const kdi_code_key *before,
+                                  uint32_t row_count)
+{
+    uint32_t needed = (uint32_t)largest(vector->values, row_count) + 2;
+    uint32_t cardinality = 4;
+    if (before->form == KD_VECTOR_FRAME && before->base == vector->base)
+        cardinality = before->cardinality;
+    while (cardinality < needed)
+        cardinality *= 2;
+    return cardinality;
+}
+
+static bool key_of(const kd_vector *vector, const kdi_code_key *before, uint32_t row_count,
+                   kdi_code_key *out)
 {
     *out = (kdi_code_key){.form = vector->form};
     switch ((kd_vector_form)vector->form) {
@@ -43,8 +65,10 @@ static bool key_of(const kd_vector *vector, kdi_code_key *out)
         return vector->dictionary_id != 0 && vector->dictionary_count > 0;
     case KD_VECTOR_FRAME:
         out->base = vector->base;
-        out->cardinality = 257; /* The last one is NULL. */
-        return vector->width_bytes == 1;
+        if (vector->width_bytes != 1)
+            return false;
+        out->cardinality = frame_cardinality(vector, before, row_count);
+        return true;
     default:
         return false;
     }
@@ -68,13 +92,13 @@ CODES_LOOP(codes_add_u32, uint32_t)
 #undef CODES_LOOP
 
 static void codes_add(uint32_t *codes, const kd_vector *vector, const uint16_t *selection,
-                      uint32_t count, uint32_t factor)
+                      uint32_t count, uint32_t factor, uint32_t cardinality)
 {
     if (vector->form == KD_VECTOR_FRAME && vector->validity != NULL) {
         const uint8_t *values = vector->values;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t row = selection == NULL ? i : selection[i];
-            codes[i] += (kd_bit_get(vector->validity, row) ? values[row] : 256u) * factor;
+            codes[i] += (kd_bit_get(vector->validity, row) ? values[row] : cardinality - 1) * factor;
         }
         return;
     }
@@ -115,7 +139,7 @@ bool kdi_group_codes_open(kdi_group_codes *codes, const kd_vector *keys, uint32_
     if (key_count > KDI_CODE_KEYS_MAX)
         return false;
     for (uint32_t k = 0; k < key_count; k++) {
-        if (!key_of(&keys[k], &found[k]))
+        if (!key_of(&keys[k], &codes->keys[k], batch->row_count, &found[k]))
             return false;
         cardinality *= found[k].cardinality;
         if (cardinality > KDI_CODES_MAX)
@@ -136,7 +160,7 @@ bool kdi_group_codes_open(kdi_group_codes *codes, const kd_vector *keys, uint32_
     memset(codes->codes, 0, count * sizeof *codes->codes);
     uint32_t factor = 1;
     for (uint32_t k = 0; k < key_count; k++) {
-        codes_add(codes->codes, &keys[k], batch->selection, count, factor);
+        codes_add(codes->codes, &keys[k], batch->selection, count, factor, found[k].cardinality);
         factor *= found[k].cardinality;
     }
     missing_find(codes, batch);
