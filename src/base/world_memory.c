@@ -480,6 +480,11 @@ kd_world *kd_world_memory_create(kd_ctx *ctx, kd_world *below)
     return &self->world;
 }
 
+kd_world *kd_world_memory_below(kd_world *world)
+{
+    return self_of(world)->below;
+}
+
 void kd_world_memory_destroy(kd_world *world)
 {
     if (world == NULL)

@@ -12,6 +12,8 @@
 
 /* NULL means failure, recorded in `ctx`. `below` must outlive it. */
 kd_world *kd_world_memory_create(kd_ctx *ctx, kd_world *below) KD_MUST_CHECK;
+/* The world that it was made over: where COPY finds the user's files. */
+kd_world *kd_world_memory_below(kd_world *world);
 /* All its files are closed. NULL is allowed. */
 void kd_world_memory_destroy(kd_world *world);
 
