@@ -188,6 +188,7 @@ static kd_status comparison_of(kd_ctx *ctx, access *a, const kd_expr *condition,
     }
     if (condition->kind != KD_EXPR_CALL || condition->argument_count != 2)
         return KD_OK;
+    out->value = NULL;
     for (int side = 0; side < 2; side++) {
         const kd_expr *column = bare_column(condition->arguments[side]);
         bool constant;
@@ -290,64 +291,209 @@ static kd_status access_columns(kd_ctx *ctx, access *a, const kd_id_set *needed,
 typedef struct candidate {
     const kd_table_index *index;
     uint32_t equal_count;
-    comparison *equals;   /* Per leading column. */
-    size_t *used;         /* The conditions that they are. */
+    kd_expr **equals;     /* Per leading column. */
+    const kd_expr **used; /* The conditions that they are; NULL where the last is a list. */
+    bool in_list;         /* The last of them is one of these values. */
+    uint32_t in_count;
+    kd_expr **in_values;
+    comparison low, high; /* Of the next column, where `value` is set. */
+    bool gives_order, descending;
 } candidate;
+
+static bool is_index_column(const access *a, const kd_table_index *index, uint32_t k,
+                            uint32_t position)
+{
+    return k < index->storage.column_count &&
+           a->table->columns[position].storage.column_no == index->storage.columns[k].column_no;
+}
+
+/* column IN (constants): all of the column's type. */
+static kd_status match_list(kd_ctx *ctx, access *a, const kd_expr *list, uint32_t k,
+                            candidate *out, bool *out_matched)
+{
+    *out_matched = false;
+    if (list->kind != KD_EXPR_IN_LIST || list->argument_count > 1001)
+        return KD_OK;
+    const kd_expr *column = bare_column(list->arguments[0]);
+    uint32_t position;
+    if (column == NULL || !column_position(a, column->column, &position) ||
+        !is_index_column(a, out->index, k, position))
+        return KD_OK;
+    kd_expr **values = KD_NEW_ARRAY(ctx, a->p->arena, kd_expr *, list->argument_count);
+    if (values == NULL)
+        return KD_NOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = 1; i < list->argument_count; i++) {
+        bool constant;
+        KD_TRY(constant_side(ctx, a, list->arguments[i], &constant));
+        if (!constant)
+            return KD_OK;
+        KD_TRY(value_for(ctx, a, column->type, list->arguments[i], &values[count]));
+        if (values[count++] == NULL)
+            return KD_OK;
+    }
+    out->in_values = values;
+    out->in_count = count;
+    *out_matched = true;
+    return KD_OK;
+}
+
+static kd_status match_equal(kd_ctx *ctx, access *a, const kdi_conditions *conditions, uint32_t k,
+                             candidate *out, bool *out_matched)
+{
+    *out_matched = false;
+    for (size_t i = 0; i < conditions->count; i++) {
+        comparison test;
+        bool found;
+        KD_TRY(comparison_of(ctx, a, conditions->items[i], &test, &found));
+        if (!found || test.test != KD_SCAN_EQUAL ||
+            !is_index_column(a, out->index, k, test.position))
+            continue;
+        out->equals[k] = test.value;
+        out->used[k] = conditions->items[i];
+        *out_matched = true;
+        return KD_OK;
+    }
+    for (size_t i = 0; i < conditions->count && !*out_matched; i++) {
+        KD_TRY(match_list(ctx, a, conditions->items[i], k, out, out_matched));
+        out->in_list = *out_matched;
+    }
+    return KD_OK;
+}
+
+/* Bounds of the column after the equal ones. The conditions stay: NULLs lie beyond an open end. */
+static kd_status match_range(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
+                             candidate *out)
+{
+    for (size_t i = 0; i < conditions->count; i++) {
+        comparison test;
+        bool found;
+        KD_TRY(comparison_of(ctx, a, conditions->items[i], &test, &found));
+        if (!found || !is_index_column(a, out->index, out->equal_count, test.position))
+            continue;
+        if (test.test == KD_SCAN_GREATER || test.test == KD_SCAN_GREATER_EQUAL)
+            out->low = test;
+        else if (test.test == KD_SCAN_LESS || test.test == KD_SCAN_LESS_EQUAL)
+            out->high = test;
+    }
+    return KD_OK;
+}
+
+/* Whether the index, after its equal columns, is in the order that a LIMIT above asks for. */
+static void match_order(const access *a, candidate *out)
+{
+    const kdi_planner *p = a->p;
+    bool forwards = true, backwards = true;
+    if (p->order_scan != a->scan || out->in_list ||
+        out->equal_count + p->order_count > out->index->storage.column_count)
+        return;
+    for (uint32_t i = 0; i < p->order_count; i++) {
+        const kd_sort_key *key = &p->order[i];
+        kd_key_order order = out->index->storage.columns[out->equal_count + i].order;
+        uint32_t position;
+        if (key->expr->kind != KD_EXPR_COLUMN ||
+            !column_position(a, key->expr->column, &position) ||
+            !is_index_column(a, out->index, out->equal_count + i, position))
+            return;
+        bool has_nulls = !a->table->columns[position].storage.not_null;
+        forwards &= key->descending == order.descending &&
+                    (!has_nulls || key->nulls_first == order.nulls_first);
+        backwards &= key->descending != order.descending &&
+                     (!has_nulls || key->nulls_first != order.nulls_first);
+    }
+    out->gives_order = forwards || backwards;
+    out->descending = !forwards;
+}
 
 static kd_status match_index(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
                              const kd_table_index *index, candidate *out)
 {
     *out = (candidate){.index = index};
     uint32_t count = index->storage.column_count;
-    out->equals = KD_NEW_ARRAY(ctx, a->p->arena, comparison, count);
-    out->used = KD_NEW_ARRAY(ctx, a->p->arena, size_t, count);
+    out->equals = KD_NEW_ARRAY(ctx, a->p->arena, kd_expr *, count);
+    out->used = KD_NEW_ARRAY(ctx, a->p->arena, const kd_expr *, count);
     if (out->equals == NULL || out->used == NULL)
         return KD_NOMEM;
-    for (uint32_t k = 0; k < count; k++) {
-        bool matched = false;
-        for (size_t i = 0; i < conditions->count && !matched; i++) {
-            comparison test;
-            KD_TRY(comparison_of(ctx, a, conditions->items[i], &test, &matched));
-            matched = matched && test.test == KD_SCAN_EQUAL &&
-                      a->table->columns[test.position].storage.column_no ==
-                          index->storage.columns[k].column_no;
-            if (matched) {
-                out->equals[k] = test;
-                out->used[k] = i;
-            }
-        }
+    while (out->equal_count < count && !out->in_list) {
+        bool matched;
+        KD_TRY(match_equal(ctx, a, conditions, out->equal_count, out, &matched));
         if (!matched)
             break;
         out->equal_count++;
     }
+    if (!out->in_list && out->equal_count < count)
+        KD_TRY(match_range(ctx, a, conditions, out));
+    match_order(a, out);
     return KD_OK;
 }
 
+static bool is_unique_match(const candidate *it)
+{
+    return it->index->storage.unique && it->equal_count == it->index->storage.column_count &&
+           !it->in_list;
+}
+
+/* Rows read from the index until the LIMIT is full, against reading and sorting the whole table. */
+static bool order_pays(const access *a, const kdi_conditions *conditions, const candidate *it)
+{
+    double kept = 1;
+    for (size_t i = 0; i < conditions->count; i++)
+        kept *= kdi_selectivity(conditions->items[i]);
+    if (it->equal_count > 0 || it->low.value != NULL || it->high.value != NULL)
+        kept = 1;
+    double rows = kdi_estimate(a->p, a->scan);
+    return it->gives_order && a->p->order_limit / (kept > 1e-6 ? kept : 1e-6) * 100 < rows;
+}
+
 /* A unique key that is fixed gives one row; any other index is taken for an equality on its first
- * column, since somebody thought that selective enough to make it. */
+ * column, since somebody thought that selective enough to make it, or for its order under a LIMIT. */
 static kd_status choose_index(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
                               candidate *out)
 {
     *out = (candidate){0};
-    bool best_unique = false;
+    int best = 0;
     for (uint32_t i = 0; i < a->table->index_count; i++) {
         const kd_table_index *index = &a->table->indexes[i];
+        bool hashed = kd_slice_equal(index->method, KD_SLICE("hash"));
         bool ordered = index->method.size_bytes == 0 ||
-                       kd_slice_equal(index->method, KD_SLICE("btree")) ||
-                       kd_slice_equal(index->method, KD_SLICE("hash"));
+                       kd_slice_equal(index->method, KD_SLICE("btree")) || hashed;
         if (index->storage.predicate_column_no >= 0 || !ordered)
             continue;
         candidate found;
         KD_TRY(match_index(ctx, a, conditions, index, &found));
-        bool unique = index->storage.unique && found.equal_count == index->storage.column_count;
-        if (found.equal_count == 0 || (best_unique && !unique))
-            continue;
-        if (out->index == NULL || (unique && !best_unique) ||
-            found.equal_count > out->equal_count) {
+        int score = 0;
+        if (is_unique_match(&found))
+            score = 1000;
+        else if (order_pays(a, conditions, &found))
+            score = 500;
+        else if (found.equal_count > 0)
+            score = (int)found.equal_count * 10 - (found.in_list ? 5 : 0) +
+                    (found.low.value != NULL) + (found.high.value != NULL);
+        if (score > best) {
             *out = found;
-            best_unique = unique;
+            best = score;
         }
     }
+    return KD_OK;
+}
+
+static kd_status bound_fill(kd_ctx *ctx, access *a, const candidate *chosen, kd_index_bound *bound)
+{
+    bound->equal_count = chosen->equal_count;
+    bound->equals = KD_NEW_ARRAY(ctx, a->p->arena, kd_expr *, chosen->equal_count);
+    if (bound->equals == NULL)
+        return KD_NOMEM;
+    for (uint32_t k = 0; k < chosen->equal_count; k++)
+        bound->equals[k] = chosen->equals[k];
+    bound->in_list = chosen->in_list;
+    bound->in_count = chosen->in_count;
+    bound->in_values = chosen->in_values;
+    if (chosen->in_list)
+        bound->equals[chosen->equal_count - 1] = chosen->in_values[0];
+    bound->low = chosen->low.value;
+    bound->high = chosen->high.value;
+    bound->low_exclusive = chosen->low.value != NULL && chosen->low.test == KD_SCAN_GREATER;
+    bound->high_exclusive = chosen->high.value != NULL && chosen->high.test == KD_SCAN_LESS;
     return KD_OK;
 }
 
@@ -359,13 +505,15 @@ static kd_status plan_index(kd_ctx *ctx, access *a, const kdi_conditions *condit
     for (size_t i = 0; i < conditions->count; i++) {
         bool covered = false;
         for (uint32_t k = 0; k < chosen->equal_count; k++)
-            covered |= chosen->used[k] == i;
+            covered |= chosen->used[k] == conditions->items[i];
         if (!covered)
             KD_TRY(kdi_conditions_add(ctx, p, &rest, conditions->items[i]));
     }
-    bool unique = chosen->index->storage.unique &&
-                  chosen->equal_count == chosen->index->storage.column_count;
-    double rows = unique ? 1 : kdi_estimate(p, a->scan) * 0.01;
+    double rows = kdi_estimate(p, a->scan) * 0.01;
+    if (chosen->in_list)
+        rows = chosen->in_count;
+    if (is_unique_match(chosen))
+        rows = 1;
     kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_INDEX_SCAN, rows < 1 ? 1 : rows, 0);
     if (plan == NULL)
         return KD_NOMEM;
@@ -379,14 +527,101 @@ static kd_status plan_index(kd_ctx *ctx, access *a, const kdi_conditions *condit
     plan->as.index_scan.table = a->table;
     plan->as.index_scan.alias = a->scan->as.scan.alias;
     plan->as.index_scan.index = chosen->index;
-    kd_index_bound *bound = &plan->as.index_scan.bound;
-    bound->equal_count = chosen->equal_count;
-    bound->equals = KD_NEW_ARRAY(ctx, p->arena, kd_expr *, chosen->equal_count);
-    if (bound->equals == NULL)
-        return KD_NOMEM;
-    for (uint32_t k = 0; k < chosen->equal_count; k++)
-        bound->equals[k] = chosen->equals[k].value;
+    plan->as.index_scan.descending = chosen->descending && chosen->gives_order;
+    if (chosen->gives_order)
+        p->order_met = true;
     *out = plan;
+    return bound_fill(ctx, a, chosen, &plan->as.index_scan.bound);
+}
+
+/* Whether an equality of `column` with something outside could use an index: for joins. */
+kd_status kdi_index_serves(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditions *conditions,
+                           bool *out_serves)
+{
+    access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = scan->as.scan.table};
+    KD_TRY(kd_rel_column_set(ctx, scan, &a.own));
+    candidate chosen;
+    *out_serves = false;
+    if (p->options->no_index_scans)
+        return KD_OK;
+    KD_TRY(choose_index(ctx, &a, conditions, &chosen));
+    *out_serves = chosen.index != NULL && chosen.equal_count > 0;
+    return KD_OK;
+}
+
+/* --- Partitions -------------------------------------------------------------------------------------- */
+
+static int position_of_column(const kd_table_entry *table, kd_slice name)
+{
+    for (uint32_t i = 0; i < table->visible_count; i++)
+        if (kd_slice_equal(table->columns[i].storage.name, name))
+            return (int)i;
+    return -1;
+}
+
+/* Whether no row of a range partition passes `first key column op value`. */
+static bool range_excludes(const kd_partition_bound *bound, const comparison *test)
+{
+    const kd_value *value = &test->value->constant;
+    bool alone = bound->count == 1;
+    bool has_low = bound->from_kind == NULL || bound->from_kind[0] == 0;
+    bool has_high = bound->to_kind == NULL || bound->to_kind[0] == 0;
+    int low = has_low ? kd_value_compare(value, &bound->from[0]) : 1;
+    int high = has_high ? kd_value_compare(value, &bound->to[0]) : -1;
+    switch (test->test) {
+    case KD_SCAN_EQUAL:
+        return low < 0 || high > 0 || (high == 0 && alone);
+    case KD_SCAN_LESS:
+        return low <= 0;
+    case KD_SCAN_LESS_EQUAL:
+        return low < 0;
+    case KD_SCAN_GREATER:
+    case KD_SCAN_GREATER_EQUAL:
+        return high > 0 || (high == 0 && alone);
+    default:
+        return false;
+    }
+}
+
+static bool list_excludes(const kd_partition_bound *bound, const comparison *test)
+{
+    if (test->test != KD_SCAN_EQUAL)
+        return false;
+    for (uint32_t i = 0; i < bound->count; i++)
+        if (!bound->from[i].is_null &&
+            kd_value_compare(&bound->from[i], &test->value->constant) == 0)
+            return false;
+    return true;
+}
+
+kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
+                                 const kdi_conditions *conditions, bool *out_excluded)
+{
+    *out_excluded = false;
+    const kd_table_entry *table = scan->as.scan.table;
+    const kd_object *object =
+        table->parent_no == 0 ? NULL : kd_catalog_get(p->options->catalog, table->parent_no);
+    if (object == NULL || object->kind != KD_OBJECT_TABLE || table->bound.is_default)
+        return KD_OK;
+    const kd_table_entry *parent = (const kd_table_entry *)object;
+    access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = table};
+    KD_TRY(kd_rel_column_set(ctx, scan, &a.own));
+    int key = -1;
+    for (uint32_t i = 0; i < parent->visible_count && parent->partition_column_count > 0; i++)
+        if (parent->columns[i].storage.column_no == parent->partition_column_nos[0])
+            key = position_of_column(table, parent->columns[i].storage.name);
+    for (size_t i = 0; i < conditions->count && key >= 0 && !*out_excluded; i++) {
+        comparison test;
+        bool found;
+        KD_TRY(comparison_of(ctx, &a, conditions->items[i], &test, &found));
+        if (!found || test.position != (uint32_t)key || test.value == NULL ||
+            test.value->kind != KD_EXPR_CONSTANT || test.value->constant.is_null)
+            continue;
+        if (parent->strategy == KD_PARTITION_RANGE)
+            *out_excluded = range_excludes(&table->bound, &test);
+        else if (parent->strategy == KD_PARTITION_LIST)
+            *out_excluded = list_excludes(&table->bound, &test);
+    }
     return KD_OK;
 }
 
@@ -395,7 +630,7 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
 {
     access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = scan->as.scan.table};
     KD_TRY(kd_rel_column_set(ctx, scan, &a.own));
-    if (conditions->count > 0 && !p->options->no_index_scans) {
+    if ((conditions->count > 0 || p->order_scan == scan) && !p->options->no_index_scans) {
         candidate chosen;
         KD_TRY(choose_index(ctx, &a, conditions, &chosen));
         if (chosen.index != NULL)

@@ -369,6 +369,58 @@ static bool is_bound_constant(const kd_expr *expr)
     return expr == NULL || expr->kind == KD_EXPR_CONSTANT;
 }
 
+/* The scan that gives a sort its rows, through filters and columns handed on; NULL for anything else. */
+static kd_rel *scan_below(kd_rel *sort)
+{
+    kd_rel *at = sort->inputs[0];
+    for (;;) {
+        if (at->kind == KD_REL_PROJECT) {
+            for (uint32_t k = 0; k < sort->as.sort.key_count; k++) {
+                const kd_expr *key = sort->as.sort.keys[k].expr;
+                bool handed = false;
+                for (uint32_t c = 0; c < at->column_count; c++)
+                    handed |= key->kind == KD_EXPR_COLUMN && at->columns[c].id == key->column &&
+                              at->as.project.exprs[c]->kind == KD_EXPR_COLUMN &&
+                              at->as.project.exprs[c]->column == key->column;
+                if (!handed)
+                    return NULL;
+            }
+        } else if (at->kind != KD_REL_FILTER) {
+            return at->kind == KD_REL_SCAN ? at : NULL;
+        }
+        at = at->inputs[0];
+    }
+}
+
+/* LIMIT over a sort that an index can do: the sort goes. */
+static kd_status limit_by_index(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
+                                kd_plan **out)
+{
+    *out = NULL;
+    kd_rel *sort = rel->inputs[0];
+    const kd_expr *count = rel->as.limit.count, *offset = rel->as.limit.offset;
+    if (sort->kind != KD_REL_SORT || count == NULL || rel->as.limit.with_ties)
+        return KD_OK;
+    kd_rel *scan = scan_below(sort);
+    if (scan == NULL)
+        return KD_OK;
+    p->order_scan = scan;
+    p->order = sort->as.sort.keys;
+    p->order_count = sort->as.sort.key_count;
+    p->order_limit = count->kind == KD_EXPR_CONSTANT ? (double)count->constant.as.i64 : 100;
+    if (offset != NULL)
+        p->order_limit += offset->kind == KD_EXPR_CONSTANT ? (double)offset->constant.as.i64 : 100;
+    p->order_met = false;
+    kd_id_set below;
+    kd_plan *input;
+    KD_TRY(needed_below(ctx, p, sort, needed, &below));
+    KD_TRY(kdi_physical(ctx, p, sort->inputs[0], &below, &input));
+    p->order_scan = NULL;
+    if (p->order_met)
+        *out = input;
+    return KD_OK;
+}
+
 static kd_status plan_limit(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                             kd_plan **out)
 {
@@ -380,7 +432,9 @@ static kd_status plan_limit(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_i
                             : kdi_plan_columns(ctx, p, rel->columns, rel->column_count, needed,
                                                *out);
     }
-    KD_TRY(kdi_physical(ctx, p, rel->inputs[0], needed, &input));
+    KD_TRY(limit_by_index(ctx, p, rel, needed, &input));
+    if (input == NULL)
+        KD_TRY(kdi_physical(ctx, p, rel->inputs[0], needed, &input));
     bool top = input->kind == KD_PLAN_SORT && count != NULL;
     if (top && ((is_bound_constant(count) && is_bound_constant(offset)) ||
                 rel->as.limit.with_ties)) {

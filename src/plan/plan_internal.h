@@ -31,6 +31,12 @@ typedef struct kdi_planner {
     kd_cte **cte_of;
     size_t cte_count, cte_capacity, cte_of_count, cte_of_capacity;
     uint32_t working_count;
+    /* What a LIMIT over a sort would like of the scan below it. */
+    const kd_rel *order_scan;
+    const kd_sort_key *order;
+    uint32_t order_count;
+    double order_limit;
+    bool order_met;
 } kdi_planner;
 
 /* A list of conditions that all must hold. */
@@ -109,6 +115,13 @@ bool kdi_is_zero(const kd_expr *expr);
 /* Physical tables: a scan or an index scan with its condition (access.c). */
 kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditions *conditions,
                           const kd_id_set *needed, kd_plan **out) KD_MUST_CHECK;
+/* Whether an index would be used for these conditions' equalities. */
+kd_status kdi_index_serves(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditions *conditions,
+                           bool *out_serves) KD_MUST_CHECK;
+/* Whether a partition's bound and the conditions contradict each other. */
+kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
+                                 const kdi_conditions *conditions,
+                                 bool *out_excluded) KD_MUST_CHECK;
 kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                         kd_plan **out) KD_MUST_CHECK;
 kd_plan *kdi_make_plan(kd_ctx *ctx, kdi_planner *p, kd_plan_kind kind, double rows,

@@ -171,9 +171,53 @@ static bool keys_are_usable(const kd_rel *rel, const join_keys *keys)
     return true;
 }
 
+enum { ROWS_PER_LOOKUP = 5000 };
+
+/* Few left rows and an index on the right side's key: each left row looks its matches up, instead of
+ * the whole right side being read. */
+static kd_status try_lookups(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *out_done)
+{
+    *out_done = false;
+    kd_join_kind kind = rel->as.join.kind;
+    if (kind != KD_JOIN_INNER && kind != KD_JOIN_LEFT && kind != KD_JOIN_SEMI &&
+        kind != KD_JOIN_ANTI)
+        return KD_OK;
+    for (int side = 1; side >= (kind == KD_JOIN_INNER ? 0 : 1); side--) {
+        kd_rel *right = rel->inputs[side], *filter = NULL;
+        if (right->kind == KD_REL_FILTER) {
+            filter = right;
+            right = right->inputs[0];
+        }
+        double left_rows = kdi_estimate(p, rel->inputs[1 - side]);
+        if (right->kind != KD_REL_SCAN ||
+            left_rows * ROWS_PER_LOOKUP > kdi_estimate(p, right) || rel->as.join.condition == NULL)
+            continue;
+        kdi_conditions all = {0};
+        bool serves;
+        KD_TRY(kdi_conditions_add(ctx, p, &all, rel->as.join.condition));
+        if (filter != NULL)
+            KD_TRY(kdi_conditions_add(ctx, p, &all, filter->as.filter.condition));
+        KD_TRY(kdi_index_serves(ctx, p, right, &all, &serves));
+        if (!serves)
+            continue;
+        KD_TRY(kdi_make_filter(ctx, p, &all, &right));
+        kd_rel *left = rel->inputs[1 - side];
+        rel->inputs[0] = left;
+        rel->inputs[1] = right;
+        rel->as.join.condition = NULL;
+        rel->as.join.lateral = true;
+        *out_done = true;
+        return KD_OK;
+    }
+    return KD_OK;
+}
+
 kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                         kd_plan **out)
 {
+    bool looks_up = false;
+    if (!rel->as.join.lateral)
+        KD_TRY(try_lookups(ctx, p, rel, &looks_up));
     if (rel->as.join.lateral)
         return plan_apply(ctx, p, rel, needed, out);
     join_keys keys = {0};

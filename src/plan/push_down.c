@@ -381,6 +381,12 @@ static kd_status push_any(kd_ctx *ctx, kdi_planner *p, kdi_conditions *condition
     for (size_t i = 0; i < conditions->count; i++)
         if (kdi_is_never_true(conditions->items[i]))
             return make_empty(ctx, p, io_rel);
+    if (rel->kind == KD_REL_SCAN && conditions->count > 0) {
+        bool excluded;
+        KD_TRY(kdi_partition_excluded(ctx, p, rel, conditions, &excluded));
+        if (excluded)
+            return make_empty(ctx, p, io_rel);
+    }
     switch (rel->kind) {
     case KD_REL_FILTER:
         return push_filter(ctx, p, conditions, io_rel);
