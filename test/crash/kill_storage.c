@@ -1,6 +1,6 @@
 /*
  * kill -9 of a real process under a mixed load, many times.
- * KD_TEST_SEEDS says how often (with --no-fork there is no time limit).
+ * KADE_TEST_SEEDS says how often (with --no-fork there is no time limit).
  *
  * The child opens the database with its background threads on and works in three threads: each
  * owns some rows and in every transaction sets all of them to the next number; now and then it
