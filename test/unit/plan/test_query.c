@@ -196,3 +196,89 @@ TEST(data_changes_are_bound_and_planned)
           "there is no unique or exclusion constraint");
     query_kit_close(k);
 }
+
+static void make_big(query_kit *k)
+{
+    query_kit_run(k, "CREATE TABLE digit (i int)");
+    query_kit_run(k, "INSERT INTO digit VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)");
+    query_kit_run(k, "CREATE TABLE big (id int PRIMARY KEY, g int, v int, UNIQUE (g, id))");
+    query_kit_run(k, "INSERT INTO big SELECT a.i * 1000 + b.i * 100 + c.i * 10 + d.i, c.i, "
+                     "NULLIF(d.i, 5) FROM digit a, digit b, digit c, digit d");
+}
+
+static bool has(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+TEST(indexes_are_used_where_they_pay)
+{
+    query_kit *k = query_kit_open();
+    make_big(k);
+    const char *sql = "SELECT v FROM big WHERE id = 4217";
+    CHECK(has(query_kit_explain(k, sql), "Index Scan using big_key"));
+    ROWS(k, sql, "7\n");
+    sql = "SELECT id FROM big WHERE id IN (5, 17, 5, NULL, 20000) ORDER BY id";
+    CHECK(has(query_kit_explain(k, sql), "Index Scan"));
+    ROWS(k, sql, "5\n17\n");
+    sql = "SELECT id FROM big ORDER BY id DESC LIMIT 3";
+    CHECK(has(query_kit_explain(k, sql), "Index Scan Backward"));
+    CHECK(!has(query_kit_explain(k, sql), "Sort"));
+    ROWS(k, sql, "9999\n9998\n9997\n");
+    sql = "SELECT id FROM big WHERE id > 500 ORDER BY id LIMIT 2 OFFSET 1";
+    CHECK(has(query_kit_explain(k, sql), "Index Scan"));
+    ROWS(k, sql, "502\n503\n");
+    sql = "SELECT id FROM big WHERE g = 3 AND id >= 135 AND id < 240 ORDER BY id";
+    CHECK(has(query_kit_explain(k, sql), "Index Scan"));
+    ROWS(k, sql, "135\n136\n137\n138\n139\n230\n231\n232\n233\n234\n235\n236\n237\n238\n239\n");
+    sql = "SELECT x.i, y.v FROM digit x JOIN big y ON y.id = x.i + 40 WHERE x.i = 7";
+    ROWS(k, sql, "7|7\n");
+    ROWS(k, "SELECT count(*), sum(v), count(v) FROM big", "10000|40000|9000\n");
+    ROWS(k, "SELECT count(*) FROM big WHERE v IS NULL AND g BETWEEN 2 AND 3", "200\n");
+    ROWS(k, "SELECT g, count(DISTINCT v) FROM big GROUP BY g HAVING g > 7 ORDER BY g", "8|9\n9|9\n");
+    ROWS(k, "SELECT count(*) FROM big x JOIN big y ON x.id = y.id + 1 WHERE y.g = 4", "1000\n");
+    ROWS(k, "SELECT i, (SELECT max(v) FROM big WHERE id = i * 11) FROM digit WHERE i < 3 ORDER BY i",
+         "0|0\n1|1\n2|2\n");
+    query_kit_close(k);
+}
+
+TEST(constants_are_folded)
+{
+    query_kit *k = open_with_tables();
+    CHECK(has(query_kit_explain(k, "SELECT id FROM t WHERE 1 + 1 = 3"), "no rows"));
+    CHECK(has(query_kit_explain(k, "SELECT id FROM t WHERE a = 2 * 5"), "(a = 10)"));
+    CHECK(!has(query_kit_explain(k, "SELECT id FROM t WHERE 2 > 1 OR a = 3"), "Filter"));
+    ROWS(k, "SELECT CASE WHEN 1 = 2 THEN 1 / 0 ELSE 5 END", "5\n");
+    ROWS(k, "SELECT id FROM t WHERE COALESCE(NULL, a, 1) = 10", "1\n");
+    query_kit_close(k);
+}
+
+TEST(joins_nest_and_mix)
+{
+    query_kit *k = open_with_tables();
+    ROWS(k, "SELECT a.id, b.id FROM t a LEFT JOIN (u b JOIN t c ON b.t_id = c.id) ON a.id = c.id "
+            "ORDER BY 1, 2", "1|1\n1|2\n2|~\n3|3\n4|~\n");
+    ROWS(k, "SELECT count(*) FROM t a LEFT JOIN u b ON a.id = b.t_id AND b.c > 'p' "
+            "WHERE b.id IS NULL", "3\n");
+    ROWS(k, "SELECT t.id FROM t NATURAL JOIN (SELECT id FROM u WHERE id > 2) x ORDER BY 1",
+         "3\n4\n");
+    ROWS(k, "SELECT id, (SELECT count(*) FROM u WHERE u.t_id = t.id AND u.id > "
+            "(SELECT min(id) FROM u z WHERE z.t_id = t.id)) FROM t ORDER BY id",
+         "1|1\n2|0\n3|0\n4|0\n");
+    ROWS(k, "SELECT x.id, y.n FROM t x, LATERAL (SELECT count(*) AS n FROM t z WHERE z.a < x.a) y "
+            "ORDER BY 1", "1|0\n2|1\n3|0\n4|1\n");
+    ROWS(k, "SELECT b, (SELECT sum(n) FROM u JOIN t y ON y.id = u.t_id WHERE y.b = x.b) "
+            "FROM t x GROUP BY b ORDER BY b", "x|6.00\ny|~\n~|~\n");
+    ROWS(k, "SELECT max(id) FROM t WHERE a = (SELECT a FROM t ORDER BY id LIMIT 1)", "1\n");
+    ROWS(k, "SELECT * FROM (SELECT id, row_number() OVER (PARTITION BY a ORDER BY id) r FROM t) x "
+            "WHERE r = 1 ORDER BY id", "1|1\n2|1\n3|1\n");
+    ROWS(k, "SELECT count(*) FROM t WHERE (SELECT count(*) FROM u WHERE u.t_id = t.id) = 0", "2\n");
+    ROWS(k, "SELECT id FROM t WHERE b IN (SELECT b FROM t GROUP BY b HAVING count(*) > 1) "
+            "ORDER BY id", "1\n3\n");
+    ROWS(k, "SELECT id FROM t WHERE EXISTS (SELECT * FROM u WHERE t_id = t.id LIMIT 1) AND NOT "
+            "EXISTS (SELECT 1 FROM u WHERE t_id = t.id AND c = 'drei')", "1\n");
+    ROWS(k, "SELECT 1 WHERE 3 NOT IN (SELECT id FROM u WHERE id < 3)", "1\n");
+    ROWS(k, "SELECT u.id FROM u WHERE t_id NOT IN (SELECT id FROM t WHERE id > 1) ORDER BY 1",
+         "1\n2\n");
+    query_kit_close(k);
+}
