@@ -78,6 +78,7 @@ struct kd_session {
     kd_settings at_begin;        /* What a rollback restores. */
     kd_txn *txn;                 /* NULL between transactions. */
     kd_session_state state;
+    bool read_only;              /* The database is, or the session's owner wants it so. */
     bool is_explicit;            /* BEGIN was said. */
     bool all_deferred;           /* SET CONSTRAINTS ALL DEFERRED */
     kdi_deferred *deferred;      /* In the transaction's arena. */

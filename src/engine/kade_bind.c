@@ -14,7 +14,7 @@ int kade_parameter_type(const kade_statement *statement, uint32_t index)
 {
     if (index < 1 || index > statement->parameter_count)
         return KADE_TYPE_UNKNOWN;
-    kd_type type = kd_prepared_parameter_type(statement->prepared, index - 1);
+    kd_type type = statement->parameter_types[index - 1];
     return type.id + (type.is_array ? KADE_TYPE_ARRAY : 0);
 }
 
@@ -30,7 +30,7 @@ const char *kade_parameter_type_name(const kade_statement *statement, uint32_t i
 static kd_status set(kade_statement *statement, uint32_t index, const kd_value *value)
 {
     kd_ctx *ctx = statement->session->ctx;
-    if (statement->run != NULL)
+    if (statement->is_running)
         kdi_statement_stop(statement);
     if (index < 1 || index > statement->parameter_count)
         return KD_FAIL(ctx, KD_INVALID, "22023", "there is no parameter $%u (the statement has %u)",
@@ -151,7 +151,7 @@ kade_status kade_bind_uuid(kade_statement *statement, uint32_t index, const uint
 kade_status kade_clear_bindings(kade_statement *statement)
 {
     (void)kdi_api_begin(statement->session);
-    if (statement->run != NULL)
+    if (statement->is_running)
         kdi_statement_stop(statement);
     for (uint32_t i = 0; i < statement->parameter_count; i++)
         statement->parameters[i] = kd_value_null(kd_type_of(KD_TYPE_UNKNOWN));

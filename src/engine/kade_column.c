@@ -50,8 +50,8 @@ static kd_value read_as(kade_statement *statement, uint32_t column, kd_type_id t
         return value;
     kd_value cast;
     if (kd_value_cast(&statement->row_ctx, statement->row_arena,
-                      kd_database_registry(statement->session->database->inner),
-                      &statement->run->facts, &value, kd_type_of(type), KD_CAST_EXPLICIT,
+                      statement->session->talk->registry,
+                      statement->request->facts, &value, kd_type_of(type), KD_CAST_EXPLICIT,
                       &cast) != KD_OK) {
         kd_error_clear(&statement->row_ctx);
         return kd_value_null(kd_type_of(type));
@@ -113,7 +113,7 @@ static const char *give_bytes(kade_statement *statement, kd_slice bytes, size_t 
 static const char *format(kade_statement *statement, const kd_value *value, size_t *out_bytes)
 {
     kd_buffer buffer = kd_buffer_in(statement->row_arena);
-    if (kd_value_format(&statement->row_ctx, kd_run_text_settings(statement->run), value,
+    if (kd_value_format(&statement->row_ctx, statement->request->text, value,
                         &buffer) != KD_OK) {
         kd_error_clear(&statement->row_ctx);
         buffer.data = NULL;

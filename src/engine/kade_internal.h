@@ -20,13 +20,17 @@
 
 #include "kade.h"
 
+#include "engine/conversation.h"
 #include "engine/engine_internal.h"
 
 typedef struct kdi_user_function kdi_user_function;
 
 struct kade_database {
     kd_arena *arena;
-    kd_database *inner;
+    kd_database *inner;       /* NULL when another process has the database open: */
+    kd_remote *remote;        /* then this is what reaches it. */
+    kd_remote_server *server; /* Lets other processes in; may be NULL. */
+    bool read_only;
     kd_mutex mutex; /* Guards the lists. */
     kade_session *sessions;
     kdi_user_function *functions;
@@ -36,8 +40,9 @@ struct kade_session {
     kade_database *database;
     kade_session *next;
     kd_arena *arena;
-    kd_session *inner;
-    kd_ctx *ctx;      /* The inner session's. */
+    kd_conversation *talk;
+    kd_session *inner; /* Of `talk`: NULL when the session is in another process. */
+    kd_ctx *ctx;       /* The conversation's. */
     kade_error error; /* Points into the context's record. */
     kade_statement *statements;
     kade_appender *appenders;
@@ -61,9 +66,9 @@ struct kade_statement {
     kade_session *session;
     kade_statement *next;
     kd_arena *arena;
-    kd_prepared *prepared;
+    kd_request *request;
     int script_offset;       /* Where the statement begins in its script. */
-    kd_run *run;             /* NULL between runs. */
+    bool is_running;
     kd_batch batch;
     uint32_t row;            /* Position in the batch's selection. */
     bool has_row;
@@ -72,6 +77,7 @@ struct kade_statement {
     uint32_t column_count;
     kdi_column_name *columns;
     uint32_t parameter_count;
+    kd_type *parameter_types;
     kd_value *parameters;
     kd_arena **parameter_arenas; /* One per parameter that needs bytes. */
     char **parameter_names;

@@ -119,6 +119,55 @@ static kd_database_options translate_options(const kade_open_options *options)
     };
 }
 
+/* How long a process may have the database open without letting others in: it replays its log, or is
+ * closing. */
+static const uint64_t open_patience_ns = 10000000000u;
+static const uint64_t open_pause_ns = 20000000u;
+
+/* Opens the database of a process that has it in use, unless that gives it up meanwhile. */
+static kd_status open_shared(kd_ctx *ctx, const char *path, const kd_database_options *options,
+                             kade_database *database)
+{
+    const kd_remote_ops *remote = kd_remote_registered();
+    kd_world *world = ctx->world;
+    uint64_t started_ns = world->monotonic_ns(world);
+    for (;;) {
+        kd_ctx attempt = {.world = world};
+        kd_error_clear(&attempt);
+        kd_status status = remote->open(&attempt, path, options, &database->remote);
+        if (status != KD_OK && strcmp(attempt.error.sqlstate, "08001") == 0) {
+            kd_error_clear(&attempt);
+            status = kd_database_open(&attempt, path, options, &database->inner);
+        }
+        bool again = status == KD_BUSY && strcmp(attempt.error.sqlstate, "55006") == 0 &&
+                     world->monotonic_ns(world) - started_ns < open_patience_ns;
+        if (!again) {
+            ctx->error = attempt.error;
+            return status;
+        }
+        world->sleep_ns(world, open_pause_ns);
+    }
+}
+
+/* In this process, or as a client of the one that has it open. */
+static kd_status open_here_or_there(kd_ctx *ctx, const char *path,
+                                    const kd_database_options *options, kade_database *database)
+{
+    const kd_remote_ops *remote = kd_remote_registered();
+    kd_status status = kd_database_open(ctx, path, options, &database->inner);
+    if (status != KD_OK && remote != NULL && strcmp(ctx->error.sqlstate, "55006") == 0) {
+        kd_error_clear(ctx);
+        status = open_shared(ctx, path, options, database);
+    }
+    if (status != KD_OK || remote == NULL || database->inner == NULL ||
+        database->inner->is_memory || options->read_only)
+        return status;
+    /* A database that cannot be shared is a database all the same. */
+    if (remote->serve(ctx, database->inner, path, &database->server) != KD_OK)
+        kd_error_clear(ctx);
+    return KD_OK;
+}
+
 kade_status kade_open(const char *path, size_t path_bytes, const kade_open_options *options,
                       kade_database **out_database, kade_error **out_error)
 {
@@ -144,7 +193,8 @@ kade_status kade_open(const char *path, size_t path_bytes, const kade_open_optio
         goto out;
     }
     database->arena = arena;
-    KD_TRY_OUT(kd_database_open(&ctx, text, &inner_options, &database->inner));
+    database->read_only = inner_options.read_only;
+    KD_TRY_OUT(open_here_or_there(&ctx, text, &inner_options, database));
     kd_mutex_init(&database->mutex, ctx.world);
     *out_database = database;
     arena = NULL;
@@ -162,9 +212,15 @@ void kade_close(kade_database *database)
     while (database->sessions != NULL)
         kade_disconnect(database->sessions);
     kd_ctx ctx = {.world = kd_world_posix()};
-    /* A failed last checkpoint loses nothing: the log has it, and the next open reads it. */
-    if (kd_database_close(&ctx, database->inner) != KD_OK)
-        kd_error_clear(&ctx);
+    if (database->inner == NULL) {
+        kd_remote_registered()->close(database->remote);
+    } else {
+        if (database->server != NULL)
+            kd_remote_registered()->stop(database->server);
+        /* A failed last checkpoint loses nothing: the log has it, and the next open reads it. */
+        if (kd_database_close(&ctx, database->inner) != KD_OK)
+            kd_error_clear(&ctx);
+    }
     kd_mutex_clear(&database->mutex);
     kd_arena_destroy(database->arena);
 }
@@ -222,7 +278,7 @@ static void set_hooks(kade_session *session)
         .copy_write = session->copy_write == NULL ? NULL : on_copy_write,
         .progress = session->progress == NULL ? NULL : on_progress,
     };
-    kd_session_set_hooks(session->inner, &hooks);
+    session->talk->ops->set_hooks(session->talk, &hooks);
 }
 
 void kade_session_on_progress(kade_session *session, kade_progress_fn fn, void *object)
@@ -259,7 +315,8 @@ kade_status kade_connect(kade_database *database, kade_session **out_session,
     *out_session = NULL;
     if (out_error != NULL)
         *out_error = NULL;
-    kd_session_options options = {.isolation = KD_SNAPSHOT_ISOLATION};
+    kd_session_options options = {.isolation = KD_SNAPSHOT_ISOLATION,
+                                  .read_only = database->read_only};
     kade_session *session = NULL;
     kd_arena *arena = kd_arena_create(&ctx, NULL, "api session", KD_ARENA_UNLIMITED);
     if (arena != NULL)
@@ -269,8 +326,13 @@ kade_status kade_connect(kade_database *database, kade_session **out_session,
         goto out;
     }
     *session = (kade_session){.database = database, .arena = arena, .error = no_error};
-    KD_TRY_OUT(kd_session_open(&ctx, database->inner, &options, &session->inner));
-    session->ctx = kd_session_ctx(session->inner);
+    if (database->inner != NULL)
+        KD_TRY_OUT(kd_conversation_open_local(&ctx, database->inner, &options, &session->talk));
+    else
+        KD_TRY_OUT(kd_remote_registered()->connect(&ctx, database->remote, &options,
+                                                   &session->talk));
+    session->inner = session->talk->session;
+    session->ctx = session->talk->ctx;
     kd_mutex_lock(&database->mutex);
     session->next = database->sessions;
     database->sessions = session;
@@ -292,7 +354,7 @@ void kade_disconnect(kade_session *session)
     (void)kdi_api_begin(session);
     while (session->statements != NULL)
         kade_finalize(session->statements);
-    kd_session_close(session->inner);
+    session->talk->ops->close(session->talk);
 
     kd_mutex_lock(&database->mutex);
     kade_session **link = &database->sessions;
@@ -305,7 +367,7 @@ void kade_disconnect(kade_session *session)
 
 kade_transaction_state kade_session_transaction(const kade_session *session)
 {
-    switch (kd_session_get_state(session->inner)) {
+    switch (session->talk->ops->state(session->talk)) {
     case KD_SESSION_IN_TRANSACTION:
         return KADE_TRANSACTION_OPEN;
     case KD_SESSION_FAILED:
@@ -318,5 +380,5 @@ kade_transaction_state kade_session_transaction(const kade_session *session)
 
 void kade_cancel(kade_session *session)
 {
-    kd_session_cancel(session->inner);
+    session->talk->ops->cancel(session->talk);
 }

@@ -26,14 +26,8 @@ static kd_status format_type(kade_statement *statement, kd_type type, char **out
     if (type.id == KD_TYPE_UNKNOWN) {
         KD_TRY(kd_buffer_append_text(ctx, &buffer, "unknown"));
     } else {
-        /* Names of enums are in the catalog that the statement was made for. */
-        kd_session *inner = statement->session->inner;
-        kd_catalog_version *before = inner->catalog;
-        if (before == NULL)
-            inner->catalog = statement->prepared->catalog;
-        kd_status status = kd_session_format_type(ctx, inner, type, &buffer);
-        inner->catalog = before;
-        KD_TRY(status);
+        kd_conversation *talk = statement->session->talk;
+        KD_TRY(talk->ops->format_type(ctx, statement->request, type, &buffer));
     }
     *out_name = buffer.data;
     return KD_OK;
@@ -43,11 +37,8 @@ static kd_status format_type(kade_statement *statement, kd_type type, char **out
 static kd_status describe_columns(kade_statement *statement)
 {
     kd_ctx *ctx = statement->session->ctx;
-    const kd_run *run = statement->run;
-    uint32_t count = run == NULL ? kd_prepared_column_count(statement->prepared)
-                                 : kd_run_column_count(run);
-    const kd_rel_column *columns = run == NULL ? kd_prepared_columns(statement->prepared)
-                                               : kd_run_columns(run);
+    uint32_t count = statement->request->column_count;
+    const kd_rel_column *columns = statement->request->columns;
     bool same = count == statement->column_count;
     for (uint32_t i = 0; same && i < count; i++)
         same = same_column(&statement->columns[i], &columns[i]);
@@ -74,15 +65,17 @@ static kd_status describe_columns(kade_statement *statement)
 static kd_status describe_parameters(kade_statement *statement)
 {
     kd_ctx *ctx = statement->session->ctx;
-    uint32_t count = kd_prepared_parameter_count(statement->prepared);
+    uint32_t count = statement->request->parameter_count;
+    statement->parameter_types = KD_NEW_ARRAY(ctx, statement->arena, kd_type, count);
     statement->parameters = KD_NEW_ARRAY(ctx, statement->arena, kd_value, count);
     statement->parameter_arenas = KD_NEW_ARRAY(ctx, statement->arena, kd_arena *, count);
     statement->parameter_names = KD_NEW_ARRAY(ctx, statement->arena, char *, count);
-    if (statement->parameters == NULL || statement->parameter_arenas == NULL ||
-        statement->parameter_names == NULL)
+    if (statement->parameter_types == NULL || statement->parameters == NULL ||
+        statement->parameter_arenas == NULL || statement->parameter_names == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        kd_type type = kd_prepared_parameter_type(statement->prepared, i);
+        kd_type type = statement->request->parameter_types[i];
+        statement->parameter_types[i] = type;
         statement->parameters[i] = kd_value_null(type);
         KD_TRY(format_type(statement, type, &statement->parameter_names[i]));
     }
@@ -127,14 +120,14 @@ static void no_current_row(kade_statement *statement)
 /* Ends the run, committing where it is its own transaction. */
 static kd_status end_run(kade_statement *statement)
 {
-    kd_run *run = statement->run;
+    const kd_conversation_ops *ops = statement->session->talk->ops;
     no_current_row(statement);
-    if (run == NULL)
+    if (!statement->is_running)
         return KD_OK;
-    statement->affected = kd_run_affected(run);
-    (void)snprintf(statement->tag, sizeof statement->tag, "%s", kd_run_tag(run));
-    statement->run = NULL;
-    return kd_run_end(statement->session->ctx, run);
+    statement->affected = ops->affected(statement->request);
+    (void)snprintf(statement->tag, sizeof statement->tag, "%s", ops->tag(statement->request));
+    statement->is_running = false;
+    return ops->end(statement->session->ctx, statement->request);
 }
 
 void kdi_statement_stop(kade_statement *statement)
@@ -151,7 +144,7 @@ void kade_finalize(kade_statement *statement)
         return;
     kade_session *session = statement->session;
     kdi_statement_stop(statement);
-    kd_prepared_destroy(statement->prepared);
+    session->talk->ops->destroy(statement->request);
     kade_statement **link = &session->statements;
     while (*link != statement)
         link = &(*link)->next;
@@ -173,7 +166,7 @@ kade_status kade_prepare(kade_session *session, const char *sql, size_t sql_byte
     *out_statement = NULL;
     kd_slice text = kdi_api_slice(sql, sql_bytes);
     KD_TRY_OUT(statement_create(session, &statement));
-    KD_TRY_OUT(kd_prepared_create(ctx, session->inner, text, NULL, 0, &statement->prepared));
+    KD_TRY_OUT(session->talk->ops->prepare(ctx, session->talk, text, &statement->request));
     KD_TRY_OUT(describe_columns(statement));
     KD_TRY_OUT(describe_parameters(statement));
     *out_statement = statement;
@@ -197,13 +190,15 @@ static kd_status shift_position(kade_statement *statement, kd_status status)
 kd_status kdi_statement_start(kade_statement *statement)
 {
     kd_ctx *ctx = statement->session->ctx;
-    assert(statement->run == NULL);
+    const kd_conversation_ops *ops = statement->session->talk->ops;
+    assert(!statement->is_running);
     no_current_row(statement);
     statement->affected = -1;
     statement->tag[0] = '\0';
     KD_TRY(shift_position(statement,
-                          kd_run_begin(ctx, statement->prepared, statement->parameters,
-                                       statement->parameter_count, &statement->run)));
+                          ops->begin(ctx, statement->request, statement->parameters,
+                                     statement->parameter_count)));
+    statement->is_running = true;
     return describe_columns(statement);
 }
 
@@ -211,10 +206,11 @@ kd_status kdi_statement_next_batch(kade_statement *statement, bool *out_end)
 {
     kd_ctx *ctx = statement->session->ctx;
     *out_end = true;
-    if (statement->run == NULL)
+    if (!statement->is_running)
         KD_TRY(kdi_statement_start(statement));
     no_current_row(statement);
-    kd_status status = kd_run_next(ctx, statement->run, &statement->batch, out_end);
+    kd_status status = statement->session->talk->ops->next(ctx, statement->request,
+                                                           &statement->batch, out_end);
     if (status != KD_OK) {
         (void)shift_position(statement, status);
         kdi_statement_stop(statement);
@@ -257,12 +253,14 @@ void kade_reset(kade_statement *statement)
 
 int64_t kade_rows_affected(const kade_statement *statement)
 {
-    return statement->run == NULL ? statement->affected : kd_run_affected(statement->run);
+    return statement->is_running ? statement->session->talk->ops->affected(statement->request)
+                                 : statement->affected;
 }
 
 const char *kade_command_tag(const kade_statement *statement)
 {
-    return statement->run == NULL ? statement->tag : kd_run_tag(statement->run);
+    return statement->is_running ? statement->session->talk->ops->tag(statement->request)
+                                 : statement->tag;
 }
 
 /* --- Scripts ----------------------------------------------------------------------------------------------- */
@@ -282,8 +280,9 @@ static kd_status run_one(kade_session *session, kd_slice script, const kd_statem
     kade_statement *statement;
     KD_TRY(statement_create(session, &statement));
     statement->script_offset = parsed->position;
-    KD_TRY_OUT(kd_prepared_from_script(session->ctx, session->inner, script, parsed,
-                                       &statement->prepared));
+    kd_slice part = {script.data + parsed->position, (size_t)(parsed->end - parsed->position)};
+    KD_TRY_OUT(shift_position(statement, session->talk->ops->prepare(session->ctx, session->talk,
+                                                                     part, &statement->request)));
     KD_TRY_OUT(describe_parameters(statement));
     KD_TRY_OUT(kdi_statement_start(statement));
     if (fn == NULL) {
@@ -295,13 +294,6 @@ static kd_status run_one(kade_session *session, kd_slice script, const kd_statem
 out:
     kade_finalize(statement);
     return status;
-}
-
-/* Text that does not parse fails an open transaction, as a statement does that cannot run. */
-static void fail_transaction(kd_session *inner)
-{
-    if (inner->is_explicit && inner->state == KD_SESSION_IN_TRANSACTION)
-        inner->state = KD_SESSION_FAILED;
 }
 
 kade_status kade_execute(kade_session *session, const char *sql, size_t sql_bytes,
@@ -319,7 +311,7 @@ kade_status kade_execute(kade_session *session, const char *sql, size_t sql_byte
         kd_statement parsed;
         status = kd_parser_next(ctx, parser, &parsed);
         if (status != KD_OK) {
-            fail_transaction(session->inner);
+            session->talk->ops->fail_transaction(session->talk);
             goto out;
         }
         if (parsed.node == NULL)

@@ -25,6 +25,7 @@ kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_o
     }
     session->database = database;
     session->arena = arena;
+    session->read_only = database->read_only || (options != NULL && options->read_only);
     session->ctx = (kd_ctx){.world = database->world, .cancelled = &session->cancelled};
     kd_error_clear(&session->ctx);
     kd_isolation isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;

@@ -126,7 +126,7 @@ static kd_status find_sequence(kd_ctx *ctx, const kd_call_env *env, const void *
 
 static kd_status check_writable(kd_ctx *ctx, const kd_session *session, const char *what)
 {
-    if (session->database->read_only ||
+    if (session->read_only ||
         (session->txn != NULL && kd_txn_is_read_only(session->txn)))
         return KD_FAIL(ctx, KD_INVALID, "25006",
                        "cannot execute %s() in a read-only transaction", what);

@@ -13,7 +13,7 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
     kd_txn_options options = {
         .isolation = (kd_isolation)settings->isolation,
         .durability = (kd_durability)settings->durability,
-        .read_only = settings->read_only != 0 || session->database->read_only,
+        .read_only = settings->read_only != 0 || session->read_only,
         .lock_timeout_ns = (uint64_t)settings->lock_timeout_ms * 1000000,
     };
     if (modes != NULL) {
@@ -23,7 +23,7 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
             options.isolation = KD_SNAPSHOT_ISOLATION;
         else if (modes->isolation != KD_AST_ISOLATION_DEFAULT)
             options.isolation = KD_READ_COMMITTED;
-        if (modes->read_only == KD_AST_OFF && session->database->read_only)
+        if (modes->read_only == KD_AST_OFF && session->read_only)
             return KD_FAIL(ctx, KD_INVALID, "25006", "the database was opened read-only");
         if (modes->read_only != KD_AST_UNSET)
             options.read_only = modes->read_only == KD_AST_ON;
