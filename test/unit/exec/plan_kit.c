@@ -69,7 +69,8 @@ static bool null_of(const kit_column *column, uint64_t row)
            kd_hash_u64(row ^ (column->salt << 32) ^ 77) % column->null_every == 0;
 }
 
-static kd_value value_of(kd_ctx *ctx, kd_arena *arena, const kit_column *column, uint64_t number)
+static kd_status value_make(kd_ctx *ctx, kd_arena *arena, const kit_column *column,
+                            uint64_t number, kd_value *out)
 {
     kd_value value = {.type = column->type};
     switch (kd_type_physical(column->type)) {
@@ -91,13 +92,22 @@ static kd_value value_of(kd_ctx *ctx, kd_arena *arena, const kit_column *column,
     case KD_PHYS_STR: {
         char *text = kd_format_text(ctx, arena, "v%llu%s", (unsigned long long)number,
                                     column->is_long ? "-and-so-on-and-on" : "");
-        CHECK(text != NULL);
+        if (text == NULL)
+            return KD_NOMEM;
         value.as.str = kd_str_from(text, strlen(text));
         break;
     }
     default:
         CHECK(false);
     }
+    *out = value;
+    return KD_OK;
+}
+
+static kd_value value_of(kit *k, const kit_column *column, uint64_t number)
+{
+    kd_value value;
+    CHECK_STATUS(&k->ctx, value_make(&k->ctx, k->arena, column, number, &value));
     return value;
 }
 
@@ -105,7 +115,7 @@ kd_value kit_value(kit *k, const kit_column *column, uint64_t row)
 {
     if (null_of(column, row))
         return kd_value_null(column->type);
-    return value_of(&k->ctx, k->arena, column, number_of(column, row));
+    return value_of(k, column, number_of(column, row));
 }
 
 static kd_status source_open(kd_ctx *ctx, kd_arena *arena, const kd_call_env *env,
@@ -178,7 +188,8 @@ static kd_status flat_fill(kd_ctx *ctx, cursor *self, uint32_t c, uint32_t count
             kd_vector_set_null(&self->columns[c], i);
             continue;
         }
-        kd_value value = value_of(ctx, self->arena, column, number_of(column, self->next + i));
+        kd_value value;
+        KD_TRY(value_make(ctx, self->arena, column, number_of(column, self->next + i), &value));
         kd_vector_set(&self->columns[c], i, &value);
     }
     return KD_OK;
@@ -219,7 +230,7 @@ static void dictionary_make(kit *k, source *self, uint32_t c)
     CHECK_STATUS(&k->ctx,
                  kd_vector_init_flat(&k->ctx, k->arena, column->type, count, dictionary));
     for (uint32_t i = 0; i + 1 < count; i++) {
-        kd_value value = value_of(&k->ctx, k->arena, column, i);
+        kd_value value = value_of(k, column, i);
         kd_vector_set(dictionary, i, &value);
     }
     kd_vector_set_null(dictionary, count - 1);

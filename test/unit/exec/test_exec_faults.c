@@ -1,0 +1,176 @@
+/*
+ * Every allocation, spill write and spill read fails once, in every operator: nothing leaks, and the
+ * failure is the statement's.
+ */
+#include "plan_kit.h"
+
+#include "sim_world.h"
+
+#include <string.h>
+
+typedef struct run_case {
+    kd_plan *root;
+    size_t limit_bytes;
+} run_case;
+
+static kit *shared;
+static run_case current;
+
+static kd_type int8_type(void)
+{
+    return kd_type_of(KD_TYPE_INT8);
+}
+
+static kd_status body(sim_world *sim, kd_ctx *ctx)
+{
+    (void)sim;
+    kd_status status = KD_OK;
+    kd_execution *execution = NULL;
+    kd_arena *arena = NULL;
+    kd_statement_plan plan = {.root = current.root, .plan_count = shared->next_no,
+                              .working_count = 4, .cte_count = shared->cte_count,
+                              .ctes = shared->ctes};
+    kd_execute_options options = {.spill_directory = "spill", .facts = &shared->facts,
+                                  .memory_limit_bytes = current.limit_bytes};
+    options.governor = kd_governor_create(ctx, 1 << 30);
+    if (options.governor == NULL)
+        return KD_NOMEM;
+    arena = kd_arena_create(ctx, NULL, "statement", KD_ARENA_UNLIMITED);
+    if (arena == NULL) {
+        status = KD_NOMEM;
+        goto out;
+    }
+    KD_TRY_OUT(kd_execution_create(ctx, arena, &plan, &options, &execution));
+    for (;;) {
+        kd_batch batch;
+        bool end;
+        KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
+        if (end)
+            break;
+    }
+out:
+    kd_execution_destroy(execution);
+    kd_arena_destroy(arena);
+    CHECK_EQ(kd_governor_used_bytes(options.governor), 0);
+    kd_governor_destroy(options.governor);
+    return status;
+}
+
+static void sweep(kd_plan *root, size_t limit_bytes)
+{
+    current = (run_case){root, limit_bytes};
+    sim_sweep_faults_tolerated(body, NULL);
+}
+
+/* Fails the 1st call, then ever fewer of the later ones: spilling makes thousands. */
+static void sample(kd_plan *root)
+{
+    current = (run_case){root, 1};
+    bool fired = true;
+    for (uint64_t nth = 1; fired; nth += 1 + nth / 12) {
+        sim_disk *disk = sim_disk_create();
+        sim_world *sim = sim_create(disk, nth);
+        kd_ctx ctx = sim_ctx(sim);
+        test_note("call %llu", (unsigned long long)nth);
+        sim_fail_nth(sim, nth, false);
+        kd_status status = body(sim, &ctx);
+        fired = sim_fault_fired(sim);
+        CHECK(fired || status == KD_OK);
+        CHECK(status == ctx.error.status);
+        CHECK_EQ(sim_open_file_count(sim), 0);
+        CHECK_EQ(sim_used_bytes(sim), 0);
+        sim_destroy(sim);
+        sim_disk_destroy(disk);
+    }
+}
+
+static const kit_column columns[3] = {
+    {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .modulus = 9000, .salt = 3, .null_every = 40},
+    {.type = {.id = KD_TYPE_TEXT, .modifier = -1}, .modulus = 20, .salt = 4, .is_long = true,
+     .form = KD_VECTOR_DICT},
+    {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .sequential = true}};
+
+static kd_plan *grouped(kit *k, kd_plan *input, uint32_t key, bool distinct)
+{
+    kd_plan *plan = kit_plan(k, KD_PLAN_AGGREGATE, input, NULL);
+    kd_expr **keys = KD_NEW_ARRAY(&k->ctx, k->arena, kd_expr *, 1);
+    kd_aggregate_call *calls = KD_NEW_ARRAY(&k->ctx, k->arena, kd_aggregate_call, 2);
+    keys[0] = kit_ref(k, input, key);
+    calls[0] = kit_aggregate(k, "count*", NULL);
+    calls[1] = kit_aggregate(k, "sum", kit_ref(k, input, 2));
+    calls[1].distinct = distinct;
+    plan->as.aggregate.key_count = 1;
+    plan->as.aggregate.keys = keys;
+    plan->as.aggregate.call_count = 2;
+    plan->as.aggregate.calls = calls;
+    kit_add_column(k, plan, keys[0]->type, NULL);
+    kit_add_column(k, plan, int8_type(), NULL);
+    kit_add_column(k, plan, int8_type(), NULL);
+    return plan;
+}
+
+static kd_plan *sorted(kit *k, kd_plan *input)
+{
+    kd_plan *plan = kit_plan(k, KD_PLAN_SORT, input, NULL);
+    kit_take_columns(k, plan, false);
+    kd_sort_key *keys = KD_NEW_ARRAY(&k->ctx, k->arena, kd_sort_key, 1);
+    keys[0] = (kd_sort_key){.expr = kit_ref(k, input, 1)};
+    plan->as.sort.keys = keys;
+    plan->as.sort.key_count = 1;
+    return plan;
+}
+
+static kd_plan *joined(kit *k, kd_plan *left, kd_plan *right, kd_plan_kind kind)
+{
+    kd_plan *plan = kit_plan(k, kind, left, right);
+    kit_take_columns(k, plan, true);
+    plan->as.join.kind = KD_JOIN_FULL;
+    if (kind == KD_PLAN_NESTED_LOOP) {
+        plan->as.join.residual = kit_call(k, "=", kit_ref(k, left, 2), kit_ref(k, right, 2));
+        return plan;
+    }
+    plan->as.join.key_count = 1;
+    plan->as.join.left_keys = KD_NEW(&k->ctx, k->arena, kd_expr *);
+    plan->as.join.right_keys = KD_NEW(&k->ctx, k->arena, kd_expr *);
+    plan->as.join.null_equal = KD_NEW(&k->ctx, k->arena, bool);
+    plan->as.join.left_keys[0] = kit_ref(k, left, 2);
+    plan->as.join.right_keys[0] = kit_ref(k, right, 2);
+    return plan;
+}
+
+TEST(operators_in_memory_survive_every_fault)
+{
+    kit *k = shared = kit_open(0, 0);
+    kd_plan *small = kit_source(k, columns, 3, 60);
+    kd_plan *other = kit_source(k, columns, 3, 40);
+    sweep(grouped(k, kit_cte(k, small), 1, true), 0);
+    sweep(sorted(k, small), 0);
+    sweep(joined(k, small, other, KD_PLAN_HASH_JOIN), 0);
+    sweep(joined(k, small, other, KD_PLAN_NESTED_LOOP), 0);
+    kd_plan *distinct = kit_plan(k, KD_PLAN_DISTINCT, small, NULL);
+    kit_take_columns(k, distinct, false);
+    sweep(distinct, 0);
+    kd_plan *apply = kit_plan(k, KD_PLAN_APPLY, kit_source(k, columns, 3, 3), other);
+    kit_take_columns(k, apply, true);
+    kd_column_id outer = apply->inputs[0]->columns[0].id;
+    apply->as.apply.outer_count = 1;
+    apply->as.apply.outer_ids = &outer;
+    apply->as.apply.kind = KD_JOIN_LEFT;
+    sweep(apply, 0);
+    kit_close(k);
+}
+
+TEST(spilling_operators_survive_faults)
+{
+    kit *k = shared = kit_open(0, 0);
+    kit_column wide[12];
+    for (int c = 0; c < 12; c++)
+        wide[c] = (kit_column){.type = kd_type_of(KD_TYPE_TEXT), .modulus = 900, .salt = 7,
+                               .is_long = true};
+    wide[2] = columns[2];
+    kd_plan *source = kit_source(k, wide, 12, 4000);
+    sample(sorted(k, source));
+    sample(joined(k, source, kit_source(k, wide, 12, 3000), KD_PLAN_HASH_JOIN));
+    sample(grouped(k, kit_source(k, columns, 3, 6000), 2, false));
+    kit_close(k);
+}
