@@ -31,12 +31,17 @@ static kdi_segment *segment_of(kdi_segment **segments, uint32_t count, kd_rowref
     return NULL;
 }
 
+static kd_rowref moved_next(const kdi_place *old)
+{
+    return old->chunk == NULL && old->segment == NULL ? KD_ROWREF_NONE : kdi_place_next(old);
+}
+
 static kd_status row_carry(kd_ctx *ctx, const kdi_place *old, kd_stamp end, kdi_segment *segment,
                            uint32_t ordinal)
 {
     _Atomic kd_stamp *cell;
     KD_TRY(kdi_segment_mark(ctx, segment, ordinal, &cell));
-    kd_rowref next = kdi_place_next(old);
+    kd_rowref next = moved_next(old);
     if (next != KD_ROWREF_NONE) {
         kdi_place place = {.segment = segment, .ordinal = ordinal};
         KD_TRY(kdi_place_set_next(ctx, &place, next));
@@ -47,6 +52,20 @@ static kd_status row_carry(kd_ctx *ctx, const kdi_place *old, kd_stamp end, kdi_
     return KD_OK;
 }
 
+/*
+ * The end of a row that moves. Recovery meets rows that are not in the old unit, or whose unit is not
+ * there at all: they had ended before the checkpoint that left them out of its image, and were
+ * moved only for snapshots that are gone.
+ */
+static kd_stamp moved_end(const kdi_place *old)
+{
+    if (old->chunk == NULL && old->segment == NULL)
+        return 1;
+    if (old->chunk != NULL && atomic_load(&old->chunk->begins[old->ordinal]) == KDI_STAMP_DEAD)
+        return 1;
+    return kdi_place_end(old);
+}
+
 static kd_status unit_carry(kd_ctx *ctx, kdi_place *old, const kdi_remap *remap,
                             kdi_segment **segments, uint32_t segment_count)
 {
@@ -54,7 +73,7 @@ static kd_status unit_carry(kd_ctx *ctx, kdi_place *old, const kdi_remap *remap,
         old->ordinal = i;
         if (remap->refs[i] == KD_ROWREF_NONE)
             continue;
-        kd_stamp end = kdi_place_end(old);
+        kd_stamp end = moved_end(old);
         if (end == KD_STAMP_NONE)
             continue;
         kdi_segment *segment = segment_of(segments, segment_count, remap->refs[i]);
@@ -110,8 +129,8 @@ kd_status kdi_move_publish(kd_ctx *ctx, kd_table *table, kdi_segment **segments,
     kd_status status = KD_OK;
     for (uint32_t i = 0; status == KD_OK && i < remap_count; i++) {
         kdi_place old;
-        if (unit_find(old_units, remaps[i]->unit, &old))
-            status = unit_carry(ctx, &old, remaps[i], segments, segment_count);
+        (void)unit_find(old_units, remaps[i]->unit, &old);
+        status = unit_carry(ctx, &old, remaps[i], segments, segment_count);
     }
     if (status == KD_OK)
         status = kdi_units_make(ctx, table, &change, &list);
