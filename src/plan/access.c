@@ -24,7 +24,7 @@ static bool column_position(const access *a, kd_column_id id, uint32_t *out_posi
     return false;
 }
 
-/* --- Comparisons that zone maps and indexes understand ------------------------------------------------ */
+/* --- Comparisons that zone maps and indexes understand --- */
 
 typedef struct comparison {
     uint32_t position;
@@ -205,7 +205,7 @@ static kd_status comparison_of(kd_ctx *ctx, access *a, const kd_expr *condition,
     return KD_OK;
 }
 
-/* --- Scans ------------------------------------------------------------------------------------------- */
+/* --- Scans --- */
 
 static kd_status add_prune(kd_ctx *ctx, access *a, kd_plan *plan, size_t *capacity,
                            const comparison *test)
@@ -286,7 +286,7 @@ static kd_status access_columns(kd_ctx *ctx, access *a, const kd_id_set *needed,
     return KD_OK;
 }
 
-/* --- Indexes ----------------------------------------------------------------------------------------- */
+/* --- Indexes --- */
 
 typedef struct candidate {
     const kd_table_index *index;
@@ -549,7 +549,7 @@ kd_status kdi_index_serves(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_condit
     return KD_OK;
 }
 
-/* --- Partitions -------------------------------------------------------------------------------------- */
+/* --- Partitions --- */
 
 static int position_of_column(const kd_table_entry *table, kd_slice name)
 {

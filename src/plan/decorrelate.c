@@ -33,7 +33,7 @@ static kd_status rel_is_correlated(kd_ctx *ctx, const pull *self, kd_rel *rel, b
     return KD_OK;
 }
 
-/* --- Taking conditions out -------------------------------------------------------------------------- */
+/* --- Taking conditions out --- */
 
 /* Makes the projection give the inner columns that a pulled condition names. */
 static kd_status expose(kd_ctx *ctx, pull *self, kd_rel *project)
@@ -88,7 +88,7 @@ static kd_status take_filter(kd_ctx *ctx, pull *self, kd_rel **io_rel)
     return kdi_make_filter(ctx, p, &kept, io_rel);
 }
 
-/* Moves correlated conditions out of *io_rel. False (and nothing changed that matters): it cannot. */
+/* Moves correlated conditions out of *io_rel. False: it cannot. */
 static kd_status take_conditions(kd_ctx *ctx, pull *self, bool only_matches, kd_rel **io_rel,
                                  bool *out_done)
 {
@@ -200,7 +200,7 @@ static kd_status pull_up(kd_ctx *ctx, kdi_planner *p, kd_rel *join, bool *out_do
     return KD_OK;
 }
 
-/* --- Aggregates ------------------------------------------------------------------------------------- */
+/* --- Aggregates --- */
 
 /* The chain PROJECT* over a plain AGGREGATE; NULL when the right side is not like that. */
 static kd_rel *aggregate_below(kd_rel *rel)
@@ -396,7 +396,7 @@ static kd_status group_aggregate(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel, b
     return KD_OK;
 }
 
-/* --- The pass --------------------------------------------------------------------------------------- */
+/* --- The pass --- */
 
 static kd_status decorrelate_join(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
 {

@@ -26,7 +26,7 @@ static bool arguments_are_constant(const kd_expr *expr, bool *out_has_null)
     return true;
 }
 
-/* --- Calls ------------------------------------------------------------------------------------------- */
+/* --- Calls --- */
 
 typedef struct callee {
     kd_row_function row;
@@ -157,7 +157,7 @@ static kd_status fold_cast(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
     return KD_OK;
 }
 
-/* --- Logic ------------------------------------------------------------------------------------------- */
+/* --- Logic --- */
 
 /* Drops what decides nothing; one that decides all takes the whole place. */
 static kd_status fold_and_or(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)

@@ -96,7 +96,7 @@ static kd_status needed_below(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd
     return kd_rel_visit_exprs(ctx, rel, add_used, out);
 }
 
-/* --- Leaves ------------------------------------------------------------------------------------------ */
+/* --- Leaves --- */
 
 static kd_status plan_values(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                              kd_plan **out)
@@ -206,7 +206,7 @@ static kd_status plan_cte(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_
     return KD_OK;
 }
 
-/* --- One input --------------------------------------------------------------------------------------- */
+/* --- One input --- */
 
 static kd_status plan_filter(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                              kd_plan **out)
@@ -472,7 +472,7 @@ static kd_status plan_lock(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id
     return KD_OK;
 }
 
-/* --- Two inputs -------------------------------------------------------------------------------------- */
+/* --- Two inputs --- */
 
 typedef struct branches {
     kd_plan **items;
@@ -582,7 +582,7 @@ static kd_status plan_recursive(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, kd_pla
     return KD_OK;
 }
 
-/* --- All --------------------------------------------------------------------------------------------- */
+/* --- All --- */
 
 static kd_status plan_any(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                           kd_plan **out)

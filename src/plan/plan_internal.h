@@ -17,7 +17,7 @@
 #include "sql/binder.h"
 #include "sql/expr_walk.h"
 
-enum { KDI_PLAN_DEPTH_MAX = 1000 };
+enum { KDI_PLAN_DEPTH_MAX = 2500 };
 
 typedef struct kdi_planner {
     kd_arena *arena;

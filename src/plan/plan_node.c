@@ -98,7 +98,7 @@ kd_status kdi_make_call(kd_ctx *ctx, kdi_planner *p, const kd_function *function
     return KD_OK;
 }
 
-/* --- Lists of conditions ---------------------------------------------------------------------------- */
+/* --- Lists of conditions --- */
 
 bool kdi_is_true(const kd_expr *expr)
 {
@@ -157,7 +157,7 @@ kd_status kdi_make_filter(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *con
     return KD_OK;
 }
 
-/* --- Expressions ------------------------------------------------------------------------------------ */
+/* --- Expressions --- */
 
 typedef struct substitution {
     kdi_planner *p;

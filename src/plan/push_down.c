@@ -33,7 +33,7 @@ static kd_status split(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *all, c
     return KD_OK;
 }
 
-/* --- Projections ------------------------------------------------------------------------------------- */
+/* --- Projections --- */
 
 static kd_status push_project(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                               kd_rel **io_rel)
@@ -65,7 +65,7 @@ static kd_status push_project(kd_ctx *ctx, kdi_planner *p, kdi_conditions *condi
     return kdi_make_filter(ctx, p, &above, io_rel);
 }
 
-/* --- Grouping ---------------------------------------------------------------------------------------- */
+/* --- Grouping --- */
 
 static kd_status push_aggregate(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                                 kd_rel **io_rel)
@@ -118,7 +118,7 @@ static kd_status push_distinct(kd_ctx *ctx, kdi_planner *p, kdi_conditions *cond
     return kdi_make_filter(ctx, p, conditions, io_rel);
 }
 
-/* --- Set operations ---------------------------------------------------------------------------------- */
+/* --- Set operations --- */
 
 static kd_status push_set(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions, kd_rel **io_rel)
 {
@@ -151,7 +151,7 @@ static kd_status push_set(kd_ctx *ctx, kdi_planner *p, kdi_conditions *condition
     return kdi_make_filter(ctx, p, &above, io_rel);
 }
 
-/* --- Joins ------------------------------------------------------------------------------------------- */
+/* --- Joins --- */
 
 /* Whether the condition cannot be true when all columns of `set` are NULL: comparisons of columns and
  * constants by strict operators, and what ANDs of them make. */
@@ -341,7 +341,7 @@ static kd_status push_join(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditio
     return kdi_make_filter(ctx, p, &above, io_rel);
 }
 
-/* --- All --------------------------------------------------------------------------------------------- */
+/* --- All --- */
 
 static kd_status push_filter(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                              kd_rel **io_rel)

@@ -142,7 +142,7 @@ static kd_status replace_slot(kd_ctx *ctx, void *object, kd_expr **slot)
     return replace_truth(ctx, self->p, expr, self->input, slot);
 }
 
-/* --- Filters: semi and anti joins -------------------------------------------------------------------- */
+/* --- Filters: semi and anti joins --- */
 
 static kd_status filter_one(kd_ctx *ctx, kdi_planner *p, kd_expr *condition, kd_rel **input,
                             bool *out_done)
@@ -202,7 +202,7 @@ static kd_status unnest_filter(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
     return KD_OK;
 }
 
-/* --- Joins, VALUES, functions ------------------------------------------------------------------------ */
+/* --- Joins, VALUES, functions --- */
 
 static kd_status unnest_join(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
 {

@@ -4,7 +4,7 @@
  */
 #include "sql/bind_internal.h"
 
-/* --- Coercion -------------------------------------------------------------------------------------- */
+/* --- Coercion --- */
 
 static kd_status cannot_coerce(kd_ctx *ctx, kdi_binder *b, const kd_expr *expr, kd_type type)
 {
@@ -142,7 +142,7 @@ kd_status kdi_unify(kd_ctx *ctx, kdi_binder *b, const char *what, kd_expr **expr
     return KD_OK;
 }
 
-/* --- Functions and operators ------------------------------------------------------------------------ */
+/* --- Functions and operators --- */
 
 const char *kdi_signature(kd_ctx *ctx, kdi_binder *b, kd_slice name, const kd_type *types,
                           uint32_t count)

@@ -43,7 +43,7 @@ static kd_status rename_columns(kd_ctx *ctx, kdi_binder *b, const kdi_with *with
     return kdi_rel_project(ctx, b, rel, exprs, renamed, rel->column_count, true, io_rel);
 }
 
-/* --- Recursive queries ----------------------------------------------------------------------------- */
+/* --- Recursive queries --- */
 
 static kd_status types_must_agree(kd_ctx *ctx, kdi_binder *b, const kdi_with *with,
                                   const kd_rel *start, const kd_rel *step, const kd_type *types)
@@ -153,7 +153,7 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
     return recursive_rel(ctx, b, with, ast, start, step, out);
 }
 
-/* --- All ------------------------------------------------------------------------------------------- */
+/* --- All --- */
 
 static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive,
                            kd_rel **out)

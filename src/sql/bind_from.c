@@ -10,7 +10,7 @@ static kdi_scope *beyond_lateral(kdi_scope *scope)
     return scope;
 }
 
-/* --- Aliases --------------------------------------------------------------------------------------- */
+/* --- Aliases --- */
 
 static kd_status alias_columns(kd_ctx *ctx, const kd_ast_alias *alias, kdi_source *source)
 {
@@ -45,7 +45,7 @@ kd_status kdi_apply_alias(kd_ctx *ctx, kdi_binder *b, const kd_ast_alias *alias,
     return kdi_names_add_source(ctx, b, names, source);
 }
 
-/* --- Tables ---------------------------------------------------------------------------------------- */
+/* --- Tables --- */
 
 static kd_status scan_one(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
                           const kd_table_entry *named_by, kd_slice alias, bool with_ref,
@@ -167,7 +167,7 @@ kd_status kdi_scan_table(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table
     return scan_one(ctx, b, table, table, alias, with_ref, position, out);
 }
 
-/* --- Views ----------------------------------------------------------------------------------------- */
+/* --- Views --- */
 
 /* The rows of a materialised view are a table's whose columns are numbered from 1. */
 static kd_status scan_materialized(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view,
@@ -242,7 +242,7 @@ static kd_status bind_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view
                            view->column_count, names);
 }
 
-/* --- Items ----------------------------------------------------------------------------------------- */
+/* --- Items --- */
 
 static kd_status bind_virtual(kd_ctx *ctx, kdi_binder *b, const kd_virtual_table *table,
                               int position, kd_rel **out)

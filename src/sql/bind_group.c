@@ -11,7 +11,7 @@
 
 enum { KEYS_MAX = 63, SETS_MAX = 4096 };
 
-/* --- Items ----------------------------------------------------------------------------------------- */
+/* --- Items --- */
 
 static bool from_has(const kdi_scope *scope, kd_slice name)
 {
@@ -92,7 +92,7 @@ static kd_status bind_key(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     return add_key(ctx, b, scope->query, expr, out_index);
 }
 
-/* --- Grouping sets --------------------------------------------------------------------------------- */
+/* --- Grouping sets --- */
 
 typedef struct set_list {
     uint64_t *sets;
@@ -249,7 +249,7 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     return KD_OK;
 }
 
-/* --- grouping() ------------------------------------------------------------------------------------ */
+/* --- grouping() --- */
 
 kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr **arguments,
                             uint32_t count, int position, kd_expr **out)
@@ -305,7 +305,7 @@ static kd_status grouping_value(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd
     return kdi_coerce(ctx, b, kd_type_of(KD_TYPE_INT4), KD_CAST_ASSIGNMENT, out);
 }
 
-/* --- The rewrite ----------------------------------------------------------------------------------- */
+/* --- The rewrite --- */
 
 typedef struct rewrite {
     kdi_binder *b;

@@ -188,7 +188,7 @@ static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast
     return KD_OK;
 }
 
-/* --- ON CONFLICT ------------------------------------------------------------------------------------ */
+/* --- ON CONFLICT --- */
 
 static bool index_has_columns(const kd_table_entry *table, const kd_table_index *index,
                               const kd_ast_list *inference)
@@ -278,7 +278,7 @@ static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *
     return KD_OK;
 }
 
-/* --- The statement ---------------------------------------------------------------------------------- */
+/* --- The statement --- */
 
 static bool is_plain_values(const kd_ast_node *source)
 {

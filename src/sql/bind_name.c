@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- Relations ------------------------------------------------------------------------------------- */
+/* --- Relations --- */
 
 static const kd_virtual_table *find_virtual(const kdi_binder *b, kd_slice schema, kd_slice name)
 {
@@ -64,7 +64,7 @@ kd_status kdi_authorize(kd_ctx *ctx, kdi_binder *b, const kd_object *object, cha
     return b->options->authorize(ctx, b->options->authorize_object, object, privilege);
 }
 
-/* --- Types ----------------------------------------------------------------------------------------- */
+/* --- Types --- */
 
 const char *kdi_type_text(kd_ctx *ctx, kdi_binder *b, kd_type type)
 {
@@ -202,7 +202,7 @@ kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_
     return KD_OK;
 }
 
-/* --- Columns --------------------------------------------------------------------------------------- */
+/* --- Columns --- */
 
 kd_status kdi_names_add_column(kd_ctx *ctx, kdi_binder *b, kdi_names *names, kd_rel_column column)
 {

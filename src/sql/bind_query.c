@@ -35,7 +35,7 @@ kd_status kdi_bind_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_
     return KD_OK;
 }
 
-/* --- LIMIT ----------------------------------------------------------------------------------------- */
+/* --- LIMIT --- */
 
 static kd_status bind_count(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_node *node,
                             const char *clause, kd_expr **out)
@@ -107,7 +107,7 @@ kd_status kdi_bind_sort_key(kd_ctx *ctx, kdi_binder *b, const kd_ast_sort *ast, 
     return KD_OK;
 }
 
-/* --- VALUES ---------------------------------------------------------------------------------------- */
+/* --- VALUES --- */
 
 static kd_status bind_value_rows(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                  const kd_ast_select *ast, kd_rel *rel)
@@ -215,7 +215,7 @@ kd_status kdi_bind_values(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd
     return kdi_sort_output(ctx, b, outer, &ast->tail, out);
 }
 
-/* --- Sub-queries ------------------------------------------------------------------------------------ */
+/* --- Sub-queries --- */
 
 kd_status kdi_bind_subquery(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                             const kd_ast_subquery *ast, kd_expr **out)

@@ -168,7 +168,7 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
     return bind_distinct_on(ctx, b, s);
 }
 
-/* --- Building ---------------------------------------------------------------------------------------- */
+/* --- Building --- */
 
 static kd_status rewrite_windows(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {

@@ -5,7 +5,7 @@
 
 #include <limits.h>
 
-/* --- Enum labels, for literals ---------------------------------------------------------------------- */
+/* --- Enum labels, for literals --- */
 
 static const kd_enum_entry *enum_of(void *object, kd_type type)
 {
@@ -72,7 +72,7 @@ static kd_status binder_create(kd_ctx *ctx, kd_arena *arena, const kd_bind_optio
     return KD_OK;
 }
 
-/* --- Statements ------------------------------------------------------------------------------------ */
+/* --- Statements --- */
 
 kd_status kdi_bind_statement(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node,
                              kd_bound_statement *bound)
@@ -125,7 +125,7 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
     return KD_OK;
 }
 
-/* --- Expressions ----------------------------------------------------------------------------------- */
+/* --- Expressions --- */
 
 static kd_status bind_alone(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *expr,
                             const kd_table_entry *table, kd_type wanted,
@@ -177,7 +177,7 @@ kd_status kd_bind_expression_text(kd_ctx *ctx, kd_arena *arena, const kd_bind_op
     return bind_alone(ctx, b, expr, table, wanted, out_shape_ids, out_bound);
 }
 
-/* --- Types and relations --------------------------------------------------------------------------- */
+/* --- Types and relations --- */
 
 kd_status kd_bind_type(kd_ctx *ctx, const kd_bind_options *options, const kd_ast_type *type,
                        kd_type *out_type)

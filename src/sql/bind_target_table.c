@@ -130,7 +130,7 @@ kd_status kdi_default_expr(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *tab
     return kdi_assign(ctx, b, column, out);
 }
 
-/* --- Assignments ------------------------------------------------------------------------------------ */
+/* --- Assignments --- */
 
 typedef struct assignment_list {
     kd_bound_assignment *items;
@@ -238,7 +238,7 @@ kd_status kdi_bind_assignments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     return KD_OK;
 }
 
-/* --- RETURNING -------------------------------------------------------------------------------------- */
+/* --- RETURNING --- */
 
 kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
                              kd_bound_statement *bound)

@@ -148,7 +148,7 @@ kd_status kd_rel_walk(kd_ctx *ctx, kd_rel *rel, kd_expr_visit visit, void *objec
     return walk_rel(ctx, rel, &walk);
 }
 
-/* --- Equality ---------------------------------------------------------------------------------- */
+/* --- Equality --- */
 
 static bool constants_equal(const kd_value *a, const kd_value *b)
 {
@@ -197,7 +197,7 @@ bool kd_expr_equal(const kd_expr *a, const kd_expr *b)
     return true;
 }
 
-/* --- Sets of columns ----------------------------------------------------------------------------- */
+/* --- Sets of columns --- */
 
 bool kd_id_set_has(const kd_id_set *set, kd_column_id id)
 {
@@ -250,7 +250,7 @@ kd_status kd_id_set_unite(kd_ctx *ctx, kd_id_set *set, const kd_id_set *more)
     return KD_OK;
 }
 
-/* --- Columns of trees ----------------------------------------------------------------------------- */
+/* --- Columns of trees --- */
 
 static kd_status add_column(kd_ctx *ctx, void *object, kd_expr **slot)
 {
@@ -302,7 +302,7 @@ kd_status kd_rel_free_columns(kd_ctx *ctx, const kd_rel *rel, kd_id_set *out)
     return kd_id_set_unite(ctx, out, &used);
 }
 
-/* --- Properties ------------------------------------------------------------------------------------ */
+/* --- Properties --- */
 
 bool kd_expr_is_volatile(const kd_expr *expr)
 {
