@@ -18,7 +18,9 @@ kd_status kdi_register_text(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_concat(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_bytes(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_like(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_math(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
 
 /* A type in a static table. */
 #define KDI_TYPE(NAME) {.id = KD_TYPE_##NAME, .modifier = -1}

@@ -40,6 +40,8 @@ def query(kind, name, arguments):
         if name == "extract":
             return f"SELECT extract({arguments[0].partition(':')[2]} from {values[1]})"
         if word:
+            if name == "overlaps":
+                return f"SELECT ({values[0]}, {values[1]}) OVERLAPS ({values[2]}, {values[3]})"
             if name in ("overlay", "substring", "normalize", "btrim", "timezone"):
                 name = "pg_catalog." + name
             return f"SELECT {name}({', '.join(values)})"
