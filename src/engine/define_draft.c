@@ -416,6 +416,8 @@ static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_con
         return KD_NOMEM;
     if (constraint->match == KD_AST_MATCH_PARTIAL)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "MATCH PARTIAL not yet implemented");
+    /* The entry is read below, and may be the target too: it has to know the newest column. */
+    KD_TRY(kdi_draft_sync(ctx, draft));
     KD_TRY(resolve_target(ctx, draft, &constraint->references, &target));
     for (uint32_t i = 0; i < count; i++) {
         int position = kdi_draft_find_column(draft, names[i]);

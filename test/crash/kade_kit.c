@@ -86,6 +86,14 @@ void kit_fails(kade_session *session, const char *sqlstate, const char *format, 
                   kade_session_error(session)->message);
 }
 
+bool kit_has_relation(kade_session *session, const char *name)
+{
+    const char *sqlstate = kit_try(session, "SELECT count(*) FROM %s", name);
+    if (strcmp(sqlstate, "00000") != 0)
+        CHECK_TEXT(sqlstate, "42P01");
+    return sqlstate[0] == '0';
+}
+
 /* The first row's first value as text; "" for NULL. */
 static void first_value(kade_session *session, const char *sql, char *out, size_t capacity)
 {

@@ -29,6 +29,8 @@ int64_t kit_int(kade_session *session, const char *format, ...)
 /* As text into `out`, of `capacity` bytes. */
 void kit_text(kade_session *session, char *out, size_t capacity, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* By asking it: works on a name that SQL can read. */
+bool kit_has_relation(kade_session *session, const char *name);
 /* The statement must fail with this SQLSTATE. */
 void kit_fails(kade_session *session, const char *sqlstate, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -43,8 +43,7 @@ static void shape_define(void)
                                        .type = kd_type_of(types[i]),
                                        .name = kd_slice_of(names[i]),
                                        .missing = kd_value_null(kd_type_of(types[i]))};
-    shape = (kd_table_shape){
-        .table_name = KD_SLICE("t"), .column_count = 3, .columns = columns};
+    shape = (kd_table_shape){.table_name = KD_SLICE("t"), .column_count = 3, .columns = columns};
 }
 
 static void storage_open(kd_ctx *ctx, kd_governor *governor, const char *directory)
@@ -121,8 +120,8 @@ static void row_set(kd_ctx *ctx, kd_arena *arena, kd_txn *txn, int64_t id, uint3
         return;
     }
     kd_write_outcome outcome;
-    CHECK_STATUS(ctx, kd_table_update(ctx, txn, table, &shape, ref, &positions[2], &values[2], 1,
-                                      &outcome));
+    CHECK_STATUS(
+        ctx, kd_table_update(ctx, txn, table, &shape, ref, &positions[2], &values[2], 1, &outcome));
     CHECK_EQ(outcome.result, KD_WRITE_DONE);
 }
 
@@ -141,8 +140,8 @@ static void bulk_toggle(kd_ctx *ctx, kd_arena *arena, kd_txn *txn, int64_t first
     kd_bulk_load *load;
     kd_vector vectors[3];
     for (int i = 0; i < 3; i++)
-        CHECK_STATUS(ctx, kd_vector_init_flat(ctx, arena, columns[i].type, KD_BATCH_ROWS,
-                                              &vectors[i]));
+        CHECK_STATUS(ctx,
+                     kd_vector_init_flat(ctx, arena, columns[i].type, KD_BATCH_ROWS, &vectors[i]));
     CHECK_STATUS(ctx, kd_bulk_load_begin(ctx, txn, table, &shape, &load));
     for (uint32_t done = 0; done < BULK_ROWS; done += KD_VECTOR_ROWS) {
         uint32_t count = BULK_ROWS - done < KD_VECTOR_ROWS ? BULK_ROWS - done : KD_VECTOR_ROWS;
@@ -191,8 +190,8 @@ static void child_run(const char *directory, const uint32_t *next)
     table_ensure(&ctx);
     for (uint32_t i = 0; i < THREADS; i++) {
         workers[i] = (worker){.number = i, .next = next[i]};
-        CHECK_STATUS(&ctx, kd_thread_start(&ctx, "worker", worker_run, &workers[i],
-                                           &workers[i].thread));
+        CHECK_STATUS(&ctx,
+                     kd_thread_start(&ctx, "worker", worker_run, &workers[i], &workers[i].thread));
     }
     for (uint32_t i = 0; i < THREADS; i++)
         kd_thread_join(ctx.world, workers[i].thread);
@@ -212,8 +211,8 @@ static void rows_check(kd_ctx *ctx, uint32_t *numbers)
             kd_value value;
             bool is_visible = false;
             if (row_find(ctx, arena, txn, base + row, &ref))
-                CHECK_STATUS(ctx, kd_table_get(ctx, arena, table, kd_txn_snapshot(txn), ref,
-                                               &shape, &positions[2], 1, &value, &is_visible));
+                CHECK_STATUS(ctx, kd_table_get(ctx, arena, table, kd_txn_snapshot(txn), ref, &shape,
+                                               &positions[2], 1, &value, &is_visible));
             uint32_t number = is_visible ? (uint32_t)value.as.i32 : 0;
             if (row == 0)
                 seen = number;
