@@ -192,8 +192,7 @@ static kd_status columns_arrange(kd_ctx *ctx, kd_bulk_load *load, const kd_batch
         if (!load->shape.columns[column].not_null || batch->columns[column].validity == NULL)
             if (batch->columns[column].form != KD_VECTOR_DICT)
                 continue;
-        for (uint32_t i = 0; load->shape.columns[column].not_null && i < batch->selected_count;
-             i++)
+        for (uint32_t i = 0; load->shape.columns[column].not_null && i < batch->selected_count; i++)
             KD_TRY(kdi_check_not_null(
                 ctx, &load->shape, column,
                 kd_vector_is_null(&batch->columns[column], kd_batch_row(batch, i))));
@@ -277,7 +276,7 @@ kd_status kd_bulk_load_finish(kd_ctx *ctx, kd_bulk_load *load)
         status = segment_install(ctx, load, segment);
         if (status != KD_OK)
             break;
-        build->segment_count--; /* The transaction's now. */
+        build->segment_count--;              /* The transaction's now. */
         kd_mutex_unlock(&load->table->bulk); /* Entering keys may wait for others. */
         status = kdi_indexes_enter_segment(ctx, load->writes, load->table, segment);
         kd_mutex_lock(&load->table->bulk);

@@ -61,8 +61,7 @@ static kd_status table_capture(kd_ctx *ctx, capture *all, kd_table *table)
     if (kdi_is_in_flight(created) || (dropped != KD_STAMP_NONE && !kdi_is_in_flight(dropped)))
         return KD_OK;
     captured_table *captured;
-    KD_TRY(KD_PUSH(ctx, all->arena, all->tables, all->table_count, all->table_capacity,
-                   &captured));
+    KD_TRY(KD_PUSH(ctx, all->arena, all->tables, all->table_count, all->table_capacity, &captured));
     captured->table = table;
     captured->units = atomic_load(&table->units);
     captured->set_count = table->set_count;
@@ -216,8 +215,8 @@ static kd_status image_write(kd_ctx *ctx, const capture *all, uint64_t unit)
     kd_snapshot snapshot = {.stamp = all->stamp};
     kd_status status = kdi_image_begin(ctx, all->storage, unit, &writer);
     for (size_t i = 0; status == KD_OK && i < all->table_count; i++)
-        status = kdi_image_table(ctx, &writer, all->tables[i].table, all->tables[i].units,
-                                 snapshot);
+        status =
+            kdi_image_table(ctx, &writer, all->tables[i].table, all->tables[i].units, snapshot);
     if (status == KD_OK)
         status = kdi_image_finish(ctx, &writer);
     kdi_image_close(&writer);
@@ -265,14 +264,13 @@ void kdi_doomed_free(kd_storage *storage, kdi_doomed *list, bool removes_files)
         kdi_doomed *doomed = list;
         kd_status status = KD_OK;
         list = doomed->next;
-        kd_index_options options = {.index_no = doomed->index_no,
-                                    .files = &storage->files,
-                                    .account = &storage->account};
+        kd_index_options options = {
+            .index_no = doomed->index_no, .files = &storage->files, .account = &storage->account};
         if (removes_files && doomed->unit != 0)
             status = kd_segment_remove(&ctx, &storage->files, doomed->unit);
         else if (removes_files)
-            status = kd_index_remove_files(
-                &ctx, &options, (kd_slice){doomed->manifest, doomed->manifest_bytes});
+            status = kd_index_remove_files(&ctx, &options,
+                                           (kd_slice){doomed->manifest, doomed->manifest_bytes});
         if (status != KD_OK)
             kd_error_clear(&ctx); /* An orphan, removed at the next opening. */
         kd_heap_free(storage->world, &storage->account, doomed);

@@ -32,8 +32,8 @@ static kd_status column_copy(kd_ctx *ctx, kd_arena *arena, const kd_table_column
     return kd_value_copy(ctx, arena, &missing, &out_copy->missing);
 }
 
-kd_status kdi_set_make(kd_ctx *ctx, kd_arena *arena, const kd_table_column *columns,
-                       uint32_t count, uint32_t version, kdi_column_set **out_set)
+kd_status kdi_set_make(kd_ctx *ctx, kd_arena *arena, const kd_table_column *columns, uint32_t count,
+                       uint32_t version, kdi_column_set **out_set)
 {
     *out_set = NULL;
     if (count > COLUMNS_MAX)

@@ -52,11 +52,11 @@ static kd_status row_stage(kd_ctx *ctx, stage *in, uint32_t row, uint32_t ordina
                              is_null));
     }
     return kdi_rewrite_add(ctx, build,
-                         (kdi_rewrite_row){.chunk = chunk,
-                                         .slot = slot,
-                                         .ordinal = ordinal,
-                                         .remap = in->remap,
-                                         .begin = begin <= in->oldest ? 0 : begin});
+                           (kdi_rewrite_row){.chunk = chunk,
+                                             .slot = slot,
+                                             .ordinal = ordinal,
+                                             .remap = in->remap,
+                                             .begin = begin <= in->oldest ? 0 : begin});
 }
 
 static kd_status vector_stage(kd_ctx *ctx, stage *in, uint32_t first, uint32_t count)

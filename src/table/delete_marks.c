@@ -18,8 +18,8 @@ kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_s
     if (status == KD_OK) {
         segment->row_count = kd_segment_row_count(segment->file);
         segment->vector_count = (segment->row_count + KD_VECTOR_ROWS - 1) / KD_VECTOR_ROWS;
-        segment->marks = kd_heap_alloc(ctx, &storage->account,
-                                       segment->vector_count * sizeof *segment->marks);
+        segment->marks =
+            kd_heap_alloc(ctx, &storage->account, segment->vector_count * sizeof *segment->marks);
         if (segment->marks == NULL)
             status = KD_NOMEM;
     }

@@ -170,8 +170,8 @@ kd_value kdi_chunk_get(const kdi_chunk *chunk, uint32_t slot, uint32_t column)
 
 /* --- The stored form ------------------------------------------------------------------------- */
 
-static kd_status column_append(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t column,
-                               uint32_t first, uint32_t count, kd_buffer *out)
+static kd_status column_append(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t column, uint32_t first,
+                               uint32_t count, kd_buffer *out)
 {
     const uint8_t *nulls = chunk->nulls[column] + first;
     bool has_nulls = memchr(nulls, 1, count) != NULL;
@@ -190,8 +190,8 @@ static kd_status column_append(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t col
     return KD_OK;
 }
 
-kd_status kdi_chunk_append_rows(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t first,
-                                uint32_t count, kd_buffer *out)
+kd_status kdi_chunk_append_rows(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t first, uint32_t count,
+                                kd_buffer *out)
 {
     for (uint32_t i = 0; i < chunk->set->count; i++)
         KD_TRY(column_append(ctx, chunk, i, first, count, out));

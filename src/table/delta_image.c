@@ -71,8 +71,8 @@ static kd_status frame_write(kd_ctx *ctx, kdi_image_writer *writer)
     kd_store_u32(head, (uint32_t)payload);
     kd_store_u32(head + 4, frame_checksum(writer->storage, writer->unit, writer->frame_count,
                                           (uint8_t)head[8], head + FRAME_HEAD_BYTES, payload));
-    KD_TRY(ctx->world->file_write(ctx, writer->file, writer->offset, head,
-                                  writer->frame.size_bytes));
+    KD_TRY(
+        ctx->world->file_write(ctx, writer->file, writer->offset, head, writer->frame.size_bytes));
     writer->offset += writer->frame.size_bytes;
     writer->frame_count++;
     return KD_OK;
@@ -147,8 +147,8 @@ static kd_status remap_write(kd_ctx *ctx, kdi_image_writer *writer, const kd_tab
     KD_TRY(kd_buffer_append_varint(ctx, &writer->frame, table->table_no));
     KD_TRY(kd_buffer_append_varint(ctx, &writer->frame, remap->unit));
     KD_TRY(kd_buffer_append_varint(ctx, &writer->frame, remap->count));
-    KD_TRY(kd_buffer_append(ctx, &writer->frame, remap->refs,
-                            remap->count * sizeof remap->refs[0]));
+    KD_TRY(
+        kd_buffer_append(ctx, &writer->frame, remap->refs, remap->count * sizeof remap->refs[0]));
     return frame_write(ctx, writer);
 }
 
@@ -214,8 +214,8 @@ static kd_status frame_read(kd_ctx *ctx, loader *load, uint8_t *out_kind, kd_sli
     if (got != size_bytes)
         return damaged(ctx, load, "the file ends too early");
     *out_kind = (uint8_t)head[8];
-    if (kd_load_u32(head + 4) != frame_checksum(load->storage, load->unit, load->frame_no,
-                                                *out_kind, payload, size_bytes))
+    if (kd_load_u32(head + 4) !=
+        frame_checksum(load->storage, load->unit, load->frame_no, *out_kind, payload, size_bytes))
         return damaged(ctx, load, "checksum mismatch");
     *out_payload = (kd_slice){payload, size_bytes};
     load->offset += sizeof head + size_bytes;
@@ -236,8 +236,8 @@ static kd_status runs_read(kd_ctx *ctx, loader *load, kd_table *table, kdi_chunk
         KD_TRY(kdi_chunk_read_rows(ctx, chunk, (uint32_t)first, (uint32_t)count, reader));
         for (uint64_t i = first; i < first + count; i++)
             atomic_store(&chunk->begins[i], 1);
-        KD_TRY(kdi_indexes_add_rows(ctx, table, chunk, (uint32_t)first, (uint32_t)count, true,
-                                    &key));
+        KD_TRY(
+            kdi_indexes_add_rows(ctx, table, chunk, (uint32_t)first, (uint32_t)count, true, &key));
         atomic_fetch_add(&table->row_count, (int64_t)count);
     }
 }

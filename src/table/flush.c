@@ -30,11 +30,11 @@ static kd_status chunk_collect(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk *chunk
         if (begin == KDI_STAMP_DEAD || end <= oldest)
             continue;
         KD_TRY(kdi_rewrite_add(ctx, build,
-                             (kdi_rewrite_row){.chunk = chunk,
-                                             .slot = i,
-                                             .ordinal = i,
-                                             .remap = remap,
-                                             .begin = begin <= oldest ? 0 : begin}));
+                               (kdi_rewrite_row){.chunk = chunk,
+                                                 .slot = i,
+                                                 .ordinal = i,
+                                                 .remap = remap,
+                                                 .begin = begin <= oldest ? 0 : begin}));
     }
     return KD_OK;
 }

@@ -123,9 +123,9 @@ static kd_status duplicates_check(kd_ctx *ctx, const builder *build)
             continue;
         if (!kd_slice_equal(one->key, build->entries[i - 1].key))
             continue;
-        kd_status status = KD_FAIL(ctx, KD_INVALID, "23505",
-                                   "could not create unique index \"%.*s\"",
-                                   (int)definition->name.size_bytes, definition->name.data);
+        kd_status status =
+            KD_FAIL(ctx, KD_INVALID, "23505", "could not create unique index \"%.*s\"",
+                    (int)definition->name.size_bytes, definition->name.data);
         kd_error_set_detail(ctx, "Key (%.*s) is duplicated.",
                             (int)definition->columns_text.size_bytes,
                             definition->columns_text.data);
@@ -319,14 +319,13 @@ static kd_status segment_index(kd_ctx *ctx, builder *build, kdi_segment *segment
         }
         int known = kdi_set_find(set, column_no, i);
         assert(known >= 0);
-        KD_TRY(kd_vector_init_constant(ctx, build->arena, &set->columns[known].missing,
-                                       &columns[i]));
+        KD_TRY(
+            kd_vector_init_constant(ctx, build->arena, &set->columns[known].missing, &columns[i]));
     }
     kd_segment_reader *reader;
-    KD_TRY(kd_segment_reader_create(ctx, build->arena, segment->file, wanted, wanted_count,
-                                    &reader));
-    kd_status status =
-        segment_rows_add(ctx, build, segment, reader, columns, slots, count);
+    KD_TRY(
+        kd_segment_reader_create(ctx, build->arena, segment->file, wanted, wanted_count, &reader));
+    kd_status status = segment_rows_add(ctx, build, segment, reader, columns, slots, count);
     kd_segment_reader_destroy(reader);
     return status;
 }
@@ -361,8 +360,8 @@ static kd_status key_text(kd_ctx *ctx, const builder *build, const entry *one, k
     KD_TRY(kd_buffer_append_text(ctx, out, ""));
     for (uint32_t i = 0; i < definition->column_count; i++) {
         kd_value value;
-        KD_TRY(kd_key_read(ctx, build->arena, build->index->types[i],
-                           definition->columns[i].order, &reader, &value));
+        KD_TRY(kd_key_read(ctx, build->arena, build->index->types[i], definition->columns[i].order,
+                           &reader, &value));
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
         if (value.is_null)
@@ -380,9 +379,9 @@ static kd_status key_taken(kd_ctx *ctx, const builder *build, const entry *one)
     const kd_index_definition *definition = &build->index->definition;
     kd_buffer text = kd_buffer_in(build->arena);
     KD_TRY(key_text(ctx, build, one, &text));
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23505",
-                               "duplicate key value violates unique constraint \"%.*s\"",
-                               (int)definition->name.size_bytes, definition->name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "23505", "duplicate key value violates unique constraint \"%.*s\"",
+                (int)definition->name.size_bytes, definition->name.data);
     kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) already exists.",
                         (int)definition->columns_text.size_bytes, definition->columns_text.data,
                         (int)text.size_bytes, text.data);
@@ -422,8 +421,7 @@ static kd_status entries_enter(kd_ctx *ctx, kdi_write_set *writes, builder *buil
     for (size_t i = 0; i < build->count; i++) {
         const entry *one = &build->entries[i];
         kd_rowref conflict;
-        bool is_checked =
-            definition->unique && (!one->has_null || definition->nulls_not_distinct);
+        bool is_checked = definition->unique && (!one->has_null || definition->nulls_not_distinct);
         if (i % KD_VECTOR_ROWS == 0)
             KD_TRY(kd_check_cancelled(ctx));
         KD_TRY(kdi_unique_enter_key(ctx, writes, build->index->table, build->index, one->key,

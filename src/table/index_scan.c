@@ -34,9 +34,8 @@ static kdi_index *index_get(kd_ctx *ctx, kd_table *table, uint64_t index_no)
     return index;
 }
 
-kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table,
-                               kd_snapshot snapshot, uint64_t index_no, kd_slice key,
-                               kd_rowref *out_ref, bool *out_found)
+kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                               uint64_t index_no, kd_slice key, kd_rowref *out_ref, bool *out_found)
 {
     kd_rowref few[FOUND_REFS];
     uint32_t count;

@@ -22,7 +22,7 @@ typedef struct replay {
     kd_stamp root_stamp; /* Everything up to here is in the root. */
     kd_stamp newest;
     uint64_t next_txn_no;
-    kd_map streams; /* Transaction number -> stream. */
+    kd_map streams;  /* Transaction number -> stream. */
     kd_arena *arena; /* Reset after each record. */
 } replay;
 
@@ -185,8 +185,7 @@ static kd_status table_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_sta
     kd_table *table;
     KD_TRY(kdi_table_read(ctx, run->storage, reader, &table));
     atomic_store(&table->created, stamp);
-    kd_status status =
-        kdi_directory_put(ctx, &run->storage->tables, table->table_no, table);
+    kd_status status = kdi_directory_put(ctx, &run->storage->tables, table->table_no, table);
     if (status != KD_OK) {
         kdi_table_destroy(table);
         return status;
@@ -245,8 +244,7 @@ static kd_status index_drop_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
 static kd_status sequence_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stamp stamp)
 {
     kd_reader at = *reader;
-    kdi_sequence *known =
-        kdi_directory_find(&run->storage->sequences, kd_read_varint(&at));
+    kdi_sequence *known = kdi_directory_find(&run->storage->sequences, kd_read_varint(&at));
     kdi_sequence *sequence = NULL;
     if (known == NULL) {
         KD_TRY(kdi_sequence_apply(ctx, run->storage, reader, &sequence));
@@ -308,9 +306,8 @@ static kd_status move_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
     KD_TRY(kdi_remap_make(ctx, run->storage, unit, (uint32_t)count, &remap));
     memcpy(remap->refs, refs, count * sizeof(kd_rowref));
     const kdi_unit_list *units = atomic_load(&table->units);
-    kd_status status =
-        kdi_move_publish(ctx, table, units == NULL ? NULL : units->segments,
-                         units == NULL ? 0 : units->segment_count, false, &remap, 1);
+    kd_status status = kdi_move_publish(ctx, table, units == NULL ? NULL : units->segments,
+                                        units == NULL ? 0 : units->segment_count, false, &remap, 1);
     if (status != KD_OK)
         kdi_remap_destroy(remap);
     return status;
@@ -476,14 +473,13 @@ static void sequences_prune(kd_storage *storage)
 static kd_status log_open(kd_ctx *ctx, replay *run)
 {
     kd_storage *storage = run->storage;
-    kd_wal_options options = {.directory = storage->wal_directory,
-                              .log_id = storage->database_id,
-                              .create = storage->root_generation == 1,
-                              .start_position = storage->checkpoint_position <= 1
-                                                    ? 0
-                                                    : storage->checkpoint_position,
-                              .file_bytes = storage->options.wal_file_bytes,
-                              .read_only = storage->options.read_only};
+    kd_wal_options options = {
+        .directory = storage->wal_directory,
+        .log_id = storage->database_id,
+        .create = storage->root_generation == 1,
+        .start_position = storage->checkpoint_position <= 1 ? 0 : storage->checkpoint_position,
+        .file_bytes = storage->options.wal_file_bytes,
+        .read_only = storage->options.read_only};
     if (run->root_stamp > 1)
         options.known_durable_position = run->root_stamp;
     return kd_wal_open(ctx, &storage->account, &options, record_visit, run, &storage->wal);

@@ -33,8 +33,8 @@ static bool conflict_is_told(const kd_on_conflict *on_conflict, uint64_t index_n
     return on_conflict->index_count == 0;
 }
 
-static kd_status redo_numbers_to(kd_ctx *ctx, kd_buffer *redo, kdi_redo op,
-                                 const uint64_t *numbers, uint32_t count)
+static kd_status redo_numbers_to(kd_ctx *ctx, kd_buffer *redo, kdi_redo op, const uint64_t *numbers,
+                                 uint32_t count)
 {
     KD_TRY(kd_buffer_append_byte(ctx, redo, (uint8_t)op));
     for (uint32_t i = 0; i < count; i++)
@@ -106,8 +106,8 @@ static kd_status row_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
         return status;
     if (!conflict_is_told(on_conflict, index->definition.index_no))
         return kdi_unique_fail(ctx, writes->scratch, index, chunk, slot);
-    *out_outcome = (kd_insert_outcome){.ref = conflict,
-                                       .conflict_index_no = index->definition.index_no};
+    *out_outcome =
+        (kd_insert_outcome){.ref = conflict, .conflict_index_no = index->definition.index_no};
     return KD_OK;
 }
 
@@ -159,8 +159,7 @@ kd_status kd_table_insert_row(kd_ctx *ctx, kd_txn *txn, kd_table *table,
 
 /* --- Batches --------------------------------------------------------------------------------- */
 
-static kd_status batch_check_nulls(kd_ctx *ctx, const kd_table_shape *shape,
-                                   const kd_batch *batch)
+static kd_status batch_check_nulls(kd_ctx *ctx, const kd_table_shape *shape, const kd_batch *batch)
 {
     for (uint32_t column = 0; column < shape->column_count; column++) {
         if (!shape->columns[column].not_null)
@@ -188,8 +187,8 @@ static kd_status column_fill(kd_ctx *ctx, kdi_chunk *chunk, uint32_t column, uin
     return KD_OK;
 }
 
-static kd_status column_fill_missing(kd_ctx *ctx, kdi_chunk *chunk, uint32_t column,
-                                     uint32_t first, uint32_t count)
+static kd_status column_fill_missing(kd_ctx *ctx, kdi_chunk *chunk, uint32_t column, uint32_t first,
+                                     uint32_t count)
 {
     const kd_value *missing = &chunk->set->columns[column].missing;
     for (uint32_t i = 0; i < count; i++)
@@ -206,8 +205,8 @@ static kd_status slots_fill(kd_ctx *ctx, const kd_table_shape *shape, kdi_chunk 
         if (at < 0)
             KD_TRY(column_fill_missing(ctx, chunk, column, first, count));
         else
-            KD_TRY(column_fill(ctx, chunk, column, first, count, &batch->columns[at], batch,
-                               start));
+            KD_TRY(
+                column_fill(ctx, chunk, column, first, count, &batch->columns[at], batch, start));
     }
     return KD_OK;
 }

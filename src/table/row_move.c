@@ -53,8 +53,8 @@ static kd_status row_carry(kd_ctx *ctx, const kdi_place *old, kd_stamp end, kdi_
 }
 
 /*
- * The end of a row that moves. Recovery meets rows that are not in the old unit, or whose unit is not
- * there at all: they had ended before the checkpoint that left them out of its image, and were
+ * The end of a row that moves. Recovery meets rows that are not in the old unit, or whose unit is
+ * not there at all: they had ended before the checkpoint that left them out of its image, and were
  * moved only for snapshots that are gone.
  */
 static kd_stamp moved_end(const kdi_place *old)

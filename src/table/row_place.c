@@ -114,8 +114,7 @@ static kd_status mark_nexts(kd_ctx *ctx, kd_storage *storage, kdi_mark_vector *v
     *out_nexts = atomic_load(&vector->nexts);
     if (*out_nexts != NULL)
         return KD_OK;
-    _Atomic kd_rowref *made =
-        kd_heap_alloc(ctx, &storage->account, KD_VECTOR_ROWS * sizeof *made);
+    _Atomic kd_rowref *made = kd_heap_alloc(ctx, &storage->account, KD_VECTOR_ROWS * sizeof *made);
     if (made == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)

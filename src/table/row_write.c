@@ -47,8 +47,8 @@ static kd_status judge(kd_ctx *ctx, meeting *meet, verdict *out_verdict)
         meet->blocker = kdi_stamp_txn(begin); /* A new version that the caller was led to. */
         *out_verdict = BLOCKED;
     } else if (end == KD_STAMP_NONE) {
-        meet->blocker = kd_row_lock_blocker(meet->txn, meet->table->table_no, meet->place.ref,
-                                            meet->mode);
+        meet->blocker =
+            kd_row_lock_blocker(meet->txn, meet->table->table_no, meet->place.ref, meet->mode);
         *out_verdict = meet->blocker == 0 ? FREE : BLOCKED;
     } else if (!kdi_is_in_flight(end)) {
         *out_verdict = CHANGED;
@@ -68,8 +68,7 @@ static kd_status take(kd_ctx *ctx, meeting *meet)
 {
     _Atomic kd_stamp *end;
     if (!meet->writes)
-        return kd_row_lock_take(ctx, meet->txn, meet->table->table_no, meet->place.ref,
-                                meet->mode);
+        return kd_row_lock_take(ctx, meet->txn, meet->table->table_no, meet->place.ref, meet->mode);
     KD_TRY(kdi_place_end_cell(ctx, &meet->place, &end));
     kd_stamp stamp = KD_STAMP_IN_FLIGHT | kd_txn_no(meet->txn);
     if (meet->mode == KD_LOCK_UPDATE)
@@ -116,7 +115,8 @@ static kd_status changed_outcome(kd_ctx *ctx, const meeting *meet, kd_write_outc
     return KD_OK;
 }
 
-/* A writer under SNAPSHOT meets a row that is newer than its snapshot: it was led there by a key. */
+/* A writer under SNAPSHOT meets a row that is newer than its snapshot: it was led there by a key.
+ */
 static kd_status newer_check(kd_ctx *ctx, const meeting *meet)
 {
     kd_stamp begin;

@@ -40,10 +40,10 @@ void kdi_rewrite_end(kd_ctx *ctx, kdi_rewrite *build)
     build->arena = NULL;
 }
 
-kd_status kdi_rewrite_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk **out_chunk, uint32_t *out_slot)
+kd_status kdi_rewrite_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk **out_chunk,
+                            uint32_t *out_slot)
 {
-    kdi_chunk *last =
-        build->staged_count == 0 ? NULL : build->staged[build->staged_count - 1];
+    kdi_chunk *last = build->staged_count == 0 ? NULL : build->staged[build->staged_count - 1];
     *out_chunk = NULL;
     *out_slot = 0;
     if (last == NULL || kdi_chunk_used(last) == last->capacity) {
@@ -52,8 +52,8 @@ kd_status kdi_rewrite_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk **out_chu
             build->staged_bytes += atomic_load(&last->bytes);
         KD_TRY(KD_PUSH(ctx, build->arena, build->staged, build->staged_count,
                        build->staged_capacity, &place));
-        kd_status status = kdi_chunk_create(ctx, build->table->storage, 0, build->set,
-                                            STAGED_SLOTS, place);
+        kd_status status =
+            kdi_chunk_create(ctx, build->table->storage, 0, build->set, STAGED_SLOTS, place);
         if (status != KD_OK) {
             build->staged_count--;
             return status;
@@ -74,7 +74,7 @@ kd_status kdi_rewrite_add(kd_ctx *ctx, kdi_rewrite *build, kdi_rewrite_row row)
 }
 
 kd_status kdi_rewrite_remap(kd_ctx *ctx, kdi_rewrite *build, uint64_t unit, uint32_t count,
-                          kdi_remap **out_remap)
+                            kdi_remap **out_remap)
 {
     kdi_remap **place;
     *out_remap = NULL;
@@ -93,8 +93,8 @@ kd_status kdi_rewrite_remap(kd_ctx *ctx, kdi_rewrite *build, uint64_t unit, uint
 
 /* --- Sorting --------------------------------------------------------------------------------- */
 
-static int column_compare(const kdi_rewrite *build, const kdi_rewrite_row *a, const kdi_rewrite_row *b,
-                          uint32_t column_no)
+static int column_compare(const kdi_rewrite *build, const kdi_rewrite_row *a,
+                          const kdi_rewrite_row *b, uint32_t column_no)
 {
     int at_a = kdi_set_find(a->chunk->set, column_no, 0);
     int at_b = kdi_set_find(b->chunk->set, column_no, 0);
@@ -288,9 +288,8 @@ static kd_status move_prepare(kd_ctx *ctx, void *object)
     kd_table *table = build->table;
     kd_mutex_lock(&table->storage->structure);
     kd_rwlock_lock_exclusive(&table->publish);
-    kd_status status =
-        kdi_move_publish(ctx, table, build->segments, (uint32_t)build->segment_count, true,
-                         build->remaps, (uint32_t)build->remap_count);
+    kd_status status = kdi_move_publish(ctx, table, build->segments, (uint32_t)build->segment_count,
+                                        true, build->remaps, (uint32_t)build->remap_count);
     if (status != KD_OK) {
         kd_rwlock_unlock_exclusive(&table->publish);
         kd_mutex_unlock(&table->storage->structure);
@@ -317,7 +316,8 @@ static void move_committed(void *object, kd_stamp stamp)
     move_done(object);
 }
 
-/* After the move only the log can have failed: the database goes on in memory until it is closed. */
+/* After the move only the log can have failed: the database goes on in memory until it is closed.
+ */
 static const kd_txn_participant move_participant = {
     .prepare = move_prepare, .committed = move_committed, .rolled_back = move_done};
 

@@ -37,14 +37,15 @@ kd_status kdi_rewrite_begin(kd_ctx *ctx, kd_table *table, kdi_rewrite *out_build
 void kdi_rewrite_end(kd_ctx *ctx, kdi_rewrite *build);
 /* A slot of the build's own chunks. */
 kd_status kdi_rewrite_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk **out_chunk,
-                          uint32_t *out_slot) KD_MUST_CHECK;
+                            uint32_t *out_slot) KD_MUST_CHECK;
 kd_status kdi_rewrite_add(kd_ctx *ctx, kdi_rewrite *build, kdi_rewrite_row row) KD_MUST_CHECK;
 kd_status kdi_rewrite_remap(kd_ctx *ctx, kdi_rewrite *build, uint64_t unit, uint32_t count,
-                          kdi_remap **out_remap) KD_MUST_CHECK;
-/* Sorts the rows by the table's sort columns and writes them; `begin` is the segments' own. Rows and
- * staging are empty afterwards. Remaps know the new places. */
+                            kdi_remap **out_remap) KD_MUST_CHECK;
+/* Sorts the rows by the table's sort columns and writes them; `begin` is the segments' own. Rows
+ * and staging are empty afterwards. Remaps know the new places. */
 kd_status kdi_rewrite_write(kd_ctx *ctx, kdi_rewrite *build, kd_stamp begin) KD_MUST_CHECK;
-/* Logs and publishes the move of what the remaps name. The build gives its segments and remaps away. */
+/* Logs and publishes the move of what the remaps name. The build gives its segments and remaps
+ * away. */
 kd_status kdi_rewrite_move(kd_ctx *ctx, kdi_rewrite *build) KD_MUST_CHECK;
 
 #endif

@@ -77,8 +77,7 @@ kd_status kdi_sequence_apply(kd_ctx *ctx, kd_storage *storage, kd_reader *reader
     kdi_sequence *sequence = kdi_directory_find(&storage->sequences, read.sequence_no);
     if (sequence == NULL) {
         KD_TRY(sequence_make(ctx, storage, read.sequence_no, &sequence));
-        kd_status status =
-            kdi_directory_put(ctx, &storage->sequences, read.sequence_no, sequence);
+        kd_status status = kdi_directory_put(ctx, &storage->sequences, read.sequence_no, sequence);
         if (status != KD_OK) {
             kdi_sequence_destroy(sequence);
             return status;
@@ -103,8 +102,7 @@ static kd_status state_log(kd_ctx *ctx, kdi_sequence *sequence, int64_t last, bo
     kd_buffer payload = kd_buffer_in(scratch);
     kd_status status = state_append(ctx, sequence, last, is_called, &payload);
     if (status == KD_OK)
-        status =
-            kd_txn_log_alone(ctx, sequence->storage->txns, kd_buffer_slice(&payload), false);
+        status = kd_txn_log_alone(ctx, sequence->storage->txns, kd_buffer_slice(&payload), false);
     kd_arena_destroy(scratch);
     return status;
 }
@@ -256,8 +254,7 @@ kd_status kd_sequence_set(kd_ctx *ctx, kd_storage *storage, uint64_t sequence_no
     if (value < definition->min || value > definition->max)
         status = KD_FAIL(ctx, KD_INVALID, "22003",
                          "setval: value %lld is out of bounds for sequence (%lld..%lld)",
-                         (long long)value, (long long)definition->min,
-                         (long long)definition->max);
+                         (long long)value, (long long)definition->min, (long long)definition->max);
     if (status == KD_OK)
         status = state_log(ctx, sequence, value, is_called);
     if (status == KD_OK) {

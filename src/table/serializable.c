@@ -123,8 +123,7 @@ kd_status kdi_serial_note_scan(kd_ctx *ctx, kd_table *table, kd_snapshot snapsho
     kd_status status = KD_OK;
     if (!is_covered(writes, table)) {
         status = predicate_make(ctx, writes, table, &predicate);
-        if (status == KD_OK && spec->filter_count > 0 &&
-            writes->predicate_count < PREDICATES_MAX)
+        if (status == KD_OK && spec->filter_count > 0 && writes->predicate_count < PREDICATES_MAX)
             status = filters_copy(ctx, writes, spec, predicate);
     }
     kd_mutex_unlock(&writes->predicate_lock);
@@ -141,8 +140,8 @@ static kd_status bound_copy(kd_ctx *ctx, kd_arena *arena, kd_slice bound, kd_sli
     return out_copy->data == NULL ? KD_NOMEM : KD_OK;
 }
 
-static kd_status range_note(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
-                            uint64_t index_no, kd_slice low, kd_slice high)
+static kd_status range_note(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, uint64_t index_no,
+                            kd_slice low, kd_slice high)
 {
     kdi_predicate *predicate;
     if (is_covered(writes, table))
@@ -245,8 +244,7 @@ static kd_status row_matches(kd_ctx *ctx, kd_arena *scratch, const kdi_write_set
     *out_matches = false;
     if (!kdi_place_find(table, ref, &place))
         return KD_OK;
-    for (const kdi_predicate *at = writes->predicates; at != NULL && !*out_matches;
-         at = at->next) {
+    for (const kdi_predicate *at = writes->predicates; at != NULL && !*out_matches; at = at->next) {
         if (at->table != table)
             continue;
         if (at->kind == WHOLE_TABLE)
@@ -278,8 +276,8 @@ static kd_status committed_matches(kd_ctx *ctx, kd_arena *scratch, const kdi_wri
 static kd_status own_prepare(kd_ctx *ctx, kdi_write_set *writes)
 {
     kd_storage *storage = writes->storage;
-    kdi_committed *own = kd_heap_alloc(ctx, &storage->account,
-                                       sizeof *own + writes->count * sizeof own->ranges[0]);
+    kdi_committed *own =
+        kd_heap_alloc(ctx, &storage->account, sizeof *own + writes->count * sizeof own->ranges[0]);
     if (own == NULL)
         return KD_NOMEM;
     for (size_t i = 0; i < writes->count; i++) {

@@ -80,8 +80,8 @@ static kd_status storage_make(kd_ctx *ctx, const kd_storage_options *options,
     storage->arena = kd_arena_create(ctx, NULL, "storage", KD_ARENA_UNLIMITED);
     if (storage->arena == NULL)
         return KD_NOMEM;
-    storage->directory = kd_copy_text(ctx, storage->arena, options->directory,
-                                      strlen(options->directory));
+    storage->directory =
+        kd_copy_text(ctx, storage->arena, options->directory, strlen(options->directory));
     storage->units_directory = path_in(ctx, storage, "units");
     storage->wal_directory = path_in(ctx, storage, "wal");
     if (storage->directory == NULL || storage->units_directory == NULL ||
@@ -224,8 +224,7 @@ static kd_status storage_start(kd_ctx *ctx, kd_storage *storage)
     return storage->options.no_background ? KD_OK : kdi_upkeep_start(ctx, storage);
 }
 
-kd_status kd_storage_open(kd_ctx *ctx, const kd_storage_options *options,
-                          kd_storage **out_storage)
+kd_status kd_storage_open(kd_ctx *ctx, const kd_storage_options *options, kd_storage **out_storage)
 {
     kd_storage *storage;
     *out_storage = NULL;
@@ -328,11 +327,10 @@ static uint64_t index_bytes(kd_storage *storage)
 kd_storage_statistics kd_storage_read_statistics(kd_storage *storage)
 {
     kd_wal_statistics wal = kd_wal_read_statistics(storage->wal);
-    return (kd_storage_statistics){
-        .segment_bytes = atomic_load(&storage->segment_bytes),
-        .segment_count = atomic_load(&storage->segment_count),
-        .delta_bytes = atomic_load(&storage->delta_bytes),
-        .index_bytes = index_bytes(storage),
-        .wal_bytes = wal.next_position - wal.oldest_position,
-        .checkpoint_count = atomic_load(&storage->checkpoint_count)};
+    return (kd_storage_statistics){.segment_bytes = atomic_load(&storage->segment_bytes),
+                                   .segment_count = atomic_load(&storage->segment_count),
+                                   .delta_bytes = atomic_load(&storage->delta_bytes),
+                                   .index_bytes = index_bytes(storage),
+                                   .wal_bytes = wal.next_position - wal.oldest_position,
+                                   .checkpoint_count = atomic_load(&storage->checkpoint_count)};
 }

@@ -22,10 +22,10 @@ typedef struct kd_storage_options {
     const char *directory; /* Created when absent, unless read_only. */
     bool read_only;
     kd_governor *governor;
-    uint64_t wal_file_bytes;          /* 0: 64 MiB. */
-    uint64_t checkpoint_log_bytes;    /* Log written between checkpoints; 0: 1 GiB. */
-    uint64_t delta_flush_bytes;       /* A delta larger than this is flushed; 0: 64 MiB. */
-    bool no_background;               /* Tests: flush, compact, checkpoint only when told to. */
+    uint64_t wal_file_bytes;       /* 0: 64 MiB. */
+    uint64_t checkpoint_log_bytes; /* Log written between checkpoints; 0: 1 GiB. */
+    uint64_t delta_flush_bytes;    /* A delta larger than this is flushed; 0: 64 MiB. */
+    bool no_background;            /* Tests: flush, compact, checkpoint only when told to. */
 } kd_storage_options;
 
 /* 55006 when another process has it open; 58P01/KD_INVALID for a directory that is no database

@@ -59,12 +59,12 @@ static kd_status rows_have_entries(kd_ctx *ctx, checker *check, kd_scan_reader *
             check->key = kd_buffer_in(scratch);
             if (!kdi_place_find(check->table, ref, &place))
                 return KD_FAIL(ctx, KD_CORRUPT, "XX002", "row %llu of table %llu has no place",
-                               (unsigned long long)ref,
-                               (unsigned long long)check->table->table_no);
+                               (unsigned long long)ref, (unsigned long long)check->table->table_no);
             KD_TRY(row_key(ctx, check, &place, &is_in));
             if (!is_in)
                 continue;
-            /* Rows that share a key are told apart by counting; looking each up would be quadratic. */
+            /* Rows that share a key are told apart by counting; looking each up would be quadratic.
+             */
             if (check->index->definition.unique)
                 KD_TRY(entry_is_there(ctx, check, place.ref));
             check->row_count++;
@@ -114,21 +114,19 @@ static kd_status entries_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_
         check->key = kd_buffer_in(scratch);
         KD_TRY_OUT(row_key(ctx, check, &place, &is_in));
         if (!is_in || !kd_slice_equal(key, kd_buffer_slice(&check->key)))
-            status = KD_FAIL(ctx, KD_CORRUPT, "XX002",
-                             "index \"%.*s\" has a wrong key for row %llu:%u",
-                             (int)check->index->definition.name.size_bytes,
-                             check->index->definition.name.data,
-                             (unsigned long long)kdi_ref_unit(place.ref), place.ordinal);
+            status = KD_FAIL(
+                ctx, KD_CORRUPT, "XX002", "index \"%.*s\" has a wrong key for row %llu:%u",
+                (int)check->index->definition.name.size_bytes, check->index->definition.name.data,
+                (unsigned long long)kdi_ref_unit(place.ref), place.ordinal);
         if (status != KD_OK)
             goto out;
         visible_count++;
     }
     if (visible_count != check->row_count)
-        status = KD_FAIL(ctx, KD_CORRUPT, "XX002",
-                         "index \"%.*s\" gives %llu rows where the table has %llu",
-                         (int)check->index->definition.name.size_bytes,
-                         check->index->definition.name.data, (unsigned long long)visible_count,
-                         (unsigned long long)check->row_count);
+        status = KD_FAIL(
+            ctx, KD_CORRUPT, "XX002", "index \"%.*s\" gives %llu rows where the table has %llu",
+            (int)check->index->definition.name.size_bytes, check->index->definition.name.data,
+            (unsigned long long)visible_count, (unsigned long long)check->row_count);
 out:
     kd_index_cursor_close(cursor);
     return status;

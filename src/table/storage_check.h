@@ -8,7 +8,6 @@
 
 /* Every row that the snapshot sees is in every index once, and every entry has its row's key; else
  * KD_CORRUPT XX002. */
-kd_status kdi_table_check_indexes(kd_ctx *ctx, kd_table *table,
-                                  kd_snapshot snapshot) KD_MUST_CHECK;
+kd_status kdi_table_check_indexes(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot) KD_MUST_CHECK;
 
 #endif

@@ -35,9 +35,9 @@ typedef struct kd_table kd_table;
 typedef struct kd_table_column {
     uint32_t column_no;
     kd_type type;
-    bool not_null;        /* Checked on every write: 23502. */
-    kd_slice name;        /* For messages. */
-    kd_value missing;     /* What rows older than the column have; usually NULL. */
+    bool not_null;    /* Checked on every write: 23502. */
+    kd_slice name;    /* For messages. */
+    kd_value missing; /* What rows older than the column have; usually NULL. */
 } kd_table_column;
 
 /* The columns that a caller works with, in its order: from the catalog's descriptor. */
@@ -67,9 +67,9 @@ typedef struct kd_index_column {
 } kd_index_column;
 
 typedef struct kd_index_definition {
-    uint64_t index_no;         /* Given by kd_table_add_index. */
-    kd_slice name;             /* The constraint or index: for 23505. */
-    kd_slice columns_text;     /* "a, b": for 23505's detail. */
+    uint64_t index_no;     /* Given by kd_table_add_index. */
+    kd_slice name;         /* The constraint or index: for 23505. */
+    kd_slice columns_text; /* "a, b": for 23505's detail. */
     bool unique;
     bool nulls_not_distinct;
     int64_t predicate_column_no; /* A hidden boolean column: rows where it is true; -1: all rows. */
@@ -87,7 +87,7 @@ kd_status kd_table_drop_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
 /* --- Writing rows ---------------------------------------------------------------------------- */
 
 typedef struct kd_insert_outcome {
-    kd_rowref ref;            /* Of the new row, or of the row in the way. */
+    kd_rowref ref; /* Of the new row, or of the row in the way. */
     bool inserted;
     uint64_t conflict_index_no; /* When not inserted. */
 } kd_insert_outcome;
@@ -99,20 +99,21 @@ typedef struct kd_on_conflict {
     uint32_t index_count;
 } kd_on_conflict;
 
-/* One row; values in the shape's order, of its types. Waits for an in-flight owner of a unique key. In
- * the "tell" case the row in the way is committed or the transaction's own, and may be invisible to
- * the snapshot. */
+/* One row; values in the shape's order, of its types. Waits for an in-flight owner of a unique key.
+ * In the "tell" case the row in the way is committed or the transaction's own, and may be invisible
+ * to the snapshot. */
 kd_status kd_table_insert_row(kd_ctx *ctx, kd_txn *txn, kd_table *table,
                               const kd_table_shape *shape, const kd_value *values,
                               const kd_on_conflict *on_conflict,
                               kd_insert_outcome *out_outcome) KD_MUST_CHECK;
-/* The selected rows of a batch; the batch's columns are the shape's. `out_refs` may be NULL, else room
- * for selected_count. Large transactions go to private segments by themselves. */
+/* The selected rows of a batch; the batch's columns are the shape's. `out_refs` may be NULL, else
+ * room for selected_count. Large transactions go to private segments by themselves. */
 kd_status kd_table_insert_batch(kd_ctx *ctx, kd_txn *txn, kd_table *table,
                                 const kd_table_shape *shape, const kd_batch *batch,
                                 kd_rowref *out_refs) KD_MUST_CHECK;
-/* Bulk load: rows go straight to sorted, encoded segments, logged as installed units. Unique keys are
- * checked at finish. One loader per thread; several loaders of one transaction may run at once. */
+/* Bulk load: rows go straight to sorted, encoded segments, logged as installed units. Unique keys
+ * are checked at finish. One loader per thread; several loaders of one transaction may run at once.
+ */
 typedef struct kd_bulk_load kd_bulk_load;
 kd_status kd_bulk_load_begin(kd_ctx *ctx, kd_txn *txn, kd_table *table, const kd_table_shape *shape,
                              kd_bulk_load **out_load) KD_MUST_CHECK;
@@ -157,8 +158,13 @@ kd_status kd_table_lock_row(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref
 
 /* Prunes by zone maps; rows that do not match may still come. */
 typedef enum kd_scan_test {
-    KD_SCAN_EQUAL, KD_SCAN_LESS, KD_SCAN_LESS_EQUAL, KD_SCAN_GREATER, KD_SCAN_GREATER_EQUAL,
-    KD_SCAN_IS_NULL, KD_SCAN_IS_NOT_NULL,
+    KD_SCAN_EQUAL,
+    KD_SCAN_LESS,
+    KD_SCAN_LESS_EQUAL,
+    KD_SCAN_GREATER,
+    KD_SCAN_GREATER_EQUAL,
+    KD_SCAN_IS_NULL,
+    KD_SCAN_IS_NOT_NULL,
 } kd_scan_test;
 typedef struct kd_scan_filter {
     uint32_t shape_position;
@@ -168,7 +174,7 @@ typedef struct kd_scan_filter {
 
 typedef struct kd_scan_spec {
     const kd_table_shape *shape;
-    const uint32_t *positions;   /* The shape's columns wanted, in output order; may be none. */
+    const uint32_t *positions; /* The shape's columns wanted, in output order; may be none. */
     uint32_t position_count;
     const kd_scan_filter *filters; /* All must hold. */
     uint32_t filter_count;
@@ -178,8 +184,8 @@ typedef struct kd_scan_spec {
 typedef struct kd_table_scan kd_table_scan;
 typedef struct kd_scan_reader kd_scan_reader;
 
-/* The scan is shared by the readers of several threads; it pins what it reads until closed. `txn` may
- * be NULL with an explicit snapshot (time travel, checks of latest state: see kd_txn.h). */
+/* The scan is shared by the readers of several threads; it pins what it reads until closed. `txn`
+ * may be NULL with an explicit snapshot (time travel, checks of latest state: see kd_txn.h). */
 kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                              const kd_scan_spec *spec, kd_table_scan **out_scan) KD_MUST_CHECK;
 void kd_table_scan_close(kd_table_scan *scan); /* NULL is allowed; readers are destroyed before. */
@@ -190,24 +196,24 @@ kd_status kd_scan_reader_create(kd_ctx *ctx, kd_arena *arena, kd_table_scan *sca
                                 kd_scan_reader **out_reader) KD_MUST_CHECK;
 void kd_scan_reader_destroy(kd_scan_reader *reader); /* NULL is allowed. */
 /* The next batch of visible rows; vectors are valid until the next call. `out_refs` (may be NULL
- * unless with_refs) is indexed as the vectors' rows are. At the end `*out_end` is true. Never gives a
- * batch with nothing selected. */
+ * unless with_refs) is indexed as the vectors' rows are. At the end `*out_end` is true. Never gives
+ * a batch with nothing selected. */
 kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch,
                               const kd_rowref **out_refs, bool *out_end) KD_MUST_CHECK;
 
-/* One row by reference, as the snapshot sees it (following remaps; with kd_table_latest also the newest
- * version of a row that was updated: writing to `ref` then tells where it is). Values are copied
- * into `arena`, one per position. */
+/* One row by reference, as the snapshot sees it (following remaps; with kd_table_latest also the
+ * newest version of a row that was updated: writing to `ref` then tells where it is). Values are
+ * copied into `arena`, one per position. */
 kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                        kd_rowref ref, const kd_table_shape *shape, const uint32_t *positions,
                        uint32_t position_count, kd_value *out_values,
                        bool *out_visible) KD_MUST_CHECK;
 
-/* Exact key: the visible row, if any (unique indexes: at most one). The short path: no allocation but
- * strings' bytes in `arena`. */
-kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table,
-                               kd_snapshot snapshot, uint64_t index_no, kd_slice key,
-                               kd_rowref *out_ref, bool *out_found) KD_MUST_CHECK;
+/* Exact key: the visible row, if any (unique indexes: at most one). The short path: no allocation
+ * but strings' bytes in `arena`. */
+kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                               uint64_t index_no, kd_slice key, kd_rowref *out_ref,
+                               bool *out_found) KD_MUST_CHECK;
 /* The key of an index for given values (in the index's column order), in `out`; NULLs included. */
 kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
                              const kd_value *values, uint32_t value_count,
@@ -226,8 +232,8 @@ kd_status kd_index_scan_next(kd_ctx *ctx, kd_index_scan *scan, kd_rowref *out_re
                              bool *out_end) KD_MUST_CHECK;
 void kd_index_scan_close(kd_index_scan *scan); /* NULL is allowed. */
 
-/* A snapshot that sees everything committed up to now, and the transaction's own work: for foreign-key
- * and unique checks, which read latest state under key locks. */
+/* A snapshot that sees everything committed up to now, and the transaction's own work: for
+ * foreign-key and unique checks, which read latest state under key locks. */
 kd_snapshot kd_table_latest(kd_txn *txn);
 
 /* --- Upkeep and numbers ---------------------------------------------------------------------- */

@@ -30,8 +30,7 @@ static kd_status definition_copy(kd_ctx *ctx, kd_arena *arena, kd_index_definiti
 {
     KD_TRY(slice_copy(ctx, arena, &definition->name));
     KD_TRY(slice_copy(ctx, arena, &definition->columns_text));
-    kd_index_column *columns =
-        KD_NEW_ARRAY(ctx, arena, kd_index_column, definition->column_count);
+    kd_index_column *columns = KD_NEW_ARRAY(ctx, arena, kd_index_column, definition->column_count);
     if (columns == NULL)
         return KD_NOMEM;
     memcpy(columns, definition->columns, definition->column_count * sizeof *columns);
@@ -55,13 +54,11 @@ static kd_status index_fill(kd_ctx *ctx, kd_table *table, kdi_index *index,
         int at = kdi_set_find(set, definition->columns[i].column_no, i);
         if (at < 0)
             return KD_FAIL(ctx, KD_INVALID, "42703", "index column %u is not in table %llu",
-                           definition->columns[i].column_no,
-                           (unsigned long long)table->table_no);
+                           definition->columns[i].column_no, (unsigned long long)table->table_no);
         index->types[i] = set->columns[at].type;
     }
-    index->options = (kd_index_options){.index_no = definition->index_no,
-                                        .files = &storage->files,
-                                        .account = &storage->account};
+    index->options = (kd_index_options){
+        .index_no = definition->index_no, .files = &storage->files, .account = &storage->account};
     index->manifest = manifest;
     if (manifest.size_bytes == 0) {
         atomic_store(&index->is_dirty, true);
@@ -201,15 +198,14 @@ kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk 
     *out_has_null = false;
     out->size_bytes = 0;
     if (definition->predicate_column_no >= 0) {
-        kd_value predicate = row_column(index->table, chunk, slot,
-                                        (uint32_t)definition->predicate_column_no);
+        kd_value predicate =
+            row_column(index->table, chunk, slot, (uint32_t)definition->predicate_column_no);
         *out_is_in = !predicate.is_null && predicate.as.boolean;
         if (!*out_is_in)
             return KD_OK;
     }
     for (uint32_t i = 0; i < definition->column_count; i++) {
-        kd_value value =
-            row_column(index->table, chunk, slot, definition->columns[i].column_no);
+        kd_value value = row_column(index->table, chunk, slot, definition->columns[i].column_no);
         *out_has_null |= value.is_null;
         KD_TRY(kd_key_append(ctx, index->types[i], &value.as, value.is_null,
                              definition->columns[i].order, out));
@@ -255,9 +251,8 @@ kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
     return KD_OK;
 }
 
-kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk,
-                               uint32_t first, uint32_t count, bool only_unstored,
-                               kd_buffer *key)
+kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk, uint32_t first,
+                               uint32_t count, bool only_unstored, kd_buffer *key)
 {
     const kdi_index_list *list = atomic_load(&table->indexes);
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {

@@ -27,8 +27,8 @@ enum {
     KDI_DIRECTORY_BLOCKS = 4096,
 };
 
-/* Stamps of a row. A slot is EMPTY until its row is complete, DEAD when that never counts. Both read
- * as the in-flight work of a transaction that does not exist. */
+/* Stamps of a row. A slot is EMPTY until its row is complete, DEAD when that never counts. Both
+ * read as the in-flight work of a transaction that does not exist. */
 #define KDI_STAMP_EMPTY (UINT64_MAX - 1)
 #define KDI_STAMP_DEAD UINT64_MAX
 /* In an end stamp in flight: the row's key goes away (a delete, or an update of key columns). */
@@ -82,8 +82,8 @@ typedef struct kdi_column_set {
 
 /* The set's position of a column number, or -1. `hint` is where it probably is. */
 int kdi_set_find(const kdi_column_set *set, uint32_t column_no, uint32_t hint);
-kd_status kdi_set_make(kd_ctx *ctx, kd_arena *arena, const kd_table_column *columns,
-                       uint32_t count, uint32_t version, kdi_column_set **out_set) KD_MUST_CHECK;
+kd_status kdi_set_make(kd_ctx *ctx, kd_arena *arena, const kd_table_column *columns, uint32_t count,
+                       uint32_t version, kdi_column_set **out_set) KD_MUST_CHECK;
 kd_status kdi_set_append(kd_ctx *ctx, const kdi_column_set *set, kd_buffer *out) KD_MUST_CHECK;
 kd_status kdi_set_read(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
                        kdi_column_set **out_set) KD_MUST_CHECK;
@@ -135,8 +135,8 @@ static inline const void *kdi_chunk_payload(const kdi_chunk *chunk, uint32_t slo
     return chunk->values[column] + (size_t)slot * chunk->set->widths[column];
 }
 /* Rows first .. first + count - 1 for the log and the delta image, and back into empty slots. */
-kd_status kdi_chunk_append_rows(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t first,
-                                uint32_t count, kd_buffer *out) KD_MUST_CHECK;
+kd_status kdi_chunk_append_rows(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t first, uint32_t count,
+                                kd_buffer *out) KD_MUST_CHECK;
 kd_status kdi_chunk_read_rows(kd_ctx *ctx, kdi_chunk *chunk, uint32_t first, uint32_t count,
                               kd_reader *reader) KD_MUST_CHECK;
 
@@ -153,9 +153,9 @@ typedef struct kdi_segment {
     uint64_t unit;
     kd_segment *file;
     uint32_t row_count;
-    bool removes_file;     /* When the last reader has gone. */
+    bool removes_file;      /* When the last reader has gone. */
     _Atomic kd_stamp begin; /* Of all rows: a bulk load's transaction. 0: rows have their own. */
-    kd_stamp stamps_max;   /* Snapshots at or above need not look at the rows' begin stamps. */
+    kd_stamp stamps_max;    /* Snapshots at or above need not look at the rows' begin stamps. */
     _Atomic uint32_t ended_count;
     uint32_t vector_count;
     _Atomic(kdi_mark_vector *) *marks;
@@ -226,12 +226,12 @@ typedef struct kdi_index {
     kd_type *types;
     kd_index *index;
     kd_index_options options;
-    kd_slice manifest;              /* Of the last checkpoint, in `manifest_arena`; may be empty. */
+    kd_slice manifest; /* Of the last checkpoint, in `manifest_arena`; may be empty. */
     kd_arena *manifest_arena;
-    atomic_bool is_dirty;           /* Changed since the last checkpoint. */
+    atomic_bool is_dirty; /* Changed since the last checkpoint. */
     bool is_dropped;
     _Atomic kd_stamp created; /* In flight until its transaction commits. */
-    bool is_stored; /* It has a manifest: rows of a delta image are in it already. */
+    bool is_stored;           /* It has a manifest: rows of a delta image are in it already. */
 } kdi_index;
 
 typedef struct kdi_index_list {
@@ -251,8 +251,7 @@ kd_status kdi_index_unlink(kd_ctx *ctx, kdi_index *index) KD_MUST_CHECK;
 kd_status kdi_indexes_enter_segment(kd_ctx *ctx, struct kdi_write_set *writes, kd_table *table,
                                     kdi_segment *segment) KD_MUST_CHECK;
 /* Enters all rows of a segment into every index: recovery. */
-kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table,
-                                  kdi_segment *segment) KD_MUST_CHECK;
+kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *segment) KD_MUST_CHECK;
 /* Adds or removes (one of the two is NULL). */
 kd_status kdi_index_list_change(kd_ctx *ctx, kd_table *table, kdi_index *add,
                                 kdi_index *remove) KD_MUST_CHECK;
@@ -262,20 +261,18 @@ kd_status kdi_index_definition_read(kd_ctx *ctx, kd_arena *arena, kd_reader *rea
                                     kd_index_definition *out_definition) KD_MUST_CHECK;
 /* Enters every row that the snapshot sees; 23505 when a unique key stands twice. */
 kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot) KD_MUST_CHECK;
-/* The key of a chunk's row in `out` (emptied first). `*out_is_in` is false when the index's predicate
- * leaves the row out, `*out_has_null` when a column of the key is NULL. */
+/* The key of a chunk's row in `out` (emptied first). `*out_is_in` is false when the index's
+ * predicate leaves the row out, `*out_has_null` when a column of the key is NULL. */
 kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
                            uint32_t slot, kd_buffer *out, bool *out_is_in,
                            bool *out_has_null) KD_MUST_CHECK;
 /* The key of any row, from its values; `arena` holds what they point at. */
 kd_status kdi_index_key_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
-                           const kdi_place *place, kd_buffer *out,
-                           bool *out_is_in) KD_MUST_CHECK;
+                           const kdi_place *place, kd_buffer *out, bool *out_is_in) KD_MUST_CHECK;
 /* Enters the rows of a chunk into every index (or those without stored runs), without any check:
  * recovery. */
-kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk,
-                               uint32_t first, uint32_t count, bool only_unstored,
-                               kd_buffer *key) KD_MUST_CHECK;
+kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk, uint32_t first,
+                               uint32_t count, bool only_unstored, kd_buffer *key) KD_MUST_CHECK;
 /* Undoes a row of the first `index_count` indexes. */
 void kdi_indexes_remove_row(kd_table *table, const kdi_chunk *chunk, uint32_t slot,
                             uint32_t index_count, kd_buffer *key);
@@ -286,8 +283,8 @@ struct kd_table {
     kd_txn_garbage garbage;
     kd_storage *storage;
     uint64_t table_no;
-    kd_arena *arena; /* Definitions; whoever adds holds the table exclusively. */
-    kd_mutex lock;   /* Changes of the unit list and of the active chunk. */
+    kd_arena *arena;   /* Definitions; whoever adds holds the table exclusively. */
+    kd_mutex lock;     /* Changes of the unit list and of the active chunk. */
     kd_rwlock publish; /* Shared: row writers and commits. Exclusive: a move of rows. */
     kd_mutex bulk;     /* Bulk loads of one transaction finish one after the other. */
     kd_mutex upkeep;   /* One flush or compaction at a time. */
@@ -299,8 +296,8 @@ struct kd_table {
     _Atomic(kdi_index_list *) indexes;
     uint32_t *sort_column_nos;
     uint32_t sort_column_count;
-    _Atomic kd_stamp created; /* In flight until its transaction commits. */
-    _Atomic kd_stamp dropped; /* KD_STAMP_NONE while it is there. */
+    _Atomic kd_stamp created;  /* In flight until its transaction commits. */
+    _Atomic kd_stamp dropped;  /* KD_STAMP_NONE while it is there. */
     _Atomic int64_t row_count; /* An estimate. */
     _Atomic uint64_t delta_bytes;
 };
@@ -366,8 +363,8 @@ struct kd_storage {
     _Atomic uint64_t checkpoint_count;
     kd_mutex doomed_lock;
     kdi_doomed *doomed;
-    uint64_t image_unit;           /* Of the delta image that the root names; 0: none. */
-    uint64_t checkpoint_position;  /* Where replay begins. */
+    uint64_t image_unit;          /* Of the delta image that the root names; 0: none. */
+    uint64_t checkpoint_position; /* Where replay begins. */
     _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
     /* Upkeep thread. */
     kd_mutex upkeep_lock;
@@ -451,9 +448,9 @@ struct kdi_write_set {
     kd_storage *storage;
     kdi_write *writes;
     size_t count, capacity;
-    kd_buffer key;      /* Scratch for index keys. */
-    kd_buffer old_key;  /* Of versions that are cleaned away meanwhile. */
-    kd_arena *scratch;  /* Reset between rows. */
+    kd_buffer key;     /* Scratch for index keys. */
+    kd_buffer old_key; /* Of versions that are cleaned away meanwhile. */
+    kd_arena *scratch; /* Reset between rows. */
     bool is_structural;
     bool holds_structure;
     /* SERIALIZABLE: what was read. */
@@ -481,16 +478,16 @@ void kdi_writes_undo(kdi_write_set *writes, size_t keep);
 /* --- Redo ------------------------------------------------------------------------------------ */
 
 typedef enum kdi_redo {
-    KDI_REDO_ROWS = 1,     /* table, unit, first slot, count, set version, rows */
-    KDI_REDO_END = 2,      /* table, unit, ordinal */
-    KDI_REDO_TABLE = 3,    /* definition */
-    KDI_REDO_DROP = 4,     /* table */
-    KDI_REDO_COLUMNS = 5,  /* table, column set */
-    KDI_REDO_INDEX = 6,    /* table, definition */
+    KDI_REDO_ROWS = 1,       /* table, unit, first slot, count, set version, rows */
+    KDI_REDO_END = 2,        /* table, unit, ordinal */
+    KDI_REDO_TABLE = 3,      /* definition */
+    KDI_REDO_DROP = 4,       /* table */
+    KDI_REDO_COLUMNS = 5,    /* table, column set */
+    KDI_REDO_INDEX = 6,      /* table, definition */
     KDI_REDO_INDEX_DROP = 7, /* table, index */
-    KDI_REDO_INSTALL = 8,  /* table, unit, stamps_max */
-    KDI_REDO_MOVE = 9,     /* table, old unit, count, new references */
-    KDI_REDO_SEQUENCE = 10, /* number, state */
+    KDI_REDO_INSTALL = 8,    /* table, unit, stamps_max */
+    KDI_REDO_MOVE = 9,       /* table, old unit, count, new references */
+    KDI_REDO_SEQUENCE = 10,  /* number, state */
     KDI_REDO_SEQUENCE_DROP = 11,
 } kdi_redo;
 
@@ -499,8 +496,8 @@ kd_status kdi_redo_rows(kd_ctx *ctx, kd_txn *txn, const kd_table *table, const k
 kd_status kdi_redo_numbers(kd_ctx *ctx, kd_txn *txn, kdi_redo op, const uint64_t *numbers,
                            uint32_t count) KD_MUST_CHECK;
 
-/* insert.c: a row of the values of all columns of `set`, in flight, in every index. `on_conflict` as for
- * kd_table_insert_row. */
+/* insert.c: a row of the values of all columns of `set`, in flight, in every index. `on_conflict`
+ * as for kd_table_insert_row. */
 kd_status kdi_insert_values(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                             const kdi_column_set *set, const kd_value *values,
                             const kd_on_conflict *on_conflict,
@@ -520,8 +517,8 @@ kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *tab
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
                           const kdi_chunk *chunk, uint32_t slot) KD_MUST_CHECK;
 
-/* serializable.c: what a SERIALIZABLE transaction reads, by the number in its snapshot; nothing happens
- * for others. Validation fails with 40001. */
+/* serializable.c: what a SERIALIZABLE transaction reads, by the number in its snapshot; nothing
+ * happens for others. Validation fails with 40001. */
 kd_status kdi_serial_note_scan(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
                                const kd_scan_spec *spec) KD_MUST_CHECK;
 /* `high` NULL data: open. For one key both are the key. */

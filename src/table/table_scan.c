@@ -39,7 +39,7 @@ struct kd_scan_reader {
     kd_rowref *refs;
     kdi_segment *segment; /* Whose reader is open. */
     kd_segment_reader *segment_reader;
-    int *segment_columns;  /* Per position: slot of the segment reader, or -1. */
+    int *segment_columns;       /* Per position: slot of the segment reader, or -1. */
     uint32_t next_row, end_row; /* Left of the current segment morsel. */
 };
 
@@ -174,8 +174,7 @@ static kd_status block_is_excluded(kd_ctx *ctx, const kd_table_scan *scan,
     *out_excluded = false;
     for (uint32_t i = 0; i < scan->filter_count && !*out_excluded; i++) {
         const kd_scan_filter *filter = &scan->filters[i];
-        bool is_about_null =
-            filter->test == KD_SCAN_IS_NULL || filter->test == KD_SCAN_IS_NOT_NULL;
+        bool is_about_null = filter->test == KD_SCAN_IS_NULL || filter->test == KD_SCAN_IS_NOT_NULL;
         if (!is_about_null && filter->value.is_null) {
             *out_excluded = true;
             return KD_OK;
@@ -200,8 +199,7 @@ static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment 
     reader->segment_reader = NULL;
     reader->segment = NULL;
     kd_arena_reset(reader->segment_arena);
-    uint32_t *columns =
-        KD_NEW_ARRAY(ctx, reader->segment_arena, uint32_t, scan->position_count);
+    uint32_t *columns = KD_NEW_ARRAY(ctx, reader->segment_arena, uint32_t, scan->position_count);
     if (columns == NULL)
         return KD_NOMEM;
     uint32_t count = 0;
@@ -225,8 +223,8 @@ static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment 
 }
 
 /* Selects the visible rows; gives their number, and all of them as "no selection". */
-static kd_status segment_select(kd_ctx *ctx, kd_scan_reader *reader, uint32_t first,
-                                uint32_t count, uint32_t *out_selected)
+static kd_status segment_select(kd_ctx *ctx, kd_scan_reader *reader, uint32_t first, uint32_t count,
+                                uint32_t *out_selected)
 {
     const kd_table_scan *scan = reader->scan;
     const kdi_segment *segment = reader->segment;

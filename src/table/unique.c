@@ -149,8 +149,7 @@ kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     *out_conflict = KD_ROWREF_NONE;
     *out_index = NULL;
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {
-        kd_status status =
-            enter_one(ctx, writes, table, list->items[i], chunk, slot, out_conflict);
+        kd_status status = enter_one(ctx, writes, table, list->items[i], chunk, slot, out_conflict);
         if (status == KD_OK && *out_conflict == KD_ROWREF_NONE)
             continue;
         kdi_indexes_remove_row(table, chunk, slot, i, &writes->key);
@@ -166,8 +165,8 @@ static kd_status key_text(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *
     static const kd_text_settings settings = {.extra_float_digits = 1};
     for (uint32_t i = 0; i < index->definition.column_count; i++) {
         int at = kdi_set_find(chunk->set, index->definition.columns[i].column_no, 0);
-        kd_value value = at < 0 ? kd_value_null(index->types[i])
-                                : kdi_chunk_get(chunk, slot, (uint32_t)at);
+        kd_value value =
+            at < 0 ? kd_value_null(index->types[i]) : kdi_chunk_get(chunk, slot, (uint32_t)at);
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
         if (value.is_null)
@@ -187,9 +186,9 @@ kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index
     kd_buffer text = kd_buffer_in(scratch);
     KD_TRY(kd_buffer_append_text(ctx, &text, "")); /* NUL-terminated, even for no columns. */
     KD_TRY(key_text(ctx, index, chunk, slot, &text));
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23505",
-                               "duplicate key value violates unique constraint \"%.*s\"",
-                               (int)definition->name.size_bytes, definition->name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "23505", "duplicate key value violates unique constraint \"%.*s\"",
+                (int)definition->name.size_bytes, definition->name.data);
     kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) already exists.",
                         (int)definition->columns_text.size_bytes, definition->columns_text.data,
                         (int)text.size_bytes, text.data);

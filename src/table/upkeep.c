@@ -191,15 +191,15 @@ static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry
     bool is_image = strcmp(end, ".img") == 0;
     if (entry->is_directory || (!is_segment && !is_image))
         return KD_OK; /* Index runs are their module's. */
-    if (is_segment && (segment_is_known(search->storage, unit) ||
-                       segment_is_doomed(search->storage, unit)))
+    if (is_segment &&
+        (segment_is_known(search->storage, unit) || segment_is_doomed(search->storage, unit)))
         return KD_OK;
     if (is_image && unit == search->storage->image_unit)
         return KD_OK;
     char **path;
     KD_TRY(KD_PUSH(ctx, search->arena, search->paths, search->count, search->capacity, &path));
-    *path = kd_format_text(ctx, search->arena, "%s/%s", search->storage->units_directory,
-                           entry->name);
+    *path =
+        kd_format_text(ctx, search->arena, "%s/%s", search->storage->units_directory, entry->name);
     if (unit >= atomic_load(&search->storage->next_unit))
         atomic_store(&search->storage->next_unit, unit + 1);
     return *path == NULL ? KD_NOMEM : KD_OK;
@@ -212,8 +212,8 @@ kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage)
     if (search.arena == NULL)
         return KD_NOMEM;
     kd_txn_reclaim(storage->txns); /* Segments that recovery retired are doomed by this. */
-    kd_status status = ctx->world->directory_list(ctx, storage->units_directory, orphan_look,
-                                                  &search);
+    kd_status status =
+        ctx->world->directory_list(ctx, storage->units_directory, orphan_look, &search);
     for (size_t i = 0; status == KD_OK && i < search.count; i++)
         status = ctx->world->path_remove(ctx, search.paths[i]);
     kd_arena_destroy(search.arena);

@@ -149,8 +149,7 @@ static const kd_txn_participant participant = {
 
 /* --- Noting ---------------------------------------------------------------------------------- */
 
-kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
-                         kdi_write_set **out_writes)
+kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage, kdi_write_set **out_writes)
 {
     *out_writes = kd_txn_attachment(txn);
     if (*out_writes != NULL)
@@ -181,8 +180,8 @@ kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
 static kd_status write_push(kd_ctx *ctx, kdi_write_set *writes, kdi_write_kind kind,
                             kdi_write **out_write)
 {
-    KD_TRY(KD_PUSH(ctx, kd_txn_arena(writes->txn), writes->writes, writes->count,
-                   writes->capacity, out_write));
+    KD_TRY(KD_PUSH(ctx, kd_txn_arena(writes->txn), writes->writes, writes->count, writes->capacity,
+                   out_write));
     (*out_write)->kind = kind;
     (*out_write)->savepoint = kd_txn_savepoint_now(writes->txn);
     return KD_OK;
@@ -228,8 +227,8 @@ kd_status kdi_writes_end(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kd
     return KD_OK;
 }
 
-kd_status kdi_writes_structure(kd_ctx *ctx, kdi_write_set *writes,
-                               const kdi_structural *structural, void *object)
+kd_status kdi_writes_structure(kd_ctx *ctx, kdi_write_set *writes, const kdi_structural *structural,
+                               void *object)
 {
     kdi_write *write;
     KD_TRY(write_push(ctx, writes, KDI_WRITE_STRUCTURE, &write));

@@ -54,8 +54,7 @@ static kd_status shard_grow(kd_ctx *ctx, kd_account *account, kdi_lock_shard *sh
         while (old[i] != NULL) {
             kdi_lock_entry *entry = old[i];
             old[i] = entry->next;
-            kdi_lock_entry **bucket =
-                bucket_of(shard, entry->table_no, atomic_load(&entry->row));
+            kdi_lock_entry **bucket = bucket_of(shard, entry->table_no, atomic_load(&entry->row));
             entry->next = *bucket;
             *bucket = entry;
         }

@@ -37,8 +37,7 @@ kd_status kd_txn_lock_table(kd_ctx *ctx, kd_txn *txn, uint64_t table_no, kd_tabl
     uint8_t bit = (uint8_t)(1u << mode);
     kdi_lock_grant *grant;
     kd_mutex_lock(&shard->mutex);
-    kd_status status =
-        kdi_lock_grant_get(ctx, shard, txn, table_no, KDI_LOCK_WHOLE_TABLE, &grant);
+    kd_status status = kdi_lock_grant_get(ctx, shard, txn, table_no, KDI_LOCK_WHOLE_TABLE, &grant);
     while (status == KD_OK && (grant->modes & bit) == 0) {
         uint64_t blocker = blocker_of(grant, mode);
         if (blocker == 0) {

@@ -131,8 +131,7 @@ static void members_committed(kd_txn *txn, kd_stamp stamp)
 
 static kd_status log_failed(kd_ctx *ctx)
 {
-    return KD_FAIL(ctx, KD_IO, "58030",
-                   "the log has failed: the database must be opened again");
+    return KD_FAIL(ctx, KD_IO, "58030", "the log has failed: the database must be opened again");
 }
 
 static kd_status wait_end_durable(kd_ctx *ctx, kd_txn_manager *manager, uint64_t end)
@@ -177,8 +176,8 @@ static kd_status commit_writer(kd_ctx *ctx, kd_txn *txn)
             status = txn->members[i].participant->logging(ctx, txn->members[i].object);
     }
     if (status == KD_OK)
-        status = kd_wal_reserve(ctx, manager->wal, txn->redo.size_bytes, kdi_commit_enter,
-                                manager, &place);
+        status = kd_wal_reserve(ctx, manager->wal, txn->redo.size_bytes, kdi_commit_enter, manager,
+                                &place);
     if (status != KD_OK) {
         kd_txn_rollback(txn);
         return status;
@@ -236,8 +235,7 @@ static kd_status redo_start(kd_ctx *ctx, kd_txn *txn)
 {
     static const char head[KD_LOG_COMMIT_HEAD_BYTES] = {0};
     if (txn->options.read_only || txn->manager->wal == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "25006",
-                       "cannot write in a read-only transaction");
+        return KD_FAIL(ctx, KD_INVALID, "25006", "cannot write in a read-only transaction");
     if (atomic_load(&txn->manager->has_failed))
         return log_failed(ctx);
     kd_status status = kd_wal_record_begin(ctx, &txn->redo, KD_LOG_COMMIT, &txn->redo_mark);
@@ -279,8 +277,8 @@ kd_status kd_txn_redo_added(kd_ctx *ctx, kd_txn *txn)
     return redo_start(ctx, txn);
 }
 
-static kd_status record_append(kd_ctx *ctx, kd_txn_manager *manager, uint8_t kind,
-                               kd_slice payload, bool wait)
+static kd_status record_append(kd_ctx *ctx, kd_txn_manager *manager, uint8_t kind, kd_slice payload,
+                               bool wait)
 {
     kd_arena *scratch = kd_arena_create(ctx, NULL, "log record", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
@@ -314,8 +312,8 @@ kd_status kd_txn_savepoint(kd_ctx *ctx, kd_txn *txn, uint32_t *out_savepoint)
 {
     *out_savepoint = 0;
     kdi_savepoint *savepoint;
-    KD_TRY(KD_PUSH(ctx, txn->arena, txn->savepoints, txn->savepoint_count,
-                   txn->savepoint_capacity, &savepoint));
+    KD_TRY(KD_PUSH(ctx, txn->arena, txn->savepoints, txn->savepoint_count, txn->savepoint_capacity,
+                   &savepoint));
     savepoint->no = ++txn->savepoint_no;
     savepoint->redo_bytes = txn->streamed_bytes + redo_pending(txn);
     *out_savepoint = savepoint->no;
@@ -338,8 +336,8 @@ static void redo_cut(kd_txn *txn, uint64_t stream_bytes)
     kd_store_u64(payload, txn->no);
     kd_store_u64(payload + 8, stream_bytes);
     kd_ctx ctx = {.world = txn->manager->world};
-    kd_status status = record_append(&ctx, txn->manager, KD_LOG_CUT,
-                                     (kd_slice){payload, sizeof payload}, false);
+    kd_status status =
+        record_append(&ctx, txn->manager, KD_LOG_CUT, (kd_slice){payload, sizeof payload}, false);
     /* Without the cut the parts would count: the transaction must not commit any more. */
     if (status != KD_OK)
         atomic_store(&txn->manager->has_failed, true);
@@ -349,8 +347,7 @@ static void redo_cut(kd_txn *txn, uint64_t stream_bytes)
 
 void kd_txn_rollback_to(kd_txn *txn, uint32_t savepoint)
 {
-    while (txn->savepoint_count > 0 &&
-           txn->savepoints[txn->savepoint_count - 1].no > savepoint)
+    while (txn->savepoint_count > 0 && txn->savepoints[txn->savepoint_count - 1].no > savepoint)
         txn->savepoint_count--;
     assert(txn->savepoint_count > 0);
     assert(txn->savepoints[txn->savepoint_count - 1].no == savepoint);
@@ -364,19 +361,17 @@ void kd_txn_rollback_to(kd_txn *txn, uint32_t savepoint)
 
 void kd_txn_release(kd_txn *txn, uint32_t savepoint)
 {
-    while (txn->savepoint_count > 0 &&
-           txn->savepoints[txn->savepoint_count - 1].no >= savepoint)
+    while (txn->savepoint_count > 0 && txn->savepoints[txn->savepoint_count - 1].no >= savepoint)
         txn->savepoint_count--;
 }
 
 /* --- What others ask ------------------------------------------------------------------------- */
 
-kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *participant,
-                      void *object)
+kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *participant, void *object)
 {
     kdi_member *member;
-    KD_TRY(KD_PUSH(ctx, txn->arena, txn->members, txn->member_count, txn->member_capacity,
-                   &member));
+    KD_TRY(
+        KD_PUSH(ctx, txn->arena, txn->members, txn->member_count, txn->member_capacity, &member));
     *member = (kdi_member){.participant = participant, .object = object};
     return KD_OK;
 }

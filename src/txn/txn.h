@@ -37,7 +37,7 @@ typedef enum kd_isolation {
 } kd_isolation;
 
 typedef enum kd_durability {
-    KD_DURABLE = 0, /* Acknowledged after the log is on disk. */
+    KD_DURABLE = 0,   /* Acknowledged after the log is on disk. */
     KD_DURABLE_LATER, /* Acknowledged at once; lost at worst: what was not written yet. */
 } kd_durability;
 
@@ -75,8 +75,8 @@ void kd_txn_set_durability(kd_txn *txn, kd_durability durability);
 kd_status kd_txn_commit(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
 void kd_txn_rollback(kd_txn *txn);
 
-/* Savepoints nest; rolling back to one undoes all later work and keeps the savepoint. Row locks taken
- * since may be kept. The engine also wraps each statement in one. */
+/* Savepoints nest; rolling back to one undoes all later work and keeps the savepoint. Row locks
+ * taken since may be kept. The engine also wraps each statement in one. */
 kd_status kd_txn_savepoint(kd_ctx *ctx, kd_txn *txn, uint32_t *out_savepoint) KD_MUST_CHECK;
 void kd_txn_rollback_to(kd_txn *txn, uint32_t savepoint);
 void kd_txn_release(kd_txn *txn, uint32_t savepoint);
@@ -102,9 +102,9 @@ kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *partic
 
 /* Table locks, held to the end of the transaction; deadlock 40P01, time-out 55P03. */
 typedef enum kd_table_lock {
-    KD_TABLE_USE = 0,   /* Reads and writes rows. */
-    KD_TABLE_SHARE,     /* No other writers (index build): conflicts with writers' KD_TABLE_WRITE. */
-    KD_TABLE_WRITE,     /* Writes rows: conflicts with SHARE and EXCLUSIVE. */
+    KD_TABLE_USE = 0, /* Reads and writes rows. */
+    KD_TABLE_SHARE,   /* No other writers (index build): conflicts with writers' KD_TABLE_WRITE. */
+    KD_TABLE_WRITE,   /* Writes rows: conflicts with SHARE and EXCLUSIVE. */
     KD_TABLE_EXCLUSIVE, /* Alone: DDL. */
 } kd_table_lock;
 kd_status kd_txn_lock_table(kd_ctx *ctx, kd_txn *txn, uint64_t table_no, kd_table_lock mode,
@@ -119,7 +119,8 @@ kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account,
                                 kd_txn_manager **out_manager) KD_MUST_CHECK;
 /* All transactions have ended. NULL is allowed. */
 void kd_txn_manager_destroy(kd_txn_manager *manager);
-/* `watermark` is the newest stamp that recovery applied, `next_no` above every number in the log. */
+/* `watermark` is the newest stamp that recovery applied, `next_no` above every number in the log.
+ */
 void kd_txn_manager_start(kd_txn_manager *manager, kd_wal *wal, kd_stamp watermark,
                           uint64_t next_no);
 uint64_t kd_txn_manager_next_no(kd_txn_manager *manager);
@@ -191,8 +192,8 @@ uint64_t kd_row_lock_blocker(kd_txn *txn, uint64_t table_no, uint64_t row, kd_ro
 /* With the latch held, after kd_row_lock_blocker gave 0. Kept to the end of the transaction. */
 kd_status kd_row_lock_take(kd_ctx *ctx, kd_txn *txn, uint64_t table_no, uint64_t row,
                            kd_row_lock mode) KD_MUST_CHECK;
-/* The locks on `from` hold for `to` too: a new version of the row (`keep`), or its new place. Neither
- * latch is held. */
+/* The locks on `from` hold for `to` too: a new version of the row (`keep`), or its new place.
+ * Neither latch is held. */
 kd_status kd_row_lock_carry(kd_ctx *ctx, kd_txn_manager *manager, uint64_t table_no, uint64_t from,
                             uint64_t to, bool keep) KD_MUST_CHECK;
 /* The rows of a table that are locked, for a move of many rows: calls `visit` without latches. */

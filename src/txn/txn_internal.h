@@ -27,7 +27,7 @@ typedef struct kdi_slot {
     _Atomic uint64_t snapshot;
     _Atomic uint64_t epoch;
     _Atomic uint64_t first_part; /* No part of its redo in the log lies before; 0: none. */
-    kd_txn *txn; /* Made at the slot's first use, then kept. */
+    kd_txn *txn;                 /* Made at the slot's first use, then kept. */
     uint64_t padding[3];
 } kdi_slot;
 
@@ -43,8 +43,8 @@ struct kdi_lock_grant {
     kdi_lock_entry *entry;
     kd_txn *txn;
     uint64_t txn_no;
-    uint8_t modes;      /* Bits of modes held. */
-    uint8_t wanted;     /* Bits of modes waited for (table locks). */
+    uint8_t modes;             /* Bits of modes held. */
+    uint8_t wanted;            /* Bits of modes waited for (table locks). */
     kdi_lock_grant *next;      /* On the same thing, oldest first. */
     kdi_lock_grant *next_held; /* Of the same transaction; guarded by the manager's held_lock. */
 };

@@ -56,8 +56,7 @@ static kd_status wait_locked(kd_ctx *ctx, kd_txn *txn, uint64_t other_no, uint64
         if (txn->options.lock_timeout_ns > 0) {
             uint64_t passed = ctx->world->monotonic_ns(ctx->world) - start_ns;
             if (passed >= txn->options.lock_timeout_ns)
-                return KD_FAIL(ctx, KD_BUSY, "55P03",
-                               "canceling statement due to lock timeout");
+                return KD_FAIL(ctx, KD_BUSY, "55P03", "canceling statement due to lock timeout");
             uint64_t left = txn->options.lock_timeout_ns - passed;
             slice = left < slice ? left : slice;
         }
@@ -72,8 +71,7 @@ kd_status kd_txn_wait_for(kd_ctx *ctx, kd_txn *txn, uint64_t other_no)
     kd_status status = KD_OK;
     assert(other_no != 0);
     assert(other_no != txn->no);
-    uint64_t start_ns =
-        txn->options.lock_timeout_ns > 0 ? ctx->world->monotonic_ns(ctx->world) : 0;
+    uint64_t start_ns = txn->options.lock_timeout_ns > 0 ? ctx->world->monotonic_ns(ctx->world) : 0;
 
     kd_mutex_lock(&manager->wait_lock);
     txn->waiting_for = other_no;

@@ -2,8 +2,8 @@
  * The storage in the simulated world: crashes at random disk calls, faults everywhere.
  *
  * One workload thread changes rows in transactions of a few rows that keep a sum, crossing flushes,
- * bulk loads, compactions and checkpoints; the machine loses power at a random disk call. After each
- * crash the database is opened again on what the disk kept. Acknowledged transactions must be
+ * bulk loads, compactions and checkpoints; the machine loses power at a random disk call. After
+ * each crash the database is opened again on what the disk kept. Acknowledged transactions must be
  * there, one that was in the middle of its commit may be, and nothing else.
  */
 #include "sim_world.h"
@@ -45,8 +45,7 @@ static void shape_define(void)
                                        .type = kd_type_of(types[i]),
                                        .name = kd_slice_of(names[i]),
                                        .missing = kd_value_null(kd_type_of(types[i]))};
-    shape = (kd_table_shape){
-        .table_name = KD_SLICE("t"), .column_count = 3, .columns = columns};
+    shape = (kd_table_shape){.table_name = KD_SLICE("t"), .column_count = 3, .columns = columns};
 }
 
 static kd_status storage_open(kd_ctx *ctx, sim_run *run)
@@ -116,8 +115,7 @@ static kd_status row_insert(kd_ctx *ctx, sim_run *run, kd_txn *txn, int id, int3
     char name[NAME_BYTES];
     kd_insert_outcome outcome;
     name_of(id, score, name);
-    kd_value values[3] = {kd_value_i64(id), kd_value_text(kd_slice_of(name)),
-                          kd_value_i32(score)};
+    kd_value values[3] = {kd_value_i64(id), kd_value_text(kd_slice_of(name)), kd_value_i32(score)};
     return kd_table_insert_row(ctx, txn, run->table, &shape, values, NULL, &outcome);
 }
 
@@ -290,7 +288,8 @@ static void state_check(kd_ctx *ctx, sim_run *run)
 
 typedef enum life_kind { LIFE_CRASHES, LIFE_FAULTY, LIFE_CHECKS } life_kind;
 
-/* Work goes on after a failure that is not a commit's: a failed flush or checkpoint harms nothing. */
+/* Work goes on after a failure that is not a commit's: a failed flush or checkpoint harms nothing.
+ */
 static kd_status work_through(kd_ctx *ctx, sim_run *run, life_kind kind, int steps)
 {
     kd_status status = KD_OK;

@@ -65,8 +65,8 @@ static inline void fixture_define(table_fixture *f)
                                       .type = kd_type_of(KD_TYPE_INT4),
                                       .name = KD_SLICE("score"),
                                       .missing = kd_value_null(kd_type_of(KD_TYPE_INT4))};
-    f->shape = (kd_table_shape){
-        .table_name = KD_SLICE("t"), .column_count = 3, .columns = f->columns};
+    f->shape =
+        (kd_table_shape){.table_name = KD_SLICE("t"), .column_count = 3, .columns = f->columns};
 }
 
 static inline void fixture_create_table(table_fixture *f, bool is_sorted)
@@ -141,15 +141,15 @@ static inline kd_status fixture_try_insert(table_fixture *f, kd_txn *txn, int64_
 {
     kd_value values[3] = {kd_value_i64(id), fixture_text(name), kd_value_i32(score)};
     kd_insert_outcome outcome;
-    kd_status status = kd_table_insert_row(&f->ctx, txn, f->table, &f->shape, values, NULL,
-                                           &outcome);
+    kd_status status =
+        kd_table_insert_row(&f->ctx, txn, f->table, &f->shape, values, NULL, &outcome);
     if (out_ref != NULL)
         *out_ref = outcome.ref;
     return status;
 }
 
-static inline kd_rowref fixture_insert(table_fixture *f, kd_txn *txn, int64_t id,
-                                       const char *name, int32_t score)
+static inline kd_rowref fixture_insert(table_fixture *f, kd_txn *txn, int64_t id, const char *name,
+                                       int32_t score)
 {
     kd_rowref ref;
     CHECK_STATUS(&f->ctx, fixture_try_insert(f, txn, id, name, score, &ref));
@@ -165,9 +165,8 @@ static inline bool fixture_find(table_fixture *f, kd_snapshot snapshot, int64_t 
     kd_buffer key = kd_buffer_in(f->arena);
     kd_arena_reset(f->arena);
     CHECK_STATUS(&f->ctx, kd_table_index_key(&f->ctx, f->table, f->primary, &value, 1, &key));
-    CHECK_STATUS(&f->ctx,
-                 kd_table_find_by_key(&f->ctx, f->arena, f->table, snapshot, f->primary,
-                                      kd_buffer_slice(&key), out_ref, &is_found));
+    CHECK_STATUS(&f->ctx, kd_table_find_by_key(&f->ctx, f->arena, f->table, snapshot, f->primary,
+                                               kd_buffer_slice(&key), out_ref, &is_found));
     if (is_found && out_values != NULL) {
         CHECK_STATUS(&f->ctx,
                      kd_table_get(&f->ctx, f->arena, f->table, snapshot, *out_ref, &f->shape,
@@ -193,8 +192,8 @@ static inline kd_write_outcome fixture_update(table_fixture *f, kd_txn *txn, kd_
     uint32_t position = 2;
     kd_value value = kd_value_i32(score);
     kd_write_outcome outcome;
-    CHECK_STATUS(&f->ctx, kd_table_update(&f->ctx, txn, f->table, &f->shape, ref, &position,
-                                          &value, 1, &outcome));
+    CHECK_STATUS(&f->ctx, kd_table_update(&f->ctx, txn, f->table, &f->shape, ref, &position, &value,
+                                          1, &outcome));
     return outcome;
 }
 
@@ -209,10 +208,8 @@ static inline kd_write_outcome fixture_delete(table_fixture *f, kd_txn *txn, kd_
 static inline uint64_t fixture_scan(table_fixture *f, kd_snapshot snapshot, int64_t *out_sum)
 {
     kd_arena *arena = kd_arena_create(&f->ctx, NULL, "scan", KD_ARENA_UNLIMITED);
-    kd_scan_spec spec = {.shape = &f->shape,
-                         .positions = fixture_positions,
-                         .position_count = 3,
-                         .with_refs = true};
+    kd_scan_spec spec = {
+        .shape = &f->shape, .positions = fixture_positions, .position_count = 3, .with_refs = true};
     kd_table_scan *scan;
     kd_scan_reader *reader;
     uint64_t count = 0;

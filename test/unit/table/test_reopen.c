@@ -118,8 +118,8 @@ static kd_status rows_work(kd_ctx *ctx, table_fixture *f)
     uint32_t position = 2;
     kd_value value = kd_value_i32(77);
     if (status == KD_OK)
-        status = kd_table_update(ctx, txn, f->table, &f->shape, ref, &position, &value, 1,
-                                 &outcome);
+        status =
+            kd_table_update(ctx, txn, f->table, &f->shape, ref, &position, &value, 1, &outcome);
     if (status != KD_OK) {
         kd_txn_rollback(txn);
         return status;
@@ -142,8 +142,7 @@ static kd_status table_make(kd_ctx *ctx, table_fixture *f)
                                    .columns = &column};
     fixture_define(f);
     KD_TRY(kd_txn_begin(ctx, kd_storage_txns(f->storage), &options, &txn));
-    kd_status status =
-        kd_table_create(ctx, txn, f->storage, &f->shape, NULL, 0, &f->table_no);
+    kd_status status = kd_table_create(ctx, txn, f->storage, &f->shape, NULL, 0, &f->table_no);
     if (status == KD_OK) {
         f->table = kd_table_find(f->storage, f->table_no);
         status = kd_table_add_index(ctx, txn, f->table, &primary, &f->primary);

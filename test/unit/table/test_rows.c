@@ -110,17 +110,15 @@ TEST(a_taken_key_fails_as_postgresql_says)
     fixture_insert(&f, txn, 1, "one", 10);
     CHECK_EQ(fixture_try_insert(&f, txn, 1, "other", 11, NULL), KD_INVALID);
     CHECK_TEXT(f.ctx.error.sqlstate, "23505");
-    CHECK_TEXT(f.ctx.error.message,
-               "duplicate key value violates unique constraint \"t_pkey\"");
+    CHECK_TEXT(f.ctx.error.message, "duplicate key value violates unique constraint \"t_pkey\"");
     CHECK_TEXT(f.ctx.error.detail, "Key (id)=(1) already exists.");
     kd_error_clear(&f.ctx);
     kd_value values[3] = {kd_value_null(kd_type_of(KD_TYPE_INT8)), fixture_text("x"),
                           kd_value_i32(1)};
     kd_insert_outcome outcome;
-    CHECK_FAILS_WITH(&f.ctx,
-                     kd_table_insert_row(&f.ctx, txn, f.table, &f.shape, values, NULL, &outcome),
-                     "23502",
-                     "null value in column \"id\" of relation \"t\" violates not-null constraint");
+    CHECK_FAILS_WITH(
+        &f.ctx, kd_table_insert_row(&f.ctx, txn, f.table, &f.shape, values, NULL, &outcome),
+        "23502", "null value in column \"id\" of relation \"t\" violates not-null constraint");
     fixture_commit(&f, txn);
     CHECK_EQ(fixture_count(&f), 1);
     fixture_close(&f);
@@ -264,13 +262,10 @@ TEST(a_new_column_has_its_missing_value_in_old_rows)
                              .missing = kd_value_i32(77)};
     CHECK_STATUS(&f.ctx, kd_table_add_column(&f.ctx, txn, f.table, &added));
     kd_table_column columns[4] = {f.columns[0], f.columns[1], f.columns[2], added};
-    kd_table_shape shape = {
-        .table_name = KD_SLICE("t"), .column_count = 4, .columns = columns};
-    kd_value values[4] = {kd_value_i64(3), fixture_text("new"), kd_value_i32(30),
-                          kd_value_i32(78)};
+    kd_table_shape shape = {.table_name = KD_SLICE("t"), .column_count = 4, .columns = columns};
+    kd_value values[4] = {kd_value_i64(3), fixture_text("new"), kd_value_i32(30), kd_value_i32(78)};
     kd_insert_outcome outcome;
-    CHECK_STATUS(&f.ctx,
-                 kd_table_insert_row(&f.ctx, txn, f.table, &shape, values, NULL, &outcome));
+    CHECK_STATUS(&f.ctx, kd_table_insert_row(&f.ctx, txn, f.table, &shape, values, NULL, &outcome));
     fixture_commit(&f, txn);
     for (int round = 0; round < 3; round++) {
         txn = fixture_begin(&f);

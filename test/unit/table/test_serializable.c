@@ -31,7 +31,8 @@ TEST(write_skew_by_keys_is_refused)
     raise_score(&f, a, 2);
     raise_score(&f, b, 1);
     fixture_commit(&f, a);
-    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table)); /* The versions are found where they go. */
+    CHECK_STATUS(&f.ctx,
+                 kd_table_flush(&f.ctx, f.table)); /* The versions are found where they go. */
     CHECK_FAILS(&f.ctx, kd_txn_commit(&f.ctx, b), "40001");
     fixture_close(&f);
 }

@@ -11,7 +11,7 @@ enum { IDS = 300, TXNS = 4, ABSENT = -1 };
 
 typedef struct model_txn {
     kd_txn *txn;
-    int32_t view[IDS];   /* What it sees: the score, or ABSENT. */
+    int32_t view[IDS]; /* What it sees: the score, or ABSENT. */
     bool written[IDS];
     int32_t saved_view[IDS];
     bool saved_written[IDS];
@@ -88,7 +88,8 @@ static void txn_insert(model *m, int which, int id)
 {
     model_txn *t = &m->txns[which];
     char name[64];
-    /* The snapshot may still see a row that others have deleted: the transaction would have both. */
+    /* The snapshot may still see a row that others have deleted: the transaction would have both.
+     */
     if (!t->written[id] && m->version[id] != m->seen_version[which][id])
         return;
     (void)snprintf(name, sizeof name, "name of %d, %s", id, id % 2 ? "short" : "rather longer");

@@ -19,10 +19,9 @@ TEST(snapshot_isolation_lets_the_first_updater_win)
     uint32_t position = 2;
     kd_value value = kd_value_i32(2);
     kd_write_outcome outcome;
-    CHECK_FAILS_WITH(&f.ctx,
-                     kd_table_update(&f.ctx, b, f.table, &f.shape, ref, &position, &value, 1,
-                                     &outcome),
-                     "40001", "could not serialize access due to concurrent update");
+    CHECK_FAILS_WITH(
+        &f.ctx, kd_table_update(&f.ctx, b, f.table, &f.shape, ref, &position, &value, 1, &outcome),
+        "40001", "could not serialize access due to concurrent update");
     kd_txn_rollback(b);
     fixture_close(&f);
 }
@@ -68,30 +67,32 @@ TEST(locked_rows_are_waited_for_refused_or_skipped)
     fixture_commit(&f, a);
     a = fixture_begin_as(&f, KD_READ_COMMITTED);
     kd_txn *b = fixture_begin_as(&f, KD_READ_COMMITTED);
-    CHECK_STATUS(&f.ctx, kd_table_lock_row(&f.ctx, a, f.table, ref, KD_LOCK_UPDATE, KD_WAIT,
-                                           &outcome));
+    CHECK_STATUS(&f.ctx,
+                 kd_table_lock_row(&f.ctx, a, f.table, ref, KD_LOCK_UPDATE, KD_WAIT, &outcome));
     CHECK_EQ(outcome.result, KD_WRITE_DONE);
-    CHECK_FAILS(&f.ctx, kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_KEY_SHARE,
-                                          KD_WAIT_NOT, &outcome),
-                "55P03");
-    CHECK_STATUS(&f.ctx, kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_SHARE, KD_WAIT_SKIP,
-                                           &outcome));
+    CHECK_FAILS(
+        &f.ctx,
+        kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_KEY_SHARE, KD_WAIT_NOT, &outcome),
+        "55P03");
+    CHECK_STATUS(&f.ctx,
+                 kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_SHARE, KD_WAIT_SKIP, &outcome));
     CHECK_EQ(outcome.result, KD_WRITE_SKIPPED);
     CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table)); /* The lock moves with the row. */
-    CHECK_STATUS(&f.ctx, kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_SHARE, KD_WAIT_SKIP,
-                                           &outcome));
+    CHECK_STATUS(&f.ctx,
+                 kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_SHARE, KD_WAIT_SKIP, &outcome));
     CHECK_EQ(outcome.result, KD_WRITE_SKIPPED);
     fixture_commit(&f, a);
-    CHECK_STATUS(&f.ctx, kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_KEY_SHARE, KD_WAIT,
-                                           &outcome));
+    CHECK_STATUS(&f.ctx,
+                 kd_table_lock_row(&f.ctx, b, f.table, ref, KD_LOCK_KEY_SHARE, KD_WAIT, &outcome));
     a = fixture_begin_as(&f, KD_READ_COMMITTED);
     /* An update that leaves the key alone passes a key-share lock, and the lock follows it. */
     outcome = fixture_update(&f, a, ref, 5);
     CHECK_EQ(outcome.result, KD_WRITE_DONE);
     fixture_commit(&f, a);
     a = fixture_begin_as(&f, KD_READ_COMMITTED);
-    CHECK_FAILS(&f.ctx, kd_table_lock_row(&f.ctx, a, f.table, outcome.newest, KD_LOCK_UPDATE,
-                                          KD_WAIT_NOT, &outcome),
+    CHECK_FAILS(&f.ctx,
+                kd_table_lock_row(&f.ctx, a, f.table, outcome.newest, KD_LOCK_UPDATE, KD_WAIT_NOT,
+                                  &outcome),
                 "55P03");
     fixture_commit(&f, b);
     fixture_commit(&f, a);
@@ -144,8 +145,8 @@ static kd_status add_one(kd_ctx *ctx, table_fixture *f, kd_arena *arena, kd_txn 
     uint32_t position = 2;
     kd_snapshot snapshot = kd_txn_snapshot(txn);
     KD_TRY(kd_table_index_key(ctx, f->table, f->primary, &value, 1, &key));
-    KD_TRY(kd_table_find_by_key(ctx, arena, f->table, snapshot, f->primary,
-                                kd_buffer_slice(&key), &ref, &is_found));
+    KD_TRY(kd_table_find_by_key(ctx, arena, f->table, snapshot, f->primary, kd_buffer_slice(&key),
+                                &ref, &is_found));
     CHECK(is_found);
     for (;;) {
         KD_TRY(kd_table_get(ctx, arena, f->table, snapshot, ref, &f->shape, fixture_positions, 3,
@@ -170,11 +171,10 @@ static void add_many(void *object)
     test_random random = {self->seed};
     for (int i = 0; i < self->rounds; i++) {
         kd_txn *txn;
-        kd_isolation isolation = test_random_below(&random, 2) == 0 ? KD_READ_COMMITTED
-                                                                    : KD_SNAPSHOT_ISOLATION;
+        kd_isolation isolation =
+            test_random_below(&random, 2) == 0 ? KD_READ_COMMITTED : KD_SNAPSHOT_ISOLATION;
         kd_txn_options options = {.isolation = isolation, .durability = KD_DURABLE_LATER};
-        CHECK_STATUS(&ctx,
-                     kd_txn_begin(&ctx, kd_storage_txns(self->f->storage), &options, &txn));
+        CHECK_STATUS(&ctx, kd_txn_begin(&ctx, kd_storage_txns(self->f->storage), &options, &txn));
         int64_t id = (int64_t)test_random_below(&random, COUNTERS);
         kd_status status = add_one(&ctx, self->f, arena, txn, id);
         kd_arena_reset(arena);
@@ -234,8 +234,7 @@ static void insert_same(void *object)
     own.ctx = ctx;
     for (int64_t id = 0; id < self->rounds; id++) {
         kd_txn *txn;
-        kd_txn_options options = {.isolation = KD_READ_COMMITTED,
-                                  .durability = KD_DURABLE_LATER};
+        kd_txn_options options = {.isolation = KD_READ_COMMITTED, .durability = KD_DURABLE_LATER};
         CHECK_STATUS(&own.ctx,
                      kd_txn_begin(&own.ctx, kd_storage_txns(own.storage), &options, &txn));
         kd_status status = fixture_try_insert(&own, txn, id, "mine", 1, NULL);

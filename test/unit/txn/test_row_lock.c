@@ -106,8 +106,7 @@ TEST(two_waiters_do_not_stop_the_holder)
     CHECK_EQ(row_try(&f, holder, 3, KD_LOCK_UPDATE), 0);
     waiter all[2];
     for (int i = 0; i < 2; i++) {
-        all[i] =
-            (waiter){.f = &f, .txn = fixture_begin(&f, KD_SNAPSHOT_ISOLATION, 0), .row = 3};
+        all[i] = (waiter){.f = &f, .txn = fixture_begin(&f, KD_SNAPSHOT_ISOLATION, 0), .row = 3};
         CHECK_STATUS(&f.ctx,
                      kd_thread_start(&f.ctx, "waiter", wait_for_row, &all[i], &all[i].thread));
     }

@@ -86,8 +86,8 @@ static void member_rolled_back_to(void *object, uint32_t savepoint)
     ((member *)object)->rolled_back_to = (int)savepoint;
 }
 
-static const kd_txn_participant participant = {member_prepare, member_committed,
-                                               member_rolled_back, member_rolled_back_to, NULL};
+static const kd_txn_participant participant = {member_prepare, member_committed, member_rolled_back,
+                                               member_rolled_back_to, NULL};
 
 TEST(a_participant_that_refuses_rolls_everything_back)
 {
@@ -175,16 +175,13 @@ TEST(table_locks_conflict_as_told)
         for (int wanted = 0; wanted < 4; wanted++) {
             kd_txn *a = fixture_begin(&f, KD_SNAPSHOT_ISOLATION, 0);
             kd_txn *b = fixture_begin(&f, KD_SNAPSHOT_ISOLATION, 0);
-            CHECK_STATUS(&f.ctx,
-                         kd_txn_lock_table(&f.ctx, a, 5, (kd_table_lock)held, false));
+            CHECK_STATUS(&f.ctx, kd_txn_lock_table(&f.ctx, a, 5, (kd_table_lock)held, false));
             test_note("held %d, wanted %d", held, wanted);
             if (conflicts[held][wanted])
-                CHECK_FAILS(&f.ctx,
-                            kd_txn_lock_table(&f.ctx, b, 5, (kd_table_lock)wanted, true),
+                CHECK_FAILS(&f.ctx, kd_txn_lock_table(&f.ctx, b, 5, (kd_table_lock)wanted, true),
                             "55P03");
             else
-                CHECK_STATUS(&f.ctx,
-                             kd_txn_lock_table(&f.ctx, b, 5, (kd_table_lock)wanted, true));
+                CHECK_STATUS(&f.ctx, kd_txn_lock_table(&f.ctx, b, 5, (kd_table_lock)wanted, true));
             kd_txn_rollback(a);
             CHECK_STATUS(&f.ctx, kd_txn_lock_table(&f.ctx, b, 5, (kd_table_lock)wanted, true));
             kd_txn_rollback(b);
