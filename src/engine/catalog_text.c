@@ -1,0 +1,377 @@
+/*
+ * Catalog entries as SQL text.
+ */
+#include "engine/catalog_text.h"
+
+#include "sql/parser.h"
+
+#include <assert.h>
+
+/* --- Names -------------------------------------------------------------------------------------------- */
+
+static bool is_plain(kd_slice name)
+{
+    if (name.size_bytes == 0 || name.size_bytes > 63)
+        return false;
+    for (size_t i = 0; i < name.size_bytes; i++) {
+        char byte = name.data[i];
+        bool letter = (byte >= 'a' && byte <= 'z') || byte == '_';
+        if (!letter && (i == 0 || !((byte >= '0' && byte <= '9') || byte == '$')))
+            return false;
+    }
+    return true;
+}
+
+/* Words that are no column names: the ones that people do use for their columns. */
+static bool is_reserved(kd_slice name)
+{
+    static const char *const words[] = {
+        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "both", "case", "cast",
+        "check", "collate", "column", "constraint", "create", "cross", "current_date",
+        "current_time", "current_timestamp", "current_user", "default", "deferrable", "desc",
+        "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign", "freeze",
+        "from", "full", "grant", "group", "having", "ilike", "in", "initially", "inner",
+        "intersect", "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit",
+        "localtime", "localtimestamp", "natural", "not", "notnull", "null", "offset", "on", "only",
+        "or", "order", "outer", "overlaps", "placing", "primary", "references", "returning",
+        "right", "select", "session_user", "similar", "some", "table", "then", "to", "trailing",
+        "true", "union", "unique", "user", "using", "variadic", "verbose", "when", "where",
+        "window", "with"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (kd_slice_equal(name, kd_slice_of(words[i])))
+            return true;
+    return false;
+}
+
+kd_status kdi_text_name(kd_ctx *ctx, kd_slice name, kd_buffer *out)
+{
+    if (is_plain(name) && !is_reserved(name))
+        return kd_buffer_append_slice(ctx, out, name);
+    KD_TRY(kd_buffer_append_byte(ctx, out, '"'));
+    for (size_t i = 0; i < name.size_bytes; i++) {
+        if (name.data[i] == '"')
+            KD_TRY(kd_buffer_append_byte(ctx, out, '"'));
+        KD_TRY(kd_buffer_append_byte(ctx, out, (uint8_t)name.data[i]));
+    }
+    return kd_buffer_append_byte(ctx, out, '"');
+}
+
+static kd_status full_name(kd_ctx *ctx, const kd_catalog_version *version, const kd_object *object,
+                           kd_buffer *out)
+{
+    const kd_object *schema = kd_catalog_get(version, object->schema_no);
+    if (schema != NULL) {
+        KD_TRY(kdi_text_name(ctx, schema->name, out));
+        KD_TRY(kd_buffer_append_byte(ctx, out, '.'));
+    }
+    return kdi_text_name(ctx, object->name, out);
+}
+
+kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version, const kd_object *object,
+                            kd_buffer *out)
+{
+    const kd_object *schema = kd_catalog_get(version, object->schema_no);
+    if (schema == NULL || kd_slice_equal(schema->name, KD_SLICE("public")))
+        return kdi_text_name(ctx, object->name, out);
+    return full_name(ctx, version, object, out);
+}
+
+kd_status kdi_text_type(kd_ctx *ctx, const kd_catalog_version *version, kd_type type,
+                        kd_buffer *out)
+{
+    if (type.id != KD_TYPE_ENUM)
+        return kd_type_format(ctx, type, out);
+    const kd_object *object = kd_catalog_get(version, type.object);
+    if (object == NULL)
+        return kd_buffer_append_text(ctx, out, "-");
+    KD_TRY(kdi_text_relation(ctx, version, object, out));
+    return type.is_array ? kd_buffer_append_text(ctx, out, "[]") : KD_OK;
+}
+
+const kd_column *kdi_column_by_no(const kd_table_entry *table, uint32_t column_no)
+{
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].storage.column_no == column_no)
+            return &table->columns[i];
+    return NULL;
+}
+
+static kd_status column_list(kd_ctx *ctx, const kd_table_entry *table, const uint32_t *numbers,
+                             uint32_t count, kd_buffer *out)
+{
+    KD_TRY(kd_buffer_append_byte(ctx, out, '('));
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_column *column = kdi_column_by_no(table, numbers[i]);
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+        if (column != NULL)
+            KD_TRY(kdi_text_name(ctx, column->storage.name, out));
+    }
+    return kd_buffer_append_byte(ctx, out, ')');
+}
+
+/* --- Columns and indexes --------------------------------------------------------------------------------- */
+
+kd_status kdi_text_default(kd_ctx *ctx, const kd_catalog_version *version, const kd_column *column,
+                           kd_buffer *out)
+{
+    const kd_object *sequence =
+        column->sequence_no == 0 ? NULL : kd_catalog_get(version, column->sequence_no);
+    if (column->identity != KD_IDENTITY_NONE)
+        return KD_OK;
+    if (sequence == NULL || column->generated || column->default_text.size_bytes < 8 ||
+        memcmp(column->default_text.data, "nextval(", 8) != 0)
+        return kd_buffer_append_slice(ctx, out, column->default_text);
+    KD_TRY(kd_buffer_append_text(ctx, out, "nextval('"));
+    KD_TRY(kdi_text_relation(ctx, version, sequence, out));
+    return kd_buffer_append_text(ctx, out, "'::regclass)");
+}
+
+kd_status kdi_text_index_key(kd_ctx *ctx, const kd_table_entry *table, const kd_table_index *index,
+                             uint32_t position, kd_buffer *out)
+{
+    const kd_column *column = kdi_column_by_no(table, index->storage.columns[position].column_no);
+    if (column != NULL && !column->hidden)
+        return kdi_text_name(ctx, column->storage.name, out);
+    kd_slice text = index->key_texts == NULL ? KD_SLICE("?") : index->key_texts[position];
+    bool wrapped = text.size_bytes > 0 && text.data[text.size_bytes - 1] == ')';
+    if (wrapped)
+        return kd_buffer_append_slice(ctx, out, text);
+    KD_TRY(kd_buffer_append_byte(ctx, out, '('));
+    KD_TRY(kd_buffer_append_slice(ctx, out, text));
+    return kd_buffer_append_byte(ctx, out, ')');
+}
+
+static kd_status key_order(kd_ctx *ctx, kd_key_order order, kd_buffer *out)
+{
+    if (order.descending)
+        KD_TRY(kd_buffer_append_text(ctx, out, " DESC"));
+    if (order.nulls_first && !order.descending)
+        return kd_buffer_append_text(ctx, out, " NULLS FIRST");
+    if (!order.nulls_first && order.descending)
+        return kd_buffer_append_text(ctx, out, " NULLS LAST");
+    return KD_OK;
+}
+
+kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
+                         const kd_table_entry *table, const kd_table_index *index, kd_buffer *out)
+{
+    kd_slice method = index->method.size_bytes == 0 ? KD_SLICE("btree") : index->method;
+    KD_TRY(kd_buffer_append_text(ctx, out, index->storage.unique ? "CREATE UNIQUE INDEX "
+                                                                 : "CREATE INDEX "));
+    KD_TRY(kdi_text_name(ctx, index->object.name, out));
+    KD_TRY(kd_buffer_append_text(ctx, out, " ON "));
+    KD_TRY(full_name(ctx, version, &table->object, out));
+    KD_TRY(kd_buffer_append_text(ctx, out, " USING "));
+    KD_TRY(kd_buffer_append_slice(ctx, out, method));
+    KD_TRY(kd_buffer_append_text(ctx, out, " ("));
+    for (uint32_t i = 0; i < index->storage.column_count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+        KD_TRY(kdi_text_index_key(ctx, table, index, i, out));
+        KD_TRY(key_order(ctx, index->storage.columns[i].order, out));
+    }
+    KD_TRY(kd_buffer_append_byte(ctx, out, ')'));
+    if (index->storage.nulls_not_distinct)
+        KD_TRY(kd_buffer_append_text(ctx, out, " NULLS NOT DISTINCT"));
+    if (index->predicate_text.size_bytes == 0)
+        return KD_OK;
+    KD_TRY(kd_buffer_append_text(ctx, out, " WHERE ("));
+    KD_TRY(kd_buffer_append_slice(ctx, out, index->predicate_text));
+    return kd_buffer_append_byte(ctx, out, ')');
+}
+
+/* --- Constraints -------------------------------------------------------------------------------------------- */
+
+enum { CONSTRAINT_BASE = 0x10000000, CONSTRAINTS_PER_TABLE = 256 };
+
+uint32_t kdi_constraint_count(const kd_table_entry *table)
+{
+    return table->index_count + table->check_count + table->foreign_count;
+}
+
+bool kdi_constraint_at(const kd_table_entry *table, uint32_t count, kdi_constraint *out)
+{
+    *out = (kdi_constraint){.table = table,
+                            .number = CONSTRAINT_BASE +
+                                      (uint64_t)table->object.object_no * CONSTRAINTS_PER_TABLE +
+                                      count};
+    if (count < table->index_count) {
+        out->index = &table->indexes[count];
+        out->name = out->index->object.name;
+        out->kind = out->index->is_primary ? 'p' : 'u';
+        return out->index->is_constraint || out->index->is_primary;
+    }
+    count -= table->index_count;
+    if (count < table->check_count) {
+        out->check = &table->checks[count];
+        out->name = out->check->name;
+        out->kind = 'c';
+        return true;
+    }
+    count -= table->check_count;
+    if (count >= table->foreign_count)
+        return false;
+    out->key = &table->foreign_keys[count];
+    out->name = out->key->name;
+    out->kind = 'f';
+    return true;
+}
+
+bool kdi_constraint_find(const kd_catalog_version *version, uint64_t number, kdi_constraint *out)
+{
+    if (number < CONSTRAINT_BASE)
+        return false;
+    number -= CONSTRAINT_BASE;
+    const kd_object *object =
+        kd_catalog_get(version, (uint32_t)(number / CONSTRAINTS_PER_TABLE));
+    if (object == NULL || object->kind != KD_OBJECT_TABLE)
+        return false;
+    return kdi_constraint_at((const kd_table_entry *)object,
+                             (uint32_t)(number % CONSTRAINTS_PER_TABLE), out);
+}
+
+static kd_status foreign_action(kd_ctx *ctx, const char *event, kd_foreign_action action,
+                                kd_buffer *out)
+{
+    static const char *const names[] = {"", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"};
+    if (action == KD_FOREIGN_NO_ACTION)
+        return KD_OK;
+    return kd_buffer_append_format(ctx, out, " ON %s %s", event, names[action]);
+}
+
+static kd_status deferral(kd_ctx *ctx, bool deferrable, bool deferred, kd_buffer *out)
+{
+    if (deferrable)
+        KD_TRY(kd_buffer_append_text(ctx, out, " DEFERRABLE"));
+    return deferred ? kd_buffer_append_text(ctx, out, " INITIALLY DEFERRED") : KD_OK;
+}
+
+static kd_status foreign_key(kd_ctx *ctx, const kd_catalog_version *version,
+                             const kd_table_entry *table, const kd_foreign_key *key,
+                             kd_buffer *out)
+{
+    KD_TRY(kd_buffer_append_text(ctx, out, "FOREIGN KEY "));
+    KD_TRY(column_list(ctx, table, key->column_nos, key->column_count, out));
+    KD_TRY(kd_buffer_append_text(ctx, out, " REFERENCES "));
+    const kd_object *target = kd_catalog_get(version, key->target_no);
+    if (target != NULL && target->kind == KD_OBJECT_TABLE) {
+        KD_TRY(kdi_text_relation(ctx, version, target, out));
+        KD_TRY(column_list(ctx, (const kd_table_entry *)target, key->target_column_nos,
+                           key->column_count, out));
+    }
+    if (key->match_full)
+        KD_TRY(kd_buffer_append_text(ctx, out, " MATCH FULL"));
+    KD_TRY(foreign_action(ctx, "UPDATE", key->on_update, out));
+    KD_TRY(foreign_action(ctx, "DELETE", key->on_delete, out));
+    return deferral(ctx, key->deferrable, key->initially_deferred, out);
+}
+
+kd_status kdi_text_constraint(kd_ctx *ctx, const kd_catalog_version *version,
+                              const kdi_constraint *constraint, kd_buffer *out)
+{
+    if (constraint->kind == 'f')
+        return foreign_key(ctx, version, constraint->table, constraint->key, out);
+    if (constraint->kind == 'c') {
+        KD_TRY(kd_buffer_append_text(ctx, out, "CHECK ("));
+        KD_TRY(kd_buffer_append_slice(ctx, out, constraint->check->expression_text));
+        return kd_buffer_append_byte(ctx, out, ')');
+    }
+    const kd_table_index *index = constraint->index;
+    KD_TRY(kd_buffer_append_text(ctx, out, constraint->kind == 'p' ? "PRIMARY KEY (" : "UNIQUE "));
+    if (constraint->kind == 'u' && index->storage.nulls_not_distinct)
+        KD_TRY(kd_buffer_append_text(ctx, out, "NULLS NOT DISTINCT "));
+    if (constraint->kind == 'u')
+        KD_TRY(kd_buffer_append_byte(ctx, out, '('));
+    for (uint32_t i = 0; i < index->storage.column_count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+        KD_TRY(kdi_text_index_key(ctx, constraint->table, index, i, out));
+    }
+    KD_TRY(kd_buffer_append_byte(ctx, out, ')'));
+    return deferral(ctx, index->deferrable, index->initially_deferred, out);
+}
+
+/* --- Types ------------------------------------------------------------------------------------------------------ */
+
+/* Numbers of the type and of its arrays, by kd_type_id: PostgreSQL's where it has the type. */
+static const struct {
+    uint16_t number, array_number;
+} type_numbers[KD_TYPE_COUNT] = {
+    [KD_TYPE_UNKNOWN] = {705, 0},        [KD_TYPE_BOOL] = {16, 1000},
+    [KD_TYPE_INT2] = {21, 1005},         [KD_TYPE_INT4] = {23, 1007},
+    [KD_TYPE_INT8] = {20, 1016},         [KD_TYPE_FLOAT4] = {700, 1021},
+    [KD_TYPE_FLOAT8] = {701, 1022},      [KD_TYPE_NUMERIC] = {1700, 1231},
+    [KD_TYPE_TEXT] = {25, 1009},         [KD_TYPE_VARCHAR] = {1043, 1015},
+    [KD_TYPE_CHAR] = {1042, 1014},       [KD_TYPE_BYTEA] = {17, 1001},
+    [KD_TYPE_DATE] = {1082, 1182},       [KD_TYPE_TIME] = {1083, 1183},
+    [KD_TYPE_TIMESTAMP] = {1114, 1115},  [KD_TYPE_TIMESTAMPTZ] = {1184, 1185},
+    [KD_TYPE_TIMESTAMP_NS] = {9114, 9115}, [KD_TYPE_INTERVAL] = {1186, 1187},
+    [KD_TYPE_UUID] = {2950, 2951},       [KD_TYPE_JSON] = {114, 199},
+    [KD_TYPE_JSONB] = {3802, 3807},      [KD_TYPE_OID] = {26, 1028},
+    [KD_TYPE_VOID] = {2278, 0},
+};
+
+/* Arrays of enums: their element's number with this bit. */
+#define ENUM_ARRAY_BIT ((uint64_t)1 << 30)
+
+uint64_t kdi_type_number(kd_type type)
+{
+    if (type.id == KD_TYPE_ENUM)
+        return type.is_array ? type.object | ENUM_ARRAY_BIT : type.object;
+    if (type.id >= KD_TYPE_COUNT)
+        return 2276; /* "any": pseudo types of functions. */
+    return type.is_array ? type_numbers[type.id].array_number : type_numbers[type.id].number;
+}
+
+int32_t kdi_type_modifier(kd_type type)
+{
+    if (type.modifier < 0)
+        return -1;
+    switch (type.id) {
+    case KD_TYPE_NUMERIC:
+        return (kd_numeric_precision(type) << 16 | kd_numeric_scale(type)) + 4;
+    case KD_TYPE_VARCHAR:
+    case KD_TYPE_CHAR:
+        return type.modifier + 4;
+    default:
+        return type.modifier;
+    }
+}
+
+static int32_t own_modifier(kd_type type, int32_t modifier)
+{
+    if (modifier < 0)
+        return -1;
+    switch (type.id) {
+    case KD_TYPE_NUMERIC:
+        return modifier < 4 ? -1 : ((modifier - 4) >> 16) * 256 + ((modifier - 4) & 0xff);
+    case KD_TYPE_VARCHAR:
+    case KD_TYPE_CHAR:
+        return modifier < 4 ? -1 : modifier - 4;
+    default:
+        return modifier;
+    }
+}
+
+bool kdi_type_by_number(const kd_catalog_version *version, uint64_t number, int32_t modifier,
+                        kd_type *out_type)
+{
+    for (int id = 0; id < KD_TYPE_COUNT; id++) {
+        bool is_array = type_numbers[id].array_number == number;
+        if (number == 0 || (type_numbers[id].number != number && !is_array))
+            continue;
+        *out_type = kd_type_of((kd_type_id)id);
+        out_type->is_array = is_array;
+        out_type->modifier = own_modifier(*out_type, modifier);
+        return true;
+    }
+    uint64_t plain = number & ~ENUM_ARRAY_BIT;
+    const kd_object *object = plain > UINT32_MAX ? NULL : kd_catalog_get(version, (uint32_t)plain);
+    if (object == NULL || object->kind != KD_OBJECT_ENUM)
+        return false;
+    *out_type = kd_type_of(KD_TYPE_ENUM);
+    out_type->object = object->object_no;
+    out_type->is_array = plain != number;
+    return true;
+}

@@ -1,0 +1,193 @@
+/*
+ * System views of what the server is and does: settings, databases, roles, sessions.
+ */
+#include "engine/system_view_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define PG_SETTINGS(X)                                                                         \
+    X(name, TEXT) X(setting, TEXT) X(unit, TEXT) X(category, TEXT) X(short_desc, TEXT)         \
+    X(extra_desc, TEXT) X(context, TEXT) X(vartype, TEXT) X(source, TEXT) X(min_val, TEXT)     \
+    X(max_val, TEXT) X(enumvals, TEXT_ARRAY) X(boot_val, TEXT) X(reset_val, TEXT)              \
+    X(sourcefile, TEXT) X(sourceline, INT4) X(pending_restart, BOOL)
+
+static kd_status put_number_text(kdi_sys_view *view, int64_t number)
+{
+    char *text = kd_format_text(view->ctx, view->arena, "%lld", (long long)number);
+    if (text == NULL)
+        return KD_NOMEM;
+    kdi_put_literal(view, text);
+    return KD_OK;
+}
+
+static void put_text_or_null(kdi_sys_view *view, const char *text)
+{
+    if (text == NULL)
+        kdi_put_null(view);
+    else
+        kdi_put_literal(view, text);
+}
+
+static kd_status pg_settings(kdi_sys_view *view)
+{
+    kd_setting_info info;
+    for (uint32_t i = 0; kd_setting_at(i, &info); i++) {
+        kd_slice value;
+        KD_TRY(kd_settings_show(view->ctx, view->arena, &view->session->settings,
+                                kd_slice_of(info.name), &value));
+        kdi_put_literal(view, info.name);
+        kdi_put_text(view, value);
+        put_text_or_null(view, info.unit);
+        kdi_put_literal(view, "Settings");
+        kdi_put_literal(view, info.description == NULL ? "" : info.description);
+        kdi_put_null(view);
+        kdi_put_literal(view, "user");
+        kdi_put_literal(view, info.kind);
+        kdi_put_literal(view, "default");
+        if (strcmp(info.kind, "integer") == 0) {
+            KD_TRY(put_number_text(view, info.min));
+            KD_TRY(put_number_text(view, info.max));
+        } else {
+            kdi_put_nulls(view, 2);
+        }
+        kdi_put_null(view);
+        put_text_or_null(view, info.default_text);
+        put_text_or_null(view, info.default_text);
+        kdi_put_nulls(view, 2);
+        kdi_put_bool(view, false);
+        KD_TRY(kdi_sys_emit(view));
+    }
+    return KD_OK;
+}
+
+#define PG_DATABASE(X)                                                                       \
+    X(oid, OID) X(datname, TEXT) X(datdba, OID) X(encoding, INT4) X(datcollate, TEXT)        \
+    X(datctype, TEXT) X(datistemplate, BOOL) X(datallowconn, BOOL) X(datconnlimit, INT4)     \
+    X(dattablespace, OID) X(datacl, TEXT)
+
+static kd_status pg_database(kdi_sys_view *view)
+{
+    kdi_put_oid(view, KDI_DATABASE_NO);
+    kdi_put_literal(view, view->session->database->name);
+    kdi_put_oid(view, KDI_OWNER_NO);
+    kdi_put_int4(view, 6); /* UTF8 */
+    kdi_put_literal(view, "C");
+    kdi_put_literal(view, "C");
+    kdi_put_bool(view, false);
+    kdi_put_bool(view, true);
+    kdi_put_int4(view, -1);
+    kdi_put_oid(view, 1663);
+    kdi_put_null(view);
+    return kdi_sys_emit(view);
+}
+
+#define PG_ROLES(X)                                                                          \
+    X(oid, OID) X(rolname, TEXT) X(rolsuper, BOOL) X(rolinherit, BOOL) X(rolcreaterole, BOOL) \
+    X(rolcreatedb, BOOL) X(rolcanlogin, BOOL) X(rolreplication, BOOL) X(rolconnlimit, INT4)  \
+    X(rolvaliduntil, TIMESTAMPTZ) X(rolbypassrls, BOOL)
+
+static kd_status pg_roles(kdi_sys_view *view)
+{
+    kdi_put_oid(view, KDI_OWNER_NO);
+    kdi_put_text(view, kdi_owner_name(view));
+    for (int i = 0; i < 5; i++)
+        kdi_put_bool(view, true);
+    kdi_put_bool(view, false);
+    kdi_put_int4(view, -1);
+    kdi_put_null(view);
+    kdi_put_bool(view, true);
+    return kdi_sys_emit(view);
+}
+
+#define PG_AM(X) X(oid, OID) X(amname, TEXT) X(amhandler, TEXT) X(amtype, TEXT)
+
+static kd_status pg_am(kdi_sys_view *view)
+{
+    static const struct {
+        uint32_t number;
+        const char *name;
+        char type;
+    } methods[] = {{2, "heap", 't'}, {403, "btree", 'i'}, {405, "hash", 'i'}, {2742, "gin", 'i'}};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        kdi_put_oid(view, methods[i].number);
+        kdi_put_literal(view, methods[i].name);
+        kdi_put_literal(view, "-");
+        kdi_put_char(view, methods[i].type);
+        KD_TRY(kdi_sys_emit(view));
+    }
+    return KD_OK;
+}
+
+#define PG_STAT_ACTIVITY(X)                                                                 \
+    X(datid, OID) X(datname, TEXT) X(pid, INT4) X(usesysid, OID) X(usename, TEXT)           \
+    X(application_name, TEXT) X(client_addr, TEXT) X(state, TEXT) X(backend_type, TEXT)
+
+typedef struct activity {
+    char user_name[KDI_NAME_BYTES];
+    bool is_running;
+} activity;
+
+/* Sessions are copied under the lock and shown after it: emitting may wait for memory. */
+static kd_status copy_sessions(kdi_sys_view *view, activity **out_list, uint32_t *out_count)
+{
+    kd_database *database = view->session->database;
+    uint32_t capacity = 0, count = 0;
+    kd_mutex_lock(&database->mutex);
+    for (const kd_session *it = database->first_session; it != NULL; it = it->next)
+        capacity++;
+    activity *list = KD_NEW_ARRAY(view->ctx, view->arena, activity, capacity);
+    for (const kd_session *it = database->first_session; list != NULL && it != NULL;
+         it = it->next) {
+        (void)snprintf(list[count].user_name, sizeof list[count].user_name, "%s", it->user_name);
+        list[count].is_running = it == view->session;
+        count++;
+    }
+    kd_mutex_unlock(&database->mutex);
+    *out_list = list;
+    *out_count = count;
+    return list == NULL ? KD_NOMEM : KD_OK;
+}
+
+static kd_status pg_stat_activity(kdi_sys_view *view)
+{
+    activity *list;
+    uint32_t count;
+    KD_TRY(copy_sessions(view, &list, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        kdi_put_oid(view, KDI_DATABASE_NO);
+        kdi_put_literal(view, view->session->database->name);
+        kdi_put_int4(view, count - i);
+        kdi_put_oid(view, KDI_OWNER_NO);
+        kdi_put_literal(view, list[i].user_name);
+        kdi_put_text_or_null(view, list[i].is_running ? view->session->settings.application_name
+                                                      : KD_SLICE(""));
+        kdi_put_null(view);
+        if (list[i].is_running)
+            kdi_put_literal(view, "active");
+        else
+            kdi_put_null(view);
+        kdi_put_literal(view, "client backend");
+        KD_TRY(kdi_sys_emit(view));
+    }
+    return KD_OK;
+}
+
+KDI_VIEW(pg_settings, PG_SETTINGS)
+KDI_VIEW(pg_database, PG_DATABASE)
+KDI_VIEW(pg_roles, PG_ROLES)
+KDI_VIEW(pg_am, PG_AM)
+KDI_VIEW(pg_stat_activity, PG_STAT_ACTIVITY)
+
+const kd_virtual_table *kdi_server_views(uint32_t *out_count)
+{
+    static const kd_virtual_table views[] = {
+        KDI_VIEW_ENTRY("pg_catalog", "pg_settings", pg_settings),
+        KDI_VIEW_ENTRY("pg_catalog", "pg_database", pg_database),
+        KDI_VIEW_ENTRY("pg_catalog", "pg_roles", pg_roles),
+        KDI_VIEW_ENTRY("pg_catalog", "pg_am", pg_am),
+        KDI_VIEW_ENTRY("pg_catalog", "pg_stat_activity", pg_stat_activity),
+    };
+    *out_count = sizeof views / sizeof views[0];
+    return views;
+}
