@@ -16,7 +16,7 @@
  *   tables: count, then each: definition (definition.c), row count,
  *     segments: count, then unit, begin, stamps_max
  *     indexes: count, then definition, manifest (counted bytes, may be empty)
- *   sequences: count, then each: state (sequence.c)
+ *   sequences: count, then each: created (a byte; else by a transaction in flight), state (sequence.c)
  */
 #include "table/checkpoint.h"
 
@@ -64,7 +64,7 @@ static kd_status table_capture(kd_ctx *ctx, capture *all, kd_table *table)
     KD_TRY(KD_PUSH(ctx, all->arena, all->tables, all->table_count, all->table_capacity, &captured));
     captured->table = table;
     captured->units = atomic_load(&table->units);
-    captured->set_count = table->set_count;
+    captured->set_count = atomic_load(&table->sets_committed);
     captured->row_count = atomic_load(&table->row_count);
     captured->moves_refs = captured->units != NULL && captured->units->remap_count > 0;
     const kdi_index_list *list = atomic_load(&table->indexes);
@@ -87,10 +87,14 @@ static kd_status sequences_capture(kd_ctx *ctx, capture *all)
     uint64_t end = atomic_load(&storage->sequences.end);
     for (uint64_t i = 0; i < end; i++) {
         kdi_sequence *sequence = kdi_directory_find(&storage->sequences, i);
-        if (sequence == NULL || kdi_is_in_flight(atomic_load(&sequence->created)))
+        if (sequence == NULL)
             continue;
+        /* One in flight too: its transaction may have taken values already. */
+        bool is_created = !kdi_is_in_flight(atomic_load(&sequence->created));
         kd_mutex_lock(&sequence->lock);
-        kd_status status = kdi_sequence_append(ctx, sequence, &all->sequences);
+        kd_status status = kd_buffer_append_byte(ctx, &all->sequences, is_created);
+        if (status == KD_OK)
+            status = kdi_sequence_append(ctx, sequence, &all->sequences);
         kd_mutex_unlock(&sequence->lock);
         if (status != KD_OK)
             return status;
@@ -167,13 +171,25 @@ static kd_status indexes_write(kd_ctx *ctx, capture *all)
 
 /* --- The body -------------------------------------------------------------------------------- */
 
-static kd_status table_body(kd_ctx *ctx, const captured_table *captured, kd_buffer *out)
+/* The segments of bulk loads that were in flight at the stamp come with the log. */
+static bool segment_is_in(const kdi_segment *segment, kd_stamp stamp)
+{
+    kd_stamp begin = atomic_load(&segment->begin);
+    return !kdi_is_in_flight(begin) && begin <= stamp;
+}
+
+static kd_status table_body(kd_ctx *ctx, const captured_table *captured, kd_stamp stamp,
+                            kd_buffer *out)
 {
     const kdi_unit_list *units = captured->units;
-    uint32_t segments = units == NULL ? 0 : units->segment_count;
+    uint32_t segments = 0;
+    for (uint32_t i = 0; units != NULL && i < units->segment_count; i++)
+        segments += segment_is_in(units->segments[i], stamp);
     KD_TRY(kdi_table_append(ctx, captured->table, captured->set_count, out));
     KD_TRY(kd_buffer_append_varint(ctx, out, segments));
-    for (uint32_t i = 0; i < segments; i++) {
+    for (uint32_t i = 0; units != NULL && i < units->segment_count; i++) {
+        if (!segment_is_in(units->segments[i], stamp))
+            continue;
         KD_TRY(kd_buffer_append_varint(ctx, out, units->segments[i]->unit));
         KD_TRY(kd_buffer_append_varint(ctx, out, atomic_load(&units->segments[i]->begin)));
         KD_TRY(kd_buffer_append_varint(ctx, out, units->segments[i]->stamps_max));
@@ -204,7 +220,7 @@ static kd_status body_write(kd_ctx *ctx, const capture *all, uint64_t image_unit
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         KD_TRY(kd_buffer_append_varint(ctx, out, numbers[i]));
     for (size_t i = 0; i < all->table_count; i++)
-        KD_TRY(table_body(ctx, &all->tables[i], out));
+        KD_TRY(table_body(ctx, &all->tables[i], all->stamp, out));
     KD_TRY(kd_buffer_append_varint(ctx, out, all->sequence_count));
     return kd_buffer_append_slice(ctx, out, kd_buffer_slice(&all->sequences));
 }

@@ -93,6 +93,7 @@ static kd_status table_fill(kd_ctx *ctx, kd_reader *reader, kd_table *table)
         KD_TRY(kdi_set_read(ctx, table->arena, reader, &set));
         KD_TRY(kdi_table_set_push(ctx, table, set));
     }
+    atomic_store(&table->sets_committed, table->set_count);
     uint64_t sort_count = kd_read_varint(reader);
     if (reader->failed || sort_count > SORT_COLUMNS_MAX)
         return KD_FAIL(ctx, KD_CORRUPT, "XX001", "the stored definition of table %llu is damaged",
@@ -125,6 +126,7 @@ kd_status kdi_table_read(kd_ctx *ctx, kd_storage *storage, kd_reader *reader, kd
 static void create_committed(void *object, kd_stamp stamp)
 {
     kd_table *table = object;
+    atomic_store(&table->sets_committed, table->set_count);
     atomic_store(&table->created, stamp);
 }
 
@@ -240,7 +242,14 @@ static void column_undone(void *object)
     atomic_store(&table->set, table->sets[table->set_count - 1]);
 }
 
-static const kdi_structural column_change = {NULL, column_undone};
+static void column_committed(void *object, kd_stamp stamp)
+{
+    (void)stamp;
+    kd_table *table = object;
+    atomic_store(&table->sets_committed, table->set_count);
+}
+
+static const kdi_structural column_change = {column_committed, column_undone};
 
 static kd_status set_extend(kd_ctx *ctx, kd_table *table, const kd_table_column *column,
                             kdi_column_set **out_set)

@@ -116,8 +116,10 @@ static kd_status body_load(kd_ctx *ctx, replay *run, kd_slice body)
     uint64_t sequences = kd_read_varint(&reader);
     for (uint64_t i = 0; i < sequences && !reader.failed; i++) {
         kdi_sequence *sequence;
+        bool is_created = kd_read_u8(&reader) != 0;
         KD_TRY(kdi_sequence_apply(ctx, storage, &reader, &sequence));
-        atomic_store(&sequence->created, 1);
+        if (is_created)
+            atomic_store(&sequence->created, 1);
     }
     if (reader.failed)
         return damaged(ctx, "the root's body ends too early");
@@ -210,7 +212,9 @@ static kd_status columns_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
     KD_TRY(kdi_set_read(ctx, table->arena, reader, &set));
     if (set->version != table->set_count)
         return damaged(ctx, "a column list is out of order");
-    return kdi_table_set_push(ctx, table, set);
+    KD_TRY(kdi_table_set_push(ctx, table, set));
+    atomic_store(&table->sets_committed, table->set_count);
+    return KD_OK;
 }
 
 static kd_status index_apply(kd_ctx *ctx, replay *run, kd_reader *reader)

@@ -293,6 +293,7 @@ struct kd_table {
     _Atomic(const kdi_column_set *) set;
     const kdi_column_set **sets;
     size_t set_count, set_capacity;
+    _Atomic size_t sets_committed; /* Those behind belong to a transaction in flight. */
     _Atomic(kdi_index_list *) indexes;
     uint32_t *sort_column_nos;
     uint32_t sort_column_count;

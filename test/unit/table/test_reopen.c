@@ -181,3 +181,53 @@ TEST(every_single_fault_is_survived)
 {
     sim_sweep_faults_tolerated(life, NULL);
 }
+
+TEST(a_checkpoint_leaves_out_what_is_in_flight)
+{
+    table_fixture f;
+    fixture_open(&f);
+    int64_t first, value;
+    uint64_t sequence_no;
+    kd_sequence_definition definition = {.start = 1, .increment = 1, .min = 1, .max = 1000};
+    kd_table_column added = {.column_no = 4,
+                             .type = kd_type_of(KD_TYPE_INT4),
+                             .name = KD_SLICE("added"),
+                             .missing = kd_value_i32(77)};
+    for (int commits = 1; commits >= 0; commits--) {
+        kd_txn *txn = fixture_begin(&f);
+        CHECK_STATUS(&f.ctx, kd_sequence_create(&f.ctx, txn, f.storage, &definition, &sequence_no));
+        CHECK_STATUS(&f.ctx, kd_sequence_next(&f.ctx, f.storage, sequence_no, &first));
+        CHECK_STATUS(&f.ctx, kd_table_add_column(&f.ctx, txn, f.table, &added));
+        fixture_insert(&f, txn, commits, "in flight", 1);
+        kd_bulk_load *load;
+        kd_vector columns[3];
+        CHECK_STATUS(&f.ctx, kd_bulk_load_begin(&f.ctx, txn, f.table, &f.shape, &load));
+        for (int i = 0; i < 3; i++) {
+            kd_value values[3] = {kd_value_i64(10 + commits), fixture_text("loaded"),
+                                  kd_value_i32(1)};
+            CHECK_STATUS(&f.ctx, kd_vector_init_constant(&f.ctx, f.arena, &values[i], &columns[i]));
+        }
+        kd_batch batch = {
+            .row_count = 1, .selected_count = 1, .column_count = 3, .columns = columns};
+        CHECK_STATUS(&f.ctx, kd_bulk_load_append(&f.ctx, load, &batch));
+        CHECK_STATUS(&f.ctx, kd_bulk_load_finish(&f.ctx, load));
+        kd_bulk_load_destroy(load);
+        CHECK_STATUS(&f.ctx, kd_storage_checkpoint(&f.ctx, f.storage));
+        if (commits)
+            fixture_commit(&f, txn);
+        else
+            kd_txn_rollback(txn);
+        kd_storage_abandon(f.storage);
+        fixture_reopen(&f);
+        CHECK_EQ(fixture_count(&f), 2);
+        CHECK_STATUS(&f.ctx, kd_storage_check(&f.ctx, f.storage));
+        if (commits) {
+            CHECK_STATUS(&f.ctx, kd_sequence_next(&f.ctx, f.storage, sequence_no, &value));
+            CHECK(value > first);
+        } else {
+            CHECK_FAILS(&f.ctx, kd_sequence_next(&f.ctx, f.storage, sequence_no, &value), "42P01");
+        }
+        added.column_no++;
+    }
+    fixture_close(&f);
+}
