@@ -155,7 +155,7 @@ kd_status kdi_evaluate_now(kd_ctx *ctx, kdi_op *op, kd_arena *arena, const kd_ex
                            kd_value *out_value)
 {
     kd_compiled_expr *compiled;
-    KD_TRY(kdi_expr_compile(ctx, arena, expr, NULL, 0, &op->exec->scope, &compiled));
+    KD_TRY(kdi_expr_compile_row(ctx, arena, expr, NULL, 0, &op->exec->scope, &compiled));
     return kd_expr_evaluate_row(ctx, compiled, arena, NULL, out_value);
 }
 

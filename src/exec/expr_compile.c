@@ -10,6 +10,7 @@ typedef struct compiler {
     const kd_column_id *ids;
     uint32_t id_count;
     const kdi_scope *scope;
+    uint32_t capacity; /* Rows per batch. */
     uint32_t depth;
     uint64_t salt;
 } compiler;
@@ -182,13 +183,14 @@ static kd_status kind_prepare(kd_ctx *ctx, kdi_node *node)
 
 static kd_status room_prepare(kd_ctx *ctx, compiler *self, kdi_node *node)
 {
-    KD_TRY(kdi_vector_create(ctx, self->arena, node->type, &node->result));
+    node->is_constant = node->column_refs == 0 && !node->is_volatile;
+    node->capacity = node->is_constant ? 1 : self->capacity;
+    KD_TRY(kdi_vector_create_for(ctx, self->arena, node->type, node->capacity, &node->result));
     for (int i = 0; i < 2; i++) {
-        node->rows[i] = kd_alloc_raw(ctx, self->arena, sizeof(uint16_t) * KD_BATCH_ROWS);
+        node->rows[i] = kd_alloc_raw(ctx, self->arena, sizeof(uint16_t) * node->capacity);
         if (node->rows[i] == NULL)
             return KD_NOMEM;
     }
-    node->is_constant = node->column_refs == 0 && !node->is_volatile;
     if (node->column_refs != 1 || node->is_volatile)
         return KD_OK;
     node->dictionary = KD_NEW(ctx, self->arena, kdi_dictionary_cache);
@@ -237,20 +239,38 @@ static kd_status node_compile(kd_ctx *ctx, compiler *self, const kd_expr *expr, 
     return status;
 }
 
-kd_status kdi_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
-                           const kd_column_id *ids, uint32_t id_count, const kdi_scope *scope,
-                           kd_compiled_expr **out_compiled)
+static kd_status compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
+                         const kd_column_id *ids, uint32_t id_count, const kdi_scope *scope,
+                         uint32_t capacity, kd_compiled_expr **out_compiled)
 {
     *out_compiled = NULL;
     kd_compiled_expr *compiled = KD_NEW(ctx, arena, kd_compiled_expr);
     if (compiled == NULL)
         return KD_NOMEM;
-    compiler self = {.arena = arena, .ids = ids, .id_count = id_count, .scope = scope};
+    compiler self = {.arena = arena,
+                     .ids = ids,
+                     .id_count = id_count,
+                     .scope = scope,
+                     .capacity = capacity};
     KD_TRY(node_compile(ctx, &self, expr, &compiled->root));
     compiled->ids = ids;
     compiled->id_count = id_count;
     *out_compiled = compiled;
     return KD_OK;
+}
+
+kd_status kdi_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
+                           const kd_column_id *ids, uint32_t id_count, const kdi_scope *scope,
+                           kd_compiled_expr **out_compiled)
+{
+    return compile(ctx, arena, expr, ids, id_count, scope, KD_BATCH_ROWS, out_compiled);
+}
+
+kd_status kdi_expr_compile_row(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
+                               const kd_column_id *ids, uint32_t id_count,
+                               const kdi_scope *scope, kd_compiled_expr **out_compiled)
+{
+    return compile(ctx, arena, expr, ids, id_count, scope, 1, out_compiled);
 }
 
 kd_status kd_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,

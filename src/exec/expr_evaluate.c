@@ -9,7 +9,7 @@
 
 kd_vector kdi_node_result(kdi_node *node)
 {
-    kdi_bits_fill(node->result.validity, KD_BATCH_ROWS);
+    kdi_bits_fill(node->result.validity, node->capacity);
     return node->result;
 }
 
@@ -73,9 +73,10 @@ static kd_status dictionary_fill(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
     }
     kd_arena_reset(cache->arena);
     uint32_t entries = source->dictionary_count;
+    uint32_t step = node->capacity;
     KD_TRY(kd_vector_init_flat(ctx, cache->arena, node->type, entries, &cache->results));
-    for (uint32_t start = 0; start < entries; start += KD_BATCH_ROWS) {
-        uint32_t count = entries - start < KD_BATCH_ROWS ? entries - start : KD_BATCH_ROWS;
+    for (uint32_t start = 0; start < entries; start += step) {
+        uint32_t count = entries - start < step ? entries - start : step;
         KD_TRY(dictionary_chunk(ctx, node, frame, source, start, count, &cache->results));
     }
     return KD_OK;
@@ -84,7 +85,8 @@ static kd_status dictionary_fill(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
 static bool dictionary_is_worth_it(const kdi_dictionary_cache *cache, const kd_vector *source,
                                    uint32_t count)
 {
-    if (source->dictionary_count == 0 || source->dictionary_count > KDI_DICTIONARY_MAX)
+    if (source->dictionary_count == 0 || source->dictionary_count > KDI_DICTIONARY_MAX ||
+        count == 1)
         return false;
     if (source->dictionary_id == 0)
         return source->dictionary_count <= count;

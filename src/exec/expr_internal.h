@@ -66,7 +66,8 @@ struct kdi_node {
     bool is_constant;
     bool constant_ready;
     kd_vector constant;
-    kd_vector result;          /* FLAT room of KD_BATCH_ROWS. */
+    kd_vector result;          /* FLAT room of `capacity` rows. */
+    uint32_t capacity;
     uint16_t *rows[2];         /* Selections of nodes that narrow. */
     kd_arena *state_arena;
     kdi_dictionary_cache *dictionary;
@@ -96,6 +97,11 @@ struct kd_compiled_expr {
 kd_status kdi_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
                            const kd_column_id *ids, uint32_t id_count, const kdi_scope *scope,
                            kd_compiled_expr **out_compiled) KD_MUST_CHECK;
+/* For batches of one row only: takes little memory. */
+kd_status kdi_expr_compile_row(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
+                               const kd_column_id *ids, uint32_t id_count,
+                               const kdi_scope *scope,
+                               kd_compiled_expr **out_compiled) KD_MUST_CHECK;
 
 /* The entry for nodes: constants, dictionaries, then the node's own evaluation. */
 kd_status kdi_node_evaluate(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,

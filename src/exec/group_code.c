@@ -14,13 +14,14 @@ kd_status kdi_group_codes_create(kd_ctx *ctx, kd_arena *arena, kdi_group_codes *
     *out_codes = codes;
     if (codes == NULL)
         return KD_NOMEM;
-    codes->groups = KD_NEW_ARRAY(ctx, arena, char *, KDI_CODES_MAX);
-    codes->codes = KD_NEW_ARRAY(ctx, arena, uint32_t, KD_BATCH_ROWS);
-    codes->missing = KD_NEW_ARRAY(ctx, arena, uint16_t, KD_BATCH_ROWS);
-    codes->missing_codes = KD_NEW_ARRAY(ctx, arena, uint32_t, KD_BATCH_ROWS);
-    codes->counts = KD_NEW_ARRAY(ctx, arena, int64_t, KDI_CODE_SUMS_MAX);
-    codes->sums = KD_NEW_ARRAY(ctx, arena, int64_t, KDI_CODE_SUMS_MAX);
-    codes->sum_counts = KD_NEW_ARRAY(ctx, arena, int64_t, KDI_CODE_SUMS_MAX);
+    /* Zeroed where and when they are used: a statement over a few rows uses little of them. */
+    codes->groups = kd_alloc_raw(ctx, arena, KDI_CODES_MAX * sizeof *codes->groups);
+    codes->codes = kd_alloc_raw(ctx, arena, KD_BATCH_ROWS * sizeof *codes->codes);
+    codes->missing = kd_alloc_raw(ctx, arena, KD_BATCH_ROWS * sizeof *codes->missing);
+    codes->missing_codes = kd_alloc_raw(ctx, arena, KD_BATCH_ROWS * sizeof *codes->missing_codes);
+    codes->counts = kd_alloc_raw(ctx, arena, KDI_CODE_SUMS_MAX * sizeof *codes->counts);
+    codes->sums = kd_alloc_raw(ctx, arena, KDI_CODE_SUMS_MAX * sizeof *codes->sums);
+    codes->sum_counts = kd_alloc_raw(ctx, arena, KDI_CODE_SUMS_MAX * sizeof *codes->sum_counts);
     if (codes->groups == NULL || codes->codes == NULL || codes->missing == NULL ||
         codes->missing_codes == NULL || codes->counts == NULL || codes->sums == NULL ||
         codes->sum_counts == NULL)
@@ -30,7 +31,7 @@ kd_status kdi_group_codes_create(kd_ctx *ctx, kd_arena *arena, kdi_group_codes *
 
 void kdi_group_codes_forget(kdi_group_codes *codes)
 {
-    memset(codes->groups, 0, KDI_CODES_MAX * sizeof *codes->groups);
+    memset(codes->groups, 0, codes->cardinality * sizeof *codes->groups);
 }
 
 static uint8_t largest(const uint8_t *values, uint32_t count)
@@ -151,10 +152,10 @@ bool kdi_group_codes_open(kdi_group_codes *codes, const kd_vector *keys, uint32_
                codes->keys[k].dictionary_id == found[k].dictionary_id &&
                codes->keys[k].cardinality == found[k].cardinality;
     if (!same) {
-        kdi_group_codes_forget(codes);
         memcpy(codes->keys, found, key_count * sizeof *found);
         codes->key_count = key_count;
         codes->cardinality = (uint32_t)cardinality;
+        kdi_group_codes_forget(codes);
     }
     uint32_t count = batch->selected_count;
     memset(codes->codes, 0, count * sizeof *codes->codes);

@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-enum { SLOTS_MIN = 4096, TAG_SHIFT = 48 };
+enum { SLOTS_MIN = 64, TAG_SHIFT = 48 };
 
 static uint64_t slot_tag(uint64_t hash)
 {

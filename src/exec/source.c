@@ -37,6 +37,12 @@ static kd_status values_one(kd_ctx *ctx, kdi_op *op, values_local *local, const 
         *out = expr->constant;
         return KD_OK;
     }
+    const kdi_scope *scope = &op->exec->scope;
+    if (expr->kind == KD_EXPR_PARAMETER && expr->parameter_no > 0 &&
+        expr->parameter_no <= scope->parameter_count) {
+        *out = scope->parameters[expr->parameter_no - 1];
+        return KD_OK;
+    }
     return kdi_evaluate_now(ctx, op, local->batch_arena, expr, out);
 }
 

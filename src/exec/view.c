@@ -12,7 +12,25 @@
 
 kd_status kdi_vector_create(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_vector *out_vector)
 {
-    return kd_vector_init_flat(ctx, arena, type, KD_BATCH_ROWS, out_vector);
+    return kdi_vector_create_for(ctx, arena, type, KD_BATCH_ROWS, out_vector);
+}
+
+/* Values are not zeroed: an operator's rooms are large, and most short statements touch a row or two. */
+kd_status kdi_vector_create_for(kd_ctx *ctx, kd_arena *arena, kd_type type, uint32_t capacity,
+                                kd_vector *out_vector)
+{
+    *out_vector = (kd_vector){.type = type};
+    kd_physical physical = kd_type_physical(type);
+    void *values = kd_alloc_raw(ctx, arena, (size_t)capacity * kd_physical_bytes(physical));
+    uint64_t *validity = kd_alloc_raw(ctx, arena, ((size_t)capacity + 63) / 64 * 8);
+    if (values == NULL || validity == NULL)
+        return KD_NOMEM;
+    kdi_bits_fill(validity, capacity);
+    out_vector->physical = (uint8_t)physical;
+    out_vector->form = KD_VECTOR_FLAT;
+    out_vector->values = values;
+    out_vector->validity = validity;
+    return KD_OK;
 }
 
 static void index_rows(uint32_t *restrict index, const uint16_t *restrict selection, uint32_t count)

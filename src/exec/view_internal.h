@@ -71,5 +71,7 @@ enum { KDI_BATCH_WORDS = KD_BATCH_ROWS / 64 };
 /* A FLAT vector with room for a batch, all valid. */
 kd_status kdi_vector_create(kd_ctx *ctx, kd_arena *arena, kd_type type,
                             kd_vector *out_vector) KD_MUST_CHECK;
+kd_status kdi_vector_create_for(kd_ctx *ctx, kd_arena *arena, kd_type type, uint32_t capacity,
+                                kd_vector *out_vector) KD_MUST_CHECK;
 
 #endif
