@@ -73,6 +73,8 @@ struct kd_catalog {
     kd_catalog_version *newest;
     session_work *works;
     uint64_t last_version_no;     /* Guarded by the mutex. */
+    atomic_uint_least64_t newest_no;  /* Of `newest`, for looking without the mutex. */
+    atomic_uint work_count;           /* Of `works`. */
 };
 
 /* --- Boxes and versions ------------------------------------------------------------------------ */
@@ -414,6 +416,14 @@ kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
     return KD_OK;
 }
 
+bool kd_catalog_is_current(const kd_catalog_version *version, kd_snapshot snapshot)
+{
+    const kd_catalog *catalog = version->catalog;
+    return atomic_load_explicit(&catalog->work_count, memory_order_acquire) == 0 &&
+           atomic_load_explicit(&catalog->newest_no, memory_order_acquire) == version->version_no &&
+           version->stamp <= snapshot.stamp;
+}
+
 void kd_catalog_unpin(kd_catalog_version *version)
 {
     if (version == NULL)
@@ -450,6 +460,7 @@ static void forget_work(session_work *work)
     while (*link != work)
         link = &(*link)->next;
     *link = work->next;
+    (void)atomic_fetch_sub(&catalog->work_count, 1);
     kd_mutex_unlock(&catalog->mutex);
 }
 
@@ -485,6 +496,7 @@ static void work_committed(void *object, kd_stamp stamp)
         final->stamp = stamp;
         final->older = catalog->newest;
         catalog->newest = final;
+        atomic_store_explicit(&catalog->newest_no, final->version_no, memory_order_release);
         old = detach_old(catalog, oldest);
         kd_mutex_unlock(&catalog->mutex);
         for (change *it = work->latest->earlier; it != NULL; it = it->earlier)
@@ -521,6 +533,7 @@ static kd_status work_begin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, sessi
     kd_mutex_lock(&catalog->mutex);
     work->next = catalog->works;
     catalog->works = work;
+    (void)atomic_fetch_add(&catalog->work_count, 1);
     kd_mutex_unlock(&catalog->mutex);
     *out_work = work;
     return KD_OK;
@@ -763,6 +776,7 @@ static kd_status load(kd_ctx *ctx, kd_catalog *catalog)
     KD_TRY_OUT(visit_rows(ctx, catalog->storage, snapshot, load_row, &list));
     KD_TRY_OUT(version_create(ctx, catalog, NULL, 0, list.boxes, list.count, &version));
     catalog->newest = version;
+    atomic_store(&catalog->newest_no, version->version_no);
 out:
     for (uint32_t i = 0; i < list.count; i++)
         box_put(list.boxes[i]);

@@ -176,6 +176,9 @@ typedef struct kd_catalog_version kd_catalog_version; /* Immutable, counted. */
 kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          kd_catalog_version **out_version) KD_MUST_CHECK;
 void kd_catalog_unpin(kd_catalog_version *version); /* NULL is allowed. */
+/* Whether a statement of this snapshot would get this very version: for short statements that keep theirs
+ * pinned. May say no when it is; takes no lock. */
+bool kd_catalog_is_current(const kd_catalog_version *version, kd_snapshot snapshot);
 /* Differs whenever anything differs: plans are cached under it. */
 uint64_t kd_catalog_version_no(const kd_catalog_version *version);
 const kd_registry *kd_catalog_registry(const kd_catalog_version *version);

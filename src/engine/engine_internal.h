@@ -57,6 +57,8 @@ struct kdi_named {
 /* Work put off to the end of the statement or transaction: see foreign_key.c. */
 typedef struct kdi_deferred kdi_deferred;
 
+typedef struct kdi_short_read kdi_short_read;
+
 /* The last value that nextval gave this session, per sequence. */
 typedef struct kdi_sequence_value {
     struct kdi_sequence_value *next;
@@ -115,6 +117,7 @@ struct kd_prepared {
     uint64_t settings_stamp;
     kd_bound_statement *bound;
     kd_statement_plan *plan;
+    struct kdi_short_read *short_read; /* NULL: the plan is no single point read. */
     uint32_t declared_count;
     kd_type *declared;
     uint32_t parameter_count;
@@ -148,6 +151,7 @@ struct kd_run {
     const kd_rel_column *columns;
     bool owns_transaction;       /* The statement is its own transaction. */
     bool is_done;
+    bool is_short;               /* Lives in its prepared statement: see short_path.c. */
     bool reads_latest;           /* Referential checks: the newest committed state. */
     int64_t affected;
     char tag[KDI_TAG_BYTES];
@@ -164,6 +168,9 @@ void kdi_session_notice(kd_session *session, const char *severity, const char *s
 /* Text settings and facts of a statement against one catalog version. */
 void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text_settings *out_text,
                        kd_session_facts *out_facts);
+/* The text settings alone, without asking the clock. */
+void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
+                      kd_text_settings *out_text);
 /* Options for the binder: search path, system views, catalog. Valid while `facts` is. */
 kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
                            const kd_catalog_version *catalog, const kd_session_facts *facts,

@@ -158,24 +158,30 @@ static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t ran
                    rank);
 }
 
-void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text_settings *out_text,
-                       kd_session_facts *out_facts)
+void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
+                      kd_text_settings *out_text)
 {
     const kd_settings *settings = &session->settings;
-    kd_world *world = session->database->world;
-    int64_t now = world->wall_us(world) + KD_UNIX_EPOCH_US;
-    int64_t begun =
-        session->txn == NULL ? now : kd_txn_start_us(session->txn) + KD_UNIX_EPOCH_US;
     *out_text = (kd_text_settings){
         .zone = settings->time_zone,
         .date_order = (uint8_t)settings->date_order,
         .extra_float_digits = (int8_t)settings->extra_float_digits,
         .bytea_escape_output = settings->bytea_escape != 0,
-        .now_us = begun,
         .enum_rank = enum_rank,
         .enum_label = enum_label,
         .enum_object = catalog,
     };
+}
+
+void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text_settings *out_text,
+                       kd_session_facts *out_facts)
+{
+    kd_world *world = session->database->world;
+    int64_t now = world->wall_us(world) + KD_UNIX_EPOCH_US;
+    int64_t begun =
+        session->txn == NULL ? now : kd_txn_start_us(session->txn) + KD_UNIX_EPOCH_US;
+    kdi_session_text(session, catalog, out_text);
+    out_text->now_us = begun;
     *out_facts = (kd_session_facts){
         .text = out_text,
         .user_name = session->user_name,

@@ -8,6 +8,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "engine/short_path.h"
 #include "engine/value_cast.h"
 
 #include <assert.h>
@@ -67,7 +68,7 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
         prepared->column_count = prepared->bound->returning_count;
         prepared->columns = prepared->bound->returning_columns;
     }
-    return KD_OK;
+    return kdi_short_read_make(ctx, prepared);
 }
 
 static void forget_plan(kd_prepared *prepared)
@@ -76,6 +77,7 @@ static void forget_plan(kd_prepared *prepared)
     prepared->catalog = NULL;
     prepared->bound = NULL;
     prepared->plan = NULL;
+    prepared->short_read = NULL;
 }
 
 /* Settings that change what a text means. */
@@ -440,6 +442,12 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     kd_session *session = prepared->session;
     *out_run = NULL;
     kd_run *run = NULL;
+    if (prepared->short_read != NULL &&
+        prepared->settings_stamp == settings_stamp(&session->settings)) {
+        KD_TRY_OUT(kdi_short_read_begin(ctx, prepared, parameters, parameter_count, out_run));
+        if (*out_run != NULL)
+            return KD_OK;
+    }
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->next = session->runs;
     session->runs = run;
@@ -496,6 +504,10 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
     *out_end = run->is_done;
     if (run->is_done)
         return KD_OK;
+    if (run->is_short) {
+        kdi_short_read_next(run, out_batch);
+        return KD_OK;
+    }
     if (run->rows != NULL) {
         kdi_row_set_next(run->rows, out_batch, out_end);
         run->is_done = *out_end;
@@ -525,6 +537,10 @@ kd_status kd_run_end(kd_ctx *ctx, kd_run *run)
     kd_session *session = run->session;
     kd_status status = KD_OK;
     bool owns = run->owns_transaction;
+    if (run->is_short) {
+        kdi_short_read_end(run);
+        return KD_OK;
+    }
     run_destroy(run);
     if (owns && session->txn != NULL) {
         status = kdi_transaction_commit(ctx, session);
@@ -538,6 +554,10 @@ void kd_run_abandon(kd_run *run)
 {
     if (run == NULL)
         return;
+    if (run->is_short) {
+        kdi_short_read_end(run);
+        return;
+    }
     kd_session *session = run->session;
     bool owns = run->owns_transaction;
     run_destroy(run);

@@ -1,0 +1,231 @@
+/*
+ * The short path: reading one row by a unique key.
+ *
+ * A prepared SELECT whose plan is one probe of a unique index, with its columns
+ * as they are, needs no pipeline: the key is made from the parameters, the row
+ * looked up and copied into a batch of one. Everything it works with is kept in
+ * the prepared statement, so that a run allocates nothing.
+ *
+ * It is taken only when the statement's pinned catalog version is what its
+ * snapshot would bind against; otherwise the ordinary way decides.
+ */
+#include "engine/short_path.h"
+
+#include "engine/value_cast.h"
+
+#include <assert.h>
+
+struct kdi_short_read {
+    const kd_table_entry *table;
+    uint64_t index_no;
+    uint32_t key_count;
+    kd_expr **keys;              /* Constants and parameters, in the index's order. */
+    kd_value *key_values;
+    uint32_t column_count;
+    uint32_t *positions;
+    kd_value *row;
+    kd_vector *columns;
+    kd_arena *arena;             /* The row's bytes and the key; reset by each run. */
+    kd_run run;
+    bool is_busy;
+};
+
+/* --- At planning time -------------------------------------------------------------------------------- */
+
+static bool is_key_source(const kd_expr *expr)
+{
+    return expr->kind == KD_EXPR_CONSTANT || expr->kind == KD_EXPR_PARAMETER;
+}
+
+static const kd_plan *scan_of(const kd_statement_plan *plan)
+{
+    const kd_plan *root = plan->root;
+    if (root == NULL || plan->cte_count > 0)
+        return NULL;
+    if (root->kind == KD_PLAN_PROJECT)
+        root = root->inputs[0];
+    if (root->kind != KD_PLAN_INDEX_SCAN || root->as.index_scan.condition != NULL ||
+        root->as.index_scan.ref_column != 0)
+        return NULL;
+    const kd_index_bound *bound = &root->as.index_scan.bound;
+    const kd_index_definition *index = &root->as.index_scan.index->storage;
+    if (!index->unique || bound->in_list || bound->equal_count != index->column_count ||
+        index->predicate_column_no >= 0)
+        return NULL;
+    for (uint32_t i = 0; i < bound->equal_count; i++)
+        if (!is_key_source(bound->equals[i]))
+            return NULL;
+    return root;
+}
+
+/* Where output column `index` stands in the table; false when it is computed. */
+static bool position_of(const kd_statement_plan *plan, const kd_plan *scan, uint32_t index,
+                        uint32_t *out_position)
+{
+    uint32_t column = index;
+    if (plan->root != scan) {
+        const kd_expr *expr = plan->root->as.project.exprs[index];
+        if (expr->kind != KD_EXPR_COLUMN)
+            return false;
+        for (column = 0; column < scan->column_count; column++)
+            if (scan->columns[column].id == expr->column)
+                break;
+        if (column == scan->column_count)
+            return false;
+    }
+    *out_position = scan->as.index_scan.positions[column];
+    return true;
+}
+
+kd_status kdi_short_read_make(kd_ctx *ctx, kd_prepared *prepared)
+{
+    const kd_statement_plan *plan = prepared->plan;
+    kd_arena *arena = prepared->plan_arena;
+    prepared->short_read = NULL;
+    const kd_plan *scan = prepared->bound->kind == KD_DML_SELECT ? scan_of(plan) : NULL;
+    if (scan == NULL)
+        return KD_OK;
+    kdi_short_read *made = KD_NEW(ctx, arena, kdi_short_read);
+    uint32_t count = plan->root->column_count;
+    if (made == NULL)
+        return KD_NOMEM;
+    *made = (kdi_short_read){.table = scan->as.index_scan.table,
+                             .index_no = scan->as.index_scan.index->storage.index_no,
+                             .key_count = scan->as.index_scan.bound.equal_count,
+                             .keys = scan->as.index_scan.bound.equals,
+                             .column_count = count};
+    made->key_values = KD_NEW_ARRAY(ctx, arena, kd_value, made->key_count);
+    made->positions = KD_NEW_ARRAY(ctx, arena, uint32_t, count);
+    made->row = KD_NEW_ARRAY(ctx, arena, kd_value, count);
+    made->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, count);
+    made->arena = kd_arena_create(ctx, arena, "short read", KD_ARENA_UNLIMITED);
+    if (made->key_values == NULL || made->positions == NULL || made->row == NULL ||
+        made->columns == NULL || made->arena == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!position_of(plan, scan, i, &made->positions[i]))
+            return KD_OK;
+        KD_TRY(kd_vector_init_flat(ctx, arena, prepared->columns[i].type, 1, &made->columns[i]));
+    }
+    prepared->short_read = made;
+    return KD_OK;
+}
+
+/* --- At run time -------------------------------------------------------------------------------------- */
+
+static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared,
+                          const kd_value *parameters, uint32_t parameter_count, kd_table *storage,
+                          kd_buffer *out_key, bool *out_null)
+{
+    *out_null = false;
+    for (uint32_t i = 0; i < it->key_count; i++) {
+        const kd_expr *expr = it->keys[i];
+        kd_value given = expr->kind == KD_EXPR_CONSTANT ? expr->constant : kd_value_null(expr->type);
+        if (expr->kind == KD_EXPR_PARAMETER && expr->parameter_no <= parameter_count)
+            given = parameters[expr->parameter_no - 1];
+        KD_TRY(kd_value_cast(ctx, it->arena, prepared->session->database->registry,
+                             &it->run.facts, &given, expr->type, KD_CAST_ASSIGNMENT,
+                             &it->key_values[i]));
+        *out_null |= it->key_values[i].is_null;
+    }
+    if (*out_null)
+        return KD_OK;
+    return kd_table_index_key(ctx, storage, it->index_no, it->key_values, it->key_count, out_key);
+}
+
+static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared, kd_txn *txn,
+                          const kd_value *parameters, uint32_t parameter_count, bool *out_found)
+{
+    kd_table *storage =
+        kd_table_find(prepared->session->database->storage, it->table->table_no);
+    kd_snapshot snapshot = kd_txn_snapshot(txn);
+    kd_buffer key = kd_buffer_in(it->arena);
+    kd_rowref ref;
+    bool is_null;
+    *out_found = false;
+    kd_arena_reset(it->arena);
+    KD_TRY(make_key(ctx, it, prepared, parameters, parameter_count, storage, &key, &is_null));
+    if (is_null)
+        return KD_OK;
+    KD_TRY(kd_table_find_by_key(ctx, it->arena, storage, snapshot, it->index_no,
+                                kd_buffer_slice(&key), &ref, out_found));
+    if (!*out_found)
+        return KD_OK;
+    KD_TRY(kd_table_get(ctx, it->arena, storage, snapshot, ref, it->table->shape, it->positions,
+                        it->column_count, it->row, out_found));
+    for (uint32_t i = 0; *out_found && i < it->column_count; i++) {
+        if (it->row[i].is_null)
+            kd_vector_set_null(&it->columns[i], 0);
+        else
+            kd_vector_set(&it->columns[i], 0, &it->row[i]);
+    }
+    return KD_OK;
+}
+
+static void prepare_run(kdi_short_read *it, kd_prepared *prepared)
+{
+    kd_session *session = prepared->session;
+    it->run = (kd_run){.prepared = prepared, .session = session, .is_short = true,
+                       .column_count = prepared->column_count, .columns = prepared->columns,
+                       .next = session->runs};
+    kdi_session_text(session, prepared->catalog, &it->run.text);
+    it->run.facts.text = &it->run.text;
+    session->runs = &it->run;
+    it->is_busy = true;
+}
+
+kd_status kdi_short_read_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
+                               uint32_t parameter_count, kd_run **out_run)
+{
+    kdi_short_read *it = prepared->short_read;
+    kd_session *session = prepared->session;
+    *out_run = NULL;
+    if (it->is_busy || session->state == KD_SESSION_FAILED)
+        return KD_OK;
+    bool owns, found = false;
+    KD_TRY(kdi_transaction_ensure(ctx, session, &owns));
+    kd_txn *txn = session->txn;
+    kd_txn_statement_begin(txn);
+    if (!kd_catalog_is_current(prepared->catalog, kd_txn_snapshot(txn)) ||
+        kd_txn_isolation(txn) == KD_SERIALIZABLE) {
+        if (owns)
+            kdi_transaction_rollback(session);
+        return KD_OK;
+    }
+    prepare_run(it, prepared);
+    kd_status status = read_row(ctx, it, prepared, txn, parameters, parameter_count, &found);
+    if (status == KD_OK && owns)
+        status = kdi_transaction_commit(ctx, session);
+    else if (owns)
+        kdi_transaction_rollback(session);
+    else if (status == KD_OK)
+        status = kd_txn_wait_visible_durable(ctx, txn);
+    if (status != KD_OK) {
+        if (session->is_explicit)
+            session->state = KD_SESSION_FAILED;
+        kdi_short_read_end(&it->run);
+        return status;
+    }
+    it->run.is_done = !found;
+    *out_run = &it->run;
+    return KD_OK;
+}
+
+void kdi_short_read_next(kd_run *run, kd_batch *out_batch)
+{
+    kdi_short_read *it = run->prepared->short_read;
+    *out_batch = (kd_batch){.row_count = 1, .selected_count = 1,
+                            .column_count = it->column_count, .columns = it->columns};
+    run->affected = 1;
+    run->is_done = true;
+}
+
+void kdi_short_read_end(kd_run *run)
+{
+    kd_run **link = &run->session->runs;
+    while (*link != run)
+        link = &(*link)->next;
+    *link = run->next;
+    assert(run->prepared->short_read->is_busy);
+    run->prepared->short_read->is_busy = false;
+}
