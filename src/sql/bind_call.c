@@ -72,6 +72,72 @@ static kd_status bind_arguments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     return KD_OK;
 }
 
+/* pg_typeof(x): known here and nowhere else. */
+static kd_status bind_typeof(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_type type,
+                             kd_expr **out)
+{
+    const char *name = kdi_is_unknown(type) ? "unknown" : kdi_type_text(ctx, b, type);
+    *out = kdi_constant(ctx, b, kd_value_text(kd_slice_of(name)), ast->node.position);
+    return *out == NULL ? KD_NOMEM : KD_OK;
+}
+
+static bool has_names(const kd_ast_call *ast)
+{
+    for (size_t i = 0; i < ast->arg_count; i++)
+        if (ast->args[i].name.size_bytes > 0)
+            return true;
+    return false;
+}
+
+/* Where a named argument stands in the function's list; UINT32_MAX: it has none of that name. */
+static uint32_t named_place(const kd_function *function, kd_slice name)
+{
+    for (uint32_t i = 0; i < function->argument_count; i++)
+        if (function->argument_names != NULL && function->argument_names[i] != NULL &&
+            kd_slice_equal(kd_slice_of(function->argument_names[i]), name))
+            return i;
+    return UINT32_MAX;
+}
+
+/* f(b => 1, a => 2): put in the function's order; numbers left out in between are 0. */
+static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                            kd_expr **arguments, kd_expr **out)
+{
+    kd_type types[KD_FUNCTION_ARGUMENTS_MAX], wanted[KD_FUNCTION_ARGUMENTS_MAX], result;
+    for (uint32_t total = (uint32_t)ast->arg_count; total <= KD_FUNCTION_ARGUMENTS_MAX; total++) {
+        const kd_function *function;
+        bool ambiguous;
+        for (uint32_t i = 0; i < total; i++)
+            types[i] = kd_type_of(KD_TYPE_UNKNOWN);
+        if (!kd_registry_find_function(b->registry, ast->function.name, types, total, &function,
+                                       wanted, &result, &ambiguous))
+            continue;
+        kd_expr *ordered[KD_FUNCTION_ARGUMENTS_MAX] = {NULL};
+        bool fits = true;
+        for (size_t i = 0; i < ast->arg_count && fits; i++) {
+            kd_slice name = ast->args[i].name;
+            uint32_t at = name.size_bytes > 0 ? named_place(function, name) : (uint32_t)i;
+            fits = at < total && ordered[at] == NULL;
+            if (fits)
+                ordered[at] = arguments[i];
+        }
+        for (uint32_t i = 0; i < total && fits; i++) {
+            if (ordered[i] != NULL)
+                continue;
+            fits = kd_type_is_number(wanted[i]);
+            ordered[i] = kdi_constant(ctx, b, kd_value_i32(0), -1);
+            if (ordered[i] == NULL)
+                return KD_NOMEM;
+        }
+        if (fits)
+            return kdi_call(ctx, b, ast->function.name, ordered, total, ast->node.position, out);
+    }
+    return kdi_at(ctx, b, ast->node.position,
+                  KD_FAIL(ctx, KD_INVALID, "42883",
+                          "function %.*s with these argument names does not exist",
+                          KDI_S(ast->function.name)));
+}
+
 kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                         kd_expr **out)
 {
@@ -92,6 +158,10 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     kd_type *wanted = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
     if (wanted == NULL)
         return KD_NOMEM;
+    if (count == 1 && kd_slice_equal(name, KD_SLICE("pg_typeof")))
+        return bind_typeof(ctx, b, ast, types[0], out);
+    if (has_names(ast))
+        return bind_named(ctx, b, ast, arguments, out);
     const kd_table_function *table_function;
     if (kd_registry_find_table_function(b->registry, name, types, count, &table_function, wanted))
         return bind_srf(ctx, b, scope, ast, table_function, arguments, wanted, out);

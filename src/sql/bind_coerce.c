@@ -85,6 +85,11 @@ kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context c
     } else if (!kd_registry_can_coerce(b->registry, expr->type, type, context)) {
         return cannot_coerce(ctx, b, expr, type);
     }
+    /* Anything else as varchar(n): its text, which is then cut or refused. */
+    bool has_length = !type.is_array && type.modifier >= 0 &&
+                      (type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_CHAR);
+    if (has_length && !kd_type_is_string(expr->type))
+        KD_TRY(add_cast(ctx, b, kd_type_of(KD_TYPE_TEXT), KD_CAST_EXPLICIT, io_expr));
     return add_cast(ctx, b, type, context, io_expr);
 }
 
@@ -255,10 +260,25 @@ static kd_status prefix_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_e
     return kdi_at(ctx, b, position, KD_INVALID);
 }
 
+/* 'a' || 5: an untyped literal beside something that is no array, json or bytea is text. */
+static kd_status settle_concatenation(kd_ctx *ctx, kdi_binder *b, kd_expr **left, kd_expr **right)
+{
+    bool left_open = kdi_is_unknown((*left)->type), right_open = kdi_is_unknown((*right)->type);
+    if (left_open == right_open)
+        return KD_OK;
+    kd_type typed = left_open ? (*right)->type : (*left)->type;
+    if (typed.is_array || typed.id == KD_TYPE_JSONB || typed.id == KD_TYPE_JSON ||
+        typed.id == KD_TYPE_BYTEA)
+        return KD_OK;
+    return kdi_settle(ctx, b, left_open ? left : right);
+}
+
 kd_status kdi_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_expr *left, kd_expr *right,
                        int position, kd_expr **out)
 {
     *out = NULL;
+    if (left != NULL && kd_slice_equal(name, KD_SLICE("||")))
+        KD_TRY(settle_concatenation(ctx, b, &left, &right));
     if (left == NULL)
         return prefix_operator(ctx, b, name, right, position, out);
     kd_type wanted[2], result;

@@ -105,6 +105,15 @@ static kd_status bind_is(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_
         KD_TRY(make_distinct(ctx, b, operand, constant, ast->node.position, out));
         return negate_if(ctx, b, !ast->negated, out);
     }
+    case KD_AST_IS_NORMALIZED: {
+        kd_slice form = ast->form.size_bytes > 0 ? ast->form : KD_SLICE("nfc");
+        kd_expr *arguments[2] = {operand,
+                                 kdi_constant(ctx, b, kd_value_text(form), ast->node.position)};
+        if (arguments[1] == NULL)
+            return KD_NOMEM;
+        KD_TRY(kdi_call(ctx, b, KD_SLICE("is_normalized"), arguments, 2, ast->node.position, out));
+        return negate_if(ctx, b, ast->negated, out);
+    }
     default:
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "this IS test is not supported"));
@@ -251,7 +260,9 @@ static kd_status bind_any_array(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     kd_expr *needle, *array;
     KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &needle));
     KD_TRY(kdi_bind_expr(ctx, b, scope, ast->array, &array));
-    if (kdi_is_unknown(array->type) && !kdi_is_unknown(needle->type))
+    if (kdi_is_unknown(array->type))
+        KD_TRY(kdi_settle(ctx, b, &needle));
+    if (kdi_is_unknown(array->type))
         KD_TRY(kdi_coerce(ctx, b, kd_type_array_of(needle->type), KD_CAST_IMPLICIT, &array));
     if (!array->type.is_array)
         return kdi_at(ctx, b, ast->node.mark,
