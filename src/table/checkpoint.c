@@ -16,7 +16,8 @@
  *   tables: count, then each: definition (definition.c), row count,
  *     segments: count, then unit, begin, stamps_max
  *     indexes: count, then definition, manifest (counted bytes, may be empty)
- *   sequences: count, then each: created (a byte; else by a transaction in flight), state (sequence.c)
+ *   sequences: count, then each: created (a byte; 0: its transaction is in flight), state
+ *     (sequence.c)
  */
 #include "table/checkpoint.h"
 

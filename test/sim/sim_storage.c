@@ -231,14 +231,14 @@ static kd_status work(kd_ctx *ctx, sim_run *run)
 
 static kd_status state_read(kd_ctx *ctx, sim_run *run, state *out_state)
 {
-    kd_txn *txn;
+    kd_txn *txn = NULL;
     kd_table_scan *scan = NULL;
     kd_scan_reader *reader = NULL;
     kd_scan_spec spec = {.shape = &shape, .positions = positions, .position_count = 3};
     for (int id = 0; id < IDS; id++)
         out_state->scores[id] = ABSENT;
-    KD_TRY(txn_begin(ctx, run, &txn));
     kd_status status = KD_OK;
+    KD_TRY_OUT(txn_begin(ctx, run, &txn));
     KD_TRY_OUT(kd_table_scan_open(ctx, run->arena, run->table, kd_txn_snapshot(txn), &spec, &scan));
     KD_TRY_OUT(kd_scan_reader_create(ctx, run->arena, scan, &reader));
     for (;;) {
@@ -263,7 +263,8 @@ static kd_status state_read(kd_ctx *ctx, sim_run *run, state *out_state)
 out:
     kd_scan_reader_destroy(reader);
     kd_table_scan_close(scan);
-    kd_txn_rollback(txn);
+    if (txn != NULL)
+        kd_txn_rollback(txn);
     return status;
 }
 
