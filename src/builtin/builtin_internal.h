@@ -19,6 +19,8 @@ kd_status kdi_register_concat(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_bytes(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_like(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_math(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_array(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_series(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
 
