@@ -346,13 +346,13 @@ static void posix_sleep_ns(kd_world *world, uint64_t duration_ns)
  * several arenas, and page-aligned blocks are dear to allocate. Sanitizers see every block.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SPARE_BLOCKS_MAX = 0 };
+static const bool keeps_spares = false;
 #else
-enum { SPARE_BLOCKS_MAX = 32 };
+static const bool keeps_spares = true;
 #endif
-enum { SPARE_BLOCK_BYTES = 4096 };
+enum { SPARE_BLOCK_BYTES = 4096, SPARE_BLOCKS_MAX = 32 };
 
-static _Thread_local void *spare_blocks[SPARE_BLOCKS_MAX + 1];
+static _Thread_local void *spare_blocks[SPARE_BLOCKS_MAX];
 static _Thread_local unsigned spare_count;
 static pthread_key_t spare_key;
 static pthread_once_t spare_once = PTHREAD_ONCE_INIT;
@@ -372,7 +372,7 @@ static void spare_key_make(void)
 
 static bool spare_put(void *memory, size_t size_bytes)
 {
-    if (size_bytes != SPARE_BLOCK_BYTES || spare_count >= SPARE_BLOCKS_MAX)
+    if (!keeps_spares || size_bytes != SPARE_BLOCK_BYTES || spare_count == SPARE_BLOCKS_MAX)
         return false;
     if (spare_count == 0) {
         (void)pthread_once(&spare_once, spare_key_make);
