@@ -161,14 +161,15 @@ static kd_status cte_number(kd_ctx *ctx, kdi_planner *p, kd_cte *cte, uint32_t *
     bool modifying = false;
     for (uint32_t i = 0; i < p->bound->modifying_cte_count; i++)
         modifying |= p->bound->modifying_ctes[i].cte == cte;
-    if (!modifying) {
-        kd_rel *query = cte->query;
-        kd_id_set all = kdi_set(p);
-        KD_TRY(kdi_optimize(ctx, p, &query));
-        KD_TRY(kd_rel_column_set(ctx, cte->query, &all));
-        KD_TRY(kdi_physical(ctx, p, query, &all, &plan));
-        KD_TRY(kdi_exact_columns(ctx, p, cte->query->columns, cte->query->column_count, &plan));
-    }
+    if (modifying)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "reading the rows of a data-modifying WITH query is not supported");
+    kd_rel *query = cte->query;
+    kd_id_set all = kdi_set(p);
+    KD_TRY(kdi_optimize(ctx, p, &query));
+    KD_TRY(kd_rel_column_set(ctx, cte->query, &all));
+    KD_TRY(kdi_physical(ctx, p, query, &all, &plan));
+    KD_TRY(kdi_exact_columns(ctx, p, cte->query->columns, cte->query->column_count, &plan));
     kd_plan **slot;
     kd_cte **of;
     KD_TRY(KD_PUSH(ctx, p->arena, p->cte_of, p->cte_of_count, p->cte_of_capacity, &of));

@@ -316,6 +316,26 @@ static kd_status unnest_function(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
     return KD_OK;
 }
 
+/* LIMIT (SELECT ...): one row computes the bounds, and the limited query is run with it. */
+static kd_status unnest_limit(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
+{
+    kd_rel *rel = *io_rel, *join;
+    kd_rel *one = kdi_make_rel(ctx, p, KD_REL_VALUES, NULL);
+    if (one == NULL)
+        return KD_NOMEM;
+    one->as.values.row_count = 1;
+    one->as.values.rows = KD_NEW_ARRAY(ctx, p->arena, kd_expr **, 1);
+    one->columns = KD_NEW_ARRAY(ctx, p->arena, kd_rel_column, 0);
+    if (one->as.values.rows == NULL || one->columns == NULL)
+        return KD_NOMEM;
+    unnesting self = {.p = p, .input = &one};
+    KD_TRY(kd_rel_visit_exprs(ctx, rel, replace_slot, &self));
+    KD_TRY(kdi_make_join(ctx, p, KD_JOIN_INNER, one, rel, NULL, &join));
+    join->as.join.lateral = true;
+    *io_rel = join;
+    return KD_OK;
+}
+
 kd_status kdi_unnest(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
 {
     KD_TRY(kdi_plan_enter(ctx, p));
@@ -338,7 +358,7 @@ kd_status kdi_unnest(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
     case KD_REL_FUNCTION:
         return unnest_function(ctx, p, io_rel);
     case KD_REL_LIMIT:
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "a sub-query in LIMIT is not supported");
+        return unnest_limit(ctx, p, io_rel);
     default: {
         unnesting self = {.p = p, .input = &rel->inputs[0]};
         return kd_rel_visit_exprs(ctx, rel, replace_slot, &self);

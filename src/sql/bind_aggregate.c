@@ -59,7 +59,12 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
 {
     uint32_t count = call->argument_count;
     kd_slice name = ast->function.name;
-    if (ast->star || (count == 0 && kd_slice_equal(name, KD_SLICE("count")))) {
+    bool counts = kd_slice_equal(name, KD_SLICE("count"));
+    if (counts && count == 0 && !ast->star)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42809",
+                              "count(*) must be used to call a parameterless aggregate function"));
+    if (counts && ast->star) {
         call->aggregate = NULL;
         call->type = kd_type_of(KD_TYPE_INT8);
         return KD_OK;

@@ -129,6 +129,14 @@ kd_status kdi_rel_filter(kd_ctx *ctx, kdi_binder *b, kd_expr *condition, kd_rel 
     return KD_OK;
 }
 
+static bool gives_column(const kd_rel *rel, kd_column_id id)
+{
+    for (uint32_t i = 0; i < rel->column_count; i++)
+        if (rel->columns[i].id == id)
+            return true;
+    return false;
+}
+
 static bool id_is_taken(const kd_rel *rel, uint32_t before, kd_column_id id)
 {
     for (uint32_t i = 0; i < before; i++)
@@ -153,7 +161,9 @@ kd_status kdi_rel_project(kd_ctx *ctx, kdi_binder *b, kd_rel *input, kd_expr **e
         rel->columns[i].type = exprs[i]->type;
         if (names != NULL)
             rel->columns[i].name = names[i];
+        /* An outer query's column gets a number of its own here. */
         bool keeps = keep_ids && exprs[i]->kind == KD_EXPR_COLUMN &&
+                     gives_column(input, exprs[i]->column) &&
                      !id_is_taken(rel, i, exprs[i]->column);
         rel->columns[i].id = keeps ? exprs[i]->column : kdi_next_id(b);
     }

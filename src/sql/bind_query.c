@@ -186,6 +186,10 @@ kd_status kdi_sort_output(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
                 return KD_NOMEM;
         } else {
             KD_TRY(kdi_bind_expr(ctx, b, &scope, key->value, &expr));
+            if (input->kind == KD_REL_SET && expr->kind != KD_EXPR_COLUMN)
+                return kdi_at(ctx, b, key->node.position,
+                              KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                      "invalid UNION/INTERSECT/EXCEPT ORDER BY clause"));
         }
         KD_TRY(kdi_bind_sort_key(ctx, b, key, expr, &sort->as.sort.keys[i]));
     }

@@ -99,7 +99,8 @@ static kd_status bind_order_by(kd_ctx *ctx, kdi_binder *b, select_state *s)
             KD_TRY(bind_output_item(ctx, b, s, key->value, "ORDER BY", &s->order_targets[i]));
         KD_TRY(kdi_bind_sort_key(ctx, b, key, s->targets.exprs[s->order_targets[i]],
                                  &s->order[i]));
-        if (s->ast->distinct && s->order_targets[i] >= s->visible_count)
+        if (s->ast->distinct && s->ast->distinct_on.count == 0 &&
+            s->order_targets[i] >= s->visible_count)
             return kdi_at(ctx, b, key->node.position,
                           KD_FAIL(ctx, KD_INVALID, "42P10",
                                   "for SELECT DISTINCT, ORDER BY expressions must appear in "
@@ -343,7 +344,7 @@ static kd_status build_locks(kd_ctx *ctx, kdi_binder *b, select_state *s)
 
 static kd_status build_distinct(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
-    if (!s->ast->distinct)
+    if (!s->ast->distinct || s->on_count > 0)
         return KD_OK;
     kd_rel *rel = kdi_rel_over(ctx, b, KD_REL_DISTINCT, s->rel);
     if (rel == NULL)
