@@ -11,7 +11,7 @@
 
 #include "exec/aggregate_internal.h"
 
-enum { KDI_CODES_MAX = 1 << 14, KDI_CODE_KEYS_MAX = 8, KDI_CODE_SUMS_MAX = 1 << 12 };
+enum { KDI_CODES_MAX = 1 << 17, KDI_CODE_KEYS_MAX = 8, KDI_CODE_SUMS_MAX = 1 << 12 };
 
 typedef struct kdi_code_key {
     uint64_t dictionary_id;

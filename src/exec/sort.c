@@ -10,7 +10,7 @@
 
 #include <assert.h>
 
-enum { TOP_SLACK_ROWS = 8192 };
+enum { TOP_SLACK_ROWS = 2048 };
 
 typedef struct sort_op {
     kdi_op op;
@@ -199,6 +199,43 @@ static bool run_is_due(const sort_op *self, const sort_local *local)
                                local->store.row_count * (2 * sizeof(kdi_sort_entry) + 8));
 }
 
+/*
+ * TOP_N: the selected rows whose first key is not behind that of the last row kept. Most rows end here,
+ * before any other column is looked at.
+ */
+static kd_status top_prefilter(kd_ctx *ctx, sort_op *self, sort_local *local, const kd_batch *in,
+                               uint16_t *out_rows, uint32_t *out_count)
+{
+    const kdi_sort_column *key = &self->columns[0];
+    kdi_view *view = &local->views[key->column];
+    const kdi_row_layout *layout = &self->layout;
+    kd_type type = layout->types[key->column];
+    const char *last = local->last.row;
+    uint32_t kept = 0;
+    KD_TRY(kdi_view_open(ctx, local->arena, view, &local->vectors[key->column], in->selection,
+                         in->selected_count));
+    bool last_is_null = kdi_row_is_null(layout, last, key->column);
+    const void *bound = kdi_row_at(layout, last, key->column);
+    for (uint32_t i = 0; i < in->selected_count; i++) {
+        bool is_null = kdi_view_is_null(view, i);
+        int compared;
+        if (is_null || last_is_null)
+            compared = is_null == last_is_null ? 0 : is_null == key->nulls_first ? -1 : 1;
+        else if (view->physical == KD_PHYS_I32)
+            compared = *(const int32_t *)kdi_view_at(view, i) < *(const int32_t *)bound  ? -1
+                       : *(const int32_t *)kdi_view_at(view, i) > *(const int32_t *)bound ? 1
+                                                                                         : 0;
+        else
+            compared = kd_payload_compare(type, kdi_view_at(view, i), bound);
+        if (key->descending && !is_null && !last_is_null)
+            compared = -compared;
+        out_rows[kept] = (uint16_t)kd_batch_row(in, i);
+        kept += compared <= 0;
+    }
+    *out_count = kept;
+    return KD_OK;
+}
+
 static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
                            kdi_flow *out_flow)
 {
@@ -215,12 +252,21 @@ static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch
         if (local->keys[k] != NULL)
             KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
                                     &local->vectors[used++]));
-    KD_TRY(kdi_views_open(ctx, local->arena, local->views, used, local->vectors, in->selection,
-                          in->selected_count));
-    uint32_t appended;
-    KD_TRY(kdi_row_store_append(ctx, &local->store, local->views, NULL, in->selected_count, true,
-                                local->rows, &appended));
+    const uint16_t *selection = in->selection;
+    uint32_t count = in->selected_count;
+    uint16_t near[KD_BATCH_ROWS];
     *out_flow = KDI_NEED_INPUT;
+    if (local->has_last && plan->as.sort.key_count > 0) {
+        KD_TRY(top_prefilter(ctx, self, local, in, near, &count));
+        if (count == 0)
+            return KD_OK;
+        selection = near;
+    }
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, used, local->vectors, selection,
+                          count));
+    uint32_t appended;
+    KD_TRY(kdi_row_store_append(ctx, &local->store, local->views, NULL, count, true, local->rows,
+                                &appended));
     if (is_top(self))
         return top_add(ctx, self, local, appended);
     return KD_OK;
