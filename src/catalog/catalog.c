@@ -393,19 +393,26 @@ static session_work *work_of(kd_catalog *catalog, uint64_t txn_no)
     return NULL;
 }
 
+/* What the transaction sees. The caller holds the mutex. */
+static kd_catalog_version *visible_to(kd_catalog *catalog, kd_txn *txn)
+{
+    const session_work *work = work_of(catalog, kd_txn_no(txn));
+    if (work != NULL && work->latest != NULL)
+        return work->latest->result;
+    kd_snapshot snapshot = kd_txn_snapshot(txn);
+    kd_catalog_version *version = catalog->newest;
+    while (version != NULL && version->stamp > snapshot.stamp)
+        version = version->older;
+    return version;
+}
+
 kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          kd_catalog_version **out_version)
 {
     *out_version = NULL;
     kd_snapshot snapshot = kd_txn_snapshot(txn);
     kd_mutex_lock(&catalog->mutex);
-    session_work *work = work_of(catalog, kd_txn_no(txn));
-    kd_catalog_version *version = catalog->newest;
-    if (work != NULL && work->latest != NULL)
-        version = work->latest->result;
-    else
-        while (version != NULL && version->stamp > snapshot.stamp)
-            version = version->older;
+    kd_catalog_version *version = visible_to(catalog, txn);
     if (version != NULL)
         version->pin_count++;
     kd_mutex_unlock(&catalog->mutex);
@@ -422,6 +429,17 @@ bool kd_catalog_is_current(const kd_catalog_version *version, kd_snapshot snapsh
     return atomic_load_explicit(&catalog->work_count, memory_order_acquire) == 0 &&
            atomic_load_explicit(&catalog->newest_no, memory_order_acquire) == version->version_no &&
            version->stamp <= snapshot.stamp;
+}
+
+bool kd_catalog_is_newest(kd_catalog *catalog, kd_txn *txn, const kd_object *entry)
+{
+    kd_mutex_lock(&catalog->mutex);
+    const session_work *work = work_of(catalog, kd_txn_no(txn));
+    const kd_catalog_version *version =
+        work != NULL && work->latest != NULL ? work->latest->result : catalog->newest;
+    bool is_newest = kd_catalog_get(version, entry->object_no) == entry;
+    kd_mutex_unlock(&catalog->mutex);
+    return is_newest;
 }
 
 void kd_catalog_unpin(kd_catalog_version *version)
@@ -523,6 +541,14 @@ static kd_status work_begin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, sessi
     if (kd_txn_is_read_only(txn))
         return KD_FAIL(ctx, KD_INVALID, "25006", "cannot change the catalog in a read-only transaction");
     KD_TRY(kd_txn_lock_table(ctx, txn, SYSTEM_TABLE_NO, KD_TABLE_EXCLUSIVE, false));
+    /* What is about to be written was made from what the transaction sees. When that is not the newest
+     * any more, names may be taken, entries changed, targets dropped: the change would undo those. */
+    kd_mutex_lock(&catalog->mutex);
+    bool is_current = visible_to(catalog, txn) == catalog->newest;
+    kd_mutex_unlock(&catalog->mutex);
+    if (!is_current)
+        return KD_FAIL(ctx, KD_CONFLICT, "40001",
+                       "could not serialize access due to a concurrent change of the catalog");
     session_work *work = KD_NEW(ctx, kd_txn_arena(txn), session_work);
     if (work == NULL)
         return KD_NOMEM;

@@ -179,6 +179,9 @@ void kd_catalog_unpin(kd_catalog_version *version); /* NULL is allowed. */
 /* Whether a statement of this snapshot would get this very version: for short statements that keep theirs
  * pinned. May say no when it is; takes no lock. */
 bool kd_catalog_is_current(const kd_catalog_version *version, kd_snapshot snapshot);
+/* Whether nobody has committed another version of this object since the transaction saw `entry` (of
+ * a version that it pinned). Stays true as long as the object's table lock is held. */
+bool kd_catalog_is_newest(kd_catalog *catalog, kd_txn *txn, const kd_object *entry);
 /* Differs whenever anything differs: plans are cached under it. */
 uint64_t kd_catalog_version_no(const kd_catalog_version *version);
 const kd_registry *kd_catalog_registry(const kd_catalog_version *version);
@@ -211,8 +214,8 @@ kd_status kd_catalog_next_object_no(kd_ctx *ctx, kd_catalog *catalog,
                                     uint32_t *out_object_no) KD_MUST_CHECK;
 /*
  * Adds or replaces an object; the entry is copied. A transaction's first change takes the catalog's
- * lock to the end of the transaction (DDL transactions run one at a time) and moves the transaction to
- * the newest catalog version plus its own changes.
+ * lock to the end of the transaction (DDL transactions run one at a time); it fails with 40001 when the
+ * catalog has changed since the transaction's snapshot.
  */
 kd_status kd_catalog_put(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          const kd_object *entry) KD_MUST_CHECK;

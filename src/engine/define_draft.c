@@ -403,6 +403,17 @@ static kd_status resolve_target(kd_ctx *ctx, kdi_draft *draft, const kd_ast_name
     return KD_OK;
 }
 
+/* Writers of the referenced table who do not know the new key yet must not go on: they wait for the
+ * lock, and then see that the entry is not theirs any more. */
+static kd_status touch_target(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *target)
+{
+    kd_session *session = draft->run->session;
+    if (target == &draft->entry || target->table_no == 0)
+        return KD_OK;
+    KD_TRY(kd_txn_lock_table(ctx, session->txn, target->table_no, KD_TABLE_SHARE, false));
+    return kd_catalog_put(ctx, session->database->catalog, session->txn, &target->object);
+}
+
 static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
                                  const kd_slice *names, uint32_t count)
 {
@@ -438,6 +449,7 @@ static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_con
     else
         KD_TRY(kdi_copy_name(ctx, draft->arena, name, &name));
     KD_TRY(check_key_types(ctx, draft, target, name, ours, theirs, count));
+    KD_TRY(touch_target(ctx, draft, target));
     KD_TRY(KD_PUSH(ctx, draft->arena, draft->foreign_keys, entry->foreign_count,
                    draft->foreign_capacity, &added));
     *added = (kd_foreign_key){.name = name,

@@ -171,6 +171,10 @@ kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
     if (writer->storage == NULL)
         return KD_FAIL(ctx, KD_INVALID, "42P01", "relation \"%.*s\" was dropped meanwhile",
                        (int)table->object.name.size_bytes, table->object.name.data);
+    if (!kd_catalog_is_newest(run->session->database->catalog, run->session->txn, &table->object))
+        return KD_FAIL(ctx, KD_CONFLICT, "40001",
+                       "could not serialize access due to a concurrent change of table \"%.*s\"",
+                       (int)table->object.name.size_bytes, table->object.name.data);
     KD_TRY(make_checks(ctx, writer));
     KD_TRY(kdi_foreign_referrers(ctx, arena, run->catalog, table, &writer->referrers,
                                  &writer->referrer_count));

@@ -92,7 +92,7 @@ static void check_whole(kade_session *session, uint32_t cycle)
     CHECK_EQ(kit_int(session, "SELECT sum(amount) FROM account"), ACCOUNTS * ACCOUNT_START);
     CHECK_EQ(kit_int(session, "SELECT count(*) FROM account"), ACCOUNTS);
     CHECK_EQ(kit_int(session, "SELECT count(*) FROM mine"), LOAD_THREADS * MINE_ROWS);
-    CHECK_EQ(kit_int(session, "SELECT count(DISTINCT (thread, number)) FROM mine"), LOAD_THREADS);
+    CHECK_EQ(kit_int(session, "SELECT count(*) FROM (SELECT DISTINCT thread, number FROM mine) x"), LOAD_THREADS);
     for (uint32_t i = 0; i < CYCLES_KEPT && i < cycle; i++)
         CHECK_EQ(kit_int(session, "SELECT coalesce(sum(n), 0) FROM hot WHERE cycle = %u", cycle - i),
                  kit_int(session, "SELECT count(*) FROM journal WHERE cycle = %u AND kind = 'upsert'",

@@ -34,6 +34,8 @@ static const char schema[] =
     "CREATE TABLE bulk (batch bigint NOT NULL, no integer NOT NULL, x double precision NOT NULL,"
     "    name text NOT NULL, PRIMARY KEY (batch, no));"
     "CREATE INDEX bulk_name ON bulk (name);"
+    "CREATE TABLE upto (i integer NOT NULL);" /* 1 .. 4096 */
+    "INSERT INTO upto VALUES (1);"
     "CREATE TABLE flag (thread integer, name text, value integer NOT NULL,"
     "    PRIMARY KEY (thread, name));";
 
@@ -58,16 +60,19 @@ static void schema_create(kade_session *session)
     if (kit_has_relation(session, "flag"))
         return;
     must(session, schema);
-    (void)snprintf(sql, sizeof sql,
-                   "INSERT INTO account SELECT i, %d FROM generate_series(1, %d) i;", ACCOUNT_START,
-                   ACCOUNTS);
+    for (int count = 1; count < 4096; count *= 2) {
+        (void)snprintf(sql, sizeof sql, "INSERT INTO upto SELECT i + %d FROM upto", count);
+        must(session, sql);
+    }
+    (void)snprintf(sql, sizeof sql, "INSERT INTO account SELECT i, %d FROM upto WHERE i <= %d",
+                   ACCOUNT_START, ACCOUNTS);
     must(session, sql);
     for (int thread = 0; thread < LOAD_THREADS; thread++) {
         (void)snprintf(sql, sizeof sql,
-                       "INSERT INTO mine SELECT %d, i, 0 FROM generate_series(1, %d) i;"
+                       "INSERT INTO mine SELECT %d, i, 0 FROM upto WHERE i <= %d;"
                        "INSERT INTO flag VALUES (%d, 'index', 0), (%d, 'table', 0), (%d, 'column', 0);"
                        "CREATE TABLE wide_%d (id integer PRIMARY KEY, note text);"
-                       "INSERT INTO wide_%d SELECT i, 'note ' || i FROM generate_series(1, 50) i;",
+                       "INSERT INTO wide_%d SELECT i, 'note ' || i FROM upto WHERE i <= 50;",
                        thread, MINE_ROWS, thread, thread, thread, thread, thread);
         must(session, sql);
     }
@@ -154,7 +159,7 @@ static void bulk(worker *self, char *sql)
     unsigned rows = 1000 + below(self, BULK_ROWS);
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; %s INSERT INTO bulk SELECT %lld, i, i * 0.5, 'name ' || i %% 97"
-                   " FROM generate_series(1, %u) i; COMMIT",
+                   " FROM upto WHERE i <= %u; COMMIT",
                    journal_row(self, "bulk", rows), (long long)self->id, rows);
 }
 
@@ -193,7 +198,7 @@ static void table_toggle(worker *self, char *sql)
     else
         (void)snprintf(statements, sizeof statements,
                        "CREATE TABLE side_%u (a integer PRIMARY KEY, b text UNIQUE);"
-                       "INSERT INTO side_%u SELECT i, 'b' || i FROM generate_series(1, 20) i",
+                       "INSERT INTO side_%u SELECT i, 'b' || i FROM upto WHERE i <= 20",
                        self->thread, self->thread);
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; %s; UPDATE flag SET value = %d WHERE thread = %u AND name = 'table';"
@@ -282,19 +287,25 @@ static void acknowledge(worker *self)
         _exit(8);
 }
 
+static void number_set(worker *self, uint32_t number)
+{
+    self->number = number;
+    self->id = ((int64_t)cycle_now * LOAD_THREADS + self->thread) * NUMBER_MAX + number;
+}
+
 static void worker_run(void *object)
 {
     worker *self = object;
     char sql[KIT_SQL_BYTES];
-    for (self->number = 1; self->number < NUMBER_MAX;) {
-        self->id = ((int64_t)cycle_now * LOAD_THREADS + self->thread) * NUMBER_MAX + self->number;
+    number_set(self, 1);
+    while (self->number < NUMBER_MAX) {
         if (self->number == 1)
             forget_old(self, sql);
         else
             choose(self)(self, sql);
         if (attempt(self, sql)) {
             acknowledge(self);
-            self->number++;
+            number_set(self, self->number + 1);
         }
         if (below(self, 20) == 0) {
             (void)snprintf(sql, sizeof sql, "BEGIN; %s UPDATE account SET amount = 0 WHERE id = %u;"
