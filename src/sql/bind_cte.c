@@ -122,14 +122,18 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
     kd_rel *start, *step;
     kdi_with *saved = b->with;
     KD_TRY(kdi_bind_with(ctx, b, with->scope, &ast->tail.with));
-    b->with = with->outer;
+    with->starting = true;
+    b->with = with;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->left, &start));
+    with->starting = false;
     KD_TRY(rename_columns(ctx, b, with, &start));
     KD_TRY(working_columns(ctx, b, with, &start));
     with->working = true;
     with->working_no = ++b->last_working_no;
     b->with = with;
+    b->keep_unknown = true;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->right, &step));
+    b->keep_unknown = false;
     b->with = saved;
     with->working = false;
     if (!with->working_used) {
@@ -278,6 +282,11 @@ static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int pos
 
 kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position, kd_rel **out)
 {
+    if (with->starting)
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_INVALID, "42P19",
+                              "recursive reference to query \"%.*s\" must not appear within its "
+                              "non-recursive term", KDI_S(with->name)));
     if (with->working)
         return use_working(ctx, b, with, position, out);
     if (with->cte == NULL) {

@@ -51,6 +51,7 @@ typedef struct kdi_with {
     const kd_ast_cte *ast;
     kdi_scope *scope;          /* Where the WITH stands. */
     kd_cte *cte;               /* Bound once; NULL: bound anew at each use. */
+    bool starting;             /* Inside its own non-recursive term, where it may not be used. */
     bool working;              /* Inside its own recursive step: a use is the working table. */
     bool working_used;
     uint32_t working_no;
