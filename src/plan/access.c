@@ -446,7 +446,7 @@ static bool order_pays(const access *a, const kdi_conditions *conditions, const 
 }
 
 /* A unique key that is fixed gives one row; any other index is taken for an equality on its first
- * column, since somebody thought that selective enough to make it, or for its order under a LIMIT. */
+ * column, since somebody thought that selective enough to make it, or for its order. */
 static kd_status choose_index(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
                               candidate *out)
 {

@@ -114,8 +114,8 @@ static kd_status take_conditions(kd_ctx *ctx, pull *self, bool only_matches, kd_
         KD_TRY(take_conditions(ctx, self, only_matches, &rel->inputs[0], out_done));
         return *out_done ? expose(ctx, self, rel) : KD_OK;
     }
-    bool ignorable = only_matches && (rel->kind == KD_REL_SORT ||
-                                      (rel->kind == KD_REL_DISTINCT && rel->as.distinct.on_count == 0));
+    bool plain_distinct = rel->kind == KD_REL_DISTINCT && rel->as.distinct.on_count == 0;
+    bool ignorable = only_matches && (rel->kind == KD_REL_SORT || plain_distinct);
     if (ignorable) {
         KD_TRY(take_conditions(ctx, self, only_matches, &rel->inputs[0], out_done));
         if (*out_done)

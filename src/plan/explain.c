@@ -187,8 +187,8 @@ static kd_status hash_condition(kd_ctx *ctx, explaining *e, uint32_t depth, cons
     for (uint32_t i = 0; i < plan->as.join.key_count; i++) {
         KD_TRY(kd_buffer_append_text(ctx, e->out, i > 0 ? " AND (" : "("));
         KD_TRY(kd_expr_format(ctx, plan->as.join.left_keys[i], e->out));
-        KD_TRY(kd_buffer_append_text(ctx, e->out,
-                                     plan->as.join.null_equal[i] ? " IS NOT DISTINCT FROM " : " = "));
+        const char *op = plan->as.join.null_equal[i] ? " IS NOT DISTINCT FROM " : " = ";
+        KD_TRY(kd_buffer_append_text(ctx, e->out, op));
         KD_TRY(kd_expr_format(ctx, plan->as.join.right_keys[i], e->out));
         KD_TRY(kd_buffer_append_text(ctx, e->out, ")"));
     }

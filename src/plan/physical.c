@@ -82,7 +82,7 @@ kd_status kdi_exact(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, kd_plan **out)
     return kdi_exact_columns(ctx, p, rel->columns, rel->column_count, out);
 }
 
-/* What is needed of the inputs: what is needed of the operator, and its own expressions' columns. */
+/* Needed of the inputs: what is needed of the operator, and its own expressions' columns. */
 static kd_status add_used(kd_ctx *ctx, void *object, kd_expr **slot)
 {
     return kd_expr_columns(ctx, *slot, object);
@@ -370,7 +370,7 @@ static bool is_bound_constant(const kd_expr *expr)
     return expr == NULL || expr->kind == KD_EXPR_CONSTANT;
 }
 
-/* The scan that gives a sort its rows, through filters and columns handed on; NULL for anything else. */
+/* The scan that gives a sort its rows, through filters and columns handed on; else NULL. */
 static kd_rel *scan_below(kd_rel *sort)
 {
     kd_rel *at = sort->inputs[0];

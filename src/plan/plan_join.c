@@ -173,8 +173,8 @@ static bool keys_are_usable(const kd_rel *rel, const join_keys *keys)
 
 enum { ROWS_PER_LOOKUP = 5000 };
 
-/* Few left rows and an index on the right side's key: each left row looks its matches up, instead of
- * the whole right side being read. */
+/* Few left rows and an index on the right side's key: each left row looks its matches up,
+ * instead of the whole right side being read. */
 static kd_status try_lookups(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *out_done)
 {
     *out_done = false;

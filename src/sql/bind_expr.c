@@ -91,7 +91,8 @@ static kd_status bind_row_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     KD_TRY(kdi_bind_row(ctx, b, scope, ast->right, &right, &right_count));
     if (left_count != right_count)
         return kdi_at(ctx, b, ast->node.mark,
-                      KD_FAIL(ctx, KD_INVALID, "42601", "unequal number of entries in row expressions"));
+                      KD_FAIL(ctx, KD_INVALID, "42601",
+                              "unequal number of entries in row expressions"));
     return kdi_compare_rows(ctx, b, ast->name, left, right, left_count, ast->node.mark, out);
 }
 

@@ -283,9 +283,9 @@ static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *
 static bool is_plain_values(const kd_ast_node *source)
 {
     const kd_ast_select *select = (const kd_ast_select *)source;
-    return source->kind == KD_AST_SELECT && select->is_values && select->tail.with.ctes.count == 0 &&
-           select->tail.order_by.count == 0 && select->tail.limit == NULL &&
-           select->tail.offset == NULL;
+    return source->kind == KD_AST_SELECT && select->is_values &&
+           select->tail.with.ctes.count == 0 && select->tail.order_by.count == 0 &&
+           select->tail.limit == NULL && select->tail.offset == NULL;
 }
 
 kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,

@@ -302,7 +302,8 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
 /* Replaces group keys by their columns and refuses other columns of `scope`. */
 kd_status kdi_group_rewrite(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                             kd_expr **slot) KD_MUST_CHECK;
-kd_status kdi_group_rel(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_group_rel(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                        kd_rel **io_rel) KD_MUST_CHECK;
 
 /* --- DML (bind_insert.c, bind_update.c, bind_merge.c) --- */
 kd_status kdi_bind_statement(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node,
@@ -323,7 +324,7 @@ kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *
 /* The expression that a DEFAULT means for a column: a constant NULL where there is none. */
 kd_status kdi_default_expr(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
                            uint32_t position, kd_expr **out) KD_MUST_CHECK;
-/* SET list to assignments. Sub-queries of several columns are joined to *io_rel; NULL refuses them. */
+/* SET list to assignments. Sub-queries of several columns are joined to *io_rel; NULL refuses. */
 kd_status kdi_bind_assignments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                const kd_table_entry *table, const kd_ast_list *list,
                                kd_rel **io_rel, kd_bound_assignment **out,

@@ -41,7 +41,7 @@ static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t ran
     return KD_FAIL(ctx, KD_CORRUPT, "XX001", "an enum value has no label");
 }
 
-/* In the arena: literals parsed later hold on to nothing of it, but stored text may be bound with it. */
+/* In the arena, since the settings for enum labels point back at it. */
 static kd_status binder_create(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
                                kdi_binder **out)
 {

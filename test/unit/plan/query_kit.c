@@ -82,7 +82,7 @@ kd_status query_kit_plan(query_kit *k, const char *sql)
     return status;
 }
 
-/* --- Tables ---------------------------------------------------------------------------------------- */
+/* --- Tables --- */
 
 typedef struct draft {
     kd_table_entry entry;
@@ -198,7 +198,7 @@ static void create_view(query_kit *k, kd_txn *txn, const prepared *p, const char
     CHECK_STATUS(&k->ctx, kd_catalog_put(&k->ctx, k->catalog, txn, &view.object));
 }
 
-/* --- Rows ------------------------------------------------------------------------------------------ */
+/* --- Rows --- */
 
 typedef void (*row_taker)(query_kit *k, void *object, const kd_value *values, uint32_t count);
 
