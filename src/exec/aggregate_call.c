@@ -231,6 +231,43 @@ static kd_status distinct_filter(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
     return KD_OK;
 }
 
+/* DISTINCT over a dictionary in one group: a code met before needs no look-up. */
+static kd_status codes_filter(kd_ctx *ctx, kdi_agg_call *self, const uint16_t *selection,
+                              uint32_t *count, char *const *groups, uint16_t *out_rows,
+                              bool *out_done)
+{
+    const kd_vector *vector = &self->argument_vectors[0];
+    *out_done = false;
+    if (self->call->argument_count != 1 || self->call->order_count > 0 ||
+        vector->form != KD_VECTOR_DICT || vector->dictionary_id == 0 ||
+        vector->dictionary_count > KDI_DICTIONARY_MAX)
+        return KD_OK;
+    for (uint32_t i = 1; i < *count; i++)
+        if (groups[i] != groups[0])
+            return KD_OK;
+    if (self->seen_codes == NULL) {
+        self->seen_codes = kd_alloc(ctx, self->env.state_arena, KDI_DICTIONARY_MAX);
+        if (self->seen_codes == NULL)
+            return KD_NOMEM;
+    }
+    if (self->seen_dictionary != vector->dictionary_id || self->seen_group != groups[0]) {
+        memset(self->seen_codes, 0, vector->dictionary_count);
+        self->seen_dictionary = vector->dictionary_id;
+        self->seen_group = groups[0];
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < *count; i++) {
+        uint16_t row = selection == NULL ? (uint16_t)i : selection[i];
+        uint8_t *seen = &self->seen_codes[kdi_code_at(vector, row)];
+        out_rows[kept] = row;
+        kept += !*seen;
+        *seen = 1;
+    }
+    *count = kept;
+    *out_done = true;
+    return KD_OK;
+}
+
 static kd_status order_keep(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
                             const uint16_t *selection, uint32_t count, char **groups)
 {
@@ -279,6 +316,12 @@ static kd_status call_step(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, const 
     const uint16_t *selection = own.selection;
     uint32_t count = own.selected_count;
     if (call->distinct) {
+        bool narrowed;
+        KD_TRY(codes_filter(ctx, self, selection, &count, packed, agg->rows[1], &narrowed));
+        if (narrowed)
+            selection = agg->rows[1];
+        if (count == 0)
+            return KD_OK;
         KD_TRY(distinct_filter(ctx, agg, self, selection, &count, packed, agg->rows[1]));
         selection = agg->rows[1];
     }

@@ -25,6 +25,9 @@ typedef struct kdi_agg_call {
     kdi_row_layout *layout;
     kdi_view *views;
     kdi_group_table *seen;
+    uint8_t *seen_codes;     /* DISTINCT over a dictionary: codes met in `seen_group`. */
+    uint64_t seen_dictionary;
+    const char *seen_group;
     kdi_row_store *kept;
 } kdi_agg_call;
 
