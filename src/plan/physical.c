@@ -184,7 +184,7 @@ static kd_status plan_cte(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_
                           kd_plan **out)
 {
     kd_cte *cte = rel->as.cte.cte;
-    uint32_t no;
+    uint32_t no = 0;
     KD_TRY(cte_number(ctx, p, cte, &no));
     kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_CTE_SCAN, kdi_estimate(p, rel), 0);
     uint32_t *positions = KD_NEW_ARRAY(ctx, p->arena, uint32_t, rel->column_count);

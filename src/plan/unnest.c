@@ -88,7 +88,7 @@ static kd_status array_query(kd_ctx *ctx, kdi_planner *p, kd_expr *expr, kd_expr
 static kd_status replace_value(kd_ctx *ctx, kdi_planner *p, kd_expr *expr, kd_rel **input,
                                kd_expr **out)
 {
-    kd_expr *value;
+    kd_expr *value = NULL;
     if (expr->subquery_kind == KD_SUBQUERY_ARRAY) {
         KD_TRY(array_query(ctx, p, expr, &value));
     } else {

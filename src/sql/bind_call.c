@@ -151,8 +151,8 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     if (kd_registry_is_aggregate(b->registry, name))
         return kdi_bind_aggregate(ctx, b, scope, ast, out);
     KD_TRY(only_for_aggregates(ctx, b, ast));
-    kd_expr **arguments;
-    kd_type *types;
+    kd_expr **arguments = NULL;
+    kd_type *types = NULL;
     KD_TRY(bind_arguments(ctx, b, scope, ast, &arguments, &types));
     uint32_t count = (uint32_t)ast->arg_count;
     kd_type *wanted = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);

@@ -149,8 +149,8 @@ static kd_status star_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, cons
 static kd_status bind_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_star *ast,
                            kdi_targets *out)
 {
-    const kd_rel_column *columns;
-    size_t count;
+    const kd_rel_column *columns = NULL;
+    size_t count = 0;
     KD_TRY(star_columns(ctx, b, scope, ast, &columns, &count));
     for (size_t i = 0; i < count; i++) {
         if (is_listed(&ast->exclude, columns[i].name))
