@@ -393,3 +393,21 @@ TEST(values_and_nothing)
     CHECK_EQ(kit_run(k, empty).count, 0);
     kit_close(k);
 }
+
+TEST(distinct_over_a_dictionary_counts_each_value_once)
+{
+    kit *k = kit_open(0, 0);
+    for (int form = KD_VECTOR_FLAT; form <= KD_VECTOR_DICT; form += 2) {
+        kit_column column = {.type = int8_type(), .modulus = 60, .salt = 5, .null_every = 9,
+                             .form = (kd_vector_form)form};
+        kd_plan *source = kit_source(k, &column, 1, 5000);
+        kd_aggregate_call calls[2] = {kit_aggregate(k, "sum", kit_ref(k, source, 0)),
+                                      kit_aggregate(k, "count", kit_ref(k, source, 0))};
+        calls[0].distinct = calls[1].distinct = true;
+        calls[1].filter = kit_call(k, "<", kit_ref(k, source, 0), kit_i64(k, 10));
+        kit_rows got = kit_run(k, aggregate_of(k, source, NULL, 0, calls, 2));
+        CHECK_EQ(got.count, 1);
+        CHECK_TEXT(got.texts[0], "1770|10");
+    }
+    kit_close(k);
+}
