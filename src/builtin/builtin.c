@@ -15,6 +15,8 @@ static const kdi_family families[] = {
     kdi_register_bytes,
     kdi_register_like,
     kdi_register_regexp,
+    kdi_register_collect,
+    kdi_register_statistics,
     kdi_register_series,
     kdi_register_array,
     kdi_register_math,

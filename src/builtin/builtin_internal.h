@@ -21,6 +21,8 @@ kd_status kdi_register_like(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_math(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_array(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_series(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_statistics(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_collect(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
 
@@ -78,6 +80,9 @@ void kdi_return_value(const kd_value *value, void *result, bool *out_is_null);
 /* Appends the value's text, as its output function gives it. */
 kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
                               uint32_t index, kd_buffer *out) KD_MUST_CHECK;
+/* The value as to_json writes it; NULL as null. */
+kd_status kdi_append_json(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
+                          kd_buffer *out) KD_MUST_CHECK;
 /* An element for an array of `type`: only the form of numerics may have to change. */
 kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_value *io_value) KD_MUST_CHECK;
 
