@@ -96,6 +96,9 @@ static kd_status sequences_capture(kd_ctx *ctx, capture *all)
         kd_status status = kd_buffer_append_byte(ctx, &all->sequences, is_created);
         if (status == KD_OK)
             status = kdi_sequence_append(ctx, sequence, &all->sequences);
+        /* The record that allows the next values may be before what replay will read: the next
+         * value asks for another one. */
+        sequence->logged_ahead = 0;
         kd_mutex_unlock(&sequence->lock);
         if (status != KD_OK)
             return status;
