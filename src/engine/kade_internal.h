@@ -121,6 +121,11 @@ void kdi_statement_stop(kade_statement *statement);
 
 /* Ends the appender without writing. */
 void kdi_appender_end(kade_appender *appender);
+/* One row, cast to the columns' types. */
+kd_status kdi_appender_add_row(kade_appender *appender, const kd_value *values,
+                               uint32_t count) KD_MUST_CHECK;
+kade_session *kdi_appender_session(const kade_appender *appender);
+uint32_t kdi_appender_columns(const kade_appender *appender);
 
 /* --- kade_function.c ------------------------------------------------------------------------------ */
 

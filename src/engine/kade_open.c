@@ -221,6 +221,7 @@ void kade_close(kade_database *database)
         if (kd_database_close(&ctx, database->inner) != KD_OK)
             kd_error_clear(&ctx);
     }
+    kdi_user_functions_end(database);
     kd_mutex_clear(&database->mutex);
     kd_arena_destroy(database->arena);
 }
@@ -352,6 +353,8 @@ void kade_disconnect(kade_session *session)
         return;
     kade_database *database = session->database;
     (void)kdi_api_begin(session);
+    while (session->appenders != NULL)
+        kdi_appender_end(session->appenders);
     while (session->statements != NULL)
         kade_finalize(session->statements);
     session->talk->ops->close(session->talk);

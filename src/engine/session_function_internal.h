@@ -2,7 +2,7 @@
  * What the functions that need the session share.
  *
  *   session_function.c  sequences and settings
- *   catalog_function.c  pg_get_expr, format_type, to_regclass, sizes, privileges
+ *   catalog_function.c  pg_get_*, format_type, to_regclass, sizes, privileges
  *   enum_function.c     enum_first, enum_last, enum_range
  *   file_function.c     read_csv, read_ndjson
  */
@@ -21,5 +21,8 @@ kd_status kdi_return_text(kd_ctx *ctx, const kd_call_env *env, kd_slice text,
 kd_status kdi_find_relation_text(kd_ctx *ctx, const kd_session *session,
                                  const kd_catalog_version *catalog, kd_slice text,
                                  const kd_object **out_object) KD_MUST_CHECK;
+
+kd_status kdi_register_catalog_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
+kd_status kdi_register_enum_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 
 #endif

@@ -171,7 +171,10 @@ kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
     if (writer->storage == NULL)
         return KD_FAIL(ctx, KD_INVALID, "42P01", "relation \"%.*s\" was dropped meanwhile",
                        (int)table->object.name.size_bytes, table->object.name.data);
-    if (!kd_catalog_is_newest(run->session->database->catalog, run->session->txn, &table->object))
+    /* A definition that is being changed (its rows are rewritten) is not in the catalog yet. */
+    bool is_draft = kd_catalog_get(run->catalog, table->object.object_no) != &table->object;
+    if (!is_draft &&
+        !kd_catalog_is_newest(run->session->database->catalog, run->session->txn, &table->object))
         return KD_FAIL(ctx, KD_CONFLICT, "40001",
                        "could not serialize access due to a concurrent change of table \"%.*s\"",
                        (int)table->object.name.size_bytes, table->object.name.data);
