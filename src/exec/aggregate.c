@@ -2,12 +2,13 @@
  * AGGREGATE: hash tables from keys to states, one per thread, united at the end.
  *
  * A group is a row: its keys, then the states of the calls. With GROUPING SETS every input row is
- * looked up once per set, with the keys outside of the set NULL and the set's number as one more key.
+ * looked up once per set, with the keys outside of the set NULL and the set's number as one more
+ * key.
  *
  * A thread's table does not grow without end: when it is full, its groups are dealt out by hash to
  * partitions and it starts again, so that it stays in the cache. Partitions are stores whose pages
- * may be spilled. If there are any at the end, each is united in a table of its own by the thread that
- * reads it. Calls whose states cannot be combined (DISTINCT, ordered ones) keep one table.
+ * may be spilled. If there are any at the end, each is united in a table of its own by the thread
+ * that reads it. Calls whose states cannot be combined (DISTINCT, ordered ones) keep one table.
  */
 #include "exec/aggregate_internal.h"
 #include "exec/group_code_internal.h"

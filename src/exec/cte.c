@@ -1,9 +1,9 @@
 /*
  * CTE_SCAN, RECURSIVE and WORKING_SCAN: rows that are made once and read from several places.
  *
- * A CTE is built in the main execution when the first reader is built, and run when the first reader
- * starts. A recursion keeps the rows of its last round where the step's WORKING_SCAN finds them; each
- * round is a run of the step's plan by itself.
+ * A CTE is built in the main execution when the first reader is built, and run when the first
+ * reader starts. A recursion keeps the rows of its last round where the step's WORKING_SCAN finds
+ * them; each round is a run of the step's plan by itself.
  */
 #include "exec/group_table_internal.h"
 #include "exec/keep_internal.h"

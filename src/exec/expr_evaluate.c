@@ -1,5 +1,6 @@
 /*
- * Evaluating nodes: constants once, dictionaries once per entry, everything else row by row in bulk.
+ * Evaluating nodes: constants once, dictionaries once per entry, everything else row by row in
+ * bulk.
  */
 #include "exec/expr_internal.h"
 

@@ -2,13 +2,13 @@
  * Compiled expressions: a tree of nodes with their state allocated beforehand.
  *
  * A node evaluates over the selected rows of a batch and gives a vector whose values stand at the
- * rows' own positions. Nodes own their result buffers, so that a batch costs no allocation; results are
- * valid until the node is evaluated again.
+ * rows' own positions. Nodes own their result buffers, so that a batch costs no allocation;
+ * results are valid until the node is evaluated again.
  *
  * Two properties decide how often a node really works. A node without columns and without volatile
- * calls is constant: it is evaluated once, at first use, so that an error in a branch never taken is
- * never raised. A node over a single column without volatile calls, whose column comes as DICT, is
- * evaluated once per dictionary entry and answers with the same codes over the results.
+ * calls is constant: it is evaluated once, at first use, so that an error in a branch never taken
+ * is never raised. A node over a single column without volatile calls, whose column comes as DICT,
+ * is evaluated once per dictionary entry and answers with the same codes over the results.
  */
 #ifndef KD_EXEC_EXPR_INTERNAL_H
 #define KD_EXEC_EXPR_INTERNAL_H

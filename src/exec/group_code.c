@@ -1,8 +1,8 @@
 /*
  * Groups by code, and aggregates over encoded columns.
  *
- * Sums of a frame are taken over its offsets: one small addition per row into an array of a few cache
- * lines, and once per batch and code the base times the count.
+ * Sums of a frame are taken over its offsets: one small addition per row into an array of a few
+ * cache lines, and once per batch and code the base times the count.
  */
 #include "exec/group_code_internal.h"
 

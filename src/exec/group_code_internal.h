@@ -1,9 +1,9 @@
 /*
- * Groups by code: when every key of a batch is a dictionary code or a narrow frame, a row's group is an
- * index into a small array.
+ * Groups by code: when every key of a batch is a dictionary code or a narrow frame, a row's group
+ * is an index into a small array.
  *
- * The array maps the combined code to the group's row, filled at first sight and kept as long as the
- * dictionaries and frames stay the same. It only shortens the way to the group table, which
+ * The array maps the combined code to the group's row, filled at first sight and kept as long as
+ * the dictionaries and frames stay the same. It only shortens the way to the group table, which
  * decides what a group is: two codes may well lead to one row.
  */
 #ifndef KD_EXEC_GROUP_CODE_INTERNAL_H

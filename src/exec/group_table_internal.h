@@ -1,9 +1,9 @@
 /*
  * Hash tables from key columns to rows: aggregates, DISTINCT, set operations, recursion.
  *
- * Keys are equal as kd_payload_equal has it; NULL equals NULL. Slots hold the row's address and 16 bits
- * of its hash, so that most misses are decided without touching the row. A batch is looked up as a
- * whole: slots first, then all new rows appended at once, then the comparisons.
+ * Keys are equal as kd_payload_equal has it; NULL equals NULL. Slots hold the row's address and 16
+ * bits of its hash, so that most misses are decided without touching the row. A batch is looked up
+ * as a whole: slots first, then all new rows appended at once, then the comparisons.
  */
 #ifndef KD_EXEC_GROUP_TABLE_INTERNAL_H
 #define KD_EXEC_GROUP_TABLE_INTERNAL_H

@@ -1,18 +1,19 @@
 /*
  * HASH_JOIN, all kinds.
  *
- * The right side is built: every thread collects rows, the stores are united and chained once. A left
- * batch is then probed in rounds. A round finds at most one match per row, so its output is the left
- * batch itself, still encoded, with a shorter selection, and the right columns beside it. Rows with
- * more matches go to the next round; when only few such rows are left, their matches are written out
- * as pairs instead.
+ * The right side is built: every thread collects rows, the stores are united and chained once. A
+ * left batch is then probed in rounds. A round finds at most one match per row, so its output is
+ * the left batch itself, still encoded, with a shorter selection, and the right columns beside it.
+ * Rows with more matches go to the next round; when only few such rows are left, their matches are
+ * written out as pairs instead.
  *
- * NULL: a key that is NULL matches nothing, unless the key is IS NOT DISTINCT FROM. MARK is NULL where no
- * row matches and a NULL on either side leaves that open; ANTI_NULL (NOT IN) passes where MARK is false.
+ * NULL: a key that is NULL matches nothing, unless the key is IS NOT DISTINCT FROM. MARK is NULL
+ * where no row matches and a NULL on either side leaves that open; ANTI_NULL (NOT IN) passes where
+ * MARK is false.
  *
- * When memory is short during the build, rows are dealt by hash to partitions whose pages may be spilled,
- * and so are then all left rows, instead of being probed. When the left side ends, the last thread
- * joins partition by partition.
+ * When memory is short during the build, rows are dealt by hash to partitions whose pages may be
+ * spilled, and so are then all left rows, instead of being probed. When the left side ends, the
+ * last thread joins partition by partition.
  */
 #include "exec/join_table_internal.h"
 #include "exec/join_wide_internal.h"
@@ -431,9 +432,9 @@ static kd_status single_check(kd_ctx *ctx, const hash_join *join, const probe_lo
 }
 
 /*
- * The condition over the wide batch of `count` rows given by `rows` (ascending positions in it), which
- * belong to the selected left rows `owners` and the right rows `right`. Marks what passes; gives the
- * rows that pass.
+ * The condition over the wide batch of `count` rows given by `rows` (ascending positions in it),
+ * which belong to the selected left rows `owners` and the right rows `right`. Marks what passes;
+ * gives the rows that pass.
  */
 static kd_status matches_pass(kd_ctx *ctx, hash_join *join, probe_local *local, uint32_t row_count,
                               uint16_t *rows, const uint16_t *owners, char *const *right,

@@ -1,9 +1,9 @@
 /*
  * The build side of a hash join: rows in a store, chained by hash.
  *
- * A slot holds the address of the first row of its chain and, in its upper 16 bits, a small filter of
- * all hashes in the chain: most probes without a match end at the slot. A row's header holds its hash
- * and the next row of the chain.
+ * A slot holds the address of the first row of its chain and, in its upper 16 bits, a small filter
+ * of all hashes in the chain: most probes without a match end at the slot. A row's header holds
+ * its hash and the next row of the chain.
  */
 #ifndef KD_EXEC_JOIN_TABLE_INTERNAL_H
 #define KD_EXEC_JOIN_TABLE_INTERNAL_H

@@ -1,6 +1,6 @@
 /*
- * What all joins share: the "wide" columns (left's, then right's) that conditions are evaluated over, and
- * how the output's columns are taken from them.
+ * What all joins share: the "wide" columns (left's, then right's) that conditions are evaluated
+ * over, and how the output's columns are taken from them.
  */
 #ifndef KD_EXEC_JOIN_WIDE_INTERNAL_H
 #define KD_EXEC_JOIN_WIDE_INTERNAL_H

@@ -1,5 +1,6 @@
 /*
- * A sink that keeps all rows of its input: the right side of a nested loop, a CTE, a recursion's rounds.
+ * A sink that keeps all rows of its input: the right side of a nested loop, a CTE, a recursion's
+ * rounds.
  */
 #ifndef KD_EXEC_KEEP_INTERNAL_H
 #define KD_EXEC_KEEP_INTERNAL_H

@@ -1,14 +1,14 @@
 /*
  * Pipelines: a source, operators that stream, and a sink that keeps what arrives.
  *
- * One kdi_op stands for one plan node and is shared by all threads; what a thread needs of its own is
- * a "local" of the op. A runner is one thread's walk through a pipeline; its whole state is data, so it
- * can stop after any batch and go on later, in another thread even.
+ * One kdi_op stands for one plan node and is shared by all threads; what a thread needs of its own
+ * is a "local" of the op. A runner is one thread's walk through a pipeline; its whole state is
+ * data, so it can stop after any batch and go on later, in another thread even.
  *
- * push() answers NEED_INPUT when the input batch is used up, HAVE_MORE when it must be called again with
- * the same batch, BLOCKED when the batch was not taken and must be offered again later (only the
- * root queue does that) and DONE when it wants no more input ever. A batch that an op gives is valid
- * until that op is called again.
+ * push() answers NEED_INPUT when the input batch is used up, HAVE_MORE when it must be called
+ * again with the same batch, BLOCKED when the batch was not taken and must be offered again later
+ * (only the root queue does that) and DONE when it wants no more input ever. A batch that an op
+ * gives is valid until that op is called again.
  */
 #ifndef KD_EXEC_PIPELINE_INTERNAL_H
 #define KD_EXEC_PIPELINE_INTERNAL_H

@@ -5,8 +5,8 @@
  *          [extra bytes, 16-aligned: aggregate states]
  *   page:  rows grow up from the start, bytes of far strings grow down from the end
  *
- * A far string points at bytes in its own page (or in a blob of the page, when a row's strings do not
- * fit one), so a page can be written to a file as it is and read back at another address: its
+ * A far string points at bytes in its own page (or in a blob of the page, when a row's strings do
+ * not fit one), so a page can be written to a file as it is and read back at another address: its
  * strings are moved by the difference.
  */
 #ifndef KD_EXEC_ROW_STORE_INTERNAL_H
@@ -105,8 +105,8 @@ void kdi_row_store_clear(kd_world *world, kdi_row_store *store);
 
 /*
  * Appends rows from views, one per column; `subset` (may be NULL) lists which of the views' rows.
- * `out_rows` receives the addresses. When the budget says no (and `must_have` is false), fewer rows than
- * `count` are appended: the caller spills and goes on with the rest.
+ * `out_rows` receives the addresses. When the budget says no (and `must_have` is false), fewer
+ * rows than `count` are appended: the caller spills and goes on with the rest.
  */
 kd_status kdi_row_store_append(kd_ctx *ctx, kdi_row_store *store, const kdi_view *views,
                                const uint16_t *subset, uint32_t count, bool must_have,

@@ -1,5 +1,6 @@
 /*
- * Scans of stored tables: morsels of the table's readers, filtered exactly while they are still encoded.
+ * Scans of stored tables: morsels of the table's readers, filtered exactly while they are still
+ * encoded.
  */
 #include "exec/pipeline_internal.h"
 
@@ -168,8 +169,8 @@ kd_status kdi_build_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *pla
 /* ---- Index scans ---- */
 
 /*
- * One range, or one per candidate of an IN list. Keys are made of the bounds' values by the table; a
- * NULL among them finds nothing, as no comparison with NULL is true.
+ * One range, or one per candidate of an IN list. Keys are made of the bounds' values by the table;
+ * a NULL among them finds nothing, as no comparison with NULL is true.
  */
 typedef struct index_op {
     kdi_op op;

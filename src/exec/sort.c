@@ -172,9 +172,9 @@ static kd_status run_write(kd_ctx *ctx, sort_op *self, sort_local *local)
     kdi_row_store *run;
     char **rows = NULL;
     uint64_t count;
-    KD_TRY(KD_PUSH(ctx, local->arena, local->runs, local->run_count, local->run_capacity, &run));
+    KD_TRY_OUT(KD_PUSH(ctx, local->arena, local->runs, local->run_count, local->run_capacity, &run));
     kdi_row_store_init(run, local->store.budget, &self->layout);
-    KD_TRY(kdi_sort_store(ctx, &local->store, self->columns, self->op.plan->as.sort.key_count,
+    KD_TRY_OUT(kdi_sort_store(ctx, &local->store, self->columns, self->op.plan->as.sort.key_count,
                           &rows, &count));
     for (uint64_t i = 0; i < count; i++) {
         char *copy;
@@ -200,8 +200,8 @@ static bool run_is_due(const sort_op *self, const sort_local *local)
 }
 
 /*
- * TOP_N: the selected rows whose first key is not behind that of the last row kept. Most rows end here,
- * before any other column is looked at.
+ * TOP_N: the selected rows whose first key is not behind that of the last row kept. Most rows end
+ * here, before any other column is looked at.
  */
 static kd_status top_prefilter(kd_ctx *ctx, sort_op *self, sort_local *local, const kd_batch *in,
                                uint16_t *out_rows, uint32_t *out_count)

@@ -1,9 +1,9 @@
 /*
  * Sorting rows of stores.
  *
- * An entry is the first 16 bytes of the row's memory-comparable key, as two big-endian words, and the
- * row's address. Keys of fixed-width types that fit are decided by the words alone; others fall
- * back to comparing the columns.
+ * An entry is the first 16 bytes of the row's memory-comparable key, as two big-endian words, and
+ * the row's address. Keys of fixed-width types that fit are decided by the words alone; others
+ * fall back to comparing the columns.
  */
 #ifndef KD_EXEC_SORT_INTERNAL_H
 #define KD_EXEC_SORT_INTERNAL_H

@@ -1,8 +1,8 @@
 /*
  * Views of vectors, and the hashes and comparisons that hash tables are built on.
  *
- * Hashes here are the executor's own: equal values (as kd_payload_equal has it) have equal hashes, and
- * the loops for integers and strings do not leave this file.
+ * Hashes here are the executor's own: equal values (as kd_payload_equal has it) have equal hashes,
+ * and the loops for integers and strings do not leave this file.
  */
 #include "exec/view_internal.h"
 

@@ -1,8 +1,8 @@
 /*
  * Window calls over a partition.
  *
- * Aggregates whose frame begins at the partition's start and excludes nothing are carried along; the
- * others are computed per frame, and again only when the frame differs from the last row's.
+ * Aggregates whose frame begins at the partition's start and excludes nothing are carried along;
+ * the others are computed per frame, and again only when the frame differs from the last row's.
  */
 #include "exec/window_internal.h"
 

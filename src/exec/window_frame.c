@@ -1,9 +1,9 @@
 /*
  * Frames: ROWS, RANGE and GROUPS bounds, and exclusion.
  *
- * RANGE with an offset looks for the rows whose order key lies within a distance. Keys of integer kinds
- * (integers, dates, times, timestamps, fixed numerics) are compared as 128-bit integers, floats
- * as doubles; intervals are added with the calendar's rules.
+ * RANGE with an offset looks for the rows whose order key lies within a distance. Keys of integer
+ * kinds (integers, dates, times, timestamps, fixed numerics) are compared as 128-bit integers,
+ * floats as doubles; intervals are added with the calendar's rules.
  */
 #include "exec/window_internal.h"
 

@@ -1,10 +1,10 @@
 /*
  * The pool of morsel workers, and pipelines run by several threads.
  *
- * A parallel pipeline has one runner per thread, all made by the caller before anything starts, since
- * arenas and locals belong to one thread at a time. The caller runs the first; the others are jobs of
- * the pool. A job that no worker has taken when the caller is through is run by the caller, so a busy
- * pool costs time but never a wait for somebody else's statement.
+ * A parallel pipeline has one runner per thread, all made by the caller before anything starts,
+ * since arenas and locals belong to one thread at a time. The caller runs the first; the others
+ * are jobs of the pool. A job that no worker has taken when the caller is through is run by the
+ * caller, so a busy pool costs time but never a wait for somebody else's statement.
  */
 #include "exec/worker_internal.h"
 

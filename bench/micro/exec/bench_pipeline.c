@@ -1,9 +1,9 @@
 /*
  * Pipelines over synthetic encoded vectors: what the operators cost without storage.
  *
- * Three million rows: carrier (dictionary of 14), month (frame of 1 byte), delay (frame of 2 bytes),
- * number (flat, distinct). Every figure is checked against the answer known from how the rows are made.
- * Usage: bench_pipeline [rows]
+ * Three million rows: carrier (dictionary of 14), month (frame of 1 byte), delay (frame of 2
+ * bytes), number (flat, distinct). Every figure is checked against the answer known from how the
+ * rows are made. Usage: bench_pipeline [rows]
  */
 #include "exec/execute.h"
 

@@ -1,6 +1,6 @@
 /*
- * Every allocation, spill write and spill read fails once, in every operator: nothing leaks, and the
- * failure is the statement's.
+ * Every allocation, spill write and spill read fails once, in every operator: nothing leaks, and
+ * the failure is the statement's.
  */
 #include "plan_kit.h"
 

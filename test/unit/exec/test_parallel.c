@@ -1,6 +1,6 @@
 /*
- * Pipelines run by several threads give the rows that one thread gives; failures and cancelling reach
- * the caller.
+ * Pipelines run by several threads give the rows that one thread gives; failures and cancelling
+ * reach the caller.
  */
 #include "plan_kit.h"
 
