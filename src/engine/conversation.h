@@ -68,6 +68,10 @@ kd_status kd_conversation_open_local(kd_ctx *ctx, kd_database *database,
                                      const kd_session_options *options,
                                      kd_conversation **out_conversation) KD_MUST_CHECK;
 
+/* The built-in functions and casts, for conversations whose session is elsewhere. */
+kd_status kd_conversation_registry(kd_ctx *ctx, kd_arena *arena,
+                                   const kd_registry **out_registry) KD_MUST_CHECK;
+
 /* --- Other processes ------------------------------------------------------------------------------ */
 
 typedef struct kd_remote kd_remote;               /* A database that another process has open. */

@@ -3,6 +3,7 @@
  */
 #include "engine/conversation.h"
 
+#include "builtin/builtin.h"
 #include "engine/engine_internal.h"
 
 #include <assert.h>
@@ -178,6 +179,16 @@ kd_status kd_conversation_open_local(kd_ctx *ctx, kd_database *database,
         .session = session,
     };
     *out_conversation = local;
+    return KD_OK;
+}
+
+kd_status kd_conversation_registry(kd_ctx *ctx, kd_arena *arena, const kd_registry **out_registry)
+{
+    kd_registry *registry;
+    *out_registry = NULL;
+    KD_TRY(kd_registry_create(ctx, arena, &registry));
+    KD_TRY(kd_builtin_register(ctx, registry));
+    *out_registry = registry;
     return KD_OK;
 }
 
