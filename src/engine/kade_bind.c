@@ -3,6 +3,8 @@
  */
 #include "engine/kade_internal.h"
 
+#include "types/utf8.h"
+
 #include <assert.h>
 
 uint32_t kade_parameter_count(const kade_statement *statement)
@@ -64,6 +66,11 @@ static kade_status bind_bytes(kade_statement *statement, uint32_t index, kd_type
     if (bytes.size_bytes > INT32_MAX)
         return kdi_api_end(statement->session,
                            KD_FAIL(ctx, KD_LIMIT, "54000", "a value may have 2 GiB at most"));
+    if (type == KD_TYPE_TEXT) {
+        kd_status status = kd_utf8_check(ctx, bytes);
+        if (status != KD_OK)
+            return kdi_api_end(statement->session, status);
+    }
     kd_value value = {.type = kd_type_of(type),
                       .as.str = kd_str_from(bytes.data, bytes.size_bytes)};
     return kdi_api_end(statement->session, set(statement, index, &value));
