@@ -23,6 +23,10 @@ kd_status kdi_register_array(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_series(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_statistics(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_collect(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_json(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_misc(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_template_datetime(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_template_number(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
 

@@ -1,0 +1,122 @@
+/*
+ * Functions about the session, about values of any kind, and UUIDs.
+ */
+#include "builtin/signature_internal.h"
+#include "base/world.h"
+#include "types/bytes_text.h"
+
+KDI_ROW(gen_random_uuid)
+{
+    uint8_t bytes[16];
+    for (int i = 0; i < 16; i += 8)
+        kd_store_u64(bytes + i, ctx->world->random_u64(ctx->world));
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); /* Version 4, */
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80); /* variant of RFC 4122. */
+    kd_i128 uuid = kd_uuid_from_bytes(bytes);
+    memcpy(result, &uuid, sizeof uuid);
+    return KD_OK;
+}
+
+KDI_ROW(version)
+{
+    return kdi_return_text(result,
+                           KD_SLICE("PostgreSQL 15.0 compatible, KadeDB 0.1.0, 64-bit"));
+}
+
+static kd_status return_name(const char *name, void *result, bool *out_is_null)
+{
+    *out_is_null = name == NULL;
+    return name == NULL ? KD_OK : kdi_return_text(result, kd_slice_of(name));
+}
+
+KDI_ROW(current_user)
+{
+    return return_name(env->facts->user_name, result, out_is_null);
+}
+
+KDI_ROW(current_database)
+{
+    return return_name(env->facts->database_name, result, out_is_null);
+}
+
+KDI_ROW(current_schema)
+{
+    return return_name(env->facts->current_schema, result, out_is_null);
+}
+
+KDI_ROW(pg_typeof)
+{
+    kd_buffer buffer = kd_buffer_in(env->arena);
+    kd_type type = env->argument_types[0];
+    type.modifier = -1;
+    KD_TRY(kd_type_format(ctx, type, &buffer));
+    return kdi_return_buffer(result, &buffer);
+}
+
+static int32_t count_nulls(const kd_call_env *env, const void *const *args)
+{
+    int32_t count = 0;
+    for (uint32_t i = 0; i < env->argument_count; i++)
+        count += args[i] == NULL;
+    return count;
+}
+
+KDI_ROW(num_nulls)
+{
+    *(int32_t *)result = count_nulls(env, args);
+    return KD_OK;
+}
+
+KDI_ROW(num_nonnulls)
+{
+    *(int32_t *)result = (int32_t)env->argument_count - count_nulls(env, args);
+    return KD_OK;
+}
+
+/* A hash of any value; equal values have equal hashes. Not PostgreSQL's numbers. */
+KDI_ROW(hash)
+{
+    uint64_t seed = 0;
+    for (uint32_t i = 0; i < env->argument_count; i++)
+        seed = seed * 0x9e3779b97f4a7c15u +
+               (args[i] == NULL ? 1 : kd_payload_hash(env->argument_types[i], args[i]));
+    *(int64_t *)result = (int64_t)seed;
+    return KD_OK;
+}
+
+/* Sleeps in short naps, so that a cancelled statement ends soon. */
+KDI_ROW(pg_sleep)
+{
+    double left = KDI_ARG(double, args, 0) * 1e9;
+    memset(result, 0, 1);
+    while (left > 0) {
+        uint64_t nap = left > 5e7 ? 50000000 : (uint64_t)left;
+        KD_TRY(kd_check_cancelled(ctx));
+        ctx->world->sleep_ns(ctx->world, nap);
+        left -= nap == 50000000 ? 5e7 : left;
+    }
+    return kd_check_cancelled(ctx);
+}
+
+static const kd_function functions[] = {
+    NO_ARGUMENTS("gen_random_uuid", gen_random_uuid, UUID, KD_VOLATILE),
+    NO_ARGUMENTS("uuid_generate_v4", gen_random_uuid, UUID, KD_VOLATILE),
+    NO_ARGUMENTS("version", version, TEXT, KD_STABLE),
+    NO_ARGUMENTS("current_user", current_user, TEXT, KD_STABLE),
+    NO_ARGUMENTS("session_user", current_user, TEXT, KD_STABLE),
+    NO_ARGUMENTS("user", current_user, TEXT, KD_STABLE),
+    NO_ARGUMENTS("current_database", current_database, TEXT, KD_STABLE),
+    NO_ARGUMENTS("current_catalog", current_database, TEXT, KD_STABLE),
+    NO_ARGUMENTS("current_schema", current_schema, TEXT, KD_STABLE),
+    LENIENT("pg_typeof", pg_typeof, TEXT, ANY),
+    VARIADIC("num_nulls", num_nulls, INT4, ANY),
+    VARIADIC("num_nonnulls", num_nonnulls, INT4, ANY),
+    VARIADIC("hash", hash, INT8, ANY),
+    {KDI_SIGNATURE(FLOAT8), .name = "pg_sleep", .row = pg_sleep, .result = KDI_TYPE(VOID),
+     .strict = true, .volatility = KD_VOLATILE},
+};
+
+kd_status kdi_register_misc(kd_ctx *ctx, kd_registry *registry)
+{
+    return kd_registry_add_functions(ctx, registry, functions, KDI_COUNT(functions));
+}
