@@ -12,7 +12,7 @@
 
 #include "types/zone.h"
 
-enum { KDI_LINK_TAG_BYTES = 64 };
+enum { KDI_LINK_TAG_BYTES = 64, KDI_LINK_NAMES = 3 };
 
 struct kd_remote {
     kd_arena *arena;
@@ -49,6 +49,7 @@ typedef struct kdi_remote_talk {
     kdi_frame_room copy;            /* Bytes of a COPY. */
     char error_file[KDI_SOURCE_NAME_BYTES];
     kdi_used_zone *zones;
+    const char *names[KDI_LINK_NAMES]; /* Of session facts: appenders keep pointers to them. */
 } kdi_remote_talk;
 
 /* --- link_call.c ------------------------------------------------------------------------------------ */

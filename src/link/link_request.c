@@ -238,29 +238,37 @@ static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t ran
     return KD_OK;
 }
 
+/* One of the session's names; it changes hardly ever. */
+static kd_status keep_name(kd_ctx *ctx, kdi_remote_talk *talk, uint32_t index, kd_slice name)
+{
+    const char *have = talk->names[index];
+    if (have != NULL && kd_slice_equal(kd_slice_of(have), name))
+        return KD_OK;
+    talk->names[index] = kd_copy_text(ctx, talk->arena, name.data, name.size_bytes);
+    return talk->names[index] == NULL ? KD_NOMEM : KD_OK;
+}
+
 static kd_status get_facts(kd_ctx *ctx, remote_request *request, kd_reader *reader)
 {
+    kdi_remote_talk *talk = talk_of(&request->base);
     kdi_run_facts facts;
     KD_TRY(kdi_run_facts_get(ctx, reader, &facts));
     request->text = facts.text;
     request->text.enum_label = enum_label;
     request->text.enum_object = request;
-    KD_TRY(find_zone(ctx, talk_of(&request->base), facts.zone_name, &request->text.zone));
-    kd_arena *arena = request->run_arena;
+    KD_TRY(find_zone(ctx, talk, facts.zone_name, &request->text.zone));
+    KD_TRY(keep_name(ctx, talk, 0, facts.user_name));
+    KD_TRY(keep_name(ctx, talk, 1, facts.database_name));
+    KD_TRY(keep_name(ctx, talk, 2, facts.schema_name));
     request->facts = (kd_session_facts){
         .text = &request->text,
-        .user_name = kd_copy_text(ctx, arena, facts.user_name.data, facts.user_name.size_bytes),
-        .database_name =
-            kd_copy_text(ctx, arena, facts.database_name.data, facts.database_name.size_bytes),
-        .current_schema =
-            kd_copy_text(ctx, arena, facts.schema_name.data, facts.schema_name.size_bytes),
+        .user_name = talk->names[0],
+        .database_name = talk->names[1],
+        .current_schema = talk->names[2],
         .transaction_us = facts.transaction_us,
         .statement_us = facts.statement_us,
     };
-    const kd_session_facts *have = &request->facts;
-    return have->user_name == NULL || have->database_name == NULL || have->current_schema == NULL
-               ? KD_NOMEM
-               : KD_OK;
+    return KD_OK;
 }
 
 /* --- Runs ------------------------------------------------------------------------------------------------ */

@@ -180,6 +180,48 @@ def test_the_terminal_edits_completes_and_cancels():
     assert terminal.end() == 0
 
 
+def test_two_shells_on_one_database():
+    path = database("shared")
+    first = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    first.stdin.write("CREATE TABLE t (a integer); INSERT INTO t VALUES (1); SELECT 'ready';\n")
+    first.stdin.flush()
+    assert first.stdout.readline() == "ready\n"
+    code, out, err = kade(path, "--csv", "--no-header", "-c",
+                          "INSERT INTO t VALUES (2); SELECT sum(a) FROM t")
+    assert (code, out, err) == (0, "3\n", ""), (code, out, err)
+    code, out, err = kade(path, "--csv", "--no-header", "-c", "SELECT nope FROM t")
+    assert code == 1 and 'column "nope" does not exist' in err, err
+    code, _, err = kade(path, "--read-only", "-c", "INSERT INTO t VALUES (8)")
+    assert code == 1 and "read-only" in err, err
+    first.stdin.write("SELECT count(*) FROM t;\n")
+    first.stdin.flush()
+    assert first.stdout.readline() == "2\n"
+    first.stdin.close()
+    assert first.wait(timeout=30) == 0
+    assert kade(path, "--csv", "--no-header", "-c", "SELECT sum(a) FROM t")[1] == "3\n"
+
+
+def test_a_shell_outlives_the_one_that_owned_the_database():
+    path = database("orphan")
+    owner = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    owner.stdin.write("CREATE TABLE t (a integer); SELECT 'ready';\n")
+    owner.stdin.flush()
+    assert owner.stdout.readline() == "ready\n"
+    client = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=ENVIRONMENT)
+    client.stdin.write("INSERT INTO t VALUES (1); SELECT count(*) FROM t;\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == "1\n"
+    owner.kill()
+    owner.wait()
+    _, err = client.communicate("SELECT 1;\n", timeout=30)
+    assert "the process that owns the database has gone" in err, err
+    assert kade(path, "--csv", "--no-header", "-c", "SELECT sum(a) FROM t")[1] == "1\n"
+
+
 def main():
     passed = failed = 0
     for name, test in list(globals().items()):
