@@ -219,7 +219,7 @@ static void segment_committed(void *object, kd_stamp stamp)
     atomic_fetch_add(&segment->table->row_count, segment->row_count);
 }
 
-static void segment_undone(void *object)
+void kdi_segment_undone(void *object)
 {
     kdi_segment *segment = object;
     kd_table *table = segment->table;
@@ -237,11 +237,11 @@ static void segment_undone(void *object)
         atomic_store(&segment->begin, KDI_STAMP_DEAD);
         return;
     }
-    segment->removes_file = true;
+    segment->removes_file = segment->file != NULL;
     kd_txn_retire(table->storage->txns, &segment->garbage, kdi_segment_close, segment);
 }
 
-static const kdi_structural segment_change = {segment_committed, segment_undone};
+static const kdi_structural segment_change = {segment_committed, kdi_segment_undone};
 
 static kd_status segment_install(kd_ctx *ctx, kd_bulk_load *load, kdi_segment *segment)
 {

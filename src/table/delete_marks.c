@@ -14,9 +14,11 @@ kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_s
     segment->unit = unit;
     segment->stamps_max = stamps_max;
     atomic_store(&segment->begin, begin);
-    kd_status status = kd_segment_open(ctx, &storage->files, unit, &segment->file);
+    kd_segment *file;
+    kd_status status = kd_segment_open(ctx, &storage->files, unit, &file);
+    segment->file = file;
     if (status == KD_OK) {
-        segment->row_count = kd_segment_row_count(segment->file);
+        segment->row_count = kd_segment_row_count(file);
         segment->vector_count = (segment->row_count + KD_VECTOR_ROWS - 1) / KD_VECTOR_ROWS;
         segment->marks =
             kd_heap_alloc(ctx, &storage->account, segment->vector_count * sizeof *segment->marks);
@@ -24,13 +26,47 @@ kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_s
             status = KD_NOMEM;
     }
     if (status != KD_OK) {
-        kd_segment_close(ctx->world, segment->file);
+        kd_segment_close(ctx->world, file);
         kd_heap_free(ctx->world, &storage->account, segment);
         return status;
     }
     atomic_fetch_add(&storage->segment_count, 1);
     atomic_fetch_add(&storage->segment_bytes, kd_segment_size_bytes(segment->file));
     *out_segment = segment;
+    return KD_OK;
+}
+
+kd_status kdi_segment_make_private(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_stamp begin,
+                                   kdi_segment **out_segment)
+{
+    *out_segment = NULL;
+    kdi_segment *segment = KD_HEAP_NEW(ctx, &storage->account, kdi_segment);
+    if (segment == NULL)
+        return KD_NOMEM;
+    segment->storage = storage;
+    segment->unit = unit;
+    segment->row_count = KD_SEGMENT_ROWS_MAX;
+    segment->is_private = true;
+    segment->vector_count = (KD_SEGMENT_ROWS_MAX + KD_VECTOR_ROWS - 1) / KD_VECTOR_ROWS;
+    segment->marks =
+        kd_heap_alloc(ctx, &storage->account, segment->vector_count * sizeof *segment->marks);
+    if (segment->marks == NULL) {
+        kd_heap_free(ctx->world, &storage->account, segment);
+        return KD_NOMEM;
+    }
+    atomic_store(&segment->begin, begin);
+    atomic_fetch_add(&storage->segment_count, 1);
+    *out_segment = segment;
+    return KD_OK;
+}
+
+kd_status kdi_segment_complete(kd_ctx *ctx, kdi_segment *segment)
+{
+    kd_segment *file;
+    KD_TRY(kd_segment_open(ctx, &segment->storage->files, segment->unit, &file));
+    atomic_fetch_add(&segment->storage->segment_bytes, kd_segment_size_bytes(file));
+    segment->row_count = kd_segment_row_count(file);
+    segment->file = file;
     return KD_OK;
 }
 
@@ -54,7 +90,8 @@ void kdi_segment_close(void *object)
         return;
     kd_storage *storage = segment->storage;
     atomic_fetch_sub(&storage->segment_count, 1);
-    atomic_fetch_sub(&storage->segment_bytes, kd_segment_size_bytes(segment->file));
+    if (segment->file != NULL)
+        atomic_fetch_sub(&storage->segment_bytes, kd_segment_size_bytes(segment->file));
     marks_free(segment);
     kd_segment_close(storage->world, segment->file);
     if (segment->removes_file)

@@ -107,3 +107,46 @@ kd_status kdi_delta_chunk(kd_ctx *ctx, kd_table *table, uint64_t unit, uint32_t 
     }
     return status;
 }
+
+/* --- At the budget --------------------------------------------------------------------------- */
+
+enum {
+    SLOW_SHARE = 4,      /* Of the budget: deltas that take more slow their writers. */
+    SLOW_STEP = 1 << 20, /* Bytes that are written between two waits. */
+    SLOW_WAITS_MAX = 50, /* A reader may keep flushed chunks in memory: nobody waits for it. */
+    SLOW_WAIT_NS = 1000000,
+};
+
+static bool is_over(kd_storage *storage)
+{
+    return atomic_load_explicit(&storage->delta_bytes, memory_order_relaxed) >
+           kd_governor_budget_bytes(storage->governor) / SLOW_SHARE;
+}
+
+static void flush_inline(kd_table *table)
+{
+    kd_ctx ctx = {.world = table->storage->world};
+    if (kd_table_flush(&ctx, table) != KD_OK)
+        kd_error_clear(&ctx); /* Nothing is lost; the next writer tries again. */
+}
+
+void kdi_delta_slow(kd_ctx *ctx, kd_table *table)
+{
+    kd_storage *storage = table->storage;
+    if (!is_over(storage))
+        return;
+    uint64_t bytes = atomic_load(&storage->delta_bytes);
+    uint64_t mark = atomic_load(&storage->slowed_at);
+    uint64_t since = bytes > mark ? bytes - mark : mark - bytes;
+    if (since < SLOW_STEP || !atomic_compare_exchange_strong(&storage->slowed_at, &mark, bytes))
+        return;
+    if (storage->upkeep_thread == NULL) {
+        flush_inline(table);
+        return;
+    }
+    kd_mutex_lock(&storage->upkeep_lock);
+    kd_cond_signal(&storage->upkeep_cond);
+    kd_mutex_unlock(&storage->upkeep_lock);
+    for (int i = 0; i < SLOW_WAITS_MAX && is_over(storage); i++)
+        ctx->world->sleep_ns(ctx->world, SLOW_WAIT_NS);
+}

@@ -119,6 +119,9 @@ static kd_status marks_write(kd_ctx *ctx, kdi_image_writer *writer, const kd_tab
     kd_buffer ended = kd_buffer_in(writer->arena);
     uint32_t count = 0;
     uint32_t before = 0;
+    kd_stamp begin = atomic_load(&segment->begin);
+    if (kdi_is_in_flight(begin) || begin > snapshot.stamp)
+        return KD_OK; /* The root does not name it: the log brings it, and its marks. */
     for (uint32_t i = 0; i < segment->row_count; i++) {
         if (i % KD_VECTOR_ROWS == 0 && atomic_load(&segment->marks[i / KD_VECTOR_ROWS]) == NULL) {
             i += KD_VECTOR_ROWS - 1;

@@ -452,3 +452,70 @@ kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table
     }
     return status;
 }
+
+/* --- Batches of a large transaction ---------------------------------------------------------- */
+
+/* The columns of the index out of those of the set: shallow copies. */
+static kd_status batch_columns(kd_ctx *ctx, builder *build, const kdi_column_set *set,
+                               const kd_batch *batch, kd_batch *out_batch)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    bool is_partial = definition->predicate_column_no >= 0;
+    uint32_t count = definition->column_count + (is_partial ? 1 : 0);
+    kd_vector *columns = KD_NEW_ARRAY(ctx, build->arena, kd_vector, count);
+    if (columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t column_no = i < definition->column_count
+                                 ? definition->columns[i].column_no
+                                 : (uint32_t)definition->predicate_column_no;
+        int at = kdi_set_find(set, column_no, i);
+        assert(at >= 0);
+        columns[i] = batch->columns[at];
+    }
+    *out_batch = *batch;
+    out_batch->columns = columns;
+    out_batch->column_count = count;
+    return KD_OK;
+}
+
+static kd_status batch_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build,
+                             const kd_batch *batch, kd_rowref first)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    for (uint32_t i = 0; i < batch->selected_count; i++)
+        KD_TRY(row_add(ctx, build, batch, kd_batch_row(batch, i), first + i));
+    for (size_t i = 0; i < build->count; i++) {
+        const entry *one = &build->entries[i];
+        kd_rowref conflict;
+        bool is_checked = definition->unique && (!one->has_null || definition->nulls_not_distinct);
+        KD_TRY(kdi_unique_enter_key(ctx, writes, build->index->table, build->index, one->key,
+                                    is_checked, one->ref, &conflict));
+        if (conflict != KD_ROWREF_NONE)
+            return key_taken(ctx, build, one);
+    }
+    return KD_OK;
+}
+
+kd_status kdi_indexes_enter_batch(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                                  const kdi_column_set *set, const kd_batch *batch, kd_rowref first)
+{
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    kd_status status = KD_OK;
+    if (list == NULL || list->count == 0)
+        return KD_OK;
+    kd_arena *arena = kd_arena_create(ctx, NULL, "index batch", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; status == KD_OK && i < list->count; i++) {
+        kd_batch own;
+        builder build = {.index = list->items[i], .arena = arena};
+        build.key = kd_buffer_in(arena);
+        status = batch_columns(ctx, &build, set, batch, &own);
+        if (status == KD_OK)
+            status = batch_enter(ctx, writes, &build, &own, first);
+        kd_arena_reset(arena);
+    }
+    kd_arena_destroy(arena);
+    return status;
+}

@@ -69,6 +69,12 @@ kd_status kdi_redo_rows(kd_ctx *ctx, kd_txn *txn, const kd_table *table, const k
     return status;
 }
 
+/* What rows take besides their values: stamps, the next version, null bytes. */
+static uint64_t delta_bytes(const kdi_chunk *chunk, uint32_t count, uint64_t redo_bytes)
+{
+    return redo_bytes + (uint64_t)count * (3 * sizeof(kd_stamp) + chunk->set->count);
+}
+
 /* The slot's values are in; on failure it is dead and nothing is noted. */
 static kd_status row_note(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
                           uint32_t slot)
@@ -153,6 +159,7 @@ kd_status kd_table_insert_row(kd_ctx *ctx, kd_txn *txn, kd_table *table,
     KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
     for (uint32_t i = 0; i < shape->column_count; i++)
         KD_TRY(kdi_check_not_null(ctx, shape, i, values[i].is_null));
+    kdi_delta_slow(ctx, table);
     kdi_column_set set = shape_set(shape);
     return kdi_insert_values(ctx, writes, table, &set, values, on_conflict, out_outcome);
 }
@@ -219,7 +226,11 @@ static kd_status slots_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table
     /* From here on the caller's rollback (of the statement or all) undoes the rows. */
     for (uint32_t i = first; i < first + count; i++)
         atomic_store(&chunk->begins[i], KD_STAMP_IN_FLIGHT | kd_txn_no(writes->txn));
+    kd_buffer *redo;
+    KD_TRY(kd_txn_redo(ctx, writes->txn, &redo));
+    size_t redo_before = redo->size_bytes;
     KD_TRY(kdi_redo_rows(ctx, writes->txn, table, chunk, first, count));
+    writes->delta_bytes += delta_bytes(chunk, count, redo->size_bytes - redo_before);
     for (uint32_t slot = first; slot < first + count; slot++) {
         kd_rowref conflict;
         const kdi_index *index;
@@ -238,6 +249,9 @@ kd_status kd_table_insert_batch(kd_ctx *ctx, kd_txn *txn, kd_table *table,
     assert(batch->column_count == shape->column_count);
     KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
     KD_TRY(batch_check_nulls(ctx, shape, batch));
+    if (kdi_private_wanted(writes, table))
+        return kdi_private_insert(ctx, writes, table, shape, batch, out_refs);
+    kdi_delta_slow(ctx, table);
     for (uint32_t done = 0; done < batch->selected_count;) {
         kdi_chunk *chunk;
         uint32_t first, count;

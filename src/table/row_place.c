@@ -150,6 +150,9 @@ kd_status kdi_place_visible(kd_ctx *ctx, const kdi_place *place, kd_snapshot sna
     kd_stamp begin;
     *out_visible = false;
     KD_TRY(kdi_place_begin(ctx, place, snapshot.stamp, &begin));
+    if (place->chunk == NULL && kdi_is_in_flight(begin) && place->segment->is_private &&
+        kdi_stamp_seen(begin, snapshot))
+        KD_TRY(kdi_private_settle(ctx, place->segment->storage, snapshot.txn_no));
     *out_visible =
         kdi_stamp_seen(begin, snapshot) && !kdi_stamp_seen(kdi_place_end(place), snapshot);
     return KD_OK;
@@ -159,6 +162,9 @@ kd_status kdi_place_value(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
                           const kd_table_column *column, uint32_t hint, kd_value *out_value)
 {
     if (place->chunk == NULL) {
+        if (place->segment->file == NULL) /* Only its own transaction comes to its rows. */
+            KD_TRY(kdi_private_settle(ctx, place->segment->storage,
+                                      kdi_stamp_txn(atomic_load(&place->segment->begin))));
         int at = kd_segment_find_column(place->segment->file, column->column_no);
         if (at < 0)
             return kd_value_copy(ctx, arena, &column->missing, out_value);

@@ -180,7 +180,7 @@ static kd_status end_row(kd_ctx *ctx, kdi_write_set *writes, meeting *meet, kd_r
     }
     size_t keep = writes->count - 1;
     status = newer_check(ctx, meet);
-    if (status == KD_OK) {
+    if (status == KD_OK && !kdi_private_is_unlogged(writes, meet->place.segment)) {
         uint64_t numbers[] = {meet->table->table_no, kdi_ref_unit(meet->place.ref),
                               kdi_ref_ordinal(meet->place.ref)};
         status = kdi_redo_numbers(ctx, writes->txn, KDI_REDO_END, numbers, 3);
@@ -283,6 +283,7 @@ kd_status kd_table_update(kd_ctx *ctx, kd_txn *txn, kd_table *table, const kd_ta
                     .table = table,
                     .mode = is_key ? KD_LOCK_UPDATE : KD_LOCK_NO_KEY_UPDATE,
                     .writes = true};
+    kdi_delta_slow(ctx, table);
     size_t keep = writes->count;
     kd_buffer *redo;
     KD_TRY(kd_txn_redo(ctx, txn, &redo));

@@ -156,8 +156,11 @@ static kd_status table_check(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot)
     const kdi_unit_list *units = atomic_load(&table->units);
     const kdi_index_list *indexes = atomic_load(&table->indexes);
     kd_status status;
-    for (uint32_t i = 0; units != NULL && i < units->segment_count; i++)
-        KD_TRY(kd_segment_check(ctx, units->segments[i]->file));
+    for (uint32_t i = 0; units != NULL && i < units->segment_count; i++) {
+        kd_segment *file = units->segments[i]->file;
+        if (file != NULL) /* Else its transaction is still writing it. */
+            KD_TRY(kd_segment_check(ctx, file));
+    }
     for (uint32_t i = 0; indexes != NULL && i < indexes->count; i++)
         KD_TRY(kd_index_check(ctx, indexes->items[i]->index));
     kd_mutex_lock(&table->upkeep); /* So that no row moves between two looks at it. */

@@ -151,9 +151,10 @@ typedef struct kdi_segment {
     kd_storage *storage;
     kd_table *table; /* Set while a bulk load is in flight. */
     uint64_t unit;
-    kd_segment *file;
-    uint32_t row_count;
-    bool removes_file;      /* When the last reader has gone. */
+    _Atomic(kd_segment *) file; /* NULL while a large transaction still fills it. */
+    _Atomic uint32_t row_count; /* Until then the most that it may get. */
+    bool is_private;            /* Made by a large transaction, which logs it at its commit. */
+    bool removes_file;          /* When the last reader has gone. */
     _Atomic kd_stamp begin; /* Of all rows: a bulk load's transaction. 0: rows have their own. */
     kd_stamp stamps_max;    /* Snapshots at or above need not look at the rows' begin stamps. */
     _Atomic uint32_t ended_count;
@@ -163,6 +164,10 @@ typedef struct kdi_segment {
 
 kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_stamp begin,
                            kd_stamp stamps_max, kdi_segment **out_segment) KD_MUST_CHECK;
+/* One without a file yet, in flight by `begin`; kdi_segment_complete opens the file. */
+kd_status kdi_segment_make_private(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_stamp begin,
+                                   kdi_segment **out_segment) KD_MUST_CHECK;
+kd_status kdi_segment_complete(kd_ctx *ctx, kdi_segment *segment) KD_MUST_CHECK;
 void kdi_segment_close(void *segment); /* NULL is allowed. */
 /* The row's end stamp; KD_STAMP_NONE where no mark is. */
 kd_stamp kdi_segment_end(const kdi_segment *segment, uint32_t ordinal);
@@ -250,6 +255,11 @@ kd_status kdi_index_unlink(kd_ctx *ctx, kdi_index *index) KD_MUST_CHECK;
 /* Enters all rows of a segment, in flight by this transaction, checking unique keys. */
 kd_status kdi_indexes_enter_segment(kd_ctx *ctx, struct kdi_write_set *writes, kd_table *table,
                                     kdi_segment *segment) KD_MUST_CHECK;
+/* The same for a batch (its columns are those of `set`) whose selected rows are first, first + 1
+ * and so on. */
+kd_status kdi_indexes_enter_batch(kd_ctx *ctx, struct kdi_write_set *writes, kd_table *table,
+                                  const kdi_column_set *set, const kd_batch *batch,
+                                  kd_rowref first) KD_MUST_CHECK;
 /* Enters all rows of a segment into every index: recovery. */
 kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *segment) KD_MUST_CHECK;
 /* Adds or removes (one of the two is NULL). */
@@ -367,6 +377,7 @@ struct kd_storage {
     uint64_t image_unit;          /* Of the delta image that the root names; 0: none. */
     uint64_t checkpoint_position; /* Where replay begins. */
     _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
+    _Atomic uint64_t slowed_at; /* What delta_bytes was when a writer was slowed last. */
     /* Upkeep thread. */
     kd_mutex upkeep_lock;
     kd_cond upkeep_cond;
@@ -414,6 +425,9 @@ kd_status kdi_place_value(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
 /* The newest committed (or own) version behind the row; KD_ROWREF_NONE when it was deleted. */
 kd_rowref kdi_newest_version(kd_table *table, const kdi_place *place);
 
+/* Called before rows are written, without any latch: when the deltas take too much of the budget,
+ * waits a little for a flush. */
+void kdi_delta_slow(kd_ctx *ctx, kd_table *table);
 /* Takes up to `wanted` neighbouring slots. */
 kd_status kdi_delta_take(kd_ctx *ctx, kd_table *table, uint32_t wanted, kdi_chunk **out_chunk,
                          uint32_t *out_first, uint32_t *out_count) KD_MUST_CHECK;
@@ -431,13 +445,18 @@ typedef struct kdi_structural {
     void (*undone)(void *object);
 } kdi_structural;
 
-typedef enum kdi_write_kind { KDI_WRITE_INSERT, KDI_WRITE_END, KDI_WRITE_STRUCTURE } kdi_write_kind;
+typedef enum kdi_write_kind {
+    KDI_WRITE_INSERT,
+    KDI_WRITE_END,
+    KDI_WRITE_STRUCTURE,
+    KDI_WRITE_PRIVATE, /* Rows of a private segment. */
+} kdi_write_kind;
 
 typedef struct kdi_write {
     kd_table *table;
-    void *object; /* INSERT: the chunk. STRUCTURE: its object. */
+    void *object; /* INSERT: the chunk. STRUCTURE: its object. PRIVATE: the segment. */
     const kdi_structural *structural;
-    kd_rowref ref; /* END: the row. INSERT: the first slot. */
+    kd_rowref ref; /* END: the row. INSERT: the first slot. PRIVATE: the first row. */
     uint32_t count;
     uint32_t savepoint;
     kdi_write_kind kind;
@@ -454,6 +473,8 @@ struct kdi_write_set {
     kd_arena *scratch; /* Reset between rows. */
     bool is_structural;
     bool holds_structure;
+    uint64_t delta_bytes;            /* Roughly what its rows take in the delta. */
+    struct kdi_private_set *private; /* NULL: none yet. */
     /* SERIALIZABLE: what was read. */
     kd_mutex predicate_lock;
     struct kdi_predicate *predicates;
@@ -473,8 +494,34 @@ kd_status kdi_writes_end(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                          kd_rowref ref) KD_MUST_CHECK;
 kd_status kdi_writes_structure(kd_ctx *ctx, kdi_write_set *writes, const kdi_structural *structural,
                                void *object) KD_MUST_CHECK;
+/* A new entry of the current savepoint; the caller fills the rest. */
+kd_status kdi_write_push(kd_ctx *ctx, kdi_write_set *writes, kdi_write_kind kind,
+                         kdi_write **out_write) KD_MUST_CHECK;
 /* Undoes everything from write `keep` on, newest first. */
 void kdi_writes_undo(kdi_write_set *writes, size_t keep);
+
+/*
+ * private_rows.c: the rows of a large transaction that go to segments of its own. They are logged
+ * by kdi_private_prepare, at the commit, as segments and ends.
+ */
+/* Whether a batch should go there. */
+bool kdi_private_wanted(const kdi_write_set *writes, const kd_table *table);
+kd_status kdi_private_insert(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                             const kd_table_shape *shape, const kd_batch *batch,
+                             kd_rowref *out_refs) KD_MUST_CHECK;
+/* Before the transaction looks at rows of its own private segments: their files are finished and
+ * the rows that were rolled back have ended. */
+kd_status kdi_private_settle(kd_ctx *ctx, kd_storage *storage, uint64_t txn_no) KD_MUST_CHECK;
+/* Only the latter. */
+kd_status kdi_private_bury(kd_ctx *ctx, kdi_write_set *writes) KD_MUST_CHECK;
+/* Whether the segment is this transaction's and will be logged by its kdi_private_prepare. */
+bool kdi_private_is_unlogged(const kdi_write_set *writes, const kdi_segment *segment);
+kd_status kdi_private_prepare(kd_ctx *ctx, kdi_write_set *writes) KD_MUST_CHECK;
+/* The rows of the write go; cannot fail. */
+void kdi_private_undo(kdi_write_set *writes, const kdi_write *write);
+void kdi_private_end(kdi_write_set *writes);
+/* bulk_load.c: takes a segment of the transaction out of its table again. */
+void kdi_segment_undone(void *segment);
 
 /* --- Redo ------------------------------------------------------------------------------------ */
 

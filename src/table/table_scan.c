@@ -54,7 +54,8 @@ static kd_status scan_measure(kd_ctx *ctx, kd_arena *arena, kd_table_scan *scan)
     if (scan->chunk_used == NULL || scan->segment_first == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < scan->units->segment_count; i++) {
-        uint32_t rows = scan->units->segments[i]->row_count;
+        const kdi_segment *segment = scan->units->segments[i];
+        uint32_t rows = segment->file == NULL ? 0 : segment->row_count; /* Somebody's in flight. */
         scan->segment_first[i] = scan->morsel_count;
         scan->morsel_count += (rows + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS;
         scan->row_estimate += rows;
@@ -73,6 +74,7 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
 {
     *out_scan = NULL;
     KD_TRY(kdi_serial_note_scan(ctx, table, snapshot, spec));
+    KD_TRY(kdi_private_settle(ctx, table->storage, snapshot.txn_no));
     kd_table_scan *scan = KD_NEW(ctx, arena, kd_table_scan);
     if (scan == NULL)
         return KD_NOMEM;

@@ -34,6 +34,12 @@ static kd_status row_judge(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref 
         state->blocker = kdi_stamp_txn(begin);
         return KD_OK;
     }
+    if (kdi_is_in_flight(begin) && place.segment != NULL && place.segment->is_private) {
+        KD_TRY(kdi_private_bury(ctx, kd_txn_attachment(txn)));
+        end = kdi_place_end(&place); /* The row may have been rolled back. */
+        if (end != KD_STAMP_NONE && !kdi_is_in_flight(end))
+            return KD_OK;
+    }
     if (end == KD_STAMP_NONE)
         state->conflict = place.ref;
     else if (kdi_stamp_txn(end) != kd_txn_no(txn))

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENTS_LOOSE = 8 }; /* More small segments than this are merged. */
+enum {
+    SEGMENTS_LOOSE = 8, /* More small segments than this are merged. */
+    FLUSH_SHARE = 8,    /* Of the budget: a delta larger than this is flushed. */
+};
 
 static const uint64_t tick_ns = 100u * 1000 * 1000;
 static const uint64_t flush_bytes_usual = 64u << 20;
@@ -37,6 +40,8 @@ kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage)
 {
     uint64_t limit = storage->options.delta_flush_bytes;
     limit = limit == 0 ? flush_bytes_usual : limit;
+    uint64_t share = kd_governor_budget_bytes(storage->governor) / FLUSH_SHARE;
+    limit = limit < share ? limit : share;
     uint32_t pin;
     KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
     kd_status status = KD_OK;

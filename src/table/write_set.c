@@ -23,6 +23,7 @@ static void writes_end(kdi_write_set *writes)
     if (writes->holds_structure)
         kd_mutex_unlock(&writes->storage->structure);
     kdi_serial_end(writes);
+    kdi_private_end(writes);
     kd_arena_destroy(writes->scratch);
     kd_txn_attach(writes->txn, NULL);
 }
@@ -70,7 +71,7 @@ static void writes_committed(void *object, kd_stamp stamp)
             insert_commit(write, stamp);
         else if (write->kind == KDI_WRITE_END)
             end_commit(write, stamp);
-        else if (write->structural->committed != NULL)
+        else if (write->kind == KDI_WRITE_STRUCTURE && write->structural->committed != NULL)
             write->structural->committed(write->object, stamp);
     }
     if (latched != NULL)
@@ -119,6 +120,8 @@ void kdi_writes_undo(kdi_write_set *writes, size_t keep)
             insert_undo(writes, write);
         else if (write->kind == KDI_WRITE_END)
             end_undo(write);
+        else if (write->kind == KDI_WRITE_PRIVATE)
+            kdi_private_undo(writes, write);
         else if (write->structural->undone != NULL)
             write->structural->undone(write->object);
     }
@@ -140,7 +143,13 @@ static void writes_rolled_back_to(void *object, uint32_t savepoint)
     kdi_writes_undo(writes, keep);
 }
 
+static kd_status writes_prepare(kd_ctx *ctx, void *object)
+{
+    return kdi_private_prepare(ctx, object);
+}
+
 static const kd_txn_participant participant = {
+    .prepare = writes_prepare,
     .committed = writes_committed,
     .rolled_back = writes_rolled_back,
     .rolled_back_to = writes_rolled_back_to,
@@ -177,8 +186,8 @@ kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage, kdi_writ
     return KD_OK;
 }
 
-static kd_status write_push(kd_ctx *ctx, kdi_write_set *writes, kdi_write_kind kind,
-                            kdi_write **out_write)
+kd_status kdi_write_push(kd_ctx *ctx, kdi_write_set *writes, kdi_write_kind kind,
+                         kdi_write **out_write)
 {
     KD_TRY(KD_PUSH(ctx, kd_txn_arena(writes->txn), writes->writes, writes->count, writes->capacity,
                    out_write));
@@ -197,7 +206,7 @@ kd_status kdi_writes_insert(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
         last->count += count;
         return KD_OK;
     }
-    KD_TRY(write_push(ctx, writes, KDI_WRITE_INSERT, &last));
+    KD_TRY(kdi_write_push(ctx, writes, KDI_WRITE_INSERT, &last));
     last->table = table;
     last->object = chunk;
     last->structural = NULL;
@@ -218,7 +227,7 @@ void kdi_writes_insert_drop(kdi_write_set *writes)
 kd_status kdi_writes_end(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kd_rowref ref)
 {
     kdi_write *write;
-    KD_TRY(write_push(ctx, writes, KDI_WRITE_END, &write));
+    KD_TRY(kdi_write_push(ctx, writes, KDI_WRITE_END, &write));
     write->table = table;
     write->object = NULL;
     write->structural = NULL;
@@ -231,7 +240,7 @@ kd_status kdi_writes_structure(kd_ctx *ctx, kdi_write_set *writes, const kdi_str
                                void *object)
 {
     kdi_write *write;
-    KD_TRY(write_push(ctx, writes, KDI_WRITE_STRUCTURE, &write));
+    KD_TRY(kdi_write_push(ctx, writes, KDI_WRITE_STRUCTURE, &write));
     write->table = NULL;
     write->object = object;
     write->structural = structural;
