@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 /* --- Storage ------------------------------------------------------------------------------------------ */
 
@@ -546,6 +547,23 @@ static kd_status put_materialized_view(kd_ctx *ctx, kdi_draft *draft, kd_slice q
     return kdi_draft_put(ctx, draft);
 }
 
+/* The query without the INTO that would make it this statement again. */
+static kd_status query_text(kd_ctx *ctx, kd_run *run, const kd_ast_create_table_as *ast,
+                            kd_slice *out_text)
+{
+    kd_slice text;
+    KD_TRY(kdi_node_text(ctx, run, ast->query, &text));
+    char *plain = kd_alloc_raw(ctx, run->arena, text.size_bytes);
+    if (plain == NULL)
+        return KD_NOMEM;
+    memcpy(plain, text.data, text.size_bytes);
+    if (ast->into_end > ast->into_begin)
+        memset(plain + (ast->into_begin - ast->query->position), ' ',
+               (size_t)(ast->into_end - ast->into_begin));
+    *out_text = (kd_slice){plain, text.size_bytes};
+    return KD_OK;
+}
+
 kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_table_as *ast)
 {
     kd_status status = KD_OK;
@@ -559,7 +577,7 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
     KD_TRY_OUT(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
     if (exists)
         return KD_OK;
-    KD_TRY_OUT(kdi_node_text(ctx, run, ast->query, &text));
+    KD_TRY_OUT(query_text(ctx, run, ast, &text));
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, text, NULL, 0, &query));
     KD_TRY_OUT(kdi_draft_create(ctx, run, schema_no, ast->name.name, &draft));
     draft->entry.is_temporary = ast->persistence == KD_AST_TEMPORARY;

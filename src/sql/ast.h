@@ -651,6 +651,7 @@ typedef struct kd_ast_into {
     kd_ast_name name; /* position < 0: none */
     bool temporary;
     bool unlogged;
+    int begin, end; /* The clause's bytes */
 } kd_ast_into;
 
 /* Parentheses leave no trace: `(SELECT ...) ORDER BY 1` is the inner query with that tail. A clause
@@ -980,6 +981,7 @@ typedef struct kd_ast_create_table_as {
     kd_ast_on_commit on_commit;
     kd_slice tablespace;
     kd_ast_node *query; /* SELECT, SETOP or KD_AST_EXECUTE; its range is the definition's text */
+    int into_begin, into_end; /* SELECT ... INTO: the bytes of that clause in the range */
     bool with_no_data;
 } kd_ast_create_table_as;
 

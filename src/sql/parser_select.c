@@ -421,6 +421,7 @@ static kd_status window_clause(kd_parser *p, kd_ast_select *select)
 
 static kd_status into_clause(kd_parser *p, kd_ast_into *into)
 {
+    into->begin = p->token.position;
     if (!kdi_accept(p, KW_INTO))
         return KD_OK;
     if (kdi_at(p, KW_LOCAL) || kdi_at(p, KW_GLOBAL))
@@ -430,7 +431,9 @@ static kd_status into_clause(kd_parser *p, kd_ast_into *into)
     else
         into->unlogged = kdi_accept(p, KW_UNLOGGED);
     (void)kdi_accept(p, KW_TABLE);
-    return kdi_qualified_name(p, &into->name);
+    KD_TRY(kdi_qualified_name(p, &into->name));
+    into->end = p->previous.end;
+    return KD_OK;
 }
 
 static kd_status select_list(kd_parser *p, kd_ast_select *select)

@@ -68,6 +68,8 @@ static kd_status lift_into(kd_parser *p, kd_ast_node **io_statement)
                         : into->unlogged ? KD_AST_UNLOGGED
                                          : KD_AST_PERMANENT;
     node->query = *io_statement;
+    node->into_begin = into->begin;
+    node->into_end = into->end;
     kdi_finish(p, &node->node);
     *io_statement = &node->node;
     return KD_OK;

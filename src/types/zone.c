@@ -410,15 +410,17 @@ static kd_status tzif_read(kd_ctx *ctx, kd_arena *arena, kd_slice file, kd_zone 
     return KD_OK;
 }
 
+/* From the machine's own files, whatever world the database lives in (in memory, say). */
 static kd_status file_load(kd_ctx *ctx, kd_arena *arena, const char *path, kd_slice *out)
 {
     kd_status status = KD_OK;
+    kd_world *world = kd_world_posix();
     kd_file *file = NULL;
     uint64_t size_bytes = 0;
     size_t read_bytes = 0;
     *out = (kd_slice){"", 0};
-    KD_TRY_OUT(ctx->world->file_open(ctx, path, KD_FILE_READ, &file));
-    KD_TRY_OUT(ctx->world->file_size(ctx, file, &size_bytes));
+    KD_TRY_OUT(world->file_open(ctx, path, KD_FILE_READ, &file));
+    KD_TRY_OUT(world->file_size(ctx, file, &size_bytes));
     if (size_bytes > FILE_BYTES_MAX) {
         status = fail_file(ctx, path);
         goto out;
@@ -428,11 +430,11 @@ static kd_status file_load(kd_ctx *ctx, kd_arena *arena, const char *path, kd_sl
         status = KD_NOMEM;
         goto out;
     }
-    KD_TRY_OUT(ctx->world->file_read(ctx, file, 0, bytes, size_bytes, &read_bytes));
+    KD_TRY_OUT(world->file_read(ctx, file, 0, bytes, size_bytes, &read_bytes));
     *out = (kd_slice){bytes, read_bytes};
 out:
     if (file != NULL)
-        ctx->world->file_close(ctx->world, file);
+        world->file_close(world, file);
     return status;
 }
 
@@ -559,7 +561,7 @@ static kd_status database_find(kd_ctx *ctx, kd_arena *arena, kd_slice name,
         char path[NAME_BYTES + 32];
         snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", spelled);
         bool exists;
-        KD_TRY(ctx->world->path_exists(ctx, path, &exists));
+        KD_TRY(kd_world_posix()->path_exists(ctx, path, &exists));
         if (!exists)
             continue;
         kd_slice bytes;
