@@ -154,7 +154,16 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
-    def end(self):
+    def end(self, seconds=20):
+        """Reads until the program has closed its side: closing ours first would hang it up."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            ready, _, _ = select.select([self.fd], [], [], 0.2)
+            try:
+                if ready and not os.read(self.fd, 65536):
+                    break
+            except OSError:
+                break
         os.close(self.fd)
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
