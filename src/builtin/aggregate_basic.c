@@ -23,7 +23,7 @@ static inline bool is_null_at(const kd_vector *vector, uint32_t row)
     return !kd_bit_get(vector->validity, vector->form == KD_VECTOR_CONSTANT ? 0 : row);
 }
 
-/* --- count ------------------------------------------------------------------------------------- */
+/* --- count ------------------------------------------------------------------------------------ */
 
 static kd_status count_step(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args)
 {
@@ -65,7 +65,7 @@ static kd_status count_finish(kd_ctx *ctx, kd_call_env *env, const void *state, 
     return KD_OK;
 }
 
-/* --- Sums of integers --------------------------------------------------------------------------- */
+/* --- Sums of integers ------------------------------------------------------------------------- */
 
 /* `sum` is kept in 64 bits as long as it fits: `high` counts the carries. */
 typedef struct integer_sum {
@@ -161,7 +161,7 @@ static kd_status integer_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *s
     return quotient(ctx, env, &total, sum->count, result);
 }
 
-/* --- Sums of floating-point numbers --------------------------------------------------------------- */
+/* --- Sums of floating-point numbers ----------------------------------------------------------- */
 
 typedef struct float_sum {
     double sum;
@@ -244,7 +244,7 @@ static kd_status float_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *sta
     return KD_OK;
 }
 
-/* --- Sums of numerics ---------------------------------------------------------------------------- */
+/* --- Sums of numerics ------------------------------------------------------------------------- */
 
 /* While `big` is NULL the sum is fixed * 10^-scale. */
 typedef struct numeric_sum {
@@ -364,7 +364,7 @@ static kd_status numeric_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *s
     return quotient(ctx, env, &total, sum->count, result);
 }
 
-/* --- Intervals ---------------------------------------------------------------------------------- */
+/* --- Intervals -------------------------------------------------------------------------------- */
 
 typedef struct interval_sum {
     kd_interval sum;
@@ -411,7 +411,7 @@ static kd_status interval_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *
     return kd_interval_divide(ctx, sum->sum, (double)sum->count, result);
 }
 
-/* --- min and max --------------------------------------------------------------------------------- */
+/* --- min and max ------------------------------------------------------------------------------ */
 
 /* The payload of the best value so far; a far string's bytes are in env->state_arena. */
 typedef struct extreme {
@@ -504,7 +504,7 @@ static kd_type type_of_argument(const kd_type *arguments, uint32_t argument_coun
     return arguments[0];
 }
 
-/* --- Booleans ------------------------------------------------------------------------------------ */
+/* --- Booleans --------------------------------------------------------------------------------- */
 
 typedef struct bool_state {
     uint8_t seen;
@@ -559,7 +559,7 @@ static kd_status bool_or_finish(kd_ctx *ctx, kd_call_env *env, const void *state
     return KD_OK;
 }
 
-/* --- The table ----------------------------------------------------------------------------------- */
+/* --- The table -------------------------------------------------------------------------------- */
 
 #define ON(NAME, ARGUMENT, RESULT, STATE, ...)                                         \
     {.name = NAME, .argument_count = 1, .arguments = {KDI_TYPE(ARGUMENT)},             \

@@ -21,7 +21,7 @@
     static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *object, void *result,   \
                           bool *out_is_null)
 
-/* --- Texts after each other ---------------------------------------------------------------------- */
+/* --- Texts after each other ------------------------------------------------------------------- */
 
 /* The text begins with the first row's delimiter, so that two states join by concatenation. */
 typedef struct text_state {
@@ -74,7 +74,7 @@ FINISH(string_agg_finish)
     return state->count == 0 ? KD_OK : kdi_return_text(result, collected(state));
 }
 
-/* --- JSON ---------------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 STEP(json_agg_step)
 {
@@ -125,7 +125,7 @@ FINISH(json_object_finish)
     return json_finish(ctx, env, object, "{ ", " }", result, out_is_null);
 }
 
-/* --- Lists of values ------------------------------------------------------------------------------ */
+/* --- Lists of values -------------------------------------------------------------------------- */
 
 typedef struct list_state {
     kd_value *items;
@@ -210,7 +210,7 @@ FINISH(array_agg_finish)
                          (uint32_t)list->count, result);
 }
 
-/* --- Percentiles: rows come sorted ---------------------------------------------------------------- */
+/* --- Percentiles: rows come sorted ------------------------------------------------------------ */
 
 STEP(ordered_step)
 {
@@ -321,7 +321,7 @@ FINISH(mode_finish)
     return KD_OK;
 }
 
-/* --- median and quantile_cont: rows come as they are ---------------------------------------------- */
+/* --- median and quantile_cont: rows come as they are ------------------------------------------ */
 
 static int value_order(const void *a, const void *b)
 {
@@ -355,7 +355,7 @@ FINISH(median_finish)
     return KD_OK;
 }
 
-/* --- One row's value ------------------------------------------------------------------------------ */
+/* --- One row's value -------------------------------------------------------------------------- */
 
 /* The value of the row with the least or greatest key. Strings are kept in room that grows. */
 typedef struct pick_state {
@@ -467,7 +467,7 @@ static kd_type first_type(const kd_type *arguments, uint32_t argument_count)
     return arguments[0];
 }
 
-/* --- approx_count_distinct ------------------------------------------------------------------------ */
+/* --- approx_count_distinct -------------------------------------------------------------------- */
 
 enum { SKETCH_BITS = 12, SKETCH_SIZE = 1 << SKETCH_BITS };
 

@@ -1,5 +1,6 @@
 /*
- * Statistical aggregates: variance, deviation, covariance, regression; and bit_and, bit_or, bit_xor.
+ * Statistical aggregates: variance, deviation, covariance, regression; and bit_and, bit_or,
+ * bit_xor.
  *
  * Of integers and numerics they are exact, as PostgreSQL's: the sums of values and of
  * their squares are kept as integers (a square as two halves of 64 bits), and only the
@@ -9,7 +10,7 @@
 
 #include <math.h>
 
-/* --- Exact --------------------------------------------------------------------------------------- */
+/* --- Exact ------------------------------------------------------------------------------------ */
 
 /* While `big_sum` is NULL the values are integers times 10^-scale. */
 typedef struct exact_state {
@@ -181,7 +182,7 @@ static kd_status exact_finish(kd_ctx *ctx, kd_call_env *env, const void *object,
     return kd_decimal_store(ctx, env->arena, &answer, result);
 }
 
-/* --- Floating point ------------------------------------------------------------------------------ */
+/* --- Floating point --------------------------------------------------------------------------- */
 
 /* Of one column only x is used; of two, the first is y and the second x, as SQL has them. */
 typedef struct float_state {
@@ -339,7 +340,7 @@ static kd_status regr_count(kd_ctx *ctx, kd_call_env *env, const void *state, vo
     return KD_OK;
 }
 
-/* --- Bits ---------------------------------------------------------------------------------------- */
+/* --- Bits ------------------------------------------------------------------------------------- */
 
 typedef struct bit_state {
     int64_t bits;

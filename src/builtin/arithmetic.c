@@ -19,7 +19,7 @@ static kd_status division_by_zero(kd_ctx *ctx)
     return KD_FAIL(ctx, KD_INVALID, "22012", "division by zero");
 }
 
-/* --- Integers ---------------------------------------------------------------------------------- */
+/* --- Integers --------------------------------------------------------------------------------- */
 
 #define INTEGER_KERNEL(name, type, type_name, builtin)                                        \
     static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,               \
@@ -128,7 +128,7 @@ INTEGER_KERNELS(i16, int16_t, "smallint", INT16_MIN)
 INTEGER_KERNELS(i32, int32_t, "integer", INT32_MIN)
 INTEGER_KERNELS(i64, int64_t, "bigint", INT64_MIN)
 
-/* --- Bits -------------------------------------------------------------------------------------- */
+/* --- Bits ------------------------------------------------------------------------------------- */
 
 #define BIT_KERNEL(name, type, expression)                                                 \
     static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,            \
@@ -175,9 +175,10 @@ SHIFT_FUNCTION(right_i16, int16_t, uint16_t, 16, value >> by)
 SHIFT_FUNCTION(right_i32, int32_t, uint32_t, 32, value >> by)
 SHIFT_FUNCTION(right_i64, int64_t, uint64_t, 64, value >> by)
 
-/* --- Floating point ---------------------------------------------------------------------------- */
+/* --- Floating point --------------------------------------------------------------------------- */
 
-/* An infinite result of finite operands is an overflow, a zero product of non-zero ones an underflow. */
+/* An infinite result of finite operands is an overflow, a zero product of non-zero ones an
+ * underflow. */
 #define FLOAT_KERNEL(name, type, expression, under)                                              \
     static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,                  \
                           const uint16_t *selection, uint32_t count, kd_vector *out)             \
@@ -239,7 +240,7 @@ FLOAT_KERNELS(f64, double)
 UNARY_KERNEL(abs_f32, float, fabsf(value), )
 UNARY_KERNEL(abs_f64, double, fabs(value), )
 
-/* --- Numeric ----------------------------------------------------------------------------------- */
+/* --- Numeric ---------------------------------------------------------------------------------- */
 
 typedef kd_status (*decimal_operation)(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
                                        const kd_decimal *b, kd_decimal *out);

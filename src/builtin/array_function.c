@@ -36,7 +36,7 @@ static kd_status all_elements(kd_ctx *ctx, kd_arena *arena, const kd_array *arra
     return KD_OK;
 }
 
-/* --- Shape --------------------------------------------------------------------------------------- */
+/* --- Shape ------------------------------------------------------------------------------------ */
 
 /* The dimension named by argument 1, from 0; NULL results for others. */
 static kd_status dimension(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
@@ -107,7 +107,7 @@ KDI_ROW(array_dims)
     return kdi_return_buffer(result, &buffer);
 }
 
-/* --- Putting together ---------------------------------------------------------------------------- */
+/* --- Putting together ------------------------------------------------------------------------- */
 
 static kd_status not_one_dimensional(kd_ctx *ctx)
 {
@@ -197,7 +197,7 @@ KDI_ROW(array_cat)
     return kd_array_make_shaped(ctx, env->arena, type, &shape, elements, result);
 }
 
-/* --- Searching and replacing --------------------------------------------------------------------- */
+/* --- Searching and replacing ------------------------------------------------------------------ */
 
 KDI_ROW(array_remove)
 {
@@ -343,7 +343,7 @@ KDI_ROW(array_overlap)
     return KD_OK;
 }
 
-/* --- Parts --------------------------------------------------------------------------------------- */
+/* --- Parts ------------------------------------------------------------------------------------ */
 
 /* array[lower:upper]; a NULL bound is the array's own. Of several dimensions the first is cut. */
 KDI_ROW(array_slice)

@@ -88,7 +88,8 @@ kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *c
 kd_status kdi_append_json(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
                           kd_buffer *out) KD_MUST_CHECK;
 /* An element for an array of `type`: only the form of numerics may have to change. */
-kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_value *io_value) KD_MUST_CHECK;
+kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type,
+                            kd_value *io_value) KD_MUST_CHECK;
 
 /* A numeric, integer or floating argument as a decimal. */
 static inline kd_status kdi_arg_decimal(kd_ctx *ctx, const kd_call_env *env,

@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 #include <utf8proc.h>
 
-/* --- Digests ------------------------------------------------------------------------------------- */
+/* --- Digests ---------------------------------------------------------------------------------- */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -66,7 +66,7 @@ KDI_ROW(sha512)
     return sha(ctx, env, kdi_arg_text(args, 0), EVP_sha512(), result);
 }
 
-/* --- encode, decode ------------------------------------------------------------------------------ */
+/* --- encode, decode --------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {
@@ -264,7 +264,7 @@ KDI_ROW(decode)
     return kdi_return_buffer(result, &buffer);
 }
 
-/* --- Conversion ---------------------------------------------------------------------------------- */
+/* --- Conversion ------------------------------------------------------------------------------- */
 
 static kd_status check_utf8_name(kd_ctx *ctx, kd_slice name, const char *what)
 {
@@ -291,7 +291,7 @@ KDI_ROW(convert_to)
     return KD_OK;
 }
 
-/* --- Bytes and bits ------------------------------------------------------------------------------ */
+/* --- Bytes and bits --------------------------------------------------------------------------- */
 
 static kd_status check_index(kd_ctx *ctx, int64_t index, int64_t count)
 {
@@ -365,7 +365,7 @@ KDI_ROW(byte_bit_count)
     return KD_OK;
 }
 
-/* --- Unicode ------------------------------------------------------------------------------------- */
+/* --- Unicode ---------------------------------------------------------------------------------- */
 
 static bool read_hex(kd_slice text, size_t at, size_t digits, uint32_t *out)
 {

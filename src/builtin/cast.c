@@ -17,7 +17,7 @@ static const kd_zone *zone_of(const kd_call_env *env)
     return env->facts == NULL || env->facts->text == NULL ? NULL : env->facts->text->zone;
 }
 
-/* --- Between integers and floating point -------------------------------------------------------- */
+/* --- Between integers and floating point ------------------------------------------------------ */
 
 #define WIDEN(name, from_type, to_type)                                                     \
     static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,             \
@@ -120,7 +120,7 @@ static kd_status i32_to_bool(kd_ctx *ctx, kd_call_env *env, const void *const *a
     return KD_OK;
 }
 
-/* --- Numeric ----------------------------------------------------------------------------------- */
+/* --- Numeric ---------------------------------------------------------------------------------- */
 
 /* Stores a decimal in the form that the result type has, rounded to its scale. */
 static kd_status store_numeric(kd_ctx *ctx, kd_call_env *env, const kd_decimal *value, void *result)
@@ -194,7 +194,7 @@ static kd_status numeric_to_f32(kd_ctx *ctx, kd_call_env *env, const void *const
     return f64_to_f32(ctx, env, wide_args, result, out_is_null);
 }
 
-/* --- Text -------------------------------------------------------------------------------------- */
+/* --- Text ------------------------------------------------------------------------------------- */
 
 static kd_status bool_to_text(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
                               bool *out_is_null)
@@ -255,7 +255,7 @@ static kd_status to_length_checked(kd_ctx *ctx, kd_call_env *env, const void *co
     return to_length(ctx, env, args, result, false);
 }
 
-/* --- Dates and times --------------------------------------------------------------------------- */
+/* --- Dates and times -------------------------------------------------------------------------- */
 
 static kd_status round_timestamp(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                  void *result, bool *out_is_null)
@@ -263,8 +263,8 @@ static kd_status round_timestamp(kd_ctx *ctx, kd_call_env *env, const void *cons
     (void)ctx;
     (void)out_is_null;
     int64_t value = KDI_ARG(int64_t, args, 0);
-    *(int64_t *)result =
-        env->result_type.modifier < 0 ? value : kd_timestamp_round(value, env->result_type.modifier);
+    int32_t digits = env->result_type.modifier;
+    *(int64_t *)result = digits < 0 ? value : kd_timestamp_round(value, digits);
     return KD_OK;
 }
 
@@ -398,7 +398,7 @@ static kd_status date_to_ns(kd_ctx *ctx, kd_call_env *env, const void *const *ar
     return kd_timestamp_us_to_ns(ctx, us, result);
 }
 
-/* --- JSON -------------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 static kd_status json_to_jsonb(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                void *result, bool *out_is_null)
@@ -465,7 +465,7 @@ JSONB_TO(jsonb_to_i64, "bigint", numeric_to_i64)
 JSONB_TO(jsonb_to_f32, "real", numeric_to_f32)
 JSONB_TO(jsonb_to_f64, "double precision", numeric_to_f64)
 
-/* --- The table --------------------------------------------------------------------------------- */
+/* --- The table -------------------------------------------------------------------------------- */
 
 #define CAST(FROM, TO, CONTEXT, member) \
     {.from = KD_TYPE_##FROM, .to = KD_TYPE_##TO, .context = KD_CAST_##CONTEXT, member}

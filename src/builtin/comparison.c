@@ -78,7 +78,7 @@ KERNELS(f64, double, FLOAT)
 #define STR_GE(a, b) (kd_str_compare(&(a), &(b)) >= 0)
 KERNELS(str, kd_str, STR)
 
-/* --- Types with an order of their own ----------------------------------------------------------- */
+/* --- Types with an order of their own --------------------------------------------------------- */
 
 /* Numeric arguments may differ in form; everything else has one payload per type. */
 static kd_status order_of(kd_ctx *ctx, kd_call_env *env, const void *const *args, int *out_order)

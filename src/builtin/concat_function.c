@@ -5,7 +5,7 @@
 #include "types/array.h"
 #include "types/utf8.h"
 
-/* --- || and concat ------------------------------------------------------------------------------- */
+/* --- || and concat ---------------------------------------------------------------------------- */
 
 KDI_ROW(text_concat)
 {
@@ -70,7 +70,7 @@ KDI_ROW(concat_ws)
     return kdi_return_buffer(result, &buffer);
 }
 
-/* --- Quoting ------------------------------------------------------------------------------------- */
+/* --- Quoting ---------------------------------------------------------------------------------- */
 
 static kd_status append_quoted(kd_ctx *ctx, kd_slice text, char quote, kd_buffer *out)
 {
@@ -151,7 +151,7 @@ KDI_ROW(quote_nullable)
     return quote_literal(ctx, env, args, result, out_is_null);
 }
 
-/* --- format -------------------------------------------------------------------------------------- */
+/* --- format ----------------------------------------------------------------------------------- */
 
 typedef struct format_spec {
     int64_t width;
@@ -308,7 +308,7 @@ KDI_ROW(format)
     return kdi_return_buffer(result, &buffer);
 }
 
-/* --- Arrays -------------------------------------------------------------------------------------- */
+/* --- Arrays ----------------------------------------------------------------------------------- */
 
 static kd_status array_to_text(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                const kd_slice *null_text, void *result)

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-/* --- The clock ----------------------------------------------------------------------------------- */
+/* --- The clock -------------------------------------------------------------------------------- */
 
 KDI_ROW(now)
 {
@@ -27,7 +27,7 @@ KDI_ROW(clock_timestamp)
     return KD_OK;
 }
 
-/* --- Sums and differences ------------------------------------------------------------------------ */
+/* --- Sums and differences --------------------------------------------------------------------- */
 
 static kd_interval negated(kd_interval value)
 {
@@ -245,7 +245,7 @@ KDI_ROW(timestamp_ns_difference)
                             kd_timestamp_ns_to_us(KDI_ARG(int64_t, args, 1)), result);
 }
 
-/* --- Comparisons across types -------------------------------------------------------------------- */
+/* --- Comparisons across types ----------------------------------------------------------------- */
 
 static int order(int64_t a, int64_t b)
 {
@@ -305,7 +305,7 @@ static kd_status open_zone(kd_ctx *ctx, kd_arena *arena, kd_slice name, const kd
     return kd_zone_open(ctx, arena, (kd_slice){turned, name.size_bytes}, out);
 }
 
-/* --- extract, date_part, date_trunc -------------------------------------------------------------- */
+/* --- extract, date_part, date_trunc ----------------------------------------------------------- */
 
 static const char *type_name(kd_type type)
 {
@@ -450,7 +450,7 @@ KDI_ROW(date_bin)
                             KDI_ARG(int64_t, args, 2), result);
 }
 
-/* --- age ----------------------------------------------------------------------------------------- */
+/* --- age -------------------------------------------------------------------------------------- */
 
 KDI_ROW(age_timestamps)
 {
@@ -487,7 +487,7 @@ KDI_ROW(age_timestamptz)
     return kd_timestamp_age(ctx, now_local, local, result);
 }
 
-/* --- Making -------------------------------------------------------------------------------------- */
+/* --- Making ----------------------------------------------------------------------------------- */
 
 KDI_ROW(make_date)
 {
@@ -533,7 +533,7 @@ KDI_ROW(to_timestamp_epoch)
     return kd_timestamp_from_epoch(ctx, KDI_ARG(double, args, 0), result);
 }
 
-/* --- Zones --------------------------------------------------------------------------------------- */
+/* --- Zones ------------------------------------------------------------------------------------ */
 
 /* The zone named by argument 0, kept while the name stays the same. */
 typedef struct zone_state {
@@ -612,7 +612,7 @@ KDI_ROW(offset_of_timestamptz)
     return shifted(ctx, KDI_ARG(int64_t, args, 1), offset, result);
 }
 
-/* --- Others -------------------------------------------------------------------------------------- */
+/* --- Others ----------------------------------------------------------------------------------- */
 
 KDI_ROW(justify_hours)
 {
@@ -647,8 +647,8 @@ KDI_ROW(interval_isfinite)
     return KD_OK;
 }
 
-/* Whether [a, b) and [c, d) share a point; bounds may come in any order, and a NULL bound leaves the
- * other one as the period. NULL when that does not decide it. */
+/* Whether [a, b) and [c, d) share a point; bounds may come in any order, and a NULL bound leaves
+ * the other one as the period. NULL when that does not decide it. */
 KDI_ROW(overlaps)
 {
     kd_type type = env->argument_types[0];
@@ -684,7 +684,7 @@ KDI_ROW(overlaps)
     return KD_OK;
 }
 
-/* --- time_bucket --------------------------------------------------------------------------------- */
+/* --- time_bucket ------------------------------------------------------------------------------ */
 
 enum { MONDAY_2000 = 2 }; /* 2000-01-03, TimescaleDB's origin for widths without months. */
 
@@ -927,8 +927,10 @@ static const kd_function functions[] = {
     LENIENT("overlaps", overlaps, BOOL, TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ),
     LENIENT("overlaps", overlaps, BOOL, TIME, TIME, TIME, TIME),
     NAMED("time_bucket", bucket_plain, TIMESTAMP, bucket_names, INTERVAL, TIMESTAMP),
-    NAMED("time_bucket", bucket_plain, TIMESTAMP, bucket_origin_names, INTERVAL, TIMESTAMP, TIMESTAMP),
-    NAMED("time_bucket", bucket_plain, TIMESTAMP, bucket_offset_names, INTERVAL, TIMESTAMP, INTERVAL),
+    NAMED("time_bucket", bucket_plain, TIMESTAMP, bucket_origin_names, INTERVAL, TIMESTAMP,
+          TIMESTAMP),
+    NAMED("time_bucket", bucket_plain, TIMESTAMP, bucket_offset_names, INTERVAL, TIMESTAMP,
+          INTERVAL),
     NAMED("time_bucket", bucket_plain, TIMESTAMPTZ, bucket_names, INTERVAL, TIMESTAMPTZ),
     NAMED("time_bucket", bucket_plain, TIMESTAMPTZ, bucket_origin_names, INTERVAL, TIMESTAMPTZ,
           TIMESTAMPTZ),

@@ -15,7 +15,7 @@ static bool is_jsonb(const kd_call_env *env)
     return env->argument_types[0].id == KD_TYPE_JSONB;
 }
 
-/* --- -> and ->> ----------------------------------------------------------------------------------- */
+/* --- -> and ->> ------------------------------------------------------------------------------- */
 
 /* `*out_found` and the value found, as it is stored. */
 static kd_status get_field(kd_ctx *ctx, kd_arena *arena, bool binary, kd_slice from, kd_slice key,
@@ -75,7 +75,7 @@ static kd_status return_found(kd_ctx *ctx, kd_call_env *env, bool binary, bool f
 GETTERS(json, false)
 GETTERS(text, true)
 
-/* --- Paths ---------------------------------------------------------------------------------------- */
+/* --- Paths ------------------------------------------------------------------------------------ */
 
 typedef struct path {
     kd_value *values; /* Keep the slices' bytes where they are. */
@@ -175,7 +175,7 @@ KDI_ROW(extract_path_text)
     return get_path(ctx, env, args, false, true, result, out_is_null);
 }
 
-/* --- Containment and existence --------------------------------------------------------------------- */
+/* --- Containment and existence ---------------------------------------------------------------- */
 
 KDI_ROW(contains)
 {
@@ -222,7 +222,7 @@ KDI_ROW(exists_all)
     return exists_keys(ctx, env, args, true, result);
 }
 
-/* --- Changing ------------------------------------------------------------------------------------- */
+/* --- Changing --------------------------------------------------------------------------------- */
 
 KDI_ROW(concat)
 {
@@ -384,7 +384,7 @@ KDI_ROW(array_length)
     return KD_OK;
 }
 
-/* --- Building ------------------------------------------------------------------------------------- */
+/* --- Building --------------------------------------------------------------------------------- */
 
 static kd_status return_built(kd_ctx *ctx, kd_call_env *env, const kd_buffer *text, void *result)
 {
@@ -445,7 +445,7 @@ KDI_ROW(build_object)
     return return_built(ctx, env, &text, result);
 }
 
-/* --- As rows -------------------------------------------------------------------------------------- */
+/* --- As rows ---------------------------------------------------------------------------------- */
 
 typedef enum row_form { ROWS_KEYS, ROWS_ELEMENTS, ROWS_FIELDS } row_form;
 

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-/* --- Floating point ------------------------------------------------------------------------------ */
+/* --- Floating point --------------------------------------------------------------------------- */
 
 static kd_status out_of_range(kd_ctx *ctx, bool overflow)
 {
@@ -250,7 +250,7 @@ KDI_ROW(isnan_f64)
     return KD_OK;
 }
 
-/* --- Random -------------------------------------------------------------------------------------- */
+/* --- Random ----------------------------------------------------------------------------------- */
 
 /* Each expression instance has a generator of its own, seeded once: xorshift64*. */
 KDI_ROW(random)
@@ -272,7 +272,7 @@ KDI_ROW(random)
     return KD_OK;
 }
 
-/* --- Integers ------------------------------------------------------------------------------------ */
+/* --- Integers --------------------------------------------------------------------------------- */
 
 static uint64_t magnitude(int64_t value)
 {
@@ -314,7 +314,7 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
 INTEGER_FUNCTIONS(i32, int32_t, INT32_MAX, "integer")
 INTEGER_FUNCTIONS(i64, int64_t, INT64_MAX, "bigint")
 
-/* --- Numeric ------------------------------------------------------------------------------------- */
+/* --- Numeric ---------------------------------------------------------------------------------- */
 
 typedef kd_status (*decimal_unary)(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
                                    kd_decimal *out);
@@ -487,7 +487,7 @@ KDI_ROW(factorial)
     return kd_decimal_store(ctx, env->arena, &product, result);
 }
 
-/* --- width_bucket -------------------------------------------------------------------------------- */
+/* --- width_bucket ----------------------------------------------------------------------------- */
 
 static kd_status bucket_bounds(kd_ctx *ctx, const char *what)
 {

@@ -66,7 +66,8 @@ static kd_status compile_failed(kd_ctx *ctx, int error)
             return KD_FAIL(ctx, KD_INVALID, "2201B", "invalid regular expression: %s",
                            messages[i].text);
     char text[256];
-    if (error == PCRE2_ERROR_HEAP_FAILED || pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof text) < 0)
+    if (error == PCRE2_ERROR_HEAP_FAILED ||
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof text) < 0)
         return KD_NOMEM;
     return KD_FAIL(ctx, KD_INVALID, "2201B", "invalid regular expression: %s", text);
 }

@@ -6,7 +6,7 @@
 #include "types/array.h"
 #include "types/utf8.h"
 
-/* --- Operators ----------------------------------------------------------------------------------- */
+/* --- Operators -------------------------------------------------------------------------------- */
 
 static kd_status matches(kd_ctx *ctx, kd_call_env *env, const void *const *args, bool fold,
                          bool negated, void *result)
@@ -41,13 +41,14 @@ KDI_ROW(regexp_no_match_fold)
     return matches(ctx, env, args, true, true, result);
 }
 
-/* --- Arguments of the functions ------------------------------------------------------------------ */
+/* --- Arguments of the functions --------------------------------------------------------------- */
 
 enum { NO_ARGUMENT = 99 };
 
 /* The pattern is argument 1, the flags argument `flags_at`. */
-static kd_status open(kd_ctx *ctx, kd_call_env *env, const void *const *args, uint32_t flags_at,
-                      const char *function, kdi_regexp_flags *out_flags, kdi_regexp **out)
+static kd_status open_pattern(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                              uint32_t flags_at, const char *function,
+                              kdi_regexp_flags *out_flags, kdi_regexp **out)
 {
     *out_flags = (kdi_regexp_flags){0};
     bool has_flags = flags_at < env->argument_count;
@@ -104,7 +105,7 @@ static kd_status find_numbered(kd_ctx *ctx, kdi_regexp *regexp, kd_slice text, i
     return KD_OK;
 }
 
-/* --- substring ----------------------------------------------------------------------------------- */
+/* --- substring -------------------------------------------------------------------------------- */
 
 /* The first group, or the whole match when the pattern has none. */
 KDI_ROW(substring_pattern)
@@ -113,10 +114,11 @@ KDI_ROW(substring_pattern)
     kdi_regexp_flags flags;
     kd_slice text = kdi_arg_text(args, 0);
     bool found;
-    KD_TRY(open(ctx, env, args, NO_ARGUMENT, NULL, &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, NO_ARGUMENT, NULL, &flags, &regexp));
     KD_TRY(kdi_regexp_find(ctx, regexp, text, 0, &found));
     size_t from, to;
-    *out_is_null = !found || !kdi_regexp_group(regexp, kdi_regexp_group_count(regexp) > 0, &from, &to);
+    uint32_t group = kdi_regexp_group_count(regexp) > 0;
+    *out_is_null = !found || !kdi_regexp_group(regexp, group, &from, &to);
     if (*out_is_null)
         return KD_OK;
     return kdi_return_text(result, (kd_slice){text.data + from, to - from});
@@ -130,7 +132,7 @@ KDI_ROW(regexp_substr)
     KD_TRY(integer_argument(ctx, env, args, 5, "subexpr", 0, 0, &group));
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
-    KD_TRY(open(ctx, env, args, 4, "regexp_substr", &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 4, "regexp_substr", &flags, &regexp));
     kd_slice text = kdi_arg_text(args, 0);
     bool found;
     KD_TRY(find_numbered(ctx, regexp, text, start, number, &found));
@@ -153,7 +155,7 @@ KDI_ROW(regexp_instr)
                        at_end);
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
-    KD_TRY(open(ctx, env, args, 5, "regexp_instr", &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 5, "regexp_instr", &flags, &regexp));
     kd_slice text = kdi_arg_text(args, 0);
     bool found;
     KD_TRY(find_numbered(ctx, regexp, text, start, number, &found));
@@ -169,7 +171,7 @@ KDI_ROW(regexp_like)
 {
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
-    KD_TRY(open(ctx, env, args, 2, "regexp_like", &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 2, "regexp_like", &flags, &regexp));
     bool found;
     KD_TRY(kdi_regexp_test(ctx, regexp, kdi_arg_text(args, 0), &found));
     *(uint8_t *)result = found;
@@ -182,7 +184,7 @@ KDI_ROW(regexp_count)
     KD_TRY(integer_argument(ctx, env, args, 2, "start", 1, 1, &start));
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
-    KD_TRY(open(ctx, env, args, 3, "regexp_count", &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 3, "regexp_count", &flags, &regexp));
     kd_slice text = kdi_arg_text(args, 0);
     int32_t count = 0;
     size_t at = kd_utf8_offset(text, (size_t)start - 1);
@@ -202,7 +204,7 @@ KDI_ROW(regexp_count)
     return KD_OK;
 }
 
-/* --- regexp_replace ------------------------------------------------------------------------------ */
+/* --- regexp_replace --------------------------------------------------------------------------- */
 
 /* The replacement with \1 .. \9, \& and \\ filled in. */
 static kd_status append_replacement(kd_ctx *ctx, const kdi_regexp *regexp, kd_slice text,
@@ -275,7 +277,7 @@ KDI_ROW(regexp_replace)
             return status;
         }
     }
-    KD_TRY(open(ctx, env, args, 3, NULL, &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 3, NULL, &flags, &regexp));
     return replace(ctx, env, args, regexp, 1, flags.global ? 0 : 1, result);
 }
 
@@ -286,13 +288,13 @@ KDI_ROW(regexp_replace_numbered)
     KD_TRY(integer_argument(ctx, env, args, 4, "n", 0, 1, &number));
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
-    KD_TRY(open(ctx, env, args, 5, NULL, &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 5, NULL, &flags, &regexp));
     if (env->argument_count < 5 && flags.global)
         number = 0;
     return replace(ctx, env, args, regexp, start, number, result);
 }
 
-/* --- Matches and splitting as arrays ------------------------------------------------------------- */
+/* --- Matches and splitting as arrays ---------------------------------------------------------- */
 
 /* The groups of the match just found as text[]; the whole match when there are none. */
 static kd_status groups_as_array(kd_ctx *ctx, kd_arena *arena, const kdi_regexp *regexp,
@@ -317,15 +319,15 @@ KDI_ROW(regexp_match)
 {
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
-    KD_TRY(kdi_regexp_flags_parse(ctx, env->argument_count > 2 ? kdi_arg_text(args, 2) : KD_SLICE(""),
-                                  &flags));
+    kd_slice letters = env->argument_count > 2 ? kdi_arg_text(args, 2) : KD_SLICE("");
+    KD_TRY(kdi_regexp_flags_parse(ctx, letters, &flags));
     if (flags.global) {
         kd_status status = KD_FAIL(ctx, KD_INVALID, "22023",
                                    "regexp_match() does not support the \"global\" option");
         kd_error_set_hint(ctx, "Use the regexp_matches function instead.");
         return status;
     }
-    KD_TRY(open(ctx, env, args, 2, NULL, &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 2, NULL, &flags, &regexp));
     bool found;
     KD_TRY(kdi_regexp_find(ctx, regexp, kdi_arg_text(args, 0), 0, &found));
     *out_is_null = !found;
@@ -334,8 +336,8 @@ KDI_ROW(regexp_match)
 
 typedef kd_status (*part_visitor)(kd_ctx *ctx, void *object, kd_slice part);
 
-/* The parts between matches. An empty match at the start, at the end or right after another one does
- * not split. */
+/* The parts between matches. An empty match at the start, at the end or right after another one
+ * does not split. */
 static kd_status split(kd_ctx *ctx, kdi_regexp *regexp, kd_slice text, part_visitor visit,
                        void *object)
 {
@@ -376,14 +378,14 @@ KDI_ROW(regexp_split_to_array)
 {
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
-    KD_TRY(open(ctx, env, args, 2, "regexp_split_to_array", &flags, &regexp));
+    KD_TRY(open_pattern(ctx, env, args, 2, "regexp_split_to_array", &flags, &regexp));
     part_list list = {.arena = env->arena};
     KD_TRY(split(ctx, regexp, kdi_arg_text(args, 0), add_part, &list));
     return kd_array_make(ctx, env->arena, kd_type_of(KD_TYPE_TEXT), list.items,
                          (uint32_t)list.count, result);
 }
 
-/* --- As table functions -------------------------------------------------------------------------- */
+/* --- As table functions ----------------------------------------------------------------------- */
 
 static const kd_type text_type = KDI_TYPE(TEXT);
 static const kd_type texts_type = KDI_ARRAY(TEXT);
@@ -412,7 +414,7 @@ static kd_status open_values(kd_ctx *ctx, kd_arena *arena, const kd_value *args,
             return KD_OK;
     const void *payloads[3] = {&args[0].as, &args[1].as, arg_count > 2 ? &args[2].as : NULL};
     kd_call_env own = {.arena = arena, .state_arena = arena, .argument_count = arg_count};
-    return open(ctx, &own, payloads, 2, function, out_flags, out_regexp);
+    return open_pattern(ctx, &own, payloads, 2, function, out_flags, out_regexp);
 }
 
 KDI_OPEN(open_matches)
@@ -459,7 +461,7 @@ KDI_OPEN(open_split)
                           : split(ctx, regexp, kdi_value_text(&args[0]), add_row, list);
 }
 
-/* --- SIMILAR TO ---------------------------------------------------------------------------------- */
+/* --- SIMILAR TO ------------------------------------------------------------------------------- */
 
 /* One character outside brackets, from SQL's syntax to ours. */
 static kd_status append_similar(kd_ctx *ctx, char c, kd_buffer *out)
@@ -475,8 +477,8 @@ static kd_status append_similar(kd_ctx *ctx, char c, kd_buffer *out)
     return kd_buffer_append_byte(ctx, out, (uint8_t)c);
 }
 
-/* SQL's regular expression as an advanced one, anchored: '^(?:' ... ')$'. Escape and double quote mark
- * the parts of SUBSTRING (x SIMILAR p ESCAPE e). */
+/* SQL's regular expression as an advanced one, anchored: '^(?:' ... ')$'. Escape and double quote
+ * mark the parts of SUBSTRING (x SIMILAR p ESCAPE e). */
 static kd_status similar(kd_ctx *ctx, kd_slice pattern, kd_slice escape, kd_buffer *out)
 {
     bool in_brackets = false;

@@ -240,7 +240,7 @@ static kd_status translate_body(kd_ctx *ctx, kd_slice source, const kdi_regexp_f
             KD_TRY(translate_escape(ctx, source, &at, false, out));
         } else if (c == '[') {
             KD_TRY(translate_brackets(ctx, source, &at, flags, out));
-        } else if (c == '(' && at + 2 < source.size_bytes && memcmp(source.data + at, "(?#", 3) == 0) {
+        } else if (at + 2 < source.size_bytes && memcmp(source.data + at, "(?#", 3) == 0) {
             while (at < source.size_bytes && source.data[at] != ')')
                 at++;
             at++;

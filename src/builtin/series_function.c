@@ -8,7 +8,7 @@
 #include "types/array.h"
 #include "types/datetime.h"
 
-/* --- generate_series ----------------------------------------------------------------------------- */
+/* --- generate_series -------------------------------------------------------------------------- */
 
 typedef struct series {
     kd_arena *batches[2]; /* Of numerics: used in turn, since the next value is one batch older. */
@@ -172,7 +172,7 @@ KDI_DESCRIBE(describe_series)
     return kdi_describe(ctx, arena, 1, names, &type, out_column_count, out_names, out_types);
 }
 
-/* --- generate_subscripts ------------------------------------------------------------------------- */
+/* --- generate_subscripts ---------------------------------------------------------------------- */
 
 KDI_DESCRIBE(describe_subscripts)
 {
@@ -203,7 +203,7 @@ KDI_OPEN(subscripts_open)
     return KD_OK;
 }
 
-/* --- unnest -------------------------------------------------------------------------------------- */
+/* --- unnest ----------------------------------------------------------------------------------- */
 
 typedef struct unnest {
     uint32_t count;

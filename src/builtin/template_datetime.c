@@ -16,8 +16,8 @@ typedef enum pattern_kind {
     P_Y_YYY, P_YY, P_YYY, P_YYYY,
 } pattern_kind;
 
-/* The longer of two patterns with one beginning comes first. Names are compared without case; what is
- * written in which case tells the case of the result. */
+/* The longer of two patterns with one beginning comes first. Names are compared without case; what
+ * is written in which case tells the case of the result. */
 static const struct {
     const char *text;
     pattern_kind kind;
@@ -114,7 +114,7 @@ static place next_place(kd_slice format, size_t *io_at)
     return it;
 }
 
-/* --- to_char ---------------------------------------------------------------------------------------- */
+/* --- to_char ---------------------------------------------------------------------------------- */
 
 typedef struct moment {
     kd_civil civil; /* Of an interval: its fields, hours unbounded. */
@@ -349,7 +349,7 @@ KDI_ROW(interval_to_char)
     return write_moment(ctx, env, kdi_arg_text(args, 1), &m, result);
 }
 
-/* --- to_date, to_timestamp ------------------------------------------------------------------------- */
+/* --- to_date, to_timestamp -------------------------------------------------------------------- */
 
 typedef struct fields {
     int64_t year, month, day, hour, minute, second, micros, year_day, julian;
@@ -463,8 +463,8 @@ static kd_status read_place(kd_ctx *ctx, kd_slice input, size_t *io_at, const pl
     size_t two = it->fill_mode && !next_is_digit ? 9 : 2;
     switch (it->kind) {
     case P_YYYY: case P_IYYY: case P_YYY: case P_YY: case P_Y: {
-        size_t width = it->kind == P_YYYY || it->kind == P_IYYY ? (next_is_digit ? 4 : 6)
-                                                                : next_is_digit ? it->text.size_bytes : 4;
+        bool is_full = it->kind == P_YYYY || it->kind == P_IYYY;
+        size_t width = next_is_digit ? it->text.size_bytes : is_full ? 6 : 4;
         size_t start = *io_at;
         KD_TRY(read_digits(ctx, input, io_at, it, width, &number));
         out->year = *io_at - start >= 4 ? number : full_year(number, it->kind);

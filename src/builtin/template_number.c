@@ -124,7 +124,7 @@ static kd_status read_template(kd_ctx *ctx, kd_slice text, number_template *it)
     return KD_OK;
 }
 
-/* --- Writing -------------------------------------------------------------------------------------- */
+/* --- Writing ---------------------------------------------------------------------------------- */
 
 static const char *ordinal_of(kd_slice digits)
 {
@@ -207,7 +207,7 @@ static kd_status append_places(kd_ctx *ctx, const number_template *it, const dig
         }
         if (c == '.') {
             past_point = true;
-            if (it->after > 0)
+            if (it->after > 0 || overflow)
                 KD_TRY(kd_buffer_append_byte(ctx, out, '.'));
         } else if (c == ',') {
             if (digit > start || overflow)
@@ -300,7 +300,7 @@ KDI_ROW(to_char)
     return number_to_char(ctx, env, &value, format, result);
 }
 
-/* --- Reading -------------------------------------------------------------------------------------- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 /* Takes the digits, the sign and the point out of the text, as far as the template goes. */
 KDI_ROW(to_number)

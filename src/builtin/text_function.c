@@ -21,7 +21,7 @@ static kd_status too_long(kd_ctx *ctx)
     return KD_FAIL(ctx, KD_LIMIT, "54000", "requested length too large");
 }
 
-/* --- Lengths and case ---------------------------------------------------------------------------- */
+/* --- Lengths and case ------------------------------------------------------------------------- */
 
 KDI_ROW(char_length)
 {
@@ -52,7 +52,7 @@ CASE_FUNCTION(lower, kd_utf8_append_lower)
 CASE_FUNCTION(upper, kd_utf8_append_upper)
 CASE_FUNCTION(initcap, kd_utf8_append_initcap)
 
-/* --- Parts --------------------------------------------------------------------------------------- */
+/* --- Parts ------------------------------------------------------------------------------------ */
 
 /* Characters `start` .. `start + count - 1`, from 1; what lies outside is cut off. */
 static kd_slice substring_of(kd_slice text, int64_t start, int64_t count)
@@ -224,7 +224,7 @@ KDI_ROW(split_part)
     }
 }
 
-/* --- Trimming and padding ------------------------------------------------------------------------ */
+/* --- Trimming and padding --------------------------------------------------------------------- */
 
 static bool has_character(kd_slice set, const char *character, uint32_t size_bytes)
 {
@@ -354,7 +354,7 @@ KDI_ROW(repeat)
     return kdi_return_buffer(result, &buffer);
 }
 
-/* --- Replacement --------------------------------------------------------------------------------- */
+/* --- Replacement ------------------------------------------------------------------------------ */
 
 KDI_ROW(replace)
 {
@@ -416,7 +416,7 @@ KDI_ROW(reverse)
     return kdi_return_text(result, (kd_slice){at, text.size_bytes});
 }
 
-/* --- Characters and numbers ---------------------------------------------------------------------- */
+/* --- Characters and numbers ------------------------------------------------------------------- */
 
 KDI_ROW(ascii)
 {

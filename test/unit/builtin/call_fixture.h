@@ -25,8 +25,8 @@ void call_fixture_clear(call_fixture *fixture);
 /* "TYPE:VALUE" each, NULL-terminated unless all are used. The answer is "=text", "\\N" for NULL, or
  * "!SQLSTATE message"; it lives in the fixture's arena. */
 const char *call_function(call_fixture *fixture, const char *name, const char *const *arguments);
-/* Arguments are arrays "TYPE:{...}" of the rows' values; the first `direct_count` are single values.
- * The rows are stepped in two halves that are then combined. */
+/* Arguments are arrays "TYPE:{...}" of the rows' values; for an ordered set all but the last are
+ * single values. Otherwise the rows are stepped in two halves that are then combined. */
 const char *call_aggregate(call_fixture *fixture, const char *name, const char *const *arguments,
                            bool ordered_set);
 /* Rows joined by " ; ", columns as PostgreSQL's composite text. */

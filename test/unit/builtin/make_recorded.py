@@ -58,8 +58,13 @@ def query(kind, name, arguments):
             f"(SELECT t::text, row_number() over () FROM {name}({values}) t) s(x, n)")
 
 
-def c_text(text):
+def c_piece(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("?", "\\?") + '"'
+
+
+def c_text(text):
+    """A C literal, cut into pieces that fit a line."""
+    return "\n     ".join(c_piece(text[i:i + 60]) for i in range(0, max(len(text), 1), 60))
 
 
 def main():
@@ -81,6 +86,8 @@ def main():
         if answer[:6] in ("!42883", "!42601") and "does not exist" in answer or "42725" in answer[:7]:
             print("unknown to PostgreSQL:", kind, name, arguments, answer, file=sys.stderr)
         args = ", ".join(c_text(a) for a in arguments) or "NULL"
+        if len(args) > 80:
+            args = ",\n      ".join(c_text(a) for a in arguments)
         out.append(f"    {{'{kind}', {c_text(name)},\n     {{{args}}},\n     {c_text(answer)}}},")
     out.append("};")
     (HERE / "recorded_functions.h").write_text("\n".join(out) + "\n")
