@@ -401,8 +401,10 @@ static kd_status update_row(kd_ctx *ctx, dml *work, void *object, const kd_value
     if (!found)
         return KD_OK;
     kd_write_outcome outcome;
+    /* The reference comes first, then, for a partitioned table, the partition. */
+    const kd_value *values = row + 1 + bound->has_partition_column;
     KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, old_values, bound->target_positions,
-                                   row + 1, bound->target_count, written, &outcome));
+                                   values, bound->target_count, written, &outcome));
     if (outcome.result != KD_WRITE_DONE)
         return missed(ctx, work, outcome);
     return return_row(ctx, work, written, row);
