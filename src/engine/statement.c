@@ -521,7 +521,11 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
     kd_status status = check_deadline(ctx, run);
     if (status == KD_OK)
         status = kd_execution_next(ctx, run->execution, out_batch, out_end);
+    /* What was read is told only when a crash cannot take it back. */
+    if (status == KD_OK && out_batch->selected_count > 0 && run->session->txn != NULL)
+        status = kd_txn_wait_visible_durable(ctx, run->session->txn);
     if (status != KD_OK) {
+        *out_batch = (kd_batch){0};
         *out_end = true;
         run_failed(run);
         return status;
