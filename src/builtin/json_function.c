@@ -477,15 +477,10 @@ KDI_DESCRIBE(describe_rows)
 static kd_status row_value(kd_ctx *ctx, kd_arena *arena, const row_shape *shape, kd_slice stored,
                            kd_value *out)
 {
-    kd_buffer text = kd_buffer_in(arena);
     *out = kd_value_null(value_type(shape));
     out->is_null = false;
-    if (shape->as_text) {
+    if (shape->as_text)
         KD_TRY(kd_jsonb_as_text(ctx, arena, stored, &out->is_null, &stored));
-    } else if (!shape->binary) {
-        KD_TRY(kd_jsonb_format(ctx, stored, &text));
-        stored = kd_buffer_slice(&text);
-    }
     if (!out->is_null)
         out->as.str = kd_str_from(stored.data, stored.size_bytes);
     return KD_OK;
@@ -511,6 +506,41 @@ static kd_status check_rows(kd_ctx *ctx, const row_shape *shape, uint8_t kind)
                    kind == KD_JSONB_OBJECT ? "a non-array" : what);
 }
 
+/* Rows of json text: members in the order in which they stand, values as they are written. */
+static kd_status text_rows(kd_ctx *ctx, kd_arena *arena, const row_shape *shape, kd_slice text,
+                           kdi_row_list *list)
+{
+    kd_json_parser parser;
+    kd_json_event event;
+    kd_type type = value_type(shape);
+    kd_json_parser_init(&parser, text);
+    KD_TRY(kd_json_next(ctx, &parser, &event));
+    KD_TRY(check_rows(ctx, shape, event == KD_JSON_OBJECT_BEGIN  ? KD_JSONB_OBJECT
+                                  : event == KD_JSON_ARRAY_BEGIN ? KD_JSONB_ARRAY
+                                                                 : KD_JSONB_NULL));
+    while (true) {
+        kd_value row[2] = {kd_value_null(kd_type_of(KD_TYPE_TEXT)), kd_value_null(type)};
+        KD_TRY(kd_json_next(ctx, &parser, &event));
+        if (event == KD_JSON_OBJECT_END || event == KD_JSON_ARRAY_END)
+            return KD_OK;
+        if (event == KD_JSON_KEY) {
+            kd_slice key;
+            KD_TRY(kd_json_unescape(ctx, arena, parser.token, parser.token_has_escape, &key));
+            row[0] = kd_value_text(key);
+            KD_TRY(kd_json_next(ctx, &parser, &event));
+        }
+        size_t start = parser.token_offset;
+        KD_TRY(kd_json_skip(ctx, &parser, event));
+        kd_slice value = {text.data + start, parser.offset - start};
+        row[1].is_null = false;
+        if (shape->as_text)
+            KD_TRY(kd_json_as_text(ctx, arena, value, &row[1].is_null, &value));
+        if (!row[1].is_null)
+            row[1].as.str = kd_str_from(value.data, value.size_bytes);
+        KD_TRY(kdi_row_list_add(ctx, list, row + (shape->form == ROWS_ELEMENTS)));
+    }
+}
+
 KDI_OPEN(open_rows)
 {
     const row_shape *shape = env->data;
@@ -522,9 +552,9 @@ KDI_OPEN(open_rows)
     *out_cursor = list;
     if (args[0].is_null)
         return KD_OK;
-    kd_slice stored;
-    KD_TRY(as_binary(ctx, arena, shape->binary, kdi_value_text(&args[0]), &stored));
-    kd_jsonb opened = kd_jsonb_open(stored);
+    if (!shape->binary)
+        return text_rows(ctx, arena, shape, kdi_value_text(&args[0]), list);
+    kd_jsonb opened = kd_jsonb_open(kdi_value_text(&args[0]));
     KD_TRY(check_rows(ctx, shape, opened.kind));
     for (uint32_t i = 0; i < opened.count; i++) {
         kd_value row[2] = {kd_value_null(types[0]), kd_value_null(types[1])};
