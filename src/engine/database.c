@@ -4,6 +4,7 @@
 #include "engine/engine_internal.h"
 
 #include "builtin/builtin.h"
+#include "engine/watchdog.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -68,8 +69,11 @@ static void release(kd_database *database)
 {
     kd_world *world = database->world;
     bool is_memory = database->is_memory;
+    kdi_watch_stop(database);
     kd_workers_destroy(database->workers);
     kd_governor_destroy(database->governor);
+    kd_cond_clear(&database->watch_changed);
+    kd_mutex_clear(&database->watch_mutex);
     kd_mutex_clear(&database->mutex);
     kd_arena_destroy(database->arena);
     if (is_memory)
@@ -105,6 +109,8 @@ static kd_status create(kd_ctx *ctx, kd_world *world, const char *path,
     database->is_memory = world != ctx->world;
     name_from_path(database, database->is_memory ? "memory" : path);
     kd_mutex_init(&database->mutex, world);
+    kd_mutex_init(&database->watch_mutex, world);
+    kd_cond_init(&database->watch_changed, world);
     kd_status status = open_parts(&own, database, options);
     if (status != KD_OK) {
         ctx->error = own.error;

@@ -40,6 +40,11 @@ struct kd_database {
     bool is_memory;
     kd_mutex mutex;              /* Guards the session list. */
     kd_session *first_session;
+    kd_mutex watch_mutex;        /* Guards the rest: see watchdog.c. Taken before `mutex`. */
+    kd_cond watch_changed;
+    kd_thread *watcher;
+    uint32_t watched_count;
+    bool watch_stops;
 };
 
 /* A name of SQL's: prepared statements, cursors, savepoints. */
@@ -59,6 +64,8 @@ typedef struct kdi_deferred kdi_deferred;
 
 typedef struct kdi_short_read kdi_short_read;
 
+typedef struct kdi_file_schema kdi_file_schema;
+
 /* The last value that nextval gave this session, per sequence. */
 typedef struct kdi_sequence_value {
     struct kdi_sequence_value *next;
@@ -72,6 +79,8 @@ struct kd_session {
     kd_arena *arena;
     kd_ctx ctx;
     atomic_bool cancelled;
+    atomic_bool timed_out;       /* The watchdog set `cancelled`. */
+    atomic_uint_least64_t deadline_ns; /* Of the statement that runs; 0: none. */
     kd_session_hooks hooks;
     char user_name[KDI_NAME_BYTES];
     kd_principal principal;
@@ -88,6 +97,8 @@ struct kd_session {
     kdi_named *cursors;
     kdi_named *savepoints;       /* In the transaction's arena, newest first. */
     kdi_sequence_value *sequence_values;
+    kdi_file_schema *file_schemas; /* What was found in files; see file_function.c. */
+    uint64_t file_stamp;           /* Grows when a file was found changed: plans are stale. */
     int64_t last_sequence_value;
     bool has_last_sequence_value;
     kd_run *runs;                /* Open ones, newest first. */
@@ -156,7 +167,7 @@ struct kd_run {
     int64_t affected;
     char tag[KDI_TAG_BYTES];
     uint64_t started_ns;
-    uint64_t deadline_ns;        /* statement_timeout; 0: none. */
+    bool is_watched;             /* It has a statement_timeout: see watchdog.c. */
     atomic_uint_least64_t progress_rows;
     kd_plan_actual *actuals;     /* EXPLAIN ANALYZE. */
 };

@@ -10,6 +10,7 @@
 
 #include "engine/short_path.h"
 #include "engine/value_cast.h"
+#include "engine/watchdog.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -80,20 +81,21 @@ static void forget_plan(kd_prepared *prepared)
     prepared->short_read = NULL;
 }
 
-/* Settings that change what a text means. */
-static uint64_t settings_stamp(const kd_settings *settings)
+/* Settings that change what a text means, and files that were found changed. */
+static uint64_t settings_stamp(const kd_session *session)
 {
+    const kd_settings *settings = &session->settings;
     uint64_t stamp = (uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join);
     for (size_t i = 0; i < settings->search_path_text.size_bytes; i++)
         stamp = stamp * 31 + (unsigned char)settings->search_path_text.data[i];
-    return stamp * 31 + (uintptr_t)settings->time_zone;
+    return (stamp * 31 + (uintptr_t)settings->time_zone) * 31 + session->file_stamp;
 }
 
 /* Makes sure that the plan is one for `catalog`. */
 static kd_status ensure_plan(kd_ctx *ctx, kd_prepared *prepared, kd_catalog_version *catalog,
                              kd_txn *txn)
 {
-    uint64_t stamp = settings_stamp(&prepared->session->settings);
+    uint64_t stamp = settings_stamp(prepared->session);
     if (prepared->plan != NULL && prepared->settings_stamp == stamp &&
         kd_catalog_version_no(prepared->catalog) == kd_catalog_version_no(catalog))
         return KD_OK;
@@ -274,6 +276,8 @@ static void run_unlink(kd_run *run)
 static void run_destroy(kd_run *run)
 {
     run_release(run);
+    if (run->is_watched)
+        kdi_watch_end(run->session);
     run_unlink(run);
     kd_arena_destroy(run->arena);
 }
@@ -443,7 +447,7 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     *out_run = NULL;
     kd_run *run = NULL;
     if (prepared->short_read != NULL &&
-        prepared->settings_stamp == settings_stamp(&session->settings)) {
+        prepared->settings_stamp == settings_stamp(session)) {
         KD_TRY_OUT(kdi_short_read_begin(ctx, prepared, parameters, parameter_count, out_run));
         if (*out_run != NULL)
             return KD_OK;
@@ -452,11 +456,13 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     run->next = session->runs;
     session->runs = run;
     run->started_ns = ctx->world->monotonic_ns(ctx->world);
-    if (session->settings.statement_timeout_ms > 0)
-        run->deadline_ns =
-            run->started_ns + (uint64_t)session->settings.statement_timeout_ms * 1000000;
     if (run->next == NULL) /* Not inside another statement. */
         atomic_store_explicit(&session->cancelled, false, memory_order_relaxed);
+    if (run->next == NULL && session->settings.statement_timeout_ms > 0) {
+        uint64_t timeout_ns = (uint64_t)session->settings.statement_timeout_ms * 1000000;
+        KD_TRY_OUT(kdi_watch_begin(ctx, session, run->started_ns + timeout_ns));
+        run->is_watched = true;
+    }
 
     if (prepared->class == KDI_TRANSACTION) {
         KD_TRY_OUT(run_transaction_command(ctx, run));
@@ -471,16 +477,11 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     }
     *out_run = run;
 out:
+    if (status != KD_OK)
+        kdi_watch_explain(ctx, session);
     if (status != KD_OK && run != NULL)
         run_destroy(run);
     return status;
-}
-
-static kd_status check_deadline(kd_ctx *ctx, const kd_run *run)
-{
-    if (run->deadline_ns != 0 && ctx->world->monotonic_ns(ctx->world) > run->deadline_ns)
-        return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to statement timeout");
-    return KD_OK;
 }
 
 static void run_failed(kd_run *run)
@@ -518,15 +519,14 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
         *out_end = true;
         return KD_OK;
     }
-    kd_status status = check_deadline(ctx, run);
-    if (status == KD_OK)
-        status = kd_execution_next(ctx, run->execution, out_batch, out_end);
+    kd_status status = kd_execution_next(ctx, run->execution, out_batch, out_end);
     /* What was read is told only when a crash cannot take it back. */
     if (status == KD_OK && out_batch->selected_count > 0 && run->session->txn != NULL)
         status = kd_txn_wait_visible_durable(ctx, run->session->txn);
     if (status != KD_OK) {
         *out_batch = (kd_batch){0};
         *out_end = true;
+        kdi_watch_explain(ctx, run->session);
         run_failed(run);
         return status;
     }
