@@ -24,5 +24,6 @@ kd_status kdi_find_relation_text(kd_ctx *ctx, const kd_session *session,
 
 kd_status kdi_register_catalog_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_enum_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
+kd_status kdi_register_file_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 
 #endif

@@ -88,3 +88,32 @@ TEST(standard_streams_go_through_the_hooks)
     CHECK_TEXT(self.out, "name\none\n\n");
     kit_close(&it);
 }
+
+TEST(files_can_be_queried_where_they_are)
+{
+    kit it = kit_memory();
+    kit_write_file(csv_path, "id,born,name\n1,2024-02-03,Ann\n2,,\"B, C\"\n");
+    CHECK_ROWS(it.session, "SELECT * FROM '/tmp/kade_test_copy.csv' ORDER BY id",
+               "1|2024-02-03|Ann;2|~|B, C");
+    CHECK_ROWS(it.session,
+               "SELECT sum(id), max(born) + 1 FROM read_csv('/tmp/kade_test_copy.csv') r",
+               "3|2024-02-04");
+    kade_statement *statement;
+    bool has_row;
+    CHECK_KADE(it.session, kade_prepare(it.session, "SELECT * FROM '/tmp/kade_test_copy.csv'",
+                                        KADE_NUL, &statement));
+    /* The file changes between making the plan and running it. */
+    kit_write_file(csv_path, "id,born,name\nx,y,z\n");
+    CHECK(kade_step(statement, &has_row) == KADE_INVALID);
+    CHECK_ROWS(it.session, "SELECT * FROM '/tmp/kade_test_copy.csv'", "x|y|z");
+    CHECK_KADE(it.session, kade_step(statement, &has_row));
+    CHECK_TEXT(kade_column_text(statement, 0, NULL), "x");
+    kade_finalize(statement);
+    kit_write_file("/tmp/kade_test_copy.ndjson", "{\"a\": 1, \"b\": [1, 2]}\n{\"a\": 2}\n");
+    CHECK_ROWS(it.session, "SELECT a, b FROM '/tmp/kade_test_copy.ndjson' ORDER BY a",
+               "1|[1, 2];2|~");
+    kit_fails(it.session, "SELECT * FROM 'nowhere.csv'", "58P01");
+    remove(csv_path);
+    remove("/tmp/kade_test_copy.ndjson");
+    kit_close(&it);
+}
