@@ -413,7 +413,31 @@ KDI_ROW(string_to_array)
                          (uint32_t)list.count, result);
 }
 
+/* Types spelled out, so that an untyped literal beside them is text and not an array. */
+#define WITH_TEXT(TYPE_ID)                                                                      \
+    {.name = "||", .argument_count = 2, .arguments = {{.id = KD_TYPE_TEXT, .modifier = -1},     \
+                                                      {.id = TYPE_ID, .modifier = -1}},         \
+     .result = {.id = KD_TYPE_TEXT, .modifier = -1}, .row = any_concat, .strict = true,         \
+     .volatility = KD_STABLE},                                                                  \
+    {.name = "||", .argument_count = 2, .arguments = {{.id = TYPE_ID, .modifier = -1},          \
+                                                      {.id = KD_TYPE_TEXT, .modifier = -1}},    \
+     .result = {.id = KD_TYPE_TEXT, .modifier = -1}, .row = any_concat, .strict = true,         \
+     .volatility = KD_STABLE}
+
 static const kd_function functions[] = {
+    WITH_TEXT(KD_TYPE_BOOL),
+    WITH_TEXT(KD_TYPE_INT2),
+    WITH_TEXT(KD_TYPE_INT4),
+    WITH_TEXT(KD_TYPE_INT8),
+    WITH_TEXT(KD_TYPE_FLOAT4),
+    WITH_TEXT(KD_TYPE_FLOAT8),
+    WITH_TEXT(KD_TYPE_NUMERIC),
+    WITH_TEXT(KD_TYPE_DATE),
+    WITH_TEXT(KD_TYPE_TIME),
+    WITH_TEXT(KD_TYPE_TIMESTAMP),
+    WITH_TEXT(KD_TYPE_TIMESTAMPTZ),
+    WITH_TEXT(KD_TYPE_INTERVAL),
+    WITH_TEXT(KD_TYPE_UUID),
     IMMUTABLE("||", text_concat, TEXT, TEXT, TEXT),
     IMMUTABLE("||", text_concat, BYTEA, BYTEA, BYTEA),
     STABLE("||", any_concat, TEXT, TEXT, ANY),
