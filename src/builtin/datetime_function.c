@@ -600,14 +600,14 @@ static kd_status shifted(kd_ctx *ctx, int64_t timestamp, int64_t by, int64_t *ou
 
 KDI_ROW(offset_of_timestamp)
 {
-    int64_t offset;
+    int64_t offset = 0;
     KD_TRY(offset_argument(ctx, env, args, &offset));
     return shifted(ctx, KDI_ARG(int64_t, args, 1), -offset, result);
 }
 
 KDI_ROW(offset_of_timestamptz)
 {
-    int64_t offset;
+    int64_t offset = 0;
     KD_TRY(offset_argument(ctx, env, args, &offset));
     return shifted(ctx, KDI_ARG(int64_t, args, 1), offset, result);
 }
