@@ -15,15 +15,18 @@ static bool is_constant(const kd_expr *expr)
     return expr->kind == KD_EXPR_CONSTANT;
 }
 
+/* Whether all arguments are constants, and whether one is the constant NULL. */
 static bool arguments_are_constant(const kd_expr *expr, bool *out_has_null)
 {
+    bool are_constant = true;
     *out_has_null = false;
     for (uint32_t i = 0; i < expr->argument_count; i++) {
         if (!is_constant(expr->arguments[i]))
-            return false;
-        *out_has_null |= expr->arguments[i]->constant.is_null;
+            are_constant = false;
+        else
+            *out_has_null |= expr->arguments[i]->constant.is_null;
     }
-    return true;
+    return are_constant;
 }
 
 /* --- Calls --- */
@@ -98,9 +101,8 @@ static kd_status fold_call(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
     kd_expr *expr = *slot, *made;
     const kd_function *function = expr->function;
     bool has_null;
-    if (function->volatility != KD_IMMUTABLE || expr->argument_count == 0 ||
-        !arguments_are_constant(expr, &has_null))
-        return KD_OK;
+    bool are_constant = arguments_are_constant(expr, &has_null);
+    /* Whatever the other arguments are, and whether they fail: as in PostgreSQL. */
     if (has_null && function->strict) {
         made = kdi_make_constant(ctx, p, kd_value_null(expr->type));
         if (made == NULL)
@@ -108,7 +110,8 @@ static kd_status fold_call(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
         *slot = made;
         return KD_OK;
     }
-    if (has_null && function->row == NULL)
+    if (function->volatility != KD_IMMUTABLE || expr->argument_count == 0 || !are_constant ||
+        (has_null && function->row == NULL))
         return KD_OK;
     callee fn = {.row = function->row, .vector = function->vector, .data = function->data};
     KD_TRY(call_now(ctx, p, &fn, expr, &made));
