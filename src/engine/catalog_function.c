@@ -33,7 +33,7 @@ static kd_status return_buffer(kd_ctx *ctx, kd_call_env *env, const kd_buffer *b
     return *out_is_null ? KD_OK : kdi_return_text(ctx, env, kd_buffer_slice(buffer), result);
 }
 
-/* --- Definitions -------------------------------------------------------------------------------------------- */
+/* --- Definitions ------------------------------------------------------------------------------ */
 
 static kd_status call_format_type(ARGS)
 {
@@ -137,7 +137,7 @@ static kd_status call_get_serial_sequence(ARGS)
     return return_buffer(ctx, env, &text, result, out_is_null);
 }
 
-/* --- Comments, names -------------------------------------------------------------------------------------------- */
+/* --- Comments, names -------------------------------------------------------------------------- */
 
 static kd_status call_obj_description(ARGS)
 {
@@ -202,11 +202,11 @@ static kd_status call_has_privilege(ARGS)
 static kd_status call_encoding_to_char(ARGS)
 {
     *out_is_null = false;
-    return kdi_return_text(ctx, env, *(const int32_t *)args[0] == 6 ? KD_SLICE("UTF8") : KD_SLICE(""),
-                           result);
+    bool is_utf8 = *(const int32_t *)args[0] == 6;
+    return kdi_return_text(ctx, env, is_utf8 ? KD_SLICE("UTF8") : KD_SLICE(""), result);
 }
 
-/* --- Sizes, numbers ------------------------------------------------------------------------------------------------ */
+/* --- Sizes, numbers --------------------------------------------------------------------------- */
 
 /* Rows times what a row takes uncompressed: an estimate from above. */
 static int64_t table_bytes(const kd_catalog_version *catalog, const kd_table_entry *table)
@@ -277,7 +277,7 @@ static kd_status call_txid_current(ARGS)
     return KD_OK;
 }
 
-/* --- Registration ---------------------------------------------------------------------------------------------------- */
+/* --- Registration ----------------------------------------------------------------------------- */
 
 #define T(name) {.id = KD_TYPE_##name, .modifier = -1}
 #define ONE(sql_name, a, out, fn)                                                       \

@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-/* --- Names -------------------------------------------------------------------------------------------- */
+/* --- Names ------------------------------------------------------------------------------------ */
 
 static bool is_plain(kd_slice name)
 {
@@ -110,7 +110,7 @@ static kd_status column_list(kd_ctx *ctx, const kd_table_entry *table, const uin
     return kd_buffer_append_byte(ctx, out, ')');
 }
 
-/* --- Columns and indexes --------------------------------------------------------------------------------- */
+/* --- Columns and indexes ---------------------------------------------------------------------- */
 
 kd_status kdi_text_default(kd_ctx *ctx, const kd_catalog_version *version, const kd_column *column,
                            kd_buffer *out)
@@ -181,7 +181,7 @@ kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
     return kd_buffer_append_byte(ctx, out, ')');
 }
 
-/* --- Constraints -------------------------------------------------------------------------------------------- */
+/* --- Constraints ------------------------------------------------------------------------------ */
 
 enum { CONSTRAINT_BASE = 0x10000000, CONSTRAINTS_PER_TABLE = 256 };
 
@@ -292,7 +292,7 @@ kd_status kdi_text_constraint(kd_ctx *ctx, const kd_catalog_version *version,
     return deferral(ctx, index->deferrable, index->initially_deferred, out);
 }
 
-/* --- Types ------------------------------------------------------------------------------------------------------ */
+/* --- Types ------------------------------------------------------------------------------------ */
 
 /* Numbers of the type and of its arrays, by kd_type_id: PostgreSQL's where it has the type. */
 static const struct {

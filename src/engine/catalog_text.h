@@ -15,8 +15,8 @@ kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version,
 /* "integer", "numeric(10,2)", an enum's name. */
 kd_status kdi_text_type(kd_ctx *ctx, const kd_catalog_version *version, kd_type type,
                         kd_buffer *out) KD_MUST_CHECK;
-/* The default or the generating expression of a column; nothing when there is none. A sequence's number
- * is shown as its name. */
+/* The default or the generating expression of a column; nothing when there is none. A sequence's
+ * number is shown as its name. */
 kd_status kdi_text_default(kd_ctx *ctx, const kd_catalog_version *version, const kd_column *column,
                            kd_buffer *out) KD_MUST_CHECK;
 /* CREATE [UNIQUE] INDEX ... */

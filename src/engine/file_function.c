@@ -73,7 +73,7 @@ static kd_status open_file(kd_ctx *ctx, kd_arena *arena, const file_call *call,
     return status;
 }
 
-/* --- Describing ------------------------------------------------------------------------------------------ */
+/* --- Describing ------------------------------------------------------------------------------- */
 
 static kd_status copy_columns(kd_ctx *ctx, kd_arena *arena, const kd_import_column *columns,
                               uint32_t count, kdi_file_schema *out)
@@ -202,7 +202,7 @@ static kd_status describe_file(kd_ctx *ctx, kd_arena *arena, const kd_call_env *
     return KD_OK;
 }
 
-/* --- Reading ----------------------------------------------------------------------------------------------- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 static void close_cursor(void *object)
 {
@@ -273,8 +273,9 @@ static kd_status next_rows(kd_ctx *ctx, void *object, kd_batch *out_batch)
 static const char json[] = "json"; /* As `data`: not CSV. */
 
 static const kd_table_function functions[] = {
-    READER("read_csv", 1, NULL),    READER("read_csv", 2, NULL),    READER("read_csv_auto", 1, NULL),
-    READER("read_ndjson", 1, json), READER("read_json", 1, json),
+    READER("read_csv", 1, NULL),      READER("read_csv", 2, NULL),
+    READER("read_csv_auto", 1, NULL), READER("read_ndjson", 1, json),
+    READER("read_json", 1, json),
 };
 
 kd_status kdi_register_file_functions(kd_ctx *ctx, kd_registry *registry)

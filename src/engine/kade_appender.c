@@ -47,7 +47,7 @@ struct kade_appender {
     size_t sent_bytes;
 };
 
-/* --- Making ------------------------------------------------------------------------------------------------ */
+/* --- Making ----------------------------------------------------------------------------------- */
 
 static kd_status quote(kd_ctx *ctx, const char *name, kd_buffer *out)
 {
@@ -116,8 +116,8 @@ static kd_status take_columns(kd_ctx *ctx, kade_appender *self, const kd_request
     }
     self->column_count = count;
     self->text = *request->text;
-    /* Labels are looked up in the run's catalog, which goes with it: texts of enums are checked when
-     * they are written. */
+    /* Labels are looked up in the run's catalog, which goes with it: texts of enums are checked
+     * when they are written. */
     self->text.enum_rank = NULL;
     self->text.enum_label = NULL;
     self->text.enum_object = NULL;
@@ -188,7 +188,7 @@ void kdi_appender_end(kade_appender *appender)
     kd_arena_destroy(appender->arena);
 }
 
-/* --- Values ---------------------------------------------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------------------------- */
 
 static void drop_row(kade_appender *self)
 {
@@ -361,7 +361,7 @@ kade_status kade_append_uuid(kade_appender *appender, const uint8_t bytes[16])
     return append(appender, &typed);
 }
 
-/* --- Rows -------------------------------------------------------------------------------------------------------- */
+/* --- Rows ------------------------------------------------------------------------------------- */
 
 /* The group that the row goes to: the last one, or a new one when other columns are left out. */
 static kd_status find_group(kd_ctx *ctx, kade_appender *self, row_group **out_group)
@@ -437,7 +437,7 @@ uint32_t kdi_appender_columns(const kade_appender *appender)
     return appender->column_count;
 }
 
-/* --- Flush ------------------------------------------------------------------------------------------------------- */
+/* --- Flush ------------------------------------------------------------------------------------ */
 
 static bool send_rows(void *object, void *target, size_t capacity_bytes, size_t *out_bytes)
 {

@@ -42,7 +42,7 @@ static kd_status shared_create(kd_ctx *ctx, uint32_t users, shared **out_memory)
     return KD_OK;
 }
 
-/* --- Schemas -------------------------------------------------------------------------------------------------- */
+/* --- Schemas ---------------------------------------------------------------------------------- */
 
 static void release_schema(struct ArrowSchema *schema)
 {
@@ -125,7 +125,7 @@ kade_status kade_arrow_schema(kade_statement *statement, struct ArrowSchema *out
     return kdi_api_end(statement->session, schema_of(statement, out_schema));
 }
 
-/* --- Arrays ---------------------------------------------------------------------------------------------------- */
+/* --- Arrays ----------------------------------------------------------------------------------- */
 
 static void release_array(struct ArrowArray *array)
 {
@@ -252,7 +252,8 @@ static kd_status write_text_column(column_writer *self)
         else if (!value.is_null)
             KD_TRY(kd_value_format(self->ctx, self->text, &value, &bytes));
         if (bytes.size_bytes > INT32_MAX)
-            return KD_FAIL(self->ctx, KD_LIMIT, "54000", "the texts of an Arrow batch exceed 2 GiB");
+            return KD_FAIL(self->ctx, KD_LIMIT, "54000",
+                           "the texts of an Arrow batch exceed 2 GiB");
         offsets[i + 1] = (int32_t)bytes.size_bytes;
     }
     self->array->n_buffers = 3;
@@ -344,7 +345,7 @@ kade_status kade_arrow_next(kade_statement *statement, struct ArrowArray *out_ar
     return kdi_api_end(statement->session, next_array(statement, out_array));
 }
 
-/* --- Streams ----------------------------------------------------------------------------------------------------- */
+/* --- Streams ---------------------------------------------------------------------------------- */
 
 static int errno_of(kade_status status)
 {

@@ -146,11 +146,10 @@ static kd_status read_decimal(kd_ctx *ctx, const char *format, const uint8_t *va
     return KD_OK;
 }
 
-kd_status kdi_arrow_value(kd_ctx *ctx, kd_arena *arena, const struct ArrowSchema *schema,
+kd_status kdi_arrow_value(kd_ctx *ctx, const struct ArrowSchema *schema,
                           const struct ArrowArray *array, int64_t row, kd_value *out_value)
 {
     const char *format = schema->format;
-    (void)arena;
     *out_value = kd_value_null(kd_type_of(KD_TYPE_UNKNOWN));
     row += array->offset;
     if (schema->dictionary != NULL)
@@ -197,13 +196,11 @@ static kd_status append_rows(kd_ctx *ctx, kade_appender *appender,
         return KD_FAIL(ctx, KD_INVALID, "42601",
                        "the Arrow batch is no struct of %u columns", count);
     kd_value *values = KD_NEW_ARRAY(ctx, arena, kd_value, count + 1);
-    kd_arena *row_arena = kd_arena_create(ctx, arena, "row", KD_ARENA_UNLIMITED);
-    if (values == NULL || row_arena == NULL)
+    if (values == NULL)
         return KD_NOMEM;
     for (int64_t row = 0; row < array->length; row++) {
-        kd_arena_reset(row_arena);
         for (uint32_t i = 0; i < count; i++)
-            KD_TRY(kdi_arrow_value(ctx, row_arena, schema->children[i], array->children[i],
+            KD_TRY(kdi_arrow_value(ctx, schema->children[i], array->children[i],
                                    row + array->offset, &values[i]));
         KD_TRY(kdi_appender_add_row(appender, values, count));
     }

@@ -27,8 +27,8 @@ const char *kade_parameter_type_name(const kade_statement *statement, uint32_t i
     return statement->parameter_names[index - 1];
 }
 
-/* The value's bytes are copied into an arena of the parameter's own, so that binding again and again
- * takes no more room. */
+/* The value's bytes are copied into an arena of the parameter's own, so that binding again and
+ * again takes no more room. */
 static kd_status set(kade_statement *statement, uint32_t index, const kd_value *value)
 {
     kd_ctx *ctx = statement->session->ctx;

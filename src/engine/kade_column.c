@@ -34,7 +34,7 @@ const char *kade_column_type_name(const kade_statement *statement, uint32_t colu
     return column < statement->column_count ? statement->columns[column].type_name : "unknown";
 }
 
-static kd_value read(const kade_statement *statement, uint32_t column)
+static kd_value current_value(const kade_statement *statement, uint32_t column)
 {
     if (!statement->has_row || column >= statement->batch.column_count)
         return kd_value_null(kd_type_of(KD_TYPE_UNKNOWN));
@@ -45,7 +45,7 @@ static kd_value read(const kade_statement *statement, uint32_t column)
 /* NULL when the value is NULL or cannot become one of the type. */
 static kd_value read_as(kade_statement *statement, uint32_t column, kd_type_id type)
 {
-    kd_value value = read(statement, column);
+    kd_value value = current_value(statement, column);
     if (value.is_null || (value.type.id == type && !value.type.is_array))
         return value;
     kd_value cast;
@@ -61,7 +61,7 @@ static kd_value read_as(kade_statement *statement, uint32_t column, kd_type_id t
 
 bool kade_column_is_null(const kade_statement *statement, uint32_t column)
 {
-    return read(statement, column).is_null;
+    return current_value(statement, column).is_null;
 }
 
 bool kade_column_bool(kade_statement *statement, uint32_t column)
@@ -72,7 +72,7 @@ bool kade_column_bool(kade_statement *statement, uint32_t column)
 
 int64_t kade_column_int64(kade_statement *statement, uint32_t column)
 {
-    kd_value value = read(statement, column);
+    kd_value value = current_value(statement, column);
     if (!value.is_null && !value.type.is_array) {
         switch (value.type.id) {
         case KD_TYPE_INT2:
@@ -131,7 +131,7 @@ static bool is_plain_text(kd_type type)
 
 const char *kade_column_text(kade_statement *statement, uint32_t column, size_t *out_bytes)
 {
-    kd_value value = read(statement, column);
+    kd_value value = current_value(statement, column);
     if (out_bytes != NULL)
         *out_bytes = 0;
     if (value.is_null)
@@ -143,7 +143,7 @@ const char *kade_column_text(kade_statement *statement, uint32_t column, size_t 
 
 const void *kade_column_blob(kade_statement *statement, uint32_t column, size_t *out_bytes)
 {
-    kd_value value = read(statement, column);
+    kd_value value = current_value(statement, column);
     if (value.is_null || value.type.id != KD_TYPE_BYTEA || value.type.is_array)
         return kade_column_text(statement, column, out_bytes);
     return give_bytes(statement, kd_str_slice(&value.as.str), out_bytes);
@@ -163,7 +163,7 @@ int64_t kade_column_time(kade_statement *statement, uint32_t column)
 
 int64_t kade_column_timestamp(kade_statement *statement, uint32_t column)
 {
-    kd_value value = read(statement, column);
+    kd_value value = current_value(statement, column);
     /* Both kinds of timestamp count alike; one as the other would be moved by the zone. */
     if (value.is_null || value.type.id != KD_TYPE_TIMESTAMPTZ || value.type.is_array)
         value = read_as(statement, column, KD_TYPE_TIMESTAMP);

@@ -44,7 +44,7 @@ struct kade_call {
     kd_status status;
 };
 
-/* --- Arguments and result ---------------------------------------------------------------------------------- */
+/* --- Arguments and result --------------------------------------------------------------------- */
 
 static kade_call call_of(kd_ctx *ctx, kd_call_env *env, const kd_registry *registry,
                          const void *const *args, uint32_t count)
@@ -208,7 +208,7 @@ static kd_status finish_call(kade_call *call, void *result, bool *out_is_null)
     return KD_OK;
 }
 
-/* --- Calls ---------------------------------------------------------------------------------------------------- */
+/* --- Calls ------------------------------------------------------------------------------------ */
 
 static callbacks *callbacks_of(const kdi_user_function *function)
 {
@@ -286,7 +286,7 @@ static kd_status finish_aggregate(kd_ctx *ctx, kd_call_env *env, const void *sta
     return finish_call(&call, result, out_is_null);
 }
 
-/* --- Registration ------------------------------------------------------------------------------------------------ */
+/* --- Registration ----------------------------------------------------------------------------- */
 
 typedef struct signature {
     char *name;

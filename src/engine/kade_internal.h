@@ -86,7 +86,7 @@ struct kade_statement {
     int arrow_failure;       /* Of a stream: errno. */
 };
 
-/* --- kade_open.c --------------------------------------------------------------------------------- */
+/* --- kade_open.c ------------------------------------------------------------------------------ */
 
 kd_ctx *kdi_api_begin(kade_session *session);
 /* Makes the session's error from the context's record when `status` is a failure; returns it. */
@@ -97,7 +97,7 @@ void kdi_error_view(const kd_error *record, kade_error *out_error);
 void kdi_error_give(const kd_error *record, kade_error **out_error);
 kd_slice kdi_api_slice(const char *text, size_t text_bytes); /* KADE_NUL understood; NULL is "". */
 
-/* --- kade_convert.c ------------------------------------------------------------------------------- */
+/* --- kade_convert.c --------------------------------------------------------------------------- */
 
 int32_t kdi_date_from_unix(int32_t days);
 int32_t kdi_date_to_unix(int32_t date);
@@ -108,16 +108,17 @@ kd_i128 kdi_uuid_from_bytes(const uint8_t bytes[16]);
 void kdi_uuid_to_bytes(kd_i128 uuid, uint8_t bytes[16]);
 kd_value kdi_value_interval(kade_interval interval);
 
-/* --- kade_statement.c ----------------------------------------------------------------------------- */
+/* --- kade_statement.c ------------------------------------------------------------------------- */
 
 /* Begins a run with the parameters bound. */
 kd_status kdi_statement_start(kade_statement *statement) KD_MUST_CHECK;
-/* The next batch, beginning a run where none is there; at the end the run is over and `*out_end`. */
+/* The next batch, beginning a run where none is there; at the end the run is over and
+ * `*out_end`. */
 kd_status kdi_statement_next_batch(kade_statement *statement, bool *out_end) KD_MUST_CHECK;
 /* Stops what runs; failures of it are dropped. */
 void kdi_statement_stop(kade_statement *statement);
 
-/* --- kade_appender.c ------------------------------------------------------------------------------ */
+/* --- kade_appender.c -------------------------------------------------------------------------- */
 
 /* Ends the appender without writing. */
 void kdi_appender_end(kade_appender *appender);
@@ -127,7 +128,7 @@ kd_status kdi_appender_add_row(kade_appender *appender, const kd_value *values,
 kade_session *kdi_appender_session(const kade_appender *appender);
 uint32_t kdi_appender_columns(const kade_appender *appender);
 
-/* --- kade_function.c ------------------------------------------------------------------------------ */
+/* --- kade_function.c -------------------------------------------------------------------------- */
 
 /* Calls the functions' destroyers. */
 void kdi_user_functions_end(kade_database *database);

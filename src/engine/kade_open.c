@@ -17,7 +17,7 @@ const char *kade_version(void)
     return VERSION_OF(KADE_VERSION_MAJOR, KADE_VERSION_MINOR, KADE_VERSION_PATCH);
 }
 
-/* --- Errors ---------------------------------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------------------------- */
 
 /* An error that lives by itself. */
 typedef struct given_error {
@@ -100,7 +100,7 @@ kd_slice kdi_api_slice(const char *text, size_t text_bytes)
     return (kd_slice){text, text_bytes == KADE_NUL ? strlen(text) : text_bytes};
 }
 
-/* --- Databases --------------------------------------------------------------------------------------- */
+/* --- Databases -------------------------------------------------------------------------------- */
 
 static kd_database_options translate_options(const kade_open_options *options)
 {
@@ -119,8 +119,8 @@ static kd_database_options translate_options(const kade_open_options *options)
     };
 }
 
-/* How long a process may have the database open without letting others in: it replays its log, or is
- * closing. */
+/* How long a process may have the database open without letting others in: it replays its log, or
+ * is closing. */
 static const uint64_t open_patience_ns = 10000000000u;
 static const uint64_t open_pause_ns = 20000000u;
 
@@ -226,7 +226,7 @@ void kade_close(kade_database *database)
     kd_arena_destroy(database->arena);
 }
 
-/* --- Hooks ---------------------------------------------------------------------------------------------- */
+/* --- Hooks ------------------------------------------------------------------------------------ */
 
 static void on_notice(void *object, const char *severity, const char *sqlstate,
                       const char *message, const char *hint)
@@ -305,7 +305,7 @@ void kade_session_on_copy(kade_session *session, kade_copy_read_fn read, kade_co
     set_hooks(session);
 }
 
-/* --- Sessions ------------------------------------------------------------------------------------------- */
+/* --- Sessions --------------------------------------------------------------------------------- */
 
 kade_status kade_connect(kade_database *database, kade_session **out_session,
                          kade_error **out_error)

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* --- Describing --------------------------------------------------------------------------------------- */
+/* --- Describing ------------------------------------------------------------------------------- */
 
 static bool same_column(const kdi_column_name *have, const kd_rel_column *column)
 {
@@ -33,7 +33,8 @@ static kd_status format_type(kade_statement *statement, kd_type type, char **out
     return KD_OK;
 }
 
-/* Columns of the statement, or of its run when there is one: EXECUTE and FETCH know theirs only then. */
+/* Columns of the statement, or of its run when there is one: EXECUTE and FETCH know theirs only
+ * then. */
 static kd_status describe_columns(kade_statement *statement)
 {
     kd_ctx *ctx = statement->session->ctx;
@@ -83,7 +84,7 @@ static kd_status describe_parameters(kade_statement *statement)
     return KD_OK;
 }
 
-/* --- Lives ---------------------------------------------------------------------------------------------- */
+/* --- Lives ------------------------------------------------------------------------------------ */
 
 static kd_status statement_create(kade_session *session, kade_statement **out_statement)
 {
@@ -176,7 +177,7 @@ out:
     return kdi_api_end(session, status);
 }
 
-/* --- Running ---------------------------------------------------------------------------------------------- */
+/* --- Running ---------------------------------------------------------------------------------- */
 
 /* Positions count from the start of the script. */
 static kd_status shift_position(kade_statement *statement, kd_status status)
@@ -263,7 +264,7 @@ const char *kade_command_tag(const kade_statement *statement)
                                  : statement->tag;
 }
 
-/* --- Scripts ----------------------------------------------------------------------------------------------- */
+/* --- Scripts ---------------------------------------------------------------------------------- */
 
 static kd_status drain(kade_statement *statement)
 {
@@ -278,7 +279,7 @@ static kd_status run_one(kade_session *session, kd_slice script, const kd_statem
 {
     kd_status status = KD_OK;
     kade_statement *statement;
-    KD_TRY(statement_create(session, &statement));
+    KD_TRY_OUT(statement_create(session, &statement));
     statement->script_offset = parsed->position;
     kd_slice part = {script.data + parsed->position, (size_t)(parsed->end - parsed->position)};
     KD_TRY_OUT(shift_position(statement, session->talk->ops->prepare(session->ctx, session->talk,

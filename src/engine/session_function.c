@@ -23,7 +23,7 @@ kd_status kdi_return_text(kd_ctx *ctx, const kd_call_env *env, kd_slice text, vo
     return kd_str_copy(ctx, env->arena, text, result);
 }
 
-/* --- Names given as text ---------------------------------------------------------------------------- */
+/* --- Names given as text ---------------------------------------------------------------------- */
 
 /* One part of a name, folded unless quoted; moves `*at` behind it. */
 static bool read_part(kd_slice text, size_t *at, char *out, size_t *out_bytes)
@@ -94,7 +94,7 @@ kd_status kdi_find_relation_text(kd_ctx *ctx, const kd_session *session,
     return KD_OK;
 }
 
-/* --- Sequences ----------------------------------------------------------------------------------------- */
+/* --- Sequences -------------------------------------------------------------------------------- */
 
 static kd_status find_sequence(kd_ctx *ctx, const kd_call_env *env, const void *argument,
                                const kd_sequence_entry **out_sequence)
@@ -237,7 +237,7 @@ static kd_status call_setval(kd_ctx *ctx, kd_call_env *env, const void *const *a
     return is_called ? remember(ctx, session, sequence->object.object_no, value, false) : KD_OK;
 }
 
-/* --- Settings -------------------------------------------------------------------------------------------- */
+/* --- Settings --------------------------------------------------------------------------------- */
 
 static kd_status call_current_setting(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                       void *result, bool *out_is_null)
@@ -274,7 +274,7 @@ static kd_status call_set_config(kd_ctx *ctx, kd_call_env *env, const void *cons
     return kdi_return_text(ctx, env, value, result);
 }
 
-/* --- Registration ------------------------------------------------------------------------------------------ */
+/* --- Registration ----------------------------------------------------------------------------- */
 
 #define T(name) {.id = KD_TYPE_##name, .modifier = -1}
 

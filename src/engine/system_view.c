@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-/* --- Values -------------------------------------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------------------------- */
 
 static void put(kdi_sys_view *view, kd_value value)
 {
@@ -147,7 +147,7 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
     return rows(&view);
 }
 
-/* --- Objects --------------------------------------------------------------------------------------------- */
+/* --- Objects ---------------------------------------------------------------------------------- */
 
 kd_slice kdi_object_name(const kdi_sys_view *view, uint32_t object_no)
 {
@@ -196,7 +196,7 @@ uint64_t kdi_virtual_number(uint32_t position)
     return 12000 + position;
 }
 
-/* --- The list -------------------------------------------------------------------------------------------- */
+/* --- The list --------------------------------------------------------------------------------- */
 
 enum { VIEWS_MAX = 64, LIST_COUNT = 4 };
 
@@ -226,7 +226,16 @@ static void fill_list(void)
 
 const kd_virtual_tables *kdi_system_views(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, fill_list);
+    static atomic_int state; /* 0: empty, 1: somebody fills it, 2: full. */
+    int expected = 0;
+    if (atomic_load_explicit(&state, memory_order_acquire) == 2)
+        return &all_views;
+    if (atomic_compare_exchange_strong(&state, &expected, 1)) {
+        fill_list();
+        atomic_store_explicit(&state, 2, memory_order_release);
+    }
+    /* Filling takes some microseconds and waits for nothing. */
+    while (atomic_load_explicit(&state, memory_order_acquire) != 2)
+        continue;
     return &all_views;
 }

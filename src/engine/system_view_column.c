@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* --- pg_namespace ---------------------------------------------------------------------------------------- */
+/* --- pg_namespace ----------------------------------------------------------------------------- */
 
 #define PG_NAMESPACE(X) X(oid, OID) X(nspname, TEXT) X(nspowner, OID) X(nspacl, TEXT)
 
@@ -29,7 +29,7 @@ static kd_status pg_namespace(kdi_sys_view *view)
     return emit_namespace(view, KDI_INFORMATION_SCHEMA_NO, KD_SLICE("information_schema"));
 }
 
-/* --- pg_class --------------------------------------------------------------------------------------------- */
+/* --- pg_class --------------------------------------------------------------------------------- */
 
 #define PG_CLASS(X)                                                                             \
     X(oid, OID) X(relname, TEXT) X(relnamespace, OID) X(reltype, OID) X(reloftype, OID)         \
@@ -143,7 +143,7 @@ static kd_status pg_class(kdi_sys_view *view)
     return KD_OK;
 }
 
-/* --- pg_attribute ------------------------------------------------------------------------------------------- */
+/* --- pg_attribute ----------------------------------------------------------------------------- */
 
 #define PG_ATTRIBUTE(X)                                                                        \
     X(attrelid, OID) X(attname, TEXT) X(atttypid, OID) X(attstattarget, INT4) X(attlen, INT2)  \
@@ -261,7 +261,7 @@ static kd_status pg_attribute(kdi_sys_view *view)
     return KD_OK;
 }
 
-/* --- pg_attrdef, pg_description ------------------------------------------------------------------------------- */
+/* --- pg_attrdef, pg_description --------------------------------------------------------------- */
 
 #define PG_ATTRDEF(X) X(oid, OID) X(adrelid, OID) X(adnum, INT2) X(adbin, TEXT)
 
@@ -322,7 +322,7 @@ static kd_status pg_description(kdi_sys_view *view)
     return KD_OK;
 }
 
-/* --- pg_type, pg_enum ------------------------------------------------------------------------------------------- */
+/* --- pg_type, pg_enum ------------------------------------------------------------------------- */
 
 #define PG_TYPE(X)                                                                              \
     X(oid, OID) X(typname, TEXT) X(typnamespace, OID) X(typowner, OID) X(typlen, INT2)          \
@@ -468,7 +468,7 @@ static kd_status pg_enum(kdi_sys_view *view)
     return KD_OK;
 }
 
-/* --- pg_proc ------------------------------------------------------------------------------------------------------ */
+/* --- pg_proc ---------------------------------------------------------------------------------- */
 
 #define PG_PROC(X)                                                                            \
     X(oid, OID) X(proname, TEXT) X(pronamespace, OID) X(proowner, OID) X(prolang, OID)        \

@@ -76,8 +76,8 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
                       void *object, const kd_type *types, uint32_t column_count, kdi_sys_rows rows);
 
 /*
- * Columns are listed once, X(name, TYPE), and give names and types. KDI_VIEW defines what the list of
- * views refers to: KDI_VIEW(pg_am, PG_AM) needs a function `pg_am`.
+ * Columns are listed once, X(name, TYPE), and give names and types. KDI_VIEW defines what the list
+ * of views refers to: KDI_VIEW(pg_am, PG_AM) needs a function `pg_am`.
  */
 #define KDI_COLUMN_NAME(column, type) #column,
 #define KDI_COLUMN_TYPE(column, type) KDI_SQL_##type,

@@ -16,7 +16,7 @@ static kd_status for_tables(kdi_sys_view *view,
     return KD_OK;
 }
 
-/* --- pg_index ----------------------------------------------------------------------------------------------- */
+/* --- pg_index --------------------------------------------------------------------------------- */
 
 #define PG_INDEX(X)                                                                              \
     X(indexrelid, OID) X(indrelid, OID) X(indnatts, INT2) X(indnkeyatts, INT2)                   \
@@ -112,7 +112,7 @@ static kd_status pg_indexes(kdi_sys_view *view)
     return for_tables(view, readable_indexes);
 }
 
-/* --- pg_constraint --------------------------------------------------------------------------------------------- */
+/* --- pg_constraint ---------------------------------------------------------------------------- */
 
 #define PG_CONSTRAINT(X)                                                                     \
     X(oid, OID) X(conname, TEXT) X(connamespace, OID) X(contype, TEXT) X(condeferrable, BOOL) \
@@ -182,7 +182,7 @@ static kd_status pg_constraint(kdi_sys_view *view)
     return for_tables(view, table_constraints);
 }
 
-/* --- pg_tables, pg_views, pg_matviews ------------------------------------------------------------------------------ */
+/* --- pg_tables, pg_views, pg_matviews --------------------------------------------------------- */
 
 #define PG_TABLES(X)                                                                           \
     X(schemaname, TEXT) X(tablename, TEXT) X(tableowner, TEXT) X(tablespace, TEXT)             \
@@ -245,7 +245,7 @@ static kd_status pg_matviews(kdi_sys_view *view)
     return KD_OK;
 }
 
-/* --- Sequences, partitions -------------------------------------------------------------------------------------------- */
+/* --- Sequences, partitions -------------------------------------------------------------------- */
 
 #define PG_SEQUENCES(X)                                                                        \
     X(schemaname, TEXT) X(sequencename, TEXT) X(sequenceowner, TEXT) X(data_type, TEXT)        \
@@ -284,7 +284,8 @@ static kd_status pg_sequences(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define PG_INHERITS(X) X(inhrelid, OID) X(inhparent, OID) X(inhseqno, INT4) X(inhdetachpending, BOOL)
+#define PG_INHERITS(X)                                                                         \
+    X(inhrelid, OID) X(inhparent, OID) X(inhseqno, INT4) X(inhdetachpending, BOOL)
 
 static kd_status emit_partition(kdi_sys_view *view, const kd_table_entry *table)
 {

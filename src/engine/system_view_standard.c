@@ -26,7 +26,7 @@ static void put_number_or_null(kdi_sys_view *view, bool is_there, int64_t number
         kdi_put_null(view);
 }
 
-/* --- schemata, tables, views ------------------------------------------------------------------------------- */
+/* --- schemata, tables, views ------------------------------------------------------------------ */
 
 #define SCHEMATA(X)                                                                            \
     X(catalog_name, TEXT) X(schema_name, TEXT) X(schema_owner, TEXT)                           \
@@ -116,7 +116,7 @@ static kd_status views(kdi_sys_view *view)
     return KD_OK;
 }
 
-/* --- columns ------------------------------------------------------------------------------------------------- */
+/* --- columns ---------------------------------------------------------------------------------- */
 
 #define COLUMNS(X)                                                                              \
     X(table_catalog, TEXT) X(table_schema, TEXT) X(table_name, TEXT) X(column_name, TEXT)       \
@@ -284,7 +284,7 @@ static kd_status columns(kdi_sys_view *view)
     return KD_OK;
 }
 
-/* --- Constraints ------------------------------------------------------------------------------------------------- */
+/* --- Constraints ------------------------------------------------------------------------------ */
 
 typedef kd_status (*constraint_fn)(kdi_sys_view *view, const kdi_constraint *constraint);
 
@@ -477,7 +477,7 @@ static kd_status check_constraints(kdi_sys_view *view)
     return for_constraints(view, one_check);
 }
 
-/* --- sequences ------------------------------------------------------------------------------------------------------ */
+/* --- sequences -------------------------------------------------------------------------------- */
 
 #define SEQUENCES(X)                                                                            \
     X(sequence_catalog, TEXT) X(sequence_schema, TEXT) X(sequence_name, TEXT) X(data_type, TEXT) \

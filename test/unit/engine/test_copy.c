@@ -1,7 +1,7 @@
 /*
  * COPY: files and streams in and out, rows that cannot be read.
  */
-#include "kade_kit.h"
+#include "engine_kit.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * Appenders: values of all types, defaults, rows that fail, transactions.
  */
-#include "kade_kit.h"
+#include "engine_kit.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
  * Arrow: results as arrays, and arrays into tables again.
  */
-#include "kade_kit.h"
+#include "engine_kit.h"
 
 #include <string.h>
 
@@ -25,8 +25,9 @@ TEST(a_result_goes_out_as_arrow_and_in_again)
     struct ArrowArrayStream stream;
     struct ArrowSchema schema;
     struct ArrowArray array;
-    static const char *const formats[] = {"b", "s", "i", "l", "f", "g", "d:10,2", "d:30,4", "u", "u",
-                                          "z", "tdD", "ttu", "tsu:", "tsu:UTC", "tin", "u", "u", "u"};
+    static const char *const formats[] = {"b",       "s",   "i", "l",   "f",   "g",    "d:10,2",
+                                          "d:30,4",  "u",   "u", "z",   "tdD", "ttu",  "tsu:",
+                                          "tsu:UTC", "tin", "u", "u",   "u"};
     kit_run(it.session, table_sql);
     kit_run(it.session, "CREATE TABLE copy (LIKE a)");
     CHECK_KADE(it.session, kade_prepare(it.session, "SELECT * FROM a", KADE_NUL, &statement));
@@ -53,8 +54,7 @@ TEST(a_result_goes_out_as_arrow_and_in_again)
     CHECK_KADE(it.session, kade_appender_close(appender));
     CHECK_ROWS(it.session, "SELECT count(*) FROM copy", "3007");
     CHECK_ROWS(it.session,
-               "SELECT count(*) FROM (SELECT b, s, i, l, f, g, n, w, v, x, y, d, c, t, z, j, u, o, r "
-               "FROM a EXCEPT SELECT * FROM copy) q",
+               "SELECT count(*) FROM (SELECT * FROM a EXCEPT SELECT * FROM copy) q",
                "0");
     kit_close(&it);
 }

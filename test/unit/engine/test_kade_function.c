@@ -1,7 +1,7 @@
 /*
- * User-defined functions: arguments, results, failures, replacing, aggregates over groups and threads.
+ * User-defined functions: arguments, results, failures, replacing, aggregates over groups.
  */
-#include "kade_kit.h"
+#include "engine_kit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,12 +142,14 @@ TEST(an_aggregate_over_groups)
             "CREATE TABLE t AS SELECT g % 100 AS k, CASE WHEN g < 100 THEN 3 ELSE 1 END AS x "
             "FROM generate_series(0, 99999) g");
     CHECK_ROWS(it.session,
-               "SELECT count(*), min(p), max(p) FROM (SELECT k, product(x) AS p FROM t GROUP BY k) q",
+               "SELECT count(*), min(p), max(p) "
+               "FROM (SELECT k, product(x) AS p FROM t GROUP BY k) q",
                "100|3|3");
     options.name = "product_alone";
     options.combine = NULL;
     CHECK_EQ(kade_create_aggregate(it.database, &options, NULL), KADE_OK);
-    CHECK_ROWS(it.session, "SELECT sum(p) FROM (SELECT k, product_alone(x) AS p FROM t GROUP BY k) q",
+    CHECK_ROWS(it.session,
+               "SELECT sum(p) FROM (SELECT k, product_alone(x) AS p FROM t GROUP BY k) q",
                "300");
     CHECK_EQ(destroyed, 0);
     kit_close(&it);

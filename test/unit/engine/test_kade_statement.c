@@ -2,7 +2,7 @@
  * Statements through kade.h: prepare, bind, step and read all types; errors and
  * their positions; scripts; what is left open when a session ends.
  */
-#include "kade_kit.h"
+#include "engine_kit.h"
 
 #include <string.h>
 
@@ -80,8 +80,8 @@ TEST(readers_convert_and_refused_casts_give_nothing)
     kit it = kit_memory();
     kade_statement *statement;
     bool has_row;
-    CHECK_KADE(it.session, kade_prepare(it.session, "SELECT '17', 'x', 2.75::float8, true", KADE_NUL,
-                                        &statement));
+    CHECK_KADE(it.session, kade_prepare(it.session, "SELECT '17', 'x', 2.75::float8, true",
+                                        KADE_NUL, &statement));
     CHECK_KADE(it.session, kade_step(statement, &has_row));
     CHECK_EQ(kade_column_int64(statement, 0), 17);
     CHECK_EQ(kade_column_int64(statement, 1), 0);
@@ -191,7 +191,8 @@ TEST(a_script_stops_where_its_callback_says)
                           &calls),
              KADE_CANCELLED);
     CHECK_EQ(calls, 2);
-    kit_fails(it.session, "SELECT 1 / 0", "22012"); /* Rows nobody wants are computed all the same. */
+    /* Rows that nobody wants are computed all the same. */
+    kit_fails(it.session, "SELECT 1 / 0", "22012");
     kit_close(&it);
 }
 

@@ -2,7 +2,7 @@
  * Sessions: transactions that meet, savepoints, cancelling, notices, what is left
  * after a reopen, system views and functions.
  */
-#include "kade_kit.h"
+#include "engine_kit.h"
 
 #include "base/thread.h"
 

@@ -1,8 +1,8 @@
 /*
  * What the tests of the engine share: they speak kade.h, as programs do.
  */
-#ifndef TEST_KADE_KIT_H
-#define TEST_KADE_KIT_H
+#ifndef TEST_ENGINE_KIT_H
+#define TEST_ENGINE_KIT_H
 
 #include "kade.h"
 
@@ -23,8 +23,8 @@ kade_session *kit_connect(const kit *self);
 void kit_run(kade_session *session, const char *sql);
 /* It fails with this SQLSTATE. */
 void kit_fails(kade_session *session, const char *sql, const char *sqlstate);
-/* All rows of all statements as text: values with '|' between them, rows with ';'. NULL is "~". The text is
- * valid until the next call. */
+/* All rows of all statements as text: values with '|' between them, rows with ';'. NULL is "~".
+ * The text is valid until the next call. */
 const char *kit_rows(kade_session *session, const char *sql);
 /* A directory of the test's own below /tmp; removed at the start if it is there. */
 const char *kit_directory(const char *name);

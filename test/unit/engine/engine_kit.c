@@ -1,7 +1,7 @@
 /*
  * The kit of the engine's tests.
  */
-#include "kade_kit.h"
+#include "engine_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
