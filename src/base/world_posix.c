@@ -77,11 +77,12 @@ static int flags_of(unsigned flags)
     return native;
 }
 
-static kd_status lock_take(kd_ctx *ctx, int descriptor, const char *path)
+/* Who opened the file to read shares the lock with others that did. */
+static kd_status lock_take(kd_ctx *ctx, int descriptor, const char *path, bool is_shared)
 {
     int result;
     do
-        result = flock(descriptor, LOCK_EX | LOCK_NB);
+        result = flock(descriptor, (is_shared ? LOCK_SH : LOCK_EX) | LOCK_NB);
     while (result != 0 && errno == EINTR);
     if (result == 0)
         return KD_OK;
@@ -128,7 +129,7 @@ static kd_status posix_file_open(kd_ctx *ctx, const char *path, unsigned flags, 
     }
     KD_TRY_OUT(regular_check(ctx, descriptor, path));
     if ((flags & KD_FILE_LOCK) != 0)
-        KD_TRY_OUT(lock_take(ctx, descriptor, path));
+        KD_TRY_OUT(lock_take(ctx, descriptor, path, (flags & KD_FILE_WRITE) == 0));
     file->descriptor = descriptor;
     descriptor = -1;
     *out_file = file;

@@ -64,6 +64,24 @@ TEST(posix_lock_is_exclusive_and_ends_with_the_file)
     CHECK_FAILS(&ctx, world->file_open(&ctx, path, flags | KD_FILE_EXCLUSIVE, &first), "58P02");
 }
 
+TEST(posix_lock_is_shared_by_readers)
+{
+    kd_ctx ctx = test_ctx();
+    kd_world *world = ctx.world;
+    kd_file *first, *second, *third;
+    const char *path = test_path("lock");
+    CHECK_STATUS(&ctx, world->file_open(&ctx, path, KD_FILE_WRITE | KD_FILE_CREATE, &first));
+    world->file_close(world, first);
+    CHECK_STATUS(&ctx, world->file_open(&ctx, path, KD_FILE_READ | KD_FILE_LOCK, &first));
+    CHECK_STATUS(&ctx, world->file_open(&ctx, path, KD_FILE_READ | KD_FILE_LOCK, &second));
+    CHECK_FAILS(&ctx, world->file_open(&ctx, path, KD_FILE_WRITE | KD_FILE_LOCK, &third), "55006");
+    world->file_close(world, first);
+    world->file_close(world, second);
+    CHECK_STATUS(&ctx, world->file_open(&ctx, path, KD_FILE_WRITE | KD_FILE_LOCK, &third));
+    CHECK_FAILS(&ctx, world->file_open(&ctx, path, KD_FILE_READ | KD_FILE_LOCK, &first), "55006");
+    world->file_close(world, third);
+}
+
 TEST(posix_names_are_made_listed_renamed_and_removed)
 {
     kd_ctx ctx = test_ctx();

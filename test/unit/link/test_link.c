@@ -441,6 +441,15 @@ static void child_uses_everything(int in, int out)
     kade_session_on_copy(session, feed, NULL, &rest);
     run(session, "COPY t FROM STDIN");
     CHECK_EQ(number(session, "SELECT sum(a) FROM t"), 15);
+    kade_appender *appender;
+    CHECK(kade_appender_create(session, NULL, "t", NULL, 0, &appender) == KADE_OK);
+    for (int64_t i = 0; i < 1000; i++)
+        CHECK(kade_append_int64(appender, i) == KADE_OK &&
+              kade_append_row_end(appender) == KADE_OK);
+    CHECK(kade_appender_close(appender) == KADE_OK);
+    CHECK_EQ(number(session, "SELECT count(*) FROM t"), 1005);
+    run(session, "DELETE FROM t");
+    run(session, "INSERT INTO t VALUES (1), (2), (3), (4), (5)");
     run_fails(session, "SELECT 1 + nothing", "42703");
     CHECK_EQ(kade_session_error(session)->position, 11);
     run_fails(session, "SELECT 1; SELECT (", "42601");
@@ -511,6 +520,22 @@ TEST(one_process_may_open_a_database_twice)
     CHECK_EQ(number(session, "SELECT count(*) FROM t"), 1);
     kade_close(second);
     kade_close(first);
+}
+
+TEST(readers_share_a_database)
+{
+    prepare_path();
+    kade_database *first = open_database();
+    run(open_session(first), "CREATE TABLE t (a integer); INSERT INTO t VALUES (1)");
+    kade_close(first);
+    kade_open_options options = {.struct_bytes = sizeof options, .read_only = true};
+    kade_database *second;
+    CHECK(kade_open(path, KADE_NUL, &options, &first, NULL) == KADE_OK);
+    CHECK(kade_open(path, KADE_NUL, &options, &second, NULL) == KADE_OK);
+    CHECK_EQ(number(open_session(first), "SELECT count(*) FROM t"), 1);
+    CHECK_EQ(number(open_session(second), "SELECT count(*) FROM t"), 1);
+    kade_close(first);
+    kade_close(second);
 }
 
 TEST(a_long_path_works_as_well)
