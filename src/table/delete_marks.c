@@ -70,16 +70,21 @@ kd_status kdi_segment_complete(kd_ctx *ctx, kdi_segment *segment)
     return KD_OK;
 }
 
+static void vector_free(void *object)
+{
+    kdi_mark_vector *vector = object;
+    if (vector == NULL)
+        return;
+    kd_storage *storage = vector->storage;
+    kd_heap_free(storage->world, &storage->account, atomic_load(&vector->nexts));
+    kd_heap_free(storage->world, &storage->account, vector);
+}
+
 static void marks_free(kdi_segment *segment)
 {
     kd_storage *storage = segment->storage;
-    for (uint32_t i = 0; i < segment->vector_count; i++) {
-        kdi_mark_vector *vector = atomic_load(&segment->marks[i]);
-        if (vector == NULL)
-            continue;
-        kd_heap_free(storage->world, &storage->account, atomic_load(&vector->nexts));
-        kd_heap_free(storage->world, &storage->account, vector);
-    }
+    for (uint32_t i = 0; i < segment->vector_count; i++)
+        vector_free(atomic_load(&segment->marks[i]));
     kd_heap_free(storage->world, &storage->account, segment->marks);
 }
 
@@ -102,28 +107,84 @@ void kdi_segment_close(void *object)
 kd_stamp kdi_segment_end(const kdi_segment *segment, uint32_t ordinal)
 {
     kdi_mark_vector *vector = atomic_load(&segment->marks[ordinal / KD_VECTOR_ROWS]);
-    return vector == NULL ? KD_STAMP_NONE : atomic_load(&vector->ends[ordinal % KD_VECTOR_ROWS]);
+    return vector == NULL ? KD_STAMP_NONE : kdi_mark_end(vector, ordinal % KD_VECTOR_ROWS);
+}
+
+/* With stamps; those of `small` (may be NULL) are carried over. */
+static kdi_mark_vector *vector_make(kd_ctx *ctx, kd_storage *storage, const kdi_mark_vector *small)
+{
+    size_t bytes = sizeof(kdi_mark_vector) + KD_VECTOR_ROWS * sizeof(kd_stamp);
+    kdi_mark_vector *made = kd_heap_alloc_raw(ctx, &storage->account, bytes);
+    if (made == NULL)
+        return NULL;
+    made->storage = storage;
+    made->is_small = false;
+    atomic_init(&made->nexts, NULL);
+    for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)
+        atomic_init(&made->ends[i], small == NULL ? KD_STAMP_NONE : kdi_mark_end(small, i));
+    return made;
 }
 
 kd_status kdi_segment_mark(kd_ctx *ctx, kdi_segment *segment, uint32_t ordinal,
                            _Atomic kd_stamp **out_end)
 {
     *out_end = NULL;
+    kd_storage *storage = segment->storage;
     _Atomic(kdi_mark_vector *) *cell = &segment->marks[ordinal / KD_VECTOR_ROWS];
     kdi_mark_vector *vector = atomic_load(cell);
-    if (vector == NULL) {
-        kd_storage *storage = segment->storage;
+    if (vector == NULL || vector->is_small) {
+        kdi_mark_vector *made = vector_make(ctx, storage, vector);
+        if (made == NULL)
+            return KD_NOMEM;
+        kdi_mark_vector *old = vector;
+        if (atomic_compare_exchange_strong(cell, &vector, made)) {
+            vector = made;
+            atomic_store(&segment->has_stamps, true);
+            if (old != NULL)
+                kd_txn_retire(storage->txns, &old->garbage, vector_free, old);
+        } else {
+            vector_free(made); /* Somebody else was faster. */
+        }
+    }
+    *out_end = &vector->ends[ordinal % KD_VECTOR_ROWS];
+    return KD_OK;
+}
+
+static bool vector_may_shrink(const kdi_mark_vector *vector, kd_stamp oldest)
+{
+    for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++) {
+        kd_stamp end = atomic_load_explicit(&vector->ends[i], memory_order_relaxed);
+        if (end > oldest && end != KD_STAMP_NONE)
+            return false;
+    }
+    return true;
+}
+
+kd_status kdi_segment_shrink_marks(kd_ctx *ctx, kdi_segment *segment, kd_stamp oldest)
+{
+    kd_storage *storage = segment->storage;
+    bool has_stamps = false;
+    for (uint32_t at = 0; at < segment->vector_count; at++) {
+        kdi_mark_vector *vector = atomic_load(&segment->marks[at]);
+        if (vector == NULL || vector->is_small)
+            continue;
+        if (!vector_may_shrink(vector, oldest)) {
+            has_stamps = true;
+            continue;
+        }
         kdi_mark_vector *made = KD_HEAP_NEW(ctx, &storage->account, kdi_mark_vector);
         if (made == NULL)
             return KD_NOMEM;
-        for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)
-            atomic_init(&made->ends[i], KD_STAMP_NONE);
-        if (atomic_compare_exchange_strong(cell, &vector, made))
-            vector = made;
-        else
-            kd_heap_free(storage->world, &storage->account, made);
+        made->storage = storage;
+        made->is_small = true;
+        for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++) {
+            if (atomic_load(&vector->ends[i]) != KD_STAMP_NONE)
+                made->ended[i / 64] |= (uint64_t)1 << (i % 64);
+        }
+        atomic_store(&segment->marks[at], made);
+        kd_txn_retire(storage->txns, &vector->garbage, vector_free, vector);
     }
-    *out_end = &vector->ends[ordinal % KD_VECTOR_ROWS];
+    atomic_store(&segment->has_stamps, has_stamps);
     return KD_OK;
 }
 

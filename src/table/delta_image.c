@@ -255,10 +255,10 @@ static kd_status marks_read(kd_ctx *ctx, loader *load, kdi_segment *segment, kd_
         if (reader->failed || ordinal >= segment->row_count)
             return damaged(ctx, load, "a delete mark outside of its segment");
         KD_TRY(kdi_segment_mark(ctx, segment, (uint32_t)ordinal, &end));
-        atomic_store(end, 1);
+        atomic_store(end, KDI_STAMP_OLDEST);
     }
     atomic_store(&segment->ended_count, (uint32_t)count);
-    return KD_OK;
+    return kdi_segment_shrink_marks(ctx, segment, KDI_STAMP_OLDEST);
 }
 
 static kd_status remap_read(kd_ctx *ctx, loader *load, kd_table *table, uint64_t unit,

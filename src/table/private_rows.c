@@ -201,7 +201,7 @@ static kd_status buried_end(kd_ctx *ctx, kdi_private_set *set)
         for (; rows->count > 0; rows->count--) {
             _Atomic kd_stamp *end;
             KD_TRY(kdi_segment_mark(ctx, rows->segment, rows->first + rows->count - 1, &end));
-            atomic_store(end, 1);
+            atomic_store(end, KDI_STAMP_OLDEST);
             atomic_fetch_add_explicit(&rows->segment->ended_count, 1, memory_order_relaxed);
         }
     }

@@ -105,11 +105,54 @@ static kd_status serialize_failure(kd_ctx *ctx, const char *what)
                    what);
 }
 
+/* Whether the newest version has other values in a unique key than the one that was met. */
+static kd_status key_compare(kd_ctx *ctx, kd_arena *arena, const meeting *meet, bool *out_differs)
+{
+    kdi_place newest;
+    const kdi_index_list *list = atomic_load(&meet->table->indexes);
+    *out_differs = false;
+    if (!kdi_place_find(meet->table, meet->newest, &newest))
+        return KD_OK;
+    for (uint32_t i = 0; list != NULL && i < list->count && !*out_differs; i++) {
+        kd_buffer keys[2] = {kd_buffer_in(arena), kd_buffer_in(arena)};
+        bool is_in[2];
+        if (!list->items[i]->definition.unique)
+            continue;
+        KD_TRY(kdi_index_key_at(ctx, arena, list->items[i], &meet->place, &keys[0], &is_in[0]));
+        KD_TRY(kdi_index_key_at(ctx, arena, list->items[i], &newest, &keys[1], &is_in[1]));
+        *out_differs =
+            is_in[0] != is_in[1] ||
+            (is_in[0] && !kd_slice_equal(kd_buffer_slice(&keys[0]), kd_buffer_slice(&keys[1])));
+    }
+    return KD_OK;
+}
+
+/* A key-share lock looks for the latest state, but its key must not have gone after the snapshot.
+ */
+static kd_status key_check(kd_ctx *ctx, const meeting *meet)
+{
+    kd_stamp end = kdi_place_end(&meet->place);
+    if (kdi_is_in_flight(end) || end <= kd_txn_snapshot_stamp(meet->txn))
+        return KD_OK;
+    if (meet->newest == KD_ROWREF_NONE)
+        return serialize_failure(ctx, "delete");
+    bool differs;
+    kd_arena *arena = kd_arena_create(ctx, NULL, "row key", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    kd_status status = key_compare(ctx, arena, meet, &differs);
+    kd_arena_destroy(arena);
+    return status != KD_OK || !differs ? status : serialize_failure(ctx, "update");
+}
+
 static kd_status changed_outcome(kd_ctx *ctx, const meeting *meet, kd_write_outcome *out_outcome)
 {
     bool is_gone = meet->newest == KD_ROWREF_NONE;
-    if (kd_txn_isolation(meet->txn) != KD_READ_COMMITTED && meet->mode != KD_LOCK_KEY_SHARE)
-        return serialize_failure(ctx, is_gone ? "delete" : "update");
+    if (kd_txn_isolation(meet->txn) != KD_READ_COMMITTED) {
+        if (meet->mode != KD_LOCK_KEY_SHARE)
+            return serialize_failure(ctx, is_gone ? "delete" : "update");
+        KD_TRY(key_check(ctx, meet));
+    }
     out_outcome->result = is_gone ? KD_WRITE_GONE : KD_WRITE_CHANGED;
     out_outcome->newest = meet->newest;
     return KD_OK;
@@ -171,11 +214,15 @@ static kd_status end_row(kd_ctx *ctx, kdi_write_set *writes, meeting *meet, kd_r
         return KD_OK;
     kd_status status = kdi_writes_end(ctx, writes, meet->table, meet->place.ref);
     if (status != KD_OK) {
+        kdi_place place;
         _Atomic kd_stamp *end;
-        kd_status undone = kdi_place_end_cell(ctx, &meet->place, &end);
-        assert(undone == KD_OK); /* The cell is there: it was just written. */
-        if (undone == KD_OK)
+        kd_ctx own = {.world = ctx->world};
+        kd_rwlock_lock_shared(&meet->table->publish); /* It may have moved already. */
+        bool is_found = kdi_place_find(meet->table, meet->place.ref, &place);
+        assert(is_found); /* And its cell is there: it was just written. */
+        if (is_found && kdi_place_end_cell(&own, &place, &end) == KD_OK)
             atomic_store(end, KD_STAMP_NONE);
+        kd_rwlock_unlock_shared(&meet->table->publish);
         return status;
     }
     size_t keep = writes->count - 1;

@@ -294,6 +294,7 @@ bool kd_storage_is_read_only(const kd_storage *storage)
 kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage)
 {
     KD_TRY(kdi_flush_large(ctx, storage));
+    KD_TRY(kdi_marks_shrink(ctx, storage));
     return kdi_checkpoint(ctx, storage);
 }
 

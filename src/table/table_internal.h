@@ -140,11 +140,28 @@ kd_status kdi_chunk_append_rows(kd_ctx *ctx, const kdi_chunk *chunk, uint32_t fi
 kd_status kdi_chunk_read_rows(kd_ctx *ctx, kdi_chunk *chunk, uint32_t first, uint32_t count,
                               kd_reader *reader) KD_MUST_CHECK;
 
-/* End stamps of 1,024 rows of a segment; made when the first of them is deleted. */
+/*
+ * Ends of 1,024 rows of a segment; made when the first of them is deleted. Once all of them lie
+ * before every snapshot, bits say it: upkeep puts such a small form in the place of the stamps,
+ * and the next delete brings them back.
+ */
 typedef struct kdi_mark_vector {
-    _Atomic kd_stamp ends[KD_VECTOR_ROWS];
-    _Atomic(_Atomic kd_rowref *) nexts; /* KD_VECTOR_ROWS of them, or NULL. */
+    kd_txn_garbage garbage;
+    kd_storage *storage;
+    _Atomic(_Atomic kd_rowref *) nexts;  /* KD_VECTOR_ROWS of them, or NULL. */
+    uint64_t ended[KD_VECTOR_ROWS / 64]; /* The small form. */
+    bool is_small;
+    _Atomic kd_stamp ends[]; /* KD_VECTOR_ROWS of them, or none in the small form. */
 } kdi_mark_vector;
+
+/* The small form's ends stand for this stamp. */
+#define KDI_STAMP_OLDEST ((kd_stamp)1)
+static inline kd_stamp kdi_mark_end(const kdi_mark_vector *vector, uint32_t row)
+{
+    if (!vector->is_small)
+        return atomic_load(&vector->ends[row]);
+    return (vector->ended[row / 64] >> (row % 64) & 1) != 0 ? KDI_STAMP_OLDEST : KD_STAMP_NONE;
+}
 
 typedef struct kdi_segment {
     kd_txn_garbage garbage;
@@ -158,6 +175,7 @@ typedef struct kdi_segment {
     _Atomic kd_stamp begin; /* Of all rows: a bulk load's transaction. 0: rows have their own. */
     kd_stamp stamps_max;    /* Snapshots at or above need not look at the rows' begin stamps. */
     _Atomic uint32_t ended_count;
+    atomic_bool has_stamps; /* Vectors of marks may be in their large form. */
     uint32_t vector_count;
     _Atomic(kdi_mark_vector *) *marks;
 } kdi_segment;
@@ -171,9 +189,14 @@ kd_status kdi_segment_complete(kd_ctx *ctx, kdi_segment *segment) KD_MUST_CHECK;
 void kdi_segment_close(void *segment); /* NULL is allowed. */
 /* The row's end stamp; KD_STAMP_NONE where no mark is. */
 kd_stamp kdi_segment_end(const kdi_segment *segment, uint32_t ordinal);
-/* Makes the vector of marks. */
+/* Makes the vector of marks, with stamps. Whoever writes one holds table->publish shared, unless
+ * the segment is in flight or nobody else is there. */
 kd_status kdi_segment_mark(kd_ctx *ctx, kdi_segment *segment, uint32_t ordinal,
                            _Atomic kd_stamp **out_end) KD_MUST_CHECK;
+/* Gives vectors of marks that ended at or before `oldest` their small form. table->publish is held
+ * exclusively, or nobody else is there. */
+kd_status kdi_segment_shrink_marks(kd_ctx *ctx, kdi_segment *segment,
+                                   kd_stamp oldest) KD_MUST_CHECK;
 kd_status kdi_segment_begin(kd_ctx *ctx, const kdi_segment *segment, uint32_t ordinal,
                             kd_stamp newest_needed, kd_stamp *out_begin) KD_MUST_CHECK;
 

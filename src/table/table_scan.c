@@ -245,7 +245,7 @@ static kd_status segment_select(kd_ctx *ctx, kd_scan_reader *reader, uint32_t fi
         for (uint32_t i = at; i < end; i++) {
             bool is_visible = stamps == NULL || stamps[i] <= snapshot.stamp;
             if (marks != NULL)
-                is_visible &= !kdi_stamp_seen(atomic_load(&marks->ends[i - at]), snapshot);
+                is_visible &= !kdi_stamp_seen(kdi_mark_end(marks, i - at), snapshot);
             reader->selection[selected] = (uint16_t)i;
             selected += is_visible;
         }

@@ -11,11 +11,13 @@
 
 enum {
     SEGMENTS_LOOSE = 8, /* More small segments than this are merged. */
+    INDEX_SHARE = 4,    /* Of the budget: indexes with more in memory are checkpointed. */
     FLUSH_SHARE = 8,    /* Of the budget: a delta larger than this is flushed. */
 };
 
 static const uint64_t tick_ns = 100u * 1000 * 1000;
 static const uint64_t flush_bytes_usual = 64u << 20;
+static const uint64_t index_bytes_least = 32u << 20;
 static const uint64_t checkpoint_bytes_usual = 1u << 30;
 
 static uint64_t delta_bytes(kd_table *table)
@@ -84,6 +86,37 @@ static kd_status compact_scattered(kd_ctx *ctx, kd_storage *storage)
     return status;
 }
 
+static kd_status marks_shrink(kd_ctx *ctx, kd_table *table, kd_stamp oldest)
+{
+    const kdi_unit_list *units = atomic_load(&table->units);
+    kd_status status = KD_OK;
+    for (uint32_t i = 0; status == KD_OK && units != NULL && i < units->segment_count; i++) {
+        kdi_segment *segment = units->segments[i];
+        if (!atomic_load(&segment->has_stamps) || kdi_is_in_flight(atomic_load(&segment->begin)))
+            continue;
+        kd_rwlock_lock_exclusive(&table->publish);
+        status = kdi_segment_shrink_marks(ctx, segment, oldest);
+        kd_rwlock_unlock_exclusive(&table->publish);
+    }
+    return status;
+}
+
+kd_status kdi_marks_shrink(kd_ctx *ctx, kd_storage *storage)
+{
+    uint32_t pin;
+    kd_stamp oldest = kd_txn_oldest_snapshot(storage->txns);
+    KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
+    kd_status status = KD_OK;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; status == KD_OK && i < end; i++) {
+        kd_table *table = table_at(storage, i);
+        if (table != NULL)
+            status = marks_shrink(ctx, table, oldest);
+    }
+    kd_txn_unpin(storage->txns, pin);
+    return status;
+}
+
 void kdi_dropped_reap(kd_storage *storage)
 {
     kd_stamp oldest = kd_txn_oldest_snapshot(storage->txns);
@@ -104,6 +137,13 @@ void kdi_dropped_reap(kd_storage *storage)
     }
 }
 
+/* What stands in the memory part of indexes goes to runs at a checkpoint. */
+static uint64_t index_limit(kd_storage *storage)
+{
+    uint64_t limit = kd_governor_budget_bytes(storage->governor) / INDEX_SHARE;
+    return limit < index_bytes_least ? index_bytes_least : limit;
+}
+
 static kd_status tick(kd_ctx *ctx, kd_storage *storage)
 {
     uint64_t limit = storage->options.checkpoint_log_bytes;
@@ -112,8 +152,11 @@ static kd_status tick(kd_ctx *ctx, kd_storage *storage)
     kd_txn_reclaim(storage->txns);
     KD_TRY(kdi_flush_large(ctx, storage));
     KD_TRY(compact_scattered(ctx, storage));
-    if (kd_wal_next_position(storage->wal) - storage->checkpoint_position > limit)
+    KD_TRY(kdi_marks_shrink(ctx, storage));
+    if (kd_wal_next_position(storage->wal) - storage->checkpoint_position > limit ||
+        kd_storage_read_statistics(storage).index_bytes > index_limit(storage))
         KD_TRY(kd_storage_checkpoint(ctx, storage));
+    KD_TRY(kd_wal_prepare(ctx, storage->wal));
     return kd_wal_flush(ctx, storage->wal);
 }
 
@@ -187,6 +230,32 @@ static bool segment_is_doomed(kd_storage *storage, uint64_t unit)
     return is_there;
 }
 
+static bool index_is_known(kd_storage *storage, uint64_t index_no)
+{
+    bool is_there = false;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end && !is_there; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        is_there = table != NULL && kdi_index_find(table, index_no) != NULL;
+    }
+    kd_mutex_lock(&storage->doomed_lock);
+    for (const kdi_doomed *doomed = storage->doomed; doomed != NULL; doomed = doomed->next)
+        is_there |= doomed->unit == 0 && doomed->index_no == index_no;
+    kd_mutex_unlock(&storage->doomed_lock);
+    return is_there;
+}
+
+/* "<index>-<run>.run" of an index that never came to be; runs of indexes that are there are their
+ * module's. */
+static bool is_lost_run(kd_storage *storage, const char *name)
+{
+    char *end;
+    unsigned long long index_no = strtoull(name, &end, 10);
+    size_t length = strlen(name);
+    return *end == '-' && length > 4 && strcmp(name + length - 4, ".run") == 0 &&
+           !index_is_known(storage, index_no);
+}
+
 static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
 {
     orphan_search *search = object;
@@ -194,8 +263,9 @@ static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry
     unsigned long long unit = strtoull(entry->name, &end, 16);
     bool is_segment = strcmp(end, ".seg") == 0;
     bool is_image = strcmp(end, ".img") == 0;
-    if (entry->is_directory || (!is_segment && !is_image))
-        return KD_OK; /* Index runs are their module's. */
+    bool is_run = !entry->is_directory && is_lost_run(search->storage, entry->name);
+    if (entry->is_directory || (!is_segment && !is_image && !is_run))
+        return KD_OK;
     if (is_segment &&
         (segment_is_known(search->storage, unit) || segment_is_doomed(search->storage, unit)))
         return KD_OK;
@@ -205,7 +275,7 @@ static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry
     KD_TRY(KD_PUSH(ctx, search->arena, search->paths, search->count, search->capacity, &path));
     *path =
         kd_format_text(ctx, search->arena, "%s/%s", search->storage->units_directory, entry->name);
-    if (unit >= atomic_load(&search->storage->next_unit))
+    if (!is_run && unit >= atomic_load(&search->storage->next_unit))
         atomic_store(&search->storage->next_unit, unit + 1);
     return *path == NULL ? KD_NOMEM : KD_OK;
 }

@@ -8,6 +8,8 @@
 
 kd_status kdi_upkeep_start(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 void kdi_upkeep_stop(kd_storage *storage); /* Not started is fine. */
+/* Delete marks that lie before every snapshot take their small form. */
+kd_status kdi_marks_shrink(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Flushes the deltas that are over the limit. */
 kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Removes unit files that nothing names. */

@@ -270,3 +270,40 @@ TEST(a_unique_key_is_taken_once_by_many_threads)
     CHECK_EQ(fixture_count(&f), (uint64_t)done);
     fixture_close(&f);
 }
+
+TEST(key_share_under_a_snapshot_fails_when_the_key_has_gone)
+{
+    table_fixture f;
+    fixture_open(&f);
+    kd_txn *writer = fixture_begin(&f);
+    kd_rowref kept = fixture_insert(&f, writer, 1, "one", 1);
+    kd_rowref gone = fixture_insert(&f, writer, 2, "two", 2);
+    kd_rowref moved = fixture_insert(&f, writer, 3, "three", 3);
+    fixture_commit(&f, writer);
+    kd_txn *locker = fixture_begin(&f);
+    writer = fixture_begin(&f);
+    kd_write_outcome outcome;
+    CHECK_EQ(fixture_update(&f, writer, kept, 11).result, KD_WRITE_DONE);
+    CHECK_EQ(fixture_delete(&f, writer, gone).result, KD_WRITE_DONE);
+    uint32_t position = 0;
+    kd_value id = kd_value_i64(33);
+    CHECK_STATUS(&f.ctx, kd_table_update(&f.ctx, writer, f.table, &f.shape, moved, &position, &id,
+                                         1, &outcome));
+    fixture_commit(&f, writer);
+    CHECK_STATUS(&f.ctx, kd_table_lock_row(&f.ctx, locker, f.table, kept, KD_LOCK_KEY_SHARE,
+                                           KD_WAIT, &outcome));
+    CHECK_EQ(outcome.result, KD_WRITE_CHANGED);
+    CHECK_STATUS(&f.ctx, kd_table_lock_row(&f.ctx, locker, f.table, outcome.newest,
+                                           KD_LOCK_KEY_SHARE, KD_WAIT, &outcome));
+    CHECK_EQ(outcome.result, KD_WRITE_DONE);
+    CHECK_FAILS(
+        &f.ctx,
+        kd_table_lock_row(&f.ctx, locker, f.table, gone, KD_LOCK_KEY_SHARE, KD_WAIT, &outcome),
+        "40001");
+    CHECK_FAILS(
+        &f.ctx,
+        kd_table_lock_row(&f.ctx, locker, f.table, moved, KD_LOCK_KEY_SHARE, KD_WAIT, &outcome),
+        "40001");
+    kd_txn_rollback(locker);
+    fixture_close(&f);
+}
