@@ -114,8 +114,36 @@ static kd_status seen_prepare(kd_ctx *ctx, seen_op *self, const kd_type *types, 
                                 &self->op.exec->shared->budget, &self->layout, count);
 }
 
+/* DISTINCT over all columns is grouping by them: in parallel, by codes, and with spilling. */
+static kd_status distinct_as_groups(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
+{
+    kd_arena *arena = pipeline->exec->arena;
+    const kd_plan *input = plan->inputs[0];
+    uint32_t count = plan->column_count;
+    kd_plan *groups = KD_NEW(ctx, arena, kd_plan);
+    kd_expr *columns = KD_NEW_ARRAY(ctx, arena, kd_expr, count);
+    kd_expr **keys = KD_NEW_ARRAY(ctx, arena, kd_expr *, count);
+    if (groups == NULL || columns == NULL || keys == NULL)
+        return KD_NOMEM;
+    for (uint32_t c = 0; c < count; c++) {
+        columns[c] = (kd_expr){.kind = KD_EXPR_COLUMN,
+                               .type = plan->columns[c].type,
+                               .position = -1,
+                               .column = input->columns[c].id};
+        keys[c] = &columns[c];
+    }
+    *groups = *plan;
+    groups->kind = KD_PLAN_AGGREGATE;
+    memset(&groups->as, 0, sizeof groups->as);
+    groups->as.aggregate.key_count = count;
+    groups->as.aggregate.keys = keys;
+    return kdi_build_aggregate(ctx, pipeline, groups);
+}
+
 kd_status kdi_build_distinct(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
 {
+    if (plan->as.distinct.on_count == 0 && plan->column_count > 0)
+        return distinct_as_groups(ctx, pipeline, plan);
     KD_TRY(kdi_build(ctx, pipeline, plan->inputs[0]));
     seen_op *self;
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &distinct_class, sizeof *self, &self));
