@@ -7,6 +7,33 @@
 
 #include <assert.h>
 
+/* An ordered set that can do without the order, as a call of that kind; else the call itself. */
+static kd_aggregate_call call_simplify(const kd_aggregate_call *call)
+{
+    kd_aggregate_call simple = *call;
+    if (call->aggregate == NULL || call->aggregate->unsorted == NULL || call->distinct ||
+        call->order_count != 1 || call->order[0].descending || call->argument_count != 2)
+        return simple;
+    kd_type type = call->arguments[1]->type;
+    kd_type ordered = call->order[0].expr->type;
+    if (type.is_array || ordered.is_array || ordered.id != type.id)
+        return simple;
+    switch (type.id) {
+    case KD_TYPE_INT2:
+    case KD_TYPE_INT4:
+    case KD_TYPE_INT8:
+    case KD_TYPE_DATE:
+    case KD_TYPE_TIME:
+    case KD_TYPE_TIMESTAMP:
+    case KD_TYPE_TIMESTAMPTZ:
+        simple.aggregate = call->aggregate->unsorted;
+        simple.order_count = 0;
+        return simple;
+    default:
+        return simple;
+    }
+}
+
 static uint32_t call_state_bytes(const kd_aggregate_call *call)
 {
     uint32_t bytes = call->aggregate == NULL ? 8 : call->aggregate->state_bytes;
@@ -16,14 +43,14 @@ static uint32_t call_state_bytes(const kd_aggregate_call *call)
 bool kdi_agg_is_parallel(const kd_aggregate_call *calls, uint32_t call_count)
 {
     for (uint32_t i = 0; i < call_count; i++) {
-        const kd_aggregate_call *call = &calls[i];
-        if (call->distinct || call->order_count > 0)
+        kd_aggregate_call call = call_simplify(&calls[i]);
+        if (call.distinct || call.order_count > 0)
             return false;
-        if (call->aggregate != NULL &&
-            (call->aggregate->combine == NULL || call->aggregate->order_matters))
+        if (call.aggregate != NULL &&
+            (call.aggregate->combine == NULL || call.aggregate->order_matters))
             return false;
-        for (uint32_t a = 0; a < call->argument_count; a++)
-            if (kdi_expr_is_volatile(call->arguments[a]))
+        for (uint32_t a = 0; a < call.argument_count; a++)
+            if (kdi_expr_is_volatile(call.arguments[a]))
                 return false;
     }
     return true;
@@ -108,6 +135,11 @@ kd_status kdi_agg_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, const kd_type
     if (agg == NULL)
         return KD_NOMEM;
     agg->call_count = call_count;
+    kd_aggregate_call *simple = KD_NEW_ARRAY(ctx, arena, kd_aggregate_call, call_count);
+    if (simple == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < call_count; i++)
+        simple[i] = call_simplify(&calls[i]);
     agg->calls = KD_NEW_ARRAY(ctx, arena, kdi_agg_call, call_count);
     agg->states = KD_NEW_ARRAY(ctx, arena, void *, KD_BATCH_ROWS);
     agg->state_rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
@@ -121,15 +153,15 @@ kd_status kdi_agg_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, const kd_type
         return KD_NOMEM;
     uint32_t state_bytes = 0;
     for (uint32_t i = 0; i < call_count; i++)
-        state_bytes += call_state_bytes(&calls[i]);
+        state_bytes += call_state_bytes(&simple[i]);
     KD_TRY(kdi_row_layout_init(ctx, arena, key_types, key_count, true, state_bytes,
                                &agg->layout));
     *out_agg = agg;
     uint32_t offset = agg->layout.extra_offset;
     for (uint32_t i = 0; i < call_count; i++) {
         agg->calls[i].state_offset = offset;
-        offset += call_state_bytes(&calls[i]);
-        KD_TRY(call_create(ctx, op, arena, &calls[i], input, &agg->calls[i]));
+        offset += call_state_bytes(&simple[i]);
+        KD_TRY(call_create(ctx, op, arena, &simple[i], input, &agg->calls[i]));
     }
     return KD_OK;
 }
