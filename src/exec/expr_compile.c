@@ -140,7 +140,8 @@ static kd_status kind_prepare(kd_ctx *ctx, kdi_node *node)
     case KD_EXPR_CALL:
         return call_prepare(ctx, node);
     case KD_EXPR_CAST:
-        return kdi_cast_prepare(ctx, node);
+        KD_TRY(kdi_cast_prepare(ctx, node));
+        return kdi_date_prepare(ctx, node);
     case KD_EXPR_AND:
         node->eval = kdi_eval_and;
         node->select = kdi_select_and;

@@ -84,6 +84,9 @@ struct kdi_node {
     kdi_node *range_column;
     kdi_node *range_bound;
     void *list; /* IN_LIST: its set. */
+    /* Casts that take an integer part of a timestamp (expr_date.c). */
+    void *part;
+    kdi_node *part_source;
 };
 
 struct kd_compiled_expr {
@@ -145,6 +148,8 @@ kd_status kdi_eval_any_array(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
                              const uint16_t *selection, uint32_t count, kd_vector *out);
 /* Chooses how a cast works; the argument is compiled already. */
 kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
+/* Recognises casts that give a timestamp's date or an integer field of it. */
+kd_status kdi_date_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 /* Recognises column-with-constant comparisons. */
 void kdi_range_prepare(kdi_node *node);
 kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
