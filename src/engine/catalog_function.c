@@ -65,8 +65,10 @@ static kd_status view_text(kd_ctx *ctx, kd_call_env *env, const kd_object *objec
                            bool *out_is_null)
 {
     kd_buffer text = kd_buffer_in(env->arena);
-    if (object != NULL && object->kind == KD_OBJECT_VIEW) {
-        kd_slice query = ((const kd_view_entry *)object)->query_text;
+    kd_slice query;
+    bool is_view = object != NULL && (kdi_materialized_query(object, &query) ||
+                                      object->kind == KD_OBJECT_VIEW);
+    if (is_view) {
         KD_TRY(kd_buffer_append_slice(ctx, &text, query));
         if (query.size_bytes > 0 && query.data[query.size_bytes - 1] != ';')
             KD_TRY(kd_buffer_append_byte(ctx, &text, ';'));
@@ -142,7 +144,9 @@ static kd_status call_get_serial_sequence(ARGS)
 static kd_status call_obj_description(ARGS)
 {
     const kd_object *object = object_of(env, args[0]);
-    *out_is_null = object == NULL || object->comment.size_bytes == 0;
+    kd_slice query;
+    *out_is_null = object == NULL || object->comment.size_bytes == 0 ||
+                   kdi_materialized_query(object, &query);
     return *out_is_null ? KD_OK : kdi_return_text(ctx, env, object->comment, result);
 }
 

@@ -168,11 +168,14 @@ const kd_table_entry *kdi_as_table(const kd_object *object)
 
 char kdi_relation_kind(const kd_object *object)
 {
+    kd_slice query;
+    if (kdi_materialized_query(object, &query))
+        return 'm';
     switch (object->kind) {
     case KD_OBJECT_TABLE:
         return ((const kd_table_entry *)object)->strategy == KD_PARTITION_NONE ? 'r' : 'p';
     case KD_OBJECT_VIEW:
-        return ((const kd_view_entry *)object)->is_materialized ? 'm' : 'v';
+        return 'v';
     case KD_OBJECT_INDEX:
         return 'i';
     default:

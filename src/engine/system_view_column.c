@@ -310,7 +310,8 @@ static kd_status pg_description(kdi_sys_view *view)
     for (uint32_t i = 0; i < view->object_count; i++) {
         const kd_object *object = view->objects[i];
         const kd_table_entry *table = kdi_as_table(object);
-        if (object->kind != KD_OBJECT_INDEX)
+        kd_slice query;
+        if (object->kind != KD_OBJECT_INDEX && !kdi_materialized_query(object, &query))
             KD_TRY(emit_description(view, object, 0, object->comment));
         for (uint32_t k = 0; table != NULL && k < table->visible_count; k++)
             KD_TRY(emit_description(view, object, table->columns[k].storage.column_no,

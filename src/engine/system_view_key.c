@@ -190,6 +190,9 @@ static kd_status pg_constraint(kdi_sys_view *view)
 
 static kd_status readable_table(kdi_sys_view *view, const kd_table_entry *table)
 {
+    kd_slice query;
+    if (kdi_materialized_query(&table->object, &query))
+        return KD_OK;
     kdi_put_text(view, kdi_object_name(view, table->object.schema_no));
     kdi_put_text(view, table->object.name);
     kdi_put_text(view, kdi_owner_name(view));
@@ -230,16 +233,18 @@ static kd_status pg_views(kdi_sys_view *view)
 static kd_status pg_matviews(kdi_sys_view *view)
 {
     for (uint32_t i = 0; i < view->object_count; i++) {
-        const kd_view_entry *entry = (const kd_view_entry *)view->objects[i];
-        if (entry->object.kind != KD_OBJECT_VIEW || !entry->is_materialized)
+        const kd_object *object = view->objects[i];
+        const kd_table_entry *table = kdi_as_table(object);
+        kd_slice query;
+        if (!kdi_materialized_query(object, &query))
             continue;
-        kdi_put_text(view, kdi_object_name(view, entry->object.schema_no));
-        kdi_put_text(view, entry->object.name);
+        kdi_put_text(view, kdi_object_name(view, object->schema_no));
+        kdi_put_text(view, object->name);
         kdi_put_text(view, kdi_owner_name(view));
         kdi_put_null(view);
-        kdi_put_bool(view, false);
+        kdi_put_bool(view, table != NULL && table->index_count > 0);
         kdi_put_bool(view, true);
-        kdi_put_text(view, entry->query_text);
+        kdi_put_text(view, query);
         KD_TRY(kdi_sys_emit(view));
     }
     return KD_OK;

@@ -76,7 +76,8 @@ static kd_status tables(kdi_sys_view *view)
         const kd_table_entry *table = kdi_as_table(object);
         if (table == NULL && object->kind != KD_OBJECT_VIEW)
             continue;
-        if (table == NULL && ((const kd_view_entry *)object)->is_materialized)
+        kd_slice query;
+        if (kdi_materialized_query(object, &query))
             continue; /* The standard knows none. */
         put_place(view, object);
         KD_TRY(finish_table(view,

@@ -169,6 +169,13 @@ TEST(system_views_and_functions_describe_the_catalog)
                            "pg_size_pretty(123456789)",
                "10239 bytes|10 kB|118 MB");
     CHECK_ROWS(it.session, "SELECT count(*) > 20 FROM pg_catalog.pg_settings", "t");
+    kit_run(it.session, "CREATE MATERIALIZED VIEW mv AS SELECT 1 AS x");
+    CHECK_ROWS(it.session,
+               "SELECT relkind, pg_get_viewdef(c.oid), m.definition, obj_description(c.oid) "
+               "FROM pg_class c JOIN pg_matviews m ON m.matviewname = relname",
+               "m|SELECT 1 AS x;|SELECT 1 AS x|~");
+    CHECK_ROWS(it.session, "SELECT tablename FROM pg_tables ORDER BY 1", "r;t");
+    kit_run(it.session, "DROP MATERIALIZED VIEW mv");
     /* Every view can be read whole. */
     CHECK_ROWS(it.session,
                "SELECT count(*) FROM information_schema.views v, pg_views, pg_matviews, "
