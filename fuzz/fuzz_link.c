@@ -76,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     kd_error_clear(&ctx);
     kd_arena *arena = kd_arena_create(&ctx, NULL, "fuzz", KD_ARENA_UNLIMITED);
     kd_reader reader = kd_reader_of((kd_slice){(const char *)data + 1, size_bytes - 1});
-    if (read_any(&ctx, arena, data[0], &reader) != KD_OK && strcmp(ctx.error.sqlstate, "08P01") != 0)
+    kd_status status = read_any(&ctx, arena, data[0], &reader);
+    if (status != KD_OK && strcmp(ctx.error.sqlstate, "08P01") != 0)
         abort();
     kd_arena_destroy(arena);
     return 0;

@@ -22,7 +22,7 @@ struct kd_socket {
     int descriptor;
 };
 
-/* --- Failures -------------------------------------------------------------------------------------- */
+/* --- Failures --------------------------------------------------------------------------------- */
 
 static bool is_gone(int code)
 {
@@ -44,7 +44,7 @@ static kd_status socket_fail(kd_ctx *ctx, const char *what)
     return KD_FAIL(ctx, KD_IO, "58030", "could not %s: %s", what, strerror(code));
 }
 
-/* --- Addresses --------------------------------------------------------------------------------------- */
+/* --- Addresses -------------------------------------------------------------------------------- */
 
 typedef struct address {
     struct sockaddr_un native;
@@ -99,15 +99,17 @@ static int socket_make(void)
     return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
-/* --- The table ----------------------------------------------------------------------------------------- */
+/* --- The table -------------------------------------------------------------------------------- */
 
 static kd_status posix_listen(kd_ctx *ctx, const char *path, kd_socket **out_listener)
 {
     address where;
+    int descriptor = -1;
     *out_listener = NULL;
-    KD_TRY(address_init(ctx, path, &where));
-    kd_status status = KD_OK;
-    int descriptor = socket_make();
+    kd_status status = address_init(ctx, path, &where);
+    if (status != KD_OK)
+        return status;
+    descriptor = socket_make();
     if (descriptor < 0) {
         status = socket_fail(ctx, "make a socket");
         goto out;
@@ -132,10 +134,12 @@ out:
 static kd_status posix_connect(kd_ctx *ctx, const char *path, kd_socket **out_socket)
 {
     address where;
+    int descriptor = -1;
     *out_socket = NULL;
-    KD_TRY(address_init(ctx, path, &where));
-    kd_status status = KD_OK;
-    int descriptor = socket_make();
+    kd_status status = address_init(ctx, path, &where);
+    if (status != KD_OK)
+        return status;
+    descriptor = socket_make();
     if (descriptor < 0) {
         status = socket_fail(ctx, "make a socket");
         goto out;

@@ -72,7 +72,7 @@ kd_status kd_conversation_open_local(kd_ctx *ctx, kd_database *database,
 kd_status kd_conversation_registry(kd_ctx *ctx, kd_arena *arena,
                                    const kd_registry **out_registry) KD_MUST_CHECK;
 
-/* --- Other processes ------------------------------------------------------------------------------ */
+/* --- Other processes -------------------------------------------------------------------------- */
 
 typedef struct kd_remote kd_remote;               /* A database that another process has open. */
 typedef struct kd_remote_server kd_remote_server; /* Serves a database to other processes. */
@@ -81,7 +81,8 @@ typedef struct kd_remote_ops {
     /* Lets other processes use the database. A failure leaves it closed to them, no more. */
     kd_status (*serve)(kd_ctx *ctx, kd_database *database, const char *path,
                        kd_remote_server **out_server);
-    /* Ends the sessions of other processes, rolling back. Before the database closes. NULL is allowed. */
+    /* Ends the sessions of other processes, rolling back. Before the database closes. NULL is
+     * allowed. */
     void (*stop)(kd_remote_server *server);
     /* KD_IO 08001: nobody serves `path`. */
     kd_status (*open)(kd_ctx *ctx, const char *path, const kd_database_options *options,

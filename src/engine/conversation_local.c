@@ -192,7 +192,7 @@ kd_status kd_conversation_registry(kd_ctx *ctx, kd_arena *arena, const kd_regist
     return KD_OK;
 }
 
-/* --- Other processes -------------------------------------------------------------------------------- */
+/* --- Other processes -------------------------------------------------------------------------- */
 
 static const kd_remote_ops *registered_ops;
 

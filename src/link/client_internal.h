@@ -52,7 +52,7 @@ typedef struct kdi_remote_talk {
     const char *names[KDI_LINK_NAMES]; /* Of session facts: appenders keep pointers to them. */
 } kdi_remote_talk;
 
-/* --- link_call.c ------------------------------------------------------------------------------------ */
+/* --- link_call.c ------------------------------------------------------------------------------ */
 
 /* Begins a request; its payload goes to `talk->out.bytes`. */
 kd_status kdi_call_start(kd_ctx *ctx, kdi_remote_talk *talk, kdi_frame_kind kind) KD_MUST_CHECK;
@@ -68,7 +68,7 @@ kd_status kdi_owner_gone(kd_ctx *ctx, kdi_remote_talk *talk);
 /* Stops the request that is being answered; any thread, also a signal handler. */
 void kdi_call_cancel(kd_conversation *conversation);
 
-/* --- link_request.c ------------------------------------------------------------------------------------ */
+/* --- link_request.c --------------------------------------------------------------------------- */
 
 kd_status kdi_remote_prepare(kd_ctx *ctx, kd_conversation *conversation, kd_slice text,
                              kd_request **out_request) KD_MUST_CHECK;

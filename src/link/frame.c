@@ -10,7 +10,7 @@ enum { ROOM_KEPT_BYTES = 1 << 20, LENGTH_BYTES = 4 };
 
 kd_status kdi_protocol_fail(kd_ctx *ctx, const char *what)
 {
-    return KD_FAIL(ctx, KD_IO, "08P01", "protocol violation between two processes on a database: %s",
+    return KD_FAIL(ctx, KD_IO, "08P01", "protocol violation between processes on a database: %s",
                    what);
 }
 

@@ -20,7 +20,8 @@ kd_status kdi_owner_gone(kd_ctx *ctx, kdi_remote_talk *talk)
 static kd_status fail_transfer(kd_ctx *ctx, kdi_remote_talk *talk, const kd_ctx *transfer)
 {
     kd_status status = transfer->error.status;
-    if (status == KD_LIMIT || status == KD_NOMEM || strcmp(transfer->error.sqlstate, "08P01") == 0) {
+    bool is_own = status == KD_LIMIT || status == KD_NOMEM;
+    if (is_own || strcmp(transfer->error.sqlstate, "08P01") == 0) {
         if (status != KD_LIMIT) { /* Where in the stream the next frame begins is not known. */
             talk->is_gone = true;
             talk->state = KD_SESSION_IDLE;
@@ -92,7 +93,7 @@ void kdi_call_cancel(kd_conversation *conversation)
     (void)talk->remote->sockets->poke(talk->control, frame, sizeof frame);
 }
 
-/* --- Callbacks -------------------------------------------------------------------------------------------- */
+/* --- Callbacks -------------------------------------------------------------------------------- */
 
 static void read_text(kd_reader *reader, char *target, size_t room_bytes)
 {

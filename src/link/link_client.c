@@ -11,7 +11,7 @@
 
 #include <assert.h>
 
-/* --- Conversations -------------------------------------------------------------------------------------- */
+/* --- Conversations ---------------------------------------------------------------------------- */
 
 static void talk_destroy(kdi_remote_talk *talk)
 {
@@ -97,7 +97,7 @@ static const kd_conversation_ops remote_ops = {
     .affected = kdi_remote_affected,
 };
 
-/* --- Greeting ----------------------------------------------------------------------------------------- */
+/* --- Greeting --------------------------------------------------------------------------------- */
 
 static kd_status put_greeting(kd_ctx *ctx, kdi_remote_talk *talk, kdi_frame_kind kind)
 {
@@ -170,7 +170,7 @@ out:
     return status;
 }
 
-/* --- Databases ------------------------------------------------------------------------------------------ */
+/* --- Databases -------------------------------------------------------------------------------- */
 
 static kd_status remote_create(kd_ctx *ctx, const char *path, const kd_database_options *options,
                                kd_remote **out_remote)
@@ -204,7 +204,7 @@ kd_status kdi_link_open(kd_ctx *ctx, const char *path, const kd_database_options
     kd_conversation *probe;
     *out_remote = NULL;
     KD_TRY(remote_create(ctx, path, options, &remote));
-    /* Whether the owner is there, and takes this process, is known now and not at the first session. */
+    /* Whether the owner is there, and takes this process, is known now, not at a first session. */
     kd_session_options session_options = {.isolation = KD_SNAPSHOT_ISOLATION};
     kd_status status = kdi_link_connect(ctx, remote, &session_options, &probe);
     if (status == KD_OK) {

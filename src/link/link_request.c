@@ -46,7 +46,7 @@ static kdi_remote_talk *talk_of(const kd_request *request)
     return (kdi_remote_talk *)request->conversation;
 }
 
-/* --- Descriptions ---------------------------------------------------------------------------------------- */
+/* --- Descriptions ----------------------------------------------------------------------------- */
 
 static kd_status get_columns(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
                              kdi_described **out_described, kd_rel_column **out_columns,
@@ -169,7 +169,7 @@ kd_status kdi_remote_format_type(kd_ctx *ctx, kd_request *base, kd_type type, kd
     return kd_type_format(ctx, type, out);
 }
 
-/* --- Text settings of a run --------------------------------------------------------------------------- */
+/* --- Text settings of a run ------------------------------------------------------------------- */
 
 static kd_status find_zone(kd_ctx *ctx, kdi_remote_talk *talk, kd_slice name,
                            const kd_zone **out_zone)
@@ -271,7 +271,7 @@ static kd_status get_facts(kd_ctx *ctx, remote_request *request, kd_reader *read
     return KD_OK;
 }
 
-/* --- Runs ------------------------------------------------------------------------------------------------ */
+/* --- Runs ------------------------------------------------------------------------------------- */
 
 static kd_status get_rows(kd_ctx *ctx, remote_request *request, kd_reader *reader)
 {

@@ -13,7 +13,7 @@
 /* A request is told to stop again and again: a statement that begins clears the flag. */
 static const uint64_t cancel_pause_ns = 5000000;
 
-/* --- CONTROL ---------------------------------------------------------------------------------------- */
+/* --- CONTROL ---------------------------------------------------------------------------------- */
 
 static kdi_connection *find_session(kd_remote_server *server, uint64_t key)
 {
@@ -38,8 +38,8 @@ static void cancel_request(kd_remote_server *server, uint64_t key, uint32_t sequ
         } else if (is_told && (int32_t)(atomic_load(&session->done_sequence) - sequence) >= 0) {
             break;
         }
-        /* One that this session has not read yet is waited for; one that it has answered left, at most,
-         * a run that is open. A newer one is not meant. */
+        /* One that this session has not read yet is waited for; one that it has answered left, at
+         * most, a run that is open. A newer one is not meant. */
         bool is_its = atomic_load(&session->current_sequence) == sequence;
         if (!everything && (int32_t)(atomic_load(&session->current_sequence) - sequence) > 0)
             break;
@@ -72,7 +72,7 @@ static void serve_control(kdi_connection *connection, kdi_frame *hello)
     }
 }
 
-/* --- Connections ------------------------------------------------------------------------------------ */
+/* --- Connections ------------------------------------------------------------------------------ */
 
 static kd_status check_peer(kd_ctx *ctx, kdi_connection *connection)
 {
@@ -80,7 +80,7 @@ static kd_status check_peer(kd_ctx *ctx, kdi_connection *connection)
     kd_socket_peer peer;
     KD_TRY(sockets->peer(ctx, connection->socket, &peer));
     if (peer.user_id != 0 && peer.user_id != sockets->own_user_id())
-        return KD_FAIL(ctx, KD_DENIED, "42501", "the database is open in a process of another user");
+        return KD_FAIL(ctx, KD_DENIED, "42501", "the database is open in another user's process");
     return KD_OK;
 }
 
@@ -175,7 +175,7 @@ static kd_status connection_create(kd_ctx *ctx, kd_remote_server *server, kd_soc
     return KD_OK;
 }
 
-/* Takes the ended connections out of the list; the caller joins and destroys them without the mutex. */
+/* Takes the ended connections out of the list, for the caller to join without the mutex. */
 static kdi_connection *take_ended(kd_remote_server *server)
 {
     kdi_connection *ended = NULL;
@@ -207,7 +207,7 @@ static void reap(kd_remote_server *server)
     }
 }
 
-/* --- The listener ------------------------------------------------------------------------------------- */
+/* --- The listener ----------------------------------------------------------------------------- */
 
 static kd_status admit(kd_ctx *ctx, kd_remote_server *server, kd_socket *socket)
 {

@@ -39,7 +39,7 @@ kd_status kdi_send_failure(kd_ctx *ctx, kdi_connection *connection, uint32_t seq
     return kdi_frame_send(ctx, connection->server->sockets, connection->socket, &connection->out);
 }
 
-/* --- Callbacks, in the middle of a request ---------------------------------------------------------- */
+/* --- Callbacks, in the middle of a request ---------------------------------------------------- */
 
 static kd_status hook_start(kdi_connection *connection, kdi_frame_kind kind)
 {
@@ -85,7 +85,7 @@ static bool on_progress(void *object, const char *phase, uint64_t rows_done,
     return hook_send(connection, status);
 }
 
-/* Sends what was made and waits for the client's reply of this kind; its first byte is 1 to go on. */
+/* Sends what was made and waits for the client's reply of this kind; it begins with 1 to go on. */
 static bool hook_ask(kdi_connection *connection, kd_status status, kdi_frame_kind kind,
                      kdi_frame *out_reply)
 {
@@ -159,7 +159,7 @@ static kd_status serve_hooks(kdi_connection *connection, kdi_frame *frame)
     return KD_OK;
 }
 
-/* --- Statements ------------------------------------------------------------------------------------------ */
+/* --- Statements ------------------------------------------------------------------------------- */
 
 static kd_status find_served(kdi_connection *connection, kdi_frame *frame, kdi_served **out_served)
 {
@@ -260,7 +260,7 @@ static kd_status serve_destroy(kdi_connection *connection, kdi_frame *frame)
     return KD_OK;
 }
 
-/* --- Rows ---------------------------------------------------------------------------------------------- */
+/* --- Rows ------------------------------------------------------------------------------------- */
 
 static bool is_drained(const kdi_served *served)
 {
@@ -393,7 +393,7 @@ static kd_status serve_label(kdi_connection *connection, kdi_frame *frame)
     return kd_buffer_append_counted(ctx, &connection->out.bytes, label);
 }
 
-/* --- The conversation ------------------------------------------------------------------------------------ */
+/* --- The conversation ------------------------------------------------------------------------- */
 
 /* `*out_answers`: the request has an answer, which has been made unless the status is a failure. */
 static kd_status serve_request(kdi_connection *connection, kdi_frame *frame, bool *out_answers)

@@ -12,7 +12,7 @@ static kd_status put_text(kd_ctx *ctx, const char *text, kd_buffer *out)
     return kd_buffer_append_counted(ctx, out, text == NULL ? KD_SLICE("") : kd_slice_of(text));
 }
 
-/* --- Errors ------------------------------------------------------------------------------------------ */
+/* --- Errors ----------------------------------------------------------------------------------- */
 
 kd_status kdi_error_put(kd_ctx *ctx, const kd_error *error, kd_buffer *out)
 {
@@ -60,7 +60,7 @@ kd_status kdi_error_get(kd_ctx *ctx, kd_reader *reader, kd_error *out_error,
     return KD_OK;
 }
 
-/* --- Types and descriptions ----------------------------------------------------------------------------- */
+/* --- Types and descriptions ------------------------------------------------------------------- */
 
 kd_status kdi_type_put(kd_ctx *ctx, kd_type type, kd_buffer *out)
 {
@@ -135,7 +135,7 @@ kd_status kdi_described_list_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader
     return KD_OK;
 }
 
-/* --- Parameters --------------------------------------------------------------------------------------- */
+/* --- Parameters ------------------------------------------------------------------------------- */
 
 kd_status kdi_parameters_put(kd_ctx *ctx, const kd_value *values, uint32_t count, kd_buffer *out)
 {
@@ -173,7 +173,7 @@ kd_status kdi_parameters_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
     return KD_OK;
 }
 
-/* --- Settings ------------------------------------------------------------------------------------------- */
+/* --- Settings --------------------------------------------------------------------------------- */
 
 kd_status kdi_run_facts_put(kd_ctx *ctx, const kd_session_facts *facts,
                             const kd_text_settings *text, kd_buffer *out)

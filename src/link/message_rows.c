@@ -28,7 +28,7 @@ uint32_t kdi_rows_that_fit(const kd_batch *batch, uint32_t first)
     return count;
 }
 
-/* --- Writing ------------------------------------------------------------------------------------------ */
+/* --- Writing ---------------------------------------------------------------------------------- */
 
 /* Whether any of the rows is NULL decides whether there is a bitmap. */
 static kd_status put_validity(kd_ctx *ctx, const kd_batch *batch, const kd_vector *vector,
@@ -110,7 +110,7 @@ kd_status kdi_rows_put(kd_ctx *ctx, const kd_batch *batch, uint32_t first, uint3
     return KD_OK;
 }
 
-/* --- Reading ------------------------------------------------------------------------------------------- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 static kd_status fail_rows(kd_ctx *ctx)
 {

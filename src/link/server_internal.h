@@ -63,7 +63,7 @@ struct kdi_connection {
     size_t served_capacity;
 };
 
-/* --- link_session.c -------------------------------------------------------------------------------- */
+/* --- link_session.c --------------------------------------------------------------------------- */
 
 /* Serves the client until it goes. `hello` is its first frame. */
 void kdi_serve_session(kdi_connection *connection, kdi_frame *hello);

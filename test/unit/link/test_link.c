@@ -24,7 +24,7 @@ typedef struct process {
 
 static const char *path;
 
-/* --- Helpers ------------------------------------------------------------------------------------------ */
+/* --- Helpers ---------------------------------------------------------------------------------- */
 
 /* In a child a failed check ends the child; the parent sees its exit code. */
 static process start(void (*run)(int in, int out))
@@ -139,7 +139,7 @@ static void prepare_path(void)
     path = test_path("shared");
 }
 
-/* --- Reading each other's commits ------------------------------------------------------------------------ */
+/* --- Reading each other's commits ------------------------------------------------------------- */
 
 static void child_writes_and_reads(int in, int out)
 {
@@ -170,7 +170,7 @@ TEST(two_processes_read_each_others_commits)
     kade_close(database);
 }
 
-/* --- Isolation -------------------------------------------------------------------------------------------- */
+/* --- Isolation -------------------------------------------------------------------------------- */
 
 static void child_in_transaction(int in, int out)
 {
@@ -207,7 +207,7 @@ TEST(a_clients_transaction_is_seen_when_it_commits)
     kade_close(database);
 }
 
-/* --- A client that dies ------------------------------------------------------------------------------------- */
+/* --- A client that dies ----------------------------------------------------------------------- */
 
 static void child_holds_a_lock(int in, int out)
 {
@@ -228,12 +228,12 @@ TEST(a_killed_client_is_rolled_back_and_holds_no_lock)
     turn(&child);
     CHECK(kill(child.id, SIGKILL) == 0);
     CHECK(waitpid(child.id, NULL, 0) == child.id);
-    run(session, "UPDATE t SET a = a + 1"); /* Waits for the lock, no longer than the death takes. */
+    run(session, "UPDATE t SET a = a + 1"); /* Waits for the lock as long as the death takes. */
     CHECK_EQ(number(session, "SELECT a FROM t"), 2);
     kade_close(database);
 }
 
-/* --- An owner that dies --------------------------------------------------------------------------------------- */
+/* --- An owner that dies ----------------------------------------------------------------------- */
 
 static void child_owns(int in, int out)
 {
@@ -312,7 +312,7 @@ TEST(an_owner_that_closes_ends_its_clients)
     kade_close(database);
 }
 
-/* --- Stopping a statement -------------------------------------------------------------------------------------- */
+/* --- Stopping a statement --------------------------------------------------------------------- */
 
 static kade_session *alarm_session;
 
@@ -366,7 +366,7 @@ TEST(an_owner_that_closes_does_not_wait_for_statements)
     finish(&child);
 }
 
-/* --- Everything else of a session --------------------------------------------------------------------------------- */
+/* --- Everything else of a session ------------------------------------------------------------- */
 
 static int notice_count;
 
@@ -390,11 +390,8 @@ static bool feed(void *object, void *target, size_t capacity_bytes, size_t *out_
     return true;
 }
 
-static void child_uses_everything(int in, int out)
+static void use_texts(kade_session *session)
 {
-    hear(in);
-    kade_database *database = open_database();
-    kade_session *session = open_session(database);
     kade_session_on_notice(session, on_notice, NULL);
     run(session, "CREATE TABLE IF NOT EXISTS t (a integer)");
     CHECK_EQ(notice_count, 1);
@@ -406,7 +403,13 @@ static void child_uses_everything(int in, int out)
     run(session, "SET TimeZone = 'Europe/Berlin'");
     CHECK_TEXT(text(session, "SELECT timestamptz '2020-07-01 12:00:00+00'"),
                "2020-07-01 14:00:00+02");
+    run_fails(session, "SELECT 1 + nothing", "42703");
+    CHECK_EQ(kade_session_error(session)->position, 11);
+    run_fails(session, "SELECT 1; SELECT (", "42601");
+}
 
+static void use_parameters(kade_session *session)
+{
     kade_statement *statement;
     bool has_row;
     CHECK(kade_prepare(session, "SELECT $1::integer + 1, $2::text, NULL::date", KADE_NUL,
@@ -425,18 +428,34 @@ static void child_uses_everything(int in, int out)
         CHECK_TEXT(kade_command_tag(statement), "SELECT 1");
     }
     kade_finalize(statement);
+}
 
+/* Two results are read in turns; each keeps its rows. */
+static void use_many_rows(kade_session *session)
+{
+    kade_statement *statement;
+    kade_statement *other;
+    bool has_row;
     int64_t sum = 0;
-    CHECK(kade_prepare(session, "SELECT x, repeat('y', 100) FROM generate_series(0, 99999) AS r(x)", KADE_NUL,
-                       &statement) == KADE_OK);
+    CHECK(kade_prepare(session, "SELECT x, repeat('y', 100) FROM generate_series(0, 99999) r(x)",
+                       KADE_NUL, &statement) == KADE_OK);
+    CHECK(kade_prepare(session, "SELECT repeat('z', 50) FROM generate_series(1, 1000000) r(x)",
+                       KADE_NUL, &other) == KADE_OK);
     while (kade_step(statement, &has_row) == KADE_OK && has_row) {
+        bool other_has_row;
+        CHECK(kade_step(other, &other_has_row) == KADE_OK && other_has_row);
         sum += kade_column_int64(statement, 0);
         CHECK_EQ(strlen(kade_column_text(statement, 1, NULL)), 100);
+        CHECK(strlen(kade_column_text(other, 0, NULL)) >= 50);
     }
     CHECK_EQ(sum, 4999950000);
     CHECK(kade_step(statement, &has_row) == KADE_OK && has_row);
     kade_finalize(statement); /* With rows left. */
+    kade_finalize(other);
+}
 
+static void use_copy(kade_session *session)
+{
     const char *rest = "1\n2\n3\n4\n5\n";
     kade_session_on_copy(session, feed, NULL, &rest);
     run(session, "COPY t FROM STDIN");
@@ -448,18 +467,25 @@ static void child_uses_everything(int in, int out)
               kade_append_row_end(appender) == KADE_OK);
     CHECK(kade_appender_close(appender) == KADE_OK);
     CHECK_EQ(number(session, "SELECT count(*) FROM t"), 1005);
-    run(session, "DELETE FROM t");
-    run(session, "INSERT INTO t VALUES (1), (2), (3), (4), (5)");
-    run_fails(session, "SELECT 1 + nothing", "42703");
-    CHECK_EQ(kade_session_error(session)->position, 11);
-    run_fails(session, "SELECT 1; SELECT (", "42601");
+}
+
+static void child_uses_everything(int in, int out)
+{
+    hear(in);
+    kade_database *database = open_database();
+    kade_session *session = open_session(database);
+    use_texts(session);
+    use_parameters(session);
+    use_many_rows(session);
+    use_copy(session);
     kade_close(database);
 
     kade_open_options options = {.struct_bytes = sizeof options, .read_only = true};
     CHECK(kade_open(path, KADE_NUL, &options, &database, NULL) == KADE_OK);
     session = open_session(database);
-    CHECK_EQ(number(session, "SELECT count(*) FROM t"), 5);
+    CHECK_EQ(number(session, "SELECT count(*) FROM t"), 1005);
     run_fails(session, "INSERT INTO t VALUES (6)", "25006");
+    run_fails(session, "BEGIN READ WRITE; INSERT INTO t VALUES (6)", "25006");
     kade_close(database);
     say(out);
 }
@@ -476,7 +502,7 @@ TEST(everything_works_in_a_client)
     kade_close(database);
 }
 
-/* --- Many --------------------------------------------------------------------------------------------------- */
+/* --- Many ------------------------------------------------------------------------------------- */
 
 static void child_counts_up(int in, int out)
 {

@@ -156,7 +156,8 @@ TEST(random_frames_do_no_harm)
         raw_hello(&client, KDI_LINK_VERSION);
         raw_expect(&client, KDI_FRAME_WELCOME);
         for (uint32_t i = 1; i < 10; i++) {
-            kdi_frame_kind kind = (kdi_frame_kind)(KDI_FRAME_CANCEL + test_random_below(&random, 12));
+            kdi_frame_kind kind =
+                (kdi_frame_kind)(KDI_FRAME_CANCEL + test_random_below(&random, 12));
             raw_start(&client, kind, i);
             if (kind == KDI_FRAME_PREPARE) {
                 CHECK_STATUS(&client.ctx, kd_buffer_append_counted(&client.ctx, &client.out.bytes,
