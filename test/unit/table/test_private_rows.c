@@ -2,6 +2,7 @@
  * Large transactions: their rows in private segments, savepoints, keys, crashes; writers at the
  * memory budget.
  */
+#include "base/thread.h"
 #include "table_fixture.h"
 
 enum { BATCH = 1000, SMALL_BUDGET = 8 << 20 };
@@ -191,5 +192,64 @@ TEST(many_small_transactions_stay_within_the_budget)
     }
     CHECK(most < SMALL_BUDGET / 2);
     CHECK_EQ(fixture_count(&f), 100 * BATCH);
+    fixture_close(&f);
+}
+
+/* --- Threads --------------------------------------------------------------------------------- */
+
+enum { WRITERS = 3, ROUNDS = 6, ROUND_ROWS = 30000 };
+
+typedef struct large_writer {
+    table_fixture *f;
+    uint64_t number;
+    uint64_t inserted;
+} large_writer;
+
+/* Large transactions over keys of the writer's own, every third one rolled back. */
+static void large_write(void *object)
+{
+    large_writer *writer = object;
+    table_fixture f = *writer->f;
+    f.ctx = (kd_ctx){.world = writer->f->ctx.world};
+    for (int round = 0; round < ROUNDS; round++) {
+        kd_txn *txn = fixture_begin(&f);
+        int64_t first = (int64_t)(writer->number * ROUNDS + (uint64_t)round) * ROUND_ROWS;
+        rows_insert(&f, txn, first, ROUND_ROWS);
+        if (round % 3 == 2) {
+            kd_txn_rollback(txn);
+            continue;
+        }
+        fixture_commit(&f, txn);
+        writer->inserted += ROUND_ROWS;
+    }
+}
+
+TEST(large_transactions_of_several_threads_beside_upkeep)
+{
+    table_fixture f;
+    fixture_open(&f);
+    CHECK_STATUS(&f.ctx, kd_storage_close(&f.ctx, f.storage));
+    f.options.no_background = false;
+    f.options.delta_flush_bytes = 1 << 20;
+    f.options.checkpoint_log_bytes = 1 << 20;
+    kd_governor_set_budget(f.governor, SMALL_BUDGET);
+    fixture_reopen(&f);
+    large_writer writers[WRITERS];
+    kd_thread *threads[WRITERS];
+    for (uint64_t i = 0; i < WRITERS; i++) {
+        writers[i] = (large_writer){.f = &f, .number = i};
+        CHECK_STATUS(&f.ctx,
+                     kd_thread_start(&f.ctx, "writer", large_write, &writers[i], &threads[i]));
+    }
+    for (int i = 0; i < 20; i++)
+        CHECK(fixture_count(&f) % ROUND_ROWS == 0);
+    uint64_t inserted = 0;
+    for (uint64_t i = 0; i < WRITERS; i++) {
+        kd_thread_join(f.ctx.world, threads[i]);
+        inserted += writers[i].inserted;
+    }
+    CHECK_EQ(fixture_count(&f), inserted);
+    crash(&f);
+    CHECK_EQ(fixture_count(&f), inserted);
     fixture_close(&f);
 }
