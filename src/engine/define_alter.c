@@ -85,7 +85,7 @@ static kd_status add_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     kd_table *storage = draft->storage;
     draft->storage = NULL;
     draft->exists = false;
-    uint32_t index_count = draft->entry.index_count;
+    uint32_t index_count = draft->entry.index_count, check_count = draft->entry.check_count;
     kd_status status = kdi_draft_add_definition(ctx, draft, definition);
     draft->storage = storage;
     draft->exists = true;
@@ -94,7 +94,9 @@ static kd_status add_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     if (storage == NULL)
         return KD_OK;
     KD_TRY(constant_default(ctx, work, column, &is_constant));
-    if (column->generated || !is_constant || draft->entry.index_count > index_count) {
+    /* Copying the rows through the writer also checks them. */
+    if (column->generated || !is_constant || draft->entry.index_count > index_count ||
+        draft->entry.check_count > check_count) {
         work->rewrite = true;
         return KD_OK;
     }
@@ -150,7 +152,7 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
     kept = 0;
     for (uint32_t i = 0; i < entry->check_count; i++) {
         kd_status bound = kdi_draft_check_expression(ctx, draft, draft->checks[i].expression_text,
-                                                     true, kd_type_of(KD_TYPE_BOOL), NULL);
+                                                     true, kd_type_of(KD_TYPE_BOOL), NULL, NULL);
         if (bound == KD_OK)
             draft->checks[kept++] = draft->checks[i];
         else if (bound == KD_INVALID)
@@ -254,7 +256,7 @@ static kd_status set_default(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
     if (action->what == KD_AST_SET_DEFAULT) {
         KD_TRY(kdi_node_text(ctx, work->run, action->value, &text));
         KD_TRY(kdi_draft_check_expression(ctx, work->draft, text, false, column->storage.type,
-                                          NULL));
+                                          NULL, NULL));
     }
     column->default_text = text;
     return KD_OK;
@@ -430,6 +432,12 @@ static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *table
     if ((work.rewrite || hidden_added) && work.draft->storage != NULL)
         KD_TRY(kdi_draft_rewrite(ctx, work.draft, table, work.changed, work.using_text));
     KD_TRY(kdi_draft_put(ctx, work.draft));
+    for (size_t i = 0; i < ast->actions.count; i++) {
+        const kd_ast_alter_action *action = (const kd_ast_alter_action *)ast->actions.items[i];
+        if (action->what == KD_AST_DROP_COLUMN || action->what == KD_AST_ALTER_TYPE)
+            KD_TRY(kdi_views_after(ctx, run, &table->object,
+                                   action->behavior == KD_AST_CASCADE));
+    }
     return table->strategy == KD_PARTITION_NONE ? KD_OK : alter_partitions(ctx, run, table, ast);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "engine/define_internal.h"
 
+#include "sql/expr_walk.h"
 #include "store/segment.h"
 
 #include <assert.h>
@@ -123,7 +124,7 @@ kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_
 }
 
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
-                                     kd_type wanted, kd_type *out_type)
+                                     kd_type wanted, const char *what, kd_type *out_type)
 {
     kd_run *run = draft->run;
     kd_bind_options options;
@@ -136,6 +137,10 @@ kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice tex
                                    over_table ? &draft->entry : NULL, wanted, &ids, &bound));
     if (out_type != NULL)
         *out_type = bound->type;
+    if (kd_expr_has_subquery(bound))
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "cannot use subquery in a definition");
+    if (what != NULL && kd_expr_is_volatile(bound))
+        return KD_FAIL(ctx, KD_INVALID, "42P17", "%s is not immutable", what);
     return KD_OK;
 }
 
@@ -178,6 +183,29 @@ static kd_status add_sequence(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
     return KD_OK;
 }
 
+/* A domain's NOT NULL, default and checks become the column's own. */
+static kd_status add_domain(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
+                            const kd_ast_type *type)
+{
+    const kd_object *object = type->dimensions > 0 ? NULL : kdi_find_type(draft->run, &type->name);
+    if (object == NULL || object->kind != KD_OBJECT_DOMAIN)
+        return KD_OK;
+    const kd_domain_entry *domain = (const kd_domain_entry *)object;
+    column->storage.not_null |= domain->not_null;
+    if (column->default_text.size_bytes == 0)
+        column->default_text = domain->default_text;
+    kd_slice name = column->storage.name;
+    for (uint32_t i = 0; i < domain->check_count; i++) {
+        kd_check *added;
+        KD_TRY(KD_PUSH(ctx, draft->arena, draft->checks, draft->entry.check_count,
+                       draft->check_capacity, &added));
+        added->name = domain->checks[i].name;
+        KD_TRY(kdi_replace_name(ctx, draft->arena, domain->checks[i].expression_text,
+                                KD_SLICE("value"), name, &added->expression_text));
+    }
+    return KD_OK;
+}
+
 kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
                                    const kd_ast_column_def *definition)
 {
@@ -192,6 +220,8 @@ kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
     if (!is_serial)
         KD_TRY(kd_bind_type(ctx, &options, &definition->type, &type));
     KD_TRY(kdi_draft_add_column(ctx, draft, definition->name, type, false, &column));
+    KD_TRY(add_domain(ctx, draft, column, &definition->type));
+    column = &draft->columns[kdi_draft_find_column(draft, definition->name)];
     if (is_serial)
         KD_TRY(add_sequence(ctx, draft, column, NULL));
     for (size_t i = 0; i < definition->constraints.count; i++) {
@@ -211,7 +241,7 @@ static kd_status set_default(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
     kd_type type = column->storage.type;
     KD_TRY(kdi_node_text(ctx, draft->run, value, &column->default_text));
     kd_slice text = column->default_text;
-    kd_status status = kdi_draft_check_expression(ctx, draft, text, false, type, NULL);
+    kd_status status = kdi_draft_check_expression(ctx, draft, text, false, type, NULL, NULL);
     kd_error_set_position(ctx, value->position);
     return status;
 }
@@ -224,8 +254,12 @@ static kd_status set_generated(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
     if (constraint->is_virtual)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "generated columns must be STORED; write GENERATED ALWAYS AS (...) STORED");
+    if (column->default_text.size_bytes > 0)
+        return KD_FAIL(ctx, KD_INVALID, "42601",
+                       "both default and generation expression specified for column \"%.*s\"",
+                       (int)column->storage.name.size_bytes, column->storage.name.data);
     KD_TRY(kdi_node_text(ctx, draft->run, constraint->value, &text));
-    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, type, NULL));
+    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, type, "generation expression", NULL));
     column->default_text = text;
     column->generated = true;
     return KD_OK;
@@ -238,7 +272,7 @@ static kd_status add_check(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrain
     kd_slice text, name = constraint->name;
     kd_check *added;
     KD_TRY(kdi_node_text(ctx, draft->run, constraint->value, &text));
-    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, kd_type_of(KD_TYPE_BOOL), NULL));
+    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, kd_type_of(KD_TYPE_BOOL), NULL, NULL));
     if (name.size_bytes == 0)
         KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
                                column >= 0 ? draft->columns[column].storage.name

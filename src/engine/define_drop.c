@@ -285,6 +285,8 @@ static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no)
         status = drop_views_over(ctx, work, object);
         if (status == KD_OK)
             status = kdi_remove(ctx, work->run, object_no);
+        if (status == KD_OK)
+            status = kdi_views_after(ctx, work->run, object, work->cascade);
         break;
     case KD_OBJECT_INDEX:
         status = drop_index(ctx, work, object_no);

@@ -156,7 +156,7 @@ static kd_status hidden_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node 
     kd_column *column;
     char name[32];
     KD_TRY(kdi_node_text(ctx, draft->run, node, &text));
-    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, wanted, &type));
+    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, wanted, "index expression", &type));
     (void)snprintf(name, sizeof name, "kade_key_%u", draft->entry.next_column_no);
     KD_TRY(kdi_draft_add_column(ctx, draft, kd_slice_of(name), type, true, &column));
     column->default_text = text;

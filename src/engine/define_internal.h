@@ -43,6 +43,15 @@ kd_status kdi_choose_name(kd_ctx *ctx, kd_run *run, const kdi_draft *draft, uint
 kd_status kdi_node_text(kd_ctx *ctx, kd_run *run, const kd_ast_node *node,
                         kd_slice *out_text) KD_MUST_CHECK;
 kd_status kdi_copy_name(kd_ctx *ctx, kd_arena *arena, kd_slice name, kd_slice *out_copy) KD_MUST_CHECK;
+/* `text` with every use of the name `from` as a column written as `to`, quoted. Strings, qualified names'
+ * qualifiers and function names are left alone. */
+kd_status kdi_replace_name(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice from, kd_slice to,
+                           kd_slice *out_text) KD_MUST_CHECK;
+/* A type of the search path (or the name's schema) that was created: an enum or domain; else NULL. */
+const kd_object *kdi_find_type(const kd_run *run, const kd_ast_name *name);
+/* After a change of `changed`: views that no longer bind are dropped with `cascade`, else 2BP01. */
+kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed,
+                          bool cascade) KD_MUST_CHECK;
 /* The run sees the catalog as its own changes left it. Call after every kd_catalog_put. */
 kd_status kdi_catalog_refresh(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 kd_status kdi_put(kd_ctx *ctx, kd_run *run, const kd_object *entry) KD_MUST_CHECK;
@@ -81,9 +90,11 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft,
 kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
 /* Removes the index at `position` from draft and storage. */
 kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position) KD_MUST_CHECK;
-/* Binds an expression over the draft's columns (or none), to see that it is right. */
+/* Binds an expression over the draft's columns (or none), to see that it is right. Sub-queries are refused
+ * (0A000); `what` names a place where the expression must be immutable (42P17), or is NULL. */
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
-                                     kd_type wanted, kd_type *out_type) KD_MUST_CHECK;
+                                     kd_type wanted, const char *what,
+                                     kd_type *out_type) KD_MUST_CHECK;
 /* Copies all rows into a new storage of the draft's shape; `changed` is the position of a column whose
  * values come from `using_text` (over the old table), or -1. */
 kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,

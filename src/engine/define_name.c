@@ -150,3 +150,74 @@ kd_status kdi_table_for_change(kd_ctx *ctx, kd_run *run, const kd_ast_name *name
     *out_table = table;
     return KD_OK;
 }
+
+/* --- Names inside expressions' texts ------------------------------------------------------------------ */
+
+static bool starts_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
+}
+
+static bool continues_name(char c)
+{
+    return starts_name(c) || (c >= '0' && c <= '9') || c == '$';
+}
+
+/* The end of a quoted piece that starts at `at`; a doubled quote stays inside. */
+static const char *quoted_end(const char *at, const char *end)
+{
+    char quote = *at++;
+    while (at < end) {
+        if (*at != quote)
+            at++;
+        else if (at + 1 < end && at[1] == quote)
+            at += 2;
+        else
+            return at + 1;
+    }
+    return end;
+}
+
+static bool is_call_or_qualifier(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\t'))
+        at++;
+    return at < end && (*at == '(' || *at == '.');
+}
+
+/* A piece of the text: a name, a string, or one character. */
+static const char *piece_end(const char *at, const char *end)
+{
+    if (*at == '\'' || *at == '"')
+        return quoted_end(at, end);
+    if (!starts_name(*at))
+        return at + 1;
+    while (at < end && continues_name(*at))
+        at++;
+    return at;
+}
+
+static bool piece_is_name(kd_slice piece, kd_slice name)
+{
+    if (piece.data[0] == '"' && piece.size_bytes >= 2)
+        return kd_slice_equal((kd_slice){piece.data + 1, piece.size_bytes - 2}, name);
+    return starts_name(piece.data[0]) && kd_slice_equal_ignoring_case(piece, name);
+}
+
+kd_status kdi_replace_name(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice from, kd_slice to,
+                           kd_slice *out_text)
+{
+    kd_buffer out = kd_buffer_in(arena);
+    const char *end = text.data + text.size_bytes;
+    for (const char *at = text.data; at < end;) {
+        const char *stop = piece_end(at, end);
+        kd_slice piece = {at, (size_t)(stop - at)};
+        if (piece_is_name(piece, from) && !is_call_or_qualifier(stop, end))
+            KD_TRY(kd_buffer_append_format(ctx, &out, "\"%.*s\"", (int)to.size_bytes, to.data));
+        else
+            KD_TRY(kd_buffer_append_slice(ctx, &out, piece));
+        at = stop;
+    }
+    *out_text = kd_buffer_slice(&out);
+    return KD_OK;
+}

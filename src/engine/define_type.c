@@ -5,7 +5,7 @@
 
 enum { RANK_STEP = 1 << 16 };
 
-static const kd_object *find_type(const kd_run *run, const kd_ast_name *name)
+const kd_object *kdi_find_type(const kd_run *run, const kd_ast_name *name)
 {
     const kd_settings *settings = &run->session->settings;
     if (name->schema.size_bytes > 0) {
@@ -27,7 +27,7 @@ static const kd_object *find_type(const kd_run *run, const kd_ast_name *name)
 static kd_status named_type(kd_ctx *ctx, const kd_run *run, const kd_ast_name *name,
                             kd_object_kind kind, const char *what, const kd_object **out_type)
 {
-    *out_type = find_type(run, name);
+    *out_type = kdi_find_type(run, name);
     if (*out_type == NULL || (*out_type)->kind != kind)
         return KD_FAIL(ctx, KD_INVALID, *out_type == NULL ? "42704" : "42809",
                        *out_type == NULL ? "type \"%.*s\" does not exist" : "\"%.*s\" is not %s",

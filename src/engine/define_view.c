@@ -125,6 +125,67 @@ out:
     return status;
 }
 
+/* --- Views that depend ---------------------------------------------------------------------------------- */
+
+typedef struct view_list {
+    kd_ctx *ctx;
+    kd_arena *arena;
+    uint32_t *numbers;
+    uint32_t count;
+    size_t capacity;
+    kd_status status;
+} view_list;
+
+static void collect_view(void *object, const kd_object *entry)
+{
+    view_list *list = object;
+    uint32_t *added;
+    if (entry->kind != KD_OBJECT_VIEW || list->status != KD_OK)
+        return;
+    list->status =
+        KD_PUSH(list->ctx, list->arena, list->numbers, list->count, list->capacity, &added);
+    if (list->status == KD_OK)
+        *added = entry->object_no;
+}
+
+/* Whether the view's query still binds; the attempt leaves no trace in the session. */
+static bool view_binds(kd_run *run, const kd_view_entry *view)
+{
+    kd_session *session = run->session;
+    kd_session_state state = session->state;
+    kd_ctx quiet = {.world = session->ctx.world, .cancelled = session->ctx.cancelled};
+    kd_prepared *query;
+    kd_error_clear(&quiet);
+    kd_status status = kd_prepared_create(&quiet, session, view->query_text, NULL, 0, &query);
+    session->state = state;
+    kd_prepared_destroy(query);
+    return status == KD_OK;
+}
+
+kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed, bool cascade)
+{
+    view_list list = {.ctx = ctx, .arena = run->arena};
+    kd_catalog_visit(run->catalog, collect_view, &list);
+    KD_TRY(list.status);
+    for (uint32_t i = 0; i < list.count; i++) {
+        const kd_object *object = kd_catalog_get(run->catalog, list.numbers[i]);
+        if (object == NULL || view_binds(run, (const kd_view_entry *)object))
+            continue;
+        if (cascade) {
+            KD_TRY(kdi_drop_object(ctx, run, object->object_no, true));
+            continue;
+        }
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "2BP01",
+                                   "cannot change %.*s because other objects depend on it",
+                                   (int)changed->name.size_bytes, changed->name.data);
+        kd_error_set_detail(ctx, "view %.*s depends on %.*s.", (int)object->name.size_bytes,
+                            object->name.data, (int)changed->name.size_bytes, changed->name.data);
+        kd_error_set_hint(ctx, "Use CASCADE to drop the dependent objects too.");
+        return status;
+    }
+    return KD_OK;
+}
+
 /* --- Names and comments ------------------------------------------------------------------------------- */
 
 /* Copies an entry of any kind to `arena`, so that its head can be changed. */
@@ -194,6 +255,22 @@ static kd_status change_index(kd_ctx *ctx, kd_run *run, const kd_object *object,
     return kdi_draft_put(ctx, draft);
 }
 
+/* Checks, generated columns and predicates are kept as text. */
+static kd_status rename_in_texts(kd_ctx *ctx, kdi_draft *draft, kd_slice from, kd_slice to)
+{
+    for (uint32_t i = 0; i < draft->entry.check_count; i++)
+        KD_TRY(kdi_replace_name(ctx, draft->arena, draft->checks[i].expression_text, from, to,
+                                &draft->checks[i].expression_text));
+    for (uint32_t i = 0; i < draft->entry.column_count; i++)
+        if (draft->columns[i].generated)
+            KD_TRY(kdi_replace_name(ctx, draft->arena, draft->columns[i].default_text, from, to,
+                                    &draft->columns[i].default_text));
+    for (uint32_t i = 0; i < draft->entry.index_count; i++)
+        KD_TRY(kdi_replace_name(ctx, draft->arena, draft->indexes[i].predicate_text, from, to,
+                                &draft->indexes[i].predicate_text));
+    return KD_OK;
+}
+
 static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
 {
     const kd_table_entry *table;
@@ -211,10 +288,8 @@ static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
                        "column \"%.*s\" of relation \"%.*s\" already exists",
                        (int)ast->new_name.size_bytes, ast->new_name.data,
                        (int)table->object.name.size_bytes, table->object.name.data);
-    if (table->check_count > 0)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "drop the table's check constraints before "
-                       "renaming a column: they are kept as text");
     draft->columns[position].storage.name = ast->new_name;
+    KD_TRY(rename_in_texts(ctx, draft, ast->member, ast->new_name));
     for (uint32_t i = 0; i < draft->entry.index_count; i++) {
         kd_table_index *index = &draft->indexes[i];
         kd_slice *texts =
@@ -226,7 +301,8 @@ static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
                                                                         : index->key_texts[c];
         index->key_texts = texts;
     }
-    return kdi_draft_put(ctx, draft);
+    KD_TRY(kdi_draft_put(ctx, draft));
+    return kdi_views_after(ctx, run, &table->object, false);
 }
 
 static kd_status rename_constraint(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)

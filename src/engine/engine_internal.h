@@ -62,6 +62,12 @@ struct kdi_named {
 /* Work put off to the end of the statement or transaction: see foreign_key.c. */
 typedef struct kdi_deferred kdi_deferred;
 
+typedef enum kdi_constraint_mode {
+    KDI_CONSTRAINTS_AS_DECLARED = 0,
+    KDI_CONSTRAINTS_DEFERRED,
+    KDI_CONSTRAINTS_IMMEDIATE,
+} kdi_constraint_mode;
+
 typedef struct kdi_short_read kdi_short_read;
 
 typedef struct kdi_file_schema kdi_file_schema;
@@ -91,7 +97,7 @@ struct kd_session {
     kd_session_state state;
     bool read_only;              /* The database is, or the session's owner wants it so. */
     bool is_explicit;            /* BEGIN was said. */
-    bool all_deferred;           /* SET CONSTRAINTS ALL DEFERRED */
+    kdi_constraint_mode constraint_mode; /* SET CONSTRAINTS, in this transaction. */
     kdi_deferred *deferred;      /* In the transaction's arena. */
     kdi_named *prepared;
     kdi_named *cursors;

@@ -336,7 +336,11 @@ static kd_status put_off(kd_ctx *ctx, kd_session *session, deferred_kind kind,
 
 static bool is_deferred(const kd_session *session, const kd_foreign_key *key)
 {
-    return key->deferrable && (key->initially_deferred || session->all_deferred);
+    if (!key->deferrable)
+        return false;
+    return session->constraint_mode == KDI_CONSTRAINTS_AS_DECLARED
+               ? key->initially_deferred
+               : session->constraint_mode == KDI_CONSTRAINTS_DEFERRED;
 }
 
 static bool any_null(const kd_value *values, uint32_t count)
@@ -439,6 +443,10 @@ kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
         } else {
             KD_TRY(run_action(ctx, session, run->arena, run->catalog, &referrers[i], action,
                               before, new_values == NULL ? NULL : after));
+            /* The default may be the very key that goes. */
+            if (action == KD_FOREIGN_SET_DEFAULT)
+                KD_TRY(put_off(ctx, session, DEFERRED_CHILDREN, referrers[i].table, key, before,
+                               false));
         }
     }
     return KD_OK;

@@ -393,6 +393,16 @@ static kd_status set_custom(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
     return copy_slice(ctx, arena, value, &custom->value);
 }
 
+static bool is_plain_name(kd_slice name)
+{
+    for (size_t i = 0; i < name.size_bytes; i++) {
+        char c = name.data[i];
+        if (!((c >= 'a' && c <= 'z') || c == '_' || (i > 0 && c >= '0' && c <= '9')))
+            return false;
+    }
+    return name.size_bytes > 0;
+}
+
 kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
                           const kd_slice *values, uint32_t value_count)
 {
@@ -410,8 +420,9 @@ kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, k
     for (uint32_t i = 0; i < value_count; i++) {
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, &list, ", "));
-        KD_TRY(kd_buffer_append_format(ctx, &list, "\"%.*s\"", (int)values[i].size_bytes,
-                                       values[i].data));
+        const char *quote = is_plain_name(values[i]) ? "" : "\"";
+        KD_TRY(kd_buffer_append_format(ctx, &list, "%s%.*s%s", quote, (int)values[i].size_bytes,
+                                       values[i].data, quote));
     }
     return set_one(ctx, arena, settings, it, kd_buffer_slice(&list));
 }

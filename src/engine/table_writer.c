@@ -294,6 +294,21 @@ static kd_status check_references(kd_ctx *ctx, kdi_table_writer *writer, const k
 }
 
 static kd_status insert_into_partitions(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *full);
+static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values);
+
+/* Rows written to a partition by its own name must belong there. */
+static kd_status check_bounds(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *full)
+{
+    if (writer->table->parent_no == 0)
+        return KD_OK;
+    kd_value *values;
+    KD_TRY(new_row(ctx, writer, &values));
+    for (uint32_t i = 0; i < full->selected_count; i++) {
+        read_row(writer, full, kd_batch_row(full, i), values);
+        KD_TRY(check_own_bound(ctx, writer, values));
+    }
+    return KD_OK;
+}
 
 kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
                                   kd_batch *out_full)
@@ -305,6 +320,7 @@ kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const k
         *out_full = full;
     if (writer->table->strategy != KD_PARTITION_NONE)
         return insert_into_partitions(ctx, writer, &full);
+    KD_TRY(check_bounds(ctx, writer, &full));
     KD_TRY(run_checks(ctx, writer, &full));
     KD_TRY(kd_table_insert_batch(ctx, writer->run->session->txn, writer->storage,
                                  writer->table->shape, &full, NULL));
@@ -364,6 +380,31 @@ static uint32_t position_of_column(const kd_table_entry *table, uint32_t column_
             return i;
     assert(!"a partition key is a column");
     return 0;
+}
+
+static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values)
+{
+    const kd_table_entry *table = writer->table;
+    const kd_table_entry *parent =
+        table->parent_no == 0
+            ? NULL
+            : (const kd_table_entry *)kd_catalog_get(writer->run->catalog, table->parent_no);
+    kd_value keys[32];
+    /* What a default partition must not hold, its parent's routing keeps out. */
+    if (parent == NULL || table->bound.is_default)
+        return KD_OK;
+    for (uint32_t i = 0; i < parent->partition_column_count; i++) {
+        uint32_t position = position_of_column(parent, parent->partition_column_nos[i]);
+        int own = find_column(table, parent->columns[position].storage.name);
+        keys[i] = values[own < 0 ? 0 : own];
+    }
+    if (bound_holds(parent, &table->bound, keys))
+        return KD_OK;
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "23514",
+                               "new row for relation \"%.*s\" violates partition constraint",
+                               (int)table->object.name.size_bytes, table->object.name.data);
+    set_failing_row(ctx, writer, values);
+    return status;
 }
 
 /* The partition for a row, values in the parent's order. 23514 when there is none. */
@@ -450,6 +491,7 @@ static kd_status generate_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *v
 
 static kd_status check_row(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values)
 {
+    KD_TRY(check_own_bound(ctx, writer, values));
     for (uint32_t c = 0; c < writer->check_count; c++) {
         kd_value result;
         KD_TRY(kd_expr_evaluate_row(ctx, writer->checks[c].expr, writer->batch_arena, values,

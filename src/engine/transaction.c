@@ -33,7 +33,7 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
     session->committed = session->settings;
     session->deferred = NULL;
     session->savepoints = NULL;
-    session->all_deferred = false;
+    session->constraint_mode = KDI_CONSTRAINTS_AS_DECLARED;
     return KD_OK;
 }
 

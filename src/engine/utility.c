@@ -223,7 +223,8 @@ static kd_status run_lock(kd_ctx *ctx, kd_run *run, const kd_ast_lock *ast)
 static kd_status run_set_constraints(kd_ctx *ctx, kd_run *run, const kd_ast_set_constraints *ast)
 {
     kdi_set_tag(run, "SET CONSTRAINTS");
-    run->session->all_deferred = ast->deferred;
+    run->session->constraint_mode =
+        ast->deferred ? KDI_CONSTRAINTS_DEFERRED : KDI_CONSTRAINTS_IMMEDIATE;
     return ast->deferred ? KD_OK : kdi_deferred_run(ctx, run->session, true);
 }
 
