@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+enum { ARENA_BYTES_LEAST = 64 << 20 };
+
 kd_world *kdi_exec_world(const kd_execution *exec)
 {
     return exec->world;
@@ -238,12 +240,23 @@ static kd_status shared_create(kd_ctx *ctx, kd_execution *exec, const kd_stateme
     return KD_OK;
 }
 
+/* What cannot spill - a string_agg's text, say - ends its statement at the same limit, and not the
+ * process at the machine's. Batches and operators need some memory under any limit. */
+static size_t arena_limit(const kd_execute_options *options)
+{
+    size_t limit = options->memory_limit_bytes;
+    if (limit == 0)
+        limit = options->governor == NULL ? KD_ARENA_UNLIMITED
+                                          : kd_governor_budget_bytes(options->governor);
+    return limit < ARENA_BYTES_LEAST ? ARENA_BYTES_LEAST : limit;
+}
+
 kd_status kd_execution_create(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
                               const kd_execute_options *options, kd_execution **out_execution)
 {
     kd_status status = KD_OK;
     *out_execution = NULL;
-    kd_arena *own = kd_arena_create(ctx, arena, "execution", KD_ARENA_UNLIMITED);
+    kd_arena *own = kd_arena_create(ctx, arena, "execution", arena_limit(options));
     if (own == NULL)
         return KD_NOMEM;
     kd_execution *exec = KD_NEW(ctx, own, kd_execution);

@@ -13,12 +13,14 @@ enum { FLIGHTS = 3000000 };
 static const uint64_t budget_bytes = (uint64_t)256 << 20;
 /* Beside the budget: code, stacks, what the C library keeps. */
 static const uint64_t rss_bytes_max = (uint64_t)448 << 20;
+/* A statement that does not fit is stopped at its own limit, beside the block cache. */
+static const uint64_t rss_bytes_over = (uint64_t)704 << 20;
 
-static void report(const char *what, double began)
+static void report(const char *what, double began, uint64_t bytes_max)
 {
     printf("%-28s %6.1f s, at most %llu MiB resident\n", what, kit_seconds() - began,
            (unsigned long long)(kit_rss_peak_bytes() >> 20));
-    CHECK(kit_rss_peak_bytes() <= rss_bytes_max);
+    CHECK(kit_rss_peak_bytes() <= bytes_max);
     kit_rss_forget();
 }
 
@@ -30,7 +32,7 @@ static void load(kade_session *session)
                      " origin text, destination text)");
     kit_run(session, "COPY flights FROM '%s/flights.csv.zst' WITH (FORMAT csv, HEADER)", KADE_FLIGHTS);
     CHECK_EQ(kit_int(session, "SELECT count(*) FROM flights"), FLIGHTS);
-    report("COPY", began);
+    report("COPY", began, rss_bytes_max);
 }
 
 /* The whole table in order, read by the client; the order and a checksum are checked. */
@@ -54,7 +56,7 @@ static void sort_all(kade_session *session)
     kade_finalize(statement);
     CHECK_EQ(rows, FLIGHTS);
     CHECK_EQ(delays, kit_int(session, "SELECT sum(delay) FROM flights"));
-    report("full sort", began);
+    report("full sort", began, rss_bytes_max);
 }
 
 static void aggregate(kade_session *session)
@@ -70,7 +72,7 @@ static void aggregate(kade_session *session)
     kit_text(session, expected, sizeof expected,
              "SELECT count(*) || ' ' || sum(distance) || ' true' FROM flights");
     CHECK_TEXT(answer, expected);
-    report("nearly 3 million groups", began);
+    report("nearly 3 million groups", began, rss_bytes_max);
 }
 
 /* Each flight with the flights of the same minute from the same origin. */
@@ -82,7 +84,7 @@ static void self_join(kade_session *session)
     int64_t expected = kit_int(session, "SELECT sum(n * n) FROM (SELECT count(*) AS n FROM flights"
                                         " GROUP BY departed, origin) g");
     CHECK_EQ(joined, expected);
-    report("self-join", began);
+    report("self-join", began, rss_bytes_max);
 }
 
 static void over_the_limit(kade_session *session)
@@ -100,7 +102,7 @@ static void over_the_limit(kade_session *session)
               strcmp(sqlstate, "00000") == 0);
         CHECK_EQ(kit_int(session, "SELECT count(*) FROM flights WHERE origin = 'JFK'") > 0, 1);
     }
-    report("statements over the limit", began);
+    report("statements over the limit", began, rss_bytes_over);
 }
 
 TEST(flights_within_256_mib)
