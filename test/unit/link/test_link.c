@@ -534,6 +534,73 @@ TEST(twenty_clients_count_together)
     kade_close(database);
 }
 
+enum { STORM_CLIENTS = 4, STORM_ROWS = 400 };
+
+static int storm_number;
+
+/* Opens again whenever the owner has gone; a commit that was not acknowledged is made again. */
+static void child_in_storm(int in, int out)
+{
+    kade_database *database = NULL;
+    kade_session *session = NULL;
+    char sql[128];
+    hear(in);
+    for (int i = 0; i < STORM_ROWS;) {
+        if (session == NULL) {
+            database = open_database();
+            if (kade_connect(database, &session, NULL) != KADE_OK) {
+                kade_close(database);
+                continue;
+            }
+        }
+        (void)snprintf(sql, sizeof sql,
+                       "CREATE TABLE IF NOT EXISTS t (a integer PRIMARY KEY);"
+                       "INSERT INTO t VALUES (%d) ON CONFLICT DO NOTHING",
+                       storm_number * 1000 + i);
+        kade_status status = kade_execute(session, sql, KADE_NUL, NULL, NULL);
+        const char *sqlstate = kade_session_error(session)->sqlstate;
+        bool is_known = strcmp(sqlstate, "08006") == 0 || strcmp(sqlstate, "42P07") == 0 ||
+                        strcmp(sqlstate, "23505") == 0 || strcmp(sqlstate, "40001") == 0;
+        if (status == KADE_OK)
+            i++;
+        else if (!is_known)
+            test_fail(__FILE__, __LINE__, "%s %s", sqlstate, kade_session_error(session)->message);
+        if (status != KADE_OK && strcmp(sqlstate, "08006") == 0) {
+            kade_close(database);
+            session = NULL;
+        }
+    }
+    say(out);
+    hear(in);
+    kade_close(database);
+}
+
+TEST(clients_go_on_whoever_is_killed)
+{
+    prepare_path();
+    process children[STORM_CLIENTS];
+    for (storm_number = 0; storm_number < STORM_CLIENTS; storm_number++)
+        children[storm_number] = start(child_in_storm);
+    for (int i = 0; i < STORM_CLIENTS; i++)
+        say(children[i].to); /* All make the database at once. */
+    (void)usleep(150000);
+    for (int i = 0; i < 2; i++) {
+        CHECK(kill(children[i].id, SIGKILL) == 0);
+        CHECK(waitpid(children[i].id, NULL, 0) == children[i].id);
+        (void)usleep(100000);
+    }
+    for (int i = 2; i < STORM_CLIENTS; i++)
+        hear(children[i].from);
+    kade_database *database = open_database();
+    kade_session *session = open_session(database);
+    CHECK_EQ(number(session, "SELECT count(*) FROM t WHERE a >= 2000"), 2 * STORM_ROWS);
+    for (int i = 2; i < STORM_CLIENTS; i++) {
+        say(children[i].to);
+        finish(&children[i]);
+    }
+    kade_close(database);
+}
+
 TEST(one_process_may_open_a_database_twice)
 {
     prepare_path();
