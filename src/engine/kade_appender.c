@@ -121,6 +121,9 @@ static kd_status take_columns(kd_ctx *ctx, kade_appender *self, const kd_request
     self->text.enum_rank = NULL;
     self->text.enum_label = NULL;
     self->text.enum_object = NULL;
+    /* What is written must read back the same. */
+    self->text.extra_float_digits = 1;
+    self->text.bytea_escape_output = false;
     self->facts = *request->facts;
     self->facts.text = &self->text;
     return KD_OK;
@@ -234,6 +237,8 @@ static kd_status cast_value(kd_ctx *ctx, kade_appender *self, const kd_value *va
 {
     *out_value = *value;
     if (type.id == KD_TYPE_ENUM || value->type.id == KD_TYPE_ENUM)
+        return KD_OK;
+    if (kd_type_same(value->type, type) && type.modifier < 0)
         return KD_OK;
     return kd_value_cast(ctx, self->value_arena, self->session->talk->registry, &self->facts,
                          value, type, KD_CAST_ASSIGNMENT, out_value);

@@ -122,6 +122,19 @@ TEST(a_failed_flush_writes_nothing)
     kit_close(&it);
 }
 
+TEST(numbers_arrive_exactly_whatever_the_session_shows)
+{
+    kit it = kit_memory();
+    kade_appender *appender;
+    kit_run(it.session, "SET extra_float_digits = 0; CREATE TABLE t (f float8)");
+    CHECK_KADE(it.session, kade_appender_create(it.session, NULL, "t", NULL, 0, &appender));
+    CHECK_KADE(it.session, kade_append_double(appender, 0.1 + 0.2));
+    CHECK_KADE(it.session, kade_append_row_end(appender));
+    CHECK_KADE(it.session, kade_appender_close(appender));
+    CHECK_ROWS(it.session, "SET extra_float_digits = 1; SELECT f FROM t", "0.30000000000000004");
+    kit_close(&it);
+}
+
 TEST(rows_join_the_open_transaction)
 {
     kit it = kit_memory();
