@@ -479,6 +479,21 @@ static bool name_is_operator(kd_slice name)
     return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0);
 }
 
+/* A real beside another number makes a double precision, as PostgreSQL's operators over both do. */
+static uint32_t drop_mixed_real(candidate *list, uint32_t list_count, const kd_type *arguments,
+                                uint32_t count)
+{
+    if (count != 2 || (arguments[0].id == KD_TYPE_FLOAT4) == (arguments[1].id == KD_TYPE_FLOAT4))
+        return list_count;
+    if (category(arguments[0]) != 'N' || category(arguments[1]) != 'N')
+        return list_count;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < list_count; i++)
+        if (wanted_type(&list[i], 0).id != KD_TYPE_FLOAT4)
+            list[kept++] = list[i];
+    return kept;
+}
+
 static bool find(const kd_registry *registry, char kind, kd_slice name, const kd_type *arguments,
                  uint32_t count, candidate *out_found, bool *out_ambiguous)
 {
@@ -497,6 +512,8 @@ static bool find(const kd_registry *registry, char kind, kd_slice name, const kd
         }
         list_count++;
     }
+    if (name_is_operator(name))
+        list_count = drop_mixed_real(list, list_count, arguments, count);
     if (list_count == 0)
         return false;
     if (list_count > 1 && !(name_is_operator(name) &&
