@@ -15,6 +15,7 @@
  * spilled, and so are then all left rows, instead of being probed. When the left side ends, the
  * last thread joins partition by partition.
  */
+#include "exec/join_code_internal.h"
 #include "exec/join_table_internal.h"
 #include "exec/join_wide_internal.h"
 #include "exec/keep_internal.h"
@@ -227,6 +228,7 @@ typedef enum probe_phase { PROBE_START = 0, PROBE_ROUNDS, PROBE_PAIRS, PROBE_RES
 
 typedef struct probe_local {
     kdi_join_wide *wide;
+    kdi_join_codes *codes; /* NULL: this join cannot go by codes. */
     kd_compiled_expr **keys;
     kd_vector *vectors;
     kdi_view *views;
@@ -274,6 +276,13 @@ static kd_status dealt_local_create(kd_ctx *ctx, hash_join *join, kdi_op *op, kd
     return kdi_appender_init(ctx, arena, join->left_layout.column_count, &local->appender);
 }
 
+static bool goes_by_codes(const hash_join *join, const kd_plan *plan)
+{
+    return (join->kind == KD_JOIN_INNER || join->kind == KD_JOIN_LEFT) && join->key_count == 1 &&
+           !join->is_dealt && !plan->as.join.null_equal[0] && plan->as.join.residual == NULL &&
+           plan->as.join.left_keys[0]->kind == KD_EXPR_COLUMN;
+}
+
 static kd_status probe_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
 {
     hash_join *join = ((hash_probe *)op)->join;
@@ -305,6 +314,8 @@ static kd_status probe_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, vo
     KD_TRY(kdi_compile_all(ctx, op, arena, op->plan->as.join.left_keys, join->key_count,
                            op->plan->inputs[0], &local->keys));
     KD_TRY(dealt_local_create(ctx, join, op, arena, local));
+    if (goes_by_codes(join, op->plan))
+        KD_TRY(kdi_join_codes_create(ctx, arena, join->right_count, &local->codes));
     return kdi_join_wide_create(ctx, op, arena, op->plan->as.join.residual, &local->wide);
 }
 
@@ -631,11 +642,47 @@ static kd_status left_put(kd_ctx *ctx, hash_join *join, probe_local *local, cons
     return store_deal(ctx, &local->left, local->left_parts);
 }
 
+/* A whole batch by the codes of its key; `*out_done` is false when that cannot be. */
+static kd_status codes_probe(kd_ctx *ctx, hash_probe *self, probe_local *local,
+                             const kd_batch *in, kd_batch *out, bool *out_done)
+{
+    hash_join *join = self->join;
+    kdi_join_wide *wide = local->wide;
+    const kdi_join_codes *codes = local->codes;
+    kd_vector key;
+    KD_TRY(kd_expr_evaluate(ctx, local->keys[0], local->batch_arena, in, &key));
+    KD_TRY(kdi_join_codes_open(ctx, local->codes, self->op.exec->shared, &join->table,
+                               &join->layout, &key, in->selected_count, out_done));
+    if (!*out_done)
+        return KD_OK;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < in->selected_count; i++) {
+        uint16_t row = (uint16_t)kd_batch_row(in, i);
+        local->rows[count] = row;
+        count += join->kind == KD_JOIN_LEFT || codes->matched[kdi_code_at(&key, row)];
+    }
+    if (count == 0)
+        return KD_OK;
+    memcpy(wide->columns, in->columns, in->column_count * sizeof *in->columns);
+    for (uint32_t c = 0; c < wide->right_count; c++)
+        wide->columns[wide->left_count + c] = kdi_join_codes_column(codes, &key, c);
+    bool all = in->selection == NULL && count == in->row_count;
+    kdi_join_wide_emit(wide, &self->op, in->row_count, all ? NULL : local->rows, count, out);
+    return KD_OK;
+}
+
 static kd_status probe_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
                             kd_batch *out, kdi_flow *out_flow)
 {
     hash_probe *self = (hash_probe *)op;
     probe_local *local = object;
+    if (local->codes != NULL && local->phase == PROBE_START) {
+        bool done;
+        *out_flow = KDI_NEED_INPUT;
+        KD_TRY(codes_probe(ctx, self, local, in, out, &done));
+        if (done)
+            return KD_OK;
+    }
     if (!self->join->is_dealt)
         return batch_probe(ctx, self, local, in, out, out_flow);
     *out_flow = KDI_NEED_INPUT;

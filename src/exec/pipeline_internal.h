@@ -86,6 +86,7 @@ typedef struct kdi_shared {
     struct kdi_cte **ctes;          /* By number; made at first use. */
     struct kdi_working **workings;  /* By number: rows of the current round of a recursion. */
     kd_plan_actual *actuals;
+    atomic_uint_fast64_t dictionaries_made; /* For ids of dictionaries that operators make. */
     kdi_op *made;                   /* Ops of the main execution, for actuals. */
 } kdi_shared;
 
