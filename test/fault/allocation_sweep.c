@@ -1,0 +1,165 @@
+/*
+ * Whole statements under failing allocations: the first, the second, ... allocation of the session's
+ * thread fails, until a statement does not notice any more. After each: a clean 53200 or a result, the
+ * session works, nothing of the failed statement is left; at the end all memory is given back.
+ */
+#include "test.h"
+
+#include "base/thread.h"
+#include "engine/database.h"
+#include "engine/statement.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STEP_AFTER = 400 }; /* Every allocation up to here, then every seventh. */
+
+static kd_world world;
+static const kd_world *real;
+static _Atomic int64_t held_bytes;
+static _Thread_local uint64_t fail_at, counted;
+
+static bool allocation_fails(kd_world *self)
+{
+    (void)self;
+    return fail_at != 0 && ++counted == fail_at;
+}
+
+static void *memory_alloc(kd_world *self, size_t size_bytes)
+{
+    void *memory = real->memory_alloc(self, size_bytes);
+    if (memory != NULL)
+        atomic_fetch_add(&held_bytes, (int64_t)size_bytes);
+    return memory;
+}
+
+static void memory_free(kd_world *self, void *memory, size_t size_bytes)
+{
+    if (memory != NULL)
+        atomic_fetch_sub(&held_bytes, (int64_t)size_bytes);
+    real->memory_free(self, memory, size_bytes);
+}
+
+static void world_make(void)
+{
+    real = kd_world_posix();
+    world = *real;
+    world.memory_alloc = memory_alloc;
+    world.memory_free = memory_free;
+    world.allocation_fails = allocation_fails;
+}
+
+static kd_status run(kd_session *session, const char *sql, int64_t *out_rows)
+{
+    kd_ctx *ctx = kd_session_ctx(session);
+    kd_prepared *prepared;
+    kd_run *it;
+    kd_error_clear(ctx);
+    *out_rows = 0;
+    kd_status status = kd_prepared_create(ctx, session, kd_slice_of(sql), NULL, 0, &prepared);
+    if (status != KD_OK)
+        return status;
+    status = kd_run_begin(ctx, prepared, NULL, 0, &it);
+    if (status == KD_OK) {
+        bool end = false;
+        while (status == KD_OK && !end) {
+            kd_batch batch;
+            status = kd_run_next(ctx, it, &batch, &end);
+            *out_rows += status == KD_OK ? batch.selected_count : 0;
+        }
+        if (status == KD_OK)
+            status = kd_run_end(ctx, it);
+        else
+            kd_run_abandon(it);
+    }
+    kd_prepared_destroy(prepared);
+    return status;
+}
+
+static void must(kd_session *session, const char *sql)
+{
+    int64_t rows;
+    CHECK_STATUS(kd_session_ctx(session), run(session, sql, &rows));
+}
+
+static int64_t count_rows(kd_session *session, const char *sql)
+{
+    int64_t rows;
+    CHECK_STATUS(kd_session_ctx(session), run(session, sql, &rows));
+    return rows;
+}
+
+/* Answers how many runs failed. */
+static int sweep(kd_session *session, const char *sql, const char *undo)
+{
+    int failures = 0;
+    kd_ctx *ctx = kd_session_ctx(session);
+    for (uint64_t nth = 1;; nth += nth < STEP_AFTER ? 1 : 7) {
+        int64_t rows;
+        test_note("allocation %llu of: %s", (unsigned long long)nth, sql);
+        int64_t before = count_rows(session, "SELECT a FROM t");
+        counted = 0;
+        fail_at = nth;
+        kd_status status = run(session, sql, &rows);
+        bool fired = counted >= nth;
+        fail_at = 0;
+        if (status != KD_OK) {
+            CHECK_EQ(status, KD_NOMEM);
+            CHECK_TEXT(ctx->error.sqlstate, "53200");
+            CHECK_EQ(kd_session_get_state(session), KD_SESSION_IDLE);
+            CHECK_EQ(count_rows(session, "SELECT a FROM t"), before);
+            failures++;
+        } else if (undo != NULL) {
+            must(session, undo);
+        }
+        if (!fired)
+            break;
+    }
+    return failures;
+}
+
+TEST(statements_survive_every_failing_allocation)
+{
+    static const struct {
+        const char *sql, *undo;
+    } statements[] = {
+        {"SELECT a + 1, b FROM t WHERE a > 3 ORDER BY b, a LIMIT 5", NULL},
+        {"SELECT t.a, u.x FROM t JOIN u ON t.a = u.a WHERE u.x > 2", NULL},
+        {"SELECT b, count(*), sum(a), string_agg(b, ',') FROM t GROUP BY b HAVING count(*) > 0", NULL},
+        {"SELECT DISTINCT b FROM t UNION SELECT 'x' EXCEPT SELECT 'y'", NULL},
+        {"WITH w AS (SELECT a FROM t) SELECT (SELECT max(x) FROM u WHERE u.a = w.a) FROM w", NULL},
+        {"INSERT INTO t VALUES (1000, 'new'), (1001, 'newer') RETURNING a", "DELETE FROM t WHERE a >= 1000"},
+        {"INSERT INTO t VALUES (1, 'again') ON CONFLICT (a) DO UPDATE SET b = excluded.b", NULL},
+        {"UPDATE t SET b = b || '!' WHERE a = 2", NULL},
+        {"DELETE FROM t WHERE a = 999999", NULL},
+        {"CREATE TABLE made (a integer PRIMARY KEY, b text UNIQUE, c integer REFERENCES t (a))",
+         "DROP TABLE made"},
+        {"CREATE INDEX made ON t (b)", "DROP INDEX made"},
+        {"ALTER TABLE u ADD COLUMN y integer DEFAULT 5", "ALTER TABLE u DROP COLUMN y"},
+        {"CREATE VIEW made AS SELECT a FROM t", "DROP VIEW made"},
+        {"EXPLAIN SELECT * FROM t JOIN u USING (a)", NULL},
+    };
+    kd_database *database;
+    kd_session *session;
+    (void)alarm(600);
+    world_make();
+    kd_ctx ctx = {.world = &world};
+    kd_error_clear(&ctx);
+    kd_database_options options = {.memory_budget_bytes = (uint64_t)64 << 20, .worker_count = 1,
+                                   .no_background = true};
+    kd_session_options session_options = {.isolation = KD_SNAPSHOT_ISOLATION};
+    CHECK_STATUS(&ctx, kd_database_open(&ctx, ":memory:", &options, &database));
+    CHECK_STATUS(&ctx, kd_session_open(&ctx, database, &session_options, &session));
+    must(session, "CREATE TABLE t (a integer PRIMARY KEY, b text)");
+    must(session, "CREATE TABLE u (a integer, x integer)");
+    must(session, "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'a'), (5, NULL), (6, 'b')");
+    must(session, "INSERT INTO u VALUES (1, 1), (2, 2), (3, 3), (3, 4), (7, 5)");
+    int failures = 0;
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        failures += sweep(session, statements[i].sql, statements[i].undo);
+    CHECK(failures > 100);
+    CHECK_STATUS(&ctx, kd_database_close(&ctx, database));
+    CHECK_EQ(atomic_load(&held_bytes), 0); /* Nothing leaked on any of the paths. */
+    printf("%d failures, all clean\n", failures);
+}
