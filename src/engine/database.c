@@ -61,7 +61,8 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
     KD_TRY(kdi_register_session_functions(ctx, database->registry));
     KD_TRY(kd_catalog_open(ctx, database->arena, database->storage, database->registry,
                            &database->catalog));
-    return kd_workers_create(ctx, workers, &database->workers);
+    KD_TRY(kd_workers_create(ctx, workers, &database->workers));
+    return kdi_drop_stale_schemas(ctx, database);
 }
 
 /* Everything but the storage, which its caller has closed. */

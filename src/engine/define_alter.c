@@ -56,8 +56,8 @@ static kd_status constant_default(kd_ctx *ctx, alteration *work, kd_column *colu
     kd_column_id *ids;
     kd_expr *bound;
     kd_compiled_expr *compiled;
-    *out_is = true;
-    if (column->default_text.size_bytes == 0)
+    *out_is = !column->generated;
+    if (column->default_text.size_bytes == 0 || column->generated)
         return KD_OK;
     KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
     KD_TRY(kd_bind_expression_text(ctx, run->arena, &options, column->default_text, NULL,
@@ -95,7 +95,7 @@ static kd_status add_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
         return KD_OK;
     KD_TRY(constant_default(ctx, work, column, &is_constant));
     /* Copying the rows through the writer also checks them. */
-    if (column->generated || !is_constant || draft->entry.index_count > index_count ||
+    if (!is_constant || draft->entry.index_count > index_count ||
         draft->entry.check_count > check_count) {
         work->rewrite = true;
         return KD_OK;

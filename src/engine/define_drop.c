@@ -340,6 +340,12 @@ static const kd_object *look_up(const kd_run *run, const drop_kind *kind, const 
     if (kind->kind == KD_OBJECT_SCHEMA)
         return kd_catalog_find_schema(run->catalog, name->name);
     bool is_type = kind->kind == KD_OBJECT_ENUM || kind->kind == KD_OBJECT_DOMAIN;
+    const kd_object *temporary =
+        name->schema.size_bytes > 0 || run->session->temp_schema_no == 0
+            ? NULL
+            : kd_catalog_find_relation(run->catalog, run->session->temp_schema_no, name->name);
+    if (temporary != NULL)
+        return temporary;
     for (uint32_t i = 0; i < settings->search_path_count || name->schema.size_bytes > 0; i++) {
         kd_slice schema_name =
             name->schema.size_bytes > 0 ? name->schema : settings->search_path[i];

@@ -494,7 +494,13 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
     bool exists;
     kdi_draft *draft;
     kdi_set_tag(run, "CREATE TABLE");
-    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
+    if (ast->on_commit == KD_AST_ON_COMMIT_DELETE || ast->on_commit == KD_AST_ON_COMMIT_DROP)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "ON COMMIT DROP and DELETE ROWS are not "
+                       "supported: temporary tables last as long as the session");
+    if (ast->persistence == KD_AST_TEMPORARY)
+        KD_TRY(kdi_temp_schema(ctx, run, &schema_no));
+    else
+        KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
     if (ast->or_replace) {
         const kd_object *old = kd_catalog_find_relation(run->catalog, schema_no, ast->name.name);
         if (old != NULL)
@@ -573,7 +579,10 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
     kd_prepared *query = NULL;
     kd_slice text;
     kdi_set_tag(run, ast->is_materialized_view ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS");
-    KD_TRY_OUT(kdi_target_schema(ctx, run, &ast->name, &schema_no));
+    if (ast->persistence == KD_AST_TEMPORARY)
+        KD_TRY_OUT(kdi_temp_schema(ctx, run, &schema_no));
+    else
+        KD_TRY_OUT(kdi_target_schema(ctx, run, &ast->name, &schema_no));
     KD_TRY_OUT(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
     if (exists)
         return KD_OK;

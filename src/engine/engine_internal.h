@@ -90,6 +90,9 @@ struct kd_session {
     kd_session_hooks hooks;
     char user_name[KDI_NAME_BYTES];
     kd_principal principal;
+    char current_schema[KDI_NAME_BYTES]; /* The first of the search path that exists. */
+    uint32_t temp_schema_no;     /* Of temporary tables: made with the first, dropped at the end. */
+    char temp_schema[KDI_NAME_BYTES];
     kd_settings settings;        /* In force now. */
     kd_settings committed;       /* What stays when SET LOCAL ends. */
     kd_settings at_begin;        /* What a rollback restores. */
@@ -188,6 +191,10 @@ void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text
 /* The text settings alone, without asking the clock. */
 void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
                       kd_text_settings *out_text);
+/* The session's schema of temporary objects, made when it is not there. */
+kd_status kdi_temp_schema(kd_ctx *ctx, kd_run *run, uint32_t *out_schema_no) KD_MUST_CHECK;
+/* Temporary schemas that a crash left behind. */
+kd_status kdi_drop_stale_schemas(kd_ctx *ctx, kd_database *database) KD_MUST_CHECK;
 /* Options for the binder: search path, system views, catalog. Valid while `facts` is. */
 kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
                            const kd_catalog_version *catalog, const kd_session_facts *facts,

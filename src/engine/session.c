@@ -1,7 +1,7 @@
 /*
  * Sessions: opening, closing, notices, and what statements know of them.
  */
-#include "engine/engine_internal.h"
+#include "engine/define_internal.h"
 
 #include "types/datetime.h"
 
@@ -60,6 +60,102 @@ static void end_named(kdi_named *list)
     }
 }
 
+kd_status kdi_temp_schema(kd_ctx *ctx, kd_run *run, uint32_t *out_schema_no)
+{
+    kd_session *session = run->session;
+    *out_schema_no = session->temp_schema_no;
+    if (session->temp_schema_no != 0 &&
+        kd_catalog_get(run->catalog, session->temp_schema_no) != NULL)
+        return KD_OK;
+    kd_object schema = {.kind = KD_OBJECT_SCHEMA, .comment = {"", 0}};
+    KD_TRY(kd_catalog_next_object_no(ctx, session->database->catalog, &schema.object_no));
+    (void)snprintf(session->temp_schema, sizeof session->temp_schema, "pg_temp_%u",
+                   schema.object_no);
+    schema.name = kd_slice_of(session->temp_schema);
+    session->temp_schema_no = schema.object_no;
+    *out_schema_no = schema.object_no;
+    return kdi_put(ctx, run, &schema);
+}
+
+static kd_status drop_schema(kd_ctx *ctx, kd_session *session, kd_slice name)
+{
+    char text[KDI_NAME_BYTES + 64];
+    kd_status status = KD_OK;
+    kd_prepared *prepared = NULL;
+    kd_run *run = NULL;
+    int length = snprintf(text, sizeof text, "DROP SCHEMA IF EXISTS \"%.*s\" CASCADE",
+                          (int)name.size_bytes, name.data);
+    KD_TRY_OUT(kd_prepared_create(ctx, session, (kd_slice){text, (size_t)length}, NULL, 0,
+                                  &prepared));
+    KD_TRY_OUT(kd_run_begin(ctx, prepared, NULL, 0, &run));
+    KD_TRY_OUT(kd_run_end(ctx, run));
+out:
+    kd_prepared_destroy(prepared);
+    return status;
+}
+
+/* Temporary objects end with the session; should that fail, the next opening drops them. */
+static void drop_temp_schema(kd_session *session)
+{
+    if (session->temp_schema_no == 0 || session->database->read_only)
+        return;
+    session->hooks = (kd_session_hooks){0};
+    if (drop_schema(&session->ctx, session, kd_slice_of(session->temp_schema)) != KD_OK)
+        kd_error_clear(&session->ctx);
+}
+
+typedef struct stale_schemas {
+    kd_ctx *ctx;
+    kd_arena *arena;
+    kd_slice *names;
+    uint32_t count;
+    size_t capacity;
+    kd_status status;
+} stale_schemas;
+
+static void find_stale(void *object, const kd_object *entry)
+{
+    stale_schemas *found = object;
+    kd_slice *added;
+    if (entry->kind != KD_OBJECT_SCHEMA || entry->name.size_bytes < 8 ||
+        memcmp(entry->name.data, "pg_temp_", 8) != 0 || found->status != KD_OK)
+        return;
+    found->status =
+        KD_PUSH(found->ctx, found->arena, found->names, found->count, found->capacity, &added);
+    if (found->status == KD_OK)
+        found->status = kdi_copy_name(found->ctx, found->arena, entry->name, added);
+}
+
+static kd_status list_stale(kd_ctx *ctx, kd_session *session, stale_schemas *out_found)
+{
+    bool owns;
+    kd_catalog_version *catalog = NULL;
+    *out_found = (stale_schemas){.ctx = ctx, .arena = session->arena};
+    KD_TRY(kdi_transaction_ensure(ctx, session, &owns));
+    kd_status status = kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog);
+    if (status == KD_OK) {
+        kd_catalog_visit(catalog, find_stale, out_found);
+        status = out_found->status;
+    }
+    kd_catalog_unpin(catalog);
+    kdi_transaction_rollback(session);
+    return status;
+}
+
+kd_status kdi_drop_stale_schemas(kd_ctx *ctx, kd_database *database)
+{
+    kd_session *session;
+    stale_schemas found;
+    if (database->read_only)
+        return KD_OK;
+    KD_TRY(kd_session_open(ctx, database, NULL, &session));
+    kd_status status = list_stale(ctx, session, &found);
+    for (uint32_t i = 0; i < found.count && status == KD_OK; i++)
+        status = drop_schema(ctx, session, found.names[i]);
+    kd_session_close(session);
+    return status;
+}
+
 void kd_session_close(kd_session *session)
 {
     if (session == NULL)
@@ -70,6 +166,7 @@ void kd_session_close(kd_session *session)
     session->cursors = NULL;
     if (session->txn != NULL)
         kdi_transaction_rollback(session);
+    drop_temp_schema(session);
     end_named(session->prepared);
     session->prepared = NULL;
 
@@ -173,6 +270,20 @@ void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
     };
 }
 
+static void find_current_schema(kd_session *session, const kd_catalog_version *catalog)
+{
+    const kd_settings *settings = &session->settings;
+    session->current_schema[0] = '\0';
+    for (uint32_t i = 0; i < settings->search_path_count; i++) {
+        kd_slice name = settings->search_path[i];
+        if (kd_catalog_find_schema(catalog, name) == NULL)
+            continue;
+        (void)snprintf(session->current_schema, sizeof session->current_schema, "%.*s",
+                       (int)name.size_bytes, name.data);
+        return;
+    }
+}
+
 void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text_settings *out_text,
                        kd_session_facts *out_facts)
 {
@@ -182,11 +293,12 @@ void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text
         session->txn == NULL ? now : kd_txn_start_us(session->txn) + KD_UNIX_EPOCH_US;
     kdi_session_text(session, catalog, out_text);
     out_text->now_us = begun;
+    find_current_schema(session, catalog);
     *out_facts = (kd_session_facts){
         .text = out_text,
         .user_name = session->user_name,
         .database_name = session->database->name,
-        .current_schema = "public",
+        .current_schema = session->current_schema,
         .transaction_us = begun,
         .statement_us = now,
         .session = session,
@@ -198,10 +310,12 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
                            kd_bind_options *out_options)
 {
     const kd_settings *settings = &session->settings;
-    kd_slice *path = KD_NEW_ARRAY(ctx, arena, kd_slice, KD_SEARCH_PATH_MAX);
+    kd_slice *path = KD_NEW_ARRAY(ctx, arena, kd_slice, KD_SEARCH_PATH_MAX + 1);
     if (path == NULL)
         return KD_NOMEM;
     uint32_t count = 0;
+    if (session->temp_schema_no != 0 && kd_catalog_get(catalog, session->temp_schema_no) != NULL)
+        path[count++] = kd_slice_of(session->temp_schema);
     for (uint32_t i = 0; i < settings->search_path_count; i++) {
         kd_slice name = settings->search_path[i];
         if (kd_slice_equal(name, KD_SLICE("$user")))

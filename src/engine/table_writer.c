@@ -541,7 +541,10 @@ kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_
         KD_TRY(route(ctx, writer, values, &target));
         KD_TRY(partition_writer(ctx, writer, target));
         KD_TRY(to_partition(ctx, writer, target, values, &own));
-        return kdi_table_writer_insert_row(ctx, target->writer, own, on_conflict, out_outcome);
+        /* The arbiters are the parent's indexes; the partition's have other numbers. */
+        static const kd_on_conflict any = {0};
+        return kdi_table_writer_insert_row(ctx, target->writer, own,
+                                           on_conflict == NULL ? NULL : &any, out_outcome);
     }
     KD_TRY(generate_row(ctx, writer, values));
     KD_TRY(check_row(ctx, writer, values));
