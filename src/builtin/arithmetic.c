@@ -215,7 +215,8 @@ SHIFT_FUNCTION(right_i64, int64_t, uint64_t, 64, value >> by)
             type b = right[args[1].form == KD_VECTOR_FLAT ? row : 0];                            \
             type r = b == 0 ? 0 : a / b;                                                         \
             results[row] = r;                                                                    \
-            bool over = isinf(r) && !isinf(a) && !isinf(b), under = r == 0 && a != 0 && !isinf(b); \
+            bool over = isinf(r) && !isinf(a) && !isinf(b);                                      \
+            bool under = r == 0 && a != 0 && b != 0 && !isinf(b);                                \
             if (__builtin_expect((b == 0 && !isnan(a)) || over || under, 0) &&                   \
                 !kdi_row_is_null(args, 2, row)) {                                                \
                 if (b == 0)                                                                      \

@@ -325,8 +325,10 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
     const kd_table_entry *table = (const kd_table_entry *)object;
     bool with_ref = b->wants_refs && table->strategy == KD_PARTITION_NONE;
     KD_TRY(kdi_scan_table(ctx, b, table, ast->alias.name, with_ref, ast->node.position, out));
-    return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, ast->name.name, *out,
-                           table->visible_count, names);
+    /* schema.table.column names the table also where FROM found it by the search path. */
+    const kd_object *schema = kd_catalog_get(b->options->catalog, object->schema_no);
+    return kdi_apply_alias(ctx, b, &ast->alias, schema == NULL ? ast->name.schema : schema->name,
+                           ast->name.name, *out, table->visible_count, names);
 }
 
 static kd_status bind_table_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
