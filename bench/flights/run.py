@@ -46,7 +46,7 @@ def duckdb_module(build):
 
 
 def kade_module(build):
-    os.environ["KADEDB_LIBRARY"] = str(build / "libkade.so")
+    os.environ["KADE_LIBRARY"] = str(build / "libkade.so")
     sys.path.insert(0, str(ROOT / "python"))
     import kadedb
     return kadedb
