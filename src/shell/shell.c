@@ -130,6 +130,25 @@ void kdi_shell_close(kdi_shell *shell)
     shell->database = NULL;
 }
 
+/* The process that owned the database has gone: this one opens it itself. What cannot be opened stays
+ * as it was, and says so at the next statement. */
+static void reopen(kdi_shell *shell)
+{
+    kade_database *database = shell->database;
+    kade_session *session = shell->session;
+    shell->database = NULL;
+    shell->session = NULL;
+    if (kdi_shell_open(shell) != KD_OK) {
+        shell->database = database;
+        shell->session = session;
+        return;
+    }
+    kade_disconnect(session);
+    kade_close(database);
+    fputs("The database was opened again; transaction and settings are those of a new session.\n",
+          stderr);
+}
+
 /* ---- Errors ---- */
 
 void kdi_shell_complain(kdi_shell *shell, const char *format, ...)
@@ -264,6 +283,9 @@ static bool run_with(kdi_shell *shell, kd_slice sql, run_state *state)
     if (shell->show_timing && !state->is_silent)
         fprintf(shell->out, "Time: %.3f ms\n", (double)took_ns / 1e6);
     fflush(shell->out);
+    bool owner_has_gone = strcmp(kade_session_error(shell->session)->sqlstate, "08006") == 0;
+    if (status != KADE_OK && owner_has_gone && shell->is_interactive)
+        reopen(shell);
     return status == KADE_OK;
 }
 

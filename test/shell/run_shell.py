@@ -231,6 +231,29 @@ def test_a_shell_outlives_the_one_that_owned_the_database():
     assert kade(path, "--csv", "--no-header", "-c", "SELECT sum(a) FROM t")[1] == "1\n"
 
 
+def test_a_terminal_opens_the_database_again():
+    path = database("again")
+    owner = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    owner.stdin.write("CREATE TABLE t (a integer); SELECT 'ready';\n")
+    owner.stdin.flush()
+    assert owner.stdout.readline() == "ready\n"
+    terminal = Terminal(path)
+    terminal.expect("=> ")
+    terminal.send("INSERT INTO t VALUES (41);\n")
+    terminal.expect("INSERT 0 1")
+    owner.kill()
+    owner.wait()
+    terminal.send("SELECT 1;\n")
+    terminal.expect("the process that owns the database has gone")
+    terminal.expect("The database was opened again")
+    terminal.expect("=> ")
+    terminal.send("SELECT a + 1 AS answer FROM t;\n")
+    terminal.expect("42")
+    terminal.send("\\q\n")
+    terminal.end()
+
+
 def main():
     passed = failed = 0
     for name, test in list(globals().items()):
