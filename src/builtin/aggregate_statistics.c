@@ -149,6 +149,8 @@ static kd_status exact_combine(kd_ctx *ctx, kd_call_env *env, void *object, cons
     return KD_OK;
 }
 
+enum { ROOT_SPARE_DIGITS = 8 };
+
 /* (n * squares - sum^2) / (n * (n - 1)), or / n^2; its root for a deviation. */
 static kd_status exact_finish(kd_ctx *ctx, kd_call_env *env, const void *object, bool sample,
                               bool root, void *result, bool *out_is_null)
@@ -175,7 +177,9 @@ static kd_status exact_finish(kd_ctx *ctx, kd_call_env *env, const void *object,
     KD_TRY(kd_decimal_mul(ctx, env->arena, &count, &divisor, &divisor));
     KD_TRY(kd_decimal_div(ctx, env->arena, &answer, &divisor, &answer));
     if (root) {
+        /* More digits than are kept: a root that was rounded just there would be rounded twice. */
         int scale = answer.scale;
+        KD_TRY(kd_decimal_round(ctx, env->arena, &answer, scale + ROOT_SPARE_DIGITS, &answer));
         KD_TRY(kd_decimal_sqrt(ctx, env->arena, &answer, &answer));
         KD_TRY(kd_decimal_round(ctx, env->arena, &answer, scale, &answer));
     }
