@@ -7,6 +7,7 @@ DuckDB comes from PyPI (package duckdb), SQLite from Python. Exit code 77 when D
 """
 import argparse
 import decimal
+import importlib
 import math
 import os
 import pathlib
@@ -36,7 +37,9 @@ def duckdb_module(build):
         import duckdb
     except ImportError:
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", str(target),
-                        "duckdb"], check=False, stdout=subprocess.DEVNULL)
+                        "duckdb"], check=False, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        importlib.invalidate_caches()
         try:
             import duckdb
         except ImportError:
