@@ -115,6 +115,51 @@ static void flat_fill(const int32_t *values, const uint16_t *selection, uint32_t
     }
 }
 
+/* Entries' answers to the rows of their codes. */
+static int32_t *entries_spread(kd_ctx *ctx, kd_arena *arena, const kd_vector *source,
+                               const int32_t *entries, const uint16_t *selection, uint32_t count,
+                               uint32_t row_count)
+{
+    int32_t *values = kd_alloc_raw(ctx, arena, row_count * sizeof *values);
+    for (uint32_t i = 0; i < count && values != NULL; i++) {
+        uint32_t row = selection == NULL ? i : selection[i];
+        values[row] = entries[kdi_code_at(source, row)];
+    }
+    return values;
+}
+
+static bool has_plain_entries(const kd_vector *source, uint32_t count)
+{
+    return source->form == KD_VECTOR_DICT && source->dictionary_id == 0 &&
+           source->dictionary->validity == NULL && source->dictionary_count <= count;
+}
+
+/* By rows, or by the entries of a dictionary of this batch alone. */
+static kd_status answers_take(kd_ctx *ctx, const date_part *part, kd_arena *arena,
+                              const kd_vector *source, const uint16_t *selection, uint32_t count,
+                              uint32_t row_count, int32_t **out_values, int32_t *bounds,
+                              bool *out_plain)
+{
+    bool by_entries = source->form == KD_VECTOR_DICT;
+    uint32_t room = by_entries ? source->dictionary_count : row_count;
+    int32_t *values = kd_alloc_raw(ctx, arena, room * sizeof *values);
+    *out_values = values;
+    if (values == NULL)
+        return KD_NOMEM;
+    if (!by_entries)
+        return parts_take(ctx, part, source, selection, count, values, bounds, out_plain);
+    KD_TRY(parts_take(ctx, part, source->dictionary, NULL, room, values, bounds, out_plain));
+    if (*out_plain)
+        *out_values = entries_spread(ctx, arena, source, values, selection, count, row_count);
+    return *out_values == NULL ? KD_NOMEM : KD_OK;
+}
+
+bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t count)
+{
+    return node->part != NULL && node->part_source->eval == NULL &&
+           has_plain_entries(source, count);
+}
+
 static kd_status part_eval(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
                            const uint16_t *selection, uint32_t count, kd_vector *out)
 {
@@ -125,18 +170,16 @@ static kd_status part_eval(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
     KD_TRY(kdi_node_evaluate(ctx, node->part_source, frame, selection, count, &source));
     uint32_t row_count = frame->input->row_count;
     bool taken = count > 0 && row_count <= node->capacity &&
-                 (source.form == KD_VECTOR_FLAT || source.form == KD_VECTOR_FRAME);
+                 (source.form == KD_VECTOR_FLAT || source.form == KD_VECTOR_FRAME ||
+                  has_plain_entries(&source, count));
     int32_t *values = NULL;
-    if (taken) {
-        values = kd_alloc_raw(ctx, frame->arena, row_count * sizeof *values);
-        if (values == NULL)
-            return KD_NOMEM;
-        KD_TRY(parts_take(ctx, part, &source, selection, count, values, bounds, &plain));
-    }
+    if (taken)
+        KD_TRY(answers_take(ctx, part, frame->arena, &source, selection, count, row_count, &values,
+                            bounds, &plain));
     if (!plain)
         return kdi_eval_call(ctx, node, frame, selection, count, out);
     *out = node->result;
-    out->validity = source.validity;
+    out->validity = source.form == KD_VECTOR_DICT ? NULL : source.validity;
     if (bounds[0] > bounds[1])
         bounds[0] = bounds[1] = 0; /* All NULL. */
     int32_t base = bounds[0] >= 0 && bounds[1] <= FRAME_MAX ? 0 : bounds[0];

@@ -138,7 +138,7 @@ kd_status kdi_node_evaluate(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
     }
     if (node->dictionary != NULL) {
         const kd_vector *source = &frame->input->columns[node->single_column];
-        if (source->form == KD_VECTOR_DICT &&
+        if (source->form == KD_VECTOR_DICT && !kdi_date_goes_first(node, source, count) &&
             dictionary_is_worth_it(node->dictionary, source, count)) {
             bool done;
             KD_TRY(dictionary_evaluate(ctx, node, frame, source, out, &done));

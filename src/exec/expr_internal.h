@@ -150,6 +150,8 @@ kd_status kdi_eval_any_array(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
 kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 /* Recognises casts that give a timestamp's date or an integer field of it. */
 kd_status kdi_date_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
+/* Whether such a cast gives a frame where a dictionary of one batch would give codes. */
+bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t count);
 /* Recognises column-with-constant comparisons. */
 void kdi_range_prepare(kdi_node *node);
 kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
