@@ -63,6 +63,8 @@ kd_status kdi_call_ask(kd_ctx *ctx, kdi_remote_talk *talk, kdi_frame_kind kind,
                        kdi_frame *out_answer) KD_MUST_CHECK;
 /* Takes the session's state from an answer. */
 kd_status kdi_call_state(kd_ctx *ctx, kdi_remote_talk *talk, kd_reader *reader) KD_MUST_CHECK;
+/* The owner's failure, the payload of FAILED, becomes this call's. */
+kd_status kdi_call_failed(kd_ctx *ctx, kdi_remote_talk *talk, kd_reader *reader);
 /* 08006: and so will every later call. */
 kd_status kdi_owner_gone(kd_ctx *ctx, kdi_remote_talk *talk);
 /* Stops the request that is being answered; any thread, also a signal handler. */

@@ -167,8 +167,7 @@ static kd_status call_copy_write(kd_ctx *ctx, kdi_remote_talk *talk, const kdi_f
     return transfer_out(ctx, talk);
 }
 
-/* The owner's failure becomes this call's. */
-static kd_status call_failed(kd_ctx *ctx, kdi_remote_talk *talk, kd_reader *reader)
+kd_status kdi_call_failed(kd_ctx *ctx, kdi_remote_talk *talk, kd_reader *reader)
 {
     kd_error error;
     char file[KDI_SOURCE_NAME_BYTES];
@@ -187,8 +186,15 @@ kd_status kdi_call_ask(kd_ctx *ctx, kdi_remote_talk *talk, kdi_frame_kind kind,
                        kdi_frame *out_answer)
 {
     uint32_t sequence = (uint32_t)atomic_load(&talk->sequence);
+    kd_ctx sending = {.world = talk->remote->world};
+    kd_error_clear(&sending);
     *out_answer = (kdi_frame){0};
-    KD_TRY(transfer_out(ctx, talk));
+    kd_status sent = transfer_out(&sending, talk);
+    /* An owner that hung up may have said why: that is still to be read. */
+    if (sent != KD_OK && !talk->is_gone) {
+        ctx->error = ctx->error.status == KD_OK ? sending.error : ctx->error;
+        return sent;
+    }
     for (;;) {
         KD_TRY(transfer_in(ctx, talk, out_answer));
         if (out_answer->sequence != sequence)
@@ -207,7 +213,7 @@ kd_status kdi_call_ask(kd_ctx *ctx, kdi_remote_talk *talk, kdi_frame_kind kind,
             KD_TRY(call_copy_write(ctx, talk, out_answer));
             break;
         case KDI_FRAME_FAILED:
-            return call_failed(ctx, talk, &out_answer->payload);
+            return kdi_call_failed(ctx, talk, &out_answer->payload);
         default:
             return out_answer->kind == kind ? KD_OK : fail_answer(ctx, talk);
         }

@@ -127,8 +127,11 @@ static kd_status greet_control(kd_ctx *ctx, kdi_remote_talk *talk)
     kdi_frame answer;
     KD_TRY(put_greeting(ctx, talk, KDI_FRAME_CONTROL));
     KD_TRY(kd_buffer_append_u64(ctx, &talk->out.bytes, talk->key));
-    KD_TRY(kdi_frame_send(ctx, sockets, talk->control, &talk->out));
+    if (kdi_frame_send(ctx, sockets, talk->control, &talk->out) != KD_OK)
+        kd_error_clear(ctx); /* Why it hung up is still to be read. */
     KD_TRY(kdi_frame_receive(ctx, sockets, talk->control, KDI_HELLO_BYTES_MAX, &talk->in, &answer));
+    if (answer.kind == KDI_FRAME_FAILED)
+        return kdi_call_failed(ctx, talk, &answer.payload);
     return answer.kind == KDI_FRAME_WELCOME ? KD_OK
                                             : kdi_protocol_fail(ctx, "the welcome is malformed");
 }

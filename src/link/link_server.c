@@ -209,6 +209,13 @@ static void reap(kd_remote_server *server)
 
 /* --- The listener ----------------------------------------------------------------------------- */
 
+static kd_status refuse(kd_ctx *ctx, kdi_connection *connection)
+{
+    const kd_error error = {.status = KD_LIMIT, .sqlstate = "53300", .position = -1,
+                            .message = "sorry, too many clients already"};
+    return kdi_send_failure(ctx, connection, 0, &error, KD_SESSION_IDLE);
+}
+
 static kd_status admit(kd_ctx *ctx, kd_remote_server *server, kd_socket *socket)
 {
     kdi_connection *connection;
@@ -227,8 +234,11 @@ static kd_status admit(kd_ctx *ctx, kd_remote_server *server, kd_socket *socket)
         connection = NULL;
     }
     kd_mutex_unlock(&server->mutex);
-    if (connection != NULL)
+    if (connection != NULL) {
+        if (refused)
+            status = refuse(ctx, connection);
         connection_destroy(connection);
+    }
     return status;
 }
 

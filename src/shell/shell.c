@@ -130,8 +130,8 @@ void kdi_shell_close(kdi_shell *shell)
     shell->database = NULL;
 }
 
-/* The process that owned the database has gone: this one opens it itself. What cannot be opened stays
- * as it was, and says so at the next statement. */
+/* The process that owned the database has gone: this one opens it itself. What cannot be opened
+ * stays as it was, and says so at the next statement. */
 static void reopen(kdi_shell *shell)
 {
     kade_database *database = shell->database;
