@@ -365,6 +365,104 @@ static kd_status detach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
     return kdi_draft_put(ctx, draft);
 }
 
+static int column_named(const kd_table_entry *table, kd_slice name)
+{
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (!table->columns[i].hidden && kd_slice_equal(table->columns[i].storage.name, name))
+            return (int)i;
+    return -1;
+}
+
+static kd_status same_columns(kd_ctx *ctx, const kd_table_entry *parent,
+                              const kd_table_entry *partition)
+{
+    for (uint32_t i = 0; i < parent->visible_count; i++) {
+        const kd_table_column *column = &parent->columns[i].storage;
+        int own = column_named(partition, column->name);
+        if (own < 0 || !kd_type_same(partition->columns[own].storage.type, column->type))
+            return KD_FAIL(ctx, KD_INVALID, "42804", "table \"%.*s\" has no column \"%.*s\" of the "
+                           "parent's type", (int)partition->object.name.size_bytes,
+                           partition->object.name.data, (int)column->name.size_bytes,
+                           column->name.data);
+    }
+    if (partition->visible_count == parent->visible_count)
+        return KD_OK;
+    return KD_FAIL(ctx, KD_INVALID, "42804",
+                   "table \"%.*s\" contains columns not found in parent \"%.*s\"",
+                   (int)partition->object.name.size_bytes, partition->object.name.data,
+                   (int)parent->object.name.size_bytes, parent->object.name.data);
+}
+
+static kd_status batch_fits(kd_ctx *ctx, const kd_table_entry *parent,
+                            const kd_table_entry *partition, const kd_partition_bound *bound,
+                            const kd_batch *batch)
+{
+    kd_value keys[32];
+    for (uint32_t r = 0; r < batch->selected_count; r++) {
+        for (uint32_t k = 0; k < parent->partition_column_count; k++)
+            keys[k] = kd_vector_get(&batch->columns[k], kd_batch_row(batch, r));
+        if (!kdi_bound_holds(parent, bound, keys))
+            return KD_FAIL(ctx, KD_INVALID, "23514",
+                           "partition constraint of relation \"%.*s\" is violated by some row",
+                           (int)partition->object.name.size_bytes, partition->object.name.data);
+    }
+    return KD_OK;
+}
+
+/* Every row that is there must lie within the bound. */
+static kd_status rows_fit(kd_ctx *ctx, alteration *work, const kd_table_entry *partition,
+                          const kd_partition_bound *bound)
+{
+    kd_status status = KD_OK;
+    kd_prepared *query = NULL;
+    kd_run *reading = NULL;
+    const kd_table_entry *parent = work->table;
+    const kd_object *schema = kd_catalog_get(work->run->catalog, partition->object.schema_no);
+    kd_buffer text = kd_buffer_in(work->run->arena);
+    KD_TRY_OUT(kd_buffer_append_text(ctx, &text, "SELECT "));
+    for (uint32_t k = 0; k < parent->partition_column_count; k++) {
+        uint32_t i = 0;
+        while (parent->columns[i].storage.column_no != parent->partition_column_nos[k])
+            i++;
+        kd_slice name = parent->columns[i].storage.name;
+        KD_TRY_OUT(kd_buffer_append_format(ctx, &text, "%s\"%.*s\"", k == 0 ? "" : ", ",
+                                           (int)name.size_bytes, name.data));
+    }
+    KD_TRY_OUT(kd_buffer_append_format(
+        ctx, &text, " FROM \"%.*s\".\"%.*s\"", (int)schema->name.size_bytes, schema->name.data,
+        (int)partition->object.name.size_bytes, partition->object.name.data));
+    KD_TRY_OUT(kd_prepared_create(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, &query));
+    KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
+    for (bool end = bound->is_default; !end;) {
+        kd_batch batch;
+        KD_TRY_OUT(kd_run_next(ctx, reading, &batch, &end));
+        KD_TRY_OUT(batch_fits(ctx, parent, partition, bound, &batch));
+    }
+out:
+    kd_run_abandon(reading);
+    kd_prepared_destroy(query);
+    return status;
+}
+
+static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    const kd_table_entry *partition;
+    kdi_draft *draft;
+    kd_partition_bound bound;
+    KD_TRY(kdi_table_for_change(ctx, work->run, &action->parent, false, &partition));
+    if (partition->parent_no != 0)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is already a partition",
+                       (int)partition->object.name.size_bytes, partition->object.name.data);
+    KD_TRY(kdi_partition_bound(ctx, work->run, work->table, action->bound, partition->object.name,
+                               &bound));
+    KD_TRY(same_columns(ctx, work->table, partition));
+    KD_TRY(rows_fit(ctx, work, partition, &bound));
+    KD_TRY(kdi_draft_open(ctx, work->run, partition, &draft));
+    draft->entry.parent_no = work->table->object.object_no;
+    draft->entry.bound = bound;
+    return kdi_draft_put(ctx, draft);
+}
+
 /* --- Actions -------------------------------------------------------------------------------------------------- */
 
 /* lint: long, because it is the list of actions. */
@@ -394,6 +492,8 @@ static kd_status act(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *a
         return drop_constraint(ctx, work, action);
     case KD_AST_ADD_INDEX:
         return kdi_draft_add_index(ctx, work->draft, action->index);
+    case KD_AST_ATTACH_PARTITION:
+        return attach_partition(ctx, work, action);
     case KD_AST_DETACH_PARTITION:
         return detach_partition(ctx, work, action);
     case KD_AST_SET_STATISTICS:
@@ -447,7 +547,7 @@ static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry
     const kd_table_entry **partitions;
     uint32_t count;
     for (size_t i = 0; i < ast->actions.count; i++)
-        if (((const kd_ast_alter_action *)ast->actions.items[i])->what == KD_AST_DETACH_PARTITION)
+        if (((const kd_ast_alter_action *)ast->actions.items[i])->what >= KD_AST_ATTACH_PARTITION)
             return KD_OK;
     KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent->object.object_no,
                                  &partitions, &count));

@@ -100,6 +100,11 @@ kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice tex
 kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,
                             int changed, kd_slice using_text) KD_MUST_CHECK;
 
+/* The bound of a partition as written, checked against the parent's other partitions. */
+kd_status kdi_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                              const kd_ast_partition_bound *ast, kd_slice name,
+                              kd_partition_bound *out_bound) KD_MUST_CHECK;
+
 /* --- define_sequence.c ---------------------------------------------------------------------------- */
 
 /* A sequence for a column (serial, identity) or by itself. Options are kd_ast_option, may be none. */

@@ -338,6 +338,10 @@ kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowre
 kd_status kdi_table_writer_default(kd_ctx *ctx, kdi_table_writer *writer, uint32_t position,
                                    kd_arena *arena, kd_value *out_value) KD_MUST_CHECK;
 
+/* Whether a partition's bound admits a key, given in the order of the parent's partition columns. */
+bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
+                     const kd_value *keys);
+
 /* --- foreign_key.c -------------------------------------------------------------------------------- */
 
 /* The foreign keys that refer to a table. */

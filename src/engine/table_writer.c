@@ -343,7 +343,7 @@ static int compare_bound(const kd_value *keys, const kd_value *bound, const int8
     return 0;
 }
 
-static bool bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
+bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
                         const kd_value *keys)
 {
     bool has_null = false;
@@ -398,7 +398,7 @@ static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd
         int own = find_column(table, parent->columns[position].storage.name);
         keys[i] = values[own < 0 ? 0 : own];
     }
-    if (bound_holds(parent, &table->bound, keys))
+    if (kdi_bound_holds(parent, &table->bound, keys))
         return KD_OK;
     kd_status status = KD_FAIL(ctx, KD_INVALID, "23514",
                                "new row for relation \"%.*s\" violates partition constraint",
@@ -418,7 +418,7 @@ static kd_status route(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *va
     for (uint32_t i = 0; i < parent->partition_column_count; i++)
         keys[i] = values[position_of_column(parent, parent->partition_column_nos[i])];
     for (uint32_t p = 0; p < writer->partition_count; p++) {
-        if (bound_holds(parent, &writer->partitions[p].table->bound, keys)) {
+        if (kdi_bound_holds(parent, &writer->partitions[p].table->bound, keys)) {
             *out_partition = &writer->partitions[p];
             return KD_OK;
         }
