@@ -541,8 +541,9 @@ static kd_status work_begin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, sessi
     if (kd_txn_is_read_only(txn))
         return KD_FAIL(ctx, KD_INVALID, "25006", "cannot change the catalog in a read-only transaction");
     KD_TRY(kd_txn_lock_table(ctx, txn, SYSTEM_TABLE_NO, KD_TABLE_EXCLUSIVE, false));
-    /* What is about to be written was made from what the transaction sees. When that is not the newest
-     * any more, names may be taken, entries changed, targets dropped: the change would undo those. */
+    /* What is about to be written was made from what the transaction sees. When that is not the
+     * newest any more, names may be taken, entries changed, targets dropped: the change would undo
+     * those. */
     kd_mutex_lock(&catalog->mutex);
     bool is_current = visible_to(catalog, txn) == catalog->newest;
     kd_mutex_unlock(&catalog->mutex);

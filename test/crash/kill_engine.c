@@ -5,8 +5,8 @@
  * Per cycle a child opens the database through kade.h and works in several sessions; the
  * parent kills it at a random moment, sometimes while it still recovers; a second child opens the
  * directory and checks that every acknowledged transaction is there whole, none is there
- * in part, and constraints, indexes and stored bytes are right. The second child is sometimes killed
- * during its recovery too, and then started again.
+ * in part, and constraints, indexes and stored bytes are right. The second child is sometimes
+ * killed during its recovery too, and then started again.
  */
 #include "kill_engine.h"
 

@@ -68,8 +68,8 @@ static void check_earlier(kade_session *session, uint32_t cycle, kill_state *sta
     for (uint32_t i = 0; i < CYCLES_KEPT && i < cycle; i++) {
         uint32_t one = cycle - i, slot = one % CYCLES_KEPT;
         int64_t rows = kit_int(session, "SELECT count(*) FROM journal WHERE cycle = %u", one);
-        int64_t sum = kit_int(session, "SELECT coalesce(sum(number), 0) FROM journal WHERE cycle = %u",
-                              one);
+        int64_t sum =
+            kit_int(session, "SELECT coalesce(sum(number), 0) FROM journal WHERE cycle = %u", one);
         if (i > 0) {
             CHECK_EQ(rows, state->row_count[slot]);
             CHECK_EQ(sum, state->number_sum[slot]);
@@ -83,24 +83,29 @@ static void check_whole(kade_session *session, uint32_t cycle)
 {
     CHECK_NONE(session, "SELECT count(*) FROM journal WHERE kind = 'never'");
     CHECK_NONE(session, "SELECT count(*) FROM part WHERE no = 99");
-    CHECK_NONE(session, "SELECT count(*) FROM journal j LEFT JOIN"
-                        " (SELECT journal_id, count(*) AS n FROM part GROUP BY journal_id) p"
-                        " ON p.journal_id = j.id WHERE j.kind <> 'bulk' AND j.parts <> coalesce(p.n, 0)");
+    CHECK_NONE(session,
+               "SELECT count(*) FROM journal j LEFT JOIN"
+               " (SELECT journal_id, count(*) AS n FROM part GROUP BY journal_id) p"
+               " ON p.journal_id = j.id WHERE j.kind <> 'bulk' AND j.parts <> coalesce(p.n, 0)");
     CHECK_NONE(session, "SELECT count(*) FROM journal j LEFT JOIN"
                         " (SELECT batch, count(*) AS n FROM bulk GROUP BY batch) b"
                         " ON b.batch = j.id WHERE j.kind = 'bulk' AND j.parts <> coalesce(b.n, 0)");
     CHECK_EQ(kit_int(session, "SELECT sum(amount) FROM account"), ACCOUNTS * ACCOUNT_START);
     CHECK_EQ(kit_int(session, "SELECT count(*) FROM account"), ACCOUNTS);
     CHECK_EQ(kit_int(session, "SELECT count(*) FROM mine"), LOAD_THREADS * MINE_ROWS);
-    CHECK_EQ(kit_int(session, "SELECT count(*) FROM (SELECT DISTINCT thread, number FROM mine) x"), LOAD_THREADS);
+    CHECK_EQ(kit_int(session, "SELECT count(*) FROM (SELECT DISTINCT thread, number FROM mine) x"),
+             LOAD_THREADS);
     for (uint32_t i = 0; i < CYCLES_KEPT && i < cycle; i++)
-        CHECK_EQ(kit_int(session, "SELECT coalesce(sum(n), 0) FROM hot WHERE cycle = %u", cycle - i),
-                 kit_int(session, "SELECT count(*) FROM journal WHERE cycle = %u AND kind = 'upsert'",
-                         cycle - i));
+        CHECK_EQ(
+            kit_int(session, "SELECT coalesce(sum(n), 0) FROM hot WHERE cycle = %u", cycle - i),
+            kit_int(session, "SELECT count(*) FROM journal WHERE cycle = %u AND kind = 'upsert'",
+                    cycle - i));
     for (uint32_t thread = 0; thread < LOAD_THREADS; thread++)
         CHECK(kit_int(session, "SELECT max(number) FROM mine WHERE thread = %u", thread) >=
-              kit_int(session, "SELECT coalesce(max(id), 0) FROM journal WHERE thread = %u"
-                               " AND kind = 'mine'", thread));
+              kit_int(session,
+                      "SELECT coalesce(max(id), 0) FROM journal WHERE thread = %u"
+                      " AND kind = 'mine'",
+                      thread));
 }
 
 static void check_constraints(kade_session *session)
@@ -115,20 +120,20 @@ static void check_constraints(kade_session *session)
                         " GROUP BY cycle, thread, number HAVING count(*) > 1) x");
     CHECK_NONE(session, "SELECT count(*) FROM (SELECT batch, no FROM bulk GROUP BY batch, no"
                         " HAVING count(*) > 1) x");
-    CHECK_NONE(session, "SELECT count(*) FROM journal WHERE cycle IS NULL OR kind IS NULL OR parts < 0");
+    CHECK_NONE(session,
+               "SELECT count(*) FROM journal WHERE cycle IS NULL OR kind IS NULL OR parts < 0");
     CHECK_NONE(session, "SELECT count(*) FROM bulk WHERE name IS NULL OR x <> no * 0.5");
 }
 
 static void check_definitions(kade_session *session)
 {
     for (uint32_t thread = 0; thread < LOAD_THREADS; thread++) {
-        int64_t index = kit_int(session, "SELECT value FROM flag WHERE thread = %u AND name = 'index'",
-                                thread);
-        int64_t table = kit_int(session, "SELECT value FROM flag WHERE thread = %u AND name = 'table'",
-                                thread);
-        int64_t columns = kit_int(session,
-                                  "SELECT value FROM flag WHERE thread = %u AND name = 'column'",
-                                  thread);
+        int64_t index =
+            kit_int(session, "SELECT value FROM flag WHERE thread = %u AND name = 'index'", thread);
+        int64_t table =
+            kit_int(session, "SELECT value FROM flag WHERE thread = %u AND name = 'table'", thread);
+        int64_t columns = kit_int(
+            session, "SELECT value FROM flag WHERE thread = %u AND name = 'column'", thread);
         CHECK_TEXT(kit_try(session, "BEGIN; DROP INDEX mine_%u; ROLLBACK", thread),
                    index != 0 ? "00000" : "42704");
         if (index == 0)
@@ -136,12 +141,14 @@ static void check_definitions(kade_session *session)
         CHECK_TEXT(kit_try(session, "SELECT * FROM side_%u", thread),
                    table != 0 ? "00000" : "42P01");
         if (table != 0)
-            CHECK_EQ(kit_int(session, "SELECT count(*) FROM side_%u WHERE b = 'b' || a", thread), 20);
+            CHECK_EQ(kit_int(session, "SELECT count(*) FROM side_%u WHERE b = 'b' || a", thread),
+                     20);
         CHECK_TEXT(kit_try(session, "SELECT c%lld FROM wide_%u", (long long)columns + 1, thread),
                    "42703");
         for (int64_t i = 1; i <= columns; i++)
             CHECK_EQ(kit_int(session, "SELECT count(*) FROM wide_%u WHERE c%lld = %lld", thread,
-                             (long long)i, (long long)i), 50);
+                             (long long)i, (long long)i),
+                     50);
     }
 }
 
@@ -173,8 +180,9 @@ static void check_indexes(kade_session *session, uint32_t cycle, test_random *ra
     }
     /* Every row of the cycle is found by its key. */
     int64_t low = (int64_t)cycle * LOAD_THREADS * NUMBER_MAX;
-    CHECK_NONE(session, "SELECT count(*) FROM journal j WHERE j.cycle = %u AND NOT EXISTS"
-                        " (SELECT 1 FROM journal k WHERE k.id = j.id AND k.id >= %lld)",
+    CHECK_NONE(session,
+               "SELECT count(*) FROM journal j WHERE j.cycle = %u AND NOT EXISTS"
+               " (SELECT 1 FROM journal k WHERE k.id = j.id AND k.id >= %lld)",
                cycle, (long long)low);
 }
 

@@ -29,7 +29,8 @@ static const char schema[] =
     "CREATE TABLE account (id integer PRIMARY KEY,"
     "    amount bigint NOT NULL CHECK (amount > -1000000000));"
     "CREATE TABLE hot (cycle integer, key integer, n bigint NOT NULL, PRIMARY KEY (cycle, key));"
-    "CREATE TABLE mine (thread integer, no integer, number bigint NOT NULL, PRIMARY KEY (thread, no));"
+    "CREATE TABLE mine (thread integer, no integer, number bigint NOT NULL, PRIMARY KEY (thread, "
+    "no));"
     "CREATE INDEX mine_number ON mine (number);"
     "CREATE TABLE bulk (batch bigint NOT NULL, no integer NOT NULL, x double precision NOT NULL,"
     "    name text NOT NULL, PRIMARY KEY (batch, no));"
@@ -68,12 +69,13 @@ static void schema_create(kade_session *session)
                    ACCOUNT_START, ACCOUNTS);
     must(session, sql);
     for (int thread = 0; thread < LOAD_THREADS; thread++) {
-        (void)snprintf(sql, sizeof sql,
-                       "INSERT INTO mine SELECT %d, i, 0 FROM upto WHERE i <= %d;"
-                       "INSERT INTO flag VALUES (%d, 'index', 0), (%d, 'table', 0), (%d, 'column', 0);"
-                       "CREATE TABLE wide_%d (id integer PRIMARY KEY, note text);"
-                       "INSERT INTO wide_%d SELECT i, 'note ' || i FROM upto WHERE i <= 50;",
-                       thread, MINE_ROWS, thread, thread, thread, thread, thread);
+        (void)snprintf(
+            sql, sizeof sql,
+            "INSERT INTO mine SELECT %d, i, 0 FROM upto WHERE i <= %d;"
+            "INSERT INTO flag VALUES (%d, 'index', 0), (%d, 'table', 0), (%d, 'column', 0);"
+            "CREATE TABLE wide_%d (id integer PRIMARY KEY, note text);"
+            "INSERT INTO wide_%d SELECT i, 'note ' || i FROM upto WHERE i <= 50;",
+            thread, MINE_ROWS, thread, thread, thread, thread, thread);
         must(session, sql);
     }
     must(session, "COMMIT");
@@ -132,7 +134,8 @@ static void with_parts(worker *self, char *sql)
 
 static void transfer(worker *self, char *sql)
 {
-    unsigned amount = below(self, 50), from = 1 + below(self, ACCOUNTS), to = 1 + below(self, ACCOUNTS);
+    unsigned amount = below(self, 50), from = 1 + below(self, ACCOUNTS),
+             to = 1 + below(self, ACCOUNTS);
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; UPDATE account SET amount = amount - %u WHERE id = %u;"
                    "UPDATE account SET amount = amount + %u WHERE id = %u; %s COMMIT",
@@ -167,7 +170,8 @@ static void unbulk(worker *self, char *sql)
 {
     int64_t batch = kit_int(self->session,
                             "SELECT coalesce(min(id), 0) FROM journal WHERE thread = %u"
-                            " AND kind = 'bulk' AND parts > 0", self->thread);
+                            " AND kind = 'bulk' AND parts > 0",
+                            self->thread);
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; DELETE FROM bulk WHERE batch = %lld;"
                    "UPDATE journal SET parts = 0 WHERE id = %lld; %s COMMIT",
@@ -241,7 +245,8 @@ static void part_delete(worker *self, char *sql)
 {
     int64_t id = kit_int(self->session,
                          "SELECT coalesce(min(id), 0) FROM journal WHERE thread = %u"
-                         " AND kind = 'parts' AND parts > 0", self->thread);
+                         " AND kind = 'parts' AND parts > 0",
+                         self->thread);
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; DELETE FROM part WHERE journal_id = %lld;"
                    "UPDATE journal SET parts = 0 WHERE id = %lld; %s COMMIT",
@@ -264,9 +269,9 @@ typedef void (*kind_fn)(worker *self, char *sql);
 static const struct {
     kind_fn fn;
     unsigned weight;
-} kinds[] = {{single, 20},     {with_parts, 15},   {transfer, 20},  {upsert, 12},
-             {all_mine, 8},    {bulk, 4},          {unbulk, 3},     {index_toggle, 1},
-             {table_toggle, 2}, {column_step, 2},  {with_savepoint, 5}, {part_delete, 4}};
+} kinds[] = {{single, 20},      {with_parts, 15}, {transfer, 20},      {upsert, 12},
+             {all_mine, 8},     {bulk, 4},        {unbulk, 3},         {index_toggle, 1},
+             {table_toggle, 2}, {column_step, 2}, {with_savepoint, 5}, {part_delete, 4}};
 
 static kind_fn choose(worker *self)
 {
@@ -308,8 +313,9 @@ static void worker_run(void *object)
             number_set(self, self->number + 1);
         }
         if (below(self, 20) == 0) {
-            (void)snprintf(sql, sizeof sql, "BEGIN; %s UPDATE account SET amount = 0 WHERE id = %u;"
-                                            "ROLLBACK",
+            (void)snprintf(sql, sizeof sql,
+                           "BEGIN; %s UPDATE account SET amount = 0 WHERE id = %u;"
+                           "ROLLBACK",
                            journal_row(self, "never", 0), 1 + below(self, ACCOUNTS));
             (void)attempt(self, sql);
         }
@@ -332,8 +338,8 @@ void kill_engine_load(const char *directory, uint32_t cycle, uint64_t seed, int 
     ack_fd = ack_file;
     database = kit_open(directory, (uint64_t)256 << 20);
     for (uint32_t i = 0; i <= LOAD_THREADS; i++)
-        workers[i] = (worker){
-            .session = kit_connect(database), .random = {seed + i * 7919}, .thread = i};
+        workers[i] =
+            (worker){.session = kit_connect(database), .random = {seed + i * 7919}, .thread = i};
     schema_create(workers[0].session);
     for (uint32_t i = 0; i < LOAD_THREADS; i++)
         (void)kit_thread_start(worker_run, &workers[i]);

@@ -1,7 +1,8 @@
 /*
- * Whole statements under failing allocations: the first, the second, ... allocation of the session's
- * thread fails, until a statement does not notice any more. After each: a clean 53200 or a result, the
- * session works, nothing of the failed statement is left; at the end all memory is given back.
+ * Whole statements under failing allocations: the first, the second, ... allocation of the
+ * session's thread fails, until a statement does not notice any more. After each: a clean 53200 or
+ * a result, the session works, nothing of the failed statement is left; at the end all memory is
+ * given back.
  */
 #include "test.h"
 
@@ -126,10 +127,12 @@ TEST(statements_survive_every_failing_allocation)
     } statements[] = {
         {"SELECT a + 1, b FROM t WHERE a > 3 ORDER BY b, a LIMIT 5", NULL},
         {"SELECT t.a, u.x FROM t JOIN u ON t.a = u.a WHERE u.x > 2", NULL},
-        {"SELECT b, count(*), sum(a), string_agg(b, ',') FROM t GROUP BY b HAVING count(*) > 0", NULL},
+        {"SELECT b, count(*), sum(a), string_agg(b, ',') FROM t GROUP BY b HAVING count(*) > 0",
+         NULL},
         {"SELECT DISTINCT b FROM t UNION SELECT 'x' EXCEPT SELECT 'y'", NULL},
         {"WITH w AS (SELECT a FROM t) SELECT (SELECT max(x) FROM u WHERE u.a = w.a) FROM w", NULL},
-        {"INSERT INTO t VALUES (1000, 'new'), (1001, 'newer') RETURNING a", "DELETE FROM t WHERE a >= 1000"},
+        {"INSERT INTO t VALUES (1000, 'new'), (1001, 'newer') RETURNING a",
+         "DELETE FROM t WHERE a >= 1000"},
         {"INSERT INTO t VALUES (1, 'again') ON CONFLICT (a) DO UPDATE SET b = excluded.b", NULL},
         {"UPDATE t SET b = b || '!' WHERE a = 2", NULL},
         {"DELETE FROM t WHERE a = 999999", NULL},
@@ -146,14 +149,15 @@ TEST(statements_survive_every_failing_allocation)
     world_make();
     kd_ctx ctx = {.world = &world};
     kd_error_clear(&ctx);
-    kd_database_options options = {.memory_budget_bytes = (uint64_t)64 << 20, .worker_count = 1,
-                                   .no_background = true};
+    kd_database_options options = {
+        .memory_budget_bytes = (uint64_t)64 << 20, .worker_count = 1, .no_background = true};
     kd_session_options session_options = {.isolation = KD_SNAPSHOT_ISOLATION};
     CHECK_STATUS(&ctx, kd_database_open(&ctx, ":memory:", &options, &database));
     CHECK_STATUS(&ctx, kd_session_open(&ctx, database, &session_options, &session));
     must(session, "CREATE TABLE t (a integer PRIMARY KEY, b text)");
     must(session, "CREATE TABLE u (a integer, x integer)");
-    must(session, "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'a'), (5, NULL), (6, 'b')");
+    must(session,
+         "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'a'), (5, NULL), (6, 'b')");
     must(session, "INSERT INTO u VALUES (1, 1), (2, 2), (3, 3), (3, 4), (7, 5)");
     int failures = 0;
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)

@@ -1,7 +1,7 @@
 /*
- * Directories that are no database, or not a whole one any more: whatever is on the disk, opening it and
- * reading it gives the right answer or an error that names what is wrong, and a database of which
- * nothing is wrong works afterwards.
+ * Directories that are no database, or not a whole one any more: whatever is on the disk, opening
+ * it and reading it gives the right answer or an error that names what is wrong, and a database of
+ * which nothing is wrong works afterwards.
  */
 #include "kade_kit.h"
 
@@ -20,7 +20,8 @@
 
 enum { FILES_MAX = 64, ROWS = 3000 };
 
-/* --- Files ------------------------------------------------------------------------------------- */
+/* --- Files -------------------------------------------------------------------------------------
+ */
 
 static size_t file_read(const char *path, char **out_bytes)
 {
@@ -67,7 +68,8 @@ static size_t files_list(const char *folder, char names[FILES_MAX][512])
     return count;
 }
 
-/* --- Databases ----------------------------------------------------------------------------------- */
+/* --- Databases -----------------------------------------------------------------------------------
+ */
 
 static void fill(kade_session *session)
 {
@@ -77,7 +79,8 @@ static void fill(kade_session *session)
         kit_run(session, "INSERT INTO n SELECT i + %d FROM n", count);
     kit_run(session, "CREATE TABLE t (id integer PRIMARY KEY, name text, x double precision)");
     kit_run(session, "CREATE INDEX t_name ON t (name)");
-    kit_run(session, "INSERT INTO t SELECT i, 'name ' || i %% 50, i * 0.5 FROM n WHERE i <= %d", ROWS);
+    kit_run(session, "INSERT INTO t SELECT i, 'name ' || i %% 50, i * 0.5 FROM n WHERE i <= %d",
+            ROWS);
 }
 
 /* A database whose rows are in segments, in the delta image and in the log; left as a crash
@@ -151,8 +154,8 @@ static const char *outcome(const char *path, char message[512])
     return sqlstate;
 }
 
-/* Opens a copy of the database in a child, so that a crash is told from a failure and the original stays
- * as it was. The SQLSTATE comes back. */
+/* Opens a copy of the database in a child, so that a crash is told from a failure and the original
+ * stays as it was. The SQLSTATE comes back. */
 static const char *outcome_of_copy(const char *path, char message[512])
 {
     static char answer[1024];
@@ -213,7 +216,8 @@ static bool check_names(const char *path, const char *file)
     return true;
 }
 
-/* --- No database ---------------------------------------------------------------------------------- */
+/* --- No database
+ * ---------------------------------------------------------------------------------- */
 
 static void open_fails(const char *path, const kade_open_options *options, const char *sqlstate)
 {
@@ -264,7 +268,8 @@ TEST(a_newer_format_is_named_and_left_alone)
     CHECK_TEXT(outcome_of_copy(path, message), "00000");
 }
 
-/* --- Damage ----------------------------------------------------------------------------------------- */
+/* --- Damage
+ * ----------------------------------------------------------------------------------------- */
 
 TEST(a_root_cut_or_flipped_anywhere_is_detected)
 {
@@ -389,7 +394,8 @@ TEST(a_log_damaged_below_its_end_is_no_shorter_log)
     CHECK(refused > 0);
 }
 
-/* --- Disks that refuse -------------------------------------------------------------------------------- */
+/* --- Disks that refuse
+ * -------------------------------------------------------------------------------- */
 
 TEST(a_database_opened_for_reading_is_not_touched)
 {
@@ -433,8 +439,8 @@ TEST(a_full_disk_loses_nothing_that_was_acknowledged)
     kade_session *session = kit_connect(database);
     kit_run(session, "CREATE TABLE t (id integer PRIMARY KEY, body text)");
     for (int i = 0; i < 100000; i++) {
-        sqlstate = kit_try(session, "INSERT INTO t VALUES (%d, md5('%d') || repeat(md5('%d'), 200))",
-                           i, i, i);
+        sqlstate = kit_try(
+            session, "INSERT INTO t VALUES (%d, md5('%d') || repeat(md5('%d'), 200))", i, i, i);
         if (strcmp(sqlstate, "00000") != 0)
             break;
         acknowledged++;

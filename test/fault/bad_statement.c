@@ -1,9 +1,10 @@
 /*
- * Statements that nobody should write: whatever the text, the answer is a result or a clean error, and
- * the session goes on.
+ * Statements that nobody should write: whatever the text, the answer is a result or a clean error,
+ * and the session goes on.
  *
- * Besides the named cases, a seeded generator writes token soup, and takes tokens away from, doubles,
- * swaps and replaces them in statements that are right. KADE_TEST_SEEDS says how many thousand.
+ * Besides the named cases, a seeded generator writes token soup, and takes tokens away from,
+ * doubles, swaps and replaces them in statements that are right. KADE_TEST_SEEDS says how many
+ * thousand.
  */
 #include "kade_kit.h"
 
@@ -28,7 +29,8 @@ static void close_all(void)
     kade_close(database);
 }
 
-/* `count` times `part` after `head`, then `tail_part` as often, then `tail`. The caller frees it. */
+/* `count` times `part` after `head`, then `tail_part` as often, then `tail`. The caller frees it.
+ */
 static char *repeat(const char *head, const char *part, const char *middle, const char *tail_part,
                     const char *tail, size_t count)
 {
@@ -96,8 +98,8 @@ TEST(nesting_of_every_kind_100000_deep_is_refused_or_answered)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         for (size_t count = 100; count <= 100000; count = count * 10) {
             test_note("shape %zu, %zu deep", i, count);
-            char *sql = repeat(shapes[i].head, shapes[i].part, shapes[i].middle, shapes[i].tail_part,
-                               shapes[i].tail, count);
+            char *sql = repeat(shapes[i].head, shapes[i].part, shapes[i].middle,
+                               shapes[i].tail_part, shapes[i].tail, count);
             const char *sqlstate = kit_try_bytes(session, sql, KADE_NUL);
             CHECK(strncmp(sqlstate, "XX", 2) != 0);
             free(sql);
@@ -111,8 +113,8 @@ TEST(a_statement_of_10_mb_is_read)
 {
     open_memory();
     kit_run(session, "CREATE TABLE t (a integer, b text)");
-    char *list = repeat("INSERT INTO t VALUES (1, 'a')", ", (2, 'some text of a row')", "", "", "",
-                        400000);
+    char *list =
+        repeat("INSERT INTO t VALUES (1, 'a')", ", (2, 'some text of a row')", "", "", "", 400000);
     CHECK(strlen(list) > 10000000);
     const char *sqlstate = kit_try_bytes(session, list, KADE_NUL);
     if (strcmp(sqlstate, "00000") == 0)
@@ -139,10 +141,12 @@ TEST(a_statement_of_10_mb_is_read)
 
 TEST(bytes_that_are_no_text_are_refused)
 {
-    static const char *const bad[] = {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80",
-                                      "\xe2\x82", "\x80", "\xf8\x88\x80\x80\x80"};
-    static const char *const frames[] = {"SELECT '%s'", "SELECT \"%s\"", "SELECT %s", "SELECT 1 -- %s",
-                                         "SELECT $$%s$$", "SELECT E'%s'", "SELECT 1 /* %s */"};
+    static const char *const bad[] = {
+        "\xff",     "\xc0\xaf", "\xed\xa0\x80",        "\xf5\x80\x80\x80",
+        "\xe2\x82", "\x80",     "\xf8\x88\x80\x80\x80"};
+    static const char *const frames[] = {"SELECT '%s'",      "SELECT \"%s\"", "SELECT %s",
+                                         "SELECT 1 -- %s",   "SELECT $$%s$$", "SELECT E'%s'",
+                                         "SELECT 1 /* %s */"};
     char sql[128];
     open_memory();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -246,41 +250,214 @@ TEST(values_out_of_range_say_so)
     close_all();
 }
 
-/* --- Soup --------------------------------------------------------------------------------------- */
+/* --- Soup ---------------------------------------------------------------------------------------
+ */
 
 static const char *const words[] = {
-    "SELECT", "FROM", "WHERE", "GROUP", "BY", "HAVING", "ORDER", "LIMIT", "OFFSET", "DISTINCT", "ON",
-    "INSERT", "INTO", "VALUES", "UPDATE", "SET", "DELETE", "USING", "MERGE", "WHEN", "MATCHED", "THEN",
-    "CREATE", "TABLE", "INDEX", "VIEW", "SEQUENCE", "TYPE", "SCHEMA", "DROP", "ALTER", "ADD", "COLUMN",
-    "PRIMARY", "KEY", "UNIQUE", "REFERENCES", "CHECK", "DEFAULT", "NOT", "NULL", "AND", "OR", "IN",
-    "BETWEEN", "LIKE", "ILIKE", "IS", "EXISTS", "ANY", "ALL", "CASE", "ELSE", "END", "CAST", "AS",
-    "JOIN", "LEFT", "RIGHT", "FULL", "INNER", "OUTER", "CROSS", "NATURAL", "LATERAL", "UNION",
-    "INTERSECT", "EXCEPT", "WITH", "RECURSIVE", "RETURNING", "CONFLICT", "DO", "NOTHING", "BEGIN",
-    "COMMIT", "ROLLBACK", "SAVEPOINT", "TO", "PREPARE", "EXECUTE", "COPY", "EXPLAIN", "ANALYZE", "SHOW",
-    "OVER", "PARTITION", "ROWS", "FILTER", "ARRAY", "ROW", "INTERVAL", "DATE", "TRUE", "FALSE", "FOR",
-    "SHARE", "NOWAIT", "TRUNCATE", "VACUUM", "CHECKPOINT", "IF", "CASCADE", "ASC", "DESC", "NULLS",
-    "t", "u", "a", "b", "c", "x", "t.a", "u.*", "count", "sum", "max", "coalesce", "length", "now",
-    "generate_series", "row_number", "int", "text", "numeric", "timestamp", "jsonb", "boolean",
-    "1", "0", "-1", "3.5", "1e10", "'x'", "''", "'2001-01-01'", "'{1,2}'", "'{\"k\":1}'", "$1", "NULL",
-    "(", ")", "(", ")", "[", "]", ",", ",", ";", ".", "*", "+", "-", "/", "%", "^", "=", "<>", "<", ">",
-    "<=", ">=", "||", "::", "~", "->", "->>", "@>", ":=", "=>", "|", "&", "#", "!", "?", "@", "\\", "\"",
-    "'", "$$", "--", "/*", "*/",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "HAVING",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "DISTINCT",
+    "ON",
+    "INSERT",
+    "INTO",
+    "VALUES",
+    "UPDATE",
+    "SET",
+    "DELETE",
+    "USING",
+    "MERGE",
+    "WHEN",
+    "MATCHED",
+    "THEN",
+    "CREATE",
+    "TABLE",
+    "INDEX",
+    "VIEW",
+    "SEQUENCE",
+    "TYPE",
+    "SCHEMA",
+    "DROP",
+    "ALTER",
+    "ADD",
+    "COLUMN",
+    "PRIMARY",
+    "KEY",
+    "UNIQUE",
+    "REFERENCES",
+    "CHECK",
+    "DEFAULT",
+    "NOT",
+    "NULL",
+    "AND",
+    "OR",
+    "IN",
+    "BETWEEN",
+    "LIKE",
+    "ILIKE",
+    "IS",
+    "EXISTS",
+    "ANY",
+    "ALL",
+    "CASE",
+    "ELSE",
+    "END",
+    "CAST",
+    "AS",
+    "JOIN",
+    "LEFT",
+    "RIGHT",
+    "FULL",
+    "INNER",
+    "OUTER",
+    "CROSS",
+    "NATURAL",
+    "LATERAL",
+    "UNION",
+    "INTERSECT",
+    "EXCEPT",
+    "WITH",
+    "RECURSIVE",
+    "RETURNING",
+    "CONFLICT",
+    "DO",
+    "NOTHING",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "TO",
+    "PREPARE",
+    "EXECUTE",
+    "COPY",
+    "EXPLAIN",
+    "ANALYZE",
+    "SHOW",
+    "OVER",
+    "PARTITION",
+    "ROWS",
+    "FILTER",
+    "ARRAY",
+    "ROW",
+    "INTERVAL",
+    "DATE",
+    "TRUE",
+    "FALSE",
+    "FOR",
+    "SHARE",
+    "NOWAIT",
+    "TRUNCATE",
+    "VACUUM",
+    "CHECKPOINT",
+    "IF",
+    "CASCADE",
+    "ASC",
+    "DESC",
+    "NULLS",
+    "t",
+    "u",
+    "a",
+    "b",
+    "c",
+    "x",
+    "t.a",
+    "u.*",
+    "count",
+    "sum",
+    "max",
+    "coalesce",
+    "length",
+    "now",
+    "generate_series",
+    "row_number",
+    "int",
+    "text",
+    "numeric",
+    "timestamp",
+    "jsonb",
+    "boolean",
+    "1",
+    "0",
+    "-1",
+    "3.5",
+    "1e10",
+    "'x'",
+    "''",
+    "'2001-01-01'",
+    "'{1,2}'",
+    "'{\"k\":1}'",
+    "$1",
+    "NULL",
+    "(",
+    ")",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    ",",
+    ";",
+    ".",
+    "*",
+    "+",
+    "-",
+    "/",
+    "%",
+    "^",
+    "=",
+    "<>",
+    "<",
+    ">",
+    "<=",
+    ">=",
+    "||",
+    "::",
+    "~",
+    "->",
+    "->>",
+    "@>",
+    ":=",
+    "=>",
+    "|",
+    "&",
+    "#",
+    "!",
+    "?",
+    "@",
+    "\\",
+    "\"",
+    "'",
+    "$$",
+    "--",
+    "/*",
+    "*/",
 };
 
 static const char *const right_ones[] = {
-    "SELECT a, count(*) FROM t WHERE b IS NOT NULL GROUP BY a HAVING count(*) > 1 ORDER BY 2 DESC LIMIT 3",
+    "SELECT a, count(*) FROM t WHERE b IS NOT NULL GROUP BY a HAVING count(*) > 1 ORDER BY 2 DESC "
+    "LIMIT 3",
     "SELECT t.a, u.x FROM t LEFT JOIN u ON t.a = u.a WHERE u.x > 1 OR t.b LIKE 'a%'",
     "SELECT * FROM t WHERE a IN ( SELECT a FROM u WHERE u.x = t.a )",
     "SELECT * FROM t WHERE EXISTS ( SELECT 1 FROM u WHERE u.a = t.a )",
     "SELECT ( SELECT max ( x ) FROM u WHERE u.a = t.a ) FROM t",
     "WITH w AS ( SELECT a , b FROM t ) SELECT * FROM w JOIN u USING ( a )",
-    "WITH RECURSIVE r AS ( SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5 ) SELECT * FROM r",
-    "INSERT INTO t ( a , b ) VALUES ( 100 , 'x' ) ON CONFLICT ( a ) DO UPDATE SET b = excluded.b RETURNING *",
+    "WITH RECURSIVE r AS ( SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5 ) SELECT * FROM "
+    "r",
+    "INSERT INTO t ( a , b ) VALUES ( 100 , 'x' ) ON CONFLICT ( a ) DO UPDATE SET b = excluded.b "
+    "RETURNING *",
     "INSERT INTO u SELECT a , 1 FROM t",
     "UPDATE t SET b = u.x :: text FROM u WHERE t.a = u.a RETURNING t.*",
     "DELETE FROM t USING u WHERE t.a = u.a AND u.x = 2",
-    "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = 'm' WHEN NOT MATCHED THEN INSERT VALUES ( u.a , 'n' , 1 )",
-    "CREATE TABLE v ( a int PRIMARY KEY , b text NOT NULL DEFAULT 'x' , c numeric ( 10 , 2 ) CHECK ( c > 0 ) , d int REFERENCES t ( a ) )",
+    "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = 'm' WHEN NOT MATCHED THEN "
+    "INSERT VALUES ( u.a , 'n' , 1 )",
+    "CREATE TABLE v ( a int PRIMARY KEY , b text NOT NULL DEFAULT 'x' , c numeric ( 10 , 2 ) CHECK "
+    "( c > 0 ) , d int REFERENCES t ( a ) )",
     "CREATE INDEX i ON t ( b DESC , ( a + 1 ) ) WHERE a > 0",
     "CREATE VIEW w AS SELECT a FROM t WHERE a > 0",
     "CREATE TYPE mood AS ENUM ( 'sad' , 'ok' )",
@@ -289,7 +466,8 @@ static const char *const right_ones[] = {
     "ALTER TABLE u RENAME COLUMN x TO z",
     "DROP TABLE IF EXISTS v CASCADE",
     "TRUNCATE u",
-    "SELECT CASE a WHEN 1 THEN 'one' ELSE 'other' END , CAST ( a AS text ) , a :: numeric / 3 FROM t",
+    "SELECT CASE a WHEN 1 THEN 'one' ELSE 'other' END , CAST ( a AS text ) , a :: numeric / 3 FROM "
+    "t",
     "SELECT DISTINCT ON ( b ) b , a FROM t ORDER BY b , a",
     "SELECT a FROM t UNION SELECT a FROM u EXCEPT SELECT 1 INTERSECT SELECT 2",
     "SELECT sum ( c ) FILTER ( WHERE a > 1 ) , string_agg ( b , ',' ORDER BY a ) FROM t",
@@ -317,7 +495,8 @@ static const char *const right_ones[] = {
     "LOCK TABLE t IN SHARE MODE",
     "CREATE TABLE p2 ( a int , b int ) PARTITION BY RANGE ( a )",
     "CREATE TABLE p2a PARTITION OF p2 FOR VALUES FROM ( 1 ) TO ( 10 )",
-    "SELECT greatest ( a , 2 ) , nullif ( a , 1 ) , a IS DISTINCT FROM 2 , ( a , b ) = ( 1 , 'x' ) FROM t",
+    "SELECT greatest ( a , 2 ) , nullif ( a , 1 ) , a IS DISTINCT FROM 2 , ( a , b ) = ( 1 , 'x' ) "
+    "FROM t",
     "SELECT * FROM t NATURAL JOIN u , LATERAL ( SELECT u.x + t.a AS q ) l",
 };
 
@@ -426,7 +605,8 @@ static void soup_tables(void)
 {
     kit_run(session, "CREATE TABLE t (a integer PRIMARY KEY, b text, c numeric(10,2))");
     kit_run(session, "CREATE TABLE u (a integer, x bigint)");
-    kit_run(session, "INSERT INTO t VALUES (1, 'abc', 1.5), (2, 'x', NULL), (3, NULL, 7), (4, 'abd', 0)");
+    kit_run(session,
+            "INSERT INTO t VALUES (1, 'abc', 1.5), (2, 'x', NULL), (3, NULL, 7), (4, 'abd', 0)");
     kit_run(session, "INSERT INTO u VALUES (1, 10), (1, 20), (3, 30), (NULL, 5)");
     kit_run(session, "SET statement_timeout = 2000");
 }

@@ -33,8 +33,8 @@ static void numbers(const char *name, int rows)
     kit_run(main_session, "CREATE TABLE %s (i integer PRIMARY KEY, n bigint NOT NULL)", name);
     kit_run(main_session, "INSERT INTO %s VALUES (1, 0)", name);
     for (int count = 1; count < rows; count *= 2)
-        kit_run(main_session, "INSERT INTO %s SELECT i + %d, 0 FROM %s WHERE i + %d <= %d", name, count,
-                name, count, rows);
+        kit_run(main_session, "INSERT INTO %s SELECT i + %d, 0 FROM %s WHERE i + %d <= %d", name,
+                count, name, count, rows);
     CHECK_EQ(kit_int(main_session, "SELECT count(*) FROM %s", name), rows);
 }
 
@@ -73,8 +73,9 @@ static void short_transactions(void *object)
     while (!atomic_load(&is_over)) {
         switch (self->done % 3) {
         case 0:
-            (void)snprintf(sql, sizeof sql, "BEGIN; UPDATE own SET n = n + 1 WHERE i = %d;"
-                                            "UPDATE shared SET n = n + 1 WHERE i = %llu; COMMIT",
+            (void)snprintf(sql, sizeof sql,
+                           "BEGIN; UPDATE own SET n = n + 1 WHERE i = %d;"
+                           "UPDATE shared SET n = n + 1 WHERE i = %llu; COMMIT",
                            self->number + 1, (unsigned long long)(1 + self->done % 10));
             break;
         case 1:
@@ -116,7 +117,8 @@ TEST(fifty_sessions_all_make_progress)
     close_it();
 }
 
-/* --- Locks -------------------------------------------------------------------------------------- */
+/* --- Locks --------------------------------------------------------------------------------------
+ */
 
 static void run_one(void *object)
 {
@@ -222,9 +224,11 @@ TEST(statements_read_in_part_hold_no_worker)
     kit_run(main_session, "VACUUM");
     for (int i = 0; i < PORTALS; i++) {
         readers[i] = kit_connect(database);
-        CHECK_EQ(kade_prepare(readers[i], i % 2 == 0 ? "SELECT * FROM t"
-                                                     : "SELECT a.i FROM t a JOIN t b ON a.i = b.i",
-                              KADE_NUL, &statements[i]), KADE_OK);
+        CHECK_EQ(kade_prepare(readers[i],
+                              i % 2 == 0 ? "SELECT * FROM t"
+                                         : "SELECT a.i FROM t a JOIN t b ON a.i = b.i",
+                              KADE_NUL, &statements[i]),
+                 KADE_OK);
         CHECK_EQ(kade_step(statements[i], &has_row), KADE_OK);
         CHECK(has_row);
     }
@@ -248,7 +252,8 @@ TEST(statements_read_in_part_hold_no_worker)
     close_it();
 }
 
-/* --- Isolation ------------------------------------------------------------------------------------ */
+/* --- Isolation
+ * ------------------------------------------------------------------------------------ */
 
 TEST(an_update_is_not_lost_under_the_default_level)
 {

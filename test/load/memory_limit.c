@@ -1,6 +1,6 @@
 /*
- * Three million flights with a memory budget of 256 MiB: what does not fit is spilled, the answers are
- * right, the process stays small, and a statement that can never fit fails alone.
+ * Three million flights with a memory budget of 256 MiB: what does not fit is spilled, the answers
+ * are right, the process stays small, and a statement that can never fit fails alone.
  */
 #include "kade_kit.h"
 
@@ -30,7 +30,8 @@ static void load(kade_session *session)
     kit_rss_forget();
     kit_run(session, "CREATE TABLE flights (departed timestamp, delay integer, distance integer,"
                      " origin text, destination text)");
-    kit_run(session, "COPY flights FROM '%s/flights.csv.zst' WITH (FORMAT csv, HEADER)", KADE_FLIGHTS);
+    kit_run(session, "COPY flights FROM '%s/flights.csv.zst' WITH (FORMAT csv, HEADER)",
+            KADE_FLIGHTS);
     CHECK_EQ(kit_int(session, "SELECT count(*) FROM flights"), FLIGHTS);
     report("COPY", began, rss_bytes_max);
 }
@@ -42,9 +43,11 @@ static void sort_all(kade_session *session)
     kade_statement *statement;
     bool has_row;
     int64_t rows = 0, delays = 0, last = INT64_MIN;
-    CHECK_EQ(kade_prepare(session, "SELECT delay, distance, departed, origin, destination FROM flights"
-                                   " ORDER BY delay, distance, departed, origin", KADE_NUL,
-                          &statement), KADE_OK);
+    CHECK_EQ(kade_prepare(session,
+                          "SELECT delay, distance, departed, origin, destination FROM flights"
+                          " ORDER BY delay, distance, departed, origin",
+                          KADE_NUL, &statement),
+             KADE_OK);
     while (kade_step(statement, &has_row) == KADE_OK && has_row) {
         int64_t delay = kade_column_int64(statement, 0);
         CHECK(kade_column_is_null(statement, 0) || delay >= last);
