@@ -453,7 +453,7 @@ static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
     if (partition->parent_no != 0)
         return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is already a partition",
                        (int)partition->object.name.size_bytes, partition->object.name.data);
-    KD_TRY(kdi_partition_bound(ctx, work->run, work->table, action->bound, partition->object.name,
+    KD_TRY(kdi_make_partition_bound(ctx, work->run, work->table, action->bound, partition->object.name,
                                &bound));
     KD_TRY(same_columns(ctx, work->table, partition));
     KD_TRY(rows_fit(ctx, work, partition, &bound));

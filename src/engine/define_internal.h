@@ -101,7 +101,7 @@ kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry 
                             int changed, kd_slice using_text) KD_MUST_CHECK;
 
 /* The bound of a partition as written, checked against the parent's other partitions. */
-kd_status kdi_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+kd_status kdi_make_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
                               const kd_ast_partition_bound *ast, kd_slice name,
                               kd_partition_bound *out_bound) KD_MUST_CHECK;
 

@@ -313,7 +313,7 @@ static kd_status check_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *par
     return KD_OK;
 }
 
-kd_status kdi_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+kd_status kdi_make_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
                               const kd_ast_partition_bound *ast, kd_slice name,
                               kd_partition_bound *out_bound)
 {
@@ -413,7 +413,7 @@ static kd_status add_partition_of(kd_ctx *ctx, kdi_draft *draft, const kd_ast_cr
 {
     const kd_table_entry *parent;
     KD_TRY(kdi_table_for_change(ctx, draft->run, &ast->partition_of, false, &parent));
-    KD_TRY(kdi_partition_bound(ctx, draft->run, parent, ast->bound, draft->entry.object.name,
+    KD_TRY(kdi_make_partition_bound(ctx, draft->run, parent, ast->bound, draft->entry.object.name,
                                &draft->entry.bound));
     draft->entry.parent_no = parent->object.object_no;
     for (uint32_t i = 0; i < parent->visible_count; i++)
