@@ -176,7 +176,8 @@ class Recorder:
                 words.append("rowsort")
         if "rowsort" in words:
             rows.sort(key=lambda row: [value.encode() for value in row])
-        return [" ".join(words), sql, "----"] + ["\t".join(row) for row in rows]
+        between = "\t" if "tabs" in words else "\n"
+        return [" ".join(words), sql, "----"] + [between.join(row) for row in rows if row]
 
 
 def ordered(sql):
