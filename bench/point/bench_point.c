@@ -75,7 +75,8 @@ static double kade_reads(kade_session *session, long rows, double duration)
     kade_statement *statement;
     uint64_t state = 42;
     long count = 0;
-    must(session, kade_prepare(session, "SELECT value FROM points WHERE id = $1", KADE_NUL, &statement),
+    must(session,
+         kade_prepare(session, "SELECT value FROM points WHERE id = $1", KADE_NUL, &statement),
          "prepare");
     double start = seconds_now();
     while (seconds_now() - start < duration) {
@@ -150,8 +151,8 @@ static double kade_commits(kade_database *database, int threads, double duration
     long total = 0;
     double start = seconds_now();
     for (int i = 0; i < threads; i++) {
-        writers[i] = (writer){.database = database, .first = base + i * 100000000L,
-                              .duration = duration};
+        writers[i] =
+            (writer){.database = database, .first = base + i * 100000000L, .duration = duration};
         pthread_create(&ids[i], NULL, kade_writer, &writers[i]);
     }
     for (int i = 0; i < threads; i++) {
@@ -176,8 +177,8 @@ static double sqlite_reads(sqlite3 *database, long rows, double duration)
     sqlite3_stmt *statement;
     uint64_t state = 42;
     long count = 0;
-    if (sqlite3_prepare_v2(database, "SELECT value FROM points WHERE id = ?", -1, &statement, NULL) !=
-        SQLITE_OK)
+    if (sqlite3_prepare_v2(database, "SELECT value FROM points WHERE id = ?", -1, &statement,
+                           NULL) != SQLITE_OK)
         die("sqlite prepare", sqlite3_errmsg(database));
     double start = seconds_now();
     while (seconds_now() - start < duration) {

@@ -150,8 +150,8 @@ static kd_status posix_connect(kd_ctx *ctx, const char *path, kd_socket **out_so
     while (result != 0 && errno == EINTR);
     if (result != 0) {
         int code = errno;
-        status = KD_FAIL(ctx, KD_IO, "08001", "could not connect to \"%s\": %s", path,
-                         strerror(code));
+        status =
+            KD_FAIL(ctx, KD_IO, "08001", "could not connect to \"%s\": %s", path, strerror(code));
         goto out;
     }
     status = wrap(ctx, descriptor, out_socket);

@@ -11,8 +11,8 @@
 #include <assert.h>
 
 /* The rows of a bulk step that count: `position` walks the states, `row` the values. */
-#define FOR_ROWS(position, row)                                                        \
-    for (uint32_t position = 0, row = 0;                                               \
+#define FOR_ROWS(position, row)                                                                \
+    for (uint32_t position = 0, row = 0;                                                       \
          position < count && (row = selection == NULL ? position : selection[position], true); \
          position++)
 
@@ -35,8 +35,7 @@ static kd_status count_step(kd_ctx *ctx, kd_call_env *env, void *state, const vo
 }
 
 static kd_status count_step_vector(kd_ctx *ctx, kd_call_env *env, void *const *states,
-                                   const kd_vector *args, const uint16_t *selection,
-                                   uint32_t count)
+                                   const kd_vector *args, const uint16_t *selection, uint32_t count)
 {
     (void)ctx;
     (void)env;
@@ -74,34 +73,34 @@ typedef struct integer_sum {
     int64_t padding;
 } integer_sum;
 
-#define INTEGER_STEP(suffix, type)                                                               \
-    static kd_status sum_step_##suffix(kd_ctx *ctx, kd_call_env *env, void *state,               \
-                                       const void *const *args)                                  \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        integer_sum *sum = state;                                                                \
-        sum->sum += KDI_ARG(type, args, 0);                                                      \
-        sum->count++;                                                                            \
-        return KD_OK;                                                                            \
-    }                                                                                            \
+#define INTEGER_STEP(suffix, type)                                                                \
+    static kd_status sum_step_##suffix(kd_ctx *ctx, kd_call_env *env, void *state,                \
+                                       const void *const *args)                                   \
+    {                                                                                             \
+        (void)ctx;                                                                                \
+        (void)env;                                                                                \
+        integer_sum *sum = state;                                                                 \
+        sum->sum += KDI_ARG(type, args, 0);                                                       \
+        sum->count++;                                                                             \
+        return KD_OK;                                                                             \
+    }                                                                                             \
     static kd_status sum_step_vector_##suffix(kd_ctx *ctx, kd_call_env *env, void *const *states, \
-                                              const kd_vector *args, const uint16_t *selection,  \
-                                              uint32_t count)                                    \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        const type *values = args[0].values;                                                     \
-        bool flat = args[0].form == KD_VECTOR_FLAT;                                              \
-        FOR_ROWS(i, row)                                                                         \
-        {                                                                                        \
-            integer_sum *sum = states[i];                                                        \
-            if (is_null_at(&args[0], row))                                                       \
-                continue;                                                                        \
-            sum->sum += values[flat ? row : 0];                                                  \
-            sum->count++;                                                                        \
-        }                                                                                        \
-        return KD_OK;                                                                            \
+                                              const kd_vector *args, const uint16_t *selection,   \
+                                              uint32_t count)                                     \
+    {                                                                                             \
+        (void)ctx;                                                                                \
+        (void)env;                                                                                \
+        const type *values = args[0].values;                                                      \
+        bool flat = args[0].form == KD_VECTOR_FLAT;                                               \
+        FOR_ROWS(i, row)                                                                          \
+        {                                                                                         \
+            integer_sum *sum = states[i];                                                         \
+            if (is_null_at(&args[0], row))                                                        \
+                continue;                                                                         \
+            sum->sum += values[flat ? row : 0];                                                   \
+            sum->count++;                                                                         \
+        }                                                                                         \
+        return KD_OK;                                                                             \
     }
 INTEGER_STEP(i16, int16_t)
 INTEGER_STEP(i32, int32_t)
@@ -118,8 +117,8 @@ static kd_status integer_combine(kd_ctx *ctx, kd_call_env *env, void *state, con
     return KD_OK;
 }
 
-static kd_status integer_finish_i64(kd_ctx *ctx, kd_call_env *env, const void *state,
-                                    void *result, bool *out_is_null)
+static kd_status integer_finish_i64(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
+                                    bool *out_is_null)
 {
     (void)env;
     const integer_sum *sum = state;
@@ -149,8 +148,8 @@ static kd_status quotient(kd_ctx *ctx, kd_call_env *env, const kd_decimal *total
     return kd_decimal_store(ctx, env->arena, &answer, result);
 }
 
-static kd_status integer_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *state,
-                                    void *result, bool *out_is_null)
+static kd_status integer_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
+                                    bool *out_is_null)
 {
     const integer_sum *sum = state;
     *out_is_null = sum->count == 0;
@@ -168,34 +167,34 @@ typedef struct float_sum {
     int64_t count;
 } float_sum;
 
-#define FLOAT_STEP(suffix, type)                                                                 \
-    static kd_status sum_step_##suffix(kd_ctx *ctx, kd_call_env *env, void *state,               \
-                                       const void *const *args)                                  \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        float_sum *sum = state;                                                                  \
-        sum->sum += (double)KDI_ARG(type, args, 0);                                              \
-        sum->count++;                                                                            \
-        return KD_OK;                                                                            \
-    }                                                                                            \
+#define FLOAT_STEP(suffix, type)                                                                  \
+    static kd_status sum_step_##suffix(kd_ctx *ctx, kd_call_env *env, void *state,                \
+                                       const void *const *args)                                   \
+    {                                                                                             \
+        (void)ctx;                                                                                \
+        (void)env;                                                                                \
+        float_sum *sum = state;                                                                   \
+        sum->sum += (double)KDI_ARG(type, args, 0);                                               \
+        sum->count++;                                                                             \
+        return KD_OK;                                                                             \
+    }                                                                                             \
     static kd_status sum_step_vector_##suffix(kd_ctx *ctx, kd_call_env *env, void *const *states, \
-                                              const kd_vector *args, const uint16_t *selection,  \
-                                              uint32_t count)                                    \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        const type *values = args[0].values;                                                     \
-        bool flat = args[0].form == KD_VECTOR_FLAT;                                              \
-        FOR_ROWS(i, row)                                                                         \
-        {                                                                                        \
-            float_sum *sum = states[i];                                                          \
-            if (is_null_at(&args[0], row))                                                       \
-                continue;                                                                        \
-            sum->sum += (double)values[flat ? row : 0];                                          \
-            sum->count++;                                                                        \
-        }                                                                                        \
-        return KD_OK;                                                                            \
+                                              const kd_vector *args, const uint16_t *selection,   \
+                                              uint32_t count)                                     \
+    {                                                                                             \
+        (void)ctx;                                                                                \
+        (void)env;                                                                                \
+        const type *values = args[0].values;                                                      \
+        bool flat = args[0].form == KD_VECTOR_FLAT;                                               \
+        FOR_ROWS(i, row)                                                                          \
+        {                                                                                         \
+            float_sum *sum = states[i];                                                           \
+            if (is_null_at(&args[0], row))                                                        \
+                continue;                                                                         \
+            sum->sum += (double)values[flat ? row : 0];                                           \
+            sum->count++;                                                                         \
+        }                                                                                         \
+        return KD_OK;                                                                             \
     }
 FLOAT_STEP(f32, float)
 FLOAT_STEP(f64, double)
@@ -334,8 +333,7 @@ static kd_status numeric_combine(kd_ctx *ctx, kd_call_env *env, void *state, con
     if (more->count == 0)
         return KD_OK;
     sum->count += more->count;
-    if (sum->big == NULL && more->big == NULL &&
-        numeric_add_fixed(sum, more->fixed, more->scale))
+    if (sum->big == NULL && more->big == NULL && numeric_add_fixed(sum, more->fixed, more->scale))
         return KD_OK;
     kd_decimal value;
     KD_TRY(numeric_value(ctx, env, more, &value));
@@ -352,8 +350,8 @@ static kd_status numeric_finish(kd_ctx *ctx, kd_call_env *env, const void *state
     return kd_decimal_store(ctx, env->arena, &value, result);
 }
 
-static kd_status numeric_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *state,
-                                    void *result, bool *out_is_null)
+static kd_status numeric_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
+                                    bool *out_is_null)
 {
     const numeric_sum *sum = state;
     *out_is_null = sum->count == 0;
@@ -400,8 +398,8 @@ static kd_status interval_finish(kd_ctx *ctx, kd_call_env *env, const void *stat
     return KD_OK;
 }
 
-static kd_status interval_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *state,
-                                     void *result, bool *out_is_null)
+static kd_status interval_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
+                                     bool *out_is_null)
 {
     (void)env;
     const interval_sum *sum = state;
@@ -443,42 +441,42 @@ static kd_status extreme_offer(kd_ctx *ctx, kd_call_env *env, extreme *best, con
     return extreme_keep(ctx, env, best, payload);
 }
 
-#define EXTREME(name, direction)                                                                  \
-    static kd_status name##_step(kd_ctx *ctx, kd_call_env *env, void *state,                      \
-                                 const void *const *args)                                         \
-    {                                                                                             \
-        return extreme_offer(ctx, env, state, args[0], direction);                                \
-    }                                                                                             \
+#define EXTREME(name, direction)                                                                   \
+    static kd_status name##_step(kd_ctx *ctx, kd_call_env *env, void *state,                       \
+                                 const void *const *args)                                          \
+    {                                                                                              \
+        return extreme_offer(ctx, env, state, args[0], direction);                                 \
+    }                                                                                              \
     static kd_status name##_combine(kd_ctx *ctx, kd_call_env *env, void *state, const void *other) \
-    {                                                                                             \
-        const extreme *more = other;                                                              \
+    {                                                                                              \
+        const extreme *more = other;                                                               \
         return more->has_value ? extreme_offer(ctx, env, state, more->payload, direction) : KD_OK; \
     }
 EXTREME(max, 1)
 EXTREME(min, -1)
 
 /* Integers of 32 and 64 bits have loops of their own: most extremes are of them. */
-#define EXTREME_VECTOR(name, type, better)                                                        \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, void *const *states,                     \
-                          const kd_vector *args, const uint16_t *selection, uint32_t count)       \
-    {                                                                                             \
-        (void)ctx;                                                                                \
-        (void)env;                                                                                \
-        const type *values = args[0].values;                                                      \
-        bool flat = args[0].form == KD_VECTOR_FLAT;                                               \
-        FOR_ROWS(i, row)                                                                          \
-        {                                                                                         \
-            extreme *best = states[i];                                                            \
-            if (is_null_at(&args[0], row))                                                        \
-                continue;                                                                         \
-            type value = values[flat ? row : 0], known;                                           \
-            memcpy(&known, best->payload, sizeof known);                                          \
-            if (!best->has_value || value better known) {                                         \
-                memcpy(best->payload, &value, sizeof value);                                      \
-                best->has_value = 1;                                                              \
-            }                                                                                     \
-        }                                                                                         \
-        return KD_OK;                                                                             \
+#define EXTREME_VECTOR(name, type, better)                                                  \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, void *const *states,               \
+                          const kd_vector *args, const uint16_t *selection, uint32_t count) \
+    {                                                                                       \
+        (void)ctx;                                                                          \
+        (void)env;                                                                          \
+        const type *values = args[0].values;                                                \
+        bool flat = args[0].form == KD_VECTOR_FLAT;                                         \
+        FOR_ROWS(i, row)                                                                    \
+        {                                                                                   \
+            extreme *best = states[i];                                                      \
+            if (is_null_at(&args[0], row))                                                  \
+                continue;                                                                   \
+            type value = values[flat ? row : 0], known;                                     \
+            memcpy(&known, best->payload, sizeof known);                                    \
+            if (!best->has_value || value better known) {                                   \
+                memcpy(best->payload, &value, sizeof value);                                \
+                best->has_value = 1;                                                        \
+            }                                                                               \
+        }                                                                                   \
+        return KD_OK;                                                                       \
     }
 EXTREME_VECTOR(max_vector_i16, int16_t, >)
 EXTREME_VECTOR(max_vector_i32, int32_t, >)
@@ -561,33 +559,52 @@ static kd_status bool_or_finish(kd_ctx *ctx, kd_call_env *env, const void *state
 
 /* --- The table -------------------------------------------------------------------------------- */
 
-#define ON(NAME, ARGUMENT, RESULT, STATE, ...)                                         \
-    {.name = NAME, .argument_count = 1, .arguments = {KDI_TYPE(ARGUMENT)},             \
-     .result = KDI_TYPE(RESULT), .state_bytes = sizeof(STATE), .skips_nulls = true, __VA_ARGS__}
+#define ON(NAME, ARGUMENT, RESULT, STATE, ...)                                                     \
+    {                                                                                              \
+        .name = NAME, .argument_count = 1, .arguments = {KDI_TYPE(ARGUMENT)},                      \
+        .result = KDI_TYPE(RESULT), .state_bytes = sizeof(STATE), .skips_nulls = true, __VA_ARGS__ \
+    }
 #define INTEGER_SUM(NAME, ARGUMENT, RESULT, suffix, FINISH)                                   \
     ON(NAME, ARGUMENT, RESULT, integer_sum, .step = sum_step_##suffix,                        \
        .step_vector = sum_step_vector_##suffix, .combine = integer_combine, .finish = FINISH, \
        .state_kind = KD_STATE_INTEGER_SUM)
-#define FLOAT_SUM(NAME, ARGUMENT, RESULT, suffix, FINISH)                                     \
-    ON(NAME, ARGUMENT, RESULT, float_sum, .step = sum_step_##suffix,                          \
+#define FLOAT_SUM(NAME, ARGUMENT, RESULT, suffix, FINISH)            \
+    ON(NAME, ARGUMENT, RESULT, float_sum, .step = sum_step_##suffix, \
        .step_vector = sum_step_vector_##suffix, .combine = float_combine, .finish = FINISH)
-#define EXTREMES(ARGUMENT, MAX_VECTOR, MIN_VECTOR)                                            \
-    ON("max", ARGUMENT, ARGUMENT, extreme, .step = max_step, .step_vector = MAX_VECTOR,       \
-       .combine = max_combine, .finish = extreme_finish, .result_type = type_of_argument),    \
-    ON("min", ARGUMENT, ARGUMENT, extreme, .step = min_step, .step_vector = MIN_VECTOR,       \
-       .combine = min_combine, .finish = extreme_finish, .result_type = type_of_argument)
-#define EXTREMES_OF(...)                                                                      \
-    {.name = "max", .argument_count = 1, .arguments = {__VA_ARGS__}, .result = __VA_ARGS__,   \
-     .state_bytes = sizeof(extreme), .skips_nulls = true, .step = max_step,                   \
-     .combine = max_combine, .finish = extreme_finish, .result_type = type_of_argument},      \
-    {.name = "min", .argument_count = 1, .arguments = {__VA_ARGS__}, .result = __VA_ARGS__,   \
-     .state_bytes = sizeof(extreme), .skips_nulls = true, .step = min_step,                   \
-     .combine = min_combine, .finish = extreme_finish, .result_type = type_of_argument}
+#define EXTREMES(ARGUMENT, MAX_VECTOR, MIN_VECTOR)                                          \
+    ON("max", ARGUMENT, ARGUMENT, extreme, .step = max_step, .step_vector = MAX_VECTOR,     \
+       .combine = max_combine, .finish = extreme_finish, .result_type = type_of_argument),  \
+        ON("min", ARGUMENT, ARGUMENT, extreme, .step = min_step, .step_vector = MIN_VECTOR, \
+           .combine = min_combine, .finish = extreme_finish, .result_type = type_of_argument)
+#define EXTREMES_OF(...)                                                                       \
+    {.name = "max",                                                                            \
+     .argument_count = 1,                                                                      \
+     .arguments = {__VA_ARGS__},                                                               \
+     .result = __VA_ARGS__,                                                                    \
+     .state_bytes = sizeof(extreme),                                                           \
+     .skips_nulls = true,                                                                      \
+     .step = max_step,                                                                         \
+     .combine = max_combine,                                                                   \
+     .finish = extreme_finish,                                                                 \
+     .result_type = type_of_argument},                                                         \
+    {                                                                                          \
+        .name = "min", .argument_count = 1, .arguments = {__VA_ARGS__}, .result = __VA_ARGS__, \
+        .state_bytes = sizeof(extreme), .skips_nulls = true, .step = min_step,                 \
+        .combine = min_combine, .finish = extreme_finish, .result_type = type_of_argument      \
+    }
 
 static const kd_aggregate aggregates[] = {
-    {.name = "count", .argument_count = 1, .arguments = {KDI_ANY}, .result = KDI_TYPE(INT8),
-     .state_bytes = 16, .skips_nulls = true, .step = count_step, .state_kind = KD_STATE_COUNT,
-     .step_vector = count_step_vector, .combine = count_combine, .finish = count_finish},
+    {.name = "count",
+     .argument_count = 1,
+     .arguments = {KDI_ANY},
+     .result = KDI_TYPE(INT8),
+     .state_bytes = 16,
+     .skips_nulls = true,
+     .step = count_step,
+     .state_kind = KD_STATE_COUNT,
+     .step_vector = count_step_vector,
+     .combine = count_combine,
+     .finish = count_finish},
     INTEGER_SUM("sum", INT2, INT8, i16, integer_finish_i64),
     INTEGER_SUM("sum", INT4, INT8, i32, integer_finish_i64),
     INTEGER_SUM("sum", INT8, NUMERIC, i64, integer_finish_numeric),
@@ -602,10 +619,10 @@ static const kd_aggregate aggregates[] = {
        .combine = numeric_combine, .finish = numeric_finish),
     ON("avg", NUMERIC, NUMERIC, numeric_sum, .keeps_rows = true, .step = numeric_step,
        .combine = numeric_combine, .finish = numeric_finish_avg),
-    ON("sum", INTERVAL, INTERVAL, interval_sum, .step = interval_step,
-       .combine = interval_combine, .finish = interval_finish),
-    ON("avg", INTERVAL, INTERVAL, interval_sum, .step = interval_step,
-       .combine = interval_combine, .finish = interval_finish_avg),
+    ON("sum", INTERVAL, INTERVAL, interval_sum, .step = interval_step, .combine = interval_combine,
+       .finish = interval_finish),
+    ON("avg", INTERVAL, INTERVAL, interval_sum, .step = interval_step, .combine = interval_combine,
+       .finish = interval_finish_avg),
     EXTREMES(INT2, max_vector_i16, min_vector_i16),
     EXTREMES(INT4, max_vector_i32, min_vector_i32),
     EXTREMES(INT8, max_vector_i64, min_vector_i64),

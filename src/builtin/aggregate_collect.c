@@ -13,12 +13,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define STEP(name)                                                                           \
+#define STEP(name) \
     static kd_status name(kd_ctx *ctx, kd_call_env *env, void *object, const void *const *args)
-#define COMBINE(name)                                                                        \
+#define COMBINE(name) \
     static kd_status name(kd_ctx *ctx, kd_call_env *env, void *object, const void *other)
-#define FINISH(name)                                                                         \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *object, void *result,   \
+#define FINISH(name)                                                                       \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *object, void *result, \
                           bool *out_is_null)
 
 /* --- Texts after each other ------------------------------------------------------------------- */
@@ -99,8 +99,7 @@ STEP(json_object_step)
 }
 
 static kd_status json_finish(kd_ctx *ctx, kd_call_env *env, const text_state *state,
-                             const char *open, const char *close, void *result,
-                             bool *out_is_null)
+                             const char *open, const char *close, void *result, bool *out_is_null)
 {
     *out_is_null = state->count == 0;
     if (state->count == 0)
@@ -176,9 +175,10 @@ static kd_status arrays_finish(kd_ctx *ctx, kd_call_env *env, const list_state *
             return KD_FAIL(ctx, KD_INVALID, "2202E", "cannot accumulate empty arrays");
         if (i == 0) {
             if (array.shape.dimensions >= KD_ARRAY_DIMENSIONS_MAX)
-                return KD_FAIL(ctx, KD_LIMIT, "54000", "number of array dimensions (%d) exceeds "
-                               "the maximum allowed (%d)", KD_ARRAY_DIMENSIONS_MAX + 1,
-                               KD_ARRAY_DIMENSIONS_MAX);
+                return KD_FAIL(ctx, KD_LIMIT, "54000",
+                               "number of array dimensions (%d) exceeds "
+                               "the maximum allowed (%d)",
+                               KD_ARRAY_DIMENSIONS_MAX + 1, KD_ARRAY_DIMENSIONS_MAX);
             shape.dimensions = array.shape.dimensions + 1;
             shape.lengths[0] = (uint32_t)list->count;
             shape.lower_bounds[0] = 1;
@@ -536,22 +536,31 @@ FINISH(sketch_finish)
     return KD_OK;
 }
 
-#define KEEPER(NAME, STATE, STEP_, COMBINE_, FINISH_)                                   \
-    .name = NAME, .state_bytes = sizeof(STATE), .keeps_rows = true, .step = STEP_,      \
+#define KEEPER(NAME, STATE, STEP_, COMBINE_, FINISH_)                              \
+    .name = NAME, .state_bytes = sizeof(STATE), .keeps_rows = true, .step = STEP_, \
     .combine = COMBINE_, .finish = FINISH_
-#define JSON_AGGREGATE(NAME, RESULT, STEP_, FINISH_, ...)                               \
-    {KEEPER(NAME, text_state, STEP_, text_combine, FINISH_), .order_matters = true,     \
-     .result = RESULT, KDI_SIGNATURE(__VA_ARGS__)}
-#define ORDERED_SET(NAME, RESULT, FINISH_, ...)                                         \
-    {KEEPER(NAME, list_state, ordered_step, list_combine, FINISH_), .ordered_set = 1,   \
-     .order_matters = true, .skips_nulls = true, .result = RESULT, KDI_SIGNATURE(__VA_ARGS__)}
-#define PICK(NAME, WHICH, SKIPS)                                                        \
-    {KEEPER(NAME, pick_state, WHICH##_step, WHICH##_combine, pick_finish),              \
-     .order_matters = true, .result = ANY, .result_type = first_type, .skips_nulls = SKIPS, \
-     KDI_SIGNATURE(ANY, ANY)}
-#define MEDIAN(NAME, TYPE, ...)                                                         \
-    {KEEPER(NAME, list_state, median_step, list_combine, median_finish),                \
-     .skips_nulls = true, .result = TYPE, KDI_SIGNATURE(__VA_ARGS__)}
+#define JSON_AGGREGATE(NAME, RESULT, STEP_, FINISH_, ...)                       \
+    {                                                                           \
+        KEEPER(NAME, text_state, STEP_, text_combine, FINISH_),                 \
+            .order_matters = true, .result = RESULT, KDI_SIGNATURE(__VA_ARGS__) \
+    }
+#define ORDERED_SET(NAME, RESULT, FINISH_, ...)                                             \
+    {                                                                                       \
+        KEEPER(NAME, list_state, ordered_step, list_combine, FINISH_),                      \
+            .ordered_set = 1, .order_matters = true, .skips_nulls = true, .result = RESULT, \
+            KDI_SIGNATURE(__VA_ARGS__)                                                      \
+    }
+#define PICK(NAME, WHICH, SKIPS)                                                                   \
+    {                                                                                              \
+        KEEPER(NAME, pick_state, WHICH##_step, WHICH##_combine, pick_finish),                      \
+            .order_matters = true, .result = ANY, .result_type = first_type, .skips_nulls = SKIPS, \
+            KDI_SIGNATURE(ANY, ANY)                                                                \
+    }
+#define MEDIAN(NAME, TYPE, ...)                                             \
+    {                                                                       \
+        KEEPER(NAME, list_state, median_step, list_combine, median_finish), \
+            .skips_nulls = true, .result = TYPE, KDI_SIGNATURE(__VA_ARGS__) \
+    }
 
 static const kd_aggregate aggregates[] = {
     {KEEPER("string_agg", text_state, string_agg_step, text_combine, string_agg_finish),

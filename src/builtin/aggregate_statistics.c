@@ -18,7 +18,7 @@ typedef struct exact_state {
     kd_u128 squares_high; /* Sum of the squares' upper 64 bits, */
     kd_u128 squares_low;  /* and of the lower ones. */
     int64_t count;
-    kd_decimal *big_sum;  /* Two of them, in env->state_arena: sum and squares. */
+    kd_decimal *big_sum; /* Two of them, in env->state_arena: sum and squares. */
     int32_t scale;
     int32_t padding[3];
 } exact_state;
@@ -102,8 +102,7 @@ static kd_status exact_grow(kd_ctx *ctx, kd_arena *arena, exact_state *state)
     return KD_OK;
 }
 
-static kd_status exact_numeric(kd_ctx *ctx, kd_call_env *env, void *object,
-                               const void *const *args)
+static kd_status exact_numeric(kd_ctx *ctx, kd_call_env *env, void *object, const void *const *args)
 {
     exact_state *state = object;
     kd_decimal value, square;
@@ -221,15 +220,13 @@ static kd_status float_add(kd_ctx *ctx, float_state *state, double x)
     return KD_OK;
 }
 
-static kd_status float_step_f64(kd_ctx *ctx, kd_call_env *env, void *state,
-                                const void *const *args)
+static kd_status float_step_f64(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args)
 {
     (void)env;
     return float_add(ctx, state, KDI_ARG(double, args, 0));
 }
 
-static kd_status float_step_f32(kd_ctx *ctx, kd_call_env *env, void *state,
-                                const void *const *args)
+static kd_status float_step_f32(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args)
 {
     (void)env;
     return float_add(ctx, state, (double)KDI_ARG(float, args, 0));
@@ -287,22 +284,22 @@ static kd_status float_combine(kd_ctx *ctx, kd_call_env *env, void *object, cons
     return KD_OK;
 }
 
-#define SPREAD(name, sample, root)                                                               \
-    static kd_status name##_exact(kd_ctx *ctx, kd_call_env *env, const void *state, void *result, \
-                                  bool *out_is_null)                                             \
-    {                                                                                            \
-        return exact_finish(ctx, env, state, sample, root, result, out_is_null);                 \
-    }                                                                                            \
+#define SPREAD(name, sample, root)                                                                 \
+    static kd_status name##_exact(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,  \
+                                  bool *out_is_null)                                               \
+    {                                                                                              \
+        return exact_finish(ctx, env, state, sample, root, result, out_is_null);                   \
+    }                                                                                              \
     static kd_status name##_float(kd_ctx *ctx, kd_call_env *env, const void *object, void *result, \
-                                  bool *out_is_null)                                             \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        const float_state *state = object;                                                       \
-        double value = state->sxx / (state->n - (sample));                                       \
-        *out_is_null = state->n < 1 + (sample);                                                  \
-        *(double *)result = (root) ? sqrt(value) : value;                                        \
-        return KD_OK;                                                                            \
+                                  bool *out_is_null)                                               \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        (void)env;                                                                                 \
+        const float_state *state = object;                                                         \
+        double value = state->sxx / (state->n - (sample));                                         \
+        *out_is_null = state->n < 1 + (sample);                                                    \
+        *(double *)result = (root) ? sqrt(value) : value;                                          \
+        return KD_OK;                                                                              \
     }
 SPREAD(var_pop, 0, 0)
 SPREAD(var_samp, 1, 0)
@@ -310,16 +307,16 @@ SPREAD(stddev_pop, 0, 1)
 SPREAD(stddev_samp, 1, 1)
 
 /* `least` rows are needed, and `condition` must hold, else NULL. */
-#define REGRESSION(name, least, condition, value)                                                \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *object, void *result,       \
-                          bool *out_is_null)                                                     \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        const float_state *s = object;                                                           \
-        *out_is_null = !(s->n >= (least) && (condition));                                        \
-        *(double *)result = *out_is_null ? 0 : (value);                                          \
-        return KD_OK;                                                                            \
+#define REGRESSION(name, least, condition, value)                                          \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *object, void *result, \
+                          bool *out_is_null)                                               \
+    {                                                                                      \
+        (void)ctx;                                                                         \
+        (void)env;                                                                         \
+        const float_state *s = object;                                                     \
+        *out_is_null = !(s->n >= (least) && (condition));                                  \
+        *(double *)result = *out_is_null ? 0 : (value);                                    \
+        return KD_OK;                                                                      \
     }
 REGRESSION(covar_pop, 1, true, s->sxy / s->n)
 REGRESSION(covar_samp, 2, true, s->sxy / (s->n - 1.0))
@@ -331,8 +328,7 @@ REGRESSION(regr_syy, 1, true, s->syy)
 REGRESSION(regr_sxy, 1, true, s->sxy)
 REGRESSION(regr_slope, 1, s->sxx != 0, s->sxy / s->sxx)
 REGRESSION(regr_intercept, 1, s->sxx != 0, (s->sy - s->sx * s->sxy / s->sxx) / s->n)
-REGRESSION(regr_r2, 1, s->sxx != 0,
-           s->syy == 0 ? 1.0 : (s->sxy * s->sxy) / (s->sxx * s->syy))
+REGRESSION(regr_r2, 1, s->sxx != 0, s->syy == 0 ? 1.0 : (s->sxy * s->sxy) / (s->sxx * s->syy))
 
 static kd_status regr_count(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
                             bool *out_is_null)
@@ -351,32 +347,32 @@ typedef struct bit_state {
     int64_t count;
 } bit_state;
 
-#define BIT_AGGREGATE(name, suffix, type, operator)                                              \
-    static kd_status name##_step_##suffix(kd_ctx *ctx, kd_call_env *env, void *object,           \
-                                          const void *const *args)                               \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        bit_state *state = object;                                                               \
-        int64_t value = KDI_ARG(type, args, 0);                                                  \
-        state->bits = state->count++ == 0 ? value : (state->bits operator value);                \
-        return KD_OK;                                                                            \
+#define BIT_AGGREGATE(name, suffix, type, operator)                                    \
+    static kd_status name##_step_##suffix(kd_ctx *ctx, kd_call_env *env, void *object, \
+                                          const void *const *args)                     \
+    {                                                                                  \
+        (void)ctx;                                                                     \
+        (void)env;                                                                     \
+        bit_state *state = object;                                                     \
+        int64_t value = KDI_ARG(type, args, 0);                                        \
+        state->bits = state->count++ == 0 ? value : (state->bits operator value);      \
+        return KD_OK;                                                                  \
     }
-#define BIT_AGGREGATES(name, operator)                                                           \
-    BIT_AGGREGATE(name, i16, int16_t, operator)                                                  \
-    BIT_AGGREGATE(name, i32, int32_t, operator)                                                  \
-    BIT_AGGREGATE(name, i64, int64_t, operator)                                                  \
-    static kd_status name##_combine(kd_ctx *ctx, kd_call_env *env, void *object,                 \
-                                    const void *other)                                           \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        (void)env;                                                                               \
-        bit_state *state = object;                                                               \
-        const bit_state *more = other;                                                           \
-        if (more->count > 0)                                                                     \
-            state->bits = state->count == 0 ? more->bits : (state->bits operator more->bits);    \
-        state->count += more->count;                                                             \
-        return KD_OK;                                                                            \
+#define BIT_AGGREGATES(name, operator)                                                        \
+    BIT_AGGREGATE(name, i16, int16_t, operator)                                               \
+    BIT_AGGREGATE(name, i32, int32_t, operator)                                               \
+    BIT_AGGREGATE(name, i64, int64_t, operator)                                               \
+    static kd_status name##_combine(kd_ctx *ctx, kd_call_env *env, void *object,              \
+                                    const void *other)                                        \
+    {                                                                                         \
+        (void)ctx;                                                                            \
+        (void)env;                                                                            \
+        bit_state *state = object;                                                            \
+        const bit_state *more = other;                                                        \
+        if (more->count > 0)                                                                  \
+            state->bits = state->count == 0 ? more->bits : (state->bits operator more->bits); \
+        state->count += more->count;                                                          \
+        return KD_OK;                                                                         \
     }
 BIT_AGGREGATES(bit_and, &)
 BIT_AGGREGATES(bit_or, |)
@@ -392,27 +388,37 @@ static kd_status bit_finish(kd_ctx *ctx, kd_call_env *env, const void *object, v
     return KD_OK;
 }
 
-#define SPREAD_OF(NAME, FINISH)                                                                \
-    EXACT(NAME, FINISH, INT2, exact_i16), EXACT(NAME, FINISH, INT4, exact_i32),                \
-    EXACT(NAME, FINISH, INT8, exact_i64), EXACT(NAME, FINISH, NUMERIC, exact_numeric),         \
-    REAL(NAME, FINISH, FLOAT4, float_step_f32), REAL(NAME, FINISH, FLOAT8, float_step_f64)
-#define EXACT(NAME, FINISH, TYPE, STEP)                                                        \
-    {KDI_SIGNATURE(KDI_TYPE(TYPE)), .name = NAME, .result = KDI_TYPE(NUMERIC),                 \
-     .state_bytes = sizeof(exact_state), .skips_nulls = true, .keeps_rows = true,              \
-     .step = STEP, .combine = exact_combine, .finish = FINISH##_exact}
-#define REAL(NAME, FINISH, TYPE, STEP)                                                         \
-    {KDI_SIGNATURE(KDI_TYPE(TYPE)), .name = NAME, .result = KDI_TYPE(FLOAT8),                  \
-     .state_bytes = sizeof(float_state), .skips_nulls = true, .step = STEP,                    \
-     .combine = float_combine, .finish = FINISH##_float}
+#define SPREAD_OF(NAME, FINISH)                                                            \
+    EXACT(NAME, FINISH, INT2, exact_i16), EXACT(NAME, FINISH, INT4, exact_i32),            \
+        EXACT(NAME, FINISH, INT8, exact_i64), EXACT(NAME, FINISH, NUMERIC, exact_numeric), \
+        REAL(NAME, FINISH, FLOAT4, float_step_f32), REAL(NAME, FINISH, FLOAT8, float_step_f64)
+#define EXACT(NAME, FINISH, TYPE, STEP)                                                            \
+    {                                                                                              \
+        KDI_SIGNATURE(KDI_TYPE(TYPE)), .name = NAME, .result = KDI_TYPE(NUMERIC),                  \
+                                       .state_bytes = sizeof(exact_state), .skips_nulls = true,    \
+                                       .keeps_rows = true, .step = STEP, .combine = exact_combine, \
+                                       .finish = FINISH##_exact                                    \
+    }
+#define REAL(NAME, FINISH, TYPE, STEP)                                                            \
+    {                                                                                             \
+        KDI_SIGNATURE(KDI_TYPE(TYPE)),                                                            \
+            .name = NAME, .result = KDI_TYPE(FLOAT8), .state_bytes = sizeof(float_state),         \
+            .skips_nulls = true, .step = STEP, .combine = float_combine, .finish = FINISH##_float \
+    }
 #define PAIR(NAME, RESULT, FINISH)                                                             \
-    {KDI_SIGNATURE(KDI_TYPE(FLOAT8), KDI_TYPE(FLOAT8)), .name = NAME, .result = KDI_TYPE(RESULT), \
-     .state_bytes = sizeof(float_state), .skips_nulls = true, .step = pair_step,               \
-     .combine = float_combine, .finish = FINISH}
-#define BITS(NAME, TYPE, WHICH, suffix)                                                         \
-    {KDI_SIGNATURE(KDI_TYPE(TYPE)), .name = NAME, .result = KDI_TYPE(TYPE),                    \
-     .state_bytes = sizeof(bit_state), .skips_nulls = true, .step = WHICH##_step_##suffix,     \
-     .combine = WHICH##_combine, .finish = bit_finish}
-#define BITS_OF(NAME, WHICH)                                                                   \
+    {                                                                                          \
+        KDI_SIGNATURE(KDI_TYPE(FLOAT8), KDI_TYPE(FLOAT8)),                                     \
+            .name = NAME, .result = KDI_TYPE(RESULT), .state_bytes = sizeof(float_state),      \
+            .skips_nulls = true, .step = pair_step, .combine = float_combine, .finish = FINISH \
+    }
+#define BITS(NAME, TYPE, WHICH, suffix)                                                           \
+    {                                                                                             \
+        KDI_SIGNATURE(KDI_TYPE(TYPE)), .name = NAME, .result = KDI_TYPE(TYPE),                    \
+                                       .state_bytes = sizeof(bit_state), .skips_nulls = true,     \
+                                       .step = WHICH##_step_##suffix, .combine = WHICH##_combine, \
+                                       .finish = bit_finish                                       \
+    }
+#define BITS_OF(NAME, WHICH) \
     BITS(NAME, INT2, WHICH, i16), BITS(NAME, INT4, WHICH, i32), BITS(NAME, INT8, WHICH, i64)
 
 #undef INT2
@@ -423,16 +429,27 @@ static kd_status bit_finish(kd_ctx *ctx, kd_call_env *env, const void *object, v
 #undef FLOAT8
 
 static const kd_aggregate aggregates[] = {
-    SPREAD_OF("var_pop", var_pop), SPREAD_OF("var_samp", var_samp),
-    SPREAD_OF("variance", var_samp), SPREAD_OF("stddev_pop", stddev_pop),
-    SPREAD_OF("stddev_samp", stddev_samp), SPREAD_OF("stddev", stddev_samp),
-    PAIR("covar_pop", FLOAT8, covar_pop), PAIR("covar_samp", FLOAT8, covar_samp),
-    PAIR("corr", FLOAT8, corr), PAIR("regr_avgx", FLOAT8, regr_avgx),
-    PAIR("regr_avgy", FLOAT8, regr_avgy), PAIR("regr_sxx", FLOAT8, regr_sxx),
-    PAIR("regr_syy", FLOAT8, regr_syy), PAIR("regr_sxy", FLOAT8, regr_sxy),
-    PAIR("regr_slope", FLOAT8, regr_slope), PAIR("regr_intercept", FLOAT8, regr_intercept),
-    PAIR("regr_r2", FLOAT8, regr_r2), PAIR("regr_count", INT8, regr_count),
-    BITS_OF("bit_and", bit_and), BITS_OF("bit_or", bit_or), BITS_OF("bit_xor", bit_xor),
+    SPREAD_OF("var_pop", var_pop),
+    SPREAD_OF("var_samp", var_samp),
+    SPREAD_OF("variance", var_samp),
+    SPREAD_OF("stddev_pop", stddev_pop),
+    SPREAD_OF("stddev_samp", stddev_samp),
+    SPREAD_OF("stddev", stddev_samp),
+    PAIR("covar_pop", FLOAT8, covar_pop),
+    PAIR("covar_samp", FLOAT8, covar_samp),
+    PAIR("corr", FLOAT8, corr),
+    PAIR("regr_avgx", FLOAT8, regr_avgx),
+    PAIR("regr_avgy", FLOAT8, regr_avgy),
+    PAIR("regr_sxx", FLOAT8, regr_sxx),
+    PAIR("regr_syy", FLOAT8, regr_syy),
+    PAIR("regr_sxy", FLOAT8, regr_sxy),
+    PAIR("regr_slope", FLOAT8, regr_slope),
+    PAIR("regr_intercept", FLOAT8, regr_intercept),
+    PAIR("regr_r2", FLOAT8, regr_r2),
+    PAIR("regr_count", INT8, regr_count),
+    BITS_OF("bit_and", bit_and),
+    BITS_OF("bit_or", bit_or),
+    BITS_OF("bit_xor", bit_xor),
 };
 
 kd_status kdi_register_statistics(kd_ctx *ctx, kd_registry *registry)

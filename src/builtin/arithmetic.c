@@ -56,31 +56,31 @@ static kd_status division_by_zero(kd_ctx *ctx)
     }
 
 /* Division and remainder: zero and the one overflowing quotient are looked at row by row. */
-#define DIVISION_KERNEL(name, type, type_name, minimum, operator, when_minus_one)             \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,               \
-                          const uint16_t *selection, uint32_t count, kd_vector *out)          \
-    {                                                                                         \
-        (void)env;                                                                            \
-        const type *a = args[0].values;                                                       \
-        const type *b = args[1].values;                                                       \
-        type *results = out->values;                                                          \
-        bool a_flat = args[0].form == KD_VECTOR_FLAT;                                         \
-        bool b_flat = args[1].form == KD_VECTOR_FLAT;                                         \
-        for (uint32_t i = 0; i < count; i++) {                                                \
-            uint32_t row = selection == NULL ? i : selection[i];                              \
-            type dividend = a[a_flat ? row : 0];                                              \
-            type divisor = b[b_flat ? row : 0];                                               \
-            if (divisor != 0 && divisor != -1) {                                              \
-                results[row] = (type)(dividend operator divisor);                             \
-            } else if (kdi_row_is_null(args, 2, row)) {                                       \
-                results[row] = 0;                                                             \
-            } else if (divisor == 0) {                                                        \
-                return division_by_zero(ctx);                                                 \
-            } else {                                                                          \
-                when_minus_one(type, type_name, minimum)                                      \
-            }                                                                                 \
-        }                                                                                     \
-        return KD_OK;                                                                         \
+#define DIVISION_KERNEL(name, type, type_name, minimum, operator, when_minus_one)    \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,      \
+                          const uint16_t *selection, uint32_t count, kd_vector *out) \
+    {                                                                                \
+        (void)env;                                                                   \
+        const type *a = args[0].values;                                              \
+        const type *b = args[1].values;                                              \
+        type *results = out->values;                                                 \
+        bool a_flat = args[0].form == KD_VECTOR_FLAT;                                \
+        bool b_flat = args[1].form == KD_VECTOR_FLAT;                                \
+        for (uint32_t i = 0; i < count; i++) {                                       \
+            uint32_t row = selection == NULL ? i : selection[i];                     \
+            type dividend = a[a_flat ? row : 0];                                     \
+            type divisor = b[b_flat ? row : 0];                                      \
+            if (divisor != 0 && divisor != -1) {                                     \
+                results[row] = (type)(dividend operator divisor);                    \
+            } else if (kdi_row_is_null(args, 2, row)) {                              \
+                results[row] = 0;                                                    \
+            } else if (divisor == 0) {                                               \
+                return division_by_zero(ctx);                                        \
+            } else {                                                                 \
+                when_minus_one(type, type_name, minimum)                             \
+            }                                                                        \
+        }                                                                            \
+        return KD_OK;                                                                \
     }
 #define NEGATED_QUOTIENT(type, type_name, minimum) \
     if (dividend == minimum)                       \
@@ -88,40 +88,40 @@ static kd_status division_by_zero(kd_ctx *ctx)
     results[row] = (type)-dividend;
 #define NO_REMAINDER(type, type_name, minimum) results[row] = 0;
 
-#define UNARY_KERNEL(name, type, expression, failure)                                      \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,            \
-                          const uint16_t *selection, uint32_t count, kd_vector *out)       \
-    {                                                                                      \
-        (void)env;                                                                         \
-        (void)ctx;                                                                         \
-        const type *a = args[0].values;                                                    \
-        type *results = out->values;                                                       \
-        bool a_flat = args[0].form == KD_VECTOR_FLAT;                                      \
-        for (uint32_t i = 0; i < count; i++) {                                             \
-            uint32_t row = selection == NULL ? i : selection[i];                           \
-            type value = a[a_flat ? row : 0];                                              \
-            failure;                                                                       \
-            results[row] = (type)(expression);                                             \
-        }                                                                                  \
-        return KD_OK;                                                                      \
+#define UNARY_KERNEL(name, type, expression, failure)                                \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,      \
+                          const uint16_t *selection, uint32_t count, kd_vector *out) \
+    {                                                                                \
+        (void)env;                                                                   \
+        (void)ctx;                                                                   \
+        const type *a = args[0].values;                                              \
+        type *results = out->values;                                                 \
+        bool a_flat = args[0].form == KD_VECTOR_FLAT;                                \
+        for (uint32_t i = 0; i < count; i++) {                                       \
+            uint32_t row = selection == NULL ? i : selection[i];                     \
+            type value = a[a_flat ? row : 0];                                        \
+            failure;                                                                 \
+            results[row] = (type)(expression);                                       \
+        }                                                                            \
+        return KD_OK;                                                                \
     }
-#define MINIMUM_FAILS(minimum, type_name)                 \
-    if (value == minimum) {                               \
-        if (!kdi_row_is_null(args, 1, row))               \
-            return out_of_range(ctx, type_name);          \
-        value = 0;                                        \
+#define MINIMUM_FAILS(minimum, type_name)        \
+    if (value == minimum) {                      \
+        if (!kdi_row_is_null(args, 1, row))      \
+            return out_of_range(ctx, type_name); \
+        value = 0;                               \
     }
 
-#define INTEGER_KERNELS(suffix, type, type_name, minimum)                                    \
-    INTEGER_KERNEL(add_##suffix, type, type_name, __builtin_add_overflow)                    \
-    INTEGER_KERNEL(sub_##suffix, type, type_name, __builtin_sub_overflow)                    \
-    INTEGER_KERNEL(mul_##suffix, type, type_name, __builtin_mul_overflow)                    \
-    DIVISION_KERNEL(div_##suffix, type, type_name, minimum, /, NEGATED_QUOTIENT)             \
-    DIVISION_KERNEL(mod_##suffix, type, type_name, minimum, %, NO_REMAINDER)                 \
-    UNARY_KERNEL(neg_##suffix, type, -value, MINIMUM_FAILS(minimum, type_name))              \
-    UNARY_KERNEL(abs_##suffix, type, value < 0 ? -value : value,                             \
-                 MINIMUM_FAILS(minimum, type_name))                                          \
-    UNARY_KERNEL(plus_##suffix, type, value, )                                               \
+#define INTEGER_KERNELS(suffix, type, type_name, minimum)                        \
+    INTEGER_KERNEL(add_##suffix, type, type_name, __builtin_add_overflow)        \
+    INTEGER_KERNEL(sub_##suffix, type, type_name, __builtin_sub_overflow)        \
+    INTEGER_KERNEL(mul_##suffix, type, type_name, __builtin_mul_overflow)        \
+    DIVISION_KERNEL(div_##suffix, type, type_name, minimum, /, NEGATED_QUOTIENT) \
+    DIVISION_KERNEL(mod_##suffix, type, type_name, minimum, %, NO_REMAINDER)     \
+    UNARY_KERNEL(neg_##suffix, type, -value, MINIMUM_FAILS(minimum, type_name))  \
+    UNARY_KERNEL(abs_##suffix, type, value < 0 ? -value : value,                 \
+                 MINIMUM_FAILS(minimum, type_name))                              \
+    UNARY_KERNEL(plus_##suffix, type, value, )                                   \
     UNARY_KERNEL(not_##suffix, type, ~value, )
 
 INTEGER_KERNELS(i16, int16_t, "smallint", INT16_MIN)
@@ -130,43 +130,43 @@ INTEGER_KERNELS(i64, int64_t, "bigint", INT64_MIN)
 
 /* --- Bits ------------------------------------------------------------------------------------- */
 
-#define BIT_KERNEL(name, type, expression)                                                 \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,            \
-                          const uint16_t *selection, uint32_t count, kd_vector *out)       \
-    {                                                                                      \
-        (void)env;                                                                         \
-        (void)ctx;                                                                         \
-        const type *left = args[0].values;                                                 \
-        const type *right = args[1].values;                                                \
-        type *results = out->values;                                                       \
-        for (uint32_t i = 0; i < count; i++) {                                             \
-            uint32_t row = selection == NULL ? i : selection[i];                           \
-            type a = left[args[0].form == KD_VECTOR_FLAT ? row : 0];                       \
-            type b = right[args[1].form == KD_VECTOR_FLAT ? row : 0];                      \
-            results[row] = (type)(expression);                                             \
-        }                                                                                  \
-        return KD_OK;                                                                      \
+#define BIT_KERNEL(name, type, expression)                                           \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,      \
+                          const uint16_t *selection, uint32_t count, kd_vector *out) \
+    {                                                                                \
+        (void)env;                                                                   \
+        (void)ctx;                                                                   \
+        const type *left = args[0].values;                                           \
+        const type *right = args[1].values;                                          \
+        type *results = out->values;                                                 \
+        for (uint32_t i = 0; i < count; i++) {                                       \
+            uint32_t row = selection == NULL ? i : selection[i];                     \
+            type a = left[args[0].form == KD_VECTOR_FLAT ? row : 0];                 \
+            type b = right[args[1].form == KD_VECTOR_FLAT ? row : 0];                \
+            results[row] = (type)(expression);                                       \
+        }                                                                            \
+        return KD_OK;                                                                \
     }
-#define BIT_KERNELS(suffix, type)          \
-    BIT_KERNEL(and_##suffix, type, a & b)  \
-    BIT_KERNEL(or_##suffix, type, a | b)   \
+#define BIT_KERNELS(suffix, type)        \
+    BIT_KERNEL(and_##suffix, type, a &b) \
+    BIT_KERNEL(or_##suffix, type, a | b) \
     BIT_KERNEL(xor_##suffix, type, a ^ b)
 BIT_KERNELS(i16, int16_t)
 BIT_KERNELS(i32, int32_t)
 BIT_KERNELS(i64, int64_t)
 
 /* Shift counts wrap at the width, as the machine's do and PostgreSQL's therefore too. */
-#define SHIFT_FUNCTION(name, type, utype, bits, expression)                                       \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,   \
-                          bool *out_is_null)                                                      \
-    {                                                                                             \
-        (void)ctx;                                                                                \
-        (void)env;                                                                                \
-        (void)out_is_null;                                                                        \
-        type value = KDI_ARG(type, args, 0);                                                      \
-        int32_t by = KDI_ARG(int32_t, args, 1) & (bits - 1);                                      \
-        *(type *)result = (type)(expression);                                                     \
-        return KD_OK;                                                                             \
+#define SHIFT_FUNCTION(name, type, utype, bits, expression)                                     \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)ctx;                                                                              \
+        (void)env;                                                                              \
+        (void)out_is_null;                                                                      \
+        type value = KDI_ARG(type, args, 0);                                                    \
+        int32_t by = KDI_ARG(int32_t, args, 1) & (bits - 1);                                    \
+        *(type *)result = (type)(expression);                                                   \
+        return KD_OK;                                                                           \
     }
 SHIFT_FUNCTION(left_i16, int16_t, uint16_t, 16, (uint32_t)value << by)
 SHIFT_FUNCTION(left_i32, int32_t, uint32_t, 32, (uint32_t)value << by)
@@ -179,62 +179,62 @@ SHIFT_FUNCTION(right_i64, int64_t, uint64_t, 64, value >> by)
 
 /* An infinite result of finite operands is an overflow, a zero product of non-zero ones an
  * underflow. */
-#define FLOAT_KERNEL(name, type, expression, under)                                              \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,                  \
-                          const uint16_t *selection, uint32_t count, kd_vector *out)             \
-    {                                                                                            \
-        (void)env;                                                                               \
-        const type *left = args[0].values;                                                       \
-        const type *right = args[1].values;                                                      \
-        type *results = out->values;                                                             \
-        bool a_flat = args[0].form == KD_VECTOR_FLAT, b_flat = args[1].form == KD_VECTOR_FLAT;   \
-        for (uint32_t i = 0; i < count; i++) {                                                   \
-            uint32_t row = selection == NULL ? i : selection[i];                                 \
-            type a = left[a_flat ? row : 0], b = right[b_flat ? row : 0];                        \
-            type r = expression;                                                                 \
-            results[row] = r;                                                                    \
-            if (__builtin_expect(isinf(r) && !isinf(a) && !isinf(b), 0) &&                       \
-                !kdi_row_is_null(args, 2, row))                                                  \
-                return KD_FAIL(ctx, KD_INVALID, "22003", "value out of range: overflow");        \
-            if (__builtin_expect(under, 0) && !kdi_row_is_null(args, 2, row))                    \
-                return KD_FAIL(ctx, KD_INVALID, "22003", "value out of range: underflow");       \
-        }                                                                                        \
-        return KD_OK;                                                                            \
+#define FLOAT_KERNEL(name, type, expression, under)                                            \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,                \
+                          const uint16_t *selection, uint32_t count, kd_vector *out)           \
+    {                                                                                          \
+        (void)env;                                                                             \
+        const type *left = args[0].values;                                                     \
+        const type *right = args[1].values;                                                    \
+        type *results = out->values;                                                           \
+        bool a_flat = args[0].form == KD_VECTOR_FLAT, b_flat = args[1].form == KD_VECTOR_FLAT; \
+        for (uint32_t i = 0; i < count; i++) {                                                 \
+            uint32_t row = selection == NULL ? i : selection[i];                               \
+            type a = left[a_flat ? row : 0], b = right[b_flat ? row : 0];                      \
+            type r = expression;                                                               \
+            results[row] = r;                                                                  \
+            if (__builtin_expect(isinf(r) && !isinf(a) && !isinf(b), 0) &&                     \
+                !kdi_row_is_null(args, 2, row))                                                \
+                return KD_FAIL(ctx, KD_INVALID, "22003", "value out of range: overflow");      \
+            if (__builtin_expect(under, 0) && !kdi_row_is_null(args, 2, row))                  \
+                return KD_FAIL(ctx, KD_INVALID, "22003", "value out of range: underflow");     \
+        }                                                                                      \
+        return KD_OK;                                                                          \
     }
-#define FLOAT_DIVISION(name, type)                                                               \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,                  \
-                          const uint16_t *selection, uint32_t count, kd_vector *out)             \
-    {                                                                                            \
-        (void)env;                                                                               \
-        const type *left = args[0].values;                                                       \
-        const type *right = args[1].values;                                                      \
-        type *results = out->values;                                                             \
-        for (uint32_t i = 0; i < count; i++) {                                                   \
-            uint32_t row = selection == NULL ? i : selection[i];                                 \
-            type a = left[args[0].form == KD_VECTOR_FLAT ? row : 0];                             \
-            type b = right[args[1].form == KD_VECTOR_FLAT ? row : 0];                            \
-            type r = b == 0 ? 0 : a / b;                                                         \
-            results[row] = r;                                                                    \
-            bool over = isinf(r) && !isinf(a) && !isinf(b);                                      \
-            bool under = r == 0 && a != 0 && b != 0 && !isinf(b);                                \
-            if (__builtin_expect((b == 0 && !isnan(a)) || over || under, 0) &&                   \
-                !kdi_row_is_null(args, 2, row)) {                                                \
-                if (b == 0)                                                                      \
-                    return division_by_zero(ctx);                                                \
-                return KD_FAIL(ctx, KD_INVALID, "22003", "value out of range: %s",               \
-                               over ? "overflow" : "underflow");                                 \
-            }                                                                                    \
-            if (b == 0)                                                                          \
-                results[row] = a; /* NaN / 0 */                                                  \
-        }                                                                                        \
-        return KD_OK;                                                                            \
+#define FLOAT_DIVISION(name, type)                                                   \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,      \
+                          const uint16_t *selection, uint32_t count, kd_vector *out) \
+    {                                                                                \
+        (void)env;                                                                   \
+        const type *left = args[0].values;                                           \
+        const type *right = args[1].values;                                          \
+        type *results = out->values;                                                 \
+        for (uint32_t i = 0; i < count; i++) {                                       \
+            uint32_t row = selection == NULL ? i : selection[i];                     \
+            type a = left[args[0].form == KD_VECTOR_FLAT ? row : 0];                 \
+            type b = right[args[1].form == KD_VECTOR_FLAT ? row : 0];                \
+            type r = b == 0 ? 0 : a / b;                                             \
+            results[row] = r;                                                        \
+            bool over = isinf(r) && !isinf(a) && !isinf(b);                          \
+            bool under = r == 0 && a != 0 && b != 0 && !isinf(b);                    \
+            if (__builtin_expect((b == 0 && !isnan(a)) || over || under, 0) &&       \
+                !kdi_row_is_null(args, 2, row)) {                                    \
+                if (b == 0)                                                          \
+                    return division_by_zero(ctx);                                    \
+                return KD_FAIL(ctx, KD_INVALID, "22003", "value out of range: %s",   \
+                               over ? "overflow" : "underflow");                     \
+            }                                                                        \
+            if (b == 0)                                                              \
+                results[row] = a; /* NaN / 0 */                                      \
+        }                                                                            \
+        return KD_OK;                                                                \
     }
-#define FLOAT_KERNELS(suffix, type)                                        \
-    FLOAT_KERNEL(add_##suffix, type, a + b, false)                         \
-    FLOAT_KERNEL(sub_##suffix, type, a - b, false)                         \
-    FLOAT_KERNEL(mul_##suffix, type, a *b, r == 0 && a != 0 && b != 0)     \
-    FLOAT_DIVISION(div_##suffix, type)                                     \
-    UNARY_KERNEL(neg_##suffix, type, -value, )                             \
+#define FLOAT_KERNELS(suffix, type)                                    \
+    FLOAT_KERNEL(add_##suffix, type, a + b, false)                     \
+    FLOAT_KERNEL(sub_##suffix, type, a - b, false)                     \
+    FLOAT_KERNEL(mul_##suffix, type, a *b, r == 0 && a != 0 && b != 0) \
+    FLOAT_DIVISION(div_##suffix, type)                                 \
+    UNARY_KERNEL(neg_##suffix, type, -value, )                         \
     UNARY_KERNEL(plus_##suffix, type, value, )
 FLOAT_KERNELS(f32, float)
 FLOAT_KERNELS(f64, double)
@@ -256,12 +256,12 @@ static kd_status decimal_binary(kd_ctx *ctx, kd_call_env *env, const void *const
     return kd_decimal_store(ctx, env->arena, &answer, result);
 }
 
-#define DECIMAL_FUNCTION(name, operation)                                                         \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,   \
-                          bool *out_is_null)                                                      \
-    {                                                                                             \
-        (void)out_is_null;                                                                        \
-        return decimal_binary(ctx, env, args, result, operation);                                 \
+#define DECIMAL_FUNCTION(name, operation)                                                       \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)out_is_null;                                                                      \
+        return decimal_binary(ctx, env, args, result, operation);                               \
     }
 DECIMAL_FUNCTION(add_numeric, kd_decimal_add)
 DECIMAL_FUNCTION(sub_numeric, kd_decimal_sub)
@@ -271,15 +271,15 @@ DECIMAL_FUNCTION(mod_numeric, kd_decimal_mod)
 DECIMAL_FUNCTION(power_numeric, kd_decimal_power)
 DECIMAL_FUNCTION(div_trunc_numeric, kd_decimal_div_trunc)
 
-#define DECIMAL_UNARY(name, expression)                                                           \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,   \
-                          bool *out_is_null)                                                      \
-    {                                                                                             \
-        (void)out_is_null;                                                                        \
-        kd_decimal value;                                                                         \
-        KD_TRY(kdi_arg_decimal(ctx, env, args, 0, &value));                                       \
-        value = expression;                                                                       \
-        return kd_decimal_store(ctx, env->arena, &value, result);                                 \
+#define DECIMAL_UNARY(name, expression)                                                         \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)out_is_null;                                                                      \
+        kd_decimal value;                                                                       \
+        KD_TRY(kdi_arg_decimal(ctx, env, args, 0, &value));                                     \
+        value = expression;                                                                     \
+        return kd_decimal_store(ctx, env->arena, &value, result);                               \
     }
 DECIMAL_UNARY(neg_numeric, kd_decimal_negate(value))
 DECIMAL_UNARY(abs_numeric, kd_decimal_abs(value))
@@ -305,29 +305,35 @@ static kd_status power_f64(kd_ctx *ctx, kd_call_env *env, const void *const *arg
     return KD_OK;
 }
 
-#define BINARY(text, TYPE, member)                                                       \
-    {.name = text, .argument_count = 2, .arguments = {KDI_TYPE(TYPE), KDI_TYPE(TYPE)},   \
-     .result = KDI_TYPE(TYPE), .strict = true, member}
-#define UNARY(text, TYPE, member)                                                        \
-    {.name = text, .argument_count = 1, .arguments = {KDI_TYPE(TYPE)},                   \
-     .result = KDI_TYPE(TYPE), .strict = true, member}
-#define SHIFT(text, TYPE, function)                                                      \
-    {.name = text, .argument_count = 2, .arguments = {KDI_TYPE(TYPE), KDI_TYPE(INT4)},   \
-     .result = KDI_TYPE(TYPE), .strict = true, .row = function}
+#define BINARY(text, TYPE, member)                                                        \
+    {                                                                                     \
+        .name = text, .argument_count = 2, .arguments = {KDI_TYPE(TYPE), KDI_TYPE(TYPE)}, \
+        .result = KDI_TYPE(TYPE), .strict = true, member                                  \
+    }
+#define UNARY(text, TYPE, member)                                         \
+    {                                                                     \
+        .name = text, .argument_count = 1, .arguments = {KDI_TYPE(TYPE)}, \
+        .result = KDI_TYPE(TYPE), .strict = true, member                  \
+    }
+#define SHIFT(text, TYPE, function)                                                       \
+    {                                                                                     \
+        .name = text, .argument_count = 2, .arguments = {KDI_TYPE(TYPE), KDI_TYPE(INT4)}, \
+        .result = KDI_TYPE(TYPE), .strict = true, .row = function                         \
+    }
 #define INTEGERS(TYPE, suffix)                                                                  \
     BINARY("+", TYPE, .vector = add_##suffix), BINARY("-", TYPE, .vector = sub_##suffix),       \
-    BINARY("*", TYPE, .vector = mul_##suffix), BINARY("/", TYPE, .vector = div_##suffix),       \
-    BINARY("%", TYPE, .vector = mod_##suffix), BINARY("mod", TYPE, .vector = mod_##suffix),     \
-    UNARY("-", TYPE, .vector = neg_##suffix), UNARY("+", TYPE, .vector = plus_##suffix),        \
-    UNARY("abs", TYPE, .vector = abs_##suffix), UNARY("@", TYPE, .vector = abs_##suffix),       \
-    UNARY("~", TYPE, .vector = not_##suffix), BINARY("&", TYPE, .vector = and_##suffix),        \
-    BINARY("|", TYPE, .vector = or_##suffix), BINARY("#", TYPE, .vector = xor_##suffix),        \
-    SHIFT("<<", TYPE, left_##suffix), SHIFT(">>", TYPE, right_##suffix)
-#define FLOATS(TYPE, suffix)                                                                    \
-    BINARY("+", TYPE, .vector = add_##suffix), BINARY("-", TYPE, .vector = sub_##suffix),       \
-    BINARY("*", TYPE, .vector = mul_##suffix), BINARY("/", TYPE, .vector = div_##suffix),       \
-    UNARY("-", TYPE, .vector = neg_##suffix), UNARY("+", TYPE, .vector = plus_##suffix),        \
-    UNARY("abs", TYPE, .vector = abs_##suffix), UNARY("@", TYPE, .vector = abs_##suffix)
+        BINARY("*", TYPE, .vector = mul_##suffix), BINARY("/", TYPE, .vector = div_##suffix),   \
+        BINARY("%", TYPE, .vector = mod_##suffix), BINARY("mod", TYPE, .vector = mod_##suffix), \
+        UNARY("-", TYPE, .vector = neg_##suffix), UNARY("+", TYPE, .vector = plus_##suffix),    \
+        UNARY("abs", TYPE, .vector = abs_##suffix), UNARY("@", TYPE, .vector = abs_##suffix),   \
+        UNARY("~", TYPE, .vector = not_##suffix), BINARY("&", TYPE, .vector = and_##suffix),    \
+        BINARY("|", TYPE, .vector = or_##suffix), BINARY("#", TYPE, .vector = xor_##suffix),    \
+        SHIFT("<<", TYPE, left_##suffix), SHIFT(">>", TYPE, right_##suffix)
+#define FLOATS(TYPE, suffix)                                                                  \
+    BINARY("+", TYPE, .vector = add_##suffix), BINARY("-", TYPE, .vector = sub_##suffix),     \
+        BINARY("*", TYPE, .vector = mul_##suffix), BINARY("/", TYPE, .vector = div_##suffix), \
+        UNARY("-", TYPE, .vector = neg_##suffix), UNARY("+", TYPE, .vector = plus_##suffix),  \
+        UNARY("abs", TYPE, .vector = abs_##suffix), UNARY("@", TYPE, .vector = abs_##suffix)
 
 static const kd_function arithmetic[] = {
     INTEGERS(INT2, i16),

@@ -101,9 +101,9 @@ KDI_ROW(array_dims)
     *out_is_null = array.shape.dimensions == 0;
     kd_buffer buffer = kd_buffer_in(env->arena);
     for (uint32_t i = 0; i < array.shape.dimensions; i++)
-        KD_TRY(kd_buffer_append_format(
-            ctx, &buffer, "[%d:%d]", array.shape.lower_bounds[i],
-            array.shape.lower_bounds[i] + (int32_t)array.shape.lengths[i] - 1));
+        KD_TRY(kd_buffer_append_format(ctx, &buffer, "[%d:%d]", array.shape.lower_bounds[i],
+                                       array.shape.lower_bounds[i] +
+                                           (int32_t)array.shape.lengths[i] - 1));
     return kdi_return_buffer(result, &buffer);
 }
 
@@ -131,7 +131,8 @@ static kd_status extend(kd_ctx *ctx, kd_call_env *env, const void *const *args, 
     if (array_at == 1)
         memmove(elements + 1, elements, array.count * sizeof *elements);
     elements[array_at == 1 ? 0 : array.count] = added;
-    kd_array_shape shape = {.dimensions = 1, .lengths = {array.count + 1},
+    kd_array_shape shape = {.dimensions = 1,
+                            .lengths = {array.count + 1},
                             .lower_bounds = {array.count > 0 ? array.shape.lower_bounds[0] : 1}};
     return kd_array_make_shaped(ctx, env->arena, type, &shape, elements, result);
 }
@@ -422,8 +423,8 @@ KDI_ROW(array_fill)
     for (uint32_t i = 0; i < lengths.count; i++) {
         int32_t length = kd_array_get(&lengths, i).as.i32;
         if (length < 0 || (total *= (uint64_t)length) > KD_ARRAY_ELEMENTS_MAX)
-            return KD_FAIL(ctx, KD_LIMIT, "54000",
-                           "array size exceeds the maximum allowed (%d)", KD_ARRAY_ELEMENTS_MAX);
+            return KD_FAIL(ctx, KD_LIMIT, "54000", "array size exceeds the maximum allowed (%d)",
+                           KD_ARRAY_ELEMENTS_MAX);
         shape.lengths[i] = (uint32_t)length;
         shape.lower_bounds[i] = env->argument_count > 2 ? kd_array_get(&bounds, i).as.i32 : 1;
     }

@@ -40,8 +40,7 @@ kd_value kdi_arg_value(const kd_call_env *env, const void *const *args, uint32_t
     if (args[index] == NULL)
         return value;
     value.is_null = false;
-    memcpy(kd_value_payload(&value), args[index],
-           kd_physical_bytes(kd_type_physical(value.type)));
+    memcpy(kd_value_payload(&value), args[index], kd_physical_bytes(kd_type_physical(value.type)));
     return value;
 }
 

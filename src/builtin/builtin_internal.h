@@ -32,12 +32,30 @@ kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
 
 /* A type in a static table. */
-#define KDI_TYPE(NAME) {.id = KD_TYPE_##NAME, .modifier = -1}
-#define KDI_ARRAY(NAME) {.id = KD_TYPE_##NAME, .is_array = 1, .modifier = -1}
-#define KDI_ANY {.id = KD_PSEUDO_ANY, .modifier = -1}
-#define KDI_ANYELEMENT {.id = KD_PSEUDO_ANYELEMENT, .modifier = -1}
-#define KDI_ANYENUM {.id = KD_PSEUDO_ANYENUM, .modifier = -1}
-#define KDI_ANYARRAY {.id = KD_PSEUDO_ANYARRAY, .modifier = -1}
+#define KDI_TYPE(NAME)                       \
+    {                                        \
+        .id = KD_TYPE_##NAME, .modifier = -1 \
+    }
+#define KDI_ARRAY(NAME)                                     \
+    {                                                       \
+        .id = KD_TYPE_##NAME, .is_array = 1, .modifier = -1 \
+    }
+#define KDI_ANY                             \
+    {                                       \
+        .id = KD_PSEUDO_ANY, .modifier = -1 \
+    }
+#define KDI_ANYELEMENT                             \
+    {                                              \
+        .id = KD_PSEUDO_ANYELEMENT, .modifier = -1 \
+    }
+#define KDI_ANYENUM                             \
+    {                                           \
+        .id = KD_PSEUDO_ANYENUM, .modifier = -1 \
+    }
+#define KDI_ANYARRAY                             \
+    {                                            \
+        .id = KD_PSEUDO_ANYARRAY, .modifier = -1 \
+    }
 
 #define KDI_COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -45,10 +63,10 @@ kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
 #define KDI_ARG(type, args, index) (*(const type *)(args)[index])
 
 /* One row function; most need only some of the parameters. */
-#define KDI_ROW(name)                                                                           \
-    static kd_status name(__attribute__((unused)) kd_ctx *ctx,                                  \
-                          __attribute__((unused)) kd_call_env *env,                             \
-                          __attribute__((unused)) const void *const *args, void *result,        \
+#define KDI_ROW(name)                                                                    \
+    static kd_status name(__attribute__((unused)) kd_ctx *ctx,                           \
+                          __attribute__((unused)) kd_call_env *env,                      \
+                          __attribute__((unused)) const void *const *args, void *result, \
                           __attribute__((unused)) bool *out_is_null)
 
 static inline kd_slice kdi_arg_text(const void *const *args, uint32_t index)
@@ -112,18 +130,15 @@ kd_status kdi_row_list_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch) KD_M
 kd_status kdi_describe(kd_ctx *ctx, kd_arena *arena, uint32_t column_count,
                        const char *const *names, const kd_type *types, uint32_t *out_column_count,
                        kd_slice **out_names, kd_type **out_types) KD_MUST_CHECK;
-#define KDI_DESCRIBE(name)                                                                     \
-    static kd_status name(kd_ctx *ctx, kd_arena *arena,                                        \
-                          __attribute__((unused)) const kd_call_env *env,                      \
-                          __attribute__((unused)) const kd_value *args,                        \
-                          __attribute__((unused)) uint32_t arg_count,                          \
-                          uint32_t *out_column_count, kd_slice **out_names,                    \
-                          kd_type **out_types)
-#define KDI_OPEN(name)                                                                         \
-    static kd_status name(kd_ctx *ctx, kd_arena *arena,                                        \
-                          __attribute__((unused)) const kd_call_env *env,                      \
-                          const kd_value *args, __attribute__((unused)) uint32_t arg_count,    \
-                          void **out_cursor)
+#define KDI_DESCRIBE(name)                                                                        \
+    static kd_status name(                                                                        \
+        kd_ctx *ctx, kd_arena *arena, __attribute__((unused)) const kd_call_env *env,             \
+        __attribute__((unused)) const kd_value *args, __attribute__((unused)) uint32_t arg_count, \
+        uint32_t *out_column_count, kd_slice **out_names, kd_type **out_types)
+#define KDI_OPEN(name)                                                                          \
+    static kd_status name(kd_ctx *ctx, kd_arena *arena,                                         \
+                          __attribute__((unused)) const kd_call_env *env, const kd_value *args, \
+                          __attribute__((unused)) uint32_t arg_count, void **out_cursor)
 /* A value's text; the value stays where it is as long as the slice is used. */
 static inline kd_slice kdi_value_text(const kd_value *value)
 {

@@ -114,8 +114,7 @@ static kd_status hex_decode(kd_ctx *ctx, kd_slice text, kd_buffer *out)
         high = -1;
     }
     if (high >= 0)
-        return KD_FAIL(ctx, KD_INVALID, "22023",
-                       "invalid hexadecimal data: odd number of digits");
+        return KD_FAIL(ctx, KD_INVALID, "22023", "invalid hexadecimal data: odd number of digits");
     return KD_OK;
 }
 
@@ -415,8 +414,8 @@ KDI_ROW(unistr)
             return escape_failed(ctx, "invalid Unicode escape");
         at += taken;
         if (code >= 0xd800 && code <= 0xdbff) {
-            taken = at < text.size_bytes && text.data[at] == '\\' ? unicode_escape(text, at, &low)
-                                                                  : 0;
+            taken =
+                at < text.size_bytes && text.data[at] == '\\' ? unicode_escape(text, at, &low) : 0;
             if (taken == 0 || low < 0xdc00 || low > 0xdfff)
                 return escape_failed(ctx, "invalid Unicode surrogate pair");
             at += taken;

@@ -19,24 +19,24 @@ static const kd_zone *zone_of(const kd_call_env *env)
 
 /* --- Between integers and floating point ------------------------------------------------------ */
 
-#define WIDEN(name, from_type, to_type)                                                     \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,             \
-                          const uint16_t *selection, uint32_t count, kd_vector *out)        \
-    {                                                                                       \
-        (void)ctx;                                                                          \
-        (void)env;                                                                          \
-        const from_type *values = args[0].values;                                           \
-        to_type *results = out->values;                                                     \
-        if (selection == NULL && args[0].form == KD_VECTOR_FLAT) {                          \
-            for (uint32_t i = 0; i < count; i++)                                            \
-                results[i] = (to_type)values[i];                                            \
-            return KD_OK;                                                                   \
-        }                                                                                   \
-        for (uint32_t i = 0; i < count; i++) {                                              \
-            uint32_t row = selection == NULL ? i : selection[i];                            \
-            results[row] = (to_type)values[args[0].form == KD_VECTOR_FLAT ? row : 0];       \
-        }                                                                                   \
-        return KD_OK;                                                                       \
+#define WIDEN(name, from_type, to_type)                                               \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,       \
+                          const uint16_t *selection, uint32_t count, kd_vector *out)  \
+    {                                                                                 \
+        (void)ctx;                                                                    \
+        (void)env;                                                                    \
+        const from_type *values = args[0].values;                                     \
+        to_type *results = out->values;                                               \
+        if (selection == NULL && args[0].form == KD_VECTOR_FLAT) {                    \
+            for (uint32_t i = 0; i < count; i++)                                      \
+                results[i] = (to_type)values[i];                                      \
+            return KD_OK;                                                             \
+        }                                                                             \
+        for (uint32_t i = 0; i < count; i++) {                                        \
+            uint32_t row = selection == NULL ? i : selection[i];                      \
+            results[row] = (to_type)values[args[0].form == KD_VECTOR_FLAT ? row : 0]; \
+        }                                                                             \
+        return KD_OK;                                                                 \
     }
 WIDEN(i16_to_i32, int16_t, int32_t)
 WIDEN(i16_to_i64, int16_t, int64_t)
@@ -49,34 +49,34 @@ WIDEN(i32_to_f64, int32_t, double)
 WIDEN(i64_to_f64, int64_t, double)
 WIDEN(f32_to_f64, float, double)
 
-#define NARROW(name, from_type, to_type, low, high, type_name)                                    \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,   \
-                          bool *out_is_null)                                                      \
-    {                                                                                             \
-        (void)env;                                                                                \
-        (void)out_is_null;                                                                        \
-        from_type value = KDI_ARG(from_type, args, 0);                                            \
-        if (value < low || value > high)                                                          \
-            return KD_FAIL(ctx, KD_INVALID, "22003", type_name " out of range");                  \
-        *(to_type *)result = (to_type)value;                                                      \
-        return KD_OK;                                                                             \
+#define NARROW(name, from_type, to_type, low, high, type_name)                                  \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)env;                                                                              \
+        (void)out_is_null;                                                                      \
+        from_type value = KDI_ARG(from_type, args, 0);                                          \
+        if (value < low || value > high)                                                        \
+            return KD_FAIL(ctx, KD_INVALID, "22003", type_name " out of range");                \
+        *(to_type *)result = (to_type)value;                                                    \
+        return KD_OK;                                                                           \
     }
 NARROW(i32_to_i16, int32_t, int16_t, INT16_MIN, INT16_MAX, "smallint")
 NARROW(i64_to_i16, int64_t, int16_t, INT16_MIN, INT16_MAX, "smallint")
 NARROW(i64_to_i32, int64_t, int32_t, INT32_MIN, INT32_MAX, "integer")
 
 /* Rounds half to even, as PostgreSQL's rint does. The bounds are exact in double. */
-#define ROUND(name, from_type, to_type, low, high, type_name)                                     \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,   \
-                          bool *out_is_null)                                                      \
-    {                                                                                             \
-        (void)env;                                                                                \
-        (void)out_is_null;                                                                        \
-        double value = rint((double)KDI_ARG(from_type, args, 0));                                 \
-        if (!(value >= low && value < high))                                                      \
-            return KD_FAIL(ctx, KD_INVALID, "22003", type_name " out of range");                  \
-        *(to_type *)result = (to_type)value;                                                      \
-        return KD_OK;                                                                             \
+#define ROUND(name, from_type, to_type, low, high, type_name)                                   \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)env;                                                                              \
+        (void)out_is_null;                                                                      \
+        double value = rint((double)KDI_ARG(from_type, args, 0));                               \
+        if (!(value >= low && value < high))                                                    \
+            return KD_FAIL(ctx, KD_INVALID, "22003", type_name " out of range");                \
+        *(to_type *)result = (to_type)value;                                                    \
+        return KD_OK;                                                                           \
     }
 ROUND(f32_to_i16, float, int16_t, -32768.0, 32768.0, "smallint")
 ROUND(f64_to_i16, double, int16_t, -32768.0, 32768.0, "smallint")
@@ -162,15 +162,15 @@ static kd_status numeric_to_bounded(kd_ctx *ctx, kd_call_env *env, const void *c
     return KD_OK;
 }
 
-#define NUMERIC_TO(name, type, low, high, type_name)                                              \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,   \
-                          bool *out_is_null)                                                      \
-    {                                                                                             \
-        (void)out_is_null;                                                                        \
-        int64_t value;                                                                            \
-        KD_TRY(numeric_to_bounded(ctx, env, args, low, high, type_name, &value));                 \
-        *(type *)result = (type)value;                                                            \
-        return KD_OK;                                                                             \
+#define NUMERIC_TO(name, type, low, high, type_name)                                            \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)out_is_null;                                                                      \
+        int64_t value;                                                                          \
+        KD_TRY(numeric_to_bounded(ctx, env, args, low, high, type_name, &value));               \
+        *(type *)result = (type)value;                                                          \
+        return KD_OK;                                                                           \
     }
 NUMERIC_TO(numeric_to_i16, int16_t, INT16_MIN, INT16_MAX, "smallint")
 NUMERIC_TO(numeric_to_i32, int32_t, INT32_MIN, INT32_MAX, "integer")
@@ -241,8 +241,8 @@ static kd_status to_length(kd_ctx *ctx, kd_call_env *env, const void *const *arg
     return KD_OK;
 }
 
-static kd_status to_length_cut(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                               void *result, bool *out_is_null)
+static kd_status to_length_cut(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
+                               bool *out_is_null)
 {
     (void)out_is_null;
     return to_length(ctx, env, args, result, true);
@@ -400,8 +400,8 @@ static kd_status date_to_ns(kd_ctx *ctx, kd_call_env *env, const void *const *ar
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
-static kd_status json_to_jsonb(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                               void *result, bool *out_is_null)
+static kd_status json_to_jsonb(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
+                               bool *out_is_null)
 {
     (void)out_is_null;
     kd_slice stored;
@@ -410,8 +410,8 @@ static kd_status json_to_jsonb(kd_ctx *ctx, kd_call_env *env, const void *const 
     return KD_OK;
 }
 
-static kd_status jsonb_to_json(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                               void *result, bool *out_is_null)
+static kd_status jsonb_to_json(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
+                               bool *out_is_null)
 {
     (void)out_is_null;
     kd_buffer text = kd_buffer_in(env->arena);
@@ -420,8 +420,8 @@ static kd_status jsonb_to_json(kd_ctx *ctx, kd_call_env *env, const void *const 
     return KD_OK;
 }
 
-static kd_status jsonb_to_bool(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                               void *result, bool *out_is_null)
+static kd_status jsonb_to_bool(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
+                               bool *out_is_null)
 {
     (void)env;
     (void)out_is_null;
@@ -448,15 +448,15 @@ static kd_status jsonb_number(kd_ctx *ctx, kd_call_env *env, const void *const *
     return kd_str_copy(ctx, env->arena, value.body, out_numeric);
 }
 
-#define JSONB_TO(name, type_name, convert)                                                        \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,   \
-                          bool *out_is_null)                                                      \
-    {                                                                                             \
-        kd_str number;                                                                            \
-        kd_call_env numeric_env = *env;                                                           \
-        KD_TRY(jsonb_number(ctx, &numeric_env, args, type_name, &number));                        \
-        const void *number_args[1] = {&number};                                                   \
-        return convert(ctx, &numeric_env, number_args, result, out_is_null);                      \
+#define JSONB_TO(name, type_name, convert)                                                      \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        kd_str number;                                                                          \
+        kd_call_env numeric_env = *env;                                                         \
+        KD_TRY(jsonb_number(ctx, &numeric_env, args, type_name, &number));                      \
+        const void *number_args[1] = {&number};                                                 \
+        return convert(ctx, &numeric_env, number_args, result, out_is_null);                    \
     }
 JSONB_TO(jsonb_to_numeric, "numeric", number_to_numeric)
 JSONB_TO(jsonb_to_i16, "smallint", numeric_to_i16)
@@ -467,8 +467,10 @@ JSONB_TO(jsonb_to_f64, "double precision", numeric_to_f64)
 
 /* --- The table -------------------------------------------------------------------------------- */
 
-#define CAST(FROM, TO, CONTEXT, member) \
-    {.from = KD_TYPE_##FROM, .to = KD_TYPE_##TO, .context = KD_CAST_##CONTEXT, member}
+#define CAST(FROM, TO, CONTEXT, member)                                                  \
+    {                                                                                    \
+        .from = KD_TYPE_##FROM, .to = KD_TYPE_##TO, .context = KD_CAST_##CONTEXT, member \
+    }
 
 static const kd_cast casts[] = {
     CAST(INT2, INT4, IMPLICIT, .vector = i16_to_i32),

@@ -27,39 +27,39 @@
 #define FLOAT_GT(a, b) FLOAT_LESS(b, a)
 #define FLOAT_GE(a, b) (!FLOAT_LESS(a, b))
 
-#define KERNEL(name, type, test)                                                              \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,               \
-                          const uint16_t *selection, uint32_t count, kd_vector *out)          \
-    {                                                                                         \
-        (void)ctx;                                                                            \
-        (void)env;                                                                            \
-        const type *a = args[0].values;                                                       \
-        const type *b = args[1].values;                                                       \
-        uint8_t *results = out->values;                                                       \
-        bool a_flat = args[0].form == KD_VECTOR_FLAT;                                         \
-        bool b_flat = args[1].form == KD_VECTOR_FLAT;                                         \
-        if (selection == NULL && a_flat && b_flat) {                                          \
-            for (uint32_t i = 0; i < count; i++)                                              \
-                results[i] = test(a[i], b[i]);                                                \
-        } else if (selection == NULL && a_flat) {                                             \
-            const type constant = b[0];                                                       \
-            for (uint32_t i = 0; i < count; i++)                                              \
-                results[i] = test(a[i], constant);                                            \
-        } else {                                                                              \
-            for (uint32_t i = 0; i < count; i++) {                                            \
-                uint32_t row = selection == NULL ? i : selection[i];                          \
-                results[row] = test(a[a_flat ? row : 0], b[b_flat ? row : 0]);                \
-            }                                                                                 \
-        }                                                                                     \
-        return KD_OK;                                                                         \
+#define KERNEL(name, type, test)                                                     \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const kd_vector *args,      \
+                          const uint16_t *selection, uint32_t count, kd_vector *out) \
+    {                                                                                \
+        (void)ctx;                                                                   \
+        (void)env;                                                                   \
+        const type *a = args[0].values;                                              \
+        const type *b = args[1].values;                                              \
+        uint8_t *results = out->values;                                              \
+        bool a_flat = args[0].form == KD_VECTOR_FLAT;                                \
+        bool b_flat = args[1].form == KD_VECTOR_FLAT;                                \
+        if (selection == NULL && a_flat && b_flat) {                                 \
+            for (uint32_t i = 0; i < count; i++)                                     \
+                results[i] = test(a[i], b[i]);                                       \
+        } else if (selection == NULL && a_flat) {                                    \
+            const type constant = b[0];                                              \
+            for (uint32_t i = 0; i < count; i++)                                     \
+                results[i] = test(a[i], constant);                                   \
+        } else {                                                                     \
+            for (uint32_t i = 0; i < count; i++) {                                   \
+                uint32_t row = selection == NULL ? i : selection[i];                 \
+                results[row] = test(a[a_flat ? row : 0], b[b_flat ? row : 0]);       \
+            }                                                                        \
+        }                                                                            \
+        return KD_OK;                                                                \
     }
 
-#define KERNELS(suffix, type, FAMILY)        \
-    KERNEL(eq_##suffix, type, FAMILY##_EQ)   \
-    KERNEL(ne_##suffix, type, FAMILY##_NE)   \
-    KERNEL(lt_##suffix, type, FAMILY##_LT)   \
-    KERNEL(le_##suffix, type, FAMILY##_LE)   \
-    KERNEL(gt_##suffix, type, FAMILY##_GT)   \
+#define KERNELS(suffix, type, FAMILY)      \
+    KERNEL(eq_##suffix, type, FAMILY##_EQ) \
+    KERNEL(ne_##suffix, type, FAMILY##_NE) \
+    KERNEL(lt_##suffix, type, FAMILY##_LT) \
+    KERNEL(le_##suffix, type, FAMILY##_LE) \
+    KERNEL(gt_##suffix, type, FAMILY##_GT) \
     KERNEL(ge_##suffix, type, FAMILY##_GE)
 
 KERNELS(bool, uint8_t, PLAIN)
@@ -95,15 +95,15 @@ static kd_status order_of(kd_ctx *ctx, kd_call_env *env, const void *const *args
     return KD_OK;
 }
 
-#define ROW_TEST(name, test)                                                                   \
+#define ROW_TEST(name, test)                                                                    \
     static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
-                          bool *out_is_null)                                                   \
-    {                                                                                          \
-        (void)out_is_null;                                                                     \
-        int order;                                                                             \
-        KD_TRY(order_of(ctx, env, args, &order));                                              \
-        *(uint8_t *)result = order test 0;                                                     \
-        return KD_OK;                                                                          \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)out_is_null;                                                                      \
+        int order;                                                                              \
+        KD_TRY(order_of(ctx, env, args, &order));                                               \
+        *(uint8_t *)result = order test 0;                                                      \
+        return KD_OK;                                                                           \
     }
 ROW_TEST(row_eq, ==)
 ROW_TEST(row_ne, !=)
@@ -123,23 +123,22 @@ static kd_status row_compare(kd_ctx *ctx, kd_call_env *env, const void *const *a
 }
 
 /* The operand type comes last, because a type is a list in braces. */
-#define OPERATOR(text, member, ...)                                                     \
-    {.name = text, .argument_count = 2, .arguments = {__VA_ARGS__, __VA_ARGS__},        \
-     .result = KDI_TYPE(BOOL), .strict = true, member}
+#define OPERATOR(text, member, ...)                                                 \
+    {                                                                               \
+        .name = text, .argument_count = 2, .arguments = {__VA_ARGS__, __VA_ARGS__}, \
+        .result = KDI_TYPE(BOOL), .strict = true, member                            \
+    }
 #define OPERATORS(suffix, ...)                              \
     OPERATOR("=", .vector = eq_##suffix, __VA_ARGS__),      \
-    OPERATOR("<>", .vector = ne_##suffix, __VA_ARGS__),     \
-    OPERATOR("<", .vector = lt_##suffix, __VA_ARGS__),      \
-    OPERATOR("<=", .vector = le_##suffix, __VA_ARGS__),     \
-    OPERATOR(">", .vector = gt_##suffix, __VA_ARGS__),      \
-    OPERATOR(">=", .vector = ge_##suffix, __VA_ARGS__)
-#define ROW_OPERATORS(...)                          \
-    OPERATOR("=", .row = row_eq, __VA_ARGS__),      \
-    OPERATOR("<>", .row = row_ne, __VA_ARGS__),     \
-    OPERATOR("<", .row = row_lt, __VA_ARGS__),      \
-    OPERATOR("<=", .row = row_le, __VA_ARGS__),     \
-    OPERATOR(">", .row = row_gt, __VA_ARGS__),      \
-    OPERATOR(">=", .row = row_ge, __VA_ARGS__)
+        OPERATOR("<>", .vector = ne_##suffix, __VA_ARGS__), \
+        OPERATOR("<", .vector = lt_##suffix, __VA_ARGS__),  \
+        OPERATOR("<=", .vector = le_##suffix, __VA_ARGS__), \
+        OPERATOR(">", .vector = gt_##suffix, __VA_ARGS__),  \
+        OPERATOR(">=", .vector = ge_##suffix, __VA_ARGS__)
+#define ROW_OPERATORS(...)                                                                     \
+    OPERATOR("=", .row = row_eq, __VA_ARGS__), OPERATOR("<>", .row = row_ne, __VA_ARGS__),     \
+        OPERATOR("<", .row = row_lt, __VA_ARGS__), OPERATOR("<=", .row = row_le, __VA_ARGS__), \
+        OPERATOR(">", .row = row_gt, __VA_ARGS__), OPERATOR(">=", .row = row_ge, __VA_ARGS__)
 
 static const kd_function comparisons[] = {
     OPERATORS(bool, KDI_TYPE(BOOL)),
@@ -164,8 +163,12 @@ static const kd_function comparisons[] = {
     OPERATORS(i32, KDI_ANYENUM),
     ROW_OPERATORS(KDI_ANYARRAY),
     /* The three-way comparison of PostgreSQL's B-tree support functions, for any type. */
-    {.name = "btcompare", .argument_count = 2, .arguments = {KDI_ANYELEMENT, KDI_ANYELEMENT},
-     .result = KDI_TYPE(INT4), .strict = true, .row = row_compare},
+    {.name = "btcompare",
+     .argument_count = 2,
+     .arguments = {KDI_ANYELEMENT, KDI_ANYELEMENT},
+     .result = KDI_TYPE(INT4),
+     .strict = true,
+     .row = row_compare},
 };
 
 kd_status kdi_register_comparison(kd_ctx *ctx, kd_registry *registry)

@@ -173,8 +173,7 @@ static bool read_number(kd_slice text, size_t *io_at, int64_t *out)
 
 static kd_status unterminated(kd_ctx *ctx)
 {
-    kd_status status =
-        KD_FAIL(ctx, KD_INVALID, "22023", "unterminated format() type specifier");
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "22023", "unterminated format() type specifier");
     kd_error_set_hint(ctx, "For a single \"%%\" use \"%%%%\".");
     return status;
 }
@@ -364,9 +363,8 @@ static kd_status list_add(kd_ctx *ctx, kd_call_env *env, text_list *list, kd_sli
 }
 
 /* The separator NULL gives single characters, an empty one the whole text. */
-static kd_status split_text(kd_ctx *ctx, kd_call_env *env, kd_slice text,
-                            const kd_slice *separator, const kd_slice *null_text,
-                            text_list *out_list)
+static kd_status split_text(kd_ctx *ctx, kd_call_env *env, kd_slice text, const kd_slice *separator,
+                            const kd_slice *null_text, text_list *out_list)
 {
     size_t start = 0;
     uint32_t width;
@@ -414,15 +412,20 @@ KDI_ROW(string_to_array)
 }
 
 /* Types spelled out, so that an untyped literal beside them is text and not an array. */
-#define WITH_TEXT(TYPE_ID)                                                                      \
-    {.name = "||", .argument_count = 2, .arguments = {{.id = KD_TYPE_TEXT, .modifier = -1},     \
-                                                      {.id = TYPE_ID, .modifier = -1}},         \
-     .result = {.id = KD_TYPE_TEXT, .modifier = -1}, .row = any_concat, .strict = true,         \
-     .volatility = KD_STABLE},                                                                  \
-    {.name = "||", .argument_count = 2, .arguments = {{.id = TYPE_ID, .modifier = -1},          \
-                                                      {.id = KD_TYPE_TEXT, .modifier = -1}},    \
-     .result = {.id = KD_TYPE_TEXT, .modifier = -1}, .row = any_concat, .strict = true,         \
-     .volatility = KD_STABLE}
+#define WITH_TEXT(TYPE_ID)                                                                    \
+    {.name = "||",                                                                            \
+     .argument_count = 2,                                                                     \
+     .arguments = {{.id = KD_TYPE_TEXT, .modifier = -1}, {.id = TYPE_ID, .modifier = -1}},    \
+     .result = {.id = KD_TYPE_TEXT, .modifier = -1},                                          \
+     .row = any_concat,                                                                       \
+     .strict = true,                                                                          \
+     .volatility = KD_STABLE},                                                                \
+    {                                                                                         \
+        .name = "||", .argument_count = 2,                                                    \
+        .arguments = {{.id = TYPE_ID, .modifier = -1}, {.id = KD_TYPE_TEXT, .modifier = -1}}, \
+        .result = {.id = KD_TYPE_TEXT, .modifier = -1}, .row = any_concat, .strict = true,    \
+        .volatility = KD_STABLE                                                               \
+    }
 
 static const kd_function functions[] = {
     WITH_TEXT(KD_TYPE_BOOL),

@@ -118,8 +118,8 @@ KDI_ROW(plus_timestamp)
 
 KDI_ROW(timestamp_minus)
 {
-    return kd_timestamp_add(ctx, KDI_ARG(int64_t, args, 0),
-                            negated(KDI_ARG(kd_interval, args, 1)), result);
+    return kd_timestamp_add(ctx, KDI_ARG(int64_t, args, 0), negated(KDI_ARG(kd_interval, args, 1)),
+                            result);
 }
 
 KDI_ROW(timestamptz_plus)
@@ -277,13 +277,13 @@ static kd_status date_timestamp_order(kd_ctx *ctx, kd_call_env *env, const void 
     return KD_OK;
 }
 
-#define CROSS_COMPARISON(name, test)                                 \
-    KDI_ROW(name)                                                    \
-    {                                                                \
-        int answer;                                                  \
-        KD_TRY(date_timestamp_order(ctx, env, args, &answer));       \
-        *(uint8_t *)result = answer test 0;                          \
-        return KD_OK;                                                \
+#define CROSS_COMPARISON(name, test)                           \
+    KDI_ROW(name)                                              \
+    {                                                          \
+        int answer;                                            \
+        KD_TRY(date_timestamp_order(ctx, env, args, &answer)); \
+        *(uint8_t *)result = answer test 0;                    \
+        return KD_OK;                                          \
     }
 CROSS_COMPARISON(cross_eq, ==)
 CROSS_COMPARISON(cross_ne, !=)
@@ -310,11 +310,16 @@ static kd_status open_zone(kd_ctx *ctx, kd_arena *arena, kd_slice name, const kd
 static const char *type_name(kd_type type)
 {
     switch (type.id) {
-    case KD_TYPE_DATE: return "date";
-    case KD_TYPE_TIME: return "time without time zone";
-    case KD_TYPE_TIMESTAMPTZ: return "timestamp with time zone";
-    case KD_TYPE_INTERVAL: return "interval";
-    default: return "timestamp without time zone";
+    case KD_TYPE_DATE:
+        return "date";
+    case KD_TYPE_TIME:
+        return "time without time zone";
+    case KD_TYPE_TIMESTAMPTZ:
+        return "timestamp with time zone";
+    case KD_TYPE_INTERVAL:
+        return "interval";
+    default:
+        return "timestamp without time zone";
     }
 }
 
@@ -323,8 +328,8 @@ static kd_status field_unknown(kd_ctx *ctx, kd_slice name, kd_type type)
     char lower[32];
     size_t size = name.size_bytes < sizeof lower ? name.size_bytes : sizeof lower;
     for (size_t i = 0; i < size; i++)
-        lower[i] = name.data[i] >= 'A' && name.data[i] <= 'Z' ? (char)(name.data[i] + 32)
-                                                               : name.data[i];
+        lower[i] =
+            name.data[i] >= 'A' && name.data[i] <= 'Z' ? (char)(name.data[i] + 32) : name.data[i];
     return KD_FAIL(ctx, KD_INVALID, "22023", "unit \"%.*s\" not recognized for type %s", (int)size,
                    lower, type_name(type));
 }
@@ -677,8 +682,7 @@ KDI_ROW(overlaps)
     }
     /* The one that starts first must reach the other's start. */
     int first = starts < 0 ? 0 : 1;
-    bool reaches = high[first] != NULL &&
-                   kd_payload_compare(type, low[1 - first], high[first]) < 0;
+    bool reaches = high[first] != NULL && kd_payload_compare(type, low[1 - first], high[first]) < 0;
     *(uint8_t *)result = reaches;
     *out_is_null = (high[first] == NULL) || (!reaches && high[1 - first] == NULL);
     return KD_OK;
@@ -796,42 +800,44 @@ KDI_ROW(bucket_date)
     return KD_OK;
 }
 
-#define INTEGER_BUCKET(name, type)                                                     \
-    KDI_ROW(name)                                                                      \
-    {                                                                                  \
-        int64_t width = KDI_ARG(type, args, 0), value = KDI_ARG(type, args, 1);        \
-        int64_t offset = env->argument_count > 2 ? KDI_ARG(type, args, 2) : 0, start;  \
-        if (width <= 0)                                                                \
-            return bad_width(ctx, "period must be greater than 0");                    \
-        offset %= width;                                                               \
-        bool over = __builtin_sub_overflow(value, offset, &start);                     \
-        over |= start < INT64_MIN + width;                                             \
-        if (!over)                                                                     \
-            start = floor_to(start, width) + offset;                                   \
-        if (over || start != (type)start)                                              \
-            return KD_FAIL(ctx, KD_INVALID, "22003", "timestamp out of range");        \
-        *(type *)result = (type)start;                                                 \
-        return KD_OK;                                                                  \
+#define INTEGER_BUCKET(name, type)                                                    \
+    KDI_ROW(name)                                                                     \
+    {                                                                                 \
+        int64_t width = KDI_ARG(type, args, 0), value = KDI_ARG(type, args, 1);       \
+        int64_t offset = env->argument_count > 2 ? KDI_ARG(type, args, 2) : 0, start; \
+        if (width <= 0)                                                               \
+            return bad_width(ctx, "period must be greater than 0");                   \
+        offset %= width;                                                              \
+        bool over = __builtin_sub_overflow(value, offset, &start);                    \
+        over |= start < INT64_MIN + width;                                            \
+        if (!over)                                                                    \
+            start = floor_to(start, width) + offset;                                  \
+        if (over || start != (type)start)                                             \
+            return KD_FAIL(ctx, KD_INVALID, "22003", "timestamp out of range");       \
+        *(type *)result = (type)start;                                                \
+        return KD_OK;                                                                 \
     }
 INTEGER_BUCKET(bucket_i16, int16_t)
 INTEGER_BUCKET(bucket_i32, int32_t)
 INTEGER_BUCKET(bucket_i64, int64_t)
 
-#define COMPARE_ACROSS(A, B)                                                             \
-    STABLE("=", cross_eq, BOOL, A, B), STABLE("<>", cross_ne, BOOL, A, B),               \
-    STABLE("<", cross_lt, BOOL, A, B), STABLE("<=", cross_le, BOOL, A, B),               \
-    STABLE(">", cross_gt, BOOL, A, B), STABLE(">=", cross_ge, BOOL, A, B)
+#define COMPARE_ACROSS(A, B)                                                   \
+    STABLE("=", cross_eq, BOOL, A, B), STABLE("<>", cross_ne, BOOL, A, B),     \
+        STABLE("<", cross_lt, BOOL, A, B), STABLE("<=", cross_le, BOOL, A, B), \
+        STABLE(">", cross_gt, BOOL, A, B), STABLE(">=", cross_ge, BOOL, A, B)
 
-static const char *const interval_names[] = {"years", "months", "weeks", "days", "hours", "mins",
-                                             "secs"};
+static const char *const interval_names[] = {"years", "months", "weeks", "days",
+                                             "hours", "mins",   "secs"};
 static const char *const date_names[] = {"year", "month", "day"};
 static const char *const bucket_names[] = {"bucket_width", "ts", "timezone", "origin", "offset"};
 static const char *const bucket_origin_names[] = {"bucket_width", "ts", "origin"};
 static const char *const bucket_offset_names[] = {"bucket_width", "ts", "offset"};
 
-#define NAMED(NAME, ROW, RESULT, NAMES, ...)                                                   \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .strict = true,   \
-     .volatility = KD_STABLE, .argument_names = NAMES}
+#define NAMED(NAME, ROW, RESULT, NAMES, ...)                                                    \
+    {                                                                                           \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .strict = true, \
+                                    .volatility = KD_STABLE, .argument_names = NAMES            \
+    }
 
 static const kd_function functions[] = {
     NO_ARGUMENTS("now", now, TIMESTAMPTZ, KD_STABLE),

@@ -55,21 +55,21 @@ static kd_status return_found(kd_ctx *ctx, kd_call_env *env, bool binary, bool f
     return *out_is_null ? KD_OK : kdi_return_text(result, value);
 }
 
-#define GETTERS(suffix, as_text)                                                                 \
-    KDI_ROW(field_##suffix)                                                                      \
-    {                                                                                            \
-        bool found;                                                                              \
-        kd_slice value;                                                                          \
-        KD_TRY(get_field(ctx, env->arena, is_jsonb(env), kdi_arg_text(args, 0),                  \
-                         kdi_arg_text(args, 1), &found, &value));                                \
+#define GETTERS(suffix, as_text)                                                                  \
+    KDI_ROW(field_##suffix)                                                                       \
+    {                                                                                             \
+        bool found;                                                                               \
+        kd_slice value;                                                                           \
+        KD_TRY(get_field(ctx, env->arena, is_jsonb(env), kdi_arg_text(args, 0),                   \
+                         kdi_arg_text(args, 1), &found, &value));                                 \
         return return_found(ctx, env, is_jsonb(env), found, as_text, value, result, out_is_null); \
-    }                                                                                            \
-    KDI_ROW(element_##suffix)                                                                    \
-    {                                                                                            \
-        bool found;                                                                              \
-        kd_slice value;                                                                          \
-        KD_TRY(get_element(ctx, is_jsonb(env), kdi_arg_text(args, 0), KDI_ARG(int32_t, args, 1), \
-                           &found, &value));                                                     \
+    }                                                                                             \
+    KDI_ROW(element_##suffix)                                                                     \
+    {                                                                                             \
+        bool found;                                                                               \
+        kd_slice value;                                                                           \
+        KD_TRY(get_element(ctx, is_jsonb(env), kdi_arg_text(args, 0), KDI_ARG(int32_t, args, 1),  \
+                           &found, &value));                                                      \
         return return_found(ctx, env, is_jsonb(env), found, as_text, value, result, out_is_null); \
     }
 GETTERS(json, false)
@@ -365,8 +365,7 @@ KDI_ROW(type_name)
 }
 
 /* Converts json text to jsonb where it is not yet. */
-static kd_status as_binary(kd_ctx *ctx, kd_arena *arena, bool binary, kd_slice value,
-                           kd_slice *out)
+static kd_status as_binary(kd_ctx *ctx, kd_arena *arena, bool binary, kd_slice value, kd_slice *out)
 {
     *out = value;
     return binary ? KD_OK : kd_jsonb_parse(ctx, arena, value, out);
@@ -419,8 +418,7 @@ KDI_ROW(build_array)
 KDI_ROW(build_object)
 {
     if (env->argument_count % 2 != 0)
-        return KD_FAIL(ctx, KD_INVALID, "22023",
-                       "argument list must have even number of elements");
+        return KD_FAIL(ctx, KD_INVALID, "22023", "argument list must have even number of elements");
     kd_buffer text = kd_buffer_in(env->arena);
     KD_TRY(kd_buffer_append_byte(ctx, &text, '{'));
     for (uint32_t i = 0; i < env->argument_count; i += 2) {
@@ -515,9 +513,10 @@ static kd_status text_rows(kd_ctx *ctx, kd_arena *arena, const row_shape *shape,
     kd_type type = value_type(shape);
     kd_json_parser_init(&parser, text);
     KD_TRY(kd_json_next(ctx, &parser, &event));
-    KD_TRY(check_rows(ctx, shape, event == KD_JSON_OBJECT_BEGIN  ? KD_JSONB_OBJECT
-                                  : event == KD_JSON_ARRAY_BEGIN ? KD_JSONB_ARRAY
-                                                                 : KD_JSONB_NULL));
+    KD_TRY(check_rows(ctx, shape,
+                      event == KD_JSON_OBJECT_BEGIN  ? KD_JSONB_OBJECT
+                      : event == KD_JSON_ARRAY_BEGIN ? KD_JSONB_ARRAY
+                                                     : KD_JSONB_NULL));
     while (true) {
         kd_value row[2] = {kd_value_null(kd_type_of(KD_TYPE_TEXT)), kd_value_null(type)};
         KD_TRY(kd_json_next(ctx, &parser, &event));
@@ -547,8 +546,8 @@ KDI_OPEN(open_rows)
     kd_type types[2] = {kd_type_of(KD_TYPE_TEXT), value_type(shape)};
     uint32_t first = shape->form == ROWS_ELEMENTS;
     kdi_row_list *list;
-    KD_TRY(kdi_row_list_create(ctx, arena, types + first, shape->form == ROWS_FIELDS ? 2 : 1,
-                               &list));
+    KD_TRY(
+        kdi_row_list_create(ctx, arena, types + first, shape->form == ROWS_FIELDS ? 2 : 1, &list));
     *out_cursor = list;
     if (args[0].is_null)
         return KD_OK;
@@ -618,10 +617,14 @@ static const kd_function functions[] = {
     VARIADIC("jsonb_build_object", build_object, JSONB, ANY, ANY),
 };
 
-#define ROWS(NAME, TYPE, FORM, AS_TEXT, BINARY)                                            \
-    {.name = NAME, KDI_SIGNATURE(KDI_TYPE(TYPE)), .describe = describe_rows,               \
-     .open = open_rows, .next = kdi_row_list_next,                                         \
-     .data = &(const row_shape){NAME, FORM, AS_TEXT, BINARY}}
+#define ROWS(NAME, TYPE, FORM, AS_TEXT, BINARY)                                                    \
+    {                                                                                              \
+        .name = NAME, KDI_SIGNATURE(KDI_TYPE(TYPE)), .describe = describe_rows, .open = open_rows, \
+        .next = kdi_row_list_next, .data = &(const row_shape)                                      \
+        {                                                                                          \
+            NAME, FORM, AS_TEXT, BINARY                                                            \
+        }                                                                                          \
+    }
 
 #undef JSON
 #undef JSONB

@@ -19,14 +19,15 @@ static kd_status append_time(kd_ctx *ctx, kd_slice text, bool has_zone, kd_buffe
         }
         KD_TRY(kd_buffer_append_byte(ctx, out, (uint8_t)c));
     }
-    bool short_offset = has_zone && text.size_bytes > 3 &&
-                        (text.data[text.size_bytes - 3] == '+' ||
-                         text.data[text.size_bytes - 3] == '-') && seen_blank;
+    bool short_offset =
+        has_zone && text.size_bytes > 3 &&
+        (text.data[text.size_bytes - 3] == '+' || text.data[text.size_bytes - 3] == '-') &&
+        seen_blank;
     return kd_buffer_append_text(ctx, out, short_offset ? ":00\"" : "\"");
 }
 
-static kd_status append_scalar(kd_ctx *ctx, const kd_text_settings *settings,
-                               const kd_value *value, kd_buffer *out)
+static kd_status append_scalar(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
+                               kd_buffer *out)
 {
     kd_type type = value->type;
     kd_buffer text = kd_buffer_in(out->arena);

@@ -14,9 +14,9 @@
 
 typedef struct segment {
     char *bytes;
-    bool *is_any;        /* Per byte: '_'. */
-    size_t size_bytes;   /* '_' counts one. */
-    size_t length;       /* Characters. */
+    bool *is_any;      /* Per byte: '_'. */
+    size_t size_bytes; /* '_' counts one. */
+    size_t length;     /* Characters. */
     bool has_any;
 } segment;
 
@@ -34,8 +34,8 @@ typedef struct like_pattern {
 static kd_status segment_begin(kd_ctx *ctx, like_pattern *pattern, size_t room)
 {
     segment *next;
-    KD_TRY(KD_PUSH(ctx, pattern->arena, pattern->segments, pattern->count, pattern->capacity,
-                   &next));
+    KD_TRY(
+        KD_PUSH(ctx, pattern->arena, pattern->segments, pattern->count, pattern->capacity, &next));
     next->bytes = kd_alloc(ctx, pattern->arena, room);
     next->is_any = KD_NEW_ARRAY(ctx, pattern->arena, bool, room);
     return next->bytes == NULL || next->is_any == NULL ? KD_NOMEM : KD_OK;
@@ -79,12 +79,11 @@ static kd_status pattern_of(kd_ctx *ctx, kd_call_env *env, kd_slice text, bool f
 {
     like_pattern *pattern = env->state;
     *out = pattern;
-    if (pattern != NULL &&
-        (env->argument_is_constant[1] || kd_slice_equal(pattern->source, text)))
+    if (pattern != NULL && (env->argument_is_constant[1] || kd_slice_equal(pattern->source, text)))
         return KD_OK;
-    kd_arena *arena = pattern == NULL ? kd_arena_create(ctx, env->state_arena, "LIKE pattern",
-                                                        KD_ARENA_UNLIMITED)
-                                      : pattern->arena;
+    kd_arena *arena =
+        pattern == NULL ? kd_arena_create(ctx, env->state_arena, "LIKE pattern", KD_ARENA_UNLIMITED)
+                        : pattern->arena;
     env->state = NULL;
     if (arena == NULL)
         return KD_NOMEM;
@@ -134,8 +133,7 @@ static bool segment_at(const segment *it, const char *at, size_t size_bytes, siz
 static bool segment_find(const segment *it, kd_slice *io_text)
 {
     if (!it->has_any) {
-        const char *at =
-            memmem(io_text->data, io_text->size_bytes, it->bytes, it->size_bytes);
+        const char *at = memmem(io_text->data, io_text->size_bytes, it->bytes, it->size_bytes);
         if (at == NULL)
             return false;
         size_t skipped = (size_t)(at - io_text->data) + it->size_bytes;
@@ -213,8 +211,7 @@ static kd_status like_of(kd_ctx *ctx, kd_call_env *env, const void *const *args,
     }
     bool matches = pattern_matches(pattern, text);
     if (matches && pattern->is_cut_short)
-        return KD_FAIL(ctx, KD_INVALID, "22025",
-                       "LIKE pattern must not end with escape character");
+        return KD_FAIL(ctx, KD_INVALID, "22025", "LIKE pattern must not end with escape character");
     *(uint8_t *)result = matches != negated;
     return KD_OK;
 }
@@ -248,9 +245,8 @@ static bool bytes_match(kd_slice text, kd_slice pattern)
         if (p < pattern.size_bytes && !escaped && pattern.data[p] == '%') {
             star = ++p;
             star_t = t;
-        } else if (p < pattern.size_bytes &&
-                   ((!escaped && pattern.data[p] == '_') ||
-                    pattern.data[p + escaped] == text.data[t])) {
+        } else if (p < pattern.size_bytes && ((!escaped && pattern.data[p] == '_') ||
+                                              pattern.data[p + escaped] == text.data[t])) {
             p += 1 + escaped;
             t++;
         } else if (star != SIZE_MAX) {

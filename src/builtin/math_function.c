@@ -24,9 +24,9 @@ static kd_status input_out_of_range(kd_ctx *ctx)
 
 typedef struct real_function {
     double (*call)(double);
-    double low, high;   /* Outside: input is out of range; NaN passes. */
+    double low, high; /* Outside: input is out of range; NaN passes. */
     bool infinity_fails;
-    bool may_overflow;  /* An infinite result of a finite argument fails. */
+    bool may_overflow; /* An infinite result of a finite argument fails. */
 } real_function;
 
 KDI_ROW(real_call)
@@ -142,14 +142,12 @@ static double cot(double value)
 
 static double arcsine_quadrant(double value)
 {
-    return value <= 0.5 ? asin(value) / asin(0.5) * 30.0
-                        : 90.0 - acos(value) / acos(0.5) * 60.0;
+    return value <= 0.5 ? asin(value) / asin(0.5) * 30.0 : 90.0 - acos(value) / acos(0.5) * 60.0;
 }
 
 static double arccosine_quadrant(double value)
 {
-    return value <= 0.5 ? 90.0 - asin(value) / asin(0.5) * 30.0
-                        : acos(value) / acos(0.5) * 60.0;
+    return value <= 0.5 ? 90.0 - asin(value) / asin(0.5) * 30.0 : acos(value) / acos(0.5) * 60.0;
 }
 
 static double asind(double value)
@@ -289,27 +287,26 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-#define INTEGER_FUNCTIONS(suffix, type, max, name)                                           \
-    KDI_ROW(gcd_##suffix)                                                                    \
-    {                                                                                        \
-        uint64_t answer =                                                                    \
+#define INTEGER_FUNCTIONS(suffix, type, max, name)                                                \
+    KDI_ROW(gcd_##suffix)                                                                         \
+    {                                                                                             \
+        uint64_t answer =                                                                         \
             common_divisor(magnitude(KDI_ARG(type, args, 0)), magnitude(KDI_ARG(type, args, 1))); \
-        if (answer > (uint64_t)max)                                                          \
-            return KD_FAIL(ctx, KD_INVALID, "22003", name " out of range");                  \
-        *(type *)result = (type)answer;                                                      \
-        return KD_OK;                                                                        \
-    }                                                                                        \
-    KDI_ROW(lcm_##suffix)                                                                    \
-    {                                                                                        \
-        uint64_t a = magnitude(KDI_ARG(type, args, 0)), b = magnitude(KDI_ARG(type, args, 1)); \
-        uint64_t answer = 0;                                                                 \
-        if (a != 0 && b != 0 &&                                                              \
-            __builtin_mul_overflow(a / common_divisor(a, b), b, &answer))                    \
-            answer = UINT64_MAX;                                                             \
-        if (answer > (uint64_t)max)                                                          \
-            return KD_FAIL(ctx, KD_INVALID, "22003", name " out of range");                  \
-        *(type *)result = (type)answer;                                                      \
-        return KD_OK;                                                                        \
+        if (answer > (uint64_t)max)                                                               \
+            return KD_FAIL(ctx, KD_INVALID, "22003", name " out of range");                       \
+        *(type *)result = (type)answer;                                                           \
+        return KD_OK;                                                                             \
+    }                                                                                             \
+    KDI_ROW(lcm_##suffix)                                                                         \
+    {                                                                                             \
+        uint64_t a = magnitude(KDI_ARG(type, args, 0)), b = magnitude(KDI_ARG(type, args, 1));    \
+        uint64_t answer = 0;                                                                      \
+        if (a != 0 && b != 0 && __builtin_mul_overflow(a / common_divisor(a, b), b, &answer))     \
+            answer = UINT64_MAX;                                                                  \
+        if (answer > (uint64_t)max)                                                               \
+            return KD_FAIL(ctx, KD_INVALID, "22003", name " out of range");                       \
+        *(type *)result = (type)answer;                                                           \
+        return KD_OK;                                                                             \
     }
 INTEGER_FUNCTIONS(i32, int32_t, INT32_MAX, "integer")
 INTEGER_FUNCTIONS(i64, int64_t, INT64_MAX, "bigint")
@@ -328,10 +325,10 @@ static kd_status decimal_call(kd_ctx *ctx, kd_call_env *env, const void *const *
     return kd_decimal_store(ctx, env->arena, &value, result);
 }
 
-#define DECIMAL_FUNCTION(name, function)                          \
-    KDI_ROW(name)                                                 \
-    {                                                             \
-        return decimal_call(ctx, env, args, function, result);    \
+#define DECIMAL_FUNCTION(name, function)                       \
+    KDI_ROW(name)                                              \
+    {                                                          \
+        return decimal_call(ctx, env, args, function, result); \
     }
 DECIMAL_FUNCTION(ceil_numeric, kd_decimal_ceil)
 DECIMAL_FUNCTION(floor_numeric, kd_decimal_floor)
@@ -554,50 +551,71 @@ KDI_ROW(width_bucket_numeric)
     return KD_OK;
 }
 
-static const real_function
-    real_ceil = {ceil, -INFINITY, INFINITY, false, false},
-    real_floor = {floor, -INFINITY, INFINITY, false, false},
-    real_round = {rint, -INFINITY, INFINITY, false, false},
-    real_trunc = {trunc, -INFINITY, INFINITY, false, false},
-    real_sign = {sign_of, -INFINITY, INFINITY, false, false},
-    real_cbrt = {cbrt, -INFINITY, INFINITY, false, false},
-    real_sin = {sin, -INFINITY, INFINITY, true, false},
-    real_cos = {cos, -INFINITY, INFINITY, true, false},
-    real_tan = {tan, -INFINITY, INFINITY, true, false},
-    real_cot = {cot, -INFINITY, INFINITY, true, false},
-    real_asin = {asin, -1, 1, false, false},
-    real_acos = {acos, -1, 1, false, false},
-    real_atan = {atan, -INFINITY, INFINITY, false, false},
-    real_sind = {sind, -INFINITY, INFINITY, true, false},
-    real_cosd = {cosd, -INFINITY, INFINITY, true, false},
-    real_tand = {tand, -INFINITY, INFINITY, true, false},
-    real_cotd = {cotd, -INFINITY, INFINITY, true, false},
-    real_asind = {asind, -1, 1, false, false},
-    real_acosd = {acosd, -1, 1, false, false},
-    real_atand = {atand, -INFINITY, INFINITY, false, false},
-    real_sinh = {sinh, -INFINITY, INFINITY, false, false},
-    real_cosh = {cosh, -INFINITY, INFINITY, false, false},
-    real_tanh = {tanh, -INFINITY, INFINITY, false, false},
-    real_asinh = {asinh, -INFINITY, INFINITY, false, false},
-    real_acosh = {acosh, 1, INFINITY, false, false},
-    real_atanh = {atanh, -1, 1, false, false},
-    real_degrees = {degrees, -INFINITY, INFINITY, false, true},
-    real_radians = {radians_of, -INFINITY, INFINITY, false, true};
+static const real_function real_ceil = {ceil, -INFINITY, INFINITY, false, false},
+                           real_floor = {floor, -INFINITY, INFINITY, false, false},
+                           real_round = {rint, -INFINITY, INFINITY, false, false},
+                           real_trunc = {trunc, -INFINITY, INFINITY, false, false},
+                           real_sign = {sign_of, -INFINITY, INFINITY, false, false},
+                           real_cbrt = {cbrt, -INFINITY, INFINITY, false, false},
+                           real_sin = {sin, -INFINITY, INFINITY, true, false},
+                           real_cos = {cos, -INFINITY, INFINITY, true, false},
+                           real_tan = {tan, -INFINITY, INFINITY, true, false},
+                           real_cot = {cot, -INFINITY, INFINITY, true, false},
+                           real_asin = {asin, -1, 1, false, false},
+                           real_acos = {acos, -1, 1, false, false},
+                           real_atan = {atan, -INFINITY, INFINITY, false, false},
+                           real_sind = {sind, -INFINITY, INFINITY, true, false},
+                           real_cosd = {cosd, -INFINITY, INFINITY, true, false},
+                           real_tand = {tand, -INFINITY, INFINITY, true, false},
+                           real_cotd = {cotd, -INFINITY, INFINITY, true, false},
+                           real_asind = {asind, -1, 1, false, false},
+                           real_acosd = {acosd, -1, 1, false, false},
+                           real_atand = {atand, -INFINITY, INFINITY, false, false},
+                           real_sinh = {sinh, -INFINITY, INFINITY, false, false},
+                           real_cosh = {cosh, -INFINITY, INFINITY, false, false},
+                           real_tanh = {tanh, -INFINITY, INFINITY, false, false},
+                           real_asinh = {asinh, -INFINITY, INFINITY, false, false},
+                           real_acosh = {acosh, 1, INFINITY, false, false},
+                           real_atanh = {atanh, -1, 1, false, false},
+                           real_degrees = {degrees, -INFINITY, INFINITY, false, true},
+                           real_radians = {radians_of, -INFINITY, INFINITY, false, true};
 
 #define REAL(NAME, FUNCTION)                                                                     \
-    {KDI_SIGNATURE(FLOAT8), .name = NAME, .row = real_call, .result = FLOAT8, .strict = true,    \
-     .data = &FUNCTION}
+    {                                                                                            \
+        KDI_SIGNATURE(FLOAT8), .name = NAME, .row = real_call, .result = FLOAT8, .strict = true, \
+                               .data = &FUNCTION                                                 \
+    }
 
 static const kd_function functions[] = {
-    REAL("ceil", real_ceil), REAL("ceiling", real_ceil), REAL("floor", real_floor),
-    REAL("round", real_round), REAL("trunc", real_trunc), REAL("sign", real_sign),
-    REAL("cbrt", real_cbrt), REAL("||/", real_cbrt), REAL("sin", real_sin), REAL("cos", real_cos),
-    REAL("tan", real_tan), REAL("cot", real_cot), REAL("asin", real_asin), REAL("acos", real_acos),
-    REAL("atan", real_atan), REAL("sind", real_sind), REAL("cosd", real_cosd),
-    REAL("tand", real_tand), REAL("cotd", real_cotd), REAL("asind", real_asind),
-    REAL("acosd", real_acosd), REAL("atand", real_atand), REAL("sinh", real_sinh),
-    REAL("cosh", real_cosh), REAL("tanh", real_tanh), REAL("asinh", real_asinh),
-    REAL("acosh", real_acosh), REAL("atanh", real_atanh), REAL("degrees", real_degrees),
+    REAL("ceil", real_ceil),
+    REAL("ceiling", real_ceil),
+    REAL("floor", real_floor),
+    REAL("round", real_round),
+    REAL("trunc", real_trunc),
+    REAL("sign", real_sign),
+    REAL("cbrt", real_cbrt),
+    REAL("||/", real_cbrt),
+    REAL("sin", real_sin),
+    REAL("cos", real_cos),
+    REAL("tan", real_tan),
+    REAL("cot", real_cot),
+    REAL("asin", real_asin),
+    REAL("acos", real_acos),
+    REAL("atan", real_atan),
+    REAL("sind", real_sind),
+    REAL("cosd", real_cosd),
+    REAL("tand", real_tand),
+    REAL("cotd", real_cotd),
+    REAL("asind", real_asind),
+    REAL("acosd", real_acosd),
+    REAL("atand", real_atand),
+    REAL("sinh", real_sinh),
+    REAL("cosh", real_cosh),
+    REAL("tanh", real_tanh),
+    REAL("asinh", real_asinh),
+    REAL("acosh", real_acosh),
+    REAL("atanh", real_atanh),
+    REAL("degrees", real_degrees),
     REAL("radians", real_radians),
     IMMUTABLE("exp", exp_f64, FLOAT8, FLOAT8),
     IMMUTABLE("sqrt", sqrt_f64, FLOAT8, FLOAT8),

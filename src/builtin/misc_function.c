@@ -19,8 +19,7 @@ KDI_ROW(gen_random_uuid)
 
 KDI_ROW(version)
 {
-    return kdi_return_text(result,
-                           KD_SLICE("PostgreSQL 15.0 compatible, KadeDB 0.1.0, 64-bit"));
+    return kdi_return_text(result, KD_SLICE("PostgreSQL 15.0 compatible, KadeDB 0.1.0, 64-bit"));
 }
 
 static kd_status return_name(const char *name, void *result, bool *out_is_null)

@@ -132,9 +132,9 @@ kd_status kdi_regexp_get(kd_ctx *ctx, kd_call_env *env, kd_slice pattern, kdi_re
             (same_flags(regexp->flags, flags) && kd_slice_equal(regexp->source, pattern)))
             return KD_OK;
     }
-    kd_arena *arena = regexp != NULL ? regexp->arena
-                                     : kd_arena_create(ctx, env->state_arena, "regexp",
-                                                       KD_ARENA_UNLIMITED);
+    kd_arena *arena = regexp != NULL
+                          ? regexp->arena
+                          : kd_arena_create(ctx, env->state_arena, "regexp", KD_ARENA_UNLIMITED);
     env->state = NULL;
     *out = NULL;
     if (arena == NULL)

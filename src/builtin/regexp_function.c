@@ -47,18 +47,18 @@ enum { NO_ARGUMENT = 99 };
 
 /* The pattern is argument 1, the flags argument `flags_at`. */
 static kd_status open_pattern(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                              uint32_t flags_at, const char *function,
-                              kdi_regexp_flags *out_flags, kdi_regexp **out)
+                              uint32_t flags_at, const char *function, kdi_regexp_flags *out_flags,
+                              kdi_regexp **out)
 {
     *out_flags = (kdi_regexp_flags){0};
     bool has_flags = flags_at < env->argument_count;
     if (has_flags)
         KD_TRY(kdi_regexp_flags_parse(ctx, kdi_arg_text(args, flags_at), out_flags));
     if (out_flags->global && function != NULL)
-        return KD_FAIL(ctx, KD_INVALID, "22023",
-                       "%s() does not support the \"global\" option", function);
-    bool constant = env->argument_is_constant[1] &&
-                    (!has_flags || env->argument_is_constant[flags_at]);
+        return KD_FAIL(ctx, KD_INVALID, "22023", "%s() does not support the \"global\" option",
+                       function);
+    bool constant =
+        env->argument_is_constant[1] && (!has_flags || env->argument_is_constant[flags_at]);
     return kdi_regexp_get(ctx, env, kdi_arg_text(args, 1), *out_flags, constant, out);
 }
 
@@ -162,8 +162,7 @@ KDI_ROW(regexp_instr)
     size_t from, to;
     *(int32_t *)result = 0;
     if (found && kdi_regexp_group(regexp, (uint32_t)group, &from, &to))
-        *(int32_t *)result =
-            (int32_t)kd_utf8_length((kd_slice){text.data, at_end ? to : from}) + 1;
+        *(int32_t *)result = (int32_t)kd_utf8_length((kd_slice){text.data, at_end ? to : from}) + 1;
     return KD_OK;
 }
 
@@ -228,8 +227,8 @@ static kd_status append_replacement(kd_ctx *ctx, const kdi_regexp *regexp, kd_sl
 }
 
 /* Replaces match number `number` after character `start`, or all of them from there when 0. */
-static kd_status replace(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                         kdi_regexp *regexp, int32_t start, int32_t number, void *result)
+static kd_status replace(kd_ctx *ctx, kd_call_env *env, const void *const *args, kdi_regexp *regexp,
+                         int32_t start, int32_t number, void *result)
 {
     kd_slice text = kdi_arg_text(args, 0), replacement = kdi_arg_text(args, 2);
     kd_buffer buffer = kd_buffer_in(env->arena);
@@ -403,9 +402,9 @@ KDI_DESCRIBE(describe_split)
 }
 
 /* Opens the pattern of a table function's call; `*out_regexp` is NULL when an argument is. */
-static kd_status open_values(kd_ctx *ctx, kd_arena *arena, const kd_value *args,
-                             uint32_t arg_count, const char *function,
-                             kdi_regexp_flags *out_flags, kdi_regexp **out_regexp)
+static kd_status open_values(kd_ctx *ctx, kd_arena *arena, const kd_value *args, uint32_t arg_count,
+                             const char *function, kdi_regexp_flags *out_flags,
+                             kdi_regexp **out_regexp)
 {
     *out_regexp = NULL;
     *out_flags = (kdi_regexp_flags){0};
@@ -457,8 +456,7 @@ KDI_OPEN(open_split)
     kdi_regexp *regexp;
     kdi_regexp_flags flags;
     KD_TRY(open_values(ctx, arena, args, arg_count, "regexp_split_to_table", &flags, &regexp));
-    return regexp == NULL ? KD_OK
-                          : split(ctx, regexp, kdi_value_text(&args[0]), add_row, list);
+    return regexp == NULL ? KD_OK : split(ctx, regexp, kdi_value_text(&args[0]), add_row, list);
 }
 
 /* --- SIMILAR TO ------------------------------------------------------------------------------- */
@@ -583,9 +581,11 @@ static const kd_function functions[] = {
     IMMUTABLE("similar_to_escape", similar_to_escape, TEXT, TEXT, TEXT),
 };
 
-#define TABLE_FUNCTION(NAME, DESCRIBE, OPEN, ...)                                 \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .describe = DESCRIBE, .open = OPEN, \
-     .next = kdi_row_list_next}
+#define TABLE_FUNCTION(NAME, DESCRIBE, OPEN, ...)                                     \
+    {                                                                                 \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .describe = DESCRIBE, .open = OPEN, \
+                                    .next = kdi_row_list_next                         \
+    }
 
 static const kd_table_function table_functions[] = {
     TABLE_FUNCTION("regexp_matches", describe_matches, open_matches, TEXT, TEXT),

@@ -13,11 +13,11 @@
 
 typedef struct kdi_regexp_flags {
     bool ignore_case;
-    bool expanded;       /* x */
-    bool literal;        /* q */
-    bool dot_stops;      /* '.' and [^ ] do not match a newline (n, p) */
-    bool lines;          /* ^ and $ match at lines (n, w) */
-    bool global;         /* g: for regexp_replace and regexp_matches */
+    bool expanded;  /* x */
+    bool literal;   /* q */
+    bool dot_stops; /* '.' and [^ ] do not match a newline (n, p) */
+    bool lines;     /* ^ and $ match at lines (n, w) */
+    bool global;    /* g: for regexp_replace and regexp_matches */
 } kdi_regexp_flags;
 
 /* 22023 for letters that are none; `allow_global` refuses g otherwise. */
@@ -48,7 +48,6 @@ kd_status kdi_regexp_find(kd_ctx *ctx, kdi_regexp *regexp, kd_slice text, size_t
 kd_status kdi_regexp_test(kd_ctx *ctx, kdi_regexp *regexp, kd_slice text,
                           bool *out_found) KD_MUST_CHECK;
 /* Group 0 is the whole match. False: it took no part. */
-bool kdi_regexp_group(const kdi_regexp *regexp, uint32_t group, size_t *out_start,
-                      size_t *out_end);
+bool kdi_regexp_group(const kdi_regexp *regexp, uint32_t group, size_t *out_start, size_t *out_end);
 
 #endif

@@ -16,19 +16,41 @@ static kd_status bad(kd_ctx *ctx, const char *what)
 static bool set_flag(char letter, kdi_regexp_flags *flags)
 {
     switch (letter) {
-    case 'i': flags->ignore_case = true; return true;
-    case 'c': flags->ignore_case = false; return true;
+    case 'i':
+        flags->ignore_case = true;
+        return true;
+    case 'c':
+        flags->ignore_case = false;
+        return true;
     case 'n':
-    case 'm': flags->dot_stops = flags->lines = true; return true;
-    case 'p': flags->dot_stops = true; flags->lines = false; return true;
-    case 'w': flags->dot_stops = false; flags->lines = true; return true;
-    case 's': flags->dot_stops = flags->lines = false; return true;
-    case 'x': flags->expanded = true; return true;
-    case 't': flags->expanded = false; return true;
-    case 'q': flags->literal = true; return true;
+    case 'm':
+        flags->dot_stops = flags->lines = true;
+        return true;
+    case 'p':
+        flags->dot_stops = true;
+        flags->lines = false;
+        return true;
+    case 'w':
+        flags->dot_stops = false;
+        flags->lines = true;
+        return true;
+    case 's':
+        flags->dot_stops = flags->lines = false;
+        return true;
+    case 'x':
+        flags->expanded = true;
+        return true;
+    case 't':
+        flags->expanded = false;
+        return true;
+    case 'q':
+        flags->literal = true;
+        return true;
     case 'b':
-    case 'e': return true; /* Older syntaxes: read as the newest, which contains most of them. */
-    default: return false;
+    case 'e':
+        return true; /* Older syntaxes: read as the newest, which contains most of them. */
+    default:
+        return false;
     }
 }
 
@@ -41,9 +63,8 @@ kd_status kdi_regexp_flags_parse(kd_ctx *ctx, kd_slice text, kdi_regexp_flags *o
         } else if (!set_flag(text.data[i], out)) {
             uint32_t width;
             (void)kd_utf8_decode(text.data + i, text.size_bytes - i, &width);
-            return KD_FAIL(ctx, KD_INVALID, "22023",
-                           "invalid regular expression option: \"%.*s\"", (int)width,
-                           text.data + i);
+            return KD_FAIL(ctx, KD_INVALID, "22023", "invalid regular expression option: \"%.*s\"",
+                           (int)width, text.data + i);
         }
     }
     return KD_OK;
@@ -53,8 +74,8 @@ static kd_status append_literal(kd_ctx *ctx, kd_slice text, kd_buffer *out)
 {
     for (size_t i = 0; i < text.size_bytes; i++) {
         char c = text.data[i];
-        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       (c >= '0' && c <= '9') || c == '_' || ((uint8_t)c & 0x80) != 0;
+        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || ((uint8_t)c & 0x80) != 0;
         if (!is_word)
             KD_TRY(kd_buffer_append_byte(ctx, out, '\\'));
         KD_TRY(kd_buffer_append_byte(ctx, out, (uint8_t)c));
@@ -90,12 +111,13 @@ static kd_status translate_escape(kd_ctx *ctx, kd_slice source, size_t *io_at, b
         bool in_brackets;
         const char *text;
     } escapes[] = {
-        {'a', true, "\\x07"}, {'b', true, "\\x08"}, {'B', true, "\\\\"},  {'e', true, "\\x1b"},
-        {'f', true, "\\f"},   {'n', true, "\\n"},   {'r', true, "\\r"},   {'t', true, "\\t"},
-        {'v', true, "\\x0b"}, {'d', true, "0-9"},   {'s', true, "\\s"},   {'w', true, "\\w"},
-        {'D', false, "[^0-9]"}, {'S', true, "\\S"}, {'W', true, "\\W"},
-        {'A', false, "\\A"},  {'Z', false, "\\z"},  {'y', false, "\\b"},  {'Y', false, "\\B"},
-        {'m', false, "\\b(?=\\w)"}, {'M', false, "\\b(?<=\\w)"},
+        {'a', true, "\\x07"},   {'b', true, "\\x08"},       {'B', true, "\\\\"},
+        {'e', true, "\\x1b"},   {'f', true, "\\f"},         {'n', true, "\\n"},
+        {'r', true, "\\r"},     {'t', true, "\\t"},         {'v', true, "\\x0b"},
+        {'d', true, "0-9"},     {'s', true, "\\s"},         {'w', true, "\\w"},
+        {'D', false, "[^0-9]"}, {'S', true, "\\S"},         {'W', true, "\\W"},
+        {'A', false, "\\A"},    {'Z', false, "\\z"},        {'y', false, "\\b"},
+        {'Y', false, "\\B"},    {'m', false, "\\b(?=\\w)"}, {'M', false, "\\b(?<=\\w)"},
     };
     if (*io_at >= source.size_bytes)
         return bad(ctx, "invalid escape \\ sequence");

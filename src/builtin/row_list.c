@@ -57,8 +57,10 @@ kd_status kdi_row_list_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
                 kd_bit_set(column->validity, rows);
             kd_vector_set(column, rows, value);
         }
-    *out_batch = (kd_batch){.row_count = rows, .selected_count = rows,
-                            .column_count = list->column_count, .columns = list->columns};
+    *out_batch = (kd_batch){.row_count = rows,
+                            .selected_count = rows,
+                            .column_count = list->column_count,
+                            .columns = list->columns};
     return KD_OK;
 }
 

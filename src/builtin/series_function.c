@@ -29,8 +29,7 @@ static kd_status zero_step(kd_ctx *ctx)
 }
 
 static kd_status series_create(kd_ctx *ctx, kd_arena *arena, const kd_call_env *env,
-                               const kd_value *args, uint32_t arg_count, kd_type type,
-                               series **out)
+                               const kd_value *args, uint32_t arg_count, kd_type type, series **out)
 {
     *out = KD_NEW(ctx, arena, series);
     if (*out == NULL)
@@ -74,8 +73,8 @@ static kd_status integers_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
             ((int64_t *)it->column.values)[rows++] = it->current;
         it->done = __builtin_add_overflow(it->current, it->step, &it->current);
     }
-    *out_batch = (kd_batch){.row_count = rows, .selected_count = rows, .column_count = 1,
-                            .columns = &it->column};
+    *out_batch = (kd_batch){
+        .row_count = rows, .selected_count = rows, .column_count = 1, .columns = &it->column};
     return KD_OK;
 }
 
@@ -92,9 +91,8 @@ KDI_OPEN(numerics_open)
     for (uint32_t i = 0; i < arg_count; i++) {
         KD_TRY(kd_decimal_from_payload(ctx, arena, args[i].type, &args[i].as, targets[i]));
         if (targets[i]->kind != KD_DECIMAL_FINITE)
-            return KD_FAIL(ctx, KD_INVALID, "22023", i < 2 ? "%s value cannot be %s"
-                                                           : "%s cannot be %s",
-                           names[i],
+            return KD_FAIL(ctx, KD_INVALID, "22023",
+                           i < 2 ? "%s value cannot be %s" : "%s cannot be %s", names[i],
                            targets[i]->kind == KD_DECIMAL_NAN ? "NaN" : "infinity");
     }
     for (int i = 0; i < 2; i++) {
@@ -124,8 +122,8 @@ static kd_status numerics_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
         KD_TRY(kd_decimal_add(ctx, it->batches[it->turn], &it->decimal, &it->decimal_step,
                               &it->decimal));
     }
-    *out_batch = (kd_batch){.row_count = rows, .selected_count = rows, .column_count = 1,
-                            .columns = &it->column};
+    *out_batch = (kd_batch){
+        .row_count = rows, .selected_count = rows, .column_count = 1, .columns = &it->column};
     return KD_OK;
 }
 
@@ -159,8 +157,8 @@ static kd_status timestamps_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
                    ? kd_timestamptz_add(ctx, it->zone, it->current, it->interval, &it->current)
                    : kd_timestamp_add(ctx, it->current, it->interval, &it->current));
     }
-    *out_batch = (kd_batch){.row_count = rows, .selected_count = rows, .column_count = 1,
-                            .columns = &it->column};
+    *out_batch = (kd_batch){
+        .row_count = rows, .selected_count = rows, .column_count = 1, .columns = &it->column};
     return KD_OK;
 }
 
@@ -262,17 +260,24 @@ static kd_status unnest_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
             kd_vector_set(&it->columns[c], row, &value);
         }
     it->position += rows;
-    *out_batch = (kd_batch){.row_count = rows, .selected_count = rows, .column_count = it->count,
+    *out_batch = (kd_batch){.row_count = rows,
+                            .selected_count = rows,
+                            .column_count = it->count,
                             .columns = it->columns};
     return KD_OK;
 }
 
-#define SERIES(DESCRIBE, OPEN, NEXT, ...)                                                      \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = "generate_series", .describe = DESCRIBE, .open = OPEN, \
-     .next = NEXT}
-#define SUBSCRIPTS(...)                                                                        \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = "generate_subscripts", .describe = describe_subscripts, \
-     .open = subscripts_open, .next = integers_next}
+#define SERIES(DESCRIBE, OPEN, NEXT, ...)                                                          \
+    {                                                                                              \
+        KDI_SIGNATURE(__VA_ARGS__), .name = "generate_series", .describe = DESCRIBE, .open = OPEN, \
+                                    .next = NEXT                                                   \
+    }
+#define SUBSCRIPTS(...)                                                                       \
+    {                                                                                         \
+        KDI_SIGNATURE(__VA_ARGS__), .name = "generate_subscripts",                            \
+                                    .describe = describe_subscripts, .open = subscripts_open, \
+                                    .next = integers_next                                     \
+    }
 
 static const kd_table_function table_functions[] = {
     SERIES(describe_series, integers_open, integers_next, INT4, INT4),
@@ -287,10 +292,19 @@ static const kd_table_function table_functions[] = {
            TEXT),
     SUBSCRIPTS(ELEMENTS, INT4),
     SUBSCRIPTS(ELEMENTS, INT4, BOOL),
-    {.name = "unnest", .argument_count = 1, .arguments = {ELEMENTS}, .describe = describe_unnest,
-     .open = unnest_open, .next = unnest_next},
-    {.name = "unnest", .argument_count = 2, .arguments = {ANY, ANY}, .variadic = true,
-     .describe = describe_unnest, .open = unnest_open, .next = unnest_next},
+    {.name = "unnest",
+     .argument_count = 1,
+     .arguments = {ELEMENTS},
+     .describe = describe_unnest,
+     .open = unnest_open,
+     .next = unnest_next},
+    {.name = "unnest",
+     .argument_count = 2,
+     .arguments = {ANY, ANY},
+     .variadic = true,
+     .describe = describe_unnest,
+     .open = unnest_open,
+     .next = unnest_next},
 };
 
 kd_status kdi_register_series(kd_ctx *ctx, kd_registry *registry)

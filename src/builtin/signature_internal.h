@@ -29,24 +29,33 @@
 #define ELEMENT KDI_ANYELEMENT
 #define ELEMENTS KDI_ANYARRAY
 
-#define KDI_SIGNATURE(...)                                                                      \
-    .argument_count = sizeof((kd_type[]){__VA_ARGS__}) / sizeof(kd_type),                       \
-    .arguments = {__VA_ARGS__}
+#define KDI_SIGNATURE(...) \
+    .argument_count = sizeof((kd_type[]){__VA_ARGS__}) / sizeof(kd_type), .arguments = {__VA_ARGS__}
 /* Name, row function, result type, argument types; strict. */
-#define IMMUTABLE(NAME, ROW, RESULT, ...)                                                       \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .strict = true}
+#define IMMUTABLE(NAME, ROW, RESULT, ...)                                                      \
+    {                                                                                          \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .strict = true \
+    }
 #define STABLE(NAME, ROW, RESULT, ...)                                                          \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .strict = true,    \
-     .volatility = KD_STABLE}
+    {                                                                                           \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .strict = true, \
+                                    .volatility = KD_STABLE                                     \
+    }
 /* Called with NULLs too. */
-#define LENIENT(NAME, ROW, RESULT, ...)                                                         \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT,                    \
-     .volatility = KD_STABLE}
+#define LENIENT(NAME, ROW, RESULT, ...)                                         \
+    {                                                                           \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, \
+                                    .volatility = KD_STABLE                     \
+    }
 /* The last argument repeats; called with NULLs too. */
-#define VARIADIC(NAME, ROW, RESULT, ...)                                                        \
-    {KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .variadic = true,  \
-     .volatility = KD_STABLE}
-#define NO_ARGUMENTS(NAME, ROW, RESULT, HOW)                                                    \
-    {.name = NAME, .row = ROW, .result = RESULT, .volatility = HOW}
+#define VARIADIC(NAME, ROW, RESULT, ...)                                                          \
+    {                                                                                             \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .variadic = true, \
+                                    .volatility = KD_STABLE                                       \
+    }
+#define NO_ARGUMENTS(NAME, ROW, RESULT, HOW)                          \
+    {                                                                 \
+        .name = NAME, .row = ROW, .result = RESULT, .volatility = HOW \
+    }
 
 #endif

@@ -10,10 +10,53 @@
 #include "types/utf8.h"
 
 typedef enum pattern_kind {
-    P_AD, P_A_D, P_AM, P_A_M, P_CC, P_D, P_DAY, P_DD, P_DDD, P_DY, P_FF1, P_FF2, P_FF3, P_FF4,
-    P_FF5, P_FF6, P_HH, P_HH24, P_I, P_ID, P_IDDD, P_IW, P_IY, P_IYY, P_IYYY, P_J, P_MI, P_MM,
-    P_MON, P_MONTH, P_MS, P_OF, P_Q, P_RM, P_SS, P_SSSS, P_TZ, P_TZH, P_TZM, P_US, P_W, P_WW, P_Y,
-    P_Y_YYY, P_YY, P_YYY, P_YYYY,
+    P_AD,
+    P_A_D,
+    P_AM,
+    P_A_M,
+    P_CC,
+    P_D,
+    P_DAY,
+    P_DD,
+    P_DDD,
+    P_DY,
+    P_FF1,
+    P_FF2,
+    P_FF3,
+    P_FF4,
+    P_FF5,
+    P_FF6,
+    P_HH,
+    P_HH24,
+    P_I,
+    P_ID,
+    P_IDDD,
+    P_IW,
+    P_IY,
+    P_IYY,
+    P_IYYY,
+    P_J,
+    P_MI,
+    P_MM,
+    P_MON,
+    P_MONTH,
+    P_MS,
+    P_OF,
+    P_Q,
+    P_RM,
+    P_SS,
+    P_SSSS,
+    P_TZ,
+    P_TZH,
+    P_TZM,
+    P_US,
+    P_W,
+    P_WW,
+    P_Y,
+    P_Y_YYY,
+    P_YY,
+    P_YYY,
+    P_YYYY,
 } pattern_kind;
 
 /* The longer of two patterns with one beginning comes first. Names are compared without case; what
@@ -23,23 +66,25 @@ static const struct {
     pattern_kind kind;
 } patterns[] = {
     {"SSSSS", P_SSSS}, {"MONTH", P_MONTH}, {"Y,YYY", P_Y_YYY}, {"HH24", P_HH24}, {"HH12", P_HH},
-    {"IDDD", P_IDDD}, {"IYYY", P_IYYY}, {"SSSS", P_SSSS}, {"YYYY", P_YYYY}, {"A.D.", P_A_D},
-    {"B.C.", P_A_D}, {"A.M.", P_A_M}, {"P.M.", P_A_M}, {"DAY", P_DAY}, {"DDD", P_DDD},
-    {"FF1", P_FF1}, {"FF2", P_FF2}, {"FF3", P_FF3}, {"FF4", P_FF4}, {"FF5", P_FF5}, {"FF6", P_FF6},
-    {"IYY", P_IYY}, {"MON", P_MON}, {"TZH", P_TZH}, {"TZM", P_TZM}, {"YYY", P_YYY}, {"AD", P_AD},
-    {"BC", P_AD}, {"AM", P_AM}, {"PM", P_AM}, {"CC", P_CC}, {"DD", P_DD}, {"DY", P_DY},
-    {"HH", P_HH}, {"ID", P_ID}, {"IW", P_IW}, {"IY", P_IY}, {"MI", P_MI}, {"MM", P_MM},
-    {"MS", P_MS}, {"OF", P_OF}, {"RM", P_RM}, {"SS", P_SS}, {"TZ", P_TZ}, {"US", P_US},
-    {"WW", P_WW}, {"YY", P_YY}, {"D", P_D}, {"I", P_I}, {"J", P_J}, {"Q", P_Q}, {"W", P_W},
-    {"Y", P_Y},
+    {"IDDD", P_IDDD},  {"IYYY", P_IYYY},   {"SSSS", P_SSSS},   {"YYYY", P_YYYY}, {"A.D.", P_A_D},
+    {"B.C.", P_A_D},   {"A.M.", P_A_M},    {"P.M.", P_A_M},    {"DAY", P_DAY},   {"DDD", P_DDD},
+    {"FF1", P_FF1},    {"FF2", P_FF2},     {"FF3", P_FF3},     {"FF4", P_FF4},   {"FF5", P_FF5},
+    {"FF6", P_FF6},    {"IYY", P_IYY},     {"MON", P_MON},     {"TZH", P_TZH},   {"TZM", P_TZM},
+    {"YYY", P_YYY},    {"AD", P_AD},       {"BC", P_AD},       {"AM", P_AM},     {"PM", P_AM},
+    {"CC", P_CC},      {"DD", P_DD},       {"DY", P_DY},       {"HH", P_HH},     {"ID", P_ID},
+    {"IW", P_IW},      {"IY", P_IY},       {"MI", P_MI},       {"MM", P_MM},     {"MS", P_MS},
+    {"OF", P_OF},      {"RM", P_RM},       {"SS", P_SS},       {"TZ", P_TZ},     {"US", P_US},
+    {"WW", P_WW},      {"YY", P_YY},       {"D", P_D},         {"I", P_I},       {"J", P_J},
+    {"Q", P_Q},        {"W", P_W},         {"Y", P_Y},
 };
 
-static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July",
-                                     "August", "September", "October", "November", "December"};
-static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday",
-                                   "Friday", "Saturday"};
-static const char *const roman[] = {"I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X",
-                                    "XI", "XII"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
+static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                   "Thursday", "Friday", "Saturday"};
+static const char *const roman[] = {"I",   "II",   "III", "IV", "V",  "VI",
+                                    "VII", "VIII", "IX",  "X",  "XI", "XII"};
 
 static char upper_of(char c)
 {
@@ -65,8 +110,8 @@ typedef struct place {
     bool is_pattern;
     pattern_kind kind;
     bool fill_mode;
-    char ending;       /* 'T' for TH, 't' for th, 0 for none */
-    kd_slice text;     /* As written: tells the case; or the literal text. */
+    char ending;   /* 'T' for TH, 't' for th, 0 for none */
+    kd_slice text; /* As written: tells the case; or the literal text. */
 } place;
 
 /* Reads the place at `*io_at`; quotes are taken off literal text. */
@@ -131,14 +176,17 @@ static kd_status append_number(kd_ctx *ctx, const place *it, int64_t value, int 
 {
     if (value < 0 && width > 0)
         width++;
-    KD_TRY(kd_buffer_append_format(ctx, out, "%0*lld", it->fill_mode ? 0 : width,
-                                   (long long)value));
+    KD_TRY(
+        kd_buffer_append_format(ctx, out, "%0*lld", it->fill_mode ? 0 : width, (long long)value));
     if (it->ending == 0)
         return KD_OK;
     int64_t rest = value < 0 ? -value : value;
     int64_t tens = rest / 10 % 10, ones = rest % 10;
-    const char *ending = tens == 1 ? "th" : ones == 1 ? "st" : ones == 2 ? "nd" : ones == 3 ? "rd"
-                                                                                            : "th";
+    const char *ending = tens == 1   ? "th"
+                         : ones == 1 ? "st"
+                         : ones == 2 ? "nd"
+                         : ones == 3 ? "rd"
+                                     : "th";
     for (int i = 0; i < 2; i++)
         KD_TRY(kd_buffer_append_byte(
             ctx, out, (uint8_t)(it->ending == 'T' ? upper_of(ending[i]) : ending[i])));
@@ -185,12 +233,16 @@ static kd_status append_year(kd_ctx *ctx, const place *it, const moment *m, kd_b
                                        (long long)(year % 1000)));
         return KD_OK;
     case P_YYYY:
-    case P_IYYY: return append_number(ctx, it, year, 4, out);
+    case P_IYYY:
+        return append_number(ctx, it, year, 4, out);
     case P_YYY:
-    case P_IYY: return append_number(ctx, it, year % 1000, 3, out);
+    case P_IYY:
+        return append_number(ctx, it, year % 1000, 3, out);
     case P_YY:
-    case P_IY: return append_number(ctx, it, year % 100, 2, out);
-    default: return append_number(ctx, it, year % 10, 1, out);
+    case P_IY:
+        return append_number(ctx, it, year % 100, 2, out);
+    default:
+        return append_number(ctx, it, year % 10, 1, out);
     }
 }
 
@@ -199,10 +251,12 @@ static kd_status append_zone(kd_ctx *ctx, const place *it, const moment *m, kd_b
     int32_t seconds = m->offset.seconds, size = seconds < 0 ? -seconds : seconds;
     const char *name = m->has_zone && m->offset.abbreviation != NULL ? m->offset.abbreviation : "";
     switch (it->kind) {
-    case P_TZ: return append_as_written(ctx, it, name, out);
-    case P_TZH: return kd_buffer_append_format(ctx, out, "%c%02d", seconds < 0 ? '-' : '+',
-                                               size / 3600);
-    case P_TZM: return kd_buffer_append_format(ctx, out, "%02d", size / 60 % 60);
+    case P_TZ:
+        return append_as_written(ctx, it, name, out);
+    case P_TZH:
+        return kd_buffer_append_format(ctx, out, "%c%02d", seconds < 0 ? '-' : '+', size / 3600);
+    case P_TZM:
+        return kd_buffer_append_format(ctx, out, "%02d", size / 60 % 60);
     default:
         KD_TRY(kd_buffer_append_format(ctx, out, "%c%02d", seconds < 0 ? '-' : '+', size / 3600));
         if (size % 3600 != 0)
@@ -216,16 +270,24 @@ static kd_status append_clock(kd_ctx *ctx, const place *it, const moment *m, kd_
     static const int powers[6] = {100000, 10000, 1000, 100, 10, 1};
     int64_t hour = m->hours;
     switch (it->kind) {
-    case P_HH: return append_number(ctx, it, hour % 12 == 0 ? 12 : hour % 12, 2, out);
-    case P_HH24: return append_number(ctx, it, hour, 2, out);
-    case P_MI: return append_number(ctx, it, m->civil.minute, 2, out);
-    case P_SS: return append_number(ctx, it, m->civil.second, 2, out);
-    case P_MS: return append_number(ctx, it, m->civil.micros / 1000, 3, out);
-    case P_US: return append_number(ctx, it, m->civil.micros, 6, out);
+    case P_HH:
+        return append_number(ctx, it, hour % 12 == 0 ? 12 : hour % 12, 2, out);
+    case P_HH24:
+        return append_number(ctx, it, hour, 2, out);
+    case P_MI:
+        return append_number(ctx, it, m->civil.minute, 2, out);
+    case P_SS:
+        return append_number(ctx, it, m->civil.second, 2, out);
+    case P_MS:
+        return append_number(ctx, it, m->civil.micros / 1000, 3, out);
+    case P_US:
+        return append_number(ctx, it, m->civil.micros, 6, out);
     case P_SSSS:
         return append_number(ctx, it, hour * 3600 + m->civil.minute * 60 + m->civil.second, 0, out);
-    case P_AM: return append_as_written(ctx, it, hour % 24 >= 12 ? "PM" : "AM", out);
-    case P_A_M: return append_as_written(ctx, it, hour % 24 >= 12 ? "P.M." : "A.M.", out);
+    case P_AM:
+        return append_as_written(ctx, it, hour % 24 >= 12 ? "PM" : "AM", out);
+    case P_A_M:
+        return append_as_written(ctx, it, hour % 24 >= 12 ? "P.M." : "A.M.", out);
     default: {
         int digits = (int)it->kind - P_FF1;
         return append_number(ctx, it, m->civil.micros / powers[digits], digits + 1, out);
@@ -242,16 +304,26 @@ static kd_status append_day(kd_ctx *ctx, const place *it, const moment *m, kd_bu
         return KD_FAIL(ctx, KD_INVALID, "22007",
                        "invalid format specification for an interval value");
     switch (it->kind) {
-    case P_DAY: return append_name(ctx, it, days[weekday], 9, 9, out);
-    case P_DY: return append_name(ctx, it, days[weekday], 3, 3, out);
-    case P_D: return append_number(ctx, it, weekday + 1, 0, out);
-    case P_ID: return append_number(ctx, it, weekday == 0 ? 7 : weekday, 0, out);
-    case P_DD: return append_number(ctx, it, m->civil.day, 2, out);
-    case P_DDD: return append_number(ctx, it, year_day, 3, out);
-    case P_W: return append_number(ctx, it, (m->civil.day - 1) / 7 + 1, 0, out);
-    case P_WW: return append_number(ctx, it, (year_day - 1) / 7 + 1, 2, out);
-    case P_J: return append_number(ctx, it, (int64_t)m->date - KD_DATE_MIN, 0, out);
-    default: break;
+    case P_DAY:
+        return append_name(ctx, it, days[weekday], 9, 9, out);
+    case P_DY:
+        return append_name(ctx, it, days[weekday], 3, 3, out);
+    case P_D:
+        return append_number(ctx, it, weekday + 1, 0, out);
+    case P_ID:
+        return append_number(ctx, it, weekday == 0 ? 7 : weekday, 0, out);
+    case P_DD:
+        return append_number(ctx, it, m->civil.day, 2, out);
+    case P_DDD:
+        return append_number(ctx, it, year_day, 3, out);
+    case P_W:
+        return append_number(ctx, it, (m->civil.day - 1) / 7 + 1, 0, out);
+    case P_WW:
+        return append_number(ctx, it, (year_day - 1) / 7 + 1, 2, out);
+    case P_J:
+        return append_number(ctx, it, (int64_t)m->date - KD_DATE_MIN, 0, out);
+    default:
+        break;
     }
     kd_date_iso_week(m->date, &iso_year, &week);
     if (it->kind == P_IW)
@@ -264,14 +336,20 @@ static kd_status append_place(kd_ctx *ctx, const place *it, const moment *m, kd_
     int32_t month = m->civil.month;
     int64_t century = m->years > 0 ? (m->years + 99) / 100 : m->years / 100 - 1;
     switch (it->kind) {
-    case P_AD: return append_as_written(ctx, it, m->years <= 0 ? "BC" : "AD", out);
-    case P_A_D: return append_as_written(ctx, it, m->years <= 0 ? "B.C." : "A.D.", out);
-    case P_CC: return append_number(ctx, it, century, 2, out);
-    case P_Q: return month == 0 ? KD_OK : append_number(ctx, it, (month - 1) / 3 + 1, 0, out);
-    case P_MM: return append_number(ctx, it, month, 2, out);
-    case P_MONTH: return month == 0 ? KD_OK
-                                    : append_name(ctx, it, months[month - 1], 9, 9, out);
-    case P_MON: return month == 0 ? KD_OK : append_name(ctx, it, months[month - 1], 3, 3, out);
+    case P_AD:
+        return append_as_written(ctx, it, m->years <= 0 ? "BC" : "AD", out);
+    case P_A_D:
+        return append_as_written(ctx, it, m->years <= 0 ? "B.C." : "A.D.", out);
+    case P_CC:
+        return append_number(ctx, it, century, 2, out);
+    case P_Q:
+        return month == 0 ? KD_OK : append_number(ctx, it, (month - 1) / 3 + 1, 0, out);
+    case P_MM:
+        return append_number(ctx, it, month, 2, out);
+    case P_MONTH:
+        return month == 0 ? KD_OK : append_name(ctx, it, months[month - 1], 9, 9, out);
+    case P_MON:
+        return month == 0 ? KD_OK : append_name(ctx, it, months[month - 1], 3, 3, out);
     case P_RM:
         if (month == 0)
             return KD_OK;
@@ -279,12 +357,35 @@ static kd_status append_place(kd_ctx *ctx, const place *it, const moment *m, kd_
         for (size_t i = strlen(roman[month - 1]); i < 4 && !it->fill_mode; i++)
             KD_TRY(kd_buffer_append_byte(ctx, out, ' '));
         return KD_OK;
-    case P_OF: case P_TZ: case P_TZH: case P_TZM: return append_zone(ctx, it, m, out);
-    case P_Y: case P_YY: case P_YYY: case P_YYYY: case P_Y_YYY: case P_I: case P_IY: case P_IYY:
-    case P_IYYY: return append_year(ctx, it, m, out);
-    case P_D: case P_DAY: case P_DD: case P_DDD: case P_DY: case P_ID: case P_IDDD: case P_IW:
-    case P_J: case P_W: case P_WW: return append_day(ctx, it, m, out);
-    default: return append_clock(ctx, it, m, out);
+    case P_OF:
+    case P_TZ:
+    case P_TZH:
+    case P_TZM:
+        return append_zone(ctx, it, m, out);
+    case P_Y:
+    case P_YY:
+    case P_YYY:
+    case P_YYYY:
+    case P_Y_YYY:
+    case P_I:
+    case P_IY:
+    case P_IYY:
+    case P_IYYY:
+        return append_year(ctx, it, m, out);
+    case P_D:
+    case P_DAY:
+    case P_DD:
+    case P_DDD:
+    case P_DY:
+    case P_ID:
+    case P_IDDD:
+    case P_IW:
+    case P_J:
+    case P_W:
+    case P_WW:
+        return append_day(ctx, it, m, out);
+    default:
+        return append_clock(ctx, it, m, out);
     }
 }
 
@@ -340,9 +441,10 @@ KDI_ROW(interval_to_char)
     *out_is_null = kdi_arg_text(args, 1).size_bytes == 0;
     if (*out_is_null)
         return KD_OK;
-    moment m = {.is_interval = true, .years = value.months / 12,
-                .hours = value.micros / KD_HOUR_US};
-    m.civil = (kd_civil){.month = value.months % 12, .day = value.days,
+    moment m = {
+        .is_interval = true, .years = value.months / 12, .hours = value.micros / KD_HOUR_US};
+    m.civil = (kd_civil){.month = value.months % 12,
+                         .day = value.days,
                          .minute = (int32_t)(value.micros % KD_HOUR_US / KD_MINUTE_US),
                          .second = (int32_t)(value.micros % KD_MINUTE_US / KD_SECOND_US),
                          .micros = (int32_t)(value.micros % KD_SECOND_US)};
@@ -462,7 +564,11 @@ static kd_status read_place(kd_ctx *ctx, kd_slice input, size_t *io_at, const pl
     int64_t number;
     size_t two = it->fill_mode && !next_is_digit ? 9 : 2;
     switch (it->kind) {
-    case P_YYYY: case P_IYYY: case P_YYY: case P_YY: case P_Y: {
+    case P_YYYY:
+    case P_IYYY:
+    case P_YYY:
+    case P_YY:
+    case P_Y: {
         bool is_full = it->kind == P_YYYY || it->kind == P_IYYY;
         size_t width = next_is_digit ? it->text.size_bytes : is_full ? 6 : 4;
         size_t start = *io_at;
@@ -471,37 +577,66 @@ static kd_status read_place(kd_ctx *ctx, kd_slice input, size_t *io_at, const pl
         out->has_year = true;
         return KD_OK;
     }
-    case P_MM: return read_digits(ctx, input, io_at, it, two, &out->month);
-    case P_DD: return read_digits(ctx, input, io_at, it, two, &out->day);
-    case P_DDD: out->has_year_day = true;
+    case P_MM:
+        return read_digits(ctx, input, io_at, it, two, &out->month);
+    case P_DD:
+        return read_digits(ctx, input, io_at, it, two, &out->day);
+    case P_DDD:
+        out->has_year_day = true;
         return read_digits(ctx, input, io_at, it, 3, &out->year_day);
-    case P_J: out->has_julian = true;
+    case P_J:
+        out->has_julian = true;
         return read_digits(ctx, input, io_at, it, 9, &out->julian);
-    case P_HH: case P_HH24: return read_digits(ctx, input, io_at, it, two, &out->hour);
-    case P_MI: return read_digits(ctx, input, io_at, it, two, &out->minute);
-    case P_SS: return read_digits(ctx, input, io_at, it, two, &out->second);
-    case P_MS: return read_fraction(ctx, input, io_at, it, 3, &out->micros);
-    case P_US: return read_fraction(ctx, input, io_at, it, 6, &out->micros);
-    case P_SSSS: KD_TRY(read_digits(ctx, input, io_at, it, 5, &number));
+    case P_HH:
+    case P_HH24:
+        return read_digits(ctx, input, io_at, it, two, &out->hour);
+    case P_MI:
+        return read_digits(ctx, input, io_at, it, two, &out->minute);
+    case P_SS:
+        return read_digits(ctx, input, io_at, it, two, &out->second);
+    case P_MS:
+        return read_fraction(ctx, input, io_at, it, 3, &out->micros);
+    case P_US:
+        return read_fraction(ctx, input, io_at, it, 6, &out->micros);
+    case P_SSSS:
+        KD_TRY(read_digits(ctx, input, io_at, it, 5, &number));
         out->hour = number / 3600, out->minute = number / 60 % 60, out->second = number % 60;
         return KD_OK;
-    case P_MONTH: case P_MON: KD_TRY(read_name(ctx, input, io_at, it, months, 12, &out->month));
+    case P_MONTH:
+    case P_MON:
+        KD_TRY(read_name(ctx, input, io_at, it, months, 12, &out->month));
         out->month++;
         return KD_OK;
-    case P_DAY: case P_DY: return read_name(ctx, input, io_at, it, days, 7, &number);
-    case P_D: case P_ID: case P_Q: case P_W: return read_digits(ctx, input, io_at, it, 1, &number);
-    case P_AM: case P_A_M: case P_AD: case P_A_D: return read_meridiem(ctx, input, io_at, it, out);
-    case P_FF1: case P_FF2: case P_FF3: case P_FF4: case P_FF5: case P_FF6:
+    case P_DAY:
+    case P_DY:
+        return read_name(ctx, input, io_at, it, days, 7, &number);
+    case P_D:
+    case P_ID:
+    case P_Q:
+    case P_W:
+        return read_digits(ctx, input, io_at, it, 1, &number);
+    case P_AM:
+    case P_A_M:
+    case P_AD:
+    case P_A_D:
+        return read_meridiem(ctx, input, io_at, it, out);
+    case P_FF1:
+    case P_FF2:
+    case P_FF3:
+    case P_FF4:
+    case P_FF5:
+    case P_FF6:
         return read_fraction(ctx, input, io_at, it, (int)it->kind - P_FF1 + 1, &out->micros);
     case P_TZH:
         out->has_offset = true;
         out->offset_sign = *io_at < input.size_bytes && input.data[*io_at] == '-' ? -1 : 1;
-        *io_at += *io_at < input.size_bytes &&
-                  (input.data[*io_at] == '-' || input.data[*io_at] == '+');
+        *io_at +=
+            *io_at < input.size_bytes && (input.data[*io_at] == '-' || input.data[*io_at] == '+');
         KD_TRY(read_digits(ctx, input, io_at, it, 2, &number));
         out->offset_hours = (int32_t)number;
         return KD_OK;
-    case P_TZM: KD_TRY(read_digits(ctx, input, io_at, it, 2, &number));
+    case P_TZM:
+        KD_TRY(read_digits(ctx, input, io_at, it, 2, &number));
         out->offset_minutes = (int32_t)number;
         return KD_OK;
     default:

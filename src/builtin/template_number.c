@@ -12,14 +12,14 @@ typedef struct number_template {
     char places[PLACES_MAX]; /* '9', '0', '.', ',', ' ' and literals; one each. */
     bool literal[PLACES_MAX];
     int count;
-    int before;         /* Digits before the point, */
-    int after;          /* and after it. */
-    int first_zero;     /* Digit position of the first '0' before the point; -1: none. */
+    int before;     /* Digits before the point, */
+    int after;      /* and after it. */
+    int first_zero; /* Digit position of the first '0' before the point; -1: none. */
     bool fill_mode;
     bool has_point;
     bool sign_first, sign_last, minus_last, angle, has_sign;
-    bool sign_fixed;    /* SG first: stands before the blanks. */
-    int ordinal;        /* 0, 'T' or 't' */
+    bool sign_fixed; /* SG first: stands before the blanks. */
+    int ordinal;     /* 0, 'T' or 't' */
     bool exponent, roman;
 } number_template;
 
@@ -216,15 +216,15 @@ static kd_status append_places(kd_ctx *ctx, const number_template *it, const dig
                 KD_TRY(kd_buffer_append_byte(ctx, out, ' '));
         } else if (past_point) {
             if (place < kept)
-                KD_TRY(kd_buffer_append_byte(
-                    ctx, out, overflow ? '#' : (uint8_t)number->part.data[place]));
+                KD_TRY(kd_buffer_append_byte(ctx, out,
+                                             overflow ? '#' : (uint8_t)number->part.data[place]));
             place++;
         } else {
             if (overflow)
                 KD_TRY(kd_buffer_append_byte(ctx, out, '#'));
             else if (digit >= skipped)
-                KD_TRY(kd_buffer_append_byte(ctx, out,
-                                             (uint8_t)number->whole.data[digit - skipped]));
+                KD_TRY(
+                    kd_buffer_append_byte(ctx, out, (uint8_t)number->whole.data[digit - skipped]));
             else if (digit >= start)
                 KD_TRY(kd_buffer_append_byte(ctx, out, '0'));
             else if (!it->fill_mode)
@@ -274,9 +274,9 @@ static kd_status number_to_char(kd_ctx *ctx, kd_call_env *env, const kd_decimal 
     if (value->kind != KD_DECIMAL_FINITE)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "to_char of %s is not supported", text.data);
     /* A lone zero before the point is written where nothing else would be. */
-    if (number.whole.size_bytes == 0 && it.before > 0 && (it.after == 0 || it.first_zero >= 0 ||
-                                                            (it.fill_mode &&
-                                                             kept_places(&it, number.part) == 0)))
+    if (number.whole.size_bytes == 0 && it.before > 0 &&
+        (it.after == 0 || it.first_zero >= 0 ||
+         (it.fill_mode && kept_places(&it, number.part) == 0)))
         number.whole = KD_SLICE("0");
     KD_TRY(append_places(ctx, &it, &number, &out));
     bool fits = number.whole.size_bytes <= (size_t)it.before;

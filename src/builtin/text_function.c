@@ -41,12 +41,12 @@ KDI_ROW(bit_length)
     return KD_OK;
 }
 
-#define CASE_FUNCTION(name, append)                                   \
-    KDI_ROW(name)                                                     \
-    {                                                                 \
-        kd_buffer buffer = kd_buffer_in(env->arena);                  \
-        KD_TRY(append(ctx, kdi_arg_text(args, 0), &buffer));          \
-        return kdi_return_buffer(result, &buffer);                    \
+#define CASE_FUNCTION(name, append)                          \
+    KDI_ROW(name)                                            \
+    {                                                        \
+        kd_buffer buffer = kd_buffer_in(env->arena);         \
+        KD_TRY(append(ctx, kdi_arg_text(args, 0), &buffer)); \
+        return kdi_return_buffer(result, &buffer);           \
     }
 CASE_FUNCTION(lower, kd_utf8_append_lower)
 CASE_FUNCTION(upper, kd_utf8_append_upper)
@@ -104,16 +104,16 @@ static kd_slice byte_substring_of(kd_slice bytes, int64_t start, int64_t count)
 
 KDI_ROW(byte_substring_from)
 {
-    return kdi_return_text(result, byte_substring_of(kdi_arg_text(args, 0),
-                                                     KDI_ARG(int32_t, args, 1), INT_MAX));
+    return kdi_return_text(
+        result, byte_substring_of(kdi_arg_text(args, 0), KDI_ARG(int32_t, args, 1), INT_MAX));
 }
 
 KDI_ROW(byte_substring_for)
 {
     int32_t count = KDI_ARG(int32_t, args, 2);
     KD_TRY(check_count(ctx, count));
-    return kdi_return_text(result, byte_substring_of(kdi_arg_text(args, 0),
-                                                     KDI_ARG(int32_t, args, 1), count));
+    return kdi_return_text(
+        result, byte_substring_of(kdi_arg_text(args, 0), KDI_ARG(int32_t, args, 1), count));
 }
 
 KDI_ROW(left)
@@ -155,8 +155,7 @@ KDI_ROW(strpos)
 
 KDI_ROW(byte_position)
 {
-    *(int32_t *)result =
-        (int32_t)find_from(kdi_arg_text(args, 0), 0, kdi_arg_text(args, 1)) + 1;
+    *(int32_t *)result = (int32_t)find_from(kdi_arg_text(args, 0), 0, kdi_arg_text(args, 1)) + 1;
     return KD_OK;
 }
 
@@ -258,16 +257,16 @@ static kd_slice trimmed(kd_slice text, kd_slice set, bool leading, bool trailing
     return text;
 }
 
-#define TRIM_FUNCTION(name, leading, trailing)                                                  \
-    KDI_ROW(name##_blanks)                                                                      \
-    {                                                                                           \
-        return kdi_return_text(result,                                                          \
+#define TRIM_FUNCTION(name, leading, trailing)                                                    \
+    KDI_ROW(name##_blanks)                                                                        \
+    {                                                                                             \
+        return kdi_return_text(result,                                                            \
                                trimmed(kdi_arg_text(args, 0), KD_SLICE(" "), leading, trailing)); \
-    }                                                                                           \
-    KDI_ROW(name##_set)                                                                         \
-    {                                                                                           \
-        return kdi_return_text(                                                                 \
-            result, trimmed(kdi_arg_text(args, 0), kdi_arg_text(args, 1), leading, trailing));  \
+    }                                                                                             \
+    KDI_ROW(name##_set)                                                                           \
+    {                                                                                             \
+        return kdi_return_text(                                                                   \
+            result, trimmed(kdi_arg_text(args, 0), kdi_arg_text(args, 1), leading, trailing));    \
     }
 TRIM_FUNCTION(btrim, true, true)
 TRIM_FUNCTION(ltrim, true, false)

@@ -25,7 +25,7 @@ enum {
 };
 
 typedef struct box {
-    kd_arena *arena;      /* Owns the entry and this struct. */
+    kd_arena *arena; /* Owns the entry and this struct. */
     atomic_uint use_count;
     const kd_object *entry;
 } box;
@@ -40,25 +40,25 @@ typedef struct item {
 struct kd_catalog_version {
     kd_catalog *catalog;
     kd_arena *arena;
-    kd_catalog_version *older;   /* Guarded by the catalog's mutex, as pin_count. */
+    kd_catalog_version *older; /* Guarded by the catalog's mutex, as pin_count. */
     uint32_t pin_count;
-    kd_stamp stamp;              /* Of the commit that made it; 0 for the first. */
+    kd_stamp stamp; /* Of the commit that made it; 0 for the first. */
     uint64_t version_no;
     uint32_t item_count;
-    item *items;                 /* By object number. */
-    uint32_t slot_count;         /* A power of two. */
-    uint32_t *slots;             /* Open addressing: index into items + 1. */
+    item *items;         /* By object number. */
+    uint32_t slot_count; /* A power of two. */
+    uint32_t *slots;     /* Open addressing: index into items + 1. */
 };
 
 /* The work of a transaction that did DDL. Lives in the transaction's arena. */
 typedef struct change {
     struct change *earlier;
-    uint32_t tag;                 /* kd_txn_savepoint_now when it was made. */
-    kd_catalog_version *result;   /* The version after it. */
+    uint32_t tag;               /* kd_txn_savepoint_now when it was made. */
+    kd_catalog_version *result; /* The version after it. */
 } change;
 
 typedef struct session_work {
-    struct session_work *next;    /* In the catalog's list, guarded by its mutex. */
+    struct session_work *next; /* In the catalog's list, guarded by its mutex. */
     kd_catalog *catalog;
     uint64_t txn_no;
     kd_txn *txn;
@@ -72,12 +72,13 @@ struct kd_catalog {
     kd_mutex mutex;
     kd_catalog_version *newest;
     session_work *works;
-    uint64_t last_version_no;     /* Guarded by the mutex. */
-    atomic_uint_least64_t newest_no;  /* Of `newest`, for looking without the mutex. */
-    atomic_uint work_count;           /* Of `works`. */
+    uint64_t last_version_no;        /* Guarded by the mutex. */
+    atomic_uint_least64_t newest_no; /* Of `newest`, for looking without the mutex. */
+    atomic_uint work_count;          /* Of `works`. */
 };
 
-/* --- Boxes and versions ------------------------------------------------------------------------ */
+/* --- Boxes and versions ------------------------------------------------------------------------
+ */
 
 static void box_put(box *holder)
 {
@@ -186,8 +187,8 @@ static uint64_t next_version_no(kd_catalog *catalog)
     return version_no;
 }
 
-/* A version that has the boxes of `base` (may be NULL) except those of object `without` (0: none), and
- * the `added_count` boxes of `added`. */
+/* A version that has the boxes of `base` (may be NULL) except those of object `without` (0: none),
+ * and the `added_count` boxes of `added`. */
 static kd_status version_create(kd_ctx *ctx, kd_catalog *catalog, const kd_catalog_version *base,
                                 uint32_t without, box *const *added, uint32_t added_count,
                                 kd_catalog_version **out_version)
@@ -210,8 +211,11 @@ static kd_status version_create(kd_ctx *ctx, kd_catalog *catalog, const kd_catal
         kd_arena_destroy(arena);
         return KD_NOMEM;
     }
-    *version = (kd_catalog_version){.catalog = catalog, .arena = arena, .items = items,
-                                    .slot_count = slot_count, .slots = slots};
+    *version = (kd_catalog_version){.catalog = catalog,
+                                    .arena = arena,
+                                    .items = items,
+                                    .slot_count = slot_count,
+                                    .slots = slots};
     version->version_no = next_version_no(catalog);
     for (uint32_t i = 0; base != NULL && i < base->item_count; i++)
         if (base->items[i].is_owner && base->items[i].object->object_no != without)
@@ -224,7 +228,8 @@ static kd_status version_create(kd_ctx *ctx, kd_catalog *catalog, const kd_catal
     return KD_OK;
 }
 
-/* --- Looking things up ------------------------------------------------------------------------- */
+/* --- Looking things up -------------------------------------------------------------------------
+ */
 
 static const item *item_of(const kd_catalog_version *version, uint32_t object_no)
 {
@@ -304,7 +309,8 @@ static int bound_compare(const kd_table_entry *a, const kd_table_entry *b)
     if (a->bound.is_default != b->bound.is_default)
         return a->bound.is_default ? 1 : -1;
     uint32_t count = a->bound.count < b->bound.count ? a->bound.count : b->bound.count;
-    for (uint32_t i = 0; i < count && a->bound.from_kind != NULL && b->bound.from_kind != NULL; i++) {
+    for (uint32_t i = 0; i < count && a->bound.from_kind != NULL && b->bound.from_kind != NULL;
+         i++) {
         int kind_order = a->bound.from_kind[i] - b->bound.from_kind[i];
         if (kind_order != 0)
             return kind_order;
@@ -356,7 +362,8 @@ kd_storage *kd_catalog_storage(const kd_catalog_version *version)
     return version->catalog->storage;
 }
 
-/* --- Pinning ----------------------------------------------------------------------------------- */
+/* --- Pinning -----------------------------------------------------------------------------------
+ */
 
 /* Takes versions that nobody can need any more off the chain; the caller destroys them unlocked. */
 static kd_catalog_version *detach_old(kd_catalog *catalog, kd_stamp oldest_snapshot)
@@ -457,7 +464,8 @@ void kd_catalog_unpin(kd_catalog_version *version)
         version_destroy(version);
 }
 
-/* --- Changing ---------------------------------------------------------------------------------- */
+/* --- Changing ----------------------------------------------------------------------------------
+ */
 
 /* Drops one working version: now, or at its last unpin (stamp NONE marks it). */
 static void discard(kd_catalog *catalog, kd_catalog_version *version)
@@ -539,7 +547,8 @@ static kd_status work_begin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, sessi
     if (*out_work != NULL)
         return KD_OK;
     if (kd_txn_is_read_only(txn))
-        return KD_FAIL(ctx, KD_INVALID, "25006", "cannot change the catalog in a read-only transaction");
+        return KD_FAIL(ctx, KD_INVALID, "25006",
+                       "cannot change the catalog in a read-only transaction");
     KD_TRY(kd_txn_lock_table(ctx, txn, SYSTEM_TABLE_NO, KD_TABLE_EXCLUSIVE, false));
     /* What is about to be written was made from what the transaction sees. When that is not the
      * newest any more, names may be taken, entries changed, targets dropped: the change would undo
@@ -571,13 +580,20 @@ static const kd_catalog_version *work_version(const session_work *work)
     return work->latest != NULL ? work->latest->result : work->catalog->newest;
 }
 
-/* --- The system table -------------------------------------------------------------------------- */
+/* --- The system table --------------------------------------------------------------------------
+ */
 
 static const kd_table_column system_columns[SYSTEM_COLUMN_COUNT] = {
-    {.column_no = 1, .type = {.id = KD_TYPE_INT8, .modifier = -1}, .not_null = true,
-     .name = {"object_no", 9}, .missing = {.is_null = true}},
-    {.column_no = 2, .type = {.id = KD_TYPE_BYTEA, .modifier = -1}, .not_null = true,
-     .name = {"body", 4}, .missing = {.is_null = true}},
+    {.column_no = 1,
+     .type = {.id = KD_TYPE_INT8, .modifier = -1},
+     .not_null = true,
+     .name = {"object_no", 9},
+     .missing = {.is_null = true}},
+    {.column_no = 2,
+     .type = {.id = KD_TYPE_BYTEA, .modifier = -1},
+     .not_null = true,
+     .name = {"body", 4},
+     .missing = {.is_null = true}},
 };
 
 static const kd_table_shape system_shape = {
@@ -608,8 +624,10 @@ static kd_status visit_rows(kd_ctx *ctx, kd_storage *storage, kd_snapshot snapsh
     kd_table_scan *scan = NULL;
     kd_scan_reader *reader = NULL;
     static const uint32_t positions[SYSTEM_COLUMN_COUNT] = {0, 1};
-    kd_scan_spec spec = {.shape = &system_shape, .positions = positions,
-                         .position_count = SYSTEM_COLUMN_COUNT, .with_refs = true};
+    kd_scan_spec spec = {.shape = &system_shape,
+                         .positions = positions,
+                         .position_count = SYSTEM_COLUMN_COUNT,
+                         .with_refs = true};
     kd_arena *arena = kd_arena_create(ctx, NULL, "catalog scan", KD_ARENA_UNLIMITED);
     if (arena == NULL)
         return KD_NOMEM;
@@ -673,7 +691,8 @@ static kd_status insert_row(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, uint3
                                &system_shape, values, NULL, &outcome);
 }
 
-/* --- Put and remove ---------------------------------------------------------------------------- */
+/* --- Put and remove ----------------------------------------------------------------------------
+ */
 
 static kd_status change_apply(kd_ctx *ctx, session_work *work, kd_txn *txn, uint32_t object_no,
                               box *added)
@@ -730,7 +749,8 @@ kd_status kd_catalog_next_object_no(kd_ctx *ctx, kd_catalog *catalog, uint32_t *
     return KD_OK;
 }
 
-/* --- Opening ----------------------------------------------------------------------------------- */
+/* --- Opening -----------------------------------------------------------------------------------
+ */
 
 static kd_status put_schema(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, const char *name)
 {
@@ -747,7 +767,8 @@ static kd_status storage_create(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn)
     KD_TRY(kd_table_create(ctx, txn, catalog->storage, &system_shape, NULL, 0, &table_no));
     KD_TRY(kd_sequence_create(ctx, txn, catalog->storage, &numbers, &sequence_no));
     if (table_no != SYSTEM_TABLE_NO || sequence_no != SYSTEM_SEQUENCE_NO)
-        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "the catalog must be the first table of a database");
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000",
+                       "the catalog must be the first table of a database");
     return KD_OK;
 }
 

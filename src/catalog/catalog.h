@@ -28,11 +28,11 @@ typedef enum kd_object_kind {
 
 /* Every object starts with this. Names are as written (folded unless quoted). */
 typedef struct kd_object {
-    uint32_t object_no;  /* Never reused. */
-    uint32_t schema_no;  /* 0 for schemas. */
+    uint32_t object_no; /* Never reused. */
+    uint32_t schema_no; /* 0 for schemas. */
     kd_object_kind kind;
     kd_slice name;
-    kd_slice comment;    /* Empty: none. */
+    kd_slice comment; /* Empty: none. */
 } kd_object;
 
 typedef enum kd_column_identity {
@@ -43,12 +43,12 @@ typedef enum kd_column_identity {
 
 /* A column of a table. Dropped columns are no longer listed. */
 typedef struct kd_column {
-    kd_table_column storage;    /* Number, type, not-null, name, missing value. */
-    kd_slice default_text;      /* An expression's text; empty: none. For generated: the expression. */
-    bool generated;             /* GENERATED ALWAYS AS (default_text) STORED */
-    bool hidden;                /* Key of an expression or predicate of a partial index; generated. */
+    kd_table_column storage; /* Number, type, not-null, name, missing value. */
+    kd_slice default_text;   /* An expression's text; empty: none. For generated: the expression. */
+    bool generated;          /* GENERATED ALWAYS AS (default_text) STORED */
+    bool hidden;             /* Key of an expression or predicate of a partial index; generated. */
     kd_column_identity identity;
-    uint32_t sequence_no;       /* Identity or serial: the owned sequence's object; 0: none. */
+    uint32_t sequence_no; /* Identity or serial: the owned sequence's object; 0: none. */
     kd_slice comment;
 } kd_column;
 
@@ -67,9 +67,9 @@ typedef enum kd_foreign_action {
 
 typedef struct kd_foreign_key {
     kd_slice name;
-    uint32_t target_no;          /* Referenced table's object. */
+    uint32_t target_no; /* Referenced table's object. */
     uint32_t column_count;
-    const uint32_t *column_nos;  /* Of this table. */
+    const uint32_t *column_nos; /* Of this table. */
     const uint32_t *target_column_nos;
     kd_foreign_action on_delete, on_update;
     bool match_full;
@@ -81,11 +81,11 @@ typedef struct kd_table_index {
     kd_object object;            /* KD_OBJECT_INDEX: named in the table's schema. */
     kd_index_definition storage; /* index_no, columns, unique, predicate. */
     bool is_primary;
-    bool is_constraint;          /* Made by PRIMARY KEY or UNIQUE. */
+    bool is_constraint; /* Made by PRIMARY KEY or UNIQUE. */
     bool deferrable, initially_deferred;
-    kd_slice method;             /* "btree", "gin", "hash" as written. */
-    kd_slice predicate_text;     /* Partial: its text; else empty. */
-    const kd_slice *key_texts;   /* Per index column: its name or expression as text. */
+    kd_slice method;           /* "btree", "gin", "hash" as written. */
+    kd_slice predicate_text;   /* Partial: its text; else empty. */
+    const kd_slice *key_texts; /* Per index column: its name or expression as text. */
 } kd_table_index;
 
 typedef enum kd_partition_strategy {
@@ -107,10 +107,10 @@ typedef struct kd_partition_bound {
 
 typedef struct kd_table_entry {
     kd_object object;
-    uint64_t table_no;           /* Storage; 0 for a partitioned parent. */
+    uint64_t table_no; /* Storage; 0 for a partitioned parent. */
     bool is_temporary;
     uint32_t next_column_no;
-    uint32_t column_count;       /* Hidden ones included, last. */
+    uint32_t column_count; /* Hidden ones included, last. */
     uint32_t visible_count;
     const kd_column *columns;
     const kd_table_shape *shape; /* The same columns, as table.h takes them. */
@@ -121,10 +121,10 @@ typedef struct kd_table_entry {
     uint32_t foreign_count;
     const kd_foreign_key *foreign_keys;
     /* Partitioning. */
-    kd_partition_strategy strategy;   /* Of a parent. */
+    kd_partition_strategy strategy; /* Of a parent. */
     uint32_t partition_column_count;
     const uint32_t *partition_column_nos;
-    uint32_t parent_no;               /* Of a partition; 0: none. */
+    uint32_t parent_no; /* Of a partition; 0: none. */
     kd_partition_bound bound;
     uint32_t sort_column_count;
     const uint32_t *sort_column_nos;
@@ -136,25 +136,25 @@ typedef struct kd_view_entry {
     uint32_t column_count;
     const kd_slice *column_names;
     const kd_type *column_types;
-    bool is_materialized;      /* Its rows are in the table `table_no`'s entry of the same name. */
+    bool is_materialized; /* Its rows are in the table `table_no`'s entry of the same name. */
     uint64_t table_no;
-    uint32_t depends_count;    /* Objects that its query reads. */
+    uint32_t depends_count; /* Objects that its query reads. */
     const uint32_t *depends_on;
 } kd_view_entry;
 
 typedef struct kd_sequence_entry {
     kd_object object;
-    uint64_t sequence_no;      /* Storage. */
-    kd_type type;              /* smallint, integer or bigint */
-    uint32_t owner_table_no;   /* Object; 0: none. */
+    uint64_t sequence_no;    /* Storage. */
+    kd_type type;            /* smallint, integer or bigint */
+    uint32_t owner_table_no; /* Object; 0: none. */
     uint32_t owner_column_no;
 } kd_sequence_entry;
 
 typedef struct kd_enum_entry {
     kd_object object;
     uint32_t label_count;
-    const kd_slice *labels;    /* In order. */
-    const int32_t *ranks;      /* Ascending; see type.h. */
+    const kd_slice *labels; /* In order. */
+    const int32_t *ranks;   /* Ascending; see type.h. */
 } kd_enum_entry;
 
 typedef struct kd_domain_entry {
@@ -163,7 +163,7 @@ typedef struct kd_domain_entry {
     bool not_null;
     kd_slice default_text;
     uint32_t check_count;
-    const kd_check *checks;    /* Over VALUE. */
+    const kd_check *checks; /* Over VALUE. */
 } kd_domain_entry;
 
 /* --- Versions -------------------------------------------------------------------------------- */
@@ -176,8 +176,8 @@ typedef struct kd_catalog_version kd_catalog_version; /* Immutable, counted. */
 kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          kd_catalog_version **out_version) KD_MUST_CHECK;
 void kd_catalog_unpin(kd_catalog_version *version); /* NULL is allowed. */
-/* Whether a statement of this snapshot would get this very version: for short statements that keep theirs
- * pinned. May say no when it is; takes no lock. */
+/* Whether a statement of this snapshot would get this very version: for short statements that keep
+ * theirs pinned. May say no when it is; takes no lock. */
 bool kd_catalog_is_current(const kd_catalog_version *version, kd_snapshot snapshot);
 /* Whether nobody has committed another version of this object since the transaction saw `entry` (of
  * a version that it pinned). Stays true as long as the object's table lock is held. */
@@ -187,8 +187,8 @@ uint64_t kd_catalog_version_no(const kd_catalog_version *version);
 const kd_registry *kd_catalog_registry(const kd_catalog_version *version);
 kd_storage *kd_catalog_storage(const kd_catalog_version *version);
 
-/* Objects by number or by (schema, name). Tables, views, indexes, sequences share one name space per
- * schema; types have their own. NULL when there is none. */
+/* Objects by number or by (schema, name). Tables, views, indexes, sequences share one name space
+ * per schema; types have their own. NULL when there is none. */
 const kd_object *kd_catalog_get(const kd_catalog_version *version, uint32_t object_no);
 const kd_object *kd_catalog_find_schema(const kd_catalog_version *version, kd_slice name);
 const kd_object *kd_catalog_find_relation(const kd_catalog_version *version, uint32_t schema_no,
@@ -207,23 +207,24 @@ kd_status kd_catalog_partitions(kd_ctx *ctx, kd_arena *arena, const kd_catalog_v
 void kd_catalog_visit(const kd_catalog_version *version,
                       void (*visit)(void *object, const kd_object *entry), void *object);
 
-/* --- Changes: inside a transaction, under the engine's table locks -------------------------------- */
+/* --- Changes: inside a transaction, under the engine's table locks
+ * -------------------------------- */
 
 /* Numbers for new objects, unique for ever (rolled-back ones are lost). */
 kd_status kd_catalog_next_object_no(kd_ctx *ctx, kd_catalog *catalog,
                                     uint32_t *out_object_no) KD_MUST_CHECK;
 /*
  * Adds or replaces an object; the entry is copied. A transaction's first change takes the catalog's
- * lock to the end of the transaction (DDL transactions run one at a time); it fails with 40001 when the
- * catalog has changed since the transaction's snapshot.
+ * lock to the end of the transaction (DDL transactions run one at a time); it fails with 40001 when
+ * the catalog has changed since the transaction's snapshot.
  */
 kd_status kd_catalog_put(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          const kd_object *entry) KD_MUST_CHECK;
 kd_status kd_catalog_remove(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                             uint32_t object_no) KD_MUST_CHECK;
 
-/* Opens the catalog of a storage: makes the system table and the schemas "public" and "pg_catalog" in a
- * new database, reads all objects otherwise. */
+/* Opens the catalog of a storage: makes the system table and the schemas "public" and "pg_catalog"
+ * in a new database, reads all objects otherwise. */
 kd_status kd_catalog_open(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
                           const kd_registry *registry, kd_catalog **out_catalog) KD_MUST_CHECK;
 void kd_catalog_close(kd_catalog *catalog); /* NULL is allowed; nothing is pinned. */

@@ -15,7 +15,7 @@ enum { LIST_COUNT_MAX = 1 << 20 };
 typedef struct codec {
     kd_ctx *ctx;
     kd_arena *arena;
-    kd_buffer *out;    /* NULL: reading. */
+    kd_buffer *out; /* NULL: reading. */
     kd_reader reader;
     kd_status status;
 } codec;
@@ -246,7 +246,8 @@ static void walk_foreign_keys(codec *c, kd_table_entry *table)
     table->foreign_keys = list;
 }
 
-static void walk_bound_side(codec *c, const kd_value **values, const int8_t **kinds, uint32_t *count)
+static void walk_bound_side(codec *c, const kd_value **values, const int8_t **kinds,
+                            uint32_t *count)
 {
     kd_value *list = walk_list(c, *values, count, sizeof **values);
     for (uint32_t i = 0; i < *count; i++)
@@ -283,8 +284,7 @@ static void walk_bound(codec *c, kd_partition_bound *bound)
 static void build_shape(codec *c, kd_table_entry *table)
 {
     kd_table_shape *shape = KD_NEW(c->ctx, c->arena, kd_table_shape);
-    kd_table_column *columns =
-        KD_NEW_ARRAY(c->ctx, c->arena, kd_table_column, table->column_count);
+    kd_table_column *columns = KD_NEW_ARRAY(c->ctx, c->arena, kd_table_column, table->column_count);
     if (shape == NULL || columns == NULL) {
         note(c, KD_NOMEM);
         return;
@@ -294,9 +294,8 @@ static void build_shape(codec *c, kd_table_entry *table)
         columns[i] = table->columns[i].storage;
         table->visible_count += !table->columns[i].hidden;
     }
-    *shape = (kd_table_shape){.table_name = table->object.name,
-                              .column_count = table->column_count,
-                              .columns = columns};
+    *shape = (kd_table_shape){
+        .table_name = table->object.name, .column_count = table->column_count, .columns = columns};
     table->shape = shape;
 }
 

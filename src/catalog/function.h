@@ -24,7 +24,7 @@ enum { KD_FUNCTION_ARGUMENTS_MAX = 8 };
 /* Pseudo types of signatures, in kd_type.id. ANYELEMENT and ANYARRAY of one call agree with each
  * other; a result of such a type is derived from the arguments. */
 enum kd_pseudo_type {
-    KD_PSEUDO_ANY = 200,      /* Anything, each argument by itself; passed as it is. */
+    KD_PSEUDO_ANY = 200, /* Anything, each argument by itself; passed as it is. */
     KD_PSEUDO_ANYELEMENT = 201,
     KD_PSEUDO_ANYARRAY = 202,
     KD_PSEUDO_ANYENUM = 203,
@@ -32,25 +32,25 @@ enum kd_pseudo_type {
 
 /* What a running call may know of its surroundings. One per expression instance and thread. */
 typedef struct kd_session_facts {
-    const kd_text_settings *text;  /* Zone, date order, now: set for the statement. */
+    const kd_text_settings *text; /* Zone, date order, now: set for the statement. */
     const char *user_name;
     const char *database_name;
     const char *current_schema;
-    int64_t transaction_us;        /* now(): us since 2000-01-01 UTC. */
+    int64_t transaction_us; /* now(): us since 2000-01-01 UTC. */
     int64_t statement_us;
-    void *session;                 /* The engine's, for functions that the engine itself registers. */
+    void *session; /* The engine's, for functions that the engine itself registers. */
 } kd_session_facts;
 
 typedef struct kd_call_env {
     const kd_session_facts *facts;
-    kd_arena *arena;               /* Results' bytes; reset with the batch. */
-    kd_arena *state_arena;         /* Lives as long as the expression: compiled patterns, ... */
-    void *state;                   /* The function's own between calls; starts as NULL. */
+    kd_arena *arena;       /* Results' bytes; reset with the batch. */
+    kd_arena *state_arena; /* Lives as long as the expression: compiled patterns, ... */
+    void *state;           /* The function's own between calls; starts as NULL. */
     uint32_t argument_count;
     const kd_type *argument_types; /* After coercion. */
     kd_type result_type;
     bool argument_is_constant[KD_FUNCTION_ARGUMENTS_MAX]; /* The same value in every call. */
-    const void *data;              /* kd_function.data */
+    const void *data;                                     /* kd_function.data */
 } kd_call_env;
 
 typedef enum kd_volatility { KD_IMMUTABLE = 0, KD_STABLE, KD_VOLATILE } kd_volatility;
@@ -67,16 +67,17 @@ typedef kd_status (*kd_vector_function)(kd_ctx *ctx, kd_call_env *env, const kd_
                                         kd_vector *out);
 
 typedef struct kd_function {
-    const char *name;            /* Lower case, or an operator. */
+    const char *name; /* Lower case, or an operator. */
     uint32_t argument_count;
     kd_type arguments[KD_FUNCTION_ARGUMENTS_MAX];
-    bool variadic;               /* The last argument may repeat (0 or more times). */
+    bool variadic; /* The last argument may repeat (0 or more times). */
     kd_type result;
     kd_volatility volatility;
-    bool strict;                 /* NULL in, NULL out, without a call. */
-    kd_row_function row;         /* One of the two is set. */
+    bool strict;         /* NULL in, NULL out, without a call. */
+    kd_row_function row; /* One of the two is set. */
     kd_vector_function vector;
-    /* Gives the result's modifier from the arguments' types (numeric(p,s) keeps); may be NULL: -1. */
+    /* Gives the result's modifier from the arguments' types (numeric(p,s) keeps); may be NULL: -1.
+     */
     kd_type (*result_type)(const kd_type *arguments, uint32_t argument_count);
     const char *const *argument_names; /* For name => value calls; may be NULL. */
     const void *data;
@@ -86,10 +87,12 @@ typedef struct kd_function {
 typedef enum kd_aggregate_state {
     KD_STATE_OPAQUE = 0,
     KD_STATE_COUNT,       /* Begins with int64_t: rows without a NULL. */
-    KD_STATE_INTEGER_SUM, /* Begins with kd_i128, the sum of one integer argument, then int64_t count. */
+    KD_STATE_INTEGER_SUM, /* Begins with kd_i128, the sum of one integer argument, then int64_t
+                             count. */
 } kd_aggregate_state;
 
-/* Aggregates. States are `state_bytes` long, 16-byte aligned, zeroed before init, movable by memcpy. */
+/* Aggregates. States are `state_bytes` long, 16-byte aligned, zeroed before init, movable by
+ * memcpy. */
 typedef struct kd_aggregate {
     const char *name;
     uint32_t argument_count;
@@ -97,15 +100,16 @@ typedef struct kd_aggregate {
     bool variadic;
     kd_type result;
     uint32_t state_bytes;
-    bool skips_nulls;     /* Rows with a NULL argument are not stepped. */
-    bool keeps_rows;      /* State grows with the rows (string_agg): bytes live in env->state_arena. */
-    bool order_matters;   /* ORDER BY inside the call changes the answer. */
-    uint8_t state_kind;   /* kd_aggregate_state */
-    uint8_t ordered_set;  /* 1: WITHIN GROUP (percentile_cont); the sorted value is the last argument. */
+    bool skips_nulls; /* Rows with a NULL argument are not stepped. */
+    bool keeps_rows;  /* State grows with the rows (string_agg): bytes live in env->state_arena. */
+    bool order_matters; /* ORDER BY inside the call changes the answer. */
+    uint8_t state_kind; /* kd_aggregate_state */
+    uint8_t
+        ordered_set; /* 1: WITHIN GROUP (percentile_cont); the sorted value is the last argument. */
     void (*init)(void *state); /* NULL: zeroed is right. */
     kd_status (*step)(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args);
-    /* Optional bulk step: states[i] belongs to selected row i; arguments FLAT or CONSTANT; rows with
-     * NULLs are to be skipped here when skips_nulls. */
+    /* Optional bulk step: states[i] belongs to selected row i; arguments FLAT or CONSTANT; rows
+     * with NULLs are to be skipped here when skips_nulls. */
     kd_status (*step_vector)(kd_ctx *ctx, kd_call_env *env, void *const *states,
                              const kd_vector *args, const uint16_t *selection,
                              uint32_t selected_count);
@@ -147,21 +151,22 @@ typedef enum kd_cast_context {
 } kd_cast_context;
 
 /* From one type id to another; both not arrays. The row function has one argument and applies
- * env->result_type's modifier. A pair of types may have two: one for casts that are written (context
- * EXPLICIT: varchar(3) cuts) and one for the others (varchar(3) refuses). The same type twice is a
- * cast that applies a modifier. */
+ * env->result_type's modifier. A pair of types may have two: one for casts that are written
+ * (context EXPLICIT: varchar(3) cuts) and one for the others (varchar(3) refuses). The same type
+ * twice is a cast that applies a modifier. */
 typedef struct kd_cast {
     uint8_t from; /* kd_type_id */
     uint8_t to;
     kd_cast_context context;
-    bool no_work; /* The physical value stays as it is: varchar -> text. No function then. */
-    kd_row_function row;       /* One of the two is set. */
+    bool no_work;        /* The physical value stays as it is: varchar -> text. No function then. */
+    kd_row_function row; /* One of the two is set. */
     kd_vector_function vector;
 } kd_cast;
 
 typedef struct kd_registry kd_registry;
 
-kd_status kd_registry_create(kd_ctx *ctx, kd_arena *arena, kd_registry **out_registry) KD_MUST_CHECK;
+kd_status kd_registry_create(kd_ctx *ctx, kd_arena *arena,
+                             kd_registry **out_registry) KD_MUST_CHECK;
 /* The described things must outlive the registry (usually static arrays). */
 kd_status kd_registry_add_functions(kd_ctx *ctx, kd_registry *registry,
                                     const kd_function *functions, size_t count) KD_MUST_CHECK;
@@ -181,10 +186,9 @@ kd_status kd_registry_add_casts(kd_ctx *ctx, kd_registry *registry, const kd_cas
  * the caller says 42883 (functions and operators) with the argument types; two
  * equally good: `*out_ambiguous`.
  */
-bool kd_registry_find_function(const kd_registry *registry, kd_slice name,
-                               const kd_type *arguments, uint32_t argument_count,
-                               const kd_function **out_function, kd_type *out_arguments,
-                               kd_type *out_result, bool *out_ambiguous);
+bool kd_registry_find_function(const kd_registry *registry, kd_slice name, const kd_type *arguments,
+                               uint32_t argument_count, const kd_function **out_function,
+                               kd_type *out_arguments, kd_type *out_result, bool *out_ambiguous);
 bool kd_registry_find_aggregate(const kd_registry *registry, kd_slice name,
                                 const kd_type *arguments, uint32_t argument_count,
                                 const kd_aggregate **out_aggregate, kd_type *out_arguments,
@@ -195,8 +199,8 @@ bool kd_registry_find_table_function(const kd_registry *registry, kd_slice name,
                                      kd_type *out_arguments);
 bool kd_registry_has_name(const kd_registry *registry, kd_slice name); /* Of any kind. */
 bool kd_registry_is_aggregate(const kd_registry *registry, kd_slice name);
-/* NULL when there is none that `context` allows. Text to and from anything (I/O casts) is found too:
- * explicit, and to text by assignment. Array casts go by elements. */
+/* NULL when there is none that `context` allows. Text to and from anything (I/O casts) is found
+ * too: explicit, and to text by assignment. Array casts go by elements. */
 const kd_cast *kd_registry_find_cast(const kd_registry *registry, kd_type from, kd_type to,
                                      kd_cast_context context);
 bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type to,

@@ -15,15 +15,15 @@
 enum { BUCKET_COUNT = 2048, CANDIDATES_MAX = 128 };
 
 typedef struct entry {
-    struct entry *next;         /* In its bucket, newest first. */
+    struct entry *next;                /* In its bucket, newest first. */
     struct entry *_Atomic next_in_all; /* In order of registration. */
     kd_slice name;
-    char kind;                  /* 'f', 'a', 't' */
+    char kind; /* 'f', 'a', 't' */
     uint32_t argument_count;
     const kd_type *arguments;
     bool variadic;
     kd_type result;
-    const void *described;      /* kd_function, kd_aggregate or kd_table_function. */
+    const void *described; /* kd_function, kd_aggregate or kd_table_function. */
 } entry;
 
 struct kd_registry {
@@ -60,7 +60,7 @@ kd_status kd_registry_create(kd_ctx *ctx, kd_arena *arena, kd_registry **out_reg
 static entry *_Atomic *bucket_of(const kd_registry *registry, kd_slice name)
 {
     uint64_t hash = kd_hash_bytes(name.data, name.size_bytes);
-    return (entry *_Atomic *)&((kd_registry *)(uintptr_t)registry)->buckets[hash % BUCKET_COUNT];
+    return (entry * _Atomic *)&((kd_registry *)(uintptr_t)registry)->buckets[hash % BUCKET_COUNT];
 }
 
 static kd_status add(kd_ctx *ctx, kd_registry *registry, entry described)
@@ -89,9 +89,13 @@ kd_status kd_registry_add_functions(kd_ctx *ctx, kd_registry *registry,
         const kd_function *it = &functions[i];
         assert((it->row == NULL) != (it->vector == NULL));
         KD_TRY(add(ctx, registry,
-                   (entry){.name = kd_slice_of(it->name), .kind = 'f',
-                           .argument_count = it->argument_count, .arguments = it->arguments,
-                           .variadic = it->variadic, .result = it->result, .described = it}));
+                   (entry){.name = kd_slice_of(it->name),
+                           .kind = 'f',
+                           .argument_count = it->argument_count,
+                           .arguments = it->arguments,
+                           .variadic = it->variadic,
+                           .result = it->result,
+                           .described = it}));
     }
     return KD_OK;
 }
@@ -102,9 +106,13 @@ kd_status kd_registry_add_aggregates(kd_ctx *ctx, kd_registry *registry,
     for (size_t i = 0; i < count; i++) {
         const kd_aggregate *it = &aggregates[i];
         KD_TRY(add(ctx, registry,
-                   (entry){.name = kd_slice_of(it->name), .kind = 'a',
-                           .argument_count = it->argument_count, .arguments = it->arguments,
-                           .variadic = it->variadic, .result = it->result, .described = it}));
+                   (entry){.name = kd_slice_of(it->name),
+                           .kind = 'a',
+                           .argument_count = it->argument_count,
+                           .arguments = it->arguments,
+                           .variadic = it->variadic,
+                           .result = it->result,
+                           .described = it}));
     }
     return KD_OK;
 }
@@ -115,9 +123,12 @@ kd_status kd_registry_add_table_functions(kd_ctx *ctx, kd_registry *registry,
     for (size_t i = 0; i < count; i++) {
         const kd_table_function *it = &functions[i];
         KD_TRY(add(ctx, registry,
-                   (entry){.name = kd_slice_of(it->name), .kind = 't',
-                           .argument_count = it->argument_count, .arguments = it->arguments,
-                           .variadic = it->variadic, .result = kd_type_of(KD_TYPE_VOID),
+                   (entry){.name = kd_slice_of(it->name),
+                           .kind = 't',
+                           .argument_count = it->argument_count,
+                           .arguments = it->arguments,
+                           .variadic = it->variadic,
+                           .result = kd_type_of(KD_TYPE_VOID),
                            .described = it}));
     }
     return KD_OK;
@@ -130,8 +141,9 @@ kd_status kd_registry_add_casts(kd_ctx *ctx, kd_registry *registry, const kd_cas
     for (size_t i = 0; i < count; i++) {
         const kd_cast *it = &casts[i];
         assert(it->no_work + (it->row != NULL) + (it->vector != NULL) == 1);
-        atomic_store_explicit(it->context == KD_CAST_EXPLICIT ? &registry->explicit[it->from][it->to]
-                                                              : &registry->casts[it->from][it->to],
+        atomic_store_explicit(it->context == KD_CAST_EXPLICIT
+                                  ? &registry->explicit[it->from][it->to]
+                                  : &registry->casts[it->from][it->to],
                               it, memory_order_release);
     }
     return KD_OK;
@@ -168,7 +180,8 @@ bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type t
     if (to.id == KD_TYPE_VOID || from.id == KD_TYPE_VOID)
         return false;
     if (from.is_array && to.is_array)
-        return kd_registry_can_coerce(registry, kd_type_element(from), kd_type_element(to), context);
+        return kd_registry_can_coerce(registry, kd_type_element(from), kd_type_element(to),
+                                      context);
     if (kd_registry_find_cast(registry, from, to, context) != NULL)
         return true;
     /* By text: into text when assigned, out of text only when written. */
@@ -177,7 +190,8 @@ bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type t
     return is_text(from) && context == KD_CAST_EXPLICIT;
 }
 
-/* --- Type categories (pg_type.typcategory, typispreferred) ------------------------------------- */
+/* --- Type categories (pg_type.typcategory, typispreferred) -------------------------------------
+ */
 
 static char category(kd_type type)
 {
@@ -430,8 +444,8 @@ static uint32_t keep_by_unknowns(candidate *list, uint32_t list_count, const kd_
 }
 
 /* Step 4f: all typed arguments are of one type: assume it for the untyped ones. */
-static uint32_t keep_by_same_type(const kd_registry *registry, candidate *list,
-                                  uint32_t list_count, const kd_type *arguments, uint32_t count)
+static uint32_t keep_by_same_type(const kd_registry *registry, candidate *list, uint32_t list_count,
+                                  const kd_type *arguments, uint32_t count)
 {
     kd_type same = kd_type_of(KD_TYPE_UNKNOWN);
     for (uint32_t i = 0; i < count; i++) {
@@ -516,8 +530,8 @@ static bool find(const kd_registry *registry, char kind, kd_slice name, const kd
         list_count = drop_mixed_real(list, list_count, arguments, count);
     if (list_count == 0)
         return false;
-    if (list_count > 1 && !(name_is_operator(name) &&
-                            prefer_other_operand(list, list_count, arguments, count))) {
+    if (list_count > 1 &&
+        !(name_is_operator(name) && prefer_other_operand(list, list_count, arguments, count))) {
         list_count = keep_most_exact(list, list_count, arguments, count, false);
         if (list_count > 1)
             list_count = keep_most_exact(list, list_count, arguments, count, true);
@@ -530,8 +544,8 @@ static bool find(const kd_registry *registry, char kind, kd_slice name, const kd
     return !*out_ambiguous;
 }
 
-/* The types that arguments are cast to: declared ones, keeping the argument's modifier where the type
- * stays, and its own type where anything goes. */
+/* The types that arguments are cast to: declared ones, keeping the argument's modifier where the
+ * type stays, and its own type where anything goes. */
 static void fill_arguments(const candidate *found, const kd_type *arguments, uint32_t count,
                            kd_type *out_arguments)
 {
@@ -545,10 +559,9 @@ static void fill_arguments(const candidate *found, const kd_type *arguments, uin
     }
 }
 
-bool kd_registry_find_function(const kd_registry *registry, kd_slice name,
-                               const kd_type *arguments, uint32_t argument_count,
-                               const kd_function **out_function, kd_type *out_arguments,
-                               kd_type *out_result, bool *out_ambiguous)
+bool kd_registry_find_function(const kd_registry *registry, kd_slice name, const kd_type *arguments,
+                               uint32_t argument_count, const kd_function **out_function,
+                               kd_type *out_arguments, kd_type *out_result, bool *out_ambiguous)
 {
     *out_function = NULL;
     candidate found;
@@ -584,8 +597,7 @@ bool kd_registry_find_aggregate(const kd_registry *registry, kd_slice name,
 
 bool kd_registry_find_table_function(const kd_registry *registry, kd_slice name,
                                      const kd_type *arguments, uint32_t argument_count,
-                                     const kd_table_function **out_function,
-                                     kd_type *out_arguments)
+                                     const kd_table_function **out_function, kd_type *out_arguments)
 {
     *out_function = NULL;
     candidate found;

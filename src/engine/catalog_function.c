@@ -8,8 +8,7 @@
 
 #include <assert.h>
 
-#define ARGS                                                                            \
-    kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, bool *out_is_null
+#define ARGS kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, bool *out_is_null
 
 static const kd_object *object_of(const kd_call_env *env, const void *argument)
 {
@@ -26,8 +25,8 @@ static const kd_table_entry *table_of(const kd_object *object)
 }
 
 /* The buffer's text, or NULL when there is none. */
-static kd_status return_buffer(kd_ctx *ctx, kd_call_env *env, const kd_buffer *buffer,
-                               void *result, bool *out_is_null)
+static kd_status return_buffer(kd_ctx *ctx, kd_call_env *env, const kd_buffer *buffer, void *result,
+                               bool *out_is_null)
 {
     *out_is_null = buffer->size_bytes == 0;
     return *out_is_null ? KD_OK : kdi_return_text(ctx, env, kd_buffer_slice(buffer), result);
@@ -44,7 +43,7 @@ static kd_status call_format_type(ARGS)
         return KD_OK;
     const kd_catalog_version *catalog = kdi_call_catalog(env);
     kd_buffer text = kd_buffer_in(env->arena);
-    if (kdi_type_by_number(catalog, (uint64_t)*(const int64_t *)args[0], modifier, &type)) {
+    if (kdi_type_by_number(catalog, (uint64_t) * (const int64_t *)args[0], modifier, &type)) {
         KD_TRY(kdi_text_type(ctx, catalog, type, &text));
     } else {
         const kd_object *object = object_of(env, args[0]);
@@ -66,8 +65,8 @@ static kd_status view_text(kd_ctx *ctx, kd_call_env *env, const kd_object *objec
 {
     kd_buffer text = kd_buffer_in(env->arena);
     kd_slice query;
-    bool is_view = object != NULL && (kdi_materialized_query(object, &query) ||
-                                      object->kind == KD_OBJECT_VIEW);
+    bool is_view = object != NULL &&
+                   (kdi_materialized_query(object, &query) || object->kind == KD_OBJECT_VIEW);
     if (is_view) {
         KD_TRY(kd_buffer_append_slice(ctx, &text, query));
         if (query.size_bytes > 0 && query.data[query.size_bytes - 1] != ';')
@@ -111,7 +110,7 @@ static kd_status call_get_constraintdef(ARGS)
     const kd_catalog_version *catalog = kdi_call_catalog(env);
     kdi_constraint constraint;
     kd_buffer text = kd_buffer_in(env->arena);
-    if (kdi_constraint_find(catalog, (uint64_t)*(const int64_t *)args[0], &constraint))
+    if (kdi_constraint_find(catalog, (uint64_t) * (const int64_t *)args[0], &constraint))
         KD_TRY(kdi_text_constraint(ctx, catalog, &constraint, &text));
     return return_buffer(ctx, env, &text, result, out_is_null);
 }
@@ -145,8 +144,8 @@ static kd_status call_obj_description(ARGS)
 {
     const kd_object *object = object_of(env, args[0]);
     kd_slice query;
-    *out_is_null = object == NULL || object->comment.size_bytes == 0 ||
-                   kdi_materialized_query(object, &query);
+    *out_is_null =
+        object == NULL || object->comment.size_bytes == 0 || kdi_materialized_query(object, &query);
     return *out_is_null ? KD_OK : kdi_return_text(ctx, env, object->comment, result);
 }
 
@@ -283,25 +282,38 @@ static kd_status call_txid_current(ARGS)
 
 /* --- Registration ----------------------------------------------------------------------------- */
 
-#define T(name) {.id = KD_TYPE_##name, .modifier = -1}
-#define ONE(sql_name, a, out, fn)                                                       \
-    {.name = sql_name, .argument_count = 1, .arguments = {T(a)}, .result = T(out),     \
-     .volatility = KD_STABLE, .strict = true, .row = fn}
+#define T(name)                              \
+    {                                        \
+        .id = KD_TYPE_##name, .modifier = -1 \
+    }
+#define ONE(sql_name, a, out, fn)                                                     \
+    {                                                                                 \
+        .name = sql_name, .argument_count = 1, .arguments = {T(a)}, .result = T(out), \
+        .volatility = KD_STABLE, .strict = true, .row = fn                            \
+    }
 #define TWO(sql_name, a, b, out, fn)                                                        \
-    {.name = sql_name, .argument_count = 2, .arguments = {T(a), T(b)}, .result = T(out),   \
-     .volatility = KD_STABLE, .strict = true, .row = fn}
-#define THREE(sql_name, a, b, c, out, fn)                                               \
-    {.name = sql_name, .argument_count = 3, .arguments = {T(a), T(b), T(c)},           \
-     .result = T(out), .volatility = KD_STABLE, .strict = true, .row = fn}
-#define PRIVILEGE(sql_name)                                             \
-    TWO(sql_name, TEXT, TEXT, BOOL, call_has_privilege),                \
-        TWO(sql_name, OID, TEXT, BOOL, call_has_privilege),             \
-        THREE(sql_name, TEXT, TEXT, TEXT, BOOL, call_has_privilege),    \
+    {                                                                                       \
+        .name = sql_name, .argument_count = 2, .arguments = {T(a), T(b)}, .result = T(out), \
+        .volatility = KD_STABLE, .strict = true, .row = fn                                  \
+    }
+#define THREE(sql_name, a, b, c, out, fn)                                                         \
+    {                                                                                             \
+        .name = sql_name, .argument_count = 3, .arguments = {T(a), T(b), T(c)}, .result = T(out), \
+        .volatility = KD_STABLE, .strict = true, .row = fn                                        \
+    }
+#define PRIVILEGE(sql_name)                                          \
+    TWO(sql_name, TEXT, TEXT, BOOL, call_has_privilege),             \
+        TWO(sql_name, OID, TEXT, BOOL, call_has_privilege),          \
+        THREE(sql_name, TEXT, TEXT, TEXT, BOOL, call_has_privilege), \
         THREE(sql_name, TEXT, OID, TEXT, BOOL, call_has_privilege)
 
 static const kd_function functions[] = {
-    {.name = "format_type", .argument_count = 2, .arguments = {T(OID), T(INT4)},
-     .result = T(TEXT), .volatility = KD_STABLE, .row = call_format_type},
+    {.name = "format_type",
+     .argument_count = 2,
+     .arguments = {T(OID), T(INT4)},
+     .result = T(TEXT),
+     .volatility = KD_STABLE,
+     .row = call_format_type},
     TWO("pg_get_expr", TEXT, OID, TEXT, call_get_expr),
     THREE("pg_get_expr", TEXT, OID, BOOL, TEXT, call_get_expr),
     ONE("pg_get_viewdef", OID, TEXT, call_get_viewdef),
@@ -328,11 +340,20 @@ static const kd_function functions[] = {
     ONE("pg_total_relation_size", TEXT, INT8, call_relation_size),
     ONE("pg_total_relation_size", OID, INT8, call_relation_size),
     ONE("pg_size_pretty", INT8, TEXT, call_size_pretty),
-    {.name = "pg_backend_pid", .result = T(INT4), .volatility = KD_STABLE, .strict = true,
+    {.name = "pg_backend_pid",
+     .result = T(INT4),
+     .volatility = KD_STABLE,
+     .strict = true,
      .row = call_backend_pid},
-    {.name = "txid_current", .result = T(INT8), .volatility = KD_STABLE, .strict = true,
+    {.name = "txid_current",
+     .result = T(INT8),
+     .volatility = KD_STABLE,
+     .strict = true,
      .row = call_txid_current},
-    {.name = "pg_current_xact_id", .result = T(INT8), .volatility = KD_STABLE, .strict = true,
+    {.name = "pg_current_xact_id",
+     .result = T(INT8),
+     .volatility = KD_STABLE,
+     .strict = true,
      .row = call_txid_current},
     PRIVILEGE("has_table_privilege"),
     PRIVILEGE("has_schema_privilege"),

@@ -26,17 +26,24 @@ static bool is_plain(kd_slice name)
 static bool is_reserved(kd_slice name)
 {
     static const char *const words[] = {
-        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "both", "case", "cast",
-        "check", "collate", "column", "constraint", "create", "cross", "current_date",
-        "current_time", "current_timestamp", "current_user", "default", "deferrable", "desc",
-        "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign", "freeze",
-        "from", "full", "grant", "group", "having", "ilike", "in", "initially", "inner",
-        "intersect", "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit",
-        "localtime", "localtimestamp", "natural", "not", "notnull", "null", "offset", "on", "only",
-        "or", "order", "outer", "overlaps", "placing", "primary", "references", "returning",
-        "right", "select", "session_user", "similar", "some", "table", "then", "to", "trailing",
-        "true", "union", "unique", "user", "using", "variadic", "verbose", "when", "where",
-        "window", "with"};
+        "all",          "analyse",   "analyze",      "and",          "any",
+        "array",        "as",        "asc",          "both",         "case",
+        "cast",         "check",     "collate",      "column",       "constraint",
+        "create",       "cross",     "current_date", "current_time", "current_timestamp",
+        "current_user", "default",   "deferrable",   "desc",         "distinct",
+        "do",           "else",      "end",          "except",       "false",
+        "fetch",        "for",       "foreign",      "freeze",       "from",
+        "full",         "grant",     "group",        "having",       "ilike",
+        "in",           "initially", "inner",        "intersect",    "into",
+        "is",           "isnull",    "join",         "lateral",      "leading",
+        "left",         "like",      "limit",        "localtime",    "localtimestamp",
+        "natural",      "not",       "notnull",      "null",         "offset",
+        "on",           "only",      "or",           "order",        "outer",
+        "overlaps",     "placing",   "primary",      "references",   "returning",
+        "right",        "select",    "session_user", "similar",      "some",
+        "table",        "then",      "to",           "trailing",     "true",
+        "union",        "unique",    "user",         "using",        "variadic",
+        "verbose",      "when",      "where",        "window",       "with"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (kd_slice_equal(name, kd_slice_of(words[i])))
             return true;
@@ -174,8 +181,8 @@ kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
                          const kd_table_entry *table, const kd_table_index *index, kd_buffer *out)
 {
     kd_slice method = index->method.size_bytes == 0 ? KD_SLICE("btree") : index->method;
-    KD_TRY(kd_buffer_append_text(ctx, out, index->storage.unique ? "CREATE UNIQUE INDEX "
-                                                                 : "CREATE INDEX "));
+    KD_TRY(kd_buffer_append_text(ctx, out,
+                                 index->storage.unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX "));
     KD_TRY(kdi_text_name(ctx, index->object.name, out));
     KD_TRY(kd_buffer_append_text(ctx, out, " ON "));
     KD_TRY(full_name(ctx, version, &table->object, out));
@@ -240,8 +247,7 @@ bool kdi_constraint_find(const kd_catalog_version *version, uint64_t number, kdi
     if (number < CONSTRAINT_BASE)
         return false;
     number -= CONSTRAINT_BASE;
-    const kd_object *object =
-        kd_catalog_get(version, (uint32_t)(number / CONSTRAINTS_PER_TABLE));
+    const kd_object *object = kd_catalog_get(version, (uint32_t)(number / CONSTRAINTS_PER_TABLE));
     if (object == NULL || object->kind != KD_OBJECT_TABLE)
         return false;
     return kdi_constraint_at((const kd_table_entry *)object,
@@ -265,8 +271,7 @@ static kd_status deferral(kd_ctx *ctx, bool deferrable, bool deferred, kd_buffer
 }
 
 static kd_status foreign_key(kd_ctx *ctx, const kd_catalog_version *version,
-                             const kd_table_entry *table, const kd_foreign_key *key,
-                             kd_buffer *out)
+                             const kd_table_entry *table, const kd_foreign_key *key, kd_buffer *out)
 {
     KD_TRY(kd_buffer_append_text(ctx, out, "FOREIGN KEY "));
     KD_TRY(column_list(ctx, table, key->column_nos, key->column_count, out));
@@ -315,17 +320,28 @@ kd_status kdi_text_constraint(kd_ctx *ctx, const kd_catalog_version *version,
 static const struct {
     uint16_t number, array_number;
 } type_numbers[KD_TYPE_COUNT] = {
-    [KD_TYPE_UNKNOWN] = {705, 0},        [KD_TYPE_BOOL] = {16, 1000},
-    [KD_TYPE_INT2] = {21, 1005},         [KD_TYPE_INT4] = {23, 1007},
-    [KD_TYPE_INT8] = {20, 1016},         [KD_TYPE_FLOAT4] = {700, 1021},
-    [KD_TYPE_FLOAT8] = {701, 1022},      [KD_TYPE_NUMERIC] = {1700, 1231},
-    [KD_TYPE_TEXT] = {25, 1009},         [KD_TYPE_VARCHAR] = {1043, 1015},
-    [KD_TYPE_CHAR] = {1042, 1014},       [KD_TYPE_BYTEA] = {17, 1001},
-    [KD_TYPE_DATE] = {1082, 1182},       [KD_TYPE_TIME] = {1083, 1183},
-    [KD_TYPE_TIMESTAMP] = {1114, 1115},  [KD_TYPE_TIMESTAMPTZ] = {1184, 1185},
-    [KD_TYPE_TIMESTAMP_NS] = {9114, 9115}, [KD_TYPE_INTERVAL] = {1186, 1187},
-    [KD_TYPE_UUID] = {2950, 2951},       [KD_TYPE_JSON] = {114, 199},
-    [KD_TYPE_JSONB] = {3802, 3807},      [KD_TYPE_OID] = {26, 1028},
+    [KD_TYPE_UNKNOWN] = {705, 0},
+    [KD_TYPE_BOOL] = {16, 1000},
+    [KD_TYPE_INT2] = {21, 1005},
+    [KD_TYPE_INT4] = {23, 1007},
+    [KD_TYPE_INT8] = {20, 1016},
+    [KD_TYPE_FLOAT4] = {700, 1021},
+    [KD_TYPE_FLOAT8] = {701, 1022},
+    [KD_TYPE_NUMERIC] = {1700, 1231},
+    [KD_TYPE_TEXT] = {25, 1009},
+    [KD_TYPE_VARCHAR] = {1043, 1015},
+    [KD_TYPE_CHAR] = {1042, 1014},
+    [KD_TYPE_BYTEA] = {17, 1001},
+    [KD_TYPE_DATE] = {1082, 1182},
+    [KD_TYPE_TIME] = {1083, 1183},
+    [KD_TYPE_TIMESTAMP] = {1114, 1115},
+    [KD_TYPE_TIMESTAMPTZ] = {1184, 1185},
+    [KD_TYPE_TIMESTAMP_NS] = {9114, 9115},
+    [KD_TYPE_INTERVAL] = {1186, 1187},
+    [KD_TYPE_UUID] = {2950, 2951},
+    [KD_TYPE_JSON] = {114, 199},
+    [KD_TYPE_JSONB] = {3802, 3807},
+    [KD_TYPE_OID] = {26, 1028},
     [KD_TYPE_VOID] = {2278, 0},
 };
 

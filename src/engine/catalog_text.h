@@ -10,8 +10,8 @@
 /* Quoted where it must be. */
 kd_status kdi_text_name(kd_ctx *ctx, kd_slice name, kd_buffer *out) KD_MUST_CHECK;
 /* The name of a relation; with its schema unless that is "public". */
-kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version,
-                            const kd_object *object, kd_buffer *out) KD_MUST_CHECK;
+kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version, const kd_object *object,
+                            kd_buffer *out) KD_MUST_CHECK;
 /* "integer", "numeric(10,2)", an enum's name. */
 kd_status kdi_text_type(kd_ctx *ctx, const kd_catalog_version *version, kd_type type,
                         kd_buffer *out) KD_MUST_CHECK;

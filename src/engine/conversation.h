@@ -58,7 +58,7 @@ struct kd_request {
     kd_conversation *conversation;
     uint32_t parameter_count;
     const kd_type *parameter_types;
-    uint32_t column_count;        /* Of the statement; of the run while there is one. */
+    uint32_t column_count; /* Of the statement; of the run while there is one. */
     const kd_rel_column *columns;
     const kd_text_settings *text; /* Of the run: how its values become text. */
     const kd_session_facts *facts;

@@ -49,8 +49,8 @@ static void note_columns(local_request *request)
     kd_request *base = &request->base;
     base->parameter_count = kd_prepared_parameter_count(request->prepared);
     base->parameter_types = request->prepared->parameter_types;
-    base->column_count = run == NULL ? kd_prepared_column_count(request->prepared)
-                                     : kd_run_column_count(run);
+    base->column_count =
+        run == NULL ? kd_prepared_column_count(request->prepared) : kd_run_column_count(run);
     base->columns = run == NULL ? kd_prepared_columns(request->prepared) : kd_run_columns(run);
     base->text = run == NULL ? NULL : kd_run_text_settings(run);
     base->facts = run == NULL ? NULL : &run->facts;

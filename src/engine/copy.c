@@ -30,7 +30,8 @@ static kd_status one_character(kd_ctx *ctx, const char *name, kd_slice text, cha
     if (kd_slice_equal(text, KD_SLICE("\\t")))
         text = KD_SLICE("\t");
     if (text.size_bytes != 1)
-        return KD_FAIL(ctx, KD_INVALID, "0A000", "COPY %s must be a single one-byte character", name);
+        return KD_FAIL(ctx, KD_INVALID, "0A000", "COPY %s must be a single one-byte character",
+                       name);
     *out = text.data[0];
     return KD_OK;
 }
@@ -119,8 +120,8 @@ static kd_status read_option(kd_ctx *ctx, const kd_ast_option *option, kdi_copy_
     }
     if (kd_slice_equal(name, KD_SLICE("freeze")))
         return KD_OK;
-    return KD_FAIL(ctx, KD_INVALID, "42601", "option \"%.*s\" not recognized",
-                   (int)name.size_bytes, name.data);
+    return KD_FAIL(ctx, KD_INVALID, "42601", "option \"%.*s\" not recognized", (int)name.size_bytes,
+                   name.data);
 }
 
 static bool ends_with(kd_slice text, const char *end)
@@ -146,8 +147,8 @@ static kdi_copy_format format_of_name(kd_slice file)
 
 kd_status kdi_copy_read_options(kd_ctx *ctx, const kd_ast_copy *ast, kdi_copy_options *out_options)
 {
-    *out_options = (kdi_copy_options){.header = KD_CSV_HEADER_NO,
-                                      .format = format_of_name(ast->file)};
+    *out_options =
+        (kdi_copy_options){.header = KD_CSV_HEADER_NO, .format = format_of_name(ast->file)};
     for (size_t i = 0; i < ast->options.count; i++)
         KD_TRY(read_option(ctx, (const kd_ast_option *)ast->options.items[i], out_options));
     if (out_options->format == KDI_COPY_TEXT && out_options->quote != 0)

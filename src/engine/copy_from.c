@@ -24,7 +24,7 @@ typedef struct load_worker {
     load *owner;
     kd_ctx ctx;
     kd_arena *arena;
-    kd_csv_worker *csv;          /* One of the two. */
+    kd_csv_worker *csv; /* One of the two. */
     kd_ndjson_worker *json;
     kd_bulk_load *bulk;
     uint64_t row_count;
@@ -38,17 +38,18 @@ struct load {
     kd_text_source *source;
     kd_csv_reader *csv;
     kd_ndjson_reader *json;
-    kd_import_column *columns;   /* Of the file, in its order. */
-    uint32_t *positions;         /* The table's position of each. */
+    kd_import_column *columns; /* Of the file, in its order. */
+    uint32_t *positions;       /* The table's position of each. */
     uint32_t column_count;
-    atomic_bool stop;            /* A worker failed, or the statement was cancelled. */
+    atomic_bool stop; /* A worker failed, or the statement was cancelled. */
     atomic_uint_least64_t rows;
-    kd_mutex mutex;              /* Guards the rejects. */
-    kd_import_rejects rejects;   /* Copied into the run's arena. */
+    kd_mutex mutex;            /* Guards the rejects. */
+    kd_import_rejects rejects; /* Copied into the run's arena. */
     uint64_t reject_count;
 };
 
-/* --- The file's columns ------------------------------------------------------------------------------ */
+/* --- The file's columns
+ * ------------------------------------------------------------------------------ */
 
 static int find_column(const kd_table_entry *table, kd_slice name)
 {
@@ -82,8 +83,7 @@ static kd_status choose_columns(kd_ctx *ctx, load *work, const kd_ast_names *nam
             continue;
         for (uint32_t k = 0; k < work->column_count; k++)
             if (work->positions[k] == (uint32_t)position)
-                return KD_FAIL(ctx, KD_INVALID, "42701",
-                               "column \"%.*s\" specified more than once",
+                return KD_FAIL(ctx, KD_INVALID, "42701", "column \"%.*s\" specified more than once",
                                (int)column->storage.name.size_bytes, column->storage.name.data);
         work->positions[work->column_count] = (uint32_t)position;
         work->columns[work->column_count++] =
@@ -92,7 +92,8 @@ static kd_status choose_columns(kd_ctx *ctx, load *work, const kd_ast_names *nam
     return KD_OK;
 }
 
-/* --- Sources ------------------------------------------------------------------------------------------- */
+/* --- Sources
+ * ------------------------------------------------------------------------------------------- */
 
 static kd_status read_hook(kd_ctx *ctx, void *object, void *target, size_t capacity_bytes,
                            size_t *out_bytes)
@@ -127,7 +128,8 @@ static kd_status open_reader(kd_ctx *ctx, load *work)
     if (options->format >= KDI_COPY_ARROW)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "COPY FROM does not read Arrow files");
     if (options->format == KDI_COPY_JSON) {
-        kd_ndjson_options json = {.on_error = options->on_error, .columns = work->columns,
+        kd_ndjson_options json = {.on_error = options->on_error,
+                                  .columns = work->columns,
                                   .column_count = work->column_count};
         return kd_ndjson_reader_create(ctx, work->run->arena, work->source, &json, &work->json);
     }
@@ -145,7 +147,8 @@ static kd_status open_reader(kd_ctx *ctx, load *work)
     return kd_csv_reader_create(ctx, work->run->arena, work->source, &csv, &work->csv);
 }
 
-/* --- Workers -------------------------------------------------------------------------------------------- */
+/* --- Workers
+ * -------------------------------------------------------------------------------------------- */
 
 static kd_status keep_text(kd_ctx *ctx, kd_arena *arena, const char *text, const char **out_copy)
 {
@@ -223,13 +226,15 @@ static kd_status report_progress(kd_ctx *ctx, load *work)
     return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to user request");
 }
 
-/* --- In bulk --------------------------------------------------------------------------------------------- */
+/* --- In bulk
+ * --------------------------------------------------------------------------------------------- */
 
 static kd_status bulk_rows(load_worker *worker, bool reports)
 {
     load *work = worker->owner;
     kd_ctx *ctx = &worker->ctx;
-    for (uint32_t batches = 0; !atomic_load_explicit(&work->stop, memory_order_relaxed); batches++) {
+    for (uint32_t batches = 0; !atomic_load_explicit(&work->stop, memory_order_relaxed);
+         batches++) {
         kd_batch batch;
         KD_TRY(next_batch(ctx, worker, &batch));
         if (batch.row_count == 0)
@@ -313,7 +318,8 @@ out:
     return status;
 }
 
-/* --- Through the writer ------------------------------------------------------------------------------------ */
+/* --- Through the writer
+ * ------------------------------------------------------------------------------------ */
 
 static kd_status filter_batch(kd_ctx *ctx, load *work, kd_compiled_expr *where, kd_arena *arena,
                               kd_batch *batch, uint16_t *selection)
@@ -381,7 +387,9 @@ static kd_status load_in_order(kd_ctx *ctx, load *work, const kd_ast_copy *ast)
     }
 }
 
-/* --- Rejects ------------------------------------------------------------------------------------------------- */
+/* --- Rejects
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static kd_value text_or_null(const char *text)
 {
@@ -394,9 +402,10 @@ static kd_status store_rejects(kd_ctx *ctx, load *work, const kd_ast_copy *ast)
     kd_session *session = work->run->session;
     kd_slice name = work->options->rejects_table;
     if (work->reject_count > 0)
-        kdi_session_notice(session, "NOTICE", "01000", "%llu row%s could not be read and %s left out",
-                           (unsigned long long)work->reject_count,
-                           work->reject_count == 1 ? "" : "s", work->reject_count == 1 ? "was" : "were");
+        kdi_session_notice(
+            session, "NOTICE", "01000", "%llu row%s could not be read and %s left out",
+            (unsigned long long)work->reject_count, work->reject_count == 1 ? "" : "s",
+            work->reject_count == 1 ? "was" : "were");
     if (name.size_bytes == 0)
         return KD_OK;
     char *create = kd_format_text(ctx, work->run->arena,
@@ -412,15 +421,18 @@ static kd_status store_rejects(kd_ctx *ctx, load *work, const kd_ast_copy *ast)
     for (size_t i = 0; i < work->rejects.count; i++) {
         const kd_import_reject *reject = &work->rejects.items[i];
         kd_value values[6] = {kd_value_text(ast->is_standard ? KD_SLICE("stdin") : ast->file),
-                              kd_value_i64((int64_t)reject->line), text_or_null(reject->column),
-                              text_or_null(reject->sqlstate), text_or_null(reject->reason),
+                              kd_value_i64((int64_t)reject->line),
+                              text_or_null(reject->column),
+                              text_or_null(reject->sqlstate),
+                              text_or_null(reject->reason),
                               kd_value_text(reject->record)};
         KD_TRY(kdi_run_internal(ctx, session, kd_slice_of(insert), values, 6, NULL));
     }
     return KD_OK;
 }
 
-/* --- The statement --------------------------------------------------------------------------------------------- */
+/* --- The statement
+ * --------------------------------------------------------------------------------------------- */
 
 static kd_status target_table(kd_ctx *ctx, kd_run *run, const kd_ast_name *name,
                               const kd_table_entry **out_table)

@@ -24,7 +24,7 @@ typedef struct kdi_copy_options {
     kd_slice null_text;            /* data NULL: the format's. */
     bool force_quote;
     kd_import_on_error on_error;
-    kd_slice rejects_table;        /* Empty: rejects are counted, not kept. */
+    kd_slice rejects_table; /* Empty: rejects are counted, not kept. */
 } kdi_copy_options;
 
 kd_status kdi_copy_read_options(kd_ctx *ctx, const kd_ast_copy *ast,

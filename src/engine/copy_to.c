@@ -13,9 +13,9 @@ enum { FLUSH_BYTES = 1 << 20 };
 typedef struct unload {
     kd_run *run;
     const kdi_copy_options *options;
-    kd_arena *arena;             /* Of the buffer; reset after each write. */
-    kd_world *world;             /* Where files are. */
-    kd_file *file;               /* NULL: the session's hook. */
+    kd_arena *arena; /* Of the buffer; reset after each write. */
+    kd_world *world; /* Where files are. */
+    kd_file *file;   /* NULL: the session's hook. */
     uint64_t offset;
     kd_slice *names;
     kd_csv_write_options csv;
@@ -149,10 +149,10 @@ static kd_status write_arrow(kd_ctx *ctx, unload *work, kd_run *reading)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         types[i] = kd_run_columns(reading)[i].type;
-    KD_TRY(kd_arrow_writer_create(
-        ctx, run->arena,
-        work->options->format == KDI_COPY_ARROW_STREAM ? KD_ARROW_STREAM : KD_ARROW_FILE,
-        &run->text, work->names, types, count, &buffer, &writer));
+    KD_TRY(kd_arrow_writer_create(ctx, run->arena,
+                                  work->options->format == KDI_COPY_ARROW_STREAM ? KD_ARROW_STREAM
+                                                                                 : KD_ARROW_FILE,
+                                  &run->text, work->names, types, count, &buffer, &writer));
     for (bool end = false; !end;) {
         kd_batch batch;
         KD_TRY(kd_run_next(ctx, reading, &batch, &end));
@@ -174,12 +174,16 @@ kd_status kdi_copy_to(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast,
     kd_buffer text = kd_buffer_in(run->arena);
     bool is_csv = options->format == KDI_COPY_CSV;
     kd_world *world = ctx->world;
-    unload work = {
-        .run = run, .options = options,
-        .world = run->session->database->is_memory ? kd_world_memory_below(world) : world,
-        .csv = {.format = is_csv ? KD_CSV_CSV : KD_CSV_TEXT, .delimiter = options->delimiter,
-                .quote = options->quote, .escape = options->escape,
-                .quote_all = options->force_quote, .null_text = options->null_text}};
+    unload work = {.run = run,
+                   .options = options,
+                   .world =
+                       run->session->database->is_memory ? kd_world_memory_below(world) : world,
+                   .csv = {.format = is_csv ? KD_CSV_CSV : KD_CSV_TEXT,
+                           .delimiter = options->delimiter,
+                           .quote = options->quote,
+                           .escape = options->escape,
+                           .quote_all = options->force_quote,
+                           .null_text = options->null_text}};
     run->affected = 0;
     work.arena = kd_arena_create(ctx, run->arena, "copy", KD_ARENA_UNLIMITED);
     if (work.arena == NULL)

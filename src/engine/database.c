@@ -92,11 +92,11 @@ static kd_status create(kd_ctx *ctx, kd_world *world, const char *path,
         return KD_NOMEM;
     kd_database *database = KD_NEW(ctx, arena, kd_database);
     char *path_copy = database == NULL ? NULL : kd_copy_text(ctx, arena, path, strlen(path));
-    char *spill = path_copy == NULL ? NULL
-                  : options->temp_directory != NULL
-                      ? kd_copy_text(ctx, arena, options->temp_directory,
-                                     strlen(options->temp_directory))
-                      : kd_format_text(ctx, arena, "%s/tmp", path);
+    char *spill =
+        path_copy == NULL ? NULL
+        : options->temp_directory != NULL
+            ? kd_copy_text(ctx, arena, options->temp_directory, strlen(options->temp_directory))
+            : kd_format_text(ctx, arena, "%s/tmp", path);
     if (spill == NULL) {
         kd_arena_destroy(arena);
         return KD_NOMEM;

@@ -1,9 +1,9 @@
 /*
  * A database in this process, and the sessions on it.
  *
- * kade.h is a thin translation of database.h, session.h and statement.h; so are link and, later, the
- * server. Everything here takes a kd_ctx of the calling thread whose `cancelled`
- * points at the session's flag while a statement runs (kd_session_ctx gives it).
+ * kade.h is a thin translation of database.h, session.h and statement.h; so are link and, later,
+ * the server. Everything here takes a kd_ctx of the calling thread whose `cancelled` points at the
+ * session's flag while a statement runs (kd_session_ctx gives it).
  */
 #ifndef KD_ENGINE_DATABASE_H
 #define KD_ENGINE_DATABASE_H
@@ -26,8 +26,8 @@ typedef struct kd_database_options {
 /* `path` may be ":memory:". `options` may be NULL. */
 kd_status kd_database_open(kd_ctx *ctx, const char *path, const kd_database_options *options,
                            kd_database **out_database) KD_MUST_CHECK;
-/* Ends all sessions, checkpoints, closes. The database is gone in any case; a failure tells that the
- * last checkpoint was not written (nothing is lost: the log has it). */
+/* Ends all sessions, checkpoints, closes. The database is gone in any case; a failure tells that
+ * the last checkpoint was not written (nothing is lost: the log has it). */
 kd_status kd_database_close(kd_ctx *ctx, kd_database *database) KD_MUST_CHECK;
 /* As a crash would: nothing is written. For tests. */
 void kd_database_abandon(kd_database *database);

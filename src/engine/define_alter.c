@@ -15,8 +15,8 @@ typedef struct alteration {
     kd_run *run;
     const kd_table_entry *table;
     kdi_draft *draft;
-    bool rewrite;                /* The rows must be copied into a new storage. */
-    int changed;                 /* Position of a column whose type changes, or -1. */
+    bool rewrite; /* The rows must be copied into a new storage. */
+    int changed;  /* Position of a column whose type changes, or -1. */
     kd_slice using_text;
 } alteration;
 
@@ -46,7 +46,8 @@ static kd_status any_row(kd_ctx *ctx, const alteration *work, kd_slice condition
     return KD_OK;
 }
 
-/* --- Columns ---------------------------------------------------------------------------------------------- */
+/* --- Columns
+ * ---------------------------------------------------------------------------------------------- */
 
 /* The one value that a default has for all rows, if it is one. */
 static kd_status constant_default(kd_ctx *ctx, alteration *work, kd_column *column, bool *out_is)
@@ -81,7 +82,8 @@ static kd_status add_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
                            (int)work->table->object.name.size_bytes, work->table->object.name.data);
         return KD_OK;
     }
-    /* Keys over the new column are built with the rewritten storage, or over the column once it is there. */
+    /* Keys over the new column are built with the rewritten storage, or over the column once it is
+     * there. */
     kd_table *storage = draft->storage;
     draft->storage = NULL;
     draft->exists = false;
@@ -130,8 +132,10 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
     uint32_t column_no = draft->columns[position].storage.column_no;
     for (uint32_t i = 0; i < entry->partition_column_count; i++)
         if (entry->partition_column_nos[i] == column_no)
-            return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot drop column \"%.*s\" because it is part "
-                           "of the partition key", (int)action->name.size_bytes, action->name.data);
+            return KD_FAIL(ctx, KD_INVALID, "42P16",
+                           "cannot drop column \"%.*s\" because it is part "
+                           "of the partition key",
+                           (int)action->name.size_bytes, action->name.data);
     for (uint32_t i = entry->index_count; i > 0; i--)
         if (index_has_column(&draft->indexes[i - 1], column_no))
             KD_TRY(kdi_draft_drop_index(ctx, draft, i - 1));
@@ -184,10 +188,9 @@ static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     bool by_cast = kd_registry_can_coerce(run->session->database->registry, column->storage.type,
                                           type, KD_CAST_ASSIGNMENT);
     if (action->value == NULL && !by_cast) {
-        kd_status status = KD_FAIL(ctx, KD_INVALID, "42804",
-                                   "column \"%.*s\" cannot be cast automatically to type %s",
-                                   (int)action->name.size_bytes, action->name.data,
-                                   kd_type_internal_name(type));
+        kd_status status = KD_FAIL(
+            ctx, KD_INVALID, "42804", "column \"%.*s\" cannot be cast automatically to type %s",
+            (int)action->name.size_bytes, action->name.data, kd_type_internal_name(type));
         kd_error_set_hint(ctx, "You might need to specify \"USING %.*s::%s\".",
                           (int)action->name.size_bytes, action->name.data,
                           kd_type_internal_name(type));
@@ -250,13 +253,15 @@ static kd_status set_default(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
     KD_TRY(find_column(ctx, work, action->name, &position));
     kd_column *column = &work->draft->columns[position];
     if (column->generated)
-        return KD_FAIL(ctx, KD_INVALID, "42601", "column \"%.*s\" of relation \"%.*s\" is a generated "
-                       "column", (int)action->name.size_bytes, action->name.data,
+        return KD_FAIL(ctx, KD_INVALID, "42601",
+                       "column \"%.*s\" of relation \"%.*s\" is a generated "
+                       "column",
+                       (int)action->name.size_bytes, action->name.data,
                        (int)work->table->object.name.size_bytes, work->table->object.name.data);
     if (action->what == KD_AST_SET_DEFAULT) {
         KD_TRY(kdi_node_text(ctx, work->run, action->value, &text));
-        KD_TRY(kdi_draft_check_expression(ctx, work->draft, text, false, column->storage.type,
-                                          NULL, NULL));
+        KD_TRY(kdi_draft_check_expression(ctx, work->draft, text, false, column->storage.type, NULL,
+                                          NULL));
     }
     column->default_text = text;
     return KD_OK;
@@ -295,7 +300,8 @@ static kd_status change_identity(kd_ctx *ctx, alteration *work, const kd_ast_alt
     return kdi_drop_object(ctx, work->run, sequence_no, false);
 }
 
-/* --- Constraints --------------------------------------------------------------------------------------------- */
+/* --- Constraints
+ * --------------------------------------------------------------------------------------------- */
 
 static kd_status add_constraint(kd_ctx *ctx, alteration *work, const kd_ast_constraint *constraint)
 {
@@ -344,7 +350,8 @@ static kd_status drop_constraint(kd_ctx *ctx, alteration *work, const kd_ast_alt
             return kdi_draft_drop_index(ctx, draft, i);
     if (action->if_exists)
         return KD_OK;
-    return KD_FAIL(ctx, KD_INVALID, "42704", "constraint \"%.*s\" of relation \"%.*s\" does not exist",
+    return KD_FAIL(ctx, KD_INVALID, "42704",
+                   "constraint \"%.*s\" of relation \"%.*s\" does not exist",
                    (int)action->name.size_bytes, action->name.data,
                    (int)entry->object.name.size_bytes, entry->object.name.data);
 }
@@ -380,10 +387,11 @@ static kd_status same_columns(kd_ctx *ctx, const kd_table_entry *parent,
         const kd_table_column *column = &parent->columns[i].storage;
         int own = column_named(partition, column->name);
         if (own < 0 || !kd_type_same(partition->columns[own].storage.type, column->type))
-            return KD_FAIL(ctx, KD_INVALID, "42804", "table \"%.*s\" has no column \"%.*s\" of the "
-                           "parent's type", (int)partition->object.name.size_bytes,
-                           partition->object.name.data, (int)column->name.size_bytes,
-                           column->name.data);
+            return KD_FAIL(ctx, KD_INVALID, "42804",
+                           "table \"%.*s\" has no column \"%.*s\" of the "
+                           "parent's type",
+                           (int)partition->object.name.size_bytes, partition->object.name.data,
+                           (int)column->name.size_bytes, column->name.data);
     }
     if (partition->visible_count == parent->visible_count)
         return KD_OK;
@@ -431,7 +439,8 @@ static kd_status rows_fit(kd_ctx *ctx, alteration *work, const kd_table_entry *p
     KD_TRY_OUT(kd_buffer_append_format(
         ctx, &text, " FROM \"%.*s\".\"%.*s\"", (int)schema->name.size_bytes, schema->name.data,
         (int)partition->object.name.size_bytes, partition->object.name.data));
-    KD_TRY_OUT(kd_prepared_create(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, &query));
+    KD_TRY_OUT(
+        kd_prepared_create(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, &query));
     KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
     for (bool end = bound->is_default; !end;) {
         kd_batch batch;
@@ -453,8 +462,8 @@ static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
     if (partition->parent_no != 0)
         return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is already a partition",
                        (int)partition->object.name.size_bytes, partition->object.name.data);
-    KD_TRY(kdi_make_partition_bound(ctx, work->run, work->table, action->bound, partition->object.name,
-                               &bound));
+    KD_TRY(kdi_make_partition_bound(ctx, work->run, work->table, action->bound,
+                                    partition->object.name, &bound));
     KD_TRY(same_columns(ctx, work->table, partition));
     KD_TRY(rows_fit(ctx, work, partition, &bound));
     KD_TRY(kdi_draft_open(ctx, work->run, partition, &draft));
@@ -463,7 +472,9 @@ static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
     return kdi_draft_put(ctx, draft);
 }
 
-/* --- Actions -------------------------------------------------------------------------------------------------- */
+/* --- Actions
+ * -------------------------------------------------------------------------------------------------
+ */
 
 /* lint: long, because it is the list of actions. */
 static kd_status act(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
@@ -535,8 +546,7 @@ static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *table
     for (size_t i = 0; i < ast->actions.count; i++) {
         const kd_ast_alter_action *action = (const kd_ast_alter_action *)ast->actions.items[i];
         if (action->what == KD_AST_DROP_COLUMN || action->what == KD_AST_ALTER_TYPE)
-            KD_TRY(kdi_views_after(ctx, run, &table->object,
-                                   action->behavior == KD_AST_CASCADE));
+            KD_TRY(kdi_views_after(ctx, run, &table->object, action->behavior == KD_AST_CASCADE));
     }
     return table->strategy == KD_PARTITION_NONE ? KD_OK : alter_partitions(ctx, run, table, ast);
 }

@@ -17,8 +17,8 @@ kd_status kdi_draft_create(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slic
         return KD_NOMEM;
     draft->run = run;
     draft->arena = run->arena;
-    draft->entry.object = (kd_object){.kind = KD_OBJECT_TABLE, .schema_no = schema_no,
-                                      .comment = {"", 0}};
+    draft->entry.object =
+        (kd_object){.kind = KD_OBJECT_TABLE, .schema_no = schema_no, .comment = {"", 0}};
     draft->entry.next_column_no = 1;
     KD_TRY(kdi_copy_name(ctx, run->arena, name, &draft->entry.object.name));
     return kd_catalog_next_object_no(ctx, run->session->database->catalog,
@@ -28,8 +28,8 @@ kd_status kdi_draft_create(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slic
 #define COPY_LIST(member, count_member, capacity_member)                                       \
     do {                                                                                       \
         draft->capacity_member = table->count_member;                                          \
-        draft->member = kd_alloc_array(ctx, draft->arena, table->count_member,                 \
-                                       sizeof *draft->member);                                 \
+        draft->member =                                                                        \
+            kd_alloc_array(ctx, draft->arena, table->count_member, sizeof *draft->member);     \
         if (draft->member == NULL)                                                             \
             return KD_NOMEM;                                                                   \
         if (table->count_member > 0)                                                           \
@@ -73,8 +73,8 @@ kd_status kdi_draft_sync(kd_ctx *ctx, kdi_draft *draft)
         columns[i] = draft->columns[i].storage;
         entry->visible_count += !draft->columns[i].hidden;
     }
-    *shape = (kd_table_shape){.table_name = entry->object.name,
-                              .column_count = entry->column_count, .columns = columns};
+    *shape = (kd_table_shape){
+        .table_name = entry->object.name, .column_count = entry->column_count, .columns = columns};
     entry->shape = shape;
     return KD_OK;
 }
@@ -114,10 +114,12 @@ kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_
     for (; !hidden && at > 0 && draft->columns[at - 1].hidden; at--)
         draft->columns[at] = draft->columns[at - 1];
     added = &draft->columns[at];
-    *added = (kd_column){
-        .storage = {.column_no = entry->next_column_no++, .type = type,
-                    .missing = kd_value_null(type)},
-        .default_text = {"", 0}, .comment = {"", 0}, .hidden = hidden};
+    *added = (kd_column){.storage = {.column_no = entry->next_column_no++,
+                                     .type = type,
+                                     .missing = kd_value_null(type)},
+                         .default_text = {"", 0},
+                         .comment = {"", 0},
+                         .hidden = hidden};
     KD_TRY(kdi_copy_name(ctx, draft->arena, name, &added->storage.name));
     *out_column = added;
     return KD_OK;
@@ -144,7 +146,8 @@ kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice tex
     return KD_OK;
 }
 
-/* --- Columns as written ------------------------------------------------------------------------------ */
+/* --- Columns as written
+ * ------------------------------------------------------------------------------ */
 
 /* serial, bigserial, smallserial: an integer with a sequence of its own. */
 static bool serial_type(kd_slice name, kd_type *out_type)
@@ -233,7 +236,8 @@ kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
     return KD_OK;
 }
 
-/* --- Constraints ---------------------------------------------------------------------------------------- */
+/* --- Constraints
+ * ---------------------------------------------------------------------------------------- */
 
 static kd_status set_default(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
                              const kd_ast_node *value)
@@ -272,12 +276,12 @@ static kd_status add_check(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrain
     kd_slice text, name = constraint->name;
     kd_check *added;
     KD_TRY(kdi_node_text(ctx, draft->run, constraint->value, &text));
-    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, kd_type_of(KD_TYPE_BOOL), NULL, NULL));
+    KD_TRY(
+        kdi_draft_check_expression(ctx, draft, text, true, kd_type_of(KD_TYPE_BOOL), NULL, NULL));
     if (name.size_bytes == 0)
-        KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
-                               column >= 0 ? draft->columns[column].storage.name
-                                           : (kd_slice){"", 0},
-                               "check", &name));
+        KD_TRY(kdi_choose_name(
+            ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
+            column >= 0 ? draft->columns[column].storage.name : (kd_slice){"", 0}, "check", &name));
     else
         KD_TRY(kdi_copy_name(ctx, draft->arena, name, &name));
     for (uint32_t i = 0; i < entry->check_count; i++)
@@ -303,7 +307,8 @@ static kd_status target_columns(kd_ctx *ctx, kdi_draft *draft, const kd_table_en
         if (!target->indexes[i].is_primary)
             continue;
         if (index->column_count != count)
-            return KD_FAIL(ctx, KD_INVALID, "42830", "number of referencing and referenced columns "
+            return KD_FAIL(ctx, KD_INVALID, "42830",
+                           "number of referencing and referenced columns "
                            "for foreign key disagree");
         for (uint32_t c = 0; c < count; c++)
             out_column_nos[c] = index->columns[c].column_no;
@@ -319,8 +324,8 @@ static kd_status target_columns(kd_ctx *ctx, kdi_draft *draft, const kd_table_en
     for (uint32_t i = 0; i < count; i++) {
         kd_slice name = constraint->references_columns.items[i];
         uint32_t c = 0;
-        while (c < target->column_count &&
-               (target->columns[c].hidden || !kd_slice_equal(target->columns[c].storage.name, name)))
+        while (c < target->column_count && (target->columns[c].hidden ||
+                                            !kd_slice_equal(target->columns[c].storage.name, name)))
             c++;
         if (c == target->column_count)
             return KD_FAIL(ctx, KD_INVALID, "42703",
@@ -371,7 +376,8 @@ static kd_status check_key_types(kd_ctx *ctx, kdi_draft *draft, const kd_table_e
         if (!numbers && !strings)
             return KD_FAIL(ctx, KD_INVALID, "42804",
                            "foreign key constraint \"%.*s\" cannot be implemented: key columns are "
-                           "of incompatible types", (int)name.size_bytes, name.data);
+                           "of incompatible types",
+                           (int)name.size_bytes, name.data);
     }
     return KD_OK;
 }
@@ -412,9 +418,11 @@ static kd_status check_rows_fit(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_
     KD_TRY(kd_buffer_append_text(ctx, &text, ") LIMIT 1"));
     KD_TRY(kdi_run_internal(ctx, draft->run->session, kd_buffer_slice(&text), NULL, 0, &missing));
     if (missing > 0)
-        return KD_FAIL(ctx, KD_INVALID, "23503", "insert or update on table \"%.*s\" violates "
-                       "foreign key constraint \"%.*s\"", (int)draft->entry.object.name.size_bytes,
-                       draft->entry.object.name.data, (int)key->name.size_bytes, key->name.data);
+        return KD_FAIL(ctx, KD_INVALID, "23503",
+                       "insert or update on table \"%.*s\" violates "
+                       "foreign key constraint \"%.*s\"",
+                       (int)draft->entry.object.name.size_bytes, draft->entry.object.name.data,
+                       (int)key->name.size_bytes, key->name.data);
     return KD_OK;
 }
 
@@ -474,9 +482,10 @@ static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_con
     }
     KD_TRY(target_columns(ctx, draft, target, constraint, count, theirs));
     if (!has_unique_index(target, theirs, count))
-        return KD_FAIL(ctx, KD_INVALID, "42830", "there is no unique constraint matching given keys "
-                       "for referenced table \"%.*s\"", (int)target->object.name.size_bytes,
-                       target->object.name.data);
+        return KD_FAIL(ctx, KD_INVALID, "42830",
+                       "there is no unique constraint matching given keys "
+                       "for referenced table \"%.*s\"",
+                       (int)target->object.name.size_bytes, target->object.name.data);
     if (name.size_bytes == 0)
         KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
                                names[0], "fkey", &name));
@@ -486,16 +495,17 @@ static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_con
     KD_TRY(touch_target(ctx, draft, target));
     KD_TRY(KD_PUSH(ctx, draft->arena, draft->foreign_keys, entry->foreign_count,
                    draft->foreign_capacity, &added));
-    *added = (kd_foreign_key){.name = name,
-                              .target_no = target->object.object_no,
-                              .column_count = count,
-                              .column_nos = ours,
-                              .target_column_nos = theirs,
-                              .on_delete = action_of(constraint->on_delete),
-                              .on_update = action_of(constraint->on_update),
-                              .match_full = constraint->match == KD_AST_MATCH_FULL,
-                              .deferrable = constraint->deferrable || constraint->initially_deferred,
-                              .initially_deferred = constraint->initially_deferred};
+    *added =
+        (kd_foreign_key){.name = name,
+                         .target_no = target->object.object_no,
+                         .column_count = count,
+                         .column_nos = ours,
+                         .target_column_nos = theirs,
+                         .on_delete = action_of(constraint->on_delete),
+                         .on_update = action_of(constraint->on_update),
+                         .match_full = constraint->match == KD_AST_MATCH_FULL,
+                         .deferrable = constraint->deferrable || constraint->initially_deferred,
+                         .initially_deferred = constraint->initially_deferred};
     KD_TRY(kdi_draft_sync(ctx, draft));
     return constraint->not_valid ? KD_OK : check_rows_fit(ctx, draft, added, target);
 }

@@ -22,16 +22,17 @@ static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no);
 static kd_status refuse(kd_ctx *ctx, const kd_object *object, const kd_object *dependent,
                         const char *what)
 {
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "2BP01",
-                               "cannot drop %.*s because other objects depend on it",
-                               (int)object->name.size_bytes, object->name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "2BP01", "cannot drop %.*s because other objects depend on it",
+                (int)object->name.size_bytes, object->name.data);
     kd_error_set_detail(ctx, "%s %.*s depends on %.*s.", what, (int)dependent->name.size_bytes,
                         dependent->name.data, (int)object->name.size_bytes, object->name.data);
     kd_error_set_hint(ctx, "Use DROP ... CASCADE to drop the dependent objects too.");
     return status;
 }
 
-/* --- Collecting: a list of object numbers by a test --------------------------------------------------- */
+/* --- Collecting: a list of object numbers by a test
+ * --------------------------------------------------- */
 
 typedef struct collection {
     kd_ctx *ctx;
@@ -50,7 +51,8 @@ static void visit(void *object, const kd_object *entry)
     uint32_t *added;
     if (list->status != KD_OK || !list->wanted(entry, list->of))
         return;
-    list->status = KD_PUSH(list->ctx, list->arena, list->numbers, list->count, list->capacity, &added);
+    list->status =
+        KD_PUSH(list->ctx, list->arena, list->numbers, list->count, list->capacity, &added);
     if (list->status == KD_OK)
         *added = entry->object_no;
 }
@@ -117,7 +119,8 @@ static bool uses_sequence(const kd_object *entry, uint32_t of)
     return false;
 }
 
-/* --- Dependents ----------------------------------------------------------------------------------------- */
+/* --- Dependents
+ * ----------------------------------------------------------------------------------------- */
 
 static kd_status drop_views_over(kd_ctx *ctx, drop *work, const kd_object *object)
 {
@@ -156,7 +159,8 @@ static kd_status drop_foreign_keys_to(kd_ctx *ctx, drop *work, const kd_object *
     return KD_OK;
 }
 
-/* --- By kind ---------------------------------------------------------------------------------------------- */
+/* --- By kind
+ * ---------------------------------------------------------------------------------------------- */
 
 static kd_status drop_sequence(kd_ctx *ctx, drop *work, const kd_sequence_entry *sequence)
 {
@@ -200,12 +204,12 @@ static kd_status drop_index(kd_ctx *ctx, drop *work, uint32_t object_no)
     if (table == NULL)
         return KD_OK;
     if (index->is_constraint) {
-        kd_status status =
-            KD_FAIL(ctx, KD_INVALID, "2BP01", "cannot drop index %.*s because constraint %.*s on "
-                    "table %.*s requires it", (int)index->object.name.size_bytes,
-                    index->object.name.data, (int)index->object.name.size_bytes,
-                    index->object.name.data, (int)table->object.name.size_bytes,
-                    table->object.name.data);
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "2BP01",
+                                   "cannot drop index %.*s because constraint %.*s on "
+                                   "table %.*s requires it",
+                                   (int)index->object.name.size_bytes, index->object.name.data,
+                                   (int)index->object.name.size_bytes, index->object.name.data,
+                                   (int)table->object.name.size_bytes, table->object.name.data);
         kd_error_set_hint(ctx, "You can drop constraint %.*s on table %.*s instead.",
                           (int)index->object.name.size_bytes, index->object.name.data,
                           (int)table->object.name.size_bytes, table->object.name.data);
@@ -312,7 +316,8 @@ kd_status kdi_drop_object(kd_ctx *ctx, kd_run *run, uint32_t object_no, bool cas
     return drop_one(ctx, &work, object_no);
 }
 
-/* --- The statement --------------------------------------------------------------------------------------- */
+/* --- The statement
+ * --------------------------------------------------------------------------------------- */
 
 typedef struct drop_kind {
     kd_ast_object_kind ast;
@@ -352,9 +357,8 @@ static const kd_object *look_up(const kd_run *run, const drop_kind *kind, const 
         const kd_object *schema = kd_catalog_find_schema(run->catalog, schema_name);
         const kd_object *found = NULL;
         if (schema != NULL)
-            found = is_type
-                        ? kd_catalog_find_type(run->catalog, schema->object_no, name->name)
-                        : kd_catalog_find_relation(run->catalog, schema->object_no, name->name);
+            found = is_type ? kd_catalog_find_type(run->catalog, schema->object_no, name->name)
+                            : kd_catalog_find_relation(run->catalog, schema->object_no, name->name);
         if (found != NULL || name->schema.size_bytes > 0)
             return found;
     }
@@ -368,8 +372,8 @@ static kd_status drop_listed(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast,
     kd_slice name = listed->name.name;
     if (object == NULL && ast->if_exists) {
         kdi_session_notice(run->session, "NOTICE", kind->missing_code,
-                           "%s \"%.*s\" does not exist, skipping", kind->word,
-                           (int)name.size_bytes, name.data);
+                           "%s \"%.*s\" does not exist, skipping", kind->word, (int)name.size_bytes,
+                           name.data);
         return KD_OK;
     }
     if (object == NULL)

@@ -26,15 +26,17 @@ static kd_status columns_text(kd_ctx *ctx, kd_arena *arena, const kd_slice *text
     return KD_OK;
 }
 
-static kd_status push_index(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_table_index **out_index)
+static kd_status push_index(kd_ctx *ctx, kdi_draft *draft, kd_slice name,
+                            kd_table_index **out_index)
 {
     kd_table_index *added;
     KD_TRY(KD_PUSH(ctx, draft->arena, draft->indexes, draft->entry.index_count,
                    draft->index_capacity, &added));
-    *added = (kd_table_index){
-        .object = {.kind = KD_OBJECT_INDEX, .schema_no = draft->entry.object.schema_no,
-                   .comment = {"", 0}},
-        .method = KD_SLICE("btree"), .predicate_text = {"", 0}};
+    *added = (kd_table_index){.object = {.kind = KD_OBJECT_INDEX,
+                                         .schema_no = draft->entry.object.schema_no,
+                                         .comment = {"", 0}},
+                              .method = KD_SLICE("btree"),
+                              .predicate_text = {"", 0}};
     added->storage.predicate_column_no = -1;
     KD_TRY(kdi_copy_name(ctx, draft->arena, name, &added->object.name));
     added->storage.name = added->object.name;
@@ -68,7 +70,8 @@ static kd_status build_if_there(kd_ctx *ctx, kdi_draft *draft, kd_table_index *i
                               &index->storage.index_no);
 }
 
-/* --- PRIMARY KEY and UNIQUE --------------------------------------------------------------------------- */
+/* --- PRIMARY KEY and UNIQUE
+ * --------------------------------------------------------------------------- */
 
 static kd_status one_primary_key(kd_ctx *ctx, const kdi_draft *draft)
 {
@@ -88,9 +91,9 @@ static kd_status no_nulls(kd_ctx *ctx, kdi_draft *draft, kd_slice column)
     int64_t found;
     kd_buffer text = kd_buffer_in(draft->arena);
     kd_slice table = draft->entry.object.name;
-    KD_TRY(kd_buffer_append_format(ctx, &text, "SELECT 1 FROM \"%.*s\" WHERE \"%.*s\" IS NULL LIMIT 1",
-                                   (int)table.size_bytes, table.data, (int)column.size_bytes,
-                                   column.data));
+    KD_TRY(kd_buffer_append_format(
+        ctx, &text, "SELECT 1 FROM \"%.*s\" WHERE \"%.*s\" IS NULL LIMIT 1", (int)table.size_bytes,
+        table.data, (int)column.size_bytes, column.data));
     KD_TRY(kdi_run_internal(ctx, draft->run->session, kd_buffer_slice(&text), NULL, 0, &found));
     if (found > 0)
         return KD_FAIL(ctx, KD_INVALID, "23502",
@@ -144,10 +147,11 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
     return build_if_there(ctx, draft, index);
 }
 
-/* --- CREATE INDEX ------------------------------------------------------------------------------------------ */
+/* --- CREATE INDEX
+ * ------------------------------------------------------------------------------------------ */
 
-/* A hidden column that holds an expression over the row. Rows that are there need it computed: the caller
- * rewrites the table when it has any. */
+/* A hidden column that holds an expression over the row. Rows that are there need it computed: the
+ * caller rewrites the table when it has any. */
 static kd_status hidden_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node *node,
                                kd_type wanted, kd_slice *out_text, uint32_t *out_column_no)
 {
@@ -170,11 +174,11 @@ static kd_status index_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_
                               kd_index_column *out_column, kd_slice *out_text, bool *out_hidden)
 {
     bool descending = item->direction == KD_AST_DESCENDING;
-    *out_column = (kd_index_column){
-        .order = {.descending = descending,
-                  .nulls_first = item->nulls == KD_AST_NULLS_DEFAULT
-                                     ? descending
-                                     : item->nulls == KD_AST_NULLS_FIRST}};
+    *out_column =
+        (kd_index_column){.order = {.descending = descending,
+                                    .nulls_first = item->nulls == KD_AST_NULLS_DEFAULT
+                                                       ? descending
+                                                       : item->nulls == KD_AST_NULLS_FIRST}};
     if (item->column.size_bytes == 0) {
         *out_hidden = true;
         return hidden_column(ctx, draft, item->value, kd_type_of(KD_TYPE_UNKNOWN), out_text,
@@ -201,8 +205,8 @@ static bool method_is_known(kd_slice method)
     return false;
 }
 
-/* An inverted index is declared so that its DDL is kept; until there is one, scans answer the queries that
- * it would serve. */
+/* An inverted index is declared so that its DDL is kept; until there is one, scans answer the
+ * queries that it would serve. */
 static bool method_is_inverted(kd_slice method)
 {
     return kd_slice_equal(method, KD_SLICE("gin")) || kd_slice_equal(method, KD_SLICE("gist")) ||

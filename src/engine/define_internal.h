@@ -13,7 +13,7 @@
 typedef struct kdi_draft {
     kd_run *run;
     kd_arena *arena;
-    kd_table_entry entry;        /* Lists are the growing ones below. */
+    kd_table_entry entry; /* Lists are the growing ones below. */
     kd_column *columns;
     size_t column_capacity;
     kd_table_index *indexes;
@@ -22,11 +22,12 @@ typedef struct kdi_draft {
     size_t check_capacity;
     kd_foreign_key *foreign_keys;
     size_t foreign_capacity;
-    kd_table *storage;           /* NULL until it is made (and for parents). */
-    bool exists;                 /* ALTER: constraints must hold for the rows there. */
+    kd_table *storage; /* NULL until it is made (and for parents). */
+    bool exists;       /* ALTER: constraints must hold for the rows there. */
 } kdi_draft;
 
-/* --- define_name.c ------------------------------------------------------------------------------- */
+/* --- define_name.c -------------------------------------------------------------------------------
+ */
 
 /* The schema that a new object goes to: the name's, or the first of the search path. 3F000. */
 kd_status kdi_target_schema(kd_ctx *ctx, kd_run *run, const kd_ast_name *name,
@@ -35,19 +36,22 @@ kd_status kdi_target_schema(kd_ctx *ctx, kd_run *run, const kd_ast_name *name,
  * `*out_exists`. The catalog version looked at is the transaction's newest. */
 kd_status kdi_check_free(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name, bool is_type,
                          bool if_not_exists, bool *out_exists) KD_MUST_CHECK;
-/* "base_middle_suffix", made unique among relations of the schema and the constraints of `draft`. */
+/* "base_middle_suffix", made unique among relations of the schema and the constraints of `draft`.
+ */
 kd_status kdi_choose_name(kd_ctx *ctx, kd_run *run, const kdi_draft *draft, uint32_t schema_no,
                           kd_slice base, kd_slice middle, const char *suffix,
                           kd_slice *out_name) KD_MUST_CHECK;
 /* The statement's text of a node, copied. */
 kd_status kdi_node_text(kd_ctx *ctx, kd_run *run, const kd_ast_node *node,
                         kd_slice *out_text) KD_MUST_CHECK;
-kd_status kdi_copy_name(kd_ctx *ctx, kd_arena *arena, kd_slice name, kd_slice *out_copy) KD_MUST_CHECK;
-/* `text` with every use of the name `from` as a column written as `to`, quoted. Strings, qualified names'
- * qualifiers and function names are left alone. */
+kd_status kdi_copy_name(kd_ctx *ctx, kd_arena *arena, kd_slice name,
+                        kd_slice *out_copy) KD_MUST_CHECK;
+/* `text` with every use of the name `from` as a column written as `to`, quoted. Strings, qualified
+ * names' qualifiers and function names are left alone. */
 kd_status kdi_replace_name(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice from, kd_slice to,
                            kd_slice *out_text) KD_MUST_CHECK;
-/* A type of the search path (or the name's schema) that was created: an enum or domain; else NULL. */
+/* A type of the search path (or the name's schema) that was created: an enum or domain; else NULL.
+ */
 const kd_object *kdi_find_type(const kd_run *run, const kd_ast_name *name);
 /* After a change of `changed`: views that no longer bind are dropped with `cascade`, else 2BP01. */
 kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed,
@@ -56,11 +60,13 @@ kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed,
 kd_status kdi_catalog_refresh(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 kd_status kdi_put(kd_ctx *ctx, kd_run *run, const kd_object *entry) KD_MUST_CHECK;
 kd_status kdi_remove(kd_ctx *ctx, kd_run *run, uint32_t object_no) KD_MUST_CHECK;
-/* A table by name, locked EXCLUSIVE: 42P01, 42809 when it is something else. NULL with `missing_ok`. */
+/* A table by name, locked EXCLUSIVE: 42P01, 42809 when it is something else. NULL with
+ * `missing_ok`. */
 kd_status kdi_table_for_change(kd_ctx *ctx, kd_run *run, const kd_ast_name *name, bool missing_ok,
                                const kd_table_entry **out_table) KD_MUST_CHECK;
 
-/* --- define_draft.c ------------------------------------------------------------------------------- */
+/* --- define_draft.c
+ * ------------------------------------------------------------------------------- */
 
 kd_status kdi_draft_create(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name,
                            kdi_draft **out_draft) KD_MUST_CHECK;
@@ -75,12 +81,13 @@ int kdi_draft_find_column(const kdi_draft *draft, kd_slice name);
 /* A new column at the end of the visible (or hidden) ones; 42701 when the name is taken. */
 kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_type type,
                                bool hidden, kd_column **out_column) KD_MUST_CHECK;
-/* A column as written, with its constraints. Those that need the table (checks, keys) are added too. */
+/* A column as written, with its constraints. Those that need the table (checks, keys) are added
+ * too. */
 kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
                                    const kd_ast_column_def *definition) KD_MUST_CHECK;
 /* A table constraint, or a column's with `column` >= 0. */
-kd_status kdi_draft_add_constraint(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
-                                   int column) KD_MUST_CHECK;
+kd_status kdi_draft_add_constraint(kd_ctx *ctx, kdi_draft *draft,
+                                   const kd_ast_constraint *constraint, int column) KD_MUST_CHECK;
 /* Indexes: of constraints and CREATE INDEX. `names`: plain columns. */
 kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
                             const kd_slice *names, uint32_t name_count) KD_MUST_CHECK;
@@ -90,29 +97,33 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft,
 kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
 /* Removes the index at `position` from draft and storage. */
 kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position) KD_MUST_CHECK;
-/* Binds an expression over the draft's columns (or none), to see that it is right. Sub-queries are refused
- * (0A000); `what` names a place where the expression must be immutable (42P17), or is NULL. */
+/* Binds an expression over the draft's columns (or none), to see that it is right. Sub-queries are
+ * refused (0A000); `what` names a place where the expression must be immutable (42P17), or is NULL.
+ */
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
                                      kd_type wanted, const char *what,
                                      kd_type *out_type) KD_MUST_CHECK;
-/* Copies all rows into a new storage of the draft's shape; `changed` is the position of a column whose
- * values come from `using_text` (over the old table), or -1. */
+/* Copies all rows into a new storage of the draft's shape; `changed` is the position of a column
+ * whose values come from `using_text` (over the old table), or -1. */
 kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,
                             int changed, kd_slice using_text) KD_MUST_CHECK;
 
 /* The bound of a partition as written, checked against the parent's other partitions. */
 kd_status kdi_make_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
-                              const kd_ast_partition_bound *ast, kd_slice name,
-                              kd_partition_bound *out_bound) KD_MUST_CHECK;
+                                   const kd_ast_partition_bound *ast, kd_slice name,
+                                   kd_partition_bound *out_bound) KD_MUST_CHECK;
 
-/* --- define_sequence.c ---------------------------------------------------------------------------- */
+/* --- define_sequence.c
+ * ---------------------------------------------------------------------------- */
 
-/* A sequence for a column (serial, identity) or by itself. Options are kd_ast_option, may be none. */
+/* A sequence for a column (serial, identity) or by itself. Options are kd_ast_option, may be none.
+ */
 kd_status kdi_sequence_make(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name,
                             kd_type type, const kd_ast_list *options, uint32_t owner_table_no,
                             uint32_t owner_column_no, uint32_t *out_object_no) KD_MUST_CHECK;
 
-/* --- define_drop.c --------------------------------------------------------------------------------- */
+/* --- define_drop.c
+ * --------------------------------------------------------------------------------- */
 
 /* Drops an object with all that belongs to it; with `cascade`, also what depends on it (2BP01). */
 kd_status kdi_drop_object(kd_ctx *ctx, kd_run *run, uint32_t object_no, bool cascade) KD_MUST_CHECK;

@@ -145,13 +145,14 @@ kd_status kdi_table_for_change(kd_ctx *ctx, kd_run *run, const kd_ast_name *name
     }
     const kd_table_entry *table = (const kd_table_entry *)object;
     if (table->table_no != 0)
-        KD_TRY(kd_txn_lock_table(ctx, run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE,
-                                 false));
+        KD_TRY(
+            kd_txn_lock_table(ctx, run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE, false));
     *out_table = table;
     return KD_OK;
 }
 
-/* --- Names inside expressions' texts ------------------------------------------------------------------ */
+/* --- Names inside expressions' texts
+ * ------------------------------------------------------------------ */
 
 static bool starts_name(char c)
 {

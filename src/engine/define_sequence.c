@@ -15,8 +15,12 @@ typedef struct sequence_options {
 
 static void type_range(kd_type type, int64_t *out_min, int64_t *out_max)
 {
-    *out_min = type.id == KD_TYPE_INT2 ? INT16_MIN : type.id == KD_TYPE_INT4 ? INT32_MIN : INT64_MIN;
-    *out_max = type.id == KD_TYPE_INT2 ? INT16_MAX : type.id == KD_TYPE_INT4 ? INT32_MAX : INT64_MAX;
+    *out_min = type.id == KD_TYPE_INT2   ? INT16_MIN
+               : type.id == KD_TYPE_INT4 ? INT32_MIN
+                                         : INT64_MIN;
+    *out_max = type.id == KD_TYPE_INT2   ? INT16_MAX
+               : type.id == KD_TYPE_INT4 ? INT32_MAX
+                                         : INT64_MAX;
 }
 
 static kd_status number_of(kd_ctx *ctx, const kd_ast_option *option, int64_t *out_number)
@@ -65,7 +69,8 @@ static kd_status read_option(kd_ctx *ctx, kd_run *run, const kd_ast_option *opti
     if (is_option(option, "as")) {
         kd_bind_options options;
         const kd_ast_cast *cast = (const kd_ast_cast *)option->value;
-        KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
+        KD_TRY(
+            kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
         KD_TRY(kd_bind_type(ctx, &options, &cast->type, &out->type));
         if (!kd_type_is_integer(out->type))
             return KD_FAIL(ctx, KD_INVALID, "22023",
@@ -90,7 +95,8 @@ static kd_status check_definition(kd_ctx *ctx, sequence_options *options)
                        definition->min < low ? "MINVALUE" : "MAXVALUE",
                        (long long)(definition->min < low ? definition->min : definition->max));
     if (definition->min >= definition->max)
-        return KD_FAIL(ctx, KD_INVALID, "22023", "MINVALUE (%lld) must be less than MAXVALUE (%lld)",
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       "MINVALUE (%lld) must be less than MAXVALUE (%lld)",
                        (long long)definition->min, (long long)definition->max);
     if (!options->has_start)
         definition->start = definition->increment > 0 ? definition->min : definition->max;
@@ -111,10 +117,12 @@ kd_status kdi_sequence_make(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_sli
 {
     kd_session *session = run->session;
     sequence_options read = {.type = type, .definition = {.increment = 1}};
-    kd_sequence_entry entry = {
-        .object = {.kind = KD_OBJECT_SEQUENCE, .schema_no = schema_no, .name = name,
-                   .comment = {"", 0}},
-        .owner_table_no = owner_table_no, .owner_column_no = owner_column_no};
+    kd_sequence_entry entry = {.object = {.kind = KD_OBJECT_SEQUENCE,
+                                          .schema_no = schema_no,
+                                          .name = name,
+                                          .comment = {"", 0}},
+                               .owner_table_no = owner_table_no,
+                               .owner_column_no = owner_column_no};
     *out_object_no = 0;
     for (size_t i = 0; options != NULL && i < options->count; i++)
         KD_TRY(read_option(ctx, run, (const kd_ast_option *)options->items[i], &read));
@@ -156,8 +164,8 @@ kd_status kdi_alter_sequence(kd_ctx *ctx, kd_run *run, const kd_ast_alter_sequen
         return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a sequence",
                        (int)ast->name.name.size_bytes, ast->name.name.data);
     const kd_sequence_entry *entry = (const kd_sequence_entry *)object;
-    sequence_options read = {.type = entry->type, .has_min = true, .has_max = true,
-                             .has_start = true};
+    sequence_options read = {
+        .type = entry->type, .has_min = true, .has_max = true, .has_start = true};
     KD_TRY(kd_sequence_get(ctx, storage, entry->sequence_no, &read.definition, &last, &called));
     for (size_t i = 0; i < ast->options.count; i++)
         KD_TRY(read_option(ctx, run, (const kd_ast_option *)ast->options.items[i], &read));

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- Storage ------------------------------------------------------------------------------------------ */
+/* --- Storage
+ * ------------------------------------------------------------------------------------------ */
 
 static int position_of(const kd_table_entry *table, uint32_t column_no)
 {
@@ -47,8 +48,8 @@ kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft)
     return KD_OK;
 }
 
-/* INSERT INTO new SELECT ... FROM old, through the ordinary ways: a query over the old table, and a writer
- * of the new one that fills what is generated. */
+/* INSERT INTO new SELECT ... FROM old, through the ordinary ways: a query over the old table, and a
+ * writer of the new one that fills what is generated. */
 static kd_status copy_rows(kd_ctx *ctx, kdi_draft *draft, kd_slice select,
                            const kd_table_entry *new_table, const uint32_t *given,
                            uint32_t given_count)
@@ -59,8 +60,8 @@ static kd_status copy_rows(kd_ctx *ctx, kdi_draft *draft, kd_slice select,
     kdi_table_writer *writer;
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, select, NULL, 0, &query));
     KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
-    KD_TRY_OUT(kdi_table_writer_create(ctx, run->arena, run, new_table, given, given_count,
-                                       &writer));
+    KD_TRY_OUT(
+        kdi_table_writer_create(ctx, run->arena, run, new_table, given, given_count, &writer));
     for (bool end = false; !end;) {
         kd_batch batch;
         KD_TRY_OUT(kd_run_next(ctx, reading, &batch, &end));
@@ -107,9 +108,8 @@ kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry 
             KD_TRY(kd_buffer_append_format(ctx, &select, "%s%.*s", given_count == 0 ? "" : ", ",
                                            (int)using_text.size_bytes, using_text.data));
         else
-            KD_TRY(kd_buffer_append_format(ctx, &select, "%s\"%.*s\"",
-                                           given_count == 0 ? "" : ", ", (int)name.size_bytes,
-                                           name.data));
+            KD_TRY(kd_buffer_append_format(ctx, &select, "%s\"%.*s\"", given_count == 0 ? "" : ", ",
+                                           (int)name.size_bytes, name.data));
         given[given_count++] = i;
     }
     KD_TRY(kd_buffer_append_text(ctx, &select, " FROM "));
@@ -119,7 +119,8 @@ kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry 
     return kd_table_drop(ctx, session->txn, old_storage);
 }
 
-/* --- Partitions ------------------------------------------------------------------------------------------ */
+/* --- Partitions
+ * ------------------------------------------------------------------------------------------ */
 
 static kd_status set_partition_by(kd_ctx *ctx, kdi_draft *draft, const kd_ast_partition_by *ast)
 {
@@ -136,8 +137,9 @@ static kd_status set_partition_by(kd_ctx *ctx, kdi_draft *draft, const kd_ast_pa
     for (uint32_t i = 0; i < count; i++) {
         const kd_ast_index_item *item = (const kd_ast_index_item *)ast->items.items[i];
         if (item->column.size_bytes == 0)
-            return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                           "partition keys are columns; put the expression into a generated column");
+            return KD_FAIL(
+                ctx, KD_UNSUPPORTED, "0A000",
+                "partition keys are columns; put the expression into a generated column");
         int position = kdi_draft_find_column(draft, item->column);
         if (position < 0)
             return KD_FAIL(ctx, KD_INVALID, "42703",
@@ -162,7 +164,8 @@ static kd_status keys_cover_partition(kd_ctx *ctx, const kdi_draft *draft)
             for (uint32_t c = 0; c < index->column_count; c++)
                 found |= index->columns[c].column_no == entry->partition_column_nos[p];
             if (!found)
-                return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "unique constraint on partitioned table "
+                return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                               "unique constraint on partitioned table "
                                "must include all partitioning columns");
         }
     }
@@ -214,7 +217,8 @@ static kd_status bound_side(kd_ctx *ctx, kd_run *run, const kd_table_entry *pare
 
 static kd_status wrong_bound(kd_ctx *ctx, const char *what)
 {
-    return KD_FAIL(ctx, KD_INVALID, "42P17", "invalid bound specification for a %s partition", what);
+    return KD_FAIL(ctx, KD_INVALID, "42P17", "invalid bound specification for a %s partition",
+                   what);
 }
 
 static kd_status make_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
@@ -300,28 +304,30 @@ static kd_status check_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *par
     uint32_t count;
     if (parent->strategy == KD_PARTITION_RANGE && !bound->is_default &&
         compare_bounds(bound->from, bound->from_kind, bound->to, bound->to_kind, bound->count) >= 0)
-        return KD_FAIL(ctx, KD_INVALID, "42P17", "empty range bound specified for partition \"%.*s\"",
-                       (int)name.size_bytes, name.data);
+        return KD_FAIL(ctx, KD_INVALID, "42P17",
+                       "empty range bound specified for partition \"%.*s\"", (int)name.size_bytes,
+                       name.data);
     KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent->object.object_no, &others,
                                  &count));
     for (uint32_t i = 0; i < count; i++)
         if (bounds_overlap(parent->strategy, bound, &others[i]->bound))
             return KD_FAIL(ctx, KD_INVALID, "42P17",
                            "partition \"%.*s\" would overlap partition \"%.*s\"",
-                           (int)name.size_bytes, name.data,
-                           (int)others[i]->object.name.size_bytes, others[i]->object.name.data);
+                           (int)name.size_bytes, name.data, (int)others[i]->object.name.size_bytes,
+                           others[i]->object.name.data);
     return KD_OK;
 }
 
 kd_status kdi_make_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
-                              const kd_ast_partition_bound *ast, kd_slice name,
-                              kd_partition_bound *out_bound)
+                                   const kd_ast_partition_bound *ast, kd_slice name,
+                                   kd_partition_bound *out_bound)
 {
     KD_TRY(make_bound(ctx, run, parent, ast, out_bound));
     return check_bound(ctx, run, parent, out_bound, name);
 }
 
-/* --- Columns from other tables ---------------------------------------------------------------------------- */
+/* --- Columns from other tables
+ * ---------------------------------------------------------------------------- */
 
 static kd_status copy_column(kd_ctx *ctx, kdi_draft *draft, const kd_column *source, bool defaults)
 {
@@ -414,7 +420,7 @@ static kd_status add_partition_of(kd_ctx *ctx, kdi_draft *draft, const kd_ast_cr
     const kd_table_entry *parent;
     KD_TRY(kdi_table_for_change(ctx, draft->run, &ast->partition_of, false, &parent));
     KD_TRY(kdi_make_partition_bound(ctx, draft->run, parent, ast->bound, draft->entry.object.name,
-                               &draft->entry.bound));
+                                    &draft->entry.bound));
     draft->entry.parent_no = parent->object.object_no;
     for (uint32_t i = 0; i < parent->visible_count; i++)
         KD_TRY(copy_column(ctx, draft, &parent->columns[i], true));
@@ -430,7 +436,8 @@ static kd_status add_partition_of(kd_ctx *ctx, kdi_draft *draft, const kd_ast_cr
     return KD_OK;
 }
 
-/* --- CREATE TABLE ----------------------------------------------------------------------------------------- */
+/* --- CREATE TABLE
+ * ----------------------------------------------------------------------------------------- */
 
 /* WITH (orderby = 'a, b'): the order of rows inside segments. */
 static kd_status set_options(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *options)
@@ -456,10 +463,11 @@ static kd_status set_options(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *o
                 name.size_bytes--;
             int position = kdi_draft_find_column(draft, name);
             if (position < 0)
-                return KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" of option orderby does not "
-                               "exist", (int)name.size_bytes, name.data);
-            numbers[draft->entry.sort_column_count++] =
-                draft->columns[position].storage.column_no;
+                return KD_FAIL(ctx, KD_INVALID, "42703",
+                               "column \"%.*s\" of option orderby does not "
+                               "exist",
+                               (int)name.size_bytes, name.data);
+            numbers[draft->entry.sort_column_count++] = draft->columns[position].storage.column_no;
             at = stop + 1;
         }
         draft->entry.sort_column_nos = numbers;
@@ -503,7 +511,8 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
     kdi_draft *draft;
     kdi_set_tag(run, "CREATE TABLE");
     if (ast->on_commit == KD_AST_ON_COMMIT_DELETE || ast->on_commit == KD_AST_ON_COMMIT_DROP)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "ON COMMIT DROP and DELETE ROWS are not "
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "ON COMMIT DROP and DELETE ROWS are not "
                        "supported: temporary tables last as long as the session");
     if (ast->persistence == KD_AST_TEMPORARY)
         KD_TRY(kdi_temp_schema(ctx, run, &schema_no));
@@ -532,7 +541,8 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
     return kdi_draft_put(ctx, draft);
 }
 
-/* --- CREATE TABLE AS ---------------------------------------------------------------------------------------- */
+/* --- CREATE TABLE AS
+ * ---------------------------------------------------------------------------------------- */
 
 static kd_status columns_of_query(kd_ctx *ctx, kdi_draft *draft, const kd_prepared *query,
                                   const kd_ast_names *names)
@@ -591,7 +601,8 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
         KD_TRY_OUT(kdi_temp_schema(ctx, run, &schema_no));
     else
         KD_TRY_OUT(kdi_target_schema(ctx, run, &ast->name, &schema_no));
-    KD_TRY_OUT(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    KD_TRY_OUT(
+        kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
     if (exists)
         return KD_OK;
     KD_TRY_OUT(query_text(ctx, run, ast, &text));
@@ -644,7 +655,9 @@ kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast)
     return kdi_draft_put(ctx, draft);
 }
 
-/* --- TRUNCATE ------------------------------------------------------------------------------------------------ */
+/* --- TRUNCATE
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool is_listed(const kd_table_entry *const *tables, size_t count, uint32_t object_no)
 {
@@ -675,8 +688,7 @@ static kd_status restart_sequences(kd_ctx *ctx, kd_run *run, const kd_table_entr
 }
 
 /* A truncated table gets a new, empty storage: the old one goes when nobody sees it any more. */
-static kd_status truncate_table(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
-                                bool restart)
+static kd_status truncate_table(kd_ctx *ctx, kd_run *run, const kd_table_entry *table, bool restart)
 {
     kdi_draft *draft;
     if (restart)
@@ -727,9 +739,10 @@ kd_status kdi_truncate(kd_ctx *ctx, kd_run *run, const kd_ast_truncate *ast)
                                     (int)other->object.name.size_bytes, other->object.name.data,
                                     (int)tables[i]->object.name.size_bytes,
                                     tables[i]->object.name.data);
-                kd_error_set_hint(ctx, "Truncate table \"%.*s\" at the same time, or use TRUNCATE "
-                                       "... CASCADE.", (int)other->object.name.size_bytes,
-                                  other->object.name.data);
+                kd_error_set_hint(ctx,
+                                  "Truncate table \"%.*s\" at the same time, or use TRUNCATE "
+                                  "... CASCADE.",
+                                  (int)other->object.name.size_bytes, other->object.name.data);
                 return status;
             }
             const kd_table_entry **added;

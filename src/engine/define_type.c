@@ -39,9 +39,10 @@ kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *as
 {
     bool exists;
     uint32_t count = (uint32_t)ast->labels.count;
-    kd_enum_entry entry = {.object = {.kind = KD_OBJECT_ENUM, .name = ast->name.name,
-                                      .comment = {"", 0}},
-                           .label_count = count, .labels = ast->labels.items};
+    kd_enum_entry entry = {
+        .object = {.kind = KD_OBJECT_ENUM, .name = ast->name.name, .comment = {"", 0}},
+        .label_count = count,
+        .labels = ast->labels.items};
     int32_t *ranks = KD_NEW_ARRAY(ctx, run->arena, int32_t, count);
     kdi_set_tag(run, "CREATE TYPE");
     if (ranks == NULL)
@@ -56,8 +57,8 @@ kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *as
     entry.ranks = ranks;
     KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
     KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, true, false, &exists));
-    KD_TRY(kd_catalog_next_object_no(ctx, run->session->database->catalog,
-                                     &entry.object.object_no));
+    KD_TRY(
+        kd_catalog_next_object_no(ctx, run->session->database->catalog, &entry.object.object_no));
     return kdi_put(ctx, run, &entry.object);
 }
 
@@ -88,7 +89,8 @@ static kd_status insert_label(kd_ctx *ctx, kd_run *run, kd_enum_entry *entry, ui
     int64_t after = at == count ? before + 2 * RANK_STEP : entry->ranks[at];
     int64_t rank = before + (after - before) / 2;
     if (rank <= before || rank >= after || rank > INT32_MAX || rank < INT32_MIN)
-        return KD_FAIL(ctx, KD_LIMIT, "54000", "no room for another label there; recreate the type");
+        return KD_FAIL(ctx, KD_LIMIT, "54000",
+                       "no room for another label there; recreate the type");
     for (uint32_t i = 0; i <= count; i++) {
         labels[i] = i < at ? entry->labels[i] : i == at ? label : entry->labels[i - 1];
         ranks[i] = i < at ? entry->ranks[i] : i == at ? (int32_t)rank : entry->ranks[i - 1];
@@ -136,7 +138,8 @@ kd_status kdi_alter_enum(kd_ctx *ctx, kd_run *run, const kd_ast_alter_enum *ast)
     return kdi_put(ctx, run, &entry.object);
 }
 
-/* --- Domains ------------------------------------------------------------------------------------------ */
+/* --- Domains
+ * ------------------------------------------------------------------------------------------ */
 
 static kd_status add_domain_constraint(kd_ctx *ctx, kd_run *run, kd_domain_entry *entry,
                                        const kd_ast_constraint *constraint)
@@ -175,9 +178,9 @@ kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain
 {
     bool exists;
     kd_bind_options options;
-    kd_domain_entry entry = {.object = {.kind = KD_OBJECT_DOMAIN, .name = ast->name.name,
-                                        .comment = {"", 0}},
-                             .default_text = {"", 0}};
+    kd_domain_entry entry = {
+        .object = {.kind = KD_OBJECT_DOMAIN, .name = ast->name.name, .comment = {"", 0}},
+        .default_text = {"", 0}};
     kdi_set_tag(run, "CREATE DOMAIN");
     KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
     KD_TRY(kd_bind_type(ctx, &options, &ast->type, &entry.base));
@@ -186,8 +189,8 @@ kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain
     for (size_t i = 0; i < ast->constraints.count; i++)
         KD_TRY(add_domain_constraint(ctx, run, &entry,
                                      (const kd_ast_constraint *)ast->constraints.items[i]));
-    KD_TRY(kd_catalog_next_object_no(ctx, run->session->database->catalog,
-                                     &entry.object.object_no));
+    KD_TRY(
+        kd_catalog_next_object_no(ctx, run->session->database->catalog, &entry.object.object_no));
     return kdi_put(ctx, run, &entry.object);
 }
 
@@ -226,8 +229,9 @@ kd_status kdi_alter_domain(kd_ctx *ctx, kd_run *run, const kd_ast_alter_domain *
         break;
     }
     default:
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                       "this ALTER DOMAIN is not supported: columns of the domain are not re-checked");
+        return KD_FAIL(
+            ctx, KD_UNSUPPORTED, "0A000",
+            "this ALTER DOMAIN is not supported: columns of the domain are not re-checked");
     }
     return kdi_put(ctx, run, &entry.object);
 }

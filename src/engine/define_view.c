@@ -41,9 +41,8 @@ static kd_status view_columns(kd_ctx *ctx, kd_run *run, const kd_prepared *query
         types[i] = query->columns[i].type;
         for (uint32_t k = 0; k < i; k++)
             if (kd_slice_equal(column_names[i], column_names[k]))
-                return KD_FAIL(ctx, KD_INVALID, "42701",
-                               "column \"%.*s\" specified more than once", (int)name.size_bytes,
-                               name.data);
+                return KD_FAIL(ctx, KD_INVALID, "42701", "column \"%.*s\" specified more than once",
+                               (int)name.size_bytes, name.data);
     }
     entry->column_count = query->column_count;
     entry->column_names = column_names;
@@ -51,8 +50,8 @@ static kd_status view_columns(kd_ctx *ctx, kd_run *run, const kd_prepared *query
     return KD_OK;
 }
 
-/* What the bound query reads: tables by their scans. Views that it was written over are found by name
- * when they are dropped. */
+/* What the bound query reads: tables by their scans. Views that it was written over are found by
+ * name when they are dropped. */
 static kd_status collect_tables(kd_ctx *ctx, kd_run *run, const kd_rel *rel, uint32_t depth,
                                 uint32_t **objects, uint32_t *count, size_t *capacity)
 {
@@ -64,7 +63,8 @@ static kd_status collect_tables(kd_ctx *ctx, kd_run *run, const kd_rel *rel, uin
         *added = rel->as.scan.table->object.object_no;
     }
     if (rel->kind == KD_REL_CTE)
-        KD_TRY(collect_tables(ctx, run, rel->as.cte.cte->query, depth + 1, objects, count, capacity));
+        KD_TRY(
+            collect_tables(ctx, run, rel->as.cte.cte->query, depth + 1, objects, count, capacity));
     KD_TRY(collect_tables(ctx, run, rel->inputs[0], depth + 1, objects, count, capacity));
     return collect_tables(ctx, run, rel->inputs[1], depth + 1, objects, count, capacity);
 }
@@ -81,7 +81,8 @@ static kd_status check_replacement(kd_ctx *ctx, const kd_view_entry *old, const 
                            (int)old->column_names[i].size_bytes, old->column_names[i].data,
                            (int)new->column_names[i].size_bytes, new->column_names[i].data);
         if (!kd_type_same(old->column_types[i], new->column_types[i]))
-            return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot change data type of view column \"%.*s\"",
+            return KD_FAIL(ctx, KD_INVALID, "42P16",
+                           "cannot change data type of view column \"%.*s\"",
                            (int)old->column_names[i].size_bytes, old->column_names[i].data);
     }
     return KD_OK;
@@ -94,8 +95,8 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
     kd_prepared *query = NULL;
     size_t capacity = 0;
     uint32_t *depends = NULL;
-    kd_view_entry entry = {.object = {.kind = KD_OBJECT_VIEW, .name = ast->name.name,
-                                      .comment = {"", 0}}};
+    kd_view_entry entry = {
+        .object = {.kind = KD_OBJECT_VIEW, .name = ast->name.name, .comment = {"", 0}}};
     kdi_set_tag(run, "CREATE VIEW");
     KD_TRY_OUT(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
     const kd_object *old =
@@ -103,7 +104,7 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
     bool replaces = ast->or_replace && old != NULL && old->kind == KD_OBJECT_VIEW;
     if (!replaces)
         KD_TRY_OUT(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, false,
-                              ast->if_not_exists, &exists));
+                                  ast->if_not_exists, &exists));
     if (!replaces && exists)
         return KD_OK;
     KD_TRY_OUT(kdi_node_text(ctx, run, ast->query, &entry.query_text));
@@ -125,7 +126,8 @@ out:
     return status;
 }
 
-/* --- Views that depend ---------------------------------------------------------------------------------- */
+/* --- Views that depend
+ * ---------------------------------------------------------------------------------- */
 
 typedef struct view_list {
     kd_ctx *ctx;
@@ -186,7 +188,8 @@ kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed, bo
     return KD_OK;
 }
 
-/* --- Names and comments ------------------------------------------------------------------------------- */
+/* --- Names and comments
+ * ------------------------------------------------------------------------------- */
 
 /* Copies an entry of any kind to `arena`, so that its head can be changed. */
 static kd_status entry_copy(kd_ctx *ctx, kd_arena *arena, const kd_object *entry,
@@ -292,8 +295,7 @@ static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
     KD_TRY(rename_in_texts(ctx, draft, ast->member, ast->new_name));
     for (uint32_t i = 0; i < draft->entry.index_count; i++) {
         kd_table_index *index = &draft->indexes[i];
-        kd_slice *texts =
-            KD_NEW_ARRAY(ctx, run->arena, kd_slice, index->storage.column_count);
+        kd_slice *texts = KD_NEW_ARRAY(ctx, run->arena, kd_slice, index->storage.column_count);
         if (texts == NULL)
             return KD_NOMEM;
         for (uint32_t c = 0; c < index->storage.column_count; c++)

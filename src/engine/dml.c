@@ -18,17 +18,17 @@
 
 typedef struct dml {
     kd_run *run;
-    kd_arena *arena;             /* The run's. */
-    kd_arena *row_arena;         /* Reset per row or batch. */
+    kd_arena *arena;     /* The run's. */
+    kd_arena *row_arena; /* Reset per row or batch. */
     const kd_bound_statement *bound;
     const kd_table_entry *table;
     kdi_table_writer *writer;
     kd_account account;
-    kd_map written;              /* References that this statement has written. */
-    kdi_row_set *returned;       /* NULL: no RETURNING. */
+    kd_map written;        /* References that this statement has written. */
+    kdi_row_set *returned; /* NULL: no RETURNING. */
     kd_compiled_expr **returning;
-    kd_value *returning_row;     /* Values of the ids that RETURNING is compiled against. */
-    uint32_t extra_count;        /* Query columns after the target's in returning_row. */
+    kd_value *returning_row; /* Values of the ids that RETURNING is compiled against. */
+    uint32_t extra_count;    /* Query columns after the target's in returning_row. */
 } dml;
 
 static kd_column_id *all_ids(kd_ctx *ctx, dml *work, uint32_t *out_count)
@@ -83,22 +83,21 @@ static kd_status return_row(kd_ctx *ctx, dml *work, const kd_value *target_row,
     if (work->returned == NULL)
         return KD_OK;
     uint32_t count = work->table->column_count;
-    kd_value *results =
-        KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->bound->returning_count);
+    kd_value *results = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->bound->returning_count);
     if (results == NULL)
         return KD_NOMEM;
     memcpy(work->returning_row, target_row, count * sizeof *target_row);
     for (uint32_t i = 0; i < work->extra_count; i++)
-        work->returning_row[count + i] = query_row == NULL
-                                             ? kd_value_null(work->bound->query->columns[i].type)
-                                             : query_row[i];
+        work->returning_row[count + i] =
+            query_row == NULL ? kd_value_null(work->bound->query->columns[i].type) : query_row[i];
     for (uint32_t i = 0; i < work->bound->returning_count; i++)
         KD_TRY(kd_expr_evaluate_row(ctx, work->returning[i], work->row_arena, work->returning_row,
                                     &results[i]));
     return kdi_row_set_add(ctx, work->returned, results);
 }
 
-/* --- Source rows --------------------------------------------------------------------------------- */
+/* --- Source rows ---------------------------------------------------------------------------------
+ */
 
 static kd_status collect(kd_ctx *ctx, dml *work, kdi_row_set **out_rows)
 {
@@ -122,7 +121,8 @@ out:
     return status;
 }
 
-static void read_batch_row(const kd_batch *batch, uint32_t row, uint32_t count, kd_value *out_values)
+static void read_batch_row(const kd_batch *batch, uint32_t row, uint32_t count,
+                           kd_value *out_values)
 {
     for (uint32_t i = 0; i < count; i++)
         out_values[i] = kd_vector_get(&batch->columns[i], row);
@@ -162,7 +162,8 @@ static kd_status note_written(kd_ctx *ctx, dml *work, kd_rowref ref, bool *out_a
     return *out_again ? KD_OK : kd_map_put_u64(ctx, &work->written, ref, &present, NULL);
 }
 
-/* --- INSERT ---------------------------------------------------------------------------------------- */
+/* --- INSERT
+ * ---------------------------------------------------------------------------------------- */
 
 static kd_status insert_batch(kd_ctx *ctx, dml *work, const kd_batch *batch)
 {
@@ -220,7 +221,8 @@ static kd_status insert_defaults(kd_ctx *ctx, dml *work)
     return insert_batch(ctx, work, &one);
 }
 
-/* --- INSERT ... ON CONFLICT -------------------------------------------------------------------------- */
+/* --- INSERT ... ON CONFLICT
+ * -------------------------------------------------------------------------- */
 
 typedef struct upsert {
     uint64_t *index_nos;
@@ -228,9 +230,9 @@ typedef struct upsert {
     kd_compiled_expr *where;
     uint32_t assignment_count;
     uint32_t *positions;
-    kd_compiled_expr **exprs;    /* NULL: DEFAULT */
+    kd_compiled_expr **exprs; /* NULL: DEFAULT */
     kd_value *values;
-    kd_value *both;              /* Existing row, then the excluded one. */
+    kd_value *both; /* Existing row, then the excluded one. */
     kd_value *written;
 } upsert;
 
@@ -251,8 +253,8 @@ static kd_status prepare_upsert(kd_ctx *ctx, dml *work, upsert *out)
         return KD_NOMEM;
     for (uint32_t i = 0; i < bound->conflict_index_count; i++)
         out->index_nos[i] = work->table->indexes[bound->conflict_indexes[i]].storage.index_no;
-    out->policy = (kd_on_conflict){.index_nos = out->index_nos,
-                                   .index_count = bound->conflict_index_count};
+    out->policy =
+        (kd_on_conflict){.index_nos = out->index_nos, .index_count = bound->conflict_index_count};
     if (!bound->on_conflict_update)
         return KD_OK;
     for (uint32_t i = 0; i < count; i++) {
@@ -268,16 +270,16 @@ static kd_status prepare_upsert(kd_ctx *ctx, dml *work, upsert *out)
     return KD_OK;
 }
 
-/* The row in the way gets the assignments. `*out_again`: it changed meanwhile, try the insert again. */
+/* The row in the way gets the assignments. `*out_again`: it changed meanwhile, try the insert
+ * again. */
 static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_value *excluded,
                                  kd_rowref ref, bool *out_again)
 {
     uint32_t count = work->table->column_count;
     bool visible, twice;
     *out_again = false;
-    KD_TRY(kdi_table_writer_fetch(ctx, work->writer, ref,
-                                  kd_table_latest(work->run->session->txn), work->row_arena,
-                                  up->both, &visible));
+    KD_TRY(kdi_table_writer_fetch(ctx, work->writer, ref, kd_table_latest(work->run->session->txn),
+                                  work->row_arena, up->both, &visible));
     *out_again = !visible;
     if (!visible)
         return KD_OK;
@@ -297,8 +299,8 @@ static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_va
             KD_TRY(kdi_table_writer_default(ctx, work->writer, up->positions[i], work->row_arena,
                                             &up->values[i]));
         else
-            KD_TRY(kd_expr_evaluate_row(ctx, up->exprs[i], work->row_arena, up->both,
-                                        &up->values[i]));
+            KD_TRY(
+                kd_expr_evaluate_row(ctx, up->exprs[i], work->row_arena, up->both, &up->values[i]));
     }
     kd_write_outcome outcome;
     KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, up->both, up->positions, up->values,
@@ -357,7 +359,8 @@ static kd_status run_insert(kd_ctx *ctx, dml *work)
     return bound->reads_target ? insert_collected(ctx, work) : insert_streamed(ctx, work);
 }
 
-/* --- UPDATE and DELETE --------------------------------------------------------------------------------- */
+/* --- UPDATE and DELETE
+ * --------------------------------------------------------------------------------- */
 
 /* What a write that did not happen means for the statement. */
 static kd_status missed(kd_ctx *ctx, dml *work, kd_write_outcome outcome)
@@ -384,8 +387,8 @@ static kd_status fetch_target(kd_ctx *ctx, dml *work, kd_rowref ref, kd_value **
     KD_TRY(note_written(ctx, work, ref, &twice));
     if (twice)
         return KD_OK;
-    kd_snapshot snapshot = work->run->reads_latest ? kd_table_latest(session->txn)
-                                                   : kd_txn_snapshot(session->txn);
+    kd_snapshot snapshot =
+        work->run->reads_latest ? kd_table_latest(session->txn) : kd_txn_snapshot(session->txn);
     return kdi_table_writer_fetch(ctx, work->writer, ref, snapshot, work->row_arena, *out_values,
                                   out_found);
 }
@@ -439,12 +442,14 @@ static kd_status run_update(kd_ctx *ctx, dml *work)
 
 static kd_status run_delete(kd_ctx *ctx, dml *work)
 {
-    KD_TRY(kdi_table_writer_create(ctx, work->arena, work->run, work->table, NULL, 0,
-                                   &work->writer));
+    KD_TRY(
+        kdi_table_writer_create(ctx, work->arena, work->run, work->table, NULL, 0, &work->writer));
     return for_each_row(ctx, work, delete_row, NULL);
 }
 
-/* --- MERGE ------------------------------------------------------------------------------------------------ */
+/* --- MERGE
+ * ------------------------------------------------------------------------------------------------
+ */
 
 typedef struct merge_when {
     const kd_bound_merge_when *bound;
@@ -452,7 +457,7 @@ typedef struct merge_when {
     uint32_t *positions;
     kd_compiled_expr **exprs;
     kd_value *values;
-    kdi_table_writer *writer;    /* INSERT: knows which columns are given. */
+    kdi_table_writer *writer; /* INSERT: knows which columns are given. */
 } merge_when;
 
 static kd_status prepare_when(kd_ctx *ctx, dml *work, const kd_bound_merge_when *bound,
@@ -485,11 +490,11 @@ static kd_status evaluate_assignments(kd_ctx *ctx, dml *work, merge_when *when, 
 {
     for (uint32_t i = 0; i < when->bound->assignment_count; i++) {
         if (when->exprs[i] == NULL)
-            KD_TRY(kdi_table_writer_default(ctx, work->writer, when->positions[i],
-                                            work->row_arena, &when->values[i]));
+            KD_TRY(kdi_table_writer_default(ctx, work->writer, when->positions[i], work->row_arena,
+                                            &when->values[i]));
         else
-            KD_TRY(kd_expr_evaluate_row(ctx, when->exprs[i], work->row_arena, row,
-                                        &when->values[i]));
+            KD_TRY(
+                kd_expr_evaluate_row(ctx, when->exprs[i], work->row_arena, row, &when->values[i]));
     }
     return KD_OK;
 }
@@ -529,8 +534,7 @@ static kd_status merge_change(kd_ctx *ctx, dml *work, merge_when *when, const kd
     if (written == NULL)
         return KD_NOMEM;
     KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, old_values, when->positions,
-                                   when->values, when->bound->assignment_count, written,
-                                   &outcome));
+                                   when->values, when->bound->assignment_count, written, &outcome));
     if (outcome.result != KD_WRITE_DONE)
         return missed(ctx, work, outcome);
     return return_row(ctx, work, written, row);
@@ -565,14 +569,15 @@ static kd_status run_merge(kd_ctx *ctx, dml *work)
     merge_when *whens = KD_NEW_ARRAY(ctx, work->arena, merge_when, work->bound->when_count);
     if (whens == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_table_writer_create(ctx, work->arena, work->run, work->table, NULL, 0,
-                                   &work->writer));
+    KD_TRY(
+        kdi_table_writer_create(ctx, work->arena, work->run, work->table, NULL, 0, &work->writer));
     for (uint32_t i = 0; i < work->bound->when_count; i++)
         KD_TRY(prepare_when(ctx, work, &work->bound->whens[i], &whens[i]));
     return for_each_row(ctx, work, merge_row, whens);
 }
 
-/* --- All of them -------------------------------------------------------------------------------------------- */
+/* --- All of them
+ * -------------------------------------------------------------------------------------------- */
 
 static void set_tag(kd_run *run, kd_dml_kind kind)
 {

@@ -38,9 +38,9 @@ struct kd_database {
     char name[KDI_NAME_BYTES];
     bool read_only;
     bool is_memory;
-    kd_mutex mutex;              /* Guards the session list. */
+    kd_mutex mutex; /* Guards the session list. */
     kd_session *first_session;
-    kd_mutex watch_mutex;        /* Guards the rest: see watchdog.c. Taken before `mutex`. */
+    kd_mutex watch_mutex; /* Guards the rest: see watchdog.c. Taken before `mutex`. */
     kd_cond watch_changed;
     kd_thread *watcher;
     uint32_t watched_count;
@@ -52,11 +52,11 @@ typedef struct kdi_named kdi_named;
 struct kdi_named {
     kdi_named *next;
     kd_slice name;
-    kd_prepared *prepared;       /* PREPARE; cursors: the query's. */
-    kd_run *run;                 /* Cursors. */
+    kd_prepared *prepared; /* PREPARE; cursors: the query's. */
+    kd_run *run;           /* Cursors. */
     uint32_t savepoint;
     bool hold;
-    kd_arena *arena;             /* Holds this struct. */
+    kd_arena *arena; /* Holds this struct. */
 };
 
 /* Work put off to the end of the statement or transaction: see foreign_key.c. */
@@ -81,38 +81,38 @@ typedef struct kdi_sequence_value {
 
 struct kd_session {
     kd_database *database;
-    kd_session *next;            /* In the database's list. */
+    kd_session *next; /* In the database's list. */
     kd_arena *arena;
     kd_ctx ctx;
     atomic_bool cancelled;
-    atomic_bool timed_out;       /* The watchdog set `cancelled`. */
+    atomic_bool timed_out;             /* The watchdog set `cancelled`. */
     atomic_uint_least64_t deadline_ns; /* Of the statement that runs; 0: none. */
     kd_session_hooks hooks;
     char user_name[KDI_NAME_BYTES];
     kd_principal principal;
     char current_schema[KDI_NAME_BYTES]; /* The first of the search path that exists. */
-    uint32_t temp_schema_no;     /* Of temporary tables: made with the first, dropped at the end. */
+    uint32_t temp_schema_no; /* Of temporary tables: made with the first, dropped at the end. */
     char temp_schema[KDI_NAME_BYTES];
-    kd_settings settings;        /* In force now. */
-    kd_settings committed;       /* What stays when SET LOCAL ends. */
-    kd_settings at_begin;        /* What a rollback restores. */
-    kd_txn *txn;                 /* NULL between transactions. */
+    kd_settings settings;  /* In force now. */
+    kd_settings committed; /* What stays when SET LOCAL ends. */
+    kd_settings at_begin;  /* What a rollback restores. */
+    kd_txn *txn;           /* NULL between transactions. */
     kd_session_state state;
-    bool read_only;              /* The database is, or the session's owner wants it so. */
-    bool is_explicit;            /* BEGIN was said. */
+    bool read_only;                      /* The database is, or the session's owner wants it so. */
+    bool is_explicit;                    /* BEGIN was said. */
     kdi_constraint_mode constraint_mode; /* SET CONSTRAINTS, in this transaction. */
-    kdi_deferred *deferred;      /* In the transaction's arena. */
+    kdi_deferred *deferred;              /* In the transaction's arena. */
     kdi_named *prepared;
     kdi_named *cursors;
-    kdi_named *savepoints;       /* In the transaction's arena, newest first. */
+    kdi_named *savepoints; /* In the transaction's arena, newest first. */
     kdi_sequence_value *sequence_values;
     kdi_file_schema *file_schemas; /* What was found in files; see file_function.c. */
     uint64_t file_stamp;           /* Grows when a file was found changed: plans are stale. */
     int64_t last_sequence_value;
     bool has_last_sequence_value;
-    kd_run *runs;                /* Open ones, newest first. */
+    kd_run *runs; /* Open ones, newest first. */
     uint64_t statement_count;
-    kd_text_settings text;       /* Of the statement being made or run; see kdi_session_facts. */
+    kd_text_settings text; /* Of the statement being made or run; see kdi_session_facts. */
     kd_session_facts facts;
     kd_catalog_version *catalog; /* Pinned while a statement is bound or run. */
 };
@@ -127,10 +127,10 @@ typedef enum kdi_class {
 
 struct kd_prepared {
     kd_session *session;
-    kd_arena *arena;             /* Holds this struct and what outlives plans. */
-    kd_slice text;               /* The whole text; positions refer to it. */
-    kd_slice statement_text;     /* The statement's part. */
-    kd_statement statement;      /* Syntax tree, in plan_arena (it is parsed again for a new plan). */
+    kd_arena *arena;         /* Holds this struct and what outlives plans. */
+    kd_slice text;           /* The whole text; positions refer to it. */
+    kd_slice statement_text; /* The statement's part. */
+    kd_statement statement;  /* Syntax tree, in plan_arena (it is parsed again for a new plan). */
     kdi_class class;
     kd_arena *plan_arena;
     kd_catalog_version *catalog; /* Pinned: what the plan was made for. */
@@ -158,30 +158,31 @@ typedef struct kdi_row_set {
 struct kd_run {
     kd_prepared *prepared;
     kd_session *session;
-    kd_run *next;                /* In the session's list. */
+    kd_run *next; /* In the session's list. */
     kd_arena *arena;
-    kd_execution *execution;     /* Queries. */
-    kdi_row_set *rows;           /* Statements whose rows are made: RETURNING, SHOW, EXECUTE's copy. */
+    kd_execution *execution; /* Queries. */
+    kdi_row_set *rows;       /* Statements whose rows are made: RETURNING, SHOW, EXECUTE's copy. */
     kd_catalog_version *catalog; /* Pinned for as long as the run. */
     kd_text_settings text;       /* The run's own: worker threads read them. */
     kd_session_facts facts;
     kd_value *parameters;
     uint32_t parameter_count;
-    uint32_t column_count;       /* Of this run: EXECUTE and FETCH have those of another statement. */
+    uint32_t column_count; /* Of this run: EXECUTE and FETCH have those of another statement. */
     const kd_rel_column *columns;
-    bool owns_transaction;       /* The statement is its own transaction. */
+    bool owns_transaction; /* The statement is its own transaction. */
     bool is_done;
-    bool is_short;               /* Lives in its prepared statement: see short_path.c. */
-    bool reads_latest;           /* Referential checks: the newest committed state. */
+    bool is_short;     /* Lives in its prepared statement: see short_path.c. */
+    bool reads_latest; /* Referential checks: the newest committed state. */
     int64_t affected;
     char tag[KDI_TAG_BYTES];
     uint64_t started_ns;
-    bool is_watched;             /* It has a statement_timeout: see watchdog.c. */
+    bool is_watched; /* It has a statement_timeout: see watchdog.c. */
     atomic_uint_least64_t progress_rows;
-    kd_plan_actual *actuals;     /* EXPLAIN ANALYZE. */
+    kd_plan_actual *actuals; /* EXPLAIN ANALYZE. */
 };
 
-/* --- session.c --------------------------------------------------------------------------------- */
+/* --- session.c ---------------------------------------------------------------------------------
+ */
 
 void kdi_session_notice(kd_session *session, const char *severity, const char *sqlstate,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -200,7 +201,8 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
                            const kd_catalog_version *catalog, const kd_session_facts *facts,
                            kd_bind_options *out_options) KD_MUST_CHECK;
 
-/* --- transaction.c ------------------------------------------------------------------------------ */
+/* --- transaction.c ------------------------------------------------------------------------------
+ */
 
 /* Begins the statement's own transaction where none is open. */
 kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_owns) KD_MUST_CHECK;
@@ -208,10 +210,12 @@ kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_own
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 void kdi_transaction_rollback(kd_session *session);
 /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE, ROLLBACK TO; fills the tag. */
-kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session,
+                                  const kd_ast_transaction *command,
                                   char tag[KDI_TAG_BYTES]) KD_MUST_CHECK;
 
-/* --- row_set.c ---------------------------------------------------------------------------------- */
+/* --- row_set.c ----------------------------------------------------------------------------------
+ */
 
 kd_status kdi_row_set_create(kd_ctx *ctx, kd_arena *arena, const kd_rel_column *columns,
                              uint32_t column_count, kdi_row_set **out_rows) KD_MUST_CHECK;
@@ -224,14 +228,14 @@ kd_status kdi_row_set_add_batch(kd_ctx *ctx, kdi_row_set *rows,
 void kdi_row_set_next(kdi_row_set *rows, kd_batch *out_batch, bool *out_end);
 void kdi_row_set_rewind(kdi_row_set *rows);
 /* Result columns from literals: name, type, name, type ... */
-kd_status kdi_columns(kd_ctx *ctx, kd_arena *arena, const char *const *names,
-                      const kd_type *types, uint32_t count,
-                      kd_rel_column **out_columns) KD_MUST_CHECK;
+kd_status kdi_columns(kd_ctx *ctx, kd_arena *arena, const char *const *names, const kd_type *types,
+                      uint32_t count, kd_rel_column **out_columns) KD_MUST_CHECK;
 /* Makes `columns` the run's result and gives an empty row set for it. */
 kd_status kdi_run_start_rows(kd_ctx *ctx, kd_run *run, const kd_rel_column *columns,
                              uint32_t column_count, kdi_row_set **out_rows) KD_MUST_CHECK;
 
-/* --- statement.c -------------------------------------------------------------------------------- */
+/* --- statement.c --------------------------------------------------------------------------------
+ */
 
 /* An execution of the run's plan (or another one of its catalog version). */
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
@@ -242,12 +246,14 @@ kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
                            const kd_value *parameters, uint32_t parameter_count,
                            int64_t *out_affected) KD_MUST_CHECK;
 
-/* --- dml.c, merge.c ----------------------------------------------------------------------------- */
+/* --- dml.c, merge.c -----------------------------------------------------------------------------
+ */
 
 /* Carries out the run's INSERT, UPDATE, DELETE or MERGE; RETURNING rows go to the run's row set. */
 kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 
-/* --- utility.c ---------------------------------------------------------------------------------- */
+/* --- utility.c ----------------------------------------------------------------------------------
+ */
 
 /* The result columns that a utility statement will have, where they are known before it runs. */
 kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK;
@@ -256,7 +262,8 @@ kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 
 void kdi_set_tag(kd_run *run, const char *tag);
 
-/* --- named.c, explain.c --------------------------------------------------------------------------- */
+/* --- named.c, explain.c
+ * --------------------------------------------------------------------------- */
 
 /* PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH, CLOSE, DISCARD. */
 kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
@@ -264,9 +271,11 @@ kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast) KD_MU
 /* DESCRIBE and SUMMARIZE. */
 kd_status kdi_do_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast) KD_MUST_CHECK;
 
-/* --- define_*.c: one function per statement; `run` gives session, catalog and arena ---------------- */
+/* --- define_*.c: one function per statement; `run` gives session, catalog and arena
+ * ---------------- */
 
-kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run, const kd_ast_create_schema *ast) KD_MUST_CHECK;
+kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run,
+                            const kd_ast_create_schema *ast) KD_MUST_CHECK;
 kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *ast) KD_MUST_CHECK;
 /* CREATE TABLE AS, SELECT ... INTO, CREATE MATERIALIZED VIEW. */
 kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run,
@@ -276,30 +285,35 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
 kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run,
                               const kd_ast_create_sequence *ast) KD_MUST_CHECK;
 kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *ast) KD_MUST_CHECK;
-kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain *ast) KD_MUST_CHECK;
+kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run,
+                            const kd_ast_create_domain *ast) KD_MUST_CHECK;
 kd_status kdi_alter_table(kd_ctx *ctx, kd_run *run, const kd_ast_alter_table *ast) KD_MUST_CHECK;
 kd_status kdi_alter_sequence(kd_ctx *ctx, kd_run *run,
                              const kd_ast_alter_sequence *ast) KD_MUST_CHECK;
 kd_status kdi_alter_enum(kd_ctx *ctx, kd_run *run, const kd_ast_alter_enum *ast) KD_MUST_CHECK;
 kd_status kdi_alter_domain(kd_ctx *ctx, kd_run *run, const kd_ast_alter_domain *ast) KD_MUST_CHECK;
 kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast) KD_MUST_CHECK;
-kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema *ast) KD_MUST_CHECK;
+kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run,
+                         const kd_ast_alter_set_schema *ast) KD_MUST_CHECK;
 kd_status kdi_drop(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast) KD_MUST_CHECK;
 kd_status kdi_comment(kd_ctx *ctx, kd_run *run, const kd_ast_comment *ast) KD_MUST_CHECK;
 kd_status kdi_truncate(kd_ctx *ctx, kd_run *run, const kd_ast_truncate *ast) KD_MUST_CHECK;
 kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast) KD_MUST_CHECK;
 
-/* --- copy.c -------------------------------------------------------------------------------------- */
+/* --- copy.c --------------------------------------------------------------------------------------
+ */
 
 kd_status kdi_copy(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast) KD_MUST_CHECK;
 
-/* --- system_view.c, session_function.c ------------------------------------------------------------- */
+/* --- system_view.c, session_function.c
+ * ------------------------------------------------------------- */
 
 const kd_virtual_tables *kdi_system_views(void);
 /* nextval, currval, current_setting, pg_get_expr, ...: functions that need the session. */
 kd_status kdi_register_session_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 
-/* --- table_writer.c ------------------------------------------------------------------------------ */
+/* --- table_writer.c ------------------------------------------------------------------------------
+ */
 
 /*
  * Writes rows to one table (or partitioned parent): fills defaults and generated
@@ -311,17 +325,19 @@ typedef struct kdi_table_writer kdi_table_writer;
 /* `given`: shape positions that the caller will supply; the others get their defaults. */
 kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
                                   const kd_table_entry *table, const uint32_t *given,
-                                  uint32_t given_count, kdi_table_writer **out_writer) KD_MUST_CHECK;
-/* Inserts the selected rows; `input` has the given columns in order. `out_full` (may be NULL) gets the rows
- * as written, in shape order, valid until the next call. */
+                                  uint32_t given_count,
+                                  kdi_table_writer **out_writer) KD_MUST_CHECK;
+/* Inserts the selected rows; `input` has the given columns in order. `out_full` (may be NULL) gets
+ * the rows as written, in shape order, valid until the next call. */
 kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
                                   kd_batch *out_full) KD_MUST_CHECK;
 /* One row with ON CONFLICT: `values` in shape order are filled in place where not given. */
 kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *values,
                                       const kd_on_conflict *on_conflict,
                                       kd_insert_outcome *out_outcome) KD_MUST_CHECK;
-/* Changes one row: `old_values` in shape order; `positions`/`values` are the assignments. `new_values`
- * (shape order) gets the row as written. KD_WRITE_CHANGED is for the caller to handle. */
+/* Changes one row: `old_values` in shape order; `positions`/`values` are the assignments.
+ * `new_values` (shape order) gets the row as written. KD_WRITE_CHANGED is for the caller to handle.
+ */
 kd_status kdi_table_writer_update(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
                                   const kd_value *old_values, const uint32_t *positions,
                                   const kd_value *values, uint32_t count, kd_value *new_values,
@@ -329,8 +345,8 @@ kd_status kdi_table_writer_update(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
 kd_status kdi_table_writer_delete(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
                                   const kd_value *old_values,
                                   kd_write_outcome *out_outcome) KD_MUST_CHECK;
-/* Rows of the table itself, by reference, in shape order, in `arena`. For a parent the reference is of
- * the partition that holds it. */
+/* Rows of the table itself, by reference, in shape order, in `arena`. For a parent the reference is
+ * of the partition that holds it. */
 kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
                                  kd_snapshot snapshot, kd_arena *arena, kd_value *out_values,
                                  bool *out_visible) KD_MUST_CHECK;
@@ -338,11 +354,13 @@ kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowre
 kd_status kdi_table_writer_default(kd_ctx *ctx, kdi_table_writer *writer, uint32_t position,
                                    kd_arena *arena, kd_value *out_value) KD_MUST_CHECK;
 
-/* Whether a partition's bound admits a key, given in the order of the parent's partition columns. */
+/* Whether a partition's bound admits a key, given in the order of the parent's partition columns.
+ */
 bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
                      const kd_value *keys);
 
-/* --- foreign_key.c -------------------------------------------------------------------------------- */
+/* --- foreign_key.c
+ * -------------------------------------------------------------------------------- */
 
 /* The foreign keys that refer to a table. */
 typedef struct kdi_referrer {
@@ -352,9 +370,9 @@ typedef struct kdi_referrer {
 kd_status kdi_foreign_referrers(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *catalog,
                                 const kd_table_entry *table, kdi_referrer **out_referrers,
                                 uint32_t *out_count) KD_MUST_CHECK;
-/* A row of `table` is there with these values (shape order): what it refers to must exist, now or, at the
- * latest, at the end of the statement (of the transaction, for deferred keys). `old_values` may be NULL;
- * keys that it shares with the new values need no check. */
+/* A row of `table` is there with these values (shape order): what it refers to must exist, now or,
+ * at the latest, at the end of the statement (of the transaction, for deferred keys). `old_values`
+ * may be NULL; keys that it shares with the new values need no check. */
 kd_status kdi_foreign_check_row(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
                                 const kd_value *old_values,
                                 const kd_value *new_values) KD_MUST_CHECK;

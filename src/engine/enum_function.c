@@ -64,18 +64,40 @@ static kd_status call_enum_range(kd_ctx *ctx, kd_call_env *env, const void *cons
     return kd_array_make(ctx, env->arena, type, values, count, result);
 }
 
-#define ENUM_ARRAY {.id = KD_PSEUDO_ANYARRAY, .modifier = -1}
-#define ELEMENT {.id = KD_PSEUDO_ANYELEMENT, .modifier = -1}
+#define ENUM_ARRAY                               \
+    {                                            \
+        .id = KD_PSEUDO_ANYARRAY, .modifier = -1 \
+    }
+#define ELEMENT                                    \
+    {                                              \
+        .id = KD_PSEUDO_ANYELEMENT, .modifier = -1 \
+    }
 
 static const kd_function functions[] = {
-    {.name = "enum_first", .argument_count = 1, .arguments = {ELEMENT}, .result = ELEMENT,
-     .volatility = KD_STABLE, .row = call_enum_first},
-    {.name = "enum_last", .argument_count = 1, .arguments = {ELEMENT}, .result = ELEMENT,
-     .volatility = KD_STABLE, .row = call_enum_last},
-    {.name = "enum_range", .argument_count = 1, .arguments = {ELEMENT}, .result = ENUM_ARRAY,
-     .volatility = KD_STABLE, .row = call_enum_range},
-    {.name = "enum_range", .argument_count = 2, .arguments = {ELEMENT, ELEMENT},
-     .result = ENUM_ARRAY, .volatility = KD_STABLE, .row = call_enum_range},
+    {.name = "enum_first",
+     .argument_count = 1,
+     .arguments = {ELEMENT},
+     .result = ELEMENT,
+     .volatility = KD_STABLE,
+     .row = call_enum_first},
+    {.name = "enum_last",
+     .argument_count = 1,
+     .arguments = {ELEMENT},
+     .result = ELEMENT,
+     .volatility = KD_STABLE,
+     .row = call_enum_last},
+    {.name = "enum_range",
+     .argument_count = 1,
+     .arguments = {ELEMENT},
+     .result = ENUM_ARRAY,
+     .volatility = KD_STABLE,
+     .row = call_enum_range},
+    {.name = "enum_range",
+     .argument_count = 2,
+     .arguments = {ELEMENT, ELEMENT},
+     .result = ENUM_ARRAY,
+     .volatility = KD_STABLE,
+     .row = call_enum_range},
 };
 
 kd_status kdi_register_enum_functions(kd_ctx *ctx, kd_registry *registry)

@@ -120,7 +120,8 @@ out:
     return status;
 }
 
-/* --- DESCRIBE, SUMMARIZE ---------------------------------------------------------------------------- */
+/* --- DESCRIBE, SUMMARIZE
+ * ---------------------------------------------------------------------------- */
 
 static kd_status append_identifier(kd_ctx *ctx, kd_buffer *out, kd_slice name)
 {
@@ -180,7 +181,8 @@ static kd_status summarize(kd_ctx *ctx, kd_run *run, const kd_prepared *inner, k
         kd_buffer type = kd_buffer_in(run->arena);
         KD_TRY_OUT(kd_session_format_type(ctx, run->session, inner->columns[i].type, &type));
         KD_TRY_OUT(kd_buffer_append_format(
-            ctx, &text, "%sSELECT '%.*s' AS column_name, '%s' AS column_type, min(%s)::text AS min, "
+            ctx, &text,
+            "%sSELECT '%.*s' AS column_name, '%s' AS column_type, min(%s)::text AS min, "
             "max(%s)::text AS max, count(DISTINCT %s) AS distinct_count, count(*) AS count, "
             "count(*) - count(%s) AS null_count FROM (%.*s) AS described",
             i == 0 ? "" : " UNION ALL ", (int)inner->columns[i].name.size_bytes,
@@ -194,8 +196,8 @@ static kd_status summarize(kd_ctx *ctx, kd_run *run, const kd_prepared *inner, k
         status = KD_NOMEM;
         goto out;
     }
-    static const char *const names[] = {"column_name", "column_type", "min", "max",
-                                        "distinct_count", "count", "null_count"};
+    static const char *const names[] = {"column_name",    "column_type", "min",       "max",
+                                        "distinct_count", "count",       "null_count"};
     for (uint32_t i = 0; i < query->column_count; i++) {
         columns[i] = query->columns[i];
         columns[i].name = kd_slice_of(names[i]);
@@ -223,8 +225,9 @@ kd_status kdi_do_describe(kd_ctx *ctx, kd_run *run, const kd_ast_describe *ast)
     kd_buffer text = kd_buffer_in(run->arena);
     kdi_set_tag(run, ast->is_summarize ? "SUMMARIZE" : "DESCRIBE");
     if (ast->query == NULL && ast->table.name.size_bytes == 0)
-        KD_TRY_OUT(kd_buffer_append_text(ctx, &text, "SELECT table_schema, table_name, table_type "
-                                                 "FROM information_schema.tables"));
+        KD_TRY_OUT(kd_buffer_append_text(ctx, &text,
+                                         "SELECT table_schema, table_name, table_type "
+                                         "FROM information_schema.tables"));
     else
         KD_TRY_OUT(described_text(ctx, run, ast, &text));
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, kd_buffer_slice(&text), NULL, 0, &inner));

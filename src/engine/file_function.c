@@ -170,9 +170,8 @@ static kd_status keep_schema(kd_ctx *ctx, const file_call *call, const kdi_file_
 }
 
 static kd_status describe_file(kd_ctx *ctx, kd_arena *arena, const kd_call_env *env,
-                               const kd_value *args, uint32_t arg_count,
-                               uint32_t *out_column_count, kd_slice **out_names,
-                               kd_type **out_types)
+                               const kd_value *args, uint32_t arg_count, uint32_t *out_column_count,
+                               kd_slice **out_names, kd_type **out_types)
 {
     file_call call;
     kd_text_source *source;
@@ -264,18 +263,22 @@ static kd_status next_rows(kd_ctx *ctx, void *object, kd_batch *out_batch)
                                       : kd_ndjson_worker_next(ctx, cursor->json_worker, out_batch);
 }
 
-#define TEXT {.id = KD_TYPE_TEXT, .modifier = -1}
-#define READER(sql_name, count, what)                                                     \
-    {.name = sql_name, .argument_count = count, .arguments = {TEXT, TEXT},                \
-     .describe = describe_file, .open = open_cursor, .next = next_rows,                   \
-     .close = close_cursor, .data = what}
+#define TEXT                               \
+    {                                      \
+        .id = KD_TYPE_TEXT, .modifier = -1 \
+    }
+#define READER(sql_name, count, what)                                                             \
+    {                                                                                             \
+        .name = sql_name, .argument_count = count, .arguments = {TEXT, TEXT},                     \
+        .describe = describe_file, .open = open_cursor, .next = next_rows, .close = close_cursor, \
+        .data = what                                                                              \
+    }
 
 static const char json[] = "json"; /* As `data`: not CSV. */
 
 static const kd_table_function functions[] = {
-    READER("read_csv", 1, NULL),      READER("read_csv", 2, NULL),
-    READER("read_csv_auto", 1, NULL), READER("read_ndjson", 1, json),
-    READER("read_json", 1, json),
+    READER("read_csv", 1, NULL),    READER("read_csv", 2, NULL),  READER("read_csv_auto", 1, NULL),
+    READER("read_ndjson", 1, json), READER("read_json", 1, json),
 };
 
 kd_status kdi_register_file_functions(kd_ctx *ctx, kd_registry *registry)

@@ -21,14 +21,15 @@ typedef enum deferred_kind { DEFERRED_PARENT, DEFERRED_CHILDREN } deferred_kind;
 struct kdi_deferred {
     kdi_deferred *next;
     deferred_kind kind;
-    bool to_commit;              /* Else to the end of the statement. */
-    uint32_t child_no;           /* The table that refers. */
+    bool to_commit;    /* Else to the end of the statement. */
+    uint32_t child_no; /* The table that refers. */
     kd_slice key_name;
     uint32_t count;
     kd_value values[KEY_COLUMNS_MAX]; /* The key: in transaction memory. */
 };
 
-/* --- Finding tables, columns, indexes --------------------------------------------------------------- */
+/* --- Finding tables, columns, indexes
+ * --------------------------------------------------------------- */
 
 typedef struct referrer_search {
     kd_ctx *ctx;
@@ -105,7 +106,8 @@ static const kd_table_index *index_of(const kd_table_entry *target, const kd_for
     return NULL;
 }
 
-/* --- Does the referenced row exist? ------------------------------------------------------------------ */
+/* --- Does the referenced row exist?
+ * ------------------------------------------------------------------ */
 
 static kd_status lock_parent(kd_ctx *ctx, kd_session *session, kd_arena *arena,
                              const kd_table_entry *target, const kd_table_index *index,
@@ -150,7 +152,8 @@ static kd_status parent_exists(kd_ctx *ctx, kd_session *session, kd_arena *arena
     return lock_parent(ctx, session, arena, target, index, ordered, out_found);
 }
 
-/* --- Messages ----------------------------------------------------------------------------------------- */
+/* --- Messages
+ * ----------------------------------------------------------------------------------------- */
 
 static kd_status append_key(kd_ctx *ctx, kd_session *session, const kd_table_entry *table,
                             const uint32_t *column_nos, const kd_value *values, uint32_t count,
@@ -196,9 +199,11 @@ static kd_status no_parent(kd_ctx *ctx, kd_session *session, kd_arena *arena,
 {
     const kd_object *target = kd_catalog_get(catalog, key->target_no);
     kd_slice table = child->object.name;
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23503", "insert or update on table \"%.*s\" "
-                               "violates foreign key constraint \"%.*s\"", (int)table.size_bytes,
-                               table.data, (int)key->name.size_bytes, key->name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "23503",
+                "insert or update on table \"%.*s\" "
+                "violates foreign key constraint \"%.*s\"",
+                (int)table.size_bytes, table.data, (int)key->name.size_bytes, key->name.data);
     set_constraint(ctx, key->name);
     fill_detail(ctx, arena, session, child, key->column_nos, values, key->column_count,
                 "is not present in", target->name);
@@ -211,7 +216,8 @@ static kd_status has_children(kd_ctx *ctx, kd_session *session, kd_arena *arena,
 {
     const kd_table_entry *target = (const kd_table_entry *)kd_catalog_get(catalog, key->target_no);
     kd_slice parent = target->object.name, table = child->object.name;
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23503", "update or delete on table \"%.*s\" "
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "23503",
+                               "update or delete on table \"%.*s\" "
                                "violates foreign key constraint \"%.*s\" on table \"%.*s\"",
                                (int)parent.size_bytes, parent.data, (int)key->name.size_bytes,
                                key->name.data, (int)table.size_bytes, table.data);
@@ -221,7 +227,8 @@ static kd_status has_children(kd_ctx *ctx, kd_session *session, kd_arena *arena,
     return status;
 }
 
-/* --- Statements of the engine's own ------------------------------------------------------------------- */
+/* --- Statements of the engine's own
+ * ------------------------------------------------------------------- */
 
 static kd_status append_quoted(kd_ctx *ctx, kd_buffer *out, kd_slice name)
 {
@@ -267,8 +274,8 @@ static kd_status children_exist(kd_ctx *ctx, kd_session *session, kd_arena *aren
     KD_TRY(append_table(ctx, &text, catalog, child));
     KD_TRY(append_where(ctx, &text, child, key, 1));
     KD_TRY(kd_buffer_append_text(ctx, &text, " LIMIT 1"));
-    KD_TRY(kdi_run_internal(ctx, session, kd_buffer_slice(&text), values, key->column_count,
-                            &found));
+    KD_TRY(
+        kdi_run_internal(ctx, session, kd_buffer_slice(&text), values, key->column_count, &found));
     *out_exist = found > 0;
     return KD_OK;
 }
@@ -283,8 +290,8 @@ static kd_status append_set(kd_ctx *ctx, kd_buffer *out, const kd_table_entry *c
         if (action == KD_FOREIGN_CASCADE)
             KD_TRY(kd_buffer_append_format(ctx, out, " = $%u", key->column_count + i + 1));
         else
-            KD_TRY(kd_buffer_append_text(
-                ctx, out, action == KD_FOREIGN_SET_NULL ? " = NULL" : " = DEFAULT"));
+            KD_TRY(kd_buffer_append_text(ctx, out,
+                                         action == KD_FOREIGN_SET_NULL ? " = NULL" : " = DEFAULT"));
     }
     return KD_OK;
 }
@@ -313,7 +320,8 @@ static kd_status run_action(kd_ctx *ctx, kd_session *session, kd_arena *arena,
                             NULL);
 }
 
-/* --- Putting off ----------------------------------------------------------------------------------- */
+/* --- Putting off
+ * ----------------------------------------------------------------------------------- */
 
 static kd_status put_off(kd_ctx *ctx, kd_session *session, deferred_kind kind,
                          const kd_table_entry *child, const kd_foreign_key *key,
@@ -324,9 +332,11 @@ static kd_status put_off(kd_ctx *ctx, kd_session *session, deferred_kind kind,
     char *name = kd_copy_text(ctx, arena, key->name.data, key->name.size_bytes);
     if (added == NULL || name == NULL)
         return KD_NOMEM;
-    *added = (kdi_deferred){.kind = kind, .to_commit = to_commit,
+    *added = (kdi_deferred){.kind = kind,
+                            .to_commit = to_commit,
                             .child_no = child->object.object_no,
-                            .key_name = {name, key->name.size_bytes}, .count = key->column_count};
+                            .key_name = {name, key->name.size_bytes},
+                            .count = key->column_count};
     for (uint32_t i = 0; i < key->column_count; i++)
         KD_TRY(kd_value_copy(ctx, arena, &values[i], &added->values[i]));
     added->next = session->deferred;
@@ -438,11 +448,11 @@ kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
             KD_TRY(children_exist(ctx, session, run->arena, run->catalog, referrers[i].table, key,
                                   before, &exist));
             if (exist)
-                return has_children(ctx, session, run->arena, run->catalog, referrers[i].table,
-                                    key, before);
+                return has_children(ctx, session, run->arena, run->catalog, referrers[i].table, key,
+                                    before);
         } else {
-            KD_TRY(run_action(ctx, session, run->arena, run->catalog, &referrers[i], action,
-                              before, new_values == NULL ? NULL : after));
+            KD_TRY(run_action(ctx, session, run->arena, run->catalog, &referrers[i], action, before,
+                              new_values == NULL ? NULL : after));
             /* The default may be the very key that goes. */
             if (action == KD_FOREIGN_SET_DEFAULT)
                 KD_TRY(put_off(ctx, session, DEFERRED_CHILDREN, referrers[i].table, key, before,
@@ -452,7 +462,8 @@ kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
     return KD_OK;
 }
 
-/* --- Looking again ---------------------------------------------------------------------------------- */
+/* --- Looking again
+ * ---------------------------------------------------------------------------------- */
 
 static const kd_foreign_key *find_key(const kd_table_entry *table, kd_slice name)
 {

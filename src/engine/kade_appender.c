@@ -31,18 +31,18 @@ struct kade_appender {
     kade_session *session;
     kade_appender *next;
     kd_arena *arena;
-    kd_slice target;         /* Schema and table, quoted. */
+    kd_slice target; /* Schema and table, quoted. */
     uint32_t column_count;
     kd_type *types;
-    kd_slice *names;         /* Quoted. */
-    kd_text_settings text;   /* Of the session when the appender was made. */
+    kd_slice *names;       /* Quoted. */
+    kd_text_settings text; /* Of the session when the appender was made. */
     kd_session_facts facts;
-    kd_arena *value_arena;   /* Of one value. */
-    kd_arena *rows_arena;    /* Of the rows since the last flush. */
+    kd_arena *value_arena; /* Of one value. */
+    kd_arena *rows_arena;  /* Of the rows since the last flush. */
     row_group *first, *last;
-    kd_buffer row;           /* The row begun, in rows_arena. */
+    kd_buffer row; /* The row begun, in rows_arena. */
     bool *row_default;
-    uint32_t row_values;     /* Values given so far, DEFAULTs included. */
+    uint32_t row_values; /* Values given so far, DEFAULTs included. */
     const row_group *sending;
     size_t sent_bytes;
 };
@@ -204,8 +204,11 @@ static kd_status append_escaped(kd_ctx *ctx, kd_slice text, kd_buffer *out)
     size_t plain = 0;
     for (size_t i = 0; i < text.size_bytes; i++) {
         char byte = text.data[i];
-        char code = byte == '\\' ? '\\' : byte == '\t' ? 't' : byte == '\n' ? 'n'
-                    : byte == '\r' ? 'r' : '\0';
+        char code = byte == '\\'   ? '\\'
+                    : byte == '\t' ? 't'
+                    : byte == '\n' ? 'n'
+                    : byte == '\r' ? 'r'
+                                   : '\0';
         if (code == '\0')
             continue;
         KD_TRY(kd_buffer_append(ctx, out, text.data + plain, i - plain));
@@ -240,8 +243,8 @@ static kd_status cast_value(kd_ctx *ctx, kade_appender *self, const kd_value *va
         return KD_OK;
     if (kd_type_same(value->type, type) && type.modifier < 0)
         return KD_OK;
-    return kd_value_cast(ctx, self->value_arena, self->session->talk->registry, &self->facts,
-                         value, type, KD_CAST_ASSIGNMENT, out_value);
+    return kd_value_cast(ctx, self->value_arena, self->session->talk->registry, &self->facts, value,
+                         type, KD_CAST_ASSIGNMENT, out_value);
 }
 
 static kd_status write_value(kd_ctx *ctx, kade_appender *self, const kd_value *value, kd_type type)

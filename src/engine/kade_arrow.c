@@ -61,14 +61,20 @@ static bool is_decimal(kd_type type)
 
 static kd_status format_of(kd_ctx *ctx, kd_arena *arena, kd_type type, const char **out_format)
 {
-    static const char *const formats[KD_TYPE_COUNT] = {
-        [KD_TYPE_BOOL] = "b",          [KD_TYPE_INT2] = "s",
-        [KD_TYPE_INT4] = "i",          [KD_TYPE_INT8] = "l",
-        [KD_TYPE_OID] = "l",           [KD_TYPE_FLOAT4] = "f",
-        [KD_TYPE_FLOAT8] = "g",        [KD_TYPE_BYTEA] = "z",
-        [KD_TYPE_DATE] = "tdD",        [KD_TYPE_TIME] = "ttu",
-        [KD_TYPE_TIMESTAMP] = "tsu:",  [KD_TYPE_TIMESTAMPTZ] = "tsu:UTC",
-        [KD_TYPE_TIMESTAMP_NS] = "tsn:UTC", [KD_TYPE_INTERVAL] = "tin"};
+    static const char *const formats[KD_TYPE_COUNT] = {[KD_TYPE_BOOL] = "b",
+                                                       [KD_TYPE_INT2] = "s",
+                                                       [KD_TYPE_INT4] = "i",
+                                                       [KD_TYPE_INT8] = "l",
+                                                       [KD_TYPE_OID] = "l",
+                                                       [KD_TYPE_FLOAT4] = "f",
+                                                       [KD_TYPE_FLOAT8] = "g",
+                                                       [KD_TYPE_BYTEA] = "z",
+                                                       [KD_TYPE_DATE] = "tdD",
+                                                       [KD_TYPE_TIME] = "ttu",
+                                                       [KD_TYPE_TIMESTAMP] = "tsu:",
+                                                       [KD_TYPE_TIMESTAMPTZ] = "tsu:UTC",
+                                                       [KD_TYPE_TIMESTAMP_NS] = "tsn:UTC",
+                                                       [KD_TYPE_INTERVAL] = "tin"};
     *out_format = "u";
     if (is_decimal(type)) {
         *out_format = kd_format_text(ctx, arena, "d:%d,%d", kd_numeric_precision(type),
@@ -94,13 +100,18 @@ static kd_status make_schema(kd_ctx *ctx, shared *memory, const kade_statement *
         const char *name = kd_copy_text(ctx, arena, column->name, column->name_bytes);
         if (name == NULL)
             return KD_NOMEM;
-        children[i] = (struct ArrowSchema){.name = name, .flags = ARROW_FLAG_NULLABLE,
-                                           .release = release_schema, .private_data = memory};
+        children[i] = (struct ArrowSchema){.name = name,
+                                           .flags = ARROW_FLAG_NULLABLE,
+                                           .release = release_schema,
+                                           .private_data = memory};
         KD_TRY(format_of(ctx, arena, column->type, &children[i].format));
         pointers[i] = &children[i];
     }
-    *out = (struct ArrowSchema){.format = "+s", .name = "", .n_children = count,
-                                .children = pointers, .release = release_schema,
+    *out = (struct ArrowSchema){.format = "+s",
+                                .name = "",
+                                .n_children = count,
+                                .children = pointers,
+                                .release = release_schema,
                                 .private_data = memory};
     return KD_OK;
 }
@@ -231,9 +242,9 @@ static kd_status write_bool_column(column_writer *self)
 
 static bool holds_its_text(kd_type type)
 {
-    return !type.is_array && (type.id == KD_TYPE_TEXT || type.id == KD_TYPE_VARCHAR ||
-                              type.id == KD_TYPE_JSON || type.id == KD_TYPE_BYTEA ||
-                              type.id == KD_TYPE_UNKNOWN);
+    return !type.is_array &&
+           (type.id == KD_TYPE_TEXT || type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_JSON ||
+            type.id == KD_TYPE_BYTEA || type.id == KD_TYPE_UNKNOWN);
 }
 
 static kd_status write_text_column(column_writer *self)
@@ -305,17 +316,24 @@ static kd_status make_array(kd_ctx *ctx, shared *memory, const kd_batch *batch,
     if (children == NULL || pointers == NULL || buffers == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        children[i] = (struct ArrowArray){.length = batch->selected_count,
-                                          .release = release_array, .private_data = memory};
-        column_writer writer = {.ctx = ctx, .arena = arena, .batch = batch,
-                                .vector = &batch->columns[i], .text = text,
+        children[i] = (struct ArrowArray){
+            .length = batch->selected_count, .release = release_array, .private_data = memory};
+        column_writer writer = {.ctx = ctx,
+                                .arena = arena,
+                                .batch = batch,
+                                .vector = &batch->columns[i],
+                                .text = text,
                                 .array = &children[i]};
         KD_TRY(write_column(&writer));
         pointers[i] = &children[i];
     }
-    *out = (struct ArrowArray){.length = batch->selected_count, .n_buffers = 1, .buffers = buffers,
-                               .n_children = count, .children = pointers,
-                               .release = release_array, .private_data = memory};
+    *out = (struct ArrowArray){.length = batch->selected_count,
+                               .n_buffers = 1,
+                               .buffers = buffers,
+                               .n_children = count,
+                               .children = pointers,
+                               .release = release_array,
+                               .private_data = memory};
     return KD_OK;
 }
 
@@ -329,8 +347,8 @@ static kd_status next_array(kade_statement *statement, struct ArrowArray *out_ar
     if (end)
         return KD_OK;
     KD_TRY(shared_create(ctx, statement->batch.column_count + 1, &memory));
-    kd_status status = make_array(ctx, memory, &statement->batch, statement->request->text,
-                                  out_array);
+    kd_status status =
+        make_array(ctx, memory, &statement->batch, statement->request->text, out_array);
     if (status != KD_OK) {
         *out_array = (struct ArrowArray){0};
         kd_arena_destroy(memory->arena);
@@ -389,8 +407,10 @@ static void stream_release(struct ArrowArrayStream *stream)
 kade_status kade_arrow_stream(kade_statement *statement, struct ArrowArrayStream *out_stream)
 {
     (void)kdi_api_begin(statement->session);
-    *out_stream = (struct ArrowArrayStream){.get_schema = stream_schema, .get_next = stream_next,
+    *out_stream = (struct ArrowArrayStream){.get_schema = stream_schema,
+                                            .get_next = stream_next,
                                             .get_last_error = stream_error,
-                                            .release = stream_release, .private_data = statement};
+                                            .release = stream_release,
+                                            .private_data = statement};
     return KADE_OK;
 }

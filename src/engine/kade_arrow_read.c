@@ -61,8 +61,8 @@ static kd_status read_text(kd_ctx *ctx, const struct ArrowArray *array, char for
     int64_t end = load_signed(offsets + (row + 1) * bytes, bytes);
     if (begin < 0 || end < begin || end - begin > INT32_MAX)
         return KD_FAIL(ctx, KD_INVALID, "22023", "the offsets of an Arrow array do not ascend");
-    *out = kd_value_text((kd_slice){(const char *)array->buffers[2] + begin,
-                                    (size_t)(end - begin)});
+    *out =
+        kd_value_text((kd_slice){(const char *)array->buffers[2] + begin, (size_t)(end - begin)});
     if (format == 'z' || format == 'Z')
         out->type = kd_type_of(KD_TYPE_BYTEA);
     return KD_OK;
@@ -186,15 +186,14 @@ kd_status kdi_arrow_value(kd_ctx *ctx, const struct ArrowSchema *schema,
     return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "Arrow's format \"%s\" is not read", format);
 }
 
-static kd_status append_rows(kd_ctx *ctx, kade_appender *appender,
-                             const struct ArrowSchema *schema, const struct ArrowArray *array,
-                             kd_arena *arena)
+static kd_status append_rows(kd_ctx *ctx, kade_appender *appender, const struct ArrowSchema *schema,
+                             const struct ArrowArray *array, kd_arena *arena)
 {
     uint32_t count = kdi_appender_columns(appender);
     if (strcmp(schema->format, "+s") != 0 || schema->n_children != count ||
         array->n_children != count)
-        return KD_FAIL(ctx, KD_INVALID, "42601",
-                       "the Arrow batch is no struct of %u columns", count);
+        return KD_FAIL(ctx, KD_INVALID, "42601", "the Arrow batch is no struct of %u columns",
+                       count);
     kd_value *values = KD_NEW_ARRAY(ctx, arena, kd_value, count + 1);
     if (values == NULL)
         return KD_NOMEM;

@@ -113,8 +113,7 @@ kade_status kade_bind_decimal(kade_statement *statement, uint32_t index, const c
 {
     kd_ctx *ctx = kdi_api_begin(statement->session);
     kd_value value;
-    kd_status status = kd_value_parse(ctx, statement->row_arena, NULL,
-                                      kd_type_of(KD_TYPE_NUMERIC),
+    kd_status status = kd_value_parse(ctx, statement->row_arena, NULL, kd_type_of(KD_TYPE_NUMERIC),
                                       kdi_api_slice(text, text_bytes), &value);
     if (status == KD_OK)
         status = set(statement, index, &value);
@@ -123,8 +122,8 @@ kade_status kade_bind_decimal(kade_statement *statement, uint32_t index, const c
 
 kade_status kade_bind_date(kade_statement *statement, uint32_t index, int32_t days)
 {
-    return bind(statement, index, (kd_value){.type = kd_type_of(KD_TYPE_DATE),
-                                             .as.i32 = kdi_date_from_unix(days)});
+    return bind(statement, index,
+                (kd_value){.type = kd_type_of(KD_TYPE_DATE), .as.i32 = kdi_date_from_unix(days)});
 }
 
 kade_status kade_bind_time(kade_statement *statement, uint32_t index, int64_t micros)
@@ -134,14 +133,16 @@ kade_status kade_bind_time(kade_statement *statement, uint32_t index, int64_t mi
 
 kade_status kade_bind_timestamp(kade_statement *statement, uint32_t index, int64_t micros)
 {
-    return bind(statement, index, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMP),
-                                             .as.i64 = kdi_timestamp_from_unix(micros)});
+    return bind(statement, index,
+                (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMP),
+                           .as.i64 = kdi_timestamp_from_unix(micros)});
 }
 
 kade_status kade_bind_timestamptz(kade_statement *statement, uint32_t index, int64_t micros)
 {
-    return bind(statement, index, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
-                                             .as.i64 = kdi_timestamp_from_unix(micros)});
+    return bind(statement, index,
+                (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
+                           .as.i64 = kdi_timestamp_from_unix(micros)});
 }
 
 kade_status kade_bind_interval(kade_statement *statement, uint32_t index, kade_interval value)
@@ -151,8 +152,9 @@ kade_status kade_bind_interval(kade_statement *statement, uint32_t index, kade_i
 
 kade_status kade_bind_uuid(kade_statement *statement, uint32_t index, const uint8_t bytes[16])
 {
-    return bind(statement, index, (kd_value){.type = kd_type_of(KD_TYPE_UUID),
-                                             .as.i128 = kdi_uuid_from_bytes(bytes)});
+    return bind(
+        statement, index,
+        (kd_value){.type = kd_type_of(KD_TYPE_UUID), .as.i128 = kdi_uuid_from_bytes(bytes)});
 }
 
 kade_status kade_clear_bindings(kade_statement *statement)

@@ -49,8 +49,7 @@ static kd_value read_as(kade_statement *statement, uint32_t column, kd_type_id t
     if (value.is_null || (value.type.id == type && !value.type.is_array))
         return value;
     kd_value cast;
-    if (kd_value_cast(&statement->row_ctx, statement->row_arena,
-                      statement->session->talk->registry,
+    if (kd_value_cast(&statement->row_ctx, statement->row_arena, statement->session->talk->registry,
                       statement->request->facts, &value, kd_type_of(type), KD_CAST_EXPLICIT,
                       &cast) != KD_OK) {
         kd_error_clear(&statement->row_ctx);
@@ -101,8 +100,8 @@ double kade_column_double(kade_statement *statement, uint32_t column)
 /* A NUL-terminated copy in the row's arena. */
 static const char *give_bytes(kade_statement *statement, kd_slice bytes, size_t *out_bytes)
 {
-    char *copy = kd_copy_text(&statement->row_ctx, statement->row_arena, bytes.data,
-                              bytes.size_bytes);
+    char *copy =
+        kd_copy_text(&statement->row_ctx, statement->row_arena, bytes.data, bytes.size_bytes);
     if (out_bytes != NULL)
         *out_bytes = copy == NULL ? 0 : bytes.size_bytes;
     if (copy == NULL)
@@ -113,8 +112,7 @@ static const char *give_bytes(kade_statement *statement, kd_slice bytes, size_t 
 static const char *format(kade_statement *statement, const kd_value *value, size_t *out_bytes)
 {
     kd_buffer buffer = kd_buffer_in(statement->row_arena);
-    if (kd_value_format(&statement->row_ctx, statement->request->text, value,
-                        &buffer) != KD_OK) {
+    if (kd_value_format(&statement->row_ctx, statement->request->text, value, &buffer) != KD_OK) {
         kd_error_clear(&statement->row_ctx);
         buffer.data = NULL;
     }
@@ -175,7 +173,8 @@ kade_interval kade_column_interval(kade_statement *statement, uint32_t column)
     kd_value value = read_as(statement, column, KD_TYPE_INTERVAL);
     if (value.is_null)
         return (kade_interval){0};
-    return (kade_interval){.months = value.as.interval.months, .days = value.as.interval.days,
+    return (kade_interval){.months = value.as.interval.months,
+                           .days = value.as.interval.days,
                            .micros = value.as.interval.micros};
 }
 

@@ -62,6 +62,7 @@ void kdi_uuid_to_bytes(kd_i128 uuid, uint8_t bytes[16])
 kd_value kdi_value_interval(kade_interval interval)
 {
     return (kd_value){.type = kd_type_of(KD_TYPE_INTERVAL),
-                      .as.interval = {.micros = interval.micros, .days = interval.days,
+                      .as.interval = {.micros = interval.micros,
+                                      .days = interval.days,
                                       .months = interval.months}};
 }

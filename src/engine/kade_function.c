@@ -49,7 +49,11 @@ struct kade_call {
 static kade_call call_of(kd_ctx *ctx, kd_call_env *env, const kd_registry *registry,
                          const void *const *args, uint32_t count)
 {
-    kade_call call = {.ctx = ctx, .env = env, .registry = registry, .args = args, .count = count,
+    kade_call call = {.ctx = ctx,
+                      .env = env,
+                      .registry = registry,
+                      .args = args,
+                      .count = count,
                       .result = kd_value_null(env->result_type),
                       .read_ctx = {.world = ctx->world}};
     kd_error_clear(&call.read_ctx);
@@ -110,8 +114,8 @@ double kade_call_double(kade_call *call, uint32_t index)
 
 static const char *give(kade_call *call, kd_slice bytes, size_t *out_bytes)
 {
-    const char *copy = kd_copy_text(&call->read_ctx, call->env->arena, bytes.data,
-                                    bytes.size_bytes);
+    const char *copy =
+        kd_copy_text(&call->read_ctx, call->env->arena, bytes.data, bytes.size_bytes);
     if (copy == NULL)
         kd_error_clear(&call->read_ctx);
     if (out_bytes != NULL)
@@ -253,8 +257,7 @@ static kd_status make_state(kd_ctx *ctx, kd_arena *arena, const callbacks *fns,
     return KD_OK;
 }
 
-static kd_status step_aggregate(kd_ctx *ctx, kd_call_env *env, void *state,
-                                const void *const *args)
+static kd_status step_aggregate(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args)
 {
     const kdi_user_function *function = env->data;
     state_holder *holder = state;
@@ -404,13 +407,15 @@ static kd_status create_scalar(kd_ctx *ctx, kade_database *database,
     callbacks *fns = KD_NEW(ctx, arena, callbacks);
     if (made == NULL || fns == NULL)
         return KD_NOMEM;
-    *fns = (callbacks){.run = options->run, .object = options->object,
-                       .destroy = options->destroy};
+    *fns = (callbacks){.run = options->run, .object = options->object, .destroy = options->destroy};
     made->registry = kd_database_registry(database->inner);
-    made->function = (kd_function){
-        .name = wanted.name, .argument_count = wanted.count, .result = wanted.result,
-        .volatility = options->is_volatile ? KD_VOLATILE : KD_IMMUTABLE,
-        .strict = !options->takes_null, .row = call_scalar, .data = made};
+    made->function = (kd_function){.name = wanted.name,
+                                   .argument_count = wanted.count,
+                                   .result = wanted.result,
+                                   .volatility = options->is_volatile ? KD_VOLATILE : KD_IMMUTABLE,
+                                   .strict = !options->takes_null,
+                                   .row = call_scalar,
+                                   .data = made};
     memcpy(made->function.arguments, wanted.arguments, sizeof wanted.arguments);
     return register_function(ctx, database, &wanted, made, fns);
 }
@@ -429,18 +434,25 @@ static kd_status create_aggregate(kd_ctx *ctx, kade_database *database,
     callbacks *fns = KD_NEW(ctx, arena, callbacks);
     if (made == NULL || fns == NULL)
         return KD_NOMEM;
-    *fns = (callbacks){.add = options->add, .combine = options->combine,
-                       .finish = options->finish, .state_clear = options->state_clear,
-                       .state_bytes = options->state_bytes, .object = options->object,
+    *fns = (callbacks){.add = options->add,
+                       .combine = options->combine,
+                       .finish = options->finish,
+                       .state_clear = options->state_clear,
+                       .state_bytes = options->state_bytes,
+                       .object = options->object,
                        .destroy = options->destroy};
     made->registry = kd_database_registry(database->inner);
     made->is_aggregate = true;
-    made->aggregate = (kd_aggregate){
-        .name = wanted.name, .argument_count = wanted.count, .result = wanted.result,
-        .state_bytes = sizeof(state_holder), .skips_nulls = !options->takes_null,
-        .keeps_rows = true, .step = step_aggregate,
-        .combine = options->combine == NULL ? NULL : combine_aggregate,
-        .finish = finish_aggregate, .data = made};
+    made->aggregate = (kd_aggregate){.name = wanted.name,
+                                     .argument_count = wanted.count,
+                                     .result = wanted.result,
+                                     .state_bytes = sizeof(state_holder),
+                                     .skips_nulls = !options->takes_null,
+                                     .keeps_rows = true,
+                                     .step = step_aggregate,
+                                     .combine = options->combine == NULL ? NULL : combine_aggregate,
+                                     .finish = finish_aggregate,
+                                     .data = made};
     memcpy(made->aggregate.arguments, wanted.arguments, sizeof wanted.arguments);
     return register_function(ctx, database, &wanted, made, fns);
 }

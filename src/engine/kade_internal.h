@@ -43,7 +43,7 @@ struct kade_session {
     kd_conversation *talk;
     kd_session *inner; /* Of `talk`: NULL when the session is in another process. */
     kd_ctx *ctx;       /* The conversation's. */
-    kade_error error; /* Points into the context's record. */
+    kade_error error;  /* Points into the context's record. */
     kade_statement *statements;
     kade_appender *appenders;
     kade_notice_fn notice;
@@ -67,10 +67,10 @@ struct kade_statement {
     kade_statement *next;
     kd_arena *arena;
     kd_request *request;
-    int script_offset;       /* Where the statement begins in its script. */
+    int script_offset; /* Where the statement begins in its script. */
     bool is_running;
     kd_batch batch;
-    uint32_t row;            /* Position in the batch's selection. */
+    uint32_t row; /* Position in the batch's selection. */
     bool has_row;
     int64_t affected;
     char tag[KDI_TAG_BYTES];
@@ -81,9 +81,9 @@ struct kade_statement {
     kd_value *parameters;
     kd_arena **parameter_arenas; /* One per parameter that needs bytes. */
     char **parameter_names;
-    kd_arena *row_arena;     /* Texts of the current row. */
-    kd_ctx row_ctx;          /* Readers do not touch the session's error. */
-    int arrow_failure;       /* Of a stream: errno. */
+    kd_arena *row_arena; /* Texts of the current row. */
+    kd_ctx row_ctx;      /* Readers do not touch the session's error. */
+    int arrow_failure;   /* Of a stream: errno. */
 };
 
 /* --- kade_open.c ------------------------------------------------------------------------------ */

@@ -26,8 +26,13 @@ typedef struct given_error {
     kd_error record;
 } given_error;
 
-static const kade_error no_error = {.sqlstate = "00000", .severity = "", .message = "",
-                                    .detail = "", .hint = "", .constraint = "", .position = -1};
+static const kade_error no_error = {.sqlstate = "00000",
+                                    .severity = "",
+                                    .message = "",
+                                    .detail = "",
+                                    .hint = "",
+                                    .constraint = "",
+                                    .position = -1};
 
 void kdi_error_view(const kd_error *record, kade_error *out_error)
 {
@@ -46,10 +51,14 @@ void kdi_error_view(const kd_error *record, kade_error *out_error)
 
 void kdi_error_give(const kd_error *record, kade_error **out_error)
 {
-    static given_error no_memory = {
-        .view = {.status = KADE_NOMEM, .sqlstate = "53200", .severity = "ERROR",
-                 .message = "out of memory", .detail = "", .hint = "", .constraint = "",
-                 .position = -1}};
+    static given_error no_memory = {.view = {.status = KADE_NOMEM,
+                                             .sqlstate = "53200",
+                                             .severity = "ERROR",
+                                             .message = "out of memory",
+                                             .detail = "",
+                                             .hint = "",
+                                             .constraint = "",
+                                             .position = -1}};
     if (out_error == NULL)
         return;
     kd_ctx ctx = {.world = kd_world_posix()};
@@ -228,8 +237,8 @@ void kade_close(kade_database *database)
 
 /* --- Hooks ------------------------------------------------------------------------------------ */
 
-static void on_notice(void *object, const char *severity, const char *sqlstate,
-                      const char *message, const char *hint)
+static void on_notice(void *object, const char *severity, const char *sqlstate, const char *message,
+                      const char *hint)
 {
     const kade_session *session = object;
     kade_error notice = no_error;
@@ -240,15 +249,14 @@ static void on_notice(void *object, const char *severity, const char *sqlstate,
     session->notice(session->notice_object, &notice);
 }
 
-static bool on_progress(void *object, const char *phase, uint64_t rows_done,
-                        uint64_t rows_expected, uint64_t elapsed_us)
+static bool on_progress(void *object, const char *phase, uint64_t rows_done, uint64_t rows_expected,
+                        uint64_t elapsed_us)
 {
     const kade_session *session = object;
     kade_progress progress = {
-        .fraction = rows_expected == 0 ? -1.0
-                    : rows_done >= rows_expected
-                        ? 1.0
-                        : (double)rows_done / (double)rows_expected,
+        .fraction = rows_expected == 0           ? -1.0
+                    : rows_done >= rows_expected ? 1.0
+                                                 : (double)rows_done / (double)rows_expected,
         .rows_done = rows_done,
         .rows_expected = rows_expected,
         .elapsed_us = elapsed_us,
@@ -330,8 +338,8 @@ kade_status kade_connect(kade_database *database, kade_session **out_session,
     if (database->inner != NULL)
         KD_TRY_OUT(kd_conversation_open_local(&ctx, database->inner, &options, &session->talk));
     else
-        KD_TRY_OUT(kd_remote_registered()->connect(&ctx, database->remote, &options,
-                                                   &session->talk));
+        KD_TRY_OUT(
+            kd_remote_registered()->connect(&ctx, database->remote, &options, &session->talk));
     session->inner = session->talk->session;
     session->ctx = session->talk->ctx;
     kd_mutex_lock(&database->mutex);

@@ -13,8 +13,7 @@
 
 static bool same_column(const kdi_column_name *have, const kd_rel_column *column)
 {
-    return kd_type_same(have->type, column->type) &&
-           have->type.modifier == column->type.modifier &&
+    return kd_type_same(have->type, column->type) && have->type.modifier == column->type.modifier &&
            kd_slice_equal((kd_slice){have->name, have->name_bytes}, column->name);
 }
 
@@ -53,8 +52,8 @@ static kd_status describe_columns(kade_statement *statement)
         kdi_column_name *column = &statement->columns[i];
         column->type = columns[i].type;
         column->name_bytes = columns[i].name.size_bytes;
-        column->name = kd_copy_text(ctx, statement->arena, columns[i].name.data,
-                                    columns[i].name.size_bytes);
+        column->name =
+            kd_copy_text(ctx, statement->arena, columns[i].name.data, columns[i].name.size_bytes);
         if (column->name == NULL)
             return KD_NOMEM;
         KD_TRY(format_type(statement, column->type, &column->type_name));
@@ -94,15 +93,17 @@ static kd_status statement_create(kade_session *session, kade_statement **out_st
     if (arena == NULL)
         return KD_NOMEM;
     kade_statement *statement = KD_NEW(ctx, arena, kade_statement);
-    kd_arena *row_arena = statement == NULL
-                              ? NULL
-                              : kd_arena_create(ctx, arena, "row", KD_ARENA_UNLIMITED);
+    kd_arena *row_arena =
+        statement == NULL ? NULL : kd_arena_create(ctx, arena, "row", KD_ARENA_UNLIMITED);
     if (row_arena == NULL) {
         kd_arena_destroy(arena);
         return KD_NOMEM;
     }
-    *statement = (kade_statement){.session = session, .arena = arena, .row_arena = row_arena,
-                                  .affected = -1, .row_ctx = {.world = ctx->world},
+    *statement = (kade_statement){.session = session,
+                                  .arena = arena,
+                                  .row_arena = row_arena,
+                                  .affected = -1,
+                                  .row_ctx = {.world = ctx->world},
                                   .next = session->statements};
     kd_error_clear(&statement->row_ctx);
     session->statements = statement;
@@ -196,9 +197,8 @@ kd_status kdi_statement_start(kade_statement *statement)
     no_current_row(statement);
     statement->affected = -1;
     statement->tag[0] = '\0';
-    KD_TRY(shift_position(statement,
-                          ops->begin(ctx, statement->request, statement->parameters,
-                                     statement->parameter_count)));
+    KD_TRY(shift_position(statement, ops->begin(ctx, statement->request, statement->parameters,
+                                                statement->parameter_count)));
     statement->is_running = true;
     return describe_columns(statement);
 }
@@ -210,8 +210,8 @@ kd_status kdi_statement_next_batch(kade_statement *statement, bool *out_end)
     if (!statement->is_running)
         KD_TRY(kdi_statement_start(statement));
     no_current_row(statement);
-    kd_status status = statement->session->talk->ops->next(ctx, statement->request,
-                                                           &statement->batch, out_end);
+    kd_status status =
+        statement->session->talk->ops->next(ctx, statement->request, &statement->batch, out_end);
     if (status != KD_OK) {
         (void)shift_position(statement, status);
         kdi_statement_stop(statement);

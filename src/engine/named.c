@@ -57,7 +57,8 @@ static kd_slice text_of(const kd_run *run, const kd_ast_node *node)
                       (size_t)(node->end - node->position)};
 }
 
-/* --- PREPARE, EXECUTE, DEALLOCATE ---------------------------------------------------------------- */
+/* --- PREPARE, EXECUTE, DEALLOCATE ----------------------------------------------------------------
+ */
 
 static kd_status prepare(kd_ctx *ctx, kd_run *run, const kd_ast_prepare *ast)
 {
@@ -119,8 +120,8 @@ static kd_status run_in_place(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
     KD_TRY_OUT(kd_run_begin(ctx, prepared, values, value_count, &inner));
     run->text = *kd_run_text_settings(inner);
     run->text.enum_object = run->catalog;
-    KD_TRY_OUT(kdi_run_start_rows(ctx, run, kd_run_columns(inner), kd_run_column_count(inner),
-                                  &rows));
+    KD_TRY_OUT(
+        kdi_run_start_rows(ctx, run, kd_run_columns(inner), kd_run_column_count(inner), &rows));
     for (bool end = false; !end;) {
         kd_batch batch;
         KD_TRY_OUT(kd_run_next(ctx, inner, &batch, &end));
@@ -147,9 +148,10 @@ static kd_status execute(kd_ctx *ctx, kd_run *run, const kd_ast_execute *ast)
                        (int)ast->name.size_bytes, ast->name.data);
     uint32_t wanted = kd_prepared_parameter_count(named->prepared);
     if (ast->args.count != wanted) {
-        kd_status status =
-            KD_FAIL(ctx, KD_INVALID, "42601", "wrong number of parameters for prepared statement "
-                    "\"%.*s\"", (int)ast->name.size_bytes, ast->name.data);
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "42601",
+                                   "wrong number of parameters for prepared statement "
+                                   "\"%.*s\"",
+                                   (int)ast->name.size_bytes, ast->name.data);
         kd_error_set_detail(ctx, "Expected %u parameters but got %zu.", wanted, ast->args.count);
         return status;
     }
@@ -179,7 +181,8 @@ static kd_status deallocate(kd_ctx *ctx, kd_run *run, const kd_ast_deallocate *a
     return KD_OK;
 }
 
-/* --- Cursors: all rows are read when the cursor is declared, and kept until it is closed ------------- */
+/* --- Cursors: all rows are read when the cursor is declared, and kept until it is closed
+ * ------------- */
 
 typedef struct cursor {
     kdi_named named;

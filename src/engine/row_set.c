@@ -94,8 +94,10 @@ void kdi_row_set_next(kdi_row_set *rows, kd_batch *out_batch, bool *out_end)
     *out_batch = (kd_batch){0};
     if (chunk == NULL)
         return;
-    *out_batch = (kd_batch){.row_count = chunk->row_count, .selected_count = chunk->row_count,
-                            .column_count = rows->column_count, .columns = chunk->columns};
+    *out_batch = (kd_batch){.row_count = chunk->row_count,
+                            .selected_count = chunk->row_count,
+                            .column_count = rows->column_count,
+                            .columns = chunk->columns};
     rows->reading = chunk->next;
 }
 
@@ -104,15 +106,15 @@ void kdi_row_set_rewind(kdi_row_set *rows)
     rows->reading = rows->first;
 }
 
-kd_status kdi_columns(kd_ctx *ctx, kd_arena *arena, const char *const *names,
-                      const kd_type *types, uint32_t count, kd_rel_column **out_columns)
+kd_status kdi_columns(kd_ctx *ctx, kd_arena *arena, const char *const *names, const kd_type *types,
+                      uint32_t count, kd_rel_column **out_columns)
 {
     *out_columns = KD_NEW_ARRAY(ctx, arena, kd_rel_column, count);
     if (*out_columns == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
-        (*out_columns)[i] = (kd_rel_column){.id = i + 1, .type = types[i],
-                                            .name = kd_slice_of(names[i])};
+        (*out_columns)[i] =
+            (kd_rel_column){.id = i + 1, .type = types[i], .name = kd_slice_of(names[i])};
     return KD_OK;
 }
 

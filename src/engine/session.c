@@ -85,8 +85,8 @@ static kd_status drop_schema(kd_ctx *ctx, kd_session *session, kd_slice name)
     kd_run *run = NULL;
     int length = snprintf(text, sizeof text, "DROP SCHEMA IF EXISTS \"%.*s\" CASCADE",
                           (int)name.size_bytes, name.data);
-    KD_TRY_OUT(kd_prepared_create(ctx, session, (kd_slice){text, (size_t)length}, NULL, 0,
-                                  &prepared));
+    KD_TRY_OUT(
+        kd_prepared_create(ctx, session, (kd_slice){text, (size_t)length}, NULL, 0, &prepared));
     KD_TRY_OUT(kd_run_begin(ctx, prepared, NULL, 0, &run));
     KD_TRY_OUT(kd_run_end(ctx, run));
 out:
@@ -217,7 +217,8 @@ void kdi_session_notice(kd_session *session, const char *severity, const char *s
     session->hooks.notice(session->hooks.object, severity, sqlstate, message, "");
 }
 
-/* --- Enum labels, looked up in the catalog version that the statement has pinned ----------------- */
+/* --- Enum labels, looked up in the catalog version that the statement has pinned -----------------
+ */
 
 static const kd_enum_entry *enum_of(const kd_catalog_version *catalog, kd_type type)
 {
@@ -289,8 +290,7 @@ void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text
 {
     kd_world *world = session->database->world;
     int64_t now = world->wall_us(world) + KD_UNIX_EPOCH_US;
-    int64_t begun =
-        session->txn == NULL ? now : kd_txn_start_us(session->txn) + KD_UNIX_EPOCH_US;
+    int64_t begun = session->txn == NULL ? now : kd_txn_start_us(session->txn) + KD_UNIX_EPOCH_US;
     kdi_session_text(session, catalog, out_text);
     out_text->now_us = begun;
     find_current_schema(session, catalog);

@@ -21,9 +21,9 @@ typedef enum kd_session_state {
 } kd_session_state;
 
 typedef struct kd_session_options {
-    const char *user_name;      /* NULL: "kade". */
-    kd_isolation isolation;     /* kade.h: SNAPSHOT; PostgreSQL's protocol: READ COMMITTED. */
-    bool read_only;             /* Refuses every change (25006), as a read-only database does. */
+    const char *user_name;  /* NULL: "kade". */
+    kd_isolation isolation; /* kade.h: SNAPSHOT; PostgreSQL's protocol: READ COMMITTED. */
+    bool read_only;         /* Refuses every change (25006), as a read-only database does. */
 } kd_session_options;
 
 /* What the session's owner wants to be told; members may be NULL. */

@@ -126,10 +126,9 @@ static kd_status find_sequence(kd_ctx *ctx, const kd_call_env *env, const void *
 
 static kd_status check_writable(kd_ctx *ctx, const kd_session *session, const char *what)
 {
-    if (session->read_only ||
-        (session->txn != NULL && kd_txn_is_read_only(session->txn)))
-        return KD_FAIL(ctx, KD_INVALID, "25006",
-                       "cannot execute %s() in a read-only transaction", what);
+    if (session->read_only || (session->txn != NULL && kd_txn_is_read_only(session->txn)))
+        return KD_FAIL(ctx, KD_INVALID, "25006", "cannot execute %s() in a read-only transaction",
+                       what);
     return KD_OK;
 }
 
@@ -231,8 +230,8 @@ static kd_status call_setval(kd_ctx *ctx, kd_call_env *env, const void *const *a
                        (long long)value, (int)sequence->object.name.size_bytes,
                        sequence->object.name.data, (long long)definition.min,
                        (long long)definition.max);
-    KD_TRY(kd_sequence_set(ctx, session->database->storage, sequence->sequence_no, value,
-                           is_called));
+    KD_TRY(
+        kd_sequence_set(ctx, session->database->storage, sequence->sequence_no, value, is_called));
     *(int64_t *)result = value;
     return is_called ? remember(ctx, session, sequence->object.object_no, value, false) : KD_OK;
 }
@@ -245,8 +244,8 @@ static kd_status call_current_setting(kd_ctx *ctx, kd_call_env *env, const void 
     kd_session *session = kdi_call_session(env);
     bool missing_ok = env->argument_count > 1 && *(const uint8_t *)args[1] != 0;
     kd_slice value;
-    kd_status status = kd_settings_show(ctx, env->arena, &session->settings,
-                                        kd_str_slice(args[0]), &value);
+    kd_status status =
+        kd_settings_show(ctx, env->arena, &session->settings, kd_str_slice(args[0]), &value);
     *out_is_null = false;
     if (status == KD_INVALID && missing_ok) {
         kd_error_clear(ctx);
@@ -276,33 +275,94 @@ static kd_status call_set_config(kd_ctx *ctx, kd_call_env *env, const void *cons
 
 /* --- Registration ----------------------------------------------------------------------------- */
 
-#define T(name) {.id = KD_TYPE_##name, .modifier = -1}
+#define T(name)                              \
+    {                                        \
+        .id = KD_TYPE_##name, .modifier = -1 \
+    }
 
 static const kd_function functions[] = {
-    {.name = "nextval", .argument_count = 1, .arguments = {T(TEXT)}, .result = T(INT8),
-     .volatility = KD_VOLATILE, .strict = true, .row = call_nextval},
-    {.name = "nextval", .argument_count = 1, .arguments = {T(OID)}, .result = T(INT8),
-     .volatility = KD_VOLATILE, .strict = true, .row = call_nextval},
-    {.name = "currval", .argument_count = 1, .arguments = {T(TEXT)}, .result = T(INT8),
-     .volatility = KD_VOLATILE, .strict = true, .row = call_currval},
-    {.name = "currval", .argument_count = 1, .arguments = {T(OID)}, .result = T(INT8),
-     .volatility = KD_VOLATILE, .strict = true, .row = call_currval},
-    {.name = "lastval", .result = T(INT8), .volatility = KD_VOLATILE, .strict = true,
+    {.name = "nextval",
+     .argument_count = 1,
+     .arguments = {T(TEXT)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_nextval},
+    {.name = "nextval",
+     .argument_count = 1,
+     .arguments = {T(OID)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_nextval},
+    {.name = "currval",
+     .argument_count = 1,
+     .arguments = {T(TEXT)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_currval},
+    {.name = "currval",
+     .argument_count = 1,
+     .arguments = {T(OID)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_currval},
+    {.name = "lastval",
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
      .row = call_lastval},
-    {.name = "setval", .argument_count = 2, .arguments = {T(TEXT), T(INT8)}, .result = T(INT8),
-     .volatility = KD_VOLATILE, .strict = true, .row = call_setval},
-    {.name = "setval", .argument_count = 2, .arguments = {T(OID), T(INT8)}, .result = T(INT8),
-     .volatility = KD_VOLATILE, .strict = true, .row = call_setval},
-    {.name = "setval", .argument_count = 3, .arguments = {T(TEXT), T(INT8), T(BOOL)},
-     .result = T(INT8), .volatility = KD_VOLATILE, .strict = true, .row = call_setval},
-    {.name = "setval", .argument_count = 3, .arguments = {T(OID), T(INT8), T(BOOL)},
-     .result = T(INT8), .volatility = KD_VOLATILE, .strict = true, .row = call_setval},
-    {.name = "current_setting", .argument_count = 1, .arguments = {T(TEXT)}, .result = T(TEXT),
-     .volatility = KD_STABLE, .strict = true, .row = call_current_setting},
-    {.name = "current_setting", .argument_count = 2, .arguments = {T(TEXT), T(BOOL)},
-     .result = T(TEXT), .volatility = KD_STABLE, .strict = true, .row = call_current_setting},
-    {.name = "set_config", .argument_count = 3, .arguments = {T(TEXT), T(TEXT), T(BOOL)},
-     .result = T(TEXT), .volatility = KD_VOLATILE, .strict = true, .row = call_set_config},
+    {.name = "setval",
+     .argument_count = 2,
+     .arguments = {T(TEXT), T(INT8)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_setval},
+    {.name = "setval",
+     .argument_count = 2,
+     .arguments = {T(OID), T(INT8)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_setval},
+    {.name = "setval",
+     .argument_count = 3,
+     .arguments = {T(TEXT), T(INT8), T(BOOL)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_setval},
+    {.name = "setval",
+     .argument_count = 3,
+     .arguments = {T(OID), T(INT8), T(BOOL)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_setval},
+    {.name = "current_setting",
+     .argument_count = 1,
+     .arguments = {T(TEXT)},
+     .result = T(TEXT),
+     .volatility = KD_STABLE,
+     .strict = true,
+     .row = call_current_setting},
+    {.name = "current_setting",
+     .argument_count = 2,
+     .arguments = {T(TEXT), T(BOOL)},
+     .result = T(TEXT),
+     .volatility = KD_STABLE,
+     .strict = true,
+     .row = call_current_setting},
+    {.name = "set_config",
+     .argument_count = 3,
+     .arguments = {T(TEXT), T(TEXT), T(BOOL)},
+     .result = T(TEXT),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_set_config},
 };
 
 kd_status kdi_register_session_functions(kd_ctx *ctx, kd_registry *registry)

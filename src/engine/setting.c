@@ -9,18 +9,23 @@
 #include <assert.h>
 #include <stddef.h>
 
-typedef enum setting_kind { SETTING_BOOL, SETTING_INTEGER, SETTING_ENUM, SETTING_TEXT } setting_kind;
+typedef enum setting_kind {
+    SETTING_BOOL,
+    SETTING_INTEGER,
+    SETTING_ENUM,
+    SETTING_TEXT
+} setting_kind;
 
 typedef struct setting {
     const char *name;
     setting_kind kind;
-    size_t offset;             /* Of an int64_t, or of a kd_slice for texts. */
+    size_t offset; /* Of an int64_t, or of a kd_slice for texts. */
     const char *default_text;
     const char *const *labels; /* ENUM: by value, NULL-terminated. */
     int64_t min, max;
     const char *unit;
     const char *description;
-    bool fixed;                /* May be read only, or set to what it is. */
+    bool fixed; /* May be read only, or set to what it is. */
     /* Runs after a text was stored; may refuse it. */
     kd_status (*apply)(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice value);
 } setting;
@@ -43,67 +48,154 @@ static const char *const commit_labels[] = {"on", "off", NULL};
 
 #define AT(member) offsetof(kd_settings, member)
 static const setting settings_table[] = {
-    {.name = "application_name", .kind = SETTING_TEXT, .offset = AT(application_name),
-     .default_text = "", .description = "The client program's name, for views and logs."},
-    {.name = "bytea_output", .kind = SETTING_ENUM, .offset = AT(bytea_escape),
-     .default_text = "hex", .labels = bytea_labels, .description = "The text form of bytea."},
-    {.name = "client_encoding", .kind = SETTING_TEXT, .offset = AT(client_encoding),
-     .default_text = "UTF8", .apply = apply_encoding, .description = "Always UTF8."},
-    {.name = "client_min_messages", .kind = SETTING_TEXT, .offset = AT(message_level),
-     .default_text = "notice", .description = "The least severe message sent to the client."},
-    {.name = "datestyle", .kind = SETTING_TEXT, .offset = AT(date_style_text),
-     .default_text = "ISO, MDY", .apply = apply_date_style,
+    {.name = "application_name",
+     .kind = SETTING_TEXT,
+     .offset = AT(application_name),
+     .default_text = "",
+     .description = "The client program's name, for views and logs."},
+    {.name = "bytea_output",
+     .kind = SETTING_ENUM,
+     .offset = AT(bytea_escape),
+     .default_text = "hex",
+     .labels = bytea_labels,
+     .description = "The text form of bytea."},
+    {.name = "client_encoding",
+     .kind = SETTING_TEXT,
+     .offset = AT(client_encoding),
+     .default_text = "UTF8",
+     .apply = apply_encoding,
+     .description = "Always UTF8."},
+    {.name = "client_min_messages",
+     .kind = SETTING_TEXT,
+     .offset = AT(message_level),
+     .default_text = "notice",
+     .description = "The least severe message sent to the client."},
+    {.name = "datestyle",
+     .kind = SETTING_TEXT,
+     .offset = AT(date_style_text),
+     .default_text = "ISO, MDY",
+     .apply = apply_date_style,
      .description = "Order of day, month and year in ambiguous input; output is ISO."},
-    {.name = "default_transaction_isolation", .kind = SETTING_ENUM, .offset = AT(isolation),
-     .default_text = "repeatable read", .labels = isolation_labels,
+    {.name = "default_transaction_isolation",
+     .kind = SETTING_ENUM,
+     .offset = AT(isolation),
+     .default_text = "repeatable read",
+     .labels = isolation_labels,
      .description = "Isolation of new transactions; repeatable read is a snapshot."},
-    {.name = "default_transaction_read_only", .kind = SETTING_BOOL, .offset = AT(read_only),
-     .default_text = "off", .description = "New transactions refuse changes."},
-    {.name = "enable_hashjoin", .kind = SETTING_BOOL, .offset = AT(enable_hash_join),
-     .default_text = "on", .description = "Lets the planner use hash joins."},
-    {.name = "enable_indexscan", .kind = SETTING_BOOL, .offset = AT(enable_index_scan),
-     .default_text = "on", .description = "Lets the planner use index scans."},
-    {.name = "extra_float_digits", .kind = SETTING_INTEGER, .offset = AT(extra_float_digits),
-     .default_text = "1", .min = -15, .max = 3,
+    {.name = "default_transaction_read_only",
+     .kind = SETTING_BOOL,
+     .offset = AT(read_only),
+     .default_text = "off",
+     .description = "New transactions refuse changes."},
+    {.name = "enable_hashjoin",
+     .kind = SETTING_BOOL,
+     .offset = AT(enable_hash_join),
+     .default_text = "on",
+     .description = "Lets the planner use hash joins."},
+    {.name = "enable_indexscan",
+     .kind = SETTING_BOOL,
+     .offset = AT(enable_index_scan),
+     .default_text = "on",
+     .description = "Lets the planner use index scans."},
+    {.name = "extra_float_digits",
+     .kind = SETTING_INTEGER,
+     .offset = AT(extra_float_digits),
+     .default_text = "1",
+     .min = -15,
+     .max = 3,
      .description = "Digits of floating-point output; above 0: the shortest exact text."},
-    {.name = "idle_in_transaction_session_timeout", .kind = SETTING_INTEGER,
-     .offset = AT(idle_timeout_ms), .default_text = "0", .max = INT32_MAX, .unit = "ms",
+    {.name = "idle_in_transaction_session_timeout",
+     .kind = SETTING_INTEGER,
+     .offset = AT(idle_timeout_ms),
+     .default_text = "0",
+     .max = INT32_MAX,
+     .unit = "ms",
      .description = "Idle time after which an open transaction is ended; 0: never."},
-    {.name = "intervalstyle", .kind = SETTING_TEXT, .offset = AT(interval_style),
-     .default_text = "postgres", .fixed = true, .description = "The text form of intervals."},
-    {.name = "kade.dialect", .kind = SETTING_TEXT, .offset = AT(dialect), .default_text = "kade",
+    {.name = "intervalstyle",
+     .kind = SETTING_TEXT,
+     .offset = AT(interval_style),
+     .default_text = "postgres",
+     .fixed = true,
+     .description = "The text form of intervals."},
+    {.name = "kade.dialect",
+     .kind = SETTING_TEXT,
+     .offset = AT(dialect),
+     .default_text = "kade",
      .description = "Whose meaning a form has where peers differ."},
-    {.name = "kade.flush_mode", .kind = SETTING_TEXT, .offset = AT(flush_mode),
-     .default_text = "off", .apply = apply_flush_mode,
+    {.name = "kade.flush_mode",
+     .kind = SETTING_TEXT,
+     .offset = AT(flush_mode),
+     .default_text = "off",
+     .apply = apply_flush_mode,
      .description = "off, always, mixed: flush tables after statements, for tests."},
-    {.name = "lock_timeout", .kind = SETTING_INTEGER, .offset = AT(lock_timeout_ms),
-     .default_text = "0", .max = INT32_MAX, .unit = "ms",
+    {.name = "lock_timeout",
+     .kind = SETTING_INTEGER,
+     .offset = AT(lock_timeout_ms),
+     .default_text = "0",
+     .max = INT32_MAX,
+     .unit = "ms",
      .description = "The longest wait for a lock; 0: no limit."},
-    {.name = "memory_limit", .kind = SETTING_INTEGER, .offset = AT(memory_limit_bytes),
-     .default_text = "0", .max = INT64_MAX, .unit = "bytes",
+    {.name = "memory_limit",
+     .kind = SETTING_INTEGER,
+     .offset = AT(memory_limit_bytes),
+     .default_text = "0",
+     .max = INT64_MAX,
+     .unit = "bytes",
      .description = "Memory of one statement before it spills; 0: the database's budget."},
-    {.name = "password_encryption", .kind = SETTING_TEXT, .offset = AT(password_encryption),
-     .default_text = "scram-sha-256", .fixed = true, .description = "How passwords are stored."},
-    {.name = "search_path", .kind = SETTING_TEXT, .offset = AT(search_path_text),
-     .default_text = "\"$user\", public", .apply = apply_search_path,
+    {.name = "password_encryption",
+     .kind = SETTING_TEXT,
+     .offset = AT(password_encryption),
+     .default_text = "scram-sha-256",
+     .fixed = true,
+     .description = "How passwords are stored."},
+    {.name = "search_path",
+     .kind = SETTING_TEXT,
+     .offset = AT(search_path_text),
+     .default_text = "\"$user\", public",
+     .apply = apply_search_path,
      .description = "Schemas in which unqualified names are looked up."},
-    {.name = "standard_conforming_strings", .kind = SETTING_BOOL, .offset = AT(standard_strings),
-     .default_text = "on", .fixed = true, .description = "Backslashes in '...' are ordinary."},
-    {.name = "statement_timeout", .kind = SETTING_INTEGER, .offset = AT(statement_timeout_ms),
-     .default_text = "0", .max = INT32_MAX, .unit = "ms",
+    {.name = "standard_conforming_strings",
+     .kind = SETTING_BOOL,
+     .offset = AT(standard_strings),
+     .default_text = "on",
+     .fixed = true,
+     .description = "Backslashes in '...' are ordinary."},
+    {.name = "statement_timeout",
+     .kind = SETTING_INTEGER,
+     .offset = AT(statement_timeout_ms),
+     .default_text = "0",
+     .max = INT32_MAX,
+     .unit = "ms",
      .description = "The longest time of a statement; 0: no limit."},
-    {.name = "synchronous_commit", .kind = SETTING_ENUM, .offset = AT(durability),
-     .default_text = "on", .labels = commit_labels,
+    {.name = "synchronous_commit",
+     .kind = SETTING_ENUM,
+     .offset = AT(durability),
+     .default_text = "on",
+     .labels = commit_labels,
      .description = "off: commits are acknowledged before they are on disk."},
-    {.name = "temp_directory", .kind = SETTING_TEXT, .offset = AT(temp_directory),
-     .default_text = "", .description = "Where statements spill; empty: inside the database."},
-    {.name = "threads", .kind = SETTING_INTEGER, .offset = AT(threads), .default_text = "0",
-     .max = 1024, .description = "Threads of one statement; 0: one per core."},
-    {.name = "timezone", .kind = SETTING_TEXT, .offset = AT(time_zone_name),
-     .default_text = "UTC", .apply = apply_time_zone,
+    {.name = "temp_directory",
+     .kind = SETTING_TEXT,
+     .offset = AT(temp_directory),
+     .default_text = "",
+     .description = "Where statements spill; empty: inside the database."},
+    {.name = "threads",
+     .kind = SETTING_INTEGER,
+     .offset = AT(threads),
+     .default_text = "0",
+     .max = 1024,
+     .description = "Threads of one statement; 0: one per core."},
+    {.name = "timezone",
+     .kind = SETTING_TEXT,
+     .offset = AT(time_zone_name),
+     .default_text = "UTC",
+     .apply = apply_time_zone,
      .description = "The zone in which timestamptz is shown and read."},
-    {.name = "work_mem", .kind = SETTING_INTEGER, .offset = AT(memory_limit_bytes),
-     .default_text = "0", .max = INT64_MAX, .unit = "bytes",
+    {.name = "work_mem",
+     .kind = SETTING_INTEGER,
+     .offset = AT(memory_limit_bytes),
+     .default_text = "0",
+     .max = INT64_MAX,
+     .unit = "bytes",
      .description = "PostgreSQL's name of memory_limit."},
 };
 enum { SETTING_COUNT = sizeof settings_table / sizeof *settings_table };
@@ -124,13 +216,18 @@ bool kd_setting_at(uint32_t index, kd_setting_info *out_info)
     if (index >= SETTING_COUNT)
         return false;
     const setting *it = &settings_table[index];
-    *out_info = (kd_setting_info){.name = it->name, .unit = it->unit, .kind = kinds[it->kind],
-                                  .default_text = it->default_text, .min = it->min, .max = it->max,
+    *out_info = (kd_setting_info){.name = it->name,
+                                  .unit = it->unit,
+                                  .kind = kinds[it->kind],
+                                  .default_text = it->default_text,
+                                  .min = it->min,
+                                  .max = it->max,
                                   .description = it->description};
     return true;
 }
 
-/* --- Texts with a meaning ------------------------------------------------------------------------ */
+/* --- Texts with a meaning ------------------------------------------------------------------------
+ */
 
 static kd_status copy_slice(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice *out_copy)
 {
@@ -187,9 +284,8 @@ static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *set
     static const struct {
         const char *name;
         int order; /* -1: says nothing about the order */
-    } words[] = {{"iso", -1},     {"mdy", 0}, {"us", 0},        {"noneuro", 0},
-                 {"dmy", 1},      {"euro", 1}, {"european", 1}, {"ymd", 2},
-                 {"noneuropean", 0}, {"default", 0}};
+    } words[] = {{"iso", -1}, {"mdy", 0},      {"us", 0},  {"noneuro", 0},     {"dmy", 1},
+                 {"euro", 1}, {"european", 1}, {"ymd", 2}, {"noneuropean", 0}, {"default", 0}};
     static const char *const shown[] = {"ISO, MDY", "ISO, DMY", "ISO, YMD"};
     (void)arena;
     kd_slice rest = value, name;
@@ -199,7 +295,8 @@ static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *set
             if (kd_slice_equal_ignoring_case(name, kd_slice_of(words[i].name)))
                 break;
         if (i == sizeof words / sizeof *words)
-            return KD_FAIL(ctx, KD_INVALID, "22023", "invalid value for parameter \"DateStyle\": \"%.*s\"",
+            return KD_FAIL(ctx, KD_INVALID, "22023",
+                           "invalid value for parameter \"DateStyle\": \"%.*s\"",
                            (int)value.size_bytes, value.data);
         if (words[i].order >= 0)
             settings->date_order = words[i].order;
@@ -208,14 +305,14 @@ static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *set
     return KD_OK;
 }
 
-static kd_status apply_encoding(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
-                                kd_slice value)
+static kd_status apply_encoding(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice value)
 {
     (void)arena;
     if (!kd_slice_equal_ignoring_case(value, KD_SLICE("utf8")) &&
         !kd_slice_equal_ignoring_case(value, KD_SLICE("utf-8")) &&
         !kd_slice_equal_ignoring_case(value, KD_SLICE("unicode")))
-        return KD_FAIL(ctx, KD_INVALID, "22023", "invalid value for parameter \"client_encoding\": \"%.*s\"",
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       "invalid value for parameter \"client_encoding\": \"%.*s\"",
                        (int)value.size_bytes, value.data);
     settings->client_encoding = KD_SLICE("UTF8");
     return KD_OK;
@@ -234,7 +331,8 @@ static kd_status apply_flush_mode(kd_ctx *ctx, kd_arena *arena, kd_settings *set
     return KD_OK;
 }
 
-/* --- Reading values ------------------------------------------------------------------------------ */
+/* --- Reading values ------------------------------------------------------------------------------
+ */
 
 static kd_status bad_value(kd_ctx *ctx, const setting *it, kd_slice value)
 {
@@ -265,10 +363,17 @@ static bool parse_integer(const setting *it, kd_slice value, int64_t *out)
     static const struct {
         const char *suffix, *unit;
         int64_t factor;
-    } units[] = {{"us", "ms", 0},        {"ms", "ms", 1},          {"s", "ms", 1000},
-                 {"min", "ms", 60000},   {"h", "ms", 3600000},     {"d", "ms", 86400000},
-                 {"b", "bytes", 1},      {"kb", "bytes", 1 << 10}, {"mb", "bytes", 1 << 20},
-                 {"gb", "bytes", 1 << 30}, {"tb", "bytes", INT64_C(1) << 40}};
+    } units[] = {{"us", "ms", 0},
+                 {"ms", "ms", 1},
+                 {"s", "ms", 1000},
+                 {"min", "ms", 60000},
+                 {"h", "ms", 3600000},
+                 {"d", "ms", 86400000},
+                 {"b", "bytes", 1},
+                 {"kb", "bytes", 1 << 10},
+                 {"mb", "bytes", 1 << 20},
+                 {"gb", "bytes", 1 << 30},
+                 {"tb", "bytes", INT64_C(1) << 40}};
     size_t digits = 0;
     while (digits < value.size_bytes &&
            (value.data[digits] == '-' || (value.data[digits] >= '0' && value.data[digits] <= '9')))
@@ -363,7 +468,8 @@ kd_status kd_settings_init(kd_ctx *ctx, kd_arena *arena, kd_isolation isolation,
     return KD_OK;
 }
 
-/* --- Custom settings: a.b ------------------------------------------------------------------------- */
+/* --- Custom settings: a.b
+ * ------------------------------------------------------------------------- */
 
 static struct kd_custom_setting *find_custom(const kd_settings *settings, kd_slice name)
 {
@@ -408,8 +514,7 @@ kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, k
 {
     const setting *it = find(name);
     if (it == NULL)
-        return set_custom(ctx, arena, settings, name,
-                          value_count == 0 ? KD_SLICE("") : values[0]);
+        return set_custom(ctx, arena, settings, name, value_count == 0 ? KD_SLICE("") : values[0]);
     if (value_count == 0)
         return set_one(ctx, arena, settings, it, kd_slice_of(it->default_text));
     if (value_count == 1)
@@ -427,8 +532,8 @@ kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, k
     return set_one(ctx, arena, settings, it, kd_buffer_slice(&list));
 }
 
-kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *settings,
-                           kd_slice name, kd_slice *out_value)
+kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *settings, kd_slice name,
+                           kd_slice *out_value)
 {
     *out_value = (kd_slice){"", 0};
     const setting *it = find(name);
@@ -453,9 +558,9 @@ kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *sett
     else if (it->kind == SETTING_ENUM)
         *out_value = kd_slice_of(it->labels[number]);
     else {
-        char *text = kd_format_text(ctx, arena, "%lld%s", (long long)number,
-                                    number != 0 && it->unit != NULL && it->unit[0] == 'm' ? "ms"
-                                                                                          : "");
+        char *text =
+            kd_format_text(ctx, arena, "%lld%s", (long long)number,
+                           number != 0 && it->unit != NULL && it->unit[0] == 'm' ? "ms" : "");
         if (text == NULL)
             return KD_NOMEM;
         *out_value = kd_slice_of(text);

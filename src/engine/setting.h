@@ -21,20 +21,20 @@ typedef struct kd_settings {
     kd_slice search_path[KD_SEARCH_PATH_MAX];
     kd_slice time_zone_name;
     const kd_zone *time_zone;
-    int64_t date_order;               /* As kd_text_settings. */
+    int64_t date_order; /* As kd_text_settings. */
     int64_t extra_float_digits;
     int64_t bytea_escape;
-    int64_t statement_timeout_ms;     /* 0: none */
+    int64_t statement_timeout_ms; /* 0: none */
     int64_t lock_timeout_ms;
     int64_t idle_timeout_ms;
-    int64_t isolation;                /* kd_isolation of new transactions. */
+    int64_t isolation; /* kd_isolation of new transactions. */
     int64_t read_only;
-    int64_t durability;               /* kd_durability of new transactions. */
-    int64_t threads;                  /* Of one statement; 0: all workers. */
-    int64_t memory_limit_bytes;       /* Of one statement's blocking operators; 0: the budget. */
+    int64_t durability;         /* kd_durability of new transactions. */
+    int64_t threads;            /* Of one statement; 0: all workers. */
+    int64_t memory_limit_bytes; /* Of one statement's blocking operators; 0: the budget. */
     int64_t enable_index_scan;
     int64_t enable_hash_join;
-    int64_t standard_strings;         /* Always on. */
+    int64_t standard_strings; /* Always on. */
     kd_slice application_name;
     kd_slice date_style_text;
     kd_slice client_encoding;
@@ -43,7 +43,7 @@ typedef struct kd_settings {
     kd_slice dialect;
     kd_slice temp_directory;
     kd_slice password_encryption;
-    kd_slice flush_mode;              /* "off", "always", "mixed": flush after statements, for tests. */
+    kd_slice flush_mode; /* "off", "always", "mixed": flush after statements, for tests. */
     uint32_t custom_count;
     struct kd_custom_setting {
         kd_slice name, value;
@@ -52,18 +52,18 @@ typedef struct kd_settings {
 
 kd_status kd_settings_init(kd_ctx *ctx, kd_arena *arena, kd_isolation isolation,
                            kd_durability durability, kd_settings *out_settings) KD_MUST_CHECK;
-/* `values` as SET has them; none: the default. 42704 for an unknown name, 22023 for a bad value, 55P02 for
- * one that cannot be changed. */
+/* `values` as SET has them; none: the default. 42704 for an unknown name, 22023 for a bad value,
+ * 55P02 for one that cannot be changed. */
 kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
                           const kd_slice *values, uint32_t value_count) KD_MUST_CHECK;
 /* The value as SHOW prints it, in `arena`. */
-kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *settings,
-                           kd_slice name, kd_slice *out_value) KD_MUST_CHECK;
+kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *settings, kd_slice name,
+                           kd_slice *out_value) KD_MUST_CHECK;
 
 typedef struct kd_setting_info {
     const char *name;
-    const char *unit;        /* "ms", "bytes", or NULL. */
-    const char *kind;        /* "bool", "integer", "enum", "string" */
+    const char *unit; /* "ms", "bytes", or NULL. */
+    const char *kind; /* "bool", "integer", "enum", "string" */
     const char *default_text;
     int64_t min, max;
     const char *description;

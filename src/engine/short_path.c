@@ -19,18 +19,19 @@ struct kdi_short_read {
     const kd_table_entry *table;
     uint64_t index_no;
     uint32_t key_count;
-    kd_expr **keys;              /* Constants and parameters, in the index's order. */
+    kd_expr **keys; /* Constants and parameters, in the index's order. */
     kd_value *key_values;
     uint32_t column_count;
     uint32_t *positions;
     kd_value *row;
     kd_vector *columns;
-    kd_arena *arena;             /* The row's bytes and the key; reset by each run. */
+    kd_arena *arena; /* The row's bytes and the key; reset by each run. */
     kd_run run;
     bool is_busy;
 };
 
-/* --- At planning time -------------------------------------------------------------------------------- */
+/* --- At planning time
+ * -------------------------------------------------------------------------------- */
 
 static bool is_key_source(const kd_expr *expr)
 {
@@ -111,7 +112,8 @@ kd_status kdi_short_read_make(kd_ctx *ctx, kd_prepared *prepared)
     return KD_OK;
 }
 
-/* --- At run time -------------------------------------------------------------------------------------- */
+/* --- At run time
+ * -------------------------------------------------------------------------------------- */
 
 static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared,
                           const kd_value *parameters, uint32_t parameter_count, kd_table *storage,
@@ -120,12 +122,12 @@ static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
     *out_null = false;
     for (uint32_t i = 0; i < it->key_count; i++) {
         const kd_expr *expr = it->keys[i];
-        kd_value given = expr->kind == KD_EXPR_CONSTANT ? expr->constant : kd_value_null(expr->type);
+        kd_value given =
+            expr->kind == KD_EXPR_CONSTANT ? expr->constant : kd_value_null(expr->type);
         if (expr->kind == KD_EXPR_PARAMETER && expr->parameter_no <= parameter_count)
             given = parameters[expr->parameter_no - 1];
-        KD_TRY(kd_value_cast(ctx, it->arena, prepared->session->database->registry,
-                             &it->run.facts, &given, expr->type, KD_CAST_ASSIGNMENT,
-                             &it->key_values[i]));
+        KD_TRY(kd_value_cast(ctx, it->arena, prepared->session->database->registry, &it->run.facts,
+                             &given, expr->type, KD_CAST_ASSIGNMENT, &it->key_values[i]));
         *out_null |= it->key_values[i].is_null;
     }
     if (*out_null)
@@ -136,8 +138,7 @@ static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
 static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared, kd_txn *txn,
                           const kd_value *parameters, uint32_t parameter_count, bool *out_found)
 {
-    kd_table *storage =
-        kd_table_find(prepared->session->database->storage, it->table->table_no);
+    kd_table *storage = kd_table_find(prepared->session->database->storage, it->table->table_no);
     kd_snapshot snapshot = kd_txn_snapshot(txn);
     kd_buffer key = kd_buffer_in(it->arena);
     kd_rowref ref;
@@ -165,8 +166,11 @@ static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
 static void prepare_run(kdi_short_read *it, kd_prepared *prepared)
 {
     kd_session *session = prepared->session;
-    it->run = (kd_run){.prepared = prepared, .session = session, .is_short = true,
-                       .column_count = prepared->column_count, .columns = prepared->columns,
+    it->run = (kd_run){.prepared = prepared,
+                       .session = session,
+                       .is_short = true,
+                       .column_count = prepared->column_count,
+                       .columns = prepared->columns,
                        .next = session->runs};
     kdi_session_text(session, prepared->catalog, &it->run.text);
     it->run.facts.text = &it->run.text;
@@ -214,8 +218,10 @@ kd_status kdi_short_read_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_valu
 void kdi_short_read_next(kd_run *run, kd_batch *out_batch)
 {
     kdi_short_read *it = run->prepared->short_read;
-    *out_batch = (kd_batch){.row_count = 1, .selected_count = 1,
-                            .column_count = it->column_count, .columns = it->columns};
+    *out_batch = (kd_batch){.row_count = 1,
+                            .selected_count = 1,
+                            .column_count = it->column_count,
+                            .columns = it->columns};
     run->affected = 1;
     run->is_done = true;
 }

@@ -17,7 +17,8 @@
 
 enum { CONFLICT_RETRIES = 100 };
 
-/* --- Preparing ----------------------------------------------------------------------------------- */
+/* --- Preparing -----------------------------------------------------------------------------------
+ */
 
 static kdi_class class_of(const kd_ast_node *node)
 {
@@ -140,7 +141,8 @@ out:
     return status;
 }
 
-/* A statement inside an explicit transaction that fails to parse or bind fails the transaction, too. */
+/* A statement inside an explicit transaction that fails to parse or bind fails the transaction,
+ * too. */
 static void note_failure(kd_session *session)
 {
     if (session->is_explicit && session->state == KD_SESSION_IN_TRANSACTION)
@@ -158,15 +160,17 @@ kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
         return KD_NOMEM;
     kd_prepared *prepared = KD_NEW(ctx, arena, kd_prepared);
     char *copy = prepared == NULL ? NULL : kd_copy_text(ctx, arena, text.data, text.size_bytes);
-    kd_type *declared = copy == NULL ? NULL
-                                     : KD_NEW_ARRAY(ctx, arena, kd_type, parameter_count + 1);
+    kd_type *declared =
+        copy == NULL ? NULL : KD_NEW_ARRAY(ctx, arena, kd_type, parameter_count + 1);
     if (declared == NULL) {
         kd_arena_destroy(arena);
         return KD_NOMEM;
     }
     if (parameter_count > 0)
         memcpy(declared, parameter_types, parameter_count * sizeof *declared);
-    *prepared = (kd_prepared){.session = session, .arena = arena, .declared = declared,
+    *prepared = (kd_prepared){.session = session,
+                              .arena = arena,
+                              .declared = declared,
                               .declared_count = parameter_count,
                               .text = {copy, text.size_bytes}};
     prepared->plan_arena = kd_arena_create(ctx, NULL, "plan", KD_ARENA_UNLIMITED);
@@ -176,9 +180,9 @@ kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
     }
     KD_TRY_OUT(parse(ctx, prepared));
     prepared->class = class_of(prepared->statement.node);
-    prepared->statement_text = (kd_slice){
-        prepared->text.data + prepared->statement.position,
-        (size_t)(prepared->statement.end - prepared->statement.position)};
+    prepared->statement_text =
+        (kd_slice){prepared->text.data + prepared->statement.position,
+                   (size_t)(prepared->statement.end - prepared->statement.position)};
     KD_TRY_OUT(describe(ctx, prepared));
     *out_prepared = prepared;
     prepared = NULL;
@@ -231,7 +235,8 @@ const kd_rel_column *kd_prepared_columns(const kd_prepared *prepared)
     return prepared->columns;
 }
 
-/* --- Runs ---------------------------------------------------------------------------------------- */
+/* --- Runs ----------------------------------------------------------------------------------------
+ */
 
 static kd_status run_create(kd_ctx *ctx, kd_prepared *prepared, kd_run **out_run)
 {
@@ -293,8 +298,8 @@ static kd_status cast_parameters(kd_ctx *ctx, kd_run *run, const kd_value *param
     for (uint32_t i = 0; i < prepared->parameter_count; i++) {
         kd_type type = prepared->parameter_types[i];
         kd_value given = i < parameter_count ? parameters[i] : kd_value_null(type);
-        KD_TRY(kd_value_cast(ctx, run->arena, run->session->database->registry, &run->facts,
-                             &given, type, KD_CAST_ASSIGNMENT, &run->parameters[i]));
+        KD_TRY(kd_value_cast(ctx, run->arena, run->session->database->registry, &run->facts, &given,
+                             type, KD_CAST_ASSIGNMENT, &run->parameters[i]));
     }
     return KD_OK;
 }
@@ -313,8 +318,8 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
                                : database->spill_directory,
         .memory_limit_bytes = (size_t)session->settings.memory_limit_bytes,
         .txn = session->txn,
-        .snapshot = run->reads_latest ? kd_table_latest(session->txn)
-                                      : kd_txn_snapshot(session->txn),
+        .snapshot =
+            run->reads_latest ? kd_table_latest(session->txn) : kd_txn_snapshot(session->txn),
         .storage = database->storage,
         .catalog = run->catalog,
         .facts = &run->facts,
@@ -418,7 +423,8 @@ static kd_status flush_for_tests(kd_ctx *ctx, kd_session *session)
 {
     kd_slice mode = session->settings.flush_mode;
     session->statement_count++;
-    if (session->txn != NULL || session->database->read_only || kd_slice_equal(mode, KD_SLICE("off")))
+    if (session->txn != NULL || session->database->read_only ||
+        kd_slice_equal(mode, KD_SLICE("off")))
         return KD_OK;
     bool always = kd_slice_equal(mode, KD_SLICE("always"));
     if (always || session->statement_count % 3 == 0)
@@ -427,7 +433,8 @@ static kd_status flush_for_tests(kd_ctx *ctx, kd_session *session)
     return KD_OK;
 }
 
-/* A statement that has done all its work in begin is committed there, if it is its own transaction. */
+/* A statement that has done all its work in begin is committed there, if it is its own transaction.
+ */
 static kd_status commit_if_done(kd_ctx *ctx, kd_run *run)
 {
     if (run->execution != NULL || !run->owns_transaction || run->session->txn == NULL)
@@ -446,8 +453,7 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     kd_session *session = prepared->session;
     *out_run = NULL;
     kd_run *run = NULL;
-    if (prepared->short_read != NULL &&
-        prepared->settings_stamp == settings_stamp(session)) {
+    if (prepared->short_read != NULL && prepared->settings_stamp == settings_stamp(session)) {
         KD_TRY_OUT(kdi_short_read_begin(ctx, prepared, parameters, parameter_count, out_run));
         if (*out_run != NULL)
             return KD_OK;
@@ -468,7 +474,8 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
         KD_TRY_OUT(run_transaction_command(ctx, run));
     } else if (prepared->class != KDI_EMPTY) {
         if (session->state == KD_SESSION_FAILED) {
-            status = KD_FAIL(ctx, KD_INVALID, "25P02", "current transaction is aborted, commands "
+            status = KD_FAIL(ctx, KD_INVALID, "25P02",
+                             "current transaction is aborted, commands "
                              "ignored until end of transaction block");
             goto out;
         }
@@ -597,7 +604,8 @@ const kd_rel_column *kd_run_columns(const kd_run *run)
     return run->columns;
 }
 
-/* --- Inside the engine ---------------------------------------------------------------------------- */
+/* --- Inside the engine
+ * ---------------------------------------------------------------------------- */
 
 static kd_status drain(kd_ctx *ctx, kd_run *run)
 {

@@ -21,8 +21,8 @@ typedef struct kd_run kd_run;
 kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
                              const kd_type *parameter_types, uint32_t parameter_count,
                              kd_prepared **out_prepared) KD_MUST_CHECK;
-/* For scripts: a statement that was parsed already; `text` is the script that its positions refer to.
- * Both are copied. */
+/* For scripts: a statement that was parsed already; `text` is the script that its positions refer
+ * to. Both are copied. */
 kd_status kd_prepared_from_script(kd_ctx *ctx, kd_session *session, kd_slice text,
                                   const kd_statement *statement,
                                   kd_prepared **out_prepared) KD_MUST_CHECK;
@@ -44,20 +44,20 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
 /* The next batch of result rows, valid until the next call. Never empty; at the end `*out_end`. */
 kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_end) KD_MUST_CHECK;
 /*
- * Ends the run: commits where the statement was its own transaction. A run that failed (in begin: there
- * is none; in next) has been undone already; ending one before its last row drops the rest. The run is
- * gone afterwards in any case.
+ * Ends the run: commits where the statement was its own transaction. A run that failed (in begin:
+ * there is none; in next) has been undone already; ending one before its last row drops the rest.
+ * The run is gone afterwards in any case.
  */
 kd_status kd_run_end(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
-/* Ends a run after a failure: where the statement was its own transaction, that is rolled back. NULL is
- * allowed. */
+/* Ends a run after a failure: where the statement was its own transaction, that is rolled back.
+ * NULL is allowed. */
 void kd_run_abandon(kd_run *run);
 /* "INSERT 0 5"; complete when the last row was given. */
 const char *kd_run_tag(const kd_run *run);
 /* -1 where the statement has no such number. */
 int64_t kd_run_affected(const kd_run *run);
-/* The run's result columns: those of the prepared statement, but for EXECUTE, FETCH and the like, which
- * know theirs only now. */
+/* The run's result columns: those of the prepared statement, but for EXECUTE, FETCH and the like,
+ * which know theirs only now. */
 uint32_t kd_run_column_count(const kd_run *run);
 const kd_rel_column *kd_run_columns(const kd_run *run);
 /* How values become text in this run: zone, enum labels. */

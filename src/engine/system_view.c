@@ -135,8 +135,13 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
                       kd_status (*emit)(kd_ctx *ctx, void *object, const kd_value *values),
                       void *object, const kd_type *types, uint32_t column_count, kdi_sys_rows rows)
 {
-    kdi_sys_view view = {.ctx = ctx, .arena = arena, .version = version, .session = session,
-                         .emit = emit, .object = object, .types = types,
+    kdi_sys_view view = {.ctx = ctx,
+                         .arena = arena,
+                         .version = version,
+                         .session = session,
+                         .emit = emit,
+                         .object = object,
+                         .types = types,
                          .column_count = column_count};
     collector self = {.view = &view};
     kd_catalog_visit(version, count_object, &self);

@@ -31,15 +31,16 @@ static kd_status pg_namespace(kdi_sys_view *view)
 
 /* --- pg_class --------------------------------------------------------------------------------- */
 
-#define PG_CLASS(X)                                                                             \
-    X(oid, OID) X(relname, TEXT) X(relnamespace, OID) X(reltype, OID) X(reloftype, OID)         \
-    X(relowner, OID) X(relam, OID) X(relfilenode, OID) X(reltablespace, OID) X(relpages, INT4)  \
-    X(reltuples, FLOAT4) X(reltoastrelid, OID) X(relhasindex, BOOL) X(relisshared, BOOL)        \
-    X(relpersistence, TEXT) X(relkind, TEXT) X(relnatts, INT2) X(relchecks, INT2)               \
-    X(relhasrules, BOOL) X(relhastriggers, BOOL) X(relhassubclass, BOOL)                        \
-    X(relrowsecurity, BOOL) X(relforcerowsecurity, BOOL) X(relispopulated, BOOL)                \
-    X(relreplident, TEXT) X(relispartition, BOOL) X(relacl, TEXT) X(reloptions, TEXT)           \
-    X(relpartbound, TEXT)
+#define PG_CLASS(X)                                                                               \
+    X(oid, OID)                                                                                   \
+    X(relname, TEXT) X(relnamespace, OID) X(reltype, OID) X(reloftype, OID) X(relowner, OID)      \
+        X(relam, OID) X(relfilenode, OID) X(reltablespace, OID) X(relpages, INT4)                 \
+            X(reltuples, FLOAT4) X(reltoastrelid, OID) X(relhasindex, BOOL) X(relisshared, BOOL)  \
+                X(relpersistence, TEXT) X(relkind, TEXT) X(relnatts, INT2) X(relchecks, INT2)     \
+                    X(relhasrules, BOOL) X(relhastriggers, BOOL) X(relhassubclass, BOOL)          \
+                        X(relrowsecurity, BOOL) X(relforcerowsecurity, BOOL)                      \
+                            X(relispopulated, BOOL) X(relreplident, TEXT) X(relispartition, BOOL) \
+                                X(relacl, TEXT) X(reloptions, TEXT) X(relpartbound, TEXT)
 
 typedef struct relation_row {
     uint64_t number;
@@ -85,16 +86,17 @@ static kd_status emit_relation(kdi_sys_view *view, const relation_row *row)
 
 static double rows_of(const kdi_sys_view *view, uint64_t table_no)
 {
-    kd_table *table = table_no == 0
-                          ? NULL
-                          : kd_table_find(kd_catalog_storage(view->version), table_no);
+    kd_table *table =
+        table_no == 0 ? NULL : kd_table_find(kd_catalog_storage(view->version), table_no);
     return table == NULL ? 0 : (double)kd_table_row_count_estimate(table);
 }
 
 static kd_status emit_object(kdi_sys_view *view, const kd_object *object)
 {
-    relation_row row = {.number = object->object_no, .name = object->name,
-                        .schema_no = object->schema_no, .kind = kdi_relation_kind(object)};
+    relation_row row = {.number = object->object_no,
+                        .name = object->name,
+                        .schema_no = object->schema_no,
+                        .kind = kdi_relation_kind(object)};
     const kd_table_entry *table = kdi_as_table(object);
     if (table != NULL) {
         row.row_count = rows_of(view, table->table_no);
@@ -135,8 +137,10 @@ static kd_status pg_class(kdi_sys_view *view)
     }
     for (uint32_t i = 0; kdi_virtual_at(i) != NULL; i++) {
         const kd_virtual_table *table = kdi_virtual_at(i);
-        relation_row row = {.number = kdi_virtual_number(i), .name = kd_slice_of(table->name),
-                            .schema_no = kdi_schema_no_of(view, table), .kind = 'v',
+        relation_row row = {.number = kdi_virtual_number(i),
+                            .name = kd_slice_of(table->name),
+                            .schema_no = kdi_schema_no_of(view, table),
+                            .kind = 'v',
                             .column_count = table->column_count};
         KD_TRY(emit_relation(view, &row));
     }
@@ -145,12 +149,14 @@ static kd_status pg_class(kdi_sys_view *view)
 
 /* --- pg_attribute ----------------------------------------------------------------------------- */
 
-#define PG_ATTRIBUTE(X)                                                                        \
-    X(attrelid, OID) X(attname, TEXT) X(atttypid, OID) X(attstattarget, INT4) X(attlen, INT2)  \
-    X(attnum, INT2) X(attndims, INT4) X(atttypmod, INT4) X(attbyval, BOOL) X(attstorage, TEXT) \
-    X(attalign, TEXT) X(attnotnull, BOOL) X(atthasdef, BOOL) X(atthasmissing, BOOL)            \
-    X(attidentity, TEXT) X(attgenerated, TEXT) X(attisdropped, BOOL) X(attislocal, BOOL)       \
-    X(attinhcount, INT4) X(attcollation, OID) X(attacl, TEXT) X(attoptions, TEXT)
+#define PG_ATTRIBUTE(X)                                                                           \
+    X(attrelid, OID)                                                                              \
+    X(attname, TEXT) X(atttypid, OID) X(attstattarget, INT4) X(attlen, INT2) X(attnum, INT2)      \
+        X(attndims, INT4) X(atttypmod, INT4) X(attbyval, BOOL) X(attstorage, TEXT)                \
+            X(attalign, TEXT) X(attnotnull, BOOL) X(atthasdef, BOOL) X(atthasmissing, BOOL)       \
+                X(attidentity, TEXT) X(attgenerated, TEXT) X(attisdropped, BOOL)                  \
+                    X(attislocal, BOOL) X(attinhcount, INT4) X(attcollation, OID) X(attacl, TEXT) \
+                        X(attoptions, TEXT)
 
 typedef struct attribute_row {
     uint64_t relation;
@@ -220,7 +226,9 @@ static kd_status table_attributes(kdi_sys_view *view, const kd_table_entry *tabl
                 continue;
             attribute_row row = {.relation = index->object.object_no,
                                  .name = column->hidden ? KD_SLICE("expr") : column->storage.name,
-                                 .type = column->storage.type, .number = k + 1, .identity = "",
+                                 .type = column->storage.type,
+                                 .number = k + 1,
+                                 .identity = "",
                                  .generated = ""};
             KD_TRY(emit_attribute(view, &row));
         }
@@ -231,8 +239,11 @@ static kd_status table_attributes(kdi_sys_view *view, const kd_table_entry *tabl
 static kd_status view_attributes(kdi_sys_view *view, const kd_view_entry *entry)
 {
     for (uint32_t i = 0; i < entry->column_count; i++) {
-        attribute_row row = {.relation = entry->object.object_no, .name = entry->column_names[i],
-                             .type = entry->column_types[i], .number = i + 1, .identity = "",
+        attribute_row row = {.relation = entry->object.object_no,
+                             .name = entry->column_names[i],
+                             .type = entry->column_types[i],
+                             .number = i + 1,
+                             .identity = "",
                              .generated = ""};
         KD_TRY(emit_attribute(view, &row));
     }
@@ -253,7 +264,9 @@ static kd_status pg_attribute(kdi_sys_view *view)
         for (uint32_t k = 0; k < table->column_count; k++) {
             attribute_row row = {.relation = kdi_virtual_number(i),
                                  .name = kd_slice_of(table->column_names[k]),
-                                 .type = table->column_types[k], .number = k + 1, .identity = "",
+                                 .type = table->column_types[k],
+                                 .number = k + 1,
+                                 .identity = "",
                                  .generated = ""};
             KD_TRY(emit_attribute(view, &row));
         }
@@ -325,12 +338,13 @@ static kd_status pg_description(kdi_sys_view *view)
 
 /* --- pg_type, pg_enum ------------------------------------------------------------------------- */
 
-#define PG_TYPE(X)                                                                              \
-    X(oid, OID) X(typname, TEXT) X(typnamespace, OID) X(typowner, OID) X(typlen, INT2)          \
-    X(typbyval, BOOL) X(typtype, TEXT) X(typcategory, TEXT) X(typispreferred, BOOL)             \
-    X(typisdefined, BOOL) X(typdelim, TEXT) X(typrelid, OID) X(typelem, OID) X(typarray, OID)   \
-    X(typnotnull, BOOL) X(typbasetype, OID) X(typtypmod, INT4) X(typndims, INT4)                \
-    X(typcollation, OID) X(typdefault, TEXT)
+#define PG_TYPE(X)                                                                           \
+    X(oid, OID)                                                                              \
+    X(typname, TEXT) X(typnamespace, OID) X(typowner, OID) X(typlen, INT2) X(typbyval, BOOL) \
+        X(typtype, TEXT) X(typcategory, TEXT) X(typispreferred, BOOL) X(typisdefined, BOOL)  \
+            X(typdelim, TEXT) X(typrelid, OID) X(typelem, OID) X(typarray, OID)              \
+                X(typnotnull, BOOL) X(typbasetype, OID) X(typtypmod, INT4) X(typndims, INT4) \
+                    X(typcollation, OID) X(typdefault, TEXT)
 
 typedef struct type_row {
     kd_type type; /* Of domains: the base. */
@@ -400,22 +414,30 @@ static kd_status emit_type(kdi_sys_view *view, const type_row *row)
 }
 
 /* A type and its arrays. */
-static kd_status emit_type_pair(kdi_sys_view *view, kd_type type, kd_slice name,
-                                uint32_t schema_no, char kind)
+static kd_status emit_type_pair(kdi_sys_view *view, kd_type type, kd_slice name, uint32_t schema_no,
+                                char kind)
 {
     kd_type array = kd_type_array_of(type);
-    type_row row = {.type = type, .number = kdi_type_number(type),
-                    .array_number = kdi_type_number(array), .name = name, .schema_no = schema_no,
-                    .kind = kind, .category = category_of(type)};
+    type_row row = {.type = type,
+                    .number = kdi_type_number(type),
+                    .array_number = kdi_type_number(array),
+                    .name = name,
+                    .schema_no = schema_no,
+                    .kind = kind,
+                    .category = category_of(type)};
     KD_TRY(emit_type(view, &row));
     if (row.array_number == 0)
         return KD_OK;
-    char *array_name = kd_format_text(view->ctx, view->arena, "_%.*s", (int)name.size_bytes,
-                                      name.data);
+    char *array_name =
+        kd_format_text(view->ctx, view->arena, "_%.*s", (int)name.size_bytes, name.data);
     if (array_name == NULL)
         return KD_NOMEM;
-    type_row of_array = {.type = array, .number = row.array_number, .element_number = row.number,
-                         .name = kd_slice_of(array_name), .schema_no = schema_no, .kind = 'b',
+    type_row of_array = {.type = array,
+                         .number = row.array_number,
+                         .element_number = row.number,
+                         .name = kd_slice_of(array_name),
+                         .schema_no = schema_no,
+                         .kind = 'b',
                          .category = 'A'};
     return emit_type(view, &of_array);
 }
@@ -439,10 +461,14 @@ static kd_status pg_type(kdi_sys_view *view)
             KD_TRY(emit_type_pair(view, type, object->name, object->schema_no, 'e'));
         } else if (object->kind == KD_OBJECT_DOMAIN) {
             const kd_domain_entry *domain = (const kd_domain_entry *)object;
-            type_row row = {.type = domain->base, .number = object->object_no,
-                            .base_number = kdi_type_number(domain->base), .name = object->name,
-                            .schema_no = object->schema_no, .kind = 'd',
-                            .category = category_of(domain->base), .not_null = domain->not_null,
+            type_row row = {.type = domain->base,
+                            .number = object->object_no,
+                            .base_number = kdi_type_number(domain->base),
+                            .name = object->name,
+                            .schema_no = object->schema_no,
+                            .kind = 'd',
+                            .category = category_of(domain->base),
+                            .not_null = domain->not_null,
                             .default_text = domain->default_text};
             KD_TRY(emit_type(view, &row));
         }
@@ -471,10 +497,11 @@ static kd_status pg_enum(kdi_sys_view *view)
 
 /* --- pg_proc ---------------------------------------------------------------------------------- */
 
-#define PG_PROC(X)                                                                            \
-    X(oid, OID) X(proname, TEXT) X(pronamespace, OID) X(proowner, OID) X(prolang, OID)        \
-    X(prokind, TEXT) X(proisstrict, BOOL) X(proretset, BOOL) X(provolatile, TEXT)             \
-    X(pronargs, INT2) X(prorettype, OID) X(proargtypes, TEXT) X(prosrc, TEXT)
+#define PG_PROC(X)                                                                          \
+    X(oid, OID)                                                                             \
+    X(proname, TEXT) X(pronamespace, OID) X(proowner, OID) X(prolang, OID) X(prokind, TEXT) \
+        X(proisstrict, BOOL) X(proretset, BOOL) X(provolatile, TEXT) X(pronargs, INT2)      \
+            X(prorettype, OID) X(proargtypes, TEXT) X(prosrc, TEXT)
 
 typedef struct function_list {
     kdi_sys_view *view;

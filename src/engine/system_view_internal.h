@@ -27,7 +27,7 @@ typedef struct kdi_sys_view {
     kd_session *session;
     kd_status (*emit)(kd_ctx *ctx, void *object, const kd_value *values);
     void *object;
-    const kd_type *types;      /* Of the view's columns. */
+    const kd_type *types; /* Of the view's columns. */
     uint32_t column_count;
     const kd_object **objects; /* All of the catalog, by number. */
     uint32_t object_count;
@@ -81,32 +81,64 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
  */
 #define KDI_COLUMN_NAME(column, type) #column,
 #define KDI_COLUMN_TYPE(column, type) KDI_SQL_##type,
-#define KDI_SQL_TEXT {.id = KD_TYPE_TEXT, .modifier = -1}
-#define KDI_SQL_BOOL {.id = KD_TYPE_BOOL, .modifier = -1}
-#define KDI_SQL_INT2 {.id = KD_TYPE_INT2, .modifier = -1}
-#define KDI_SQL_INT4 {.id = KD_TYPE_INT4, .modifier = -1}
-#define KDI_SQL_INT8 {.id = KD_TYPE_INT8, .modifier = -1}
-#define KDI_SQL_OID {.id = KD_TYPE_OID, .modifier = -1}
-#define KDI_SQL_FLOAT4 {.id = KD_TYPE_FLOAT4, .modifier = -1}
-#define KDI_SQL_TIMESTAMPTZ {.id = KD_TYPE_TIMESTAMPTZ, .modifier = -1}
-#define KDI_SQL_INT2_ARRAY {.id = KD_TYPE_INT2, .is_array = 1, .modifier = -1}
-#define KDI_SQL_TEXT_ARRAY {.id = KD_TYPE_TEXT, .is_array = 1, .modifier = -1}
-
-#define KDI_VIEW(view_name, COLUMNS)                                                             \
-    static const char *const view_name##_names[] = {COLUMNS(KDI_COLUMN_NAME)};                   \
-    static const kd_type view_name##_types[] = {COLUMNS(KDI_COLUMN_TYPE)};                       \
-    static kd_status view_name##_rows(                                                           \
-        kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version, void *session,          \
-        kd_status (*emit)(kd_ctx * ctx, void *object, const kd_value *values), void *object)     \
-    {                                                                                            \
-        return kdi_sys_run(ctx, arena, version, session, emit, object, view_name##_types,        \
-                           sizeof view_name##_types / sizeof(kd_type), view_name);               \
+#define KDI_SQL_TEXT                       \
+    {                                      \
+        .id = KD_TYPE_TEXT, .modifier = -1 \
     }
-#define KDI_VIEW_ENTRY(schema_name, sql_name, view_name)                                         \
-    {.schema = schema_name, .name = sql_name,                                                    \
-     .column_count = sizeof view_name##_types / sizeof(kd_type),                                 \
-     .column_names = view_name##_names, .column_types = view_name##_types,                       \
-     .rows = view_name##_rows}
+#define KDI_SQL_BOOL                       \
+    {                                      \
+        .id = KD_TYPE_BOOL, .modifier = -1 \
+    }
+#define KDI_SQL_INT2                       \
+    {                                      \
+        .id = KD_TYPE_INT2, .modifier = -1 \
+    }
+#define KDI_SQL_INT4                       \
+    {                                      \
+        .id = KD_TYPE_INT4, .modifier = -1 \
+    }
+#define KDI_SQL_INT8                       \
+    {                                      \
+        .id = KD_TYPE_INT8, .modifier = -1 \
+    }
+#define KDI_SQL_OID                       \
+    {                                     \
+        .id = KD_TYPE_OID, .modifier = -1 \
+    }
+#define KDI_SQL_FLOAT4                       \
+    {                                        \
+        .id = KD_TYPE_FLOAT4, .modifier = -1 \
+    }
+#define KDI_SQL_TIMESTAMPTZ                       \
+    {                                             \
+        .id = KD_TYPE_TIMESTAMPTZ, .modifier = -1 \
+    }
+#define KDI_SQL_INT2_ARRAY                                \
+    {                                                     \
+        .id = KD_TYPE_INT2, .is_array = 1, .modifier = -1 \
+    }
+#define KDI_SQL_TEXT_ARRAY                                \
+    {                                                     \
+        .id = KD_TYPE_TEXT, .is_array = 1, .modifier = -1 \
+    }
+
+#define KDI_VIEW(view_name, COLUMNS)                                                         \
+    static const char *const view_name##_names[] = {COLUMNS(KDI_COLUMN_NAME)};               \
+    static const kd_type view_name##_types[] = {COLUMNS(KDI_COLUMN_TYPE)};                   \
+    static kd_status view_name##_rows(                                                       \
+        kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version, void *session,      \
+        kd_status (*emit)(kd_ctx * ctx, void *object, const kd_value *values), void *object) \
+    {                                                                                        \
+        return kdi_sys_run(ctx, arena, version, session, emit, object, view_name##_types,    \
+                           sizeof view_name##_types / sizeof(kd_type), view_name);           \
+    }
+#define KDI_VIEW_ENTRY(schema_name, sql_name, view_name)                      \
+    {                                                                         \
+        .schema = schema_name, .name = sql_name,                              \
+        .column_count = sizeof view_name##_types / sizeof(kd_type),           \
+        .column_names = view_name##_names, .column_types = view_name##_types, \
+        .rows = view_name##_rows                                              \
+    }
 
 /* The lists of the files. */
 const kd_virtual_table *kdi_column_views(uint32_t *out_count);

@@ -6,11 +6,12 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define PG_SETTINGS(X)                                                                         \
-    X(name, TEXT) X(setting, TEXT) X(unit, TEXT) X(category, TEXT) X(short_desc, TEXT)         \
-    X(extra_desc, TEXT) X(context, TEXT) X(vartype, TEXT) X(source, TEXT) X(min_val, TEXT)     \
-    X(max_val, TEXT) X(enumvals, TEXT_ARRAY) X(boot_val, TEXT) X(reset_val, TEXT)              \
-    X(sourcefile, TEXT) X(sourceline, INT4) X(pending_restart, BOOL)
+#define PG_SETTINGS(X)                                                                       \
+    X(name, TEXT)                                                                            \
+    X(setting, TEXT) X(unit, TEXT) X(category, TEXT) X(short_desc, TEXT) X(extra_desc, TEXT) \
+        X(context, TEXT) X(vartype, TEXT) X(source, TEXT) X(min_val, TEXT) X(max_val, TEXT)  \
+            X(enumvals, TEXT_ARRAY) X(boot_val, TEXT) X(reset_val, TEXT) X(sourcefile, TEXT) \
+                X(sourceline, INT4) X(pending_restart, BOOL)
 
 static kd_status put_number_text(kdi_sys_view *view, int64_t number)
 {
@@ -61,10 +62,11 @@ static kd_status pg_settings(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define PG_DATABASE(X)                                                                       \
-    X(oid, OID) X(datname, TEXT) X(datdba, OID) X(encoding, INT4) X(datcollate, TEXT)        \
-    X(datctype, TEXT) X(datistemplate, BOOL) X(datallowconn, BOOL) X(datconnlimit, INT4)     \
-    X(dattablespace, OID) X(datacl, TEXT)
+#define PG_DATABASE(X)                                                                           \
+    X(oid, OID)                                                                                  \
+    X(datname, TEXT) X(datdba, OID) X(encoding, INT4) X(datcollate, TEXT) X(datctype, TEXT)      \
+        X(datistemplate, BOOL) X(datallowconn, BOOL) X(datconnlimit, INT4) X(dattablespace, OID) \
+            X(datacl, TEXT)
 
 static kd_status pg_database(kdi_sys_view *view)
 {
@@ -82,10 +84,11 @@ static kd_status pg_database(kdi_sys_view *view)
     return kdi_sys_emit(view);
 }
 
-#define PG_ROLES(X)                                                                          \
-    X(oid, OID) X(rolname, TEXT) X(rolsuper, BOOL) X(rolinherit, BOOL) X(rolcreaterole, BOOL) \
-    X(rolcreatedb, BOOL) X(rolcanlogin, BOOL) X(rolreplication, BOOL) X(rolconnlimit, INT4)  \
-    X(rolvaliduntil, TIMESTAMPTZ) X(rolbypassrls, BOOL)
+#define PG_ROLES(X)                                                                             \
+    X(oid, OID)                                                                                 \
+    X(rolname, TEXT) X(rolsuper, BOOL) X(rolinherit, BOOL) X(rolcreaterole, BOOL)               \
+        X(rolcreatedb, BOOL) X(rolcanlogin, BOOL) X(rolreplication, BOOL) X(rolconnlimit, INT4) \
+            X(rolvaliduntil, TIMESTAMPTZ) X(rolbypassrls, BOOL)
 
 static kd_status pg_roles(kdi_sys_view *view)
 {
@@ -119,9 +122,10 @@ static kd_status pg_am(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define PG_STAT_ACTIVITY(X)                                                                 \
-    X(datid, OID) X(datname, TEXT) X(pid, INT4) X(usesysid, OID) X(usename, TEXT)           \
-    X(application_name, TEXT) X(client_addr, TEXT) X(state, TEXT) X(backend_type, TEXT)
+#define PG_STAT_ACTIVITY(X)                                                                   \
+    X(datid, OID)                                                                             \
+    X(datname, TEXT) X(pid, INT4) X(usesysid, OID) X(usename, TEXT) X(application_name, TEXT) \
+        X(client_addr, TEXT) X(state, TEXT) X(backend_type, TEXT)
 
 typedef struct activity {
     char user_name[KDI_NAME_BYTES];

@@ -11,8 +11,8 @@
 #include <assert.h>
 
 typedef struct column_source {
-    int32_t given;               /* Position in the caller's input, or -1. */
-    kd_compiled_expr *expr;      /* Default or generated expression; NULL: NULL. */
+    int32_t given;          /* Position in the caller's input, or -1. */
+    kd_compiled_expr *expr; /* Default or generated expression; NULL: NULL. */
     bool generated;
 } column_source;
 
@@ -23,10 +23,10 @@ typedef struct compiled_check {
 
 typedef struct partition {
     const kd_table_entry *table;
-    kdi_table_writer *writer;    /* Made at the first row. */
-    uint32_t *parent_positions;  /* Per visible column of the partition: the parent's position. */
-    uint32_t *positions_of;      /* Per parent position: the partition's. */
-    uint16_t *selection;         /* Rows of the current batch that go here. */
+    kdi_table_writer *writer;   /* Made at the first row. */
+    uint32_t *parent_positions; /* Per visible column of the partition: the parent's position. */
+    uint32_t *positions_of;     /* Per parent position: the partition's. */
+    uint16_t *selection;        /* Rows of the current batch that go here. */
     uint32_t selected_count;
 } partition;
 
@@ -36,18 +36,19 @@ struct kdi_table_writer {
     kd_arena *batch_arena;
     const kd_table_entry *table;
     kd_table *storage;
-    column_source *sources;      /* Per shape position. */
+    column_source *sources; /* Per shape position. */
     uint32_t check_count;
     compiled_check *checks;
     bool has_generated;
     kdi_referrer *referrers;
     uint32_t referrer_count;
-    kd_vector *vectors;          /* Per shape position: the batch being written. */
+    kd_vector *vectors; /* Per shape position: the batch being written. */
     uint32_t partition_count;
     partition *partitions;
 };
 
-/* --- Making a writer ------------------------------------------------------------------------------- */
+/* --- Making a writer
+ * ------------------------------------------------------------------------------- */
 
 static kd_status compile_text(kd_ctx *ctx, kdi_table_writer *writer, kd_slice text,
                               const kd_table_entry *table, kd_type type,
@@ -60,9 +61,8 @@ static kd_status compile_text(kd_ctx *ctx, kdi_table_writer *writer, kd_slice te
     KD_TRY(kdi_bind_options(ctx, writer->arena, run->session, run->catalog, &run->facts, &options));
     options.allow_parameters = false;
     KD_TRY(kd_bind_expression_text(ctx, writer->arena, &options, text, table, type, &ids, &bound));
-    return kd_expr_compile(ctx, writer->arena, bound, ids,
-                           table == NULL ? 0 : table->column_count, &run->facts, NULL, 0,
-                           out_compiled);
+    return kd_expr_compile(ctx, writer->arena, bound, ids, table == NULL ? 0 : table->column_count,
+                           &run->facts, NULL, 0, out_compiled);
 }
 
 static kd_status make_sources(kd_ctx *ctx, kdi_table_writer *writer, const uint32_t *given,
@@ -125,8 +125,7 @@ static kd_status make_partitions(kd_ctx *ctx, kdi_table_writer *writer)
     for (uint32_t p = 0; p < writer->partition_count; p++) {
         partition *it = &writer->partitions[p];
         it->table = tables[p];
-        it->parent_positions =
-            KD_NEW_ARRAY(ctx, writer->arena, uint32_t, it->table->visible_count);
+        it->parent_positions = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, it->table->visible_count);
         it->positions_of = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, parent->column_count);
         it->selection = KD_NEW_ARRAY(ctx, writer->arena, uint16_t, KD_BATCH_ROWS);
         if (it->parent_positions == NULL || it->positions_of == NULL || it->selection == NULL)
@@ -185,7 +184,8 @@ kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
     return KD_OK;
 }
 
-/* --- Messages -------------------------------------------------------------------------------------- */
+/* --- Messages
+ * -------------------------------------------------------------------------------------- */
 
 /* "(1, abc, null)": the row as PostgreSQL shows it in details. */
 static void set_failing_row(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values)
@@ -210,17 +210,18 @@ static kd_status check_failed(kd_ctx *ctx, kdi_table_writer *writer, const compi
 {
     kd_slice table = writer->table->object.name;
     char *name = kd_copy_text(ctx, writer->batch_arena, check->name.data, check->name.size_bytes);
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23514",
-                               "new row for relation \"%.*s\" violates check constraint \"%.*s\"",
-                               (int)table.size_bytes, table.data, (int)check->name.size_bytes,
-                               check->name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "23514",
+                "new row for relation \"%.*s\" violates check constraint \"%.*s\"",
+                (int)table.size_bytes, table.data, (int)check->name.size_bytes, check->name.data);
     if (name != NULL)
         kd_error_set_constraint(ctx, name);
     set_failing_row(ctx, writer, values);
     return status;
 }
 
-/* --- Inserting batches ------------------------------------------------------------------------------ */
+/* --- Inserting batches
+ * ------------------------------------------------------------------------------ */
 
 static void read_row(const kdi_table_writer *writer, const kd_batch *batch, uint32_t row,
                      kd_value *out_values)
@@ -239,9 +240,11 @@ static kd_status new_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value **out_v
 static kd_status complete_batch(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
                                 kd_batch *full)
 {
-    *full = (kd_batch){.row_count = input->row_count, .selected_count = input->selected_count,
+    *full = (kd_batch){.row_count = input->row_count,
+                       .selected_count = input->selected_count,
                        .selection = input->selection,
-                       .column_count = writer->table->column_count, .columns = writer->vectors};
+                       .column_count = writer->table->column_count,
+                       .columns = writer->vectors};
     kd_batch no_columns = *full;
     no_columns.column_count = 0;
     for (uint32_t i = 0; i < full->column_count; i++) {
@@ -293,7 +296,8 @@ static kd_status check_references(kd_ctx *ctx, kdi_table_writer *writer, const k
     return KD_OK;
 }
 
-static kd_status insert_into_partitions(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *full);
+static kd_status insert_into_partitions(kd_ctx *ctx, kdi_table_writer *writer,
+                                        const kd_batch *full);
 static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values);
 
 /* Rows written to a partition by its own name must belong there. */
@@ -327,7 +331,8 @@ kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const k
     return check_references(ctx, writer, &full);
 }
 
-/* --- Partitions -------------------------------------------------------------------------------------- */
+/* --- Partitions
+ * -------------------------------------------------------------------------------------- */
 
 /* Whether the key is at or above (1), below (-1) a bound; MINVALUE and MAXVALUE as they say. */
 static int compare_bound(const kd_value *keys, const kd_value *bound, const int8_t *kinds,
@@ -344,7 +349,7 @@ static int compare_bound(const kd_value *keys, const kd_value *bound, const int8
 }
 
 bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
-                        const kd_value *keys)
+                     const kd_value *keys)
 {
     bool has_null = false;
     for (uint32_t i = 0; i < parent->partition_column_count; i++)
@@ -357,8 +362,9 @@ bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bou
                compare_bound(keys, bound->to, bound->to_kind, bound->count) < 0;
     case KD_PARTITION_LIST:
         for (uint32_t i = 0; i < bound->count; i++)
-            if (bound->from[i].is_null ? has_null
-                                       : !has_null && kd_value_compare(&keys[0], &bound->from[i]) == 0)
+            if (bound->from[i].is_null
+                    ? has_null
+                    : !has_null && kd_value_compare(&keys[0], &bound->from[i]) == 0)
                 return true;
         return false;
     case KD_PARTITION_HASH: {
@@ -423,9 +429,9 @@ static kd_status route(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *va
             return KD_OK;
         }
     }
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23514",
-                               "no partition of relation \"%.*s\" found for row",
-                               (int)parent->object.name.size_bytes, parent->object.name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "23514", "no partition of relation \"%.*s\" found for row",
+                (int)parent->object.name.size_bytes, parent->object.name.data);
     set_failing_row(ctx, writer, values);
     return status;
 }
@@ -453,8 +459,10 @@ static kd_status insert_into_partition(kd_ctx *ctx, kdi_table_writer *writer, pa
         return KD_NOMEM;
     for (uint32_t i = 0; i < it->table->visible_count; i++)
         columns[i] = full->columns[it->parent_positions[i]];
-    kd_batch part = {.row_count = full->row_count, .selected_count = it->selected_count,
-                     .selection = it->selection, .column_count = it->table->visible_count,
+    kd_batch part = {.row_count = full->row_count,
+                     .selected_count = it->selected_count,
+                     .selection = it->selection,
+                     .column_count = it->table->visible_count,
                      .columns = columns};
     return kdi_table_writer_insert(ctx, it->writer, &part, NULL);
 }
@@ -478,7 +486,8 @@ static kd_status insert_into_partitions(kd_ctx *ctx, kdi_table_writer *writer, c
     return KD_OK;
 }
 
-/* --- Single rows ------------------------------------------------------------------------------------- */
+/* --- Single rows
+ * ------------------------------------------------------------------------------------- */
 
 static kd_status generate_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *values)
 {
@@ -610,8 +619,7 @@ static kd_status update_in_parent(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         positions[i] = i;
-    kd_value *written =
-        KD_NEW_ARRAY(ctx, writer->batch_arena, kd_value, from->table->column_count);
+    kd_value *written = KD_NEW_ARRAY(ctx, writer->batch_arena, kd_value, from->table->column_count);
     if (written == NULL)
         return KD_NOMEM;
     KD_TRY(to_partition(ctx, writer, from, new_values, &new_own));
@@ -675,7 +683,8 @@ kd_status kdi_table_writer_delete(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
                            writer->referrer_count, old_values, NULL);
 }
 
-/* --- Reading back ------------------------------------------------------------------------------------ */
+/* --- Reading back
+ * ------------------------------------------------------------------------------------ */
 
 static kd_status fetch_from(kd_ctx *ctx, kdi_table_writer *writer, const kd_table_entry *table,
                             kd_rowref ref, kd_snapshot snapshot, kd_arena *arena,

@@ -98,7 +98,8 @@ void kdi_transaction_rollback(kd_session *session)
     txn_ended(session, false);
 }
 
-/* --- Commands -------------------------------------------------------------------------------------- */
+/* --- Commands
+ * -------------------------------------------------------------------------------------- */
 
 static void set_tag(char tag[KDI_TAG_BYTES], const char *text)
 {
@@ -110,7 +111,8 @@ static kd_status begin(kd_ctx *ctx, kd_session *session, const kd_ast_transactio
 {
     set_tag(tag, "BEGIN");
     if (session->txn != NULL) {
-        kdi_session_notice(session, "WARNING", "25001", "there is already a transaction in progress");
+        kdi_session_notice(session, "WARNING", "25001",
+                           "there is already a transaction in progress");
         return KD_OK;
     }
     KD_TRY(txn_start(ctx, session, &command->modes));
@@ -169,9 +171,11 @@ static kdi_named *find_savepoint(kd_session *session, kd_slice name)
 static kd_status savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command)
 {
     if (!session->is_explicit)
-        return KD_FAIL(ctx, KD_INVALID, "25P01", "SAVEPOINT can only be used in transaction blocks");
+        return KD_FAIL(ctx, KD_INVALID, "25P01",
+                       "SAVEPOINT can only be used in transaction blocks");
     if (session->state == KD_SESSION_FAILED)
-        return KD_FAIL(ctx, KD_INVALID, "25P02", "current transaction is aborted, commands ignored "
+        return KD_FAIL(ctx, KD_INVALID, "25P02",
+                       "current transaction is aborted, commands ignored "
                        "until end of transaction block");
     kd_arena *arena = kd_txn_arena(session->txn);
     kdi_named *added = KD_NEW(ctx, arena, kdi_named);
@@ -190,14 +194,16 @@ static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_tra
 {
     const char *words = release ? "RELEASE SAVEPOINT" : "ROLLBACK TO SAVEPOINT";
     if (!session->is_explicit)
-        return KD_FAIL(ctx, KD_INVALID, "25P01", "%s can only be used in transaction blocks", words);
+        return KD_FAIL(ctx, KD_INVALID, "25P01", "%s can only be used in transaction blocks",
+                       words);
     kdi_named *found = find_savepoint(session, command->name);
     if (found == NULL)
         return KD_FAIL(ctx, KD_INVALID, "3B001", "savepoint \"%.*s\" does not exist",
                        (int)command->name.size_bytes, command->name.data);
     if (release) {
         if (session->state == KD_SESSION_FAILED)
-            return KD_FAIL(ctx, KD_INVALID, "25P02", "current transaction is aborted, commands "
+            return KD_FAIL(ctx, KD_INVALID, "25P02",
+                           "current transaction is aborted, commands "
                            "ignored until end of transaction block");
         kd_txn_release(session->txn, found->savepoint);
         session->savepoints = found->next;

@@ -10,7 +10,8 @@ void kdi_set_tag(kd_run *run, const char *tag)
     (void)snprintf(run->tag, sizeof run->tag, "%s", tag);
 }
 
-/* --- SET, SHOW, RESET ---------------------------------------------------------------------------- */
+/* --- SET, SHOW, RESET ----------------------------------------------------------------------------
+ */
 
 static kd_status setting_value(kd_ctx *ctx, const kd_ast_node *node, kd_slice *out_value)
 {
@@ -52,7 +53,8 @@ static kd_status set_characteristics(kd_ctx *ctx, kd_session *session, const kd_
 static kd_status set_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_set *ast)
 {
     static const kd_isolation levels[] = {KD_SNAPSHOT_ISOLATION, KD_READ_COMMITTED,
-                                          KD_READ_COMMITTED, KD_SNAPSHOT_ISOLATION, KD_SERIALIZABLE};
+                                          KD_READ_COMMITTED, KD_SNAPSHOT_ISOLATION,
+                                          KD_SERIALIZABLE};
     if (!session->is_explicit) {
         kdi_session_notice(session, "WARNING", "25P01",
                            "SET TRANSACTION can only be used in transaction blocks");
@@ -172,10 +174,11 @@ static kd_status run_show(kd_ctx *ctx, kd_run *run, const kd_ast_show *ast)
     return kdi_row_set_add(ctx, rows, &row);
 }
 
-/* --- Upkeep --------------------------------------------------------------------------------------- */
+/* --- Upkeep
+ * --------------------------------------------------------------------------------------- */
 
-/* Storage work runs beside transactions, and waits for none: only the statement's own must not be one
- * that has written. */
+/* Storage work runs beside transactions, and waits for none: only the statement's own must not be
+ * one that has written. */
 static kd_status run_vacuum(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
 {
     kdi_set_tag(run, ast->is_analyze ? "ANALYZE" : "VACUUM");
@@ -198,11 +201,13 @@ static kd_status run_lock(kd_ctx *ctx, kd_run *run, const kd_ast_lock *ast)
     kd_bind_options options;
     kdi_set_tag(run, "LOCK TABLE");
     if (!session->is_explicit)
-        return KD_FAIL(ctx, KD_INVALID, "25P01", "LOCK TABLE can only be used in transaction blocks");
+        return KD_FAIL(ctx, KD_INVALID, "25P01",
+                       "LOCK TABLE can only be used in transaction blocks");
     KD_TRY(kdi_bind_options(ctx, run->arena, session, run->catalog, &run->facts, &options));
     kd_slice mode = ast->mode;
     kd_table_lock lock = KD_TABLE_EXCLUSIVE;
-    if (kd_slice_equal(mode, KD_SLICE("access share")) || kd_slice_equal(mode, KD_SLICE("row share")))
+    if (kd_slice_equal(mode, KD_SLICE("access share")) ||
+        kd_slice_equal(mode, KD_SLICE("row share")))
         lock = KD_TABLE_USE;
     else if (kd_slice_equal(mode, KD_SLICE("row exclusive")))
         lock = KD_TABLE_WRITE;
@@ -228,7 +233,8 @@ static kd_status run_set_constraints(kd_ctx *ctx, kd_run *run, const kd_ast_set_
     return ast->deferred ? KD_OK : kdi_deferred_run(ctx, run->session, true);
 }
 
-/* --- Dispatch --------------------------------------------------------------------------------------- */
+/* --- Dispatch
+ * --------------------------------------------------------------------------------------- */
 
 /* lint: long, because it is the one list of statements and who carries them out. */
 static kd_status run_definition(kd_ctx *ctx, kd_run *run, const kd_ast_node *node)

@@ -68,10 +68,13 @@ kd_status kd_value_cast(kd_ctx *ctx, kd_arena *arena, const kd_registry *registr
     kd_value typed = *value;
     if (typed.type.id == KD_TYPE_UNKNOWN)
         typed.type = kd_type_of(KD_TYPE_TEXT);
-    kd_expr constant = {.kind = KD_EXPR_CONSTANT, .type = typed.type, .position = -1,
-                        .constant = typed};
+    kd_expr constant = {
+        .kind = KD_EXPR_CONSTANT, .type = typed.type, .position = -1, .constant = typed};
     kd_expr *arguments[1] = {&constant};
-    kd_expr cast = {.kind = KD_EXPR_CAST, .type = type, .position = -1, .argument_count = 1,
+    kd_expr cast = {.kind = KD_EXPR_CAST,
+                    .type = type,
+                    .position = -1,
+                    .argument_count = 1,
                     .arguments = arguments,
                     .cast = kd_registry_find_cast(registry, typed.type, type, context)};
     kd_compiled_expr *compiled;

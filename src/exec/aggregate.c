@@ -30,7 +30,7 @@ typedef struct agg_op {
     kd_arena *shared_arena; /* States' bytes of the united table. */
     kdi_agg *agg;
     kdi_group_table table;
-    bool can_deal;        /* States can be combined. */
+    bool can_deal; /* States can be combined. */
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
     atomic_uint next_page; /* Or partition. */
@@ -73,8 +73,8 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
     KD_TRY(kdi_compile_all(ctx, op, arena, plan->as.aggregate.keys, self->key_count,
                            plan->inputs[0], &local->keys));
     KD_TRY(kdi_agg_create(ctx, op, states, self->key_types, self->held_count,
-                          plan->as.aggregate.calls, plan->as.aggregate.call_count,
-                          plan->inputs[0], &local->agg));
+                          plan->as.aggregate.calls, plan->as.aggregate.call_count, plan->inputs[0],
+                          &local->agg));
     for (uint32_t p = 0; p < PARTITIONS; p++)
         kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->agg->layout);
     KD_TRY(kdi_group_codes_create(ctx, arena, &local->codes));
@@ -155,8 +155,7 @@ static kd_status groups_find(kd_ctx *ctx, agg_op *self, agg_local *local, const 
 static kd_status keys_evaluate(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
 {
     for (uint32_t k = 0; k < self->key_count; k++)
-        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
-                                &local->vectors[k]));
+        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in, &local->vectors[k]));
     return KD_OK;
 }
 
@@ -292,8 +291,8 @@ static kd_status empty_groups_add(kd_ctx *ctx, agg_op *self)
             if (plan->as.aggregate.sets[s] != 0)
                 continue;
             kd_value number = kd_value_i32((int32_t)s);
-            KD_TRY(kd_vector_init_constant(ctx, self->op.arena, &number,
-                                           &vectors[self->key_count]));
+            KD_TRY(
+                kd_vector_init_constant(ctx, self->op.arena, &number, &vectors[self->key_count]));
         }
         uint64_t hash = 0;
         KD_TRY(kdi_views_open(ctx, self->op.arena, views, self->held_count, vectors, NULL, 1));
@@ -302,8 +301,8 @@ static kd_status empty_groups_add(kd_ctx *ctx, agg_op *self)
         char *row;
         uint16_t fresh;
         uint32_t fresh_count;
-        KD_TRY(kdi_group_table_find(ctx, &self->table, views, &hash, 1, &row, &fresh,
-                                    &fresh_count));
+        KD_TRY(
+            kdi_group_table_find(ctx, &self->table, views, &hash, 1, &row, &fresh, &fresh_count));
         if (fresh_count == 1)
             kdi_agg_init_row(self->agg, row);
     }
@@ -346,8 +345,8 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     if (local->rows == NULL || local->batch_arena == NULL)
         return KD_NOMEM;
     KD_TRY(kdi_agg_create(ctx, op, arena, self->key_types, self->held_count,
-                          plan->as.aggregate.calls, plan->as.aggregate.call_count,
-                          plan->inputs[0], &local->agg));
+                          plan->as.aggregate.calls, plan->as.aggregate.call_count, plan->inputs[0],
+                          &local->agg));
     if (self->is_dealt)
         KD_TRY(kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
                                     &self->agg->layout, self->held_count));
@@ -370,8 +369,9 @@ static void grouping_fill(const agg_op *self, const agg_reader *local, uint32_t 
     for (uint32_t i = 0; i < count; i++) {
         uint64_t set = all;
         if (plan->as.aggregate.set_count > 0)
-            set = plan->as.aggregate.sets[kdi_row_get(&self->agg->layout, local->rows[i],
-                                                      self->key_count).as.i32];
+            set =
+                plan->as.aggregate
+                    .sets[kdi_row_get(&self->agg->layout, local->rows[i], self->key_count).as.i32];
         values[i] = (int64_t)(~set & all);
     }
 }
@@ -415,8 +415,8 @@ static kd_status part_rows(kd_ctx *ctx, agg_op *self, agg_reader *local, uint32_
         kdi_row_cursor cursor = {.page = local->page, .row = local->row};
         *out_count = 0;
         if (local->has_part)
-            *out_count = kdi_row_store_next(&local->table.store, &cursor, KD_BATCH_ROWS,
-                                            local->rows);
+            *out_count =
+                kdi_row_store_next(&local->table.store, &cursor, KD_BATCH_ROWS, local->rows);
         local->page = cursor.page;
         local->row = cursor.row;
         if (*out_count > 0)
@@ -506,8 +506,8 @@ kd_status kdi_build_aggregate(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
     self->can_deal = kdi_agg_is_parallel(plan->as.aggregate.calls, plan->as.aggregate.call_count);
     self->op.sink_is_serial |= !self->can_deal;
     KD_TRY(kdi_agg_create(ctx, &self->op, arena, self->key_types, self->held_count,
-                          plan->as.aggregate.calls, plan->as.aggregate.call_count,
-                          plan->inputs[0], &self->agg));
+                          plan->as.aggregate.calls, plan->as.aggregate.call_count, plan->inputs[0],
+                          &self->agg));
     KD_TRY(kdi_group_table_init(ctx, arena, &self->table, &pipeline->exec->shared->budget,
                                 &self->agg->layout, self->held_count));
     for (uint32_t p = 0; p < PARTITIONS; p++)

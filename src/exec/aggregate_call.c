@@ -154,8 +154,7 @@ kd_status kdi_agg_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, const kd_type
     uint32_t state_bytes = 0;
     for (uint32_t i = 0; i < call_count; i++)
         state_bytes += call_state_bytes(&simple[i]);
-    KD_TRY(kdi_row_layout_init(ctx, arena, key_types, key_count, true, state_bytes,
-                               &agg->layout));
+    KD_TRY(kdi_row_layout_init(ctx, arena, key_types, key_count, true, state_bytes, &agg->layout));
     *out_agg = agg;
     uint32_t offset = agg->layout.extra_offset;
     for (uint32_t i = 0; i < call_count; i++) {
@@ -418,11 +417,10 @@ kd_status kdi_agg_settle(kd_ctx *ctx, kdi_agg *agg)
                                            .nulls_first = call->order[i].nulls_first};
         char **rows = NULL;
         uint64_t total = 0;
-        KD_TRY(kdi_sort_store(ctx, store, columns, call->order_count,
-                              &rows, &total));
+        KD_TRY(kdi_sort_store(ctx, store, columns, call->order_count, &rows, &total));
         for (uint64_t start = 0; start < total && status == KD_OK; start += KD_BATCH_ROWS) {
-            uint32_t count = total - start < KD_BATCH_ROWS ? (uint32_t)(total - start)
-                                                           : KD_BATCH_ROWS;
+            uint32_t count =
+                total - start < KD_BATCH_ROWS ? (uint32_t)(total - start) : KD_BATCH_ROWS;
             status = settle_rows(ctx, agg, self, rows + start, count);
         }
         kd_heap_free(ctx->world, kd_governor_account(store->budget->governor), rows);

@@ -20,12 +20,12 @@ typedef struct kdi_agg_call {
     const void **payloads;
     char *scratch;
     kd_call_env env;
-    uint32_t state_offset;       /* From the start of the row. */
+    uint32_t state_offset; /* From the start of the row. */
     /* DISTINCT: (group, arguments) seen. ORDER BY: (group, arguments, order keys) kept. */
     kdi_row_layout *layout;
     kdi_view *views;
     kdi_group_table *seen;
-    uint8_t *seen_codes;     /* DISTINCT over a dictionary: codes met in `seen_group`. */
+    uint8_t *seen_codes; /* DISTINCT over a dictionary: codes met in `seen_group`. */
     uint64_t seen_dictionary;
     const char *seen_group;
     kdi_row_store *kept;
@@ -34,7 +34,7 @@ typedef struct kdi_agg_call {
 typedef struct kdi_agg {
     uint32_t call_count;
     kdi_agg_call *calls;
-    kdi_row_layout layout;  /* Keys, then states. */
+    kdi_row_layout layout; /* Keys, then states. */
     kd_arena *batch_arena;
     uint16_t *rows[2];
     void **states;
@@ -57,7 +57,8 @@ kd_status kdi_agg_step_call(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *call, const
 /* Steps what ORDER BY kept; before any finish. */
 kd_status kdi_agg_settle(kd_ctx *ctx, kdi_agg *agg) KD_MUST_CHECK;
 /* Adds the states of `source` to those of `target`. */
-kd_status kdi_agg_combine(kd_ctx *ctx, kdi_agg *agg, char *target, const char *source) KD_MUST_CHECK;
+kd_status kdi_agg_combine(kd_ctx *ctx, kdi_agg *agg, char *target,
+                          const char *source) KD_MUST_CHECK;
 /* Results of `count` groups, one column per call. */
 kd_status kdi_agg_finish(kd_ctx *ctx, kdi_agg *agg, kd_arena *batch_arena, char *const *rows,
                          uint32_t count, kd_vector *columns) KD_MUST_CHECK;

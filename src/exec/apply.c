@@ -37,11 +37,11 @@ typedef struct apply_local {
     kdi_group_table keys;
     kdi_view *views;
     kd_vector *vectors;
-    kdi_row_store store;  /* Right rows. */
-    char **rows;          /* All of them, by number; on the heap. */
+    kdi_row_store store; /* Right rows. */
+    char **rows;         /* All of them, by number; on the heap. */
     uint64_t row_count, row_capacity;
     kdi_appender appender;
-    uint64_t next, end;   /* Right rows of the current left row still to give. */
+    uint64_t next, end; /* Right rows of the current left row still to give. */
     uint32_t left_next;
     bool has_left, matched, open;
     uint16_t *selection;
@@ -114,8 +114,7 @@ static kd_status rows_note(kd_ctx *ctx, apply_op *self, apply_local *local, uint
 {
     if (local->row_count + count > local->row_capacity) {
         uint64_t capacity = local->row_capacity * 2 + KD_BATCH_ROWS;
-        char **rows = kd_heap_resize(ctx, account_of(self), local->rows,
-                                     capacity * sizeof *rows);
+        char **rows = kd_heap_resize(ctx, account_of(self), local->rows, capacity * sizeof *rows);
         if (rows == NULL)
             return KD_NOMEM;
         local->rows = rows;
@@ -138,8 +137,8 @@ static kd_status right_run(kd_ctx *ctx, apply_op *self, apply_local *local)
     kd_arena *arena = kd_arena_create(ctx, local->arena, "apply run", KD_ARENA_UNLIMITED);
     if (arena == NULL)
         return KD_NOMEM;
-    KD_TRY_OUT(kdi_sub_execution_create(ctx, arena, self->op.exec, self->op.plan->inputs[1],
-                                        &scope, &sub));
+    KD_TRY_OUT(kdi_sub_execution_create(ctx, arena, self->op.exec, self->op.plan->inputs[1], &scope,
+                                        &sub));
     for (;;) {
         kd_batch batch;
         bool end;

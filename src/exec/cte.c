@@ -42,8 +42,7 @@ static kd_status cte_ensure(kd_ctx *ctx, kdi_shared *shared, uint32_t no, struct
     return KD_OK;
 }
 
-static kd_status ctes_need(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan,
-                           uint32_t depth)
+static kd_status ctes_need(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan, uint32_t depth)
 {
     if (plan == NULL)
         return KD_OK;
@@ -185,9 +184,9 @@ kd_status kdi_build_working_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_p
 
 typedef struct recursive_op {
     kdi_op op;
-    kdi_row_layout layout;     /* With a header, for the table of rows seen. */
-    kdi_row_store rounds[2];   /* The current round's rows, and the next one's. */
-    kdi_group_table seen;      /* UNION: all rows so far. */
+    kdi_row_layout layout;   /* With a header, for the table of rows seen. */
+    kdi_row_store rounds[2]; /* The current round's rows, and the next one's. */
+    kdi_group_table seen;    /* UNION: all rows so far. */
     kdi_row_cursor cursor;
     bool is_started, is_ended;
     uint32_t current;
@@ -201,8 +200,7 @@ typedef struct recursive_local {
     uint64_t *hashes;
 } recursive_local;
 
-static kd_status recursive_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena,
-                                        void **out_local)
+static kd_status recursive_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
 {
     recursive_local *local = KD_NEW(ctx, arena, recursive_local);
     *out_local = local;
@@ -234,8 +232,7 @@ static kd_status round_add(kd_ctx *ctx, recursive_op *self, recursive_local *loc
     uint32_t fresh_count, appended;
     KD_TRY(kdi_group_table_find(ctx, &self->seen, views, local->hashes, count, local->rows, fresh,
                                 &fresh_count));
-    return kdi_row_store_append(ctx, next, views, fresh, fresh_count, true, local->rows,
-                                &appended);
+    return kdi_row_store_append(ctx, next, views, fresh, fresh_count, true, local->rows, &appended);
 }
 
 /* Runs one side of the recursion into the next round. */
@@ -252,8 +249,8 @@ static kd_status round_run(kd_ctx *ctx, recursive_op *self, recursive_local *loc
     if (arena == NULL)
         return KD_NOMEM;
     shared->workings[no] = &working;
-    KD_TRY_OUT(kdi_sub_execution_create(ctx, arena, self->op.exec, plan, &self->op.exec->scope,
-                                        &sub));
+    KD_TRY_OUT(
+        kdi_sub_execution_create(ctx, arena, self->op.exec, plan, &self->op.exec->scope, &sub));
     for (;;) {
         kd_batch batch;
         bool end;
@@ -269,15 +266,13 @@ out:
     return status;
 }
 
-static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
-                                bool *out_end)
+static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
     recursive_op *self = (recursive_op *)op;
     recursive_local *local = object;
     for (;;) {
         kdi_row_store *current = &self->rounds[self->current];
-        uint32_t count =
-            kdi_row_store_next(current, &self->cursor, KD_BATCH_ROWS, local->rows);
+        uint32_t count = kdi_row_store_next(current, &self->cursor, KD_BATCH_ROWS, local->rows);
         if (count > 0) {
             kdi_batch_gather(&self->layout, local->rows, count, local->columns, out);
             return KD_OK;
@@ -316,12 +311,12 @@ kd_status kdi_build_recursive(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
     self->op.is_serial = true;
     kd_type *types;
     KD_TRY(kdi_plan_types(ctx, exec->arena, plan, &types));
-    KD_TRY(kdi_row_layout_init(ctx, exec->arena, types, plan->column_count, true, 0,
-                               &self->layout));
+    KD_TRY(
+        kdi_row_layout_init(ctx, exec->arena, types, plan->column_count, true, 0, &self->layout));
     for (int i = 0; i < 2; i++)
         kdi_row_store_init(&self->rounds[i], &exec->shared->budget, &self->layout);
-    KD_TRY(kdi_group_table_init(ctx, exec->arena, &self->seen, &exec->shared->budget,
-                                &self->layout, plan->column_count));
+    KD_TRY(kdi_group_table_init(ctx, exec->arena, &self->seen, &exec->shared->budget, &self->layout,
+                                plan->column_count));
     KD_TRY(kdi_need_ctes(ctx, pipeline, plan->inputs[0]));
     KD_TRY(kdi_need_ctes(ctx, pipeline, plan->inputs[1]));
     return kdi_pipeline_add(ctx, pipeline, &self->op);

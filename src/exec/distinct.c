@@ -60,12 +60,12 @@ static kd_status seen_find(kd_ctx *ctx, seen_op *self, seen_local *local, const 
     if (local->keys != NULL) {
         kd_arena_reset(local->batch_arena);
         for (uint32_t k = 0; k < self->key_count; k++)
-            KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
-                                    &local->vectors[k]));
+            KD_TRY(
+                kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in, &local->vectors[k]));
         columns = local->vectors;
     }
-    KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->key_count, columns,
-                          in->selection, count));
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->key_count, columns, in->selection,
+                          count));
     memset(local->hashes, 0, count * sizeof *local->hashes);
     for (uint32_t k = 0; k < self->key_count; k++)
         kdi_view_hash(&local->views[k], count, k > 0, local->hashes);
@@ -108,10 +108,10 @@ static kd_status seen_prepare(kd_ctx *ctx, seen_op *self, const kd_type *types, 
                               uint32_t extra_bytes)
 {
     self->key_count = count;
-    KD_TRY(kdi_row_layout_init(ctx, self->op.arena, types, count, true, extra_bytes,
-                               &self->layout));
-    return kdi_group_table_init(ctx, self->op.arena, &self->table,
-                                &self->op.exec->shared->budget, &self->layout, count);
+    KD_TRY(
+        kdi_row_layout_init(ctx, self->op.arena, types, count, true, extra_bytes, &self->layout));
+    return kdi_group_table_init(ctx, self->op.arena, &self->table, &self->op.exec->shared->budget,
+                                &self->layout, count);
 }
 
 /* DISTINCT over all columns is grouping by them: in parallel, by codes, and with spilling. */
@@ -198,8 +198,8 @@ static bool set_passes(kd_set_kind kind, bool all, int64_t *count, bool is_fresh
     return is_fresh; /* Neither on the right nor given before. */
 }
 
-static kd_status set_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
-                          kd_batch *out, kdi_flow *out_flow)
+static kd_status set_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in, kd_batch *out,
+                          kdi_flow *out_flow)
 {
     seen_op *self = (seen_op *)op;
     seen_local *local = object;

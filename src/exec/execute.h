@@ -21,19 +21,19 @@ kd_status kd_workers_create(kd_ctx *ctx, unsigned thread_count,
 void kd_workers_destroy(kd_workers *workers); /* NULL is allowed; nothing is running. */
 
 typedef struct kd_execute_options {
-    kd_workers *workers;          /* NULL: everything on the calling thread. */
-    unsigned thread_max;          /* Of this statement; 0: as many as there are. */
+    kd_workers *workers; /* NULL: everything on the calling thread. */
+    unsigned thread_max; /* Of this statement; 0: as many as there are. */
     kd_governor *governor;
-    const char *spill_directory;  /* Created when needed; files are removed at the end. */
-    size_t memory_limit_bytes;    /* Of this statement's blocking operators; 0: the governor's. */
-    kd_txn *txn;                  /* For row locks (FOR UPDATE) and the snapshot's own work. */
+    const char *spill_directory; /* Created when needed; files are removed at the end. */
+    size_t memory_limit_bytes;   /* Of this statement's blocking operators; 0: the governor's. */
+    kd_txn *txn;                 /* For row locks (FOR UPDATE) and the snapshot's own work. */
     kd_snapshot snapshot;
     kd_storage *storage;
     const kd_catalog_version *catalog; /* For virtual tables. */
     const kd_session_facts *facts;
     const kd_value *parameters;
     uint32_t parameter_count;
-    bool collect_actuals;         /* EXPLAIN ANALYZE. */
+    bool collect_actuals;                 /* EXPLAIN ANALYZE. */
     atomic_uint_least64_t *progress_rows; /* Rows scanned so far; may be NULL. */
 } kd_execute_options;
 
@@ -55,11 +55,11 @@ void kd_execution_destroy(kd_execution *execution);
  */
 typedef struct kd_compiled_expr kd_compiled_expr;
 kd_status kd_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
-                          const kd_column_id *ids, uint32_t id_count,
-                          const kd_session_facts *facts, const kd_value *parameters,
-                          uint32_t parameter_count, kd_compiled_expr **out_compiled) KD_MUST_CHECK;
-/* Over the selected rows of a batch; results are at the rows' own positions (any form). Valid until the
- * next evaluation or until `batch_arena`, which the caller resets between batches, is reset. */
+                          const kd_column_id *ids, uint32_t id_count, const kd_session_facts *facts,
+                          const kd_value *parameters, uint32_t parameter_count,
+                          kd_compiled_expr **out_compiled) KD_MUST_CHECK;
+/* Over the selected rows of a batch; results are at the rows' own positions (any form). Valid until
+ * the next evaluation or until `batch_arena`, which the caller resets between batches, is reset. */
 kd_status kd_expr_evaluate(kd_ctx *ctx, kd_compiled_expr *compiled, kd_arena *batch_arena,
                            const kd_batch *input, kd_vector *out_vector) KD_MUST_CHECK;
 /* A condition: writes the positions of rows where it is true. `out_selection` has KD_BATCH_ROWS. */

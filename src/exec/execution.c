@@ -226,9 +226,8 @@ static kd_status shared_create(kd_ctx *ctx, kd_execution *exec, const kd_stateme
     shared->plan = plan;
     shared->options = exec->options;
     shared->budget.governor = exec->options->governor;
-    shared->budget.limit_bytes = exec->options->memory_limit_bytes == 0
-                                     ? SIZE_MAX
-                                     : exec->options->memory_limit_bytes;
+    shared->budget.limit_bytes =
+        exec->options->memory_limit_bytes == 0 ? SIZE_MAX : exec->options->memory_limit_bytes;
     kdi_spill_file_init(&shared->spill, ctx->world, exec->options->spill_directory);
     shared->budget.spill = &shared->spill;
     shared->ctes = kd_alloc_array(ctx, exec->arena, plan->cte_count, sizeof *shared->ctes);

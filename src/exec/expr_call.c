@@ -43,9 +43,8 @@ static bool arguments_may_be_null(const kdi_node *node)
 {
     for (uint32_t i = 0; i < node->argument_count; i++) {
         const kd_vector *argument = &node->argument_vectors[i];
-        const uint64_t *validity = argument->form == KD_VECTOR_DICT
-                                       ? argument->dictionary->validity
-                                       : argument->validity;
+        const uint64_t *validity =
+            argument->form == KD_VECTOR_DICT ? argument->dictionary->validity : argument->validity;
         if (validity != NULL && !(argument->form == KD_VECTOR_CONSTANT && kd_bit_get(validity, 0)))
             return true;
     }
@@ -156,8 +155,8 @@ kd_status kdi_call_one(kd_ctx *ctx, kdi_node *node, const kd_function *function,
 /* ---- Casts ---- */
 
 /* The same physical value under another type. */
-kd_status kdi_eval_retype(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                          const uint16_t *selection, uint32_t count, kd_vector *out)
+kd_status kdi_eval_retype(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                          uint32_t count, kd_vector *out)
 {
     KD_TRY(kdi_node_evaluate(ctx, node->arguments[0], frame, selection, count, out));
     assert(out->physical == node->result.physical);
@@ -165,8 +164,8 @@ kd_status kdi_eval_retype(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
     return KD_OK;
 }
 
-static kd_status cast_by_text(kd_ctx *ctx, kd_call_env *env, const kd_value *source,
-                              kd_type target, kd_value *out)
+static kd_status cast_by_text(kd_ctx *ctx, kd_call_env *env, const kd_value *source, kd_type target,
+                              kd_value *out)
 {
     kd_buffer text = kd_buffer_in(env->arena);
     KD_TRY(kd_buffer_reserve(ctx, &text, 16, NULL));
@@ -179,8 +178,8 @@ static kd_status cast_by_text(kd_ctx *ctx, kd_call_env *env, const kd_value *sou
     return kd_value_parse(ctx, env->arena, settings, target, kd_buffer_slice(&text), out);
 }
 
-static kd_status text_cast_row(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                               void *result, bool *out_is_null)
+static kd_status text_cast_row(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
+                               bool *out_is_null)
 {
     kd_value source = {.type = env->argument_types[0]};
     memcpy(&source.as, args[0], kd_physical_bytes(kd_type_physical(source.type)));

@@ -242,19 +242,16 @@ static kd_status node_compile(kd_ctx *ctx, compiler *self, const kd_expr *expr, 
     return status;
 }
 
-static kd_status compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
-                         const kd_column_id *ids, uint32_t id_count, const kdi_scope *scope,
-                         uint32_t capacity, kd_compiled_expr **out_compiled)
+static kd_status compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr, const kd_column_id *ids,
+                         uint32_t id_count, const kdi_scope *scope, uint32_t capacity,
+                         kd_compiled_expr **out_compiled)
 {
     *out_compiled = NULL;
     kd_compiled_expr *compiled = KD_NEW(ctx, arena, kd_compiled_expr);
     if (compiled == NULL)
         return KD_NOMEM;
-    compiler self = {.arena = arena,
-                     .ids = ids,
-                     .id_count = id_count,
-                     .scope = scope,
-                     .capacity = capacity};
+    compiler self = {
+        .arena = arena, .ids = ids, .id_count = id_count, .scope = scope, .capacity = capacity};
     KD_TRY(node_compile(ctx, &self, expr, &compiled->root));
     compiled->ids = ids;
     compiled->id_count = id_count;
@@ -270,16 +267,16 @@ kd_status kdi_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
 }
 
 kd_status kdi_expr_compile_row(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
-                               const kd_column_id *ids, uint32_t id_count,
-                               const kdi_scope *scope, kd_compiled_expr **out_compiled)
+                               const kd_column_id *ids, uint32_t id_count, const kdi_scope *scope,
+                               kd_compiled_expr **out_compiled)
 {
     return compile(ctx, arena, expr, ids, id_count, scope, 1, out_compiled);
 }
 
 kd_status kd_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
-                          const kd_column_id *ids, uint32_t id_count,
-                          const kd_session_facts *facts, const kd_value *parameters,
-                          uint32_t parameter_count, kd_compiled_expr **out_compiled)
+                          const kd_column_id *ids, uint32_t id_count, const kd_session_facts *facts,
+                          const kd_value *parameters, uint32_t parameter_count,
+                          kd_compiled_expr **out_compiled)
 {
     kdi_scope scope = {
         .facts = facts, .parameters = parameters, .parameter_count = parameter_count};

@@ -160,8 +160,8 @@ bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t
            has_plain_entries(source, count);
 }
 
-static kd_status part_eval(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                           const uint16_t *selection, uint32_t count, kd_vector *out)
+static kd_status part_eval(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                           uint32_t count, kd_vector *out)
 {
     const date_part *part = node->part;
     kd_vector source;

@@ -250,8 +250,8 @@ kd_status kd_expr_evaluate_row(kd_ctx *ctx, kd_compiled_expr *compiled, kd_arena
     *out_value = kd_value_null(compiled->root->type);
     static uint64_t valid = 1, null = 0;
     if (compiled->row_columns == NULL && compiled->id_count > 0) {
-        compiled->row_columns = KD_NEW_ARRAY(ctx, compiled->root->state_arena, kd_vector,
-                                             compiled->id_count);
+        compiled->row_columns =
+            KD_NEW_ARRAY(ctx, compiled->root->state_arena, kd_vector, compiled->id_count);
         if (compiled->row_columns == NULL)
             return KD_NOMEM;
     }

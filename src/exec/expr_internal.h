@@ -23,9 +23,9 @@ typedef struct kdi_scope {
     const kd_session_facts *facts;
     const kd_value *parameters;
     uint32_t parameter_count;
-    uint32_t outer_count;          /* Inside an APPLY: columns of the left rows ... */
+    uint32_t outer_count; /* Inside an APPLY: columns of the left rows ... */
     const kd_column_id *outer_ids;
-    const kd_value *outer_values;  /* ... and the values that they have now. */
+    const kd_value *outer_values; /* ... and the values that they have now. */
 } kdi_scope;
 
 typedef struct kdi_frame {
@@ -38,8 +38,8 @@ typedef kd_status (*kdi_node_eval)(kd_ctx *ctx, kdi_node *node, kdi_frame *frame
                                    const uint16_t *selection, uint32_t count, kd_vector *out);
 /* Writes the rows that are true; `out_rows` may be `selection` itself. */
 typedef kd_status (*kdi_node_select)(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                                     const uint16_t *selection, uint32_t count,
-                                     uint16_t *out_rows, uint32_t *out_count);
+                                     const uint16_t *selection, uint32_t count, uint16_t *out_rows,
+                                     uint32_t *out_count);
 
 /* Results of a node over one dictionary. */
 typedef struct kdi_dictionary_cache {
@@ -66,9 +66,9 @@ struct kdi_node {
     bool is_constant;
     bool constant_ready;
     kd_vector constant;
-    kd_vector result;          /* FLAT room of `capacity` rows. */
+    kd_vector result; /* FLAT room of `capacity` rows. */
     uint32_t capacity;
-    uint16_t *rows[2];         /* Selections of nodes that narrow. */
+    uint16_t *rows[2]; /* Selections of nodes that narrow. */
     kd_arena *state_arena;
     kdi_dictionary_cache *dictionary;
     /* Calls and casts. */
@@ -102,8 +102,7 @@ kd_status kdi_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
                            kd_compiled_expr **out_compiled) KD_MUST_CHECK;
 /* For batches of one row only: takes little memory. */
 kd_status kdi_expr_compile_row(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
-                               const kd_column_id *ids, uint32_t id_count,
-                               const kdi_scope *scope,
+                               const kd_column_id *ids, uint32_t id_count, const kdi_scope *scope,
                                kd_compiled_expr **out_compiled) KD_MUST_CHECK;
 
 /* The entry for nodes: constants, dictionaries, then the node's own evaluation. */
@@ -122,8 +121,8 @@ kd_status kdi_eval_or(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint1
                       uint32_t count, kd_vector *out);
 kd_status kdi_eval_not(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
                        uint32_t count, kd_vector *out);
-kd_status kdi_eval_is_null(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                           const uint16_t *selection, uint32_t count, kd_vector *out);
+kd_status kdi_eval_is_null(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                           uint32_t count, kd_vector *out);
 kd_status kdi_eval_is_distinct(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
                                const uint16_t *selection, uint32_t count, kd_vector *out);
 kd_status kdi_eval_case(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
@@ -136,10 +135,10 @@ kd_status kdi_select_or(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uin
                         uint32_t count, uint16_t *out_rows, uint32_t *out_count);
 kd_status kdi_eval_call(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
                         uint32_t count, kd_vector *out);
-kd_status kdi_eval_retype(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                          const uint16_t *selection, uint32_t count, kd_vector *out);
-kd_status kdi_eval_in_list(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                           const uint16_t *selection, uint32_t count, kd_vector *out);
+kd_status kdi_eval_retype(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                          uint32_t count, kd_vector *out);
+kd_status kdi_eval_in_list(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                           uint32_t count, kd_vector *out);
 kd_status kdi_eval_array(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
                          uint32_t count, kd_vector *out);
 kd_status kdi_eval_subscript(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
@@ -154,9 +153,8 @@ kd_status kdi_date_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t count);
 /* Recognises column-with-constant comparisons. */
 void kdi_range_prepare(kdi_node *node);
-kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                           const uint16_t *selection, uint32_t count, uint16_t *out_rows,
-                           uint32_t *out_count);
+kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                           uint32_t count, uint16_t *out_rows, uint32_t *out_count);
 /* One call of a row function with values in place; used for elements too. */
 kd_status kdi_call_one(kd_ctx *ctx, kdi_node *node, const kd_function *function,
                        const void *const *args, void *result, bool *out_is_null) KD_MUST_CHECK;

@@ -121,8 +121,7 @@ static kd_status in_candidates(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
             uint16_t row = open[i];
             bool is_null = kd_vector_is_null(&candidate, row);
             bool found = !is_null &&
-                         kdi_payload_equal(needle->type,
-                                           kd_vector_payload(needle, row, scratch[0]),
+                         kdi_payload_equal(needle->type, kd_vector_payload(needle, row, scratch[0]),
                                            kd_vector_payload(&candidate, row, scratch[1]));
             if (found) {
                 values[row] = 1;
@@ -138,8 +137,8 @@ static kd_status in_candidates(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
     return KD_OK;
 }
 
-kd_status kdi_eval_in_list(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                           const uint16_t *selection, uint32_t count, kd_vector *out)
+kd_status kdi_eval_in_list(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                           uint32_t count, kd_vector *out)
 {
     kd_vector needle;
     KD_TRY(kdi_node_evaluate(ctx, node->arguments[0], frame, selection, count, &needle));
@@ -152,7 +151,8 @@ kd_status kdi_eval_in_list(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
 
 /* ---- Arrays ---- */
 
-/* Elements that are arrays themselves make one more dimension; NULL arrays are not allowed there. */
+/* Elements that are arrays themselves make one more dimension; NULL arrays are not allowed there.
+ */
 static kd_status array_nest(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const kd_value *parts,
                             kd_str *out)
 {
@@ -166,8 +166,7 @@ static kd_status array_nest(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const
             KD_TRY(kd_array_open(ctx, parts[i].type, kd_str_slice(&parts[i].as.str), &part));
         if (i == 0) {
             shape = part.shape;
-            elements = KD_NEW_ARRAY(ctx, frame->arena, kd_value,
-                                    (size_t)part.count * part_count);
+            elements = KD_NEW_ARRAY(ctx, frame->arena, kd_value, (size_t)part.count * part_count);
             if (elements == NULL)
                 return KD_NOMEM;
         } else if (part.shape.dimensions != shape.dimensions ||

@@ -138,8 +138,8 @@ kd_status kdi_eval_not(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint
     return KD_OK;
 }
 
-kd_status kdi_eval_is_null(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                           const uint16_t *selection, uint32_t count, kd_vector *out)
+kd_status kdi_eval_is_null(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                           uint32_t count, kd_vector *out)
 {
     kd_vector argument;
     KD_TRY(kdi_node_evaluate(ctx, node->arguments[0], frame, selection, count, &argument));
@@ -208,8 +208,7 @@ kd_status kdi_eval_case(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uin
                                     &taken_count));
         if (taken_count == 0)
             continue;
-        KD_TRY(kdi_node_evaluate(ctx, node->arguments[2 * p + 1], frame, taken, taken_count,
-                                 &arm));
+        KD_TRY(kdi_node_evaluate(ctx, node->arguments[2 * p + 1], frame, taken, taken_count, &arm));
         kdi_vector_copy_rows(&arm, taken, taken_count, out);
         open_count = rows_subtract(open, open_count, taken, taken_count);
     }

@@ -15,9 +15,12 @@ enum range_test { TEST_NONE = 0, TEST_EQ, TEST_NE, TEST_LT, TEST_LE, TEST_GT, TE
 
 static uint8_t test_of(const char *name)
 {
-    static const struct { const char *name; uint8_t test; } names[] = {
-        {"=", TEST_EQ}, {"<>", TEST_NE}, {"!=", TEST_NE}, {"<", TEST_LT},
-        {"<=", TEST_LE}, {">", TEST_GT}, {">=", TEST_GE},
+    static const struct {
+        const char *name;
+        uint8_t test;
+    } names[] = {
+        {"=", TEST_EQ},  {"<>", TEST_NE}, {"!=", TEST_NE}, {"<", TEST_LT},
+        {"<=", TEST_LE}, {">", TEST_GT},  {">=", TEST_GE},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].name, name) == 0)
@@ -119,25 +122,25 @@ static range range_of(uint8_t test, int64_t bound)
 }
 
 /* In range exactly when value - low, unsigned, is at most `span`. */
-#define RANGE_LOOP(name, value_type, unsigned_type)                                              \
-    static uint32_t name(const value_type *values, unsigned_type low, unsigned_type span,        \
-                         bool outside, const uint16_t *selection, uint32_t count,                \
-                         uint16_t *out_rows)                                                     \
-    {                                                                                            \
-        uint32_t kept = 0;                                                                       \
-        if (selection == NULL) {                                                                 \
-            for (uint32_t i = 0; i < count; i++) {                                               \
-                out_rows[kept] = (uint16_t)i;                                                    \
-                kept += ((unsigned_type)((unsigned_type)values[i] - low) <= span) ^ outside;     \
-            }                                                                                    \
-            return kept;                                                                         \
-        }                                                                                        \
-        for (uint32_t i = 0; i < count; i++) {                                                   \
-            uint16_t row = selection[i];                                                         \
-            out_rows[kept] = row;                                                                \
-            kept += ((unsigned_type)((unsigned_type)values[row] - low) <= span) ^ outside;       \
-        }                                                                                        \
-        return kept;                                                                             \
+#define RANGE_LOOP(name, value_type, unsigned_type)                                          \
+    static uint32_t name(const value_type *values, unsigned_type low, unsigned_type span,    \
+                         bool outside, const uint16_t *selection, uint32_t count,            \
+                         uint16_t *out_rows)                                                 \
+    {                                                                                        \
+        uint32_t kept = 0;                                                                   \
+        if (selection == NULL) {                                                             \
+            for (uint32_t i = 0; i < count; i++) {                                           \
+                out_rows[kept] = (uint16_t)i;                                                \
+                kept += ((unsigned_type)((unsigned_type)values[i] - low) <= span) ^ outside; \
+            }                                                                                \
+            return kept;                                                                     \
+        }                                                                                    \
+        for (uint32_t i = 0; i < count; i++) {                                               \
+            uint16_t row = selection[i];                                                     \
+            out_rows[kept] = row;                                                            \
+            kept += ((unsigned_type)((unsigned_type)values[row] - low) <= span) ^ outside;   \
+        }                                                                                    \
+        return kept;                                                                         \
     }
 RANGE_LOOP(range_u8, uint8_t, uint8_t)
 RANGE_LOOP(range_u16, uint16_t, uint16_t)
@@ -173,7 +176,7 @@ static uint32_t rows_valid(const uint64_t *validity, uint16_t *rows, uint32_t co
 static uint32_t select_frame(const kd_vector *vector, range wanted, const uint16_t *selection,
                              uint32_t count, uint16_t *out_rows)
 {
-    uint64_t most = vector->width_bytes == 1 ? UINT8_MAX
+    uint64_t most = vector->width_bytes == 1   ? UINT8_MAX
                     : vector->width_bytes == 2 ? UINT16_MAX
                                                : UINT32_MAX;
     uint64_t last_room = (uint64_t)INT64_MAX - (uint64_t)vector->base;
@@ -256,9 +259,8 @@ static uint32_t select_constant(const kd_vector *vector, range wanted, const uin
     return inside != wanted.outside ? rows_all(selection, count, out_rows) : 0;
 }
 
-kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
-                           const uint16_t *selection, uint32_t count, uint16_t *out_rows,
-                           uint32_t *out_count)
+kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                           uint32_t count, uint16_t *out_rows, uint32_t *out_count)
 {
     *out_count = 0;
     kd_vector vector, bound_vector;

@@ -75,17 +75,17 @@ static bool key_of(const kd_vector *vector, const kdi_code_key *before, uint32_t
     }
 }
 
-#define CODES_LOOP(name, code_type)                                                              \
-    static void name(uint32_t *restrict codes, const code_type *restrict values,                 \
-                     const uint16_t *restrict selection, uint32_t count, uint32_t factor)        \
-    {                                                                                            \
-        if (selection == NULL) {                                                                 \
-            for (uint32_t i = 0; i < count; i++)                                                 \
-                codes[i] += values[i] * factor;                                                  \
-            return;                                                                              \
-        }                                                                                        \
-        for (uint32_t i = 0; i < count; i++)                                                     \
-            codes[i] += values[selection[i]] * factor;                                           \
+#define CODES_LOOP(name, code_type)                                                       \
+    static void name(uint32_t *restrict codes, const code_type *restrict values,          \
+                     const uint16_t *restrict selection, uint32_t count, uint32_t factor) \
+    {                                                                                     \
+        if (selection == NULL) {                                                          \
+            for (uint32_t i = 0; i < count; i++)                                          \
+                codes[i] += values[i] * factor;                                           \
+            return;                                                                       \
+        }                                                                                 \
+        for (uint32_t i = 0; i < count; i++)                                              \
+            codes[i] += values[selection[i]] * factor;                                    \
     }
 CODES_LOOP(codes_add_u8, uint8_t)
 CODES_LOOP(codes_add_u16, uint16_t)
@@ -99,7 +99,8 @@ static void codes_add(uint32_t *codes, const kd_vector *vector, const uint16_t *
         const uint8_t *values = vector->values;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t row = selection == NULL ? i : selection[i];
-            codes[i] += (kd_bit_get(vector->validity, row) ? values[row] : cardinality - 1) * factor;
+            codes[i] +=
+                (kd_bit_get(vector->validity, row) ? values[row] : cardinality - 1) * factor;
         }
         return;
     }
@@ -223,8 +224,7 @@ static void sum_nullable(const kd_vector *vector, const kdi_group_codes *codes,
     }
 }
 
-static void sum_plain(const kd_vector *vector, const kdi_group_codes *codes,
-                      const kd_batch *batch)
+static void sum_plain(const kd_vector *vector, const kdi_group_codes *codes, const kd_batch *batch)
 {
     const uint32_t *by = codes->cardinality == 1 ? NULL : codes->codes;
     uint32_t count = batch->selected_count;
@@ -254,7 +254,10 @@ static bool can_sum(const kd_vector *vector)
 static void sums_fold(const kdi_group_codes *codes, const kdi_agg_call *call,
                       const kd_vector *vector)
 {
-    struct { kd_i128 sum; int64_t count; } *state;
+    struct {
+        kd_i128 sum;
+        int64_t count;
+    } * state;
     const int64_t *counts = vector->validity == NULL ? codes->counts : codes->sum_counts;
     int64_t base = vector->form == KD_VECTOR_FRAME ? vector->base : 0;
     for (uint32_t c = 0; c < codes->cardinality; c++) {

@@ -24,19 +24,20 @@ typedef struct kdi_group_codes {
     uint32_t key_count;
     kdi_code_key keys[KDI_CODE_KEYS_MAX];
     uint32_t cardinality;
-    char **groups;    /* Per code; NULL: not seen yet. */
-    uint32_t *codes;  /* Per selected row. */
+    char **groups;     /* Per code; NULL: not seen yet. */
+    uint32_t *codes;   /* Per selected row. */
     uint16_t *missing; /* Rows whose code is new, one per code. */
     uint32_t *missing_codes;
     uint32_t missing_count;
-    int64_t *counts;  /* Per code: rows of this batch. */
+    int64_t *counts; /* Per code: rows of this batch. */
     int64_t *sums;
     int64_t *sum_counts;
 } kdi_group_codes;
 
 kd_status kdi_group_codes_create(kd_ctx *ctx, kd_arena *arena,
                                  kdi_group_codes **out_codes) KD_MUST_CHECK;
-/* The codes of the batch's rows and which of them are new; false when the keys are of another kind. */
+/* The codes of the batch's rows and which of them are new; false when the keys are of another kind.
+ */
 bool kdi_group_codes_open(kdi_group_codes *codes, const kd_vector *keys, uint32_t key_count,
                           const kd_batch *batch);
 /* The groups' rows have moved. */

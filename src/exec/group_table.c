@@ -23,8 +23,7 @@ static uint64_t slot_make(uint64_t hash, const char *row)
 }
 
 kd_status kdi_group_table_init(kd_ctx *ctx, kd_arena *arena, kdi_group_table *table,
-                               kdi_budget *budget, const kdi_row_layout *layout,
-                               uint32_t key_count)
+                               kdi_budget *budget, const kdi_row_layout *layout, uint32_t key_count)
 {
     *table = (kdi_group_table){.world = ctx->world,
                                .account = kd_governor_account(budget->governor),
@@ -90,7 +89,8 @@ static kd_status slots_reserve(kd_ctx *ctx, kdi_group_table *table, uint64_t mor
     return KD_OK;
 }
 
-/* Finds each open row's next slot: free (taken for it, marked by position + 1) or of the same tag. */
+/* Finds each open row's next slot: free (taken for it, marked by position + 1) or of the same tag.
+ */
 static void slots_probe(kdi_group_table *table, const uint64_t *hashes, uint32_t open_count,
                         uint32_t *out_fresh, uint32_t *out_match)
 {
@@ -160,16 +160,15 @@ static uint32_t matches_compare(kdi_group_table *table, const kdi_view *views,
         table->match_rows[count++] = row;
     }
     for (uint32_t k = 0; k < table->key_count && count > 0; k++)
-        count = kdi_rows_match(table->store.layout, k, &views[k], candidates, table->match_rows,
-                               count);
+        count =
+            kdi_rows_match(table->store.layout, k, &views[k], candidates, table->match_rows, count);
     for (uint32_t i = 0; i < count; i++)
         out_rows[candidates[i]] = table->match_rows[i];
     for (uint32_t i = 0; i < match_count; i++) {
         uint16_t position = table->match[i];
         if (out_rows[position] != NULL)
             continue;
-        table->slot_of[position] =
-            (uint32_t)((table->slot_of[position] + 1) & table->slot_mask);
+        table->slot_of[position] = (uint32_t)((table->slot_of[position] + 1) & table->slot_mask);
         open[open_count++] = position;
     }
     return open_count;

@@ -23,8 +23,8 @@ typedef struct kdi_group_table {
     uint32_t *slot_of;
 } kdi_group_table;
 
-/* The layout has a header; its first `key_count` columns are the keys, its extra bytes are zeroed in
- * new rows. */
+/* The layout has a header; its first `key_count` columns are the keys, its extra bytes are zeroed
+ * in new rows. */
 kd_status kdi_group_table_init(kd_ctx *ctx, kd_arena *arena, kdi_group_table *table,
                                kdi_budget *budget, const kdi_row_layout *layout,
                                uint32_t key_count) KD_MUST_CHECK;
@@ -32,8 +32,8 @@ void kdi_group_table_clear(kdi_group_table *table); /* Gives all memory back. */
 /* Forgets the groups; the rows stay in the store, which the caller has moved away or clears. */
 void kdi_group_table_forget(kdi_group_table *table);
 
-/* Rows for `count` view rows with these hashes, new ones made where needed. `out_fresh` (may be NULL)
- * gets the positions of rows that were new, in order, `out_fresh_count` their number. */
+/* Rows for `count` view rows with these hashes, new ones made where needed. `out_fresh` (may be
+ * NULL) gets the positions of rows that were new, in order, `out_fresh_count` their number. */
 kd_status kdi_group_table_find(kd_ctx *ctx, kdi_group_table *table, const kdi_view *views,
                                const uint64_t *hashes, uint32_t count, char **out_rows,
                                uint16_t *out_fresh, uint32_t *out_fresh_count) KD_MUST_CHECK;

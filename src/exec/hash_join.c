@@ -34,9 +34,9 @@ typedef struct hash_join {
     kdi_row_layout layout; /* Keys, then the right side's columns. */
     kdi_row_store store;
     kdi_join_table table;
-    bool has_null_key;     /* Some build row's key is NULL. */
+    bool has_null_key; /* Some build row's key is NULL. */
     bool is_right_emitted;
-    kdi_row_cursor unmet;  /* Build rows given already by the flush. */
+    kdi_row_cursor unmet; /* Build rows given already by the flush. */
     uint64_t build_count;
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
@@ -157,10 +157,8 @@ static kd_status build_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batc
     }
     kd_arena_reset(local->batch_arena);
     for (uint32_t k = 0; k < self->key_count; k++)
-        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
-                                &local->vectors[k]));
-    memcpy(local->vectors + self->key_count, in->columns,
-           self->right_count * sizeof *in->columns);
+        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in, &local->vectors[k]));
+    memcpy(local->vectors + self->key_count, in->columns, self->right_count * sizeof *in->columns);
     KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->layout.column_count,
                           local->vectors, in->selection, count));
     for (uint32_t k = 0; k < self->key_count; k++)
@@ -236,19 +234,19 @@ typedef struct probe_local {
     kd_arena *batch_arena;
     probe_phase phase;
     uint64_t *hashes;
-    char **at;            /* Per selected row: where its chain goes on. */
-    char **hit;           /* The match of this round. */
-    uint16_t *active;     /* Selected rows that are still looking, ascending. */
+    char **at;        /* Per selected row: where its chain goes on. */
+    char **hit;       /* The match of this round. */
+    uint16_t *active; /* Selected rows that are still looking, ascending. */
     uint32_t active_count;
     uint16_t *open, *candidates;
     char **candidate_rows;
     uint8_t *flags;
-    uint8_t *matched;     /* Some match passed the condition. */
+    uint8_t *matched; /* Some match passed the condition. */
     uint8_t *null_key;
-    uint16_t *rows;       /* Selections of outputs. */
+    uint16_t *rows; /* Selections of outputs. */
     uint16_t *pair_rows;
     char **pair_right;
-    uint32_t pair_next;   /* PAIRS: the active row to go on with. */
+    uint32_t pair_next; /* PAIRS: the active row to go on with. */
     /* Dealt. */
     kdi_appender appender;
     kdi_row_store left;
@@ -332,8 +330,7 @@ static kd_status probe_hash(kd_ctx *ctx, hash_join *join, probe_local *local, co
     uint32_t count = in->selected_count;
     kd_arena_reset(local->batch_arena);
     for (uint32_t k = 0; k < join->key_count; k++)
-        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in,
-                                &local->vectors[k]));
+        KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in, &local->vectors[k]));
     KD_TRY(kdi_views_open(ctx, local->arena, local->views, join->key_count, local->vectors,
                           in->selection, count));
     for (uint32_t k = 0; k < join->key_count; k++)
@@ -509,8 +506,8 @@ static kd_status probe_round(kd_ctx *ctx, hash_probe *self, probe_local *local, 
 }
 
 /* Up to a batch of pairs of the active rows and everything left in their chains. */
-static kd_status probe_pairs(kd_ctx *ctx, hash_probe *self, probe_local *local,
-                             const kd_batch *in, kd_batch *out)
+static kd_status probe_pairs(kd_ctx *ctx, hash_probe *self, probe_local *local, const kd_batch *in,
+                             kd_batch *out)
 {
     hash_join *join = self->join;
     kdi_join_wide *wide = local->wide;
@@ -547,8 +544,8 @@ static kd_status probe_pairs(kd_ctx *ctx, hash_probe *self, probe_local *local,
     for (uint32_t i = 0; i < count; i++)
         local->rows[i] = (uint16_t)i;
     uint32_t row_count = count;
-    KD_TRY(matches_pass(ctx, join, local, row_count, local->rows, owners, local->pair_right,
-                        &count));
+    KD_TRY(
+        matches_pass(ctx, join, local, row_count, local->rows, owners, local->pair_right, &count));
     if (count > 0)
         kdi_join_wide_emit(wide, &self->op, row_count, local->rows, count, out);
     return KD_OK;
@@ -592,8 +589,8 @@ static void probe_rest(hash_probe *self, probe_local *local, const kd_batch *in,
     kdi_join_wide_emit(wide, &self->op, in->row_count, local->rows, count, out);
 }
 
-static kd_status batch_probe(kd_ctx *ctx, hash_probe *self, probe_local *local,
-                             const kd_batch *in, kd_batch *out, kdi_flow *out_flow)
+static kd_status batch_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, const kd_batch *in,
+                             kd_batch *out, kdi_flow *out_flow)
 {
     *out_flow = KDI_HAVE_MORE;
     if (local->phase == PROBE_START) {
@@ -606,8 +603,8 @@ static kd_status batch_probe(kd_ctx *ctx, hash_probe *self, probe_local *local,
             break;
         }
         KD_TRY(probe_round(ctx, self, local, in, out));
-        bool few = local->active_count > 0 &&
-                   local->active_count < in->selected_count / PAIR_SHARE + 1;
+        bool few =
+            local->active_count > 0 && local->active_count < in->selected_count / PAIR_SHARE + 1;
         if (few && kdi_join_gives_right(self->join->kind)) {
             local->phase = PROBE_PAIRS;
             local->pair_next = 0;
@@ -643,8 +640,8 @@ static kd_status left_put(kd_ctx *ctx, hash_join *join, probe_local *local, cons
 }
 
 /* A whole batch by the codes of its key; `*out_done` is false when that cannot be. */
-static kd_status codes_probe(kd_ctx *ctx, hash_probe *self, probe_local *local,
-                             const kd_batch *in, kd_batch *out, bool *out_done)
+static kd_status codes_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, const kd_batch *in,
+                             kd_batch *out, bool *out_done)
 {
     hash_join *join = self->join;
     kdi_join_wide *wide = local->wide;
@@ -696,8 +693,7 @@ static void unmet_give(hash_join *join, probe_local *local, const kdi_op *op, kd
     char *row;
     if (join->kind != KD_JOIN_RIGHT && join->kind != KD_JOIN_FULL)
         return;
-    while (count < KD_BATCH_ROWS &&
-           kdi_row_store_next(&join->store, &join->unmet, 1, &row) == 1)
+    while (count < KD_BATCH_ROWS && kdi_row_store_next(&join->store, &join->unmet, 1, &row) == 1)
         if (!kdi_join_row_is_met(row))
             local->pair_right[count++] = row;
     if (count == 0)
@@ -842,8 +838,7 @@ kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
         types[k] = plan->as.join.right_keys[k]->type;
     for (uint32_t c = 0; c < join->right_count; c++)
         types[join->key_count + c] = plan->inputs[1]->columns[c].type;
-    KD_TRY(kdi_row_layout_init(ctx, pipeline->exec->arena, types, count, true, 0,
-                               &join->layout));
+    KD_TRY(kdi_row_layout_init(ctx, pipeline->exec->arena, types, count, true, 0, &join->layout));
     kd_type *left_types;
     KD_TRY(kdi_plan_types(ctx, pipeline->exec->arena, plan->inputs[0], &left_types));
     KD_TRY(kdi_row_layout_init(ctx, pipeline->exec->arena, left_types,

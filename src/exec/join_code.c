@@ -25,8 +25,7 @@ kd_status kdi_join_codes_create(kd_ctx *ctx, kd_arena *arena, uint32_t column_co
 
 /* The only match of an entry, or NULL; `*out_several` when there are more. */
 static char *entry_match(const kdi_join_table *table, const kdi_row_layout *layout,
-                         const kdi_view *view, uint16_t position, uint64_t hash,
-                         bool *out_several)
+                         const kdi_view *view, uint16_t position, uint64_t hash, bool *out_several)
 {
     char *match = NULL;
     for (char *row = kdi_join_table_first(table, hash); row != NULL; row = kdi_join_row_next(row)) {
@@ -79,8 +78,7 @@ static kd_status chunk_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_t
 }
 
 static kd_status codes_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_table *table,
-                            const kdi_row_layout *layout, const kd_vector *key,
-                            bool *out_several)
+                            const kdi_row_layout *layout, const kd_vector *key, bool *out_several)
 {
     uint32_t entries = key->dictionary_count;
     kd_arena_reset(codes->arena);

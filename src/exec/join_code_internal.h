@@ -14,9 +14,9 @@ typedef struct kdi_join_codes {
     uint64_t dictionary_id; /* The left key's; 0: none. */
     uint64_t failed_id;     /* An entry of it has several matches. */
     uint32_t column_count;
-    kd_vector *columns;     /* The right columns by code; NULL where there is no match. */
-    uint64_t *ids;          /* Of these dictionaries. */
-    uint8_t *matched;       /* By code. */
+    kd_vector *columns; /* The right columns by code; NULL where there is no match. */
+    uint64_t *ids;      /* Of these dictionaries. */
+    uint8_t *matched;   /* By code. */
 } kdi_join_codes;
 
 kd_status kdi_join_codes_create(kd_ctx *ctx, kd_arena *arena, uint32_t column_count,

@@ -19,7 +19,8 @@ typedef struct kdi_join_table {
 } kdi_join_table;
 
 /* Chains all rows of the store whose header's flag does not say that a key is NULL. */
-kd_status kdi_join_table_build(kd_ctx *ctx, kdi_join_table *table, kdi_row_store *store) KD_MUST_CHECK;
+kd_status kdi_join_table_build(kd_ctx *ctx, kdi_join_table *table,
+                               kdi_row_store *store) KD_MUST_CHECK;
 void kdi_join_table_clear(kdi_join_table *table);
 
 static inline uint64_t kdi_join_tag(uint64_t hash)
@@ -36,8 +37,8 @@ static inline char *kdi_join_table_first(const kdi_join_table *table, uint64_t h
     return (char *)(uintptr_t)(slot & (((uint64_t)1 << 48) - 1));
 }
 
-/* The upper bit of a row's chain word says that some probe row has met it: RIGHT and FULL joins set it
- * while other threads follow the chain. */
+/* The upper bit of a row's chain word says that some probe row has met it: RIGHT and FULL joins set
+ * it while other threads follow the chain. */
 static inline char *kdi_join_row_next(const char *row)
 {
     uint64_t word = __atomic_load_n((const uint64_t *)(const void *)(row + 8), __ATOMIC_RELAXED);

@@ -80,8 +80,8 @@ void kdi_join_wide_emit(kdi_join_wide *wide, const kdi_op *op, uint32_t row_coun
 {
     uint32_t column_count = op->plan->column_count;
     for (uint32_t c = 0; c < column_count; c++)
-        wide->outputs[c] = wide->sources[c] == UINT32_MAX ? wide->mark
-                                                          : wide->columns[wide->sources[c]];
+        wide->outputs[c] =
+            wide->sources[c] == UINT32_MAX ? wide->mark : wide->columns[wide->sources[c]];
     *out = (kd_batch){.row_count = row_count,
                       .selected_count = count,
                       .selection = selection,

@@ -9,14 +9,14 @@
 
 typedef struct kdi_join_wide {
     uint32_t left_count, right_count;
-    kd_column_id *ids;       /* left_count + right_count */
-    kd_vector *columns;      /* As many: what the current output is made of. */
-    kd_vector *right_room;   /* FLAT room for right columns. */
-    kd_vector *left_room;    /* FLAT room for left columns that are repeated. */
-    kd_vector *nulls;        /* A NULL constant per wide column. */
-    uint32_t *sources;       /* Per output column: wide position; UINT32_MAX: the mark. */
+    kd_column_id *ids;     /* left_count + right_count */
+    kd_vector *columns;    /* As many: what the current output is made of. */
+    kd_vector *right_room; /* FLAT room for right columns. */
+    kd_vector *left_room;  /* FLAT room for left columns that are repeated. */
+    kd_vector *nulls;      /* A NULL constant per wide column. */
+    uint32_t *sources;     /* Per output column: wide position; UINT32_MAX: the mark. */
     kd_vector *outputs;
-    kd_vector mark;          /* FLAT boolean. */
+    kd_vector mark;              /* FLAT boolean. */
     kd_compiled_expr *condition; /* NULL: true. */
 } kdi_join_wide;
 

@@ -83,8 +83,8 @@ kd_status kdi_keep_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *input,
     KD_TRY(kdi_op_create(ctx, exec, NULL, &keep_class, sizeof *self, &self));
     kd_type *types;
     KD_TRY(kdi_plan_types(ctx, exec->arena, input, &types));
-    KD_TRY(kdi_row_layout_init(ctx, exec->arena, types, input->column_count, false, 0,
-                               &self->layout));
+    KD_TRY(
+        kdi_row_layout_init(ctx, exec->arena, types, input->column_count, false, 0, &self->layout));
     kdi_row_store_init(&self->store, &exec->shared->budget, &self->layout);
     *out_keep = self;
     return KD_OK;

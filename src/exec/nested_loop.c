@@ -26,7 +26,7 @@ typedef struct nested_local {
     char **right_rows;
     uint16_t *rows;
     uint8_t *matched;
-    uint8_t *open;      /* MARK: the condition was NULL for some right row. */
+    uint8_t *open; /* MARK: the condition was NULL for some right row. */
     kdi_row_cursor cursor;
     uint64_t right_row; /* Number of the cursor's row. */
     uint32_t left_next;
@@ -64,8 +64,7 @@ static kd_status nested_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, v
 static void row_met(nested_op *self, uint64_t row)
 {
     if (self->met != NULL)
-        (void)__atomic_fetch_or(&self->met[row / 64], (uint64_t)1 << (row % 64),
-                                __ATOMIC_RELAXED);
+        (void)__atomic_fetch_or(&self->met[row / 64], (uint64_t)1 << (row % 64), __ATOMIC_RELAXED);
 }
 
 /* Rows for which the condition is true; NULLs are noted for MARK. */

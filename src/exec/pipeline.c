@@ -99,8 +99,8 @@ static kd_status runner_refill(kd_ctx *ctx, kdi_runner *runner, size_t *out_leve
         kdi_op *source = pipeline->source;
         bool end = false;
         uint64_t start = clock_start(source);
-        kd_status status = source->class->next(ctx, source, runner->source_local,
-                                               &runner->batches[0], &end);
+        kd_status status =
+            source->class->next(ctx, source, runner->source_local, &runner->batches[0], &end);
         clock_stop(source, start);
         if (status != KD_OK)
             return status;

@@ -37,8 +37,7 @@ typedef struct kdi_op_class {
     /* As a sink. */
     kd_status (*sink_create)(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local);
     void (*sink_destroy)(kdi_op *op, void *local);
-    kd_status (*sink)(kd_ctx *ctx, kdi_op *op, void *local, const kd_batch *in,
-                      kdi_flow *out_flow);
+    kd_status (*sink)(kd_ctx *ctx, kdi_op *op, void *local, const kd_batch *in, kdi_flow *out_flow);
     /* Hands the thread's work over; one thread at a time. */
     kd_status (*combine)(kd_ctx *ctx, kdi_op *op, void *local);
     kd_status (*finish)(kd_ctx *ctx, kdi_op *op);
@@ -55,7 +54,7 @@ struct kdi_op {
     kd_execution *exec;
     kd_arena *arena; /* The execution's. */
     kdi_op *next_made;
-    bool is_serial;  /* Must be run by one thread, in order. */
+    bool is_serial;      /* Must be run by one thread, in order. */
     bool sink_is_serial; /* What feeds it must be one thread. */
     bool is_open;
     atomic_uint_least64_t rows, batches, time_ns, spilled_bytes;
@@ -67,7 +66,7 @@ struct kdi_pipeline {
     kdi_op *source;
     kdi_op **ops;
     size_t op_count, op_capacity;
-    kdi_op *sink; /* NULL: batches are pulled. */
+    kdi_op *sink;         /* NULL: batches are pulled. */
     kdi_pipeline **needs; /* Run before this one. */
     size_t need_count, need_capacity;
     bool is_done, is_running;
@@ -83,11 +82,11 @@ typedef struct kdi_shared {
     const kd_execute_options *options;
     kdi_budget budget;
     kdi_spill_file spill;
-    struct kdi_cte **ctes;          /* By number; made at first use. */
-    struct kdi_working **workings;  /* By number: rows of the current round of a recursion. */
+    struct kdi_cte **ctes;         /* By number; made at first use. */
+    struct kdi_working **workings; /* By number: rows of the current round of a recursion. */
     kd_plan_actual *actuals;
     atomic_uint_fast64_t dictionaries_made; /* For ids of dictionaries that operators make. */
-    kdi_op *made;                   /* Ops of the main execution, for actuals. */
+    kdi_op *made;                           /* Ops of the main execution, for actuals. */
 } kdi_shared;
 
 struct kd_execution {
@@ -207,8 +206,8 @@ static inline bool kdi_op_leave(kdi_op *op)
 }
 
 /* FLAT columns that hold rows of a store, from `first`. */
-static inline void kdi_batch_gather(const kdi_row_layout *layout, char *const *rows,
-                                    uint32_t count, kd_vector *columns, kd_batch *out)
+static inline void kdi_batch_gather(const kdi_row_layout *layout, char *const *rows, uint32_t count,
+                                    kd_vector *columns, kd_batch *out)
 {
     for (uint32_t c = 0; c < layout->column_count; c++)
         kdi_rows_gather(layout, c, rows, NULL, count, &columns[c]);

@@ -263,14 +263,14 @@ static void row_put_strings(const kdi_row_layout *layout, const kdi_view *views,
     }
 }
 
-#define SCATTER_LOOP(name, value_type)                                                           \
-    static void name(const kdi_view *view, const uint16_t *subset, uint32_t count, char **rows,  \
-                     uint32_t offset)                                                            \
-    {                                                                                            \
-        const value_type *values = view->values;                                                 \
-        for (uint32_t i = 0; i < count; i++)                                                     \
-            memcpy(rows[i] + offset, &values[view->index[subset == NULL ? i : subset[i]]],       \
-                   sizeof(value_type));                                                          \
+#define SCATTER_LOOP(name, value_type)                                                          \
+    static void name(const kdi_view *view, const uint16_t *subset, uint32_t count, char **rows, \
+                     uint32_t offset)                                                           \
+    {                                                                                           \
+        const value_type *values = view->values;                                                \
+        for (uint32_t i = 0; i < count; i++)                                                    \
+            memcpy(rows[i] + offset, &values[view->index[subset == NULL ? i : subset[i]]],      \
+                   sizeof(value_type));                                                         \
     }
 typedef struct wide {
     uint64_t words[2];
@@ -395,17 +395,17 @@ uint32_t kdi_row_store_next(const kdi_row_store *store, kdi_row_cursor *cursor, 
     return count;
 }
 
-#define GATHER_LOOP(name, value_type)                                                            \
-    static void name(char *const *rows, uint32_t offset, const uint16_t *positions,              \
-                     uint32_t count, value_type *values)                                         \
-    {                                                                                            \
-        if (positions == NULL) {                                                                 \
-            for (uint32_t i = 0; i < count; i++)                                                 \
-                memcpy(&values[i], rows[i] + offset, sizeof(value_type));                        \
-            return;                                                                              \
-        }                                                                                        \
-        for (uint32_t i = 0; i < count; i++)                                                     \
-            memcpy(&values[positions[i]], rows[i] + offset, sizeof(value_type));                 \
+#define GATHER_LOOP(name, value_type)                                               \
+    static void name(char *const *rows, uint32_t offset, const uint16_t *positions, \
+                     uint32_t count, value_type *values)                            \
+    {                                                                               \
+        if (positions == NULL) {                                                    \
+            for (uint32_t i = 0; i < count; i++)                                    \
+                memcpy(&values[i], rows[i] + offset, sizeof(value_type));           \
+            return;                                                                 \
+        }                                                                           \
+        for (uint32_t i = 0; i < count; i++)                                        \
+            memcpy(&values[positions[i]], rows[i] + offset, sizeof(value_type));    \
     }
 GATHER_LOOP(gather_1, uint8_t)
 GATHER_LOOP(gather_2, uint16_t)
@@ -445,22 +445,22 @@ void kdi_rows_gather(const kdi_row_layout *layout, uint32_t column, char *const 
     }
 }
 
-#define MATCH_LOOP(name, value_type)                                                             \
-    static uint32_t name(const kdi_view *view, uint16_t *subset, char **rows, uint32_t offset,   \
-                         uint32_t count)                                                         \
-    {                                                                                            \
-        const value_type *values = view->values;                                                 \
-        uint32_t kept = 0;                                                                       \
-        for (uint32_t i = 0; i < count; i++) {                                                   \
-            value_type stored;                                                                   \
-            memcpy(&stored, rows[i] + offset, sizeof stored);                                    \
-            uint16_t position = subset[i];                                                       \
-            char *row = rows[i];                                                                 \
-            subset[kept] = position;                                                             \
-            rows[kept] = row;                                                                    \
-            kept += stored == values[view->index[position]];                                     \
-        }                                                                                        \
-        return kept;                                                                             \
+#define MATCH_LOOP(name, value_type)                                                           \
+    static uint32_t name(const kdi_view *view, uint16_t *subset, char **rows, uint32_t offset, \
+                         uint32_t count)                                                       \
+    {                                                                                          \
+        const value_type *values = view->values;                                               \
+        uint32_t kept = 0;                                                                     \
+        for (uint32_t i = 0; i < count; i++) {                                                 \
+            value_type stored;                                                                 \
+            memcpy(&stored, rows[i] + offset, sizeof stored);                                  \
+            uint16_t position = subset[i];                                                     \
+            char *row = rows[i];                                                               \
+            subset[kept] = position;                                                           \
+            rows[kept] = row;                                                                  \
+            kept += stored == values[view->index[position]];                                   \
+        }                                                                                      \
+        return kept;                                                                           \
     }
 MATCH_LOOP(match_1, uint8_t)
 MATCH_LOOP(match_2, uint16_t)

@@ -30,8 +30,8 @@ typedef struct kdi_budget {
 kd_status kdi_budget_get_page(kd_ctx *ctx, kdi_budget *budget, bool must_have,
                               void **out_page) KD_MUST_CHECK;
 void kdi_budget_put_page(kdi_budget *budget, void *page);
-/* Whether `more_bytes` and a few pages would not fit: time to spill. Operators ask before they take a
- * batch and then take what the batch needs, so that they never stop in the middle of one. */
+/* Whether `more_bytes` and a few pages would not fit: time to spill. Operators ask before they take
+ * a batch and then take what the batch needs, so that they never stop in the middle of one. */
 bool kdi_budget_is_tight(const kdi_budget *budget, size_t more_bytes);
 
 /* ---- Layout ---- */
@@ -147,8 +147,8 @@ uint32_t kdi_row_store_next(const kdi_row_store *store, kdi_row_cursor *cursor, 
 void kdi_rows_gather(const kdi_row_layout *layout, uint32_t column, char *const *rows,
                      const uint16_t *positions, uint32_t count, kd_vector *target);
 
-/* Keeps the pairs (view row subset[i], rows[i]) that are equal in the column, moving both arrays up.
- * NULL equals NULL. */
+/* Keeps the pairs (view row subset[i], rows[i]) that are equal in the column, moving both arrays
+ * up. NULL equals NULL. */
 uint32_t kdi_rows_match(const kdi_row_layout *layout, uint32_t column, const kdi_view *view,
                         uint16_t *subset, char **rows, uint32_t count);
 

@@ -128,8 +128,7 @@ static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
             return KD_OK;
         kd_arena_reset(local->batch_arena);
         uint32_t count;
-        KD_TRY(kd_expr_select(ctx, local->condition, local->batch_arena, out, local->rows,
-                              &count));
+        KD_TRY(kd_expr_select(ctx, local->condition, local->batch_arena, out, local->rows, &count));
         if (count > 0) {
             if (count < out->row_count)
                 out->selection = local->rows;
@@ -197,8 +196,9 @@ static kd_status key_make(kd_ctx *ctx, index_op *self, const kd_value *values, u
 {
     kd_buffer key = kd_buffer_in(self->op.arena);
     KD_TRY(kd_buffer_reserve(ctx, &key, 16, NULL));
-    KD_TRY(kd_table_index_key(ctx, self->table, self->op.plan->as.index_scan.index->storage.index_no,
-                              values, count, &key));
+    KD_TRY(kd_table_index_key(ctx, self->table,
+                              self->op.plan->as.index_scan.index->storage.index_no, values, count,
+                              &key));
     *out_key = kd_buffer_slice(&key);
     return KD_OK;
 }
@@ -312,8 +312,8 @@ static kd_status index_open(kd_ctx *ctx, kdi_op *op)
         if (in_list)
             values[plain] = candidates[i];
         bool empty;
-        KD_TRY(range_make(ctx, self, values, bound->equal_count,
-                          &self->ranges[self->range_count], &empty));
+        KD_TRY(range_make(ctx, self, values, bound->equal_count, &self->ranges[self->range_count],
+                          &empty));
         self->range_count += !empty;
     }
     return KD_OK;
@@ -379,9 +379,8 @@ static kd_status index_fill(kd_ctx *ctx, index_op *self, index_local *local, uin
         KD_TRY(index_ref(ctx, self, local, &ref, &end));
         if (end)
             break;
-        KD_TRY(kd_table_get(ctx, local->batch_arena, self->table,
-                            self->op.exec->options->snapshot, ref,
-                            plan->as.index_scan.table->shape, plan->as.index_scan.positions,
+        KD_TRY(kd_table_get(ctx, local->batch_arena, self->table, self->op.exec->options->snapshot,
+                            ref, plan->as.index_scan.table->shape, plan->as.index_scan.positions,
                             self->position_count, local->values, &visible));
         if (!visible)
             continue;
@@ -410,8 +409,7 @@ static kd_status index_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out
                           .columns = local->columns};
         if (count == 0 || local->condition == NULL)
             return KD_OK;
-        KD_TRY(kd_expr_select(ctx, local->condition, local->batch_arena, out, local->rows,
-                              &count));
+        KD_TRY(kd_expr_select(ctx, local->condition, local->batch_arena, out, local->rows, &count));
         if (count == 0)
             continue;
         out->selection = local->rows;

@@ -95,8 +95,8 @@ static kd_status entries_reserve(kd_ctx *ctx, sort_op *self, sort_local *local, 
     if (local->entry_count + more <= local->entry_capacity)
         return KD_OK;
     uint64_t capacity = local->entry_capacity * 2 + more;
-    kdi_sort_entry *entries = kd_heap_resize(ctx, account_of(self), local->entries,
-                                             capacity * sizeof *entries);
+    kdi_sort_entry *entries =
+        kd_heap_resize(ctx, account_of(self), local->entries, capacity * sizeof *entries);
     if (entries == NULL)
         return KD_NOMEM;
     local->entries = entries;
@@ -111,8 +111,8 @@ static uint64_t top_kept(const sort_op *self, const kdi_sort_entry *entries, uin
         return count;
     uint64_t kept = self->end;
     if (self->op.plan->as.sort.with_ties && kept > 0)
-        while (kept < count && kdi_sort_compare(&self->order, &entries[kept - 1],
-                                                &entries[kept]) == 0)
+        while (kept < count &&
+               kdi_sort_compare(&self->order, &entries[kept - 1], &entries[kept]) == 0)
             kept++;
     return kept;
 }
@@ -122,15 +122,15 @@ static kd_status top_prune(kd_ctx *ctx, sort_op *self, sort_local *local)
     kd_status status = KD_OK;
     kdi_row_store kept_rows;
     kdi_row_store_init(&kept_rows, &self->op.exec->shared->budget, &self->layout);
-    kdi_sort_entry *scratch = kd_heap_alloc_raw(ctx, account_of(self),
-                                                (local->entry_count + 1) * sizeof *scratch);
+    kdi_sort_entry *scratch =
+        kd_heap_alloc_raw(ctx, account_of(self), (local->entry_count + 1) * sizeof *scratch);
     if (scratch == NULL)
         return KD_NOMEM;
     kdi_sort_entries(&self->order, local->entries, scratch, local->entry_count);
     uint64_t kept = top_kept(self, local->entries, local->entry_count);
     for (uint64_t i = 0; i < kept; i++)
-        KD_TRY_OUT(kdi_row_store_copy(ctx, &kept_rows, local->entries[i].row, true,
-                                      &scratch[i].row));
+        KD_TRY_OUT(
+            kdi_row_store_copy(ctx, &kept_rows, local->entries[i].row, true, &scratch[i].row));
     for (uint64_t i = 0; i < kept; i++)
         local->entries[i].row = scratch[i].row;
     local->entry_count = kept;
@@ -152,9 +152,9 @@ static kd_status top_add(kd_ctx *ctx, sort_op *self, sort_local *local, uint32_t
     KD_TRY(entries_reserve(ctx, self, local, count));
     for (uint32_t i = 0; i < count; i++) {
         kdi_sort_entry entry = kdi_sort_entry_of(&self->order, local->rows[i]);
-        bool above = local->has_last &&
-                     (entry.high > local->last.high ||
-                      (entry.high == local->last.high && entry.low > local->last.low));
+        bool above =
+            local->has_last && (entry.high > local->last.high ||
+                                (entry.high == local->last.high && entry.low > local->last.low));
         if (!above)
             local->entries[local->entry_count++] = entry;
     }
@@ -172,10 +172,11 @@ static kd_status run_write(kd_ctx *ctx, sort_op *self, sort_local *local)
     kdi_row_store *run;
     char **rows = NULL;
     uint64_t count;
-    KD_TRY_OUT(KD_PUSH(ctx, local->arena, local->runs, local->run_count, local->run_capacity, &run));
+    KD_TRY_OUT(
+        KD_PUSH(ctx, local->arena, local->runs, local->run_count, local->run_capacity, &run));
     kdi_row_store_init(run, local->store.budget, &self->layout);
     KD_TRY_OUT(kdi_sort_store(ctx, &local->store, self->columns, self->op.plan->as.sort.key_count,
-                          &rows, &count));
+                              &rows, &count));
     for (uint64_t i = 0; i < count; i++) {
         char *copy;
         uint32_t pages = run->page_count;
@@ -222,9 +223,9 @@ static kd_status top_prefilter(kd_ctx *ctx, sort_op *self, sort_local *local, co
         if (is_null || last_is_null)
             compared = is_null == last_is_null ? 0 : is_null == key->nulls_first ? -1 : 1;
         else if (view->physical == KD_PHYS_I32)
-            compared = *(const int32_t *)kdi_view_at(view, i) < *(const int32_t *)bound  ? -1
+            compared = *(const int32_t *)kdi_view_at(view, i) < *(const int32_t *)bound   ? -1
                        : *(const int32_t *)kdi_view_at(view, i) > *(const int32_t *)bound ? 1
-                                                                                         : 0;
+                                                                                          : 0;
         else
             compared = kd_payload_compare(type, kdi_view_at(view, i), bound);
         if (key->descending && !is_null && !last_is_null)
@@ -262,8 +263,7 @@ static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch
             return KD_OK;
         selection = near;
     }
-    KD_TRY(kdi_views_open(ctx, local->arena, local->views, used, local->vectors, selection,
-                          count));
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, used, local->vectors, selection, count));
     uint32_t appended;
     KD_TRY(kdi_row_store_append(ctx, &local->store, local->views, NULL, count, true, local->rows,
                                 &appended));
@@ -406,9 +406,8 @@ static kd_status layout_make(kd_ctx *ctx, sort_op *self)
             column = count++;
             types[column] = key->expr->type;
         }
-        self->columns[k] = (kdi_sort_column){.column = column,
-                                             .descending = key->descending,
-                                             .nulls_first = key->nulls_first};
+        self->columns[k] = (kdi_sort_column){
+            .column = column, .descending = key->descending, .nulls_first = key->nulls_first};
     }
     return kdi_row_layout_init(ctx, arena, types, count, false, 0, &self->layout);
 }

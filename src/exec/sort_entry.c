@@ -95,7 +95,7 @@ static uint32_t value_normalise(kd_type type, const void *payload, uint8_t *out)
     }
     case KD_PHYS_STR: {
         const kd_str *str = payload;
-        uint32_t bytes = !type_is_text(type)                ? 0
+        uint32_t bytes = !type_is_text(type)              ? 0
                          : str->size_bytes < PREFIX_BYTES ? str->size_bytes
                                                           : PREFIX_BYTES;
         if (bytes > 0)
@@ -121,8 +121,8 @@ kdi_sort_entry kdi_sort_entry_of(const kdi_sort_order *order, char *row)
             used += 1 + fixed;
         } else {
             prefix[used++] = 1;
-            uint32_t bytes = value_normalise(type, kdi_row_at(layout, row, column->column),
-                                             prefix + used);
+            uint32_t bytes =
+                value_normalise(type, kdi_row_at(layout, row, column->column), prefix + used);
             uint32_t span = fixed == 0 ? PREFIX_BYTES - used : fixed;
             for (uint32_t b = 0; column->descending && b < span; b++)
                 prefix[used + b] = (uint8_t)~prefix[used + b];
@@ -147,17 +147,16 @@ static int columns_compare(const kdi_sort_order *order, const char *a, const cha
             continue;
         if (a_is_null || b_is_null)
             return a_is_null == column->nulls_first ? -1 : 1;
-        int compared = kd_payload_compare(layout->types[column->column],
-                                          kdi_row_at(layout, a, column->column),
-                                          kdi_row_at(layout, b, column->column));
+        int compared =
+            kd_payload_compare(layout->types[column->column], kdi_row_at(layout, a, column->column),
+                               kdi_row_at(layout, b, column->column));
         if (compared != 0)
             return column->descending ? -compared : compared;
     }
     return 0;
 }
 
-int kdi_sort_compare(const kdi_sort_order *order, const kdi_sort_entry *a,
-                     const kdi_sort_entry *b)
+int kdi_sort_compare(const kdi_sort_order *order, const kdi_sort_entry *a, const kdi_sort_entry *b)
 {
     if (a->high != b->high)
         return a->high < b->high ? -1 : 1;
@@ -197,8 +196,8 @@ static void merge(const kdi_sort_order *order, const kdi_sort_entry *left, size_
     memcpy(out + left_count, right, right_count * sizeof *out);
 }
 
-void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries,
-                      kdi_sort_entry *scratch, size_t count)
+void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries, kdi_sort_entry *scratch,
+                      size_t count)
 {
     for (size_t start = 0; start < count; start += INSERTION_MAX)
         insertion_sort(order, entries + start,

@@ -31,14 +31,13 @@ typedef struct kdi_sort_order {
 kdi_sort_order kdi_sort_order_of(const kdi_row_layout *layout, const kdi_sort_column *columns,
                                  uint32_t column_count);
 kdi_sort_entry kdi_sort_entry_of(const kdi_sort_order *order, char *row);
-int kdi_sort_compare(const kdi_sort_order *order, const kdi_sort_entry *a,
-                     const kdi_sort_entry *b);
+int kdi_sort_compare(const kdi_sort_order *order, const kdi_sort_entry *a, const kdi_sort_entry *b);
 /* Stable. `scratch` has room for as many entries. */
-void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries,
-                      kdi_sort_entry *scratch, size_t count);
+void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries, kdi_sort_entry *scratch,
+                      size_t count);
 /* All rows of a store in memory, in order; `out_rows` is on the store's account's heap. */
-kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store,
-                         const kdi_sort_column *columns, uint32_t column_count, char ***out_rows,
+kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort_column *columns,
+                         uint32_t column_count, char ***out_rows,
                          uint64_t *out_count) KD_MUST_CHECK;
 
 /* Merges runs (stores in order, on disk) with rows in memory that are in order. */

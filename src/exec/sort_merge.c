@@ -50,8 +50,8 @@ static void sift_down(kdi_sort_merge *merge, uint32_t at)
 static void push_up(kdi_sort_merge *merge, uint32_t at)
 {
     head moving = merge->heap[at];
-    while (at > 0 && kdi_sort_compare(&merge->order, &moving.entry,
-                                      &merge->heap[(at - 1) / 2].entry) < 0) {
+    while (at > 0 &&
+           kdi_sort_compare(&merge->order, &moving.entry, &merge->heap[(at - 1) / 2].entry) < 0) {
         merge->heap[at] = merge->heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }

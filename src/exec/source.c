@@ -142,14 +142,13 @@ static kd_status function_open(kd_ctx *ctx, kdi_op *op)
     };
     for (uint32_t i = 0; i < count && i < KD_FUNCTION_ARGUMENTS_MAX; i++)
         self->env.argument_is_constant[i] = true;
-    KD_TRY(plan->as.function.function->open(ctx, op->arena, &self->env, args, count,
-                                            &self->cursor));
+    KD_TRY(
+        plan->as.function.function->open(ctx, op->arena, &self->env, args, count, &self->cursor));
     self->is_cursor_open = true;
     return KD_OK;
 }
 
-static kd_status function_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena,
-                                       void **out_local)
+static kd_status function_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
 {
     function_local *local = KD_NEW(ctx, arena, function_local);
     *out_local = local;
@@ -173,8 +172,7 @@ static void ordinality_add(function_local *local, uint32_t column_count, kd_batc
     out->column_count = column_count;
 }
 
-static kd_status function_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
-                               bool *out_end)
+static kd_status function_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
     function_op *self = (function_op *)op;
     function_local *local = object;
@@ -257,8 +255,7 @@ static kd_status virtual_open(kd_ctx *ctx, kdi_op *op)
     const kd_plan *plan = op->plan;
     kd_type *types;
     KD_TRY(kdi_plan_types(ctx, op->arena, plan, &types));
-    KD_TRY(kdi_row_layout_init(ctx, op->arena, types, plan->column_count, false, 0,
-                               &self->layout));
+    KD_TRY(kdi_row_layout_init(ctx, op->arena, types, plan->column_count, false, 0, &self->layout));
     kdi_row_store_init(&self->store, &op->exec->shared->budget, &self->layout);
     KD_TRY(kdi_columns_create(ctx, op->arena, plan, &self->columns));
     KD_TRY(virtual_sources(ctx, self));
@@ -391,8 +388,8 @@ static double union_rows(kdi_op *op)
     double rows = 0;
     for (uint32_t i = 0; i < self->count; i++) {
         kdi_op *source = self->parts[i]->source;
-        rows += source->class->rows == NULL ? source->plan->row_estimate
-                                            : source->class->rows(source);
+        rows +=
+            source->class->rows == NULL ? source->plan->row_estimate : source->class->rows(source);
     }
     return rows;
 }

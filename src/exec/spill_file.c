@@ -37,8 +37,7 @@ static kd_status file_create(kd_ctx *ctx, kdi_spill_file *spill)
     (void)snprintf(spill->path, sizeof spill->path, "%s/%016llx.spill", spill->directory,
                    (unsigned long long)ctx->world->random_u64(ctx->world));
     return ctx->world->file_open(ctx, spill->path,
-                                 KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_EXCLUSIVE,
-                                 &spill->file);
+                                 KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_EXCLUSIVE, &spill->file);
 }
 
 static kd_status file_ensure(kd_ctx *ctx, kdi_spill_file *spill)

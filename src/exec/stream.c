@@ -85,8 +85,7 @@ static kd_status project_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_ba
     project_local *local = object;
     kd_arena_reset(local->batch_arena);
     for (uint32_t c = 0; c < op->plan->column_count; c++)
-        KD_TRY(kd_expr_evaluate(ctx, local->exprs[c], local->batch_arena, in,
-                                &local->columns[c]));
+        KD_TRY(kd_expr_evaluate(ctx, local->exprs[c], local->batch_arena, in, &local->columns[c]));
     *out = *in;
     out->columns = local->columns;
     out->column_count = op->plan->column_count;
@@ -172,8 +171,8 @@ static kd_status limit_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batc
     uint64_t after = before + in->selected_count;
     *out_flow = after >= self->end ? KDI_DONE : KDI_NEED_INPUT;
     uint64_t first = before < self->offset ? self->offset - before : 0;
-    uint64_t last = after > self->end ? (self->end > before ? self->end - before : 0)
-                                      : in->selected_count;
+    uint64_t last =
+        after > self->end ? (self->end > before ? self->end - before : 0) : in->selected_count;
     if (first >= last)
         return KD_OK;
     *out = *in;
@@ -220,8 +219,8 @@ static kd_status lock_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, voi
 
 /* A row that a committed transaction changed meanwhile is left out, as is one that is gone or that
  * SKIP LOCKED passes over: what it looks like now is not what the conditions below have seen. */
-static kd_status lock_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
-                           kd_batch *out, kdi_flow *out_flow)
+static kd_status lock_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in, kd_batch *out,
+                           kdi_flow *out_flow)
 {
     lock_local *local = object;
     const kd_plan *plan = op->plan;

@@ -15,7 +15,8 @@ kd_status kdi_vector_create(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_vecto
     return kdi_vector_create_for(ctx, arena, type, KD_BATCH_ROWS, out_vector);
 }
 
-/* Values are not zeroed: an operator's rooms are large, and most short statements touch a row or two. */
+/* Values are not zeroed: an operator's rooms are large, and most short statements touch a row or
+ * two. */
 kd_status kdi_vector_create_for(kd_ctx *ctx, kd_arena *arena, kd_type type, uint32_t capacity,
                                 kd_vector *out_vector)
 {
@@ -44,17 +45,17 @@ static void index_rows(uint32_t *restrict index, const uint16_t *restrict select
         index[i] = selection[i];
 }
 
-#define WIDEN_LOOP(name, code_type)                                                              \
-    static void name(uint32_t *restrict index, const code_type *restrict codes,                  \
-                     const uint16_t *restrict selection, uint32_t count)                         \
-    {                                                                                            \
-        if (selection == NULL) {                                                                 \
-            for (uint32_t i = 0; i < count; i++)                                                 \
-                index[i] = codes[i];                                                             \
-            return;                                                                              \
-        }                                                                                        \
-        for (uint32_t i = 0; i < count; i++)                                                     \
-            index[i] = codes[selection[i]];                                                      \
+#define WIDEN_LOOP(name, code_type)                                             \
+    static void name(uint32_t *restrict index, const code_type *restrict codes, \
+                     const uint16_t *restrict selection, uint32_t count)        \
+    {                                                                           \
+        if (selection == NULL) {                                                \
+            for (uint32_t i = 0; i < count; i++)                                \
+                index[i] = codes[i];                                            \
+            return;                                                             \
+        }                                                                       \
+        for (uint32_t i = 0; i < count; i++)                                    \
+            index[i] = codes[selection[i]];                                     \
     }
 WIDEN_LOOP(widen_u8, uint8_t)
 WIDEN_LOOP(widen_u16, uint16_t)
@@ -78,12 +79,12 @@ static void index_codes(uint32_t *index, const kd_vector *vector, const uint16_t
 }
 
 /* Frames are expanded to packed positions 0 .. count-1. */
-#define EXPAND_LOOP(name, value_type)                                                            \
-    static void name(value_type *restrict target, const uint32_t *restrict offsets,              \
-                     int64_t base, uint32_t count)                                               \
-    {                                                                                            \
-        for (uint32_t i = 0; i < count; i++)                                                     \
-            target[i] = (value_type)((uint64_t)base + offsets[i]);                               \
+#define EXPAND_LOOP(name, value_type)                                                             \
+    static void name(value_type *restrict target, const uint32_t *restrict offsets, int64_t base, \
+                     uint32_t count)                                                              \
+    {                                                                                             \
+        for (uint32_t i = 0; i < count; i++)                                                      \
+            target[i] = (value_type)((uint64_t)base + offsets[i]);                                \
     }
 EXPAND_LOOP(expand_i16, int16_t)
 EXPAND_LOOP(expand_i32, int32_t)
@@ -256,12 +257,12 @@ bool kdi_payload_equal(kd_type type, const void *a, const void *b)
 
 static const uint64_t null_hash = 0x5bd1e9955bd1e995u;
 
-#define HASH_LOOP(name, value_type)                                                              \
-    static void name(const value_type *restrict values, const uint32_t *restrict index,          \
-                     uint32_t count, uint64_t *restrict out)                                     \
-    {                                                                                            \
-        for (uint32_t i = 0; i < count; i++)                                                     \
-            out[i] = kd_hash_u64((uint64_t)(int64_t)values[index[i]]);                           \
+#define HASH_LOOP(name, value_type)                                                     \
+    static void name(const value_type *restrict values, const uint32_t *restrict index, \
+                     uint32_t count, uint64_t *restrict out)                            \
+    {                                                                                   \
+        for (uint32_t i = 0; i < count; i++)                                            \
+            out[i] = kd_hash_u64((uint64_t)(int64_t)values[index[i]]);                  \
     }
 HASH_LOOP(hash_u8, uint8_t)
 HASH_LOOP(hash_i16, int16_t)

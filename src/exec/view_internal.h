@@ -36,7 +36,8 @@ static inline const void *kdi_view_at(const kdi_view *view, uint32_t i)
     return (const char *)view->values + (size_t)view->index[i] * view->value_bytes;
 }
 
-/* Hashes of the selected rows, into or (with `combine`) onto hashes[i]. NULL has a hash of its own. */
+/* Hashes of the selected rows, into or (with `combine`) onto hashes[i]. NULL has a hash of its own.
+ */
 void kdi_view_hash(const kdi_view *view, uint32_t count, bool combine, uint64_t *hashes);
 /* The hash of one value; the same function. */
 uint64_t kdi_payload_hash(kd_type type, const void *payload);

@@ -142,8 +142,7 @@ static kd_status peers_find(kd_ctx *ctx, kd_arena *arena, kdi_window_partition *
     p->peer_end = KD_NEW_ARRAY(ctx, arena, uint64_t, p->count);
     p->group = KD_NEW_ARRAY(ctx, arena, uint64_t, p->count);
     p->group_start = KD_NEW_ARRAY(ctx, arena, uint64_t, p->count + 1);
-    if (p->peer_start == NULL || p->peer_end == NULL || p->group == NULL ||
-        p->group_start == NULL)
+    if (p->peer_start == NULL || p->peer_end == NULL || p->group == NULL || p->group_start == NULL)
         return KD_NOMEM;
     uint64_t start = 0;
     while (start < p->count) {
@@ -163,8 +162,8 @@ static kd_status peers_find(kd_ctx *ctx, kd_arena *arena, kdi_window_partition *
     return KD_OK;
 }
 
-static kd_status partition_run(kd_ctx *ctx, window_op *self, window_reader *local,
-                               uint64_t start, uint64_t end)
+static kd_status partition_run(kd_ctx *ctx, window_op *self, window_reader *local, uint64_t start,
+                               uint64_t end)
 {
     const kd_plan *plan = self->op.plan;
     kdi_window_partition p = {

@@ -200,8 +200,8 @@ static kd_status ntile_run(kd_ctx *ctx, const partition *p, kdi_window_call *cal
 
 /* ---- Values of other rows ---- */
 
-static void shift_run(const partition *p, kdi_window_call *call, bool forward,
-                      kd_vector *results, uint64_t first)
+static void shift_run(const partition *p, kdi_window_call *call, bool forward, kd_vector *results,
+                      uint64_t first)
 {
     for (uint64_t row = 0; row < p->count; row++) {
         int64_t distance = 1;
@@ -267,9 +267,12 @@ static kd_status nth_run(kd_ctx *ctx, const partition *p, kdi_window_call *call,
 kd_status kdi_window_call_run(kd_ctx *ctx, kd_arena *arena, const kdi_window_partition *p,
                               kdi_window_call *call, kd_vector *results, uint64_t first)
 {
-    static const struct { const char *name; char which; } ranks[] = {
-        {"row_number", 'n'}, {"rank", 'r'}, {"dense_rank", 'd'}, {"percent_rank", 'p'},
-        {"cume_dist", 'c'},
+    static const struct {
+        const char *name;
+        char which;
+    } ranks[] = {
+        {"row_number", 'n'},   {"rank", 'r'},      {"dense_rank", 'd'},
+        {"percent_rank", 'p'}, {"cume_dist", 'c'},
     };
     kd_slice name = call->call->name;
     call->env.arena = arena;

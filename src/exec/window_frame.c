@@ -119,10 +119,10 @@ static int keys_compare(range_key a, range_key b)
     return a.integer < b.integer ? -1 : a.integer > b.integer;
 }
 
-/* The first row of [low, high) whose key is not before `key` in the order (`after`: is behind it). */
-static kd_status range_search(kd_ctx *ctx, const kdi_window_partition *partition,
-                              bool as_timestamp, range_key key, bool after, uint64_t low,
-                              uint64_t high, uint64_t *out)
+/* The first row of [low, high) whose key is not before `key` in the order (`after`: is behind it).
+ */
+static kd_status range_search(kd_ctx *ctx, const kdi_window_partition *partition, bool as_timestamp,
+                              range_key key, bool after, uint64_t low, uint64_t high, uint64_t *out)
 {
     const kdi_sort_column *order = &partition->order[0];
     while (low < high) {
@@ -144,8 +144,7 @@ static kd_status range_search(kd_ctx *ctx, const kdi_window_partition *partition
 }
 
 /* Rows with a key that is not NULL. */
-static void range_rows(const kdi_window_partition *partition, uint64_t *out_low,
-                       uint64_t *out_high)
+static void range_rows(const kdi_window_partition *partition, uint64_t *out_low, uint64_t *out_high)
 {
     const kdi_sort_column *order = &partition->order[0];
     uint64_t nulls_end = partition->count;
@@ -178,8 +177,9 @@ static kd_status range_bound(kd_ctx *ctx, const kdi_window_partition *partition,
                              const kd_value *offset, bool preceding, bool is_end, uint64_t *out)
 {
     if (partition->order_count != 1)
-        return KD_FAIL(ctx, KD_INVALID, "42P20",
-                       "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
+        return KD_FAIL(
+            ctx, KD_INVALID, "42P20",
+            "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
     const kdi_sort_column *order = &partition->order[0];
     if (kdi_row_is_null(partition->layout, partition->rows[row], order->column)) {
         *out = is_end ? partition->peer_end[row] : partition->peer_start[row];

@@ -25,7 +25,7 @@ typedef struct kdi_window_partition {
     uint64_t *group;                 /* Number of each row's peer group. */
     uint64_t *group_start;           /* Of each group; one more entry at the end. */
     uint64_t group_count;
-    const kdi_sort_column *order;    /* Columns of the ORDER BY. */
+    const kdi_sort_column *order; /* Columns of the ORDER BY. */
     uint32_t order_count;
     const kd_session_facts *facts;
 } kdi_window_partition;

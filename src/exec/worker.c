@@ -149,8 +149,8 @@ struct crew {
     kd_mutex lock; /* Combining, and the count of those at work. */
     kd_cond done;
     unsigned working;
-    atomic_bool stop;              /* A failure somewhere, or the statement was cancelled. */
-    const atomic_bool *cancelled;  /* The statement's own flag. */
+    atomic_bool stop;             /* A failure somewhere, or the statement was cancelled. */
+    const atomic_bool *cancelled; /* The statement's own flag. */
 };
 
 static kd_status member_combine(member *self)
@@ -229,8 +229,7 @@ static kd_status crew_status(kd_ctx *ctx, member *members, unsigned count)
 }
 
 /* The caller's own part, then the jobs nobody took, then the wait for the others. */
-static void crew_lead(kd_ctx *ctx, kd_workers *workers, crew *team, member *members,
-                      unsigned count)
+static void crew_lead(kd_ctx *ctx, kd_workers *workers, crew *team, member *members, unsigned count)
 {
     for (unsigned i = 1; i < count; i++) {
         members[i].job = (job){.run = member_job, .object = &members[i]};

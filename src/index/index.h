@@ -46,8 +46,9 @@ kd_status kd_index_remove_files(kd_ctx *ctx, const kd_index_options *options,
 kd_status kd_index_insert(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref) KD_MUST_CHECK;
 /* Not there: nothing happens. */
 kd_status kd_index_remove(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref) KD_MUST_CHECK;
-/* For an entry that points at nothing any snapshot sees: it goes at once when it is still in memory, and
- * leaves no mark; else it stays until a checkpoint's `resolve` says that its reference is gone. */
+/* For an entry that points at nothing any snapshot sees: it goes at once when it is still in
+ * memory, and leaves no mark; else it stays until a checkpoint's `resolve` says that its reference
+ * is gone. */
 void kd_index_forget(kd_index *index, kd_slice key, uint64_t ref);
 /* Bulk: entries sorted by (key, ref) become a run at once. `next` gives one after the other. */
 kd_status kd_index_add_run(kd_ctx *ctx, kd_index *index,

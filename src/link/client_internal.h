@@ -43,10 +43,10 @@ typedef struct kdi_remote_talk {
     bool is_gone;                   /* The owner has. */
     kd_session_state state;
     kd_session_hooks hooks;
-    uint8_t hook_bits;              /* What the owner was told. */
+    uint8_t hook_bits; /* What the owner was told. */
     kdi_frame_room out;
     kdi_frame_room in;
-    kdi_frame_room copy;            /* Bytes of a COPY. */
+    kdi_frame_room copy; /* Bytes of a COPY. */
     char error_file[KDI_SOURCE_NAME_BYTES];
     kdi_used_zone *zones;
     const char *names[KDI_LINK_NAMES]; /* Of session facts: appenders keep pointers to them. */

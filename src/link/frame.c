@@ -38,8 +38,7 @@ static void room_empty(kdi_frame_room *room)
     room->bytes.size_bytes = 0;
 }
 
-kd_status kdi_frame_start(kd_ctx *ctx, kdi_frame_room *room, kdi_frame_kind kind,
-                          uint32_t sequence)
+kd_status kdi_frame_start(kd_ctx *ctx, kdi_frame_room *room, kdi_frame_kind kind, uint32_t sequence)
 {
     room_empty(room);
     KD_TRY(kd_buffer_append_u32(ctx, &room->bytes, 0)); /* The length, when it is known. */
@@ -55,7 +54,8 @@ kd_status kdi_frame_send(kd_ctx *ctx, const kd_sockets *sockets, kd_socket *sock
     if (bytes->size_bytes - LENGTH_BYTES > KDI_FRAME_BYTES_MAX)
         return KD_FAIL(ctx, KD_LIMIT, "54000",
                        "a statement, a parameter or a row is too large to pass between processes "
-                       "(%zu bytes)", bytes->size_bytes);
+                       "(%zu bytes)",
+                       bytes->size_bytes);
     kd_store_u32(bytes->data, (uint32_t)(bytes->size_bytes - LENGTH_BYTES));
     return sockets->send(ctx, socket, bytes->data, bytes->size_bytes);
 }

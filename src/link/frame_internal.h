@@ -40,7 +40,7 @@ enum {
     KDI_LINK_VERSION = 1,
     KDI_FRAME_HEADER_BYTES = 9,
     KDI_FRAME_BYTES_MAX = 64 << 20,
-    KDI_HELLO_BYTES_MAX = 4096,     /* Of a frame from somebody unknown. */
+    KDI_HELLO_BYTES_MAX = 4096, /* Of a frame from somebody unknown. */
     KDI_CANCEL_FRAME_BYTES = KDI_FRAME_HEADER_BYTES + 4,
 };
 

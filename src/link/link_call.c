@@ -11,8 +11,8 @@ kd_status kdi_owner_gone(kd_ctx *ctx, kdi_remote_talk *talk)
 {
     talk->is_gone = true;
     talk->state = KD_SESSION_IDLE;
-    kd_status status = KD_FAIL(ctx, KD_IO, "08006",
-                               "the process that owns the database has gone; open it again");
+    kd_status status =
+        KD_FAIL(ctx, KD_IO, "08006", "the process that owns the database has gone; open it again");
     return status;
 }
 

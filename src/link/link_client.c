@@ -151,8 +151,8 @@ kd_status kdi_link_connect(kd_ctx *ctx, kd_remote *remote, const kd_session_opti
     talk->remote = remote;
     talk->ctx = (kd_ctx){.world = remote->world};
     kd_error_clear(&talk->ctx);
-    talk->base = (kd_conversation){.ops = &remote_ops, .ctx = &talk->ctx,
-                                   .registry = remote->registry};
+    talk->base =
+        (kd_conversation){.ops = &remote_ops, .ctx = &talk->ctx, .registry = remote->registry};
     KD_TRY_OUT(kdi_frame_room_init(ctx, &talk->out));
     KD_TRY_OUT(kdi_frame_room_init(ctx, &talk->in));
     KD_TRY_OUT(kdi_frame_room_init(ctx, &talk->copy));
@@ -184,10 +184,9 @@ static kd_status remote_create(kd_ctx *ctx, const char *path, const kd_database_
         return KD_FAIL(ctx, KD_IO, "08001", "there are no sockets here");
     kd_arena *arena = kd_arena_create(ctx, NULL, "link database", KD_ARENA_UNLIMITED);
     kd_remote *remote = arena == NULL ? NULL : KD_NEW(ctx, arena, kd_remote);
-    char *socket_path = remote == NULL ? NULL
-                                       : kd_format_text(ctx, arena, "%s/" KDI_SOCKET_NAME, path);
-    if (socket_path == NULL ||
-        kd_conversation_registry(ctx, arena, &remote->registry) != KD_OK) {
+    char *socket_path =
+        remote == NULL ? NULL : kd_format_text(ctx, arena, "%s/" KDI_SOCKET_NAME, path);
+    if (socket_path == NULL || kd_conversation_registry(ctx, arena, &remote->registry) != KD_OK) {
         kd_arena_destroy(arena);
         return KD_NOMEM;
     }

@@ -21,18 +21,18 @@ struct known_label {
 typedef struct remote_request {
     kd_request base;
     kd_arena *arena;
-    kd_arena *run_arena;     /* What a run is described by. */
+    kd_arena *run_arena; /* What a run is described by. */
     kd_arena *batch_arena;
-    uint32_t number;         /* In the owner. */
+    uint32_t number; /* In the owner. */
     kdi_described *parameters;
     kdi_described *described; /* The columns of base.columns. */
     kdi_described *statement_described;
     uint32_t statement_column_count;
     const kd_rel_column *statement_columns;
     bool is_running;
-    bool is_over;            /* The owner has ended the run. */
+    bool is_over; /* The owner has ended the run. */
     bool at_end;
-    bool has_batch;          /* Came with the last answer, not given to the caller yet. */
+    bool has_batch; /* Came with the last answer, not given to the caller yet. */
     kd_batch batch;
     int64_t affected;
     char tag[KDI_LINK_TAG_BYTES];
@@ -53,14 +53,14 @@ static kd_status get_columns(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
                              uint32_t *out_count)
 {
     *out_columns = NULL;
-    KD_TRY(kdi_described_list_get(ctx, arena, reader, KDI_LINK_COLUMNS_MAX, out_described,
-                                  out_count));
+    KD_TRY(
+        kdi_described_list_get(ctx, arena, reader, KDI_LINK_COLUMNS_MAX, out_described, out_count));
     *out_columns = KD_NEW_ARRAY(ctx, arena, kd_rel_column, *out_count);
     if (*out_columns == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < *out_count; i++)
-        (*out_columns)[i] = (kd_rel_column){.id = i + 1, .type = (*out_described)[i].type,
-                                            .name = (*out_described)[i].name};
+        (*out_columns)[i] = (kd_rel_column){
+            .id = i + 1, .type = (*out_described)[i].type, .name = (*out_described)[i].name};
     return KD_OK;
 }
 
@@ -139,10 +139,9 @@ void kdi_remote_destroy(kd_request *base)
     kdi_remote_talk *talk = talk_of(base);
     kd_ctx ctx = {.world = talk->remote->world};
     kd_error_clear(&ctx);
-    if (!talk->is_gone &&
-        (kdi_call_start(&ctx, talk, KDI_FRAME_DESTROY) != KD_OK ||
-         kd_buffer_append_u32(&ctx, &talk->out.bytes, request->number) != KD_OK ||
-         kdi_call_tell(&ctx, talk) != KD_OK))
+    if (!talk->is_gone && (kdi_call_start(&ctx, talk, KDI_FRAME_DESTROY) != KD_OK ||
+                           kd_buffer_append_u32(&ctx, &talk->out.bytes, request->number) != KD_OK ||
+                           kdi_call_tell(&ctx, talk) != KD_OK))
         kd_error_clear(&ctx);
     kd_arena_destroy(request->arena);
 }
@@ -211,12 +210,13 @@ static kd_status ask_label(kd_ctx *ctx, remote_request *request, kd_type type, i
     if (answer.payload.failed)
         return kdi_protocol_fail(ctx, "a label is cut short");
     known_label *known = KD_NEW(ctx, request->run_arena, known_label);
-    char *copy = known == NULL ? NULL
-                               : kd_copy_text(ctx, request->run_arena, label.data,
-                                              label.size_bytes);
+    char *copy =
+        known == NULL ? NULL : kd_copy_text(ctx, request->run_arena, label.data, label.size_bytes);
     if (copy == NULL)
         return KD_NOMEM;
-    *known = (known_label){.next = request->labels, .object = type.object, .rank = rank,
+    *known = (known_label){.next = request->labels,
+                           .object = type.object,
+                           .rank = rank,
                            .label = {copy, label.size_bytes}};
     request->labels = known;
     *out_known = known;
@@ -297,8 +297,8 @@ static kd_status get_running(kd_ctx *ctx, remote_request *request, kd_reader *re
     uint32_t column_count;
     kd_arena_reset(request->run_arena);
     request->labels = NULL;
-    KD_TRY(get_columns(ctx, request->run_arena, reader, &request->described, &columns,
-                       &column_count));
+    KD_TRY(
+        get_columns(ctx, request->run_arena, reader, &request->described, &columns, &column_count));
     request->base.columns = columns;
     request->base.column_count = column_count;
     KD_TRY(get_facts(ctx, request, reader));

@@ -211,7 +211,9 @@ static void reap(kd_remote_server *server)
 
 static kd_status refuse(kd_ctx *ctx, kdi_connection *connection)
 {
-    const kd_error error = {.status = KD_LIMIT, .sqlstate = "53300", .position = -1,
+    const kd_error error = {.status = KD_LIMIT,
+                            .sqlstate = "53300",
+                            .position = -1,
                             .message = "sorry, too many clients already"};
     return kdi_send_failure(ctx, connection, 0, &error, KD_SESSION_IDLE);
 }
@@ -225,8 +227,7 @@ static kd_status admit(kd_ctx *ctx, kd_remote_server *server, kd_socket *socket)
     kd_status status = KD_OK;
     /* Under the mutex: the thread cannot end, and be joined, before its handle is there. */
     if (!refused)
-        status = kd_thread_start(ctx, "kade link", connection_run, connection,
-                                 &connection->thread);
+        status = kd_thread_start(ctx, "kade link", connection_run, connection, &connection->thread);
     if (!refused && status == KD_OK) {
         connection->next = server->connections;
         server->connections = connection;
@@ -288,8 +289,8 @@ kd_status kdi_link_serve(kd_ctx *ctx, kd_database *database, const char *path,
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "there are no sockets here");
     kd_arena *arena = kd_arena_create(ctx, NULL, "link server", KD_ARENA_UNLIMITED);
     kd_remote_server *server = arena == NULL ? NULL : KD_NEW(ctx, arena, kd_remote_server);
-    char *socket_path = server == NULL ? NULL
-                                       : kd_format_text(ctx, arena, "%s/" KDI_SOCKET_NAME, path);
+    char *socket_path =
+        server == NULL ? NULL : kd_format_text(ctx, arena, "%s/" KDI_SOCKET_NAME, path);
     if (socket_path == NULL) {
         kd_arena_destroy(arena);
         return KD_NOMEM;

@@ -59,8 +59,8 @@ static bool hook_send(kdi_connection *connection, kd_status status)
     return status == KD_OK;
 }
 
-static void on_notice(void *object, const char *severity, const char *sqlstate,
-                      const char *message, const char *hint)
+static void on_notice(void *object, const char *severity, const char *sqlstate, const char *message,
+                      const char *hint)
 {
     kdi_connection *connection = object;
     const char *const texts[] = {severity, sqlstate, message, hint == NULL ? "" : hint};
@@ -71,8 +71,8 @@ static void on_notice(void *object, const char *severity, const char *sqlstate,
     (void)hook_send(connection, status);
 }
 
-static bool on_progress(void *object, const char *phase, uint64_t rows_done,
-                        uint64_t rows_expected, uint64_t elapsed_us)
+static bool on_progress(void *object, const char *phase, uint64_t rows_done, uint64_t rows_expected,
+                        uint64_t elapsed_us)
 {
     kdi_connection *connection = object;
     const uint64_t numbers[] = {rows_done, rows_expected, elapsed_us};
@@ -204,8 +204,8 @@ static kd_status put_columns(kdi_connection *connection, kd_request *request)
     kd_ctx *ctx = connection->talk->ctx;
     KD_TRY(kd_buffer_append_varint(ctx, &connection->out.bytes, request->column_count));
     for (uint32_t i = 0; i < request->column_count; i++)
-        KD_TRY(put_described(connection, request, request->columns[i].type,
-                             request->columns[i].name));
+        KD_TRY(
+            put_described(connection, request, request->columns[i].type, request->columns[i].name));
     return KD_OK;
 }
 
@@ -284,8 +284,7 @@ static kd_status put_rows(kdi_connection *connection, kdi_served *served)
     kd_ctx *ctx = talk->ctx;
     kd_buffer *out = &connection->out.bytes;
     KD_TRY(fetch(connection, served));
-    uint32_t count =
-        is_drained(served) ? 0 : kdi_rows_that_fit(&served->batch, served->position);
+    uint32_t count = is_drained(served) ? 0 : kdi_rows_that_fit(&served->batch, served->position);
     KD_TRY(kdi_rows_put(ctx, &served->batch, served->position, count, out));
     served->position += count;
     if (count < LOOK_AHEAD_ROWS)
@@ -350,8 +349,8 @@ static kd_status serve_next(kdi_connection *connection, kdi_frame *frame)
 {
     kdi_served *served;
     KD_TRY(find_running(connection, frame, &served));
-    kd_status status = kdi_frame_start(connection->talk->ctx, &connection->out, KDI_FRAME_ROWS,
-                                       frame->sequence);
+    kd_status status =
+        kdi_frame_start(connection->talk->ctx, &connection->out, KDI_FRAME_ROWS, frame->sequence);
     if (status == KD_OK)
         status = put_rows(connection, served);
     if (status != KD_OK)
@@ -372,8 +371,7 @@ static kd_status serve_end(kdi_connection *connection, kdi_frame *frame)
         stop_served(connection, served);
     }
     KD_TRY(kdi_frame_start(talk->ctx, &connection->out, KDI_FRAME_DONE, frame->sequence));
-    return kd_buffer_append_byte(talk->ctx, &connection->out.bytes,
-                                 (uint8_t)state_of(connection));
+    return kd_buffer_append_byte(talk->ctx, &connection->out.bytes, (uint8_t)state_of(connection));
 }
 
 static kd_status serve_label(kdi_connection *connection, kdi_frame *frame)

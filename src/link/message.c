@@ -147,8 +147,8 @@ kd_status kdi_parameters_put(kd_ctx *ctx, const kd_value *values, uint32_t count
     return KD_OK;
 }
 
-kd_status kdi_parameters_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
-                             kd_value **out_values, uint32_t *out_count)
+kd_status kdi_parameters_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader, kd_value **out_values,
+                             uint32_t *out_count)
 {
     *out_values = NULL;
     *out_count = 0;

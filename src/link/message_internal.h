@@ -42,8 +42,8 @@ kd_status kdi_described_list_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader
 /* Parameters with their types. Read values are copied into `arena`. */
 kd_status kdi_parameters_put(kd_ctx *ctx, const kd_value *values, uint32_t count,
                              kd_buffer *out) KD_MUST_CHECK;
-kd_status kdi_parameters_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader,
-                             kd_value **out_values, uint32_t *out_count) KD_MUST_CHECK;
+kd_status kdi_parameters_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader, kd_value **out_values,
+                             uint32_t *out_count) KD_MUST_CHECK;
 
 /* How values become text: everything of the settings but the labels of enums, which the client asks
  * for. `zone_name` and the names in `facts` point into the reader's bytes. */

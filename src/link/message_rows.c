@@ -103,9 +103,8 @@ kd_status kdi_rows_put(kd_ctx *ctx, const kd_batch *batch, uint32_t first, uint3
         const kd_vector *vector = &batch->columns[c];
         KD_TRY(kdi_type_put(ctx, vector->type, out));
         KD_TRY(put_validity(ctx, batch, vector, first, count, out));
-        KD_TRY(vector->physical == KD_PHYS_STR
-                   ? put_strings(ctx, batch, vector, first, count, out)
-                   : put_fixed(ctx, batch, vector, first, count, out));
+        KD_TRY(vector->physical == KD_PHYS_STR ? put_strings(ctx, batch, vector, first, count, out)
+                                               : put_fixed(ctx, batch, vector, first, count, out));
     }
     return KD_OK;
 }
@@ -193,7 +192,9 @@ kd_status kdi_rows_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader, kd_batch
                    ? get_strings(ctx, arena, reader, row_count, &columns[c])
                    : get_fixed(ctx, reader, row_count, &columns[c]));
     }
-    *out_batch = (kd_batch){.row_count = row_count, .selected_count = row_count,
-                            .column_count = column_count, .columns = columns};
+    *out_batch = (kd_batch){.row_count = row_count,
+                            .selected_count = row_count,
+                            .column_count = column_count,
+                            .columns = columns};
     return KD_OK;
 }

@@ -35,29 +35,29 @@ struct kd_remote_server {
 typedef struct kdi_served {
     kd_request *request; /* NULL: the slot is free. */
     bool is_running;
-    kd_batch batch;      /* Rows not sent yet: from `position` on. */
+    kd_batch batch; /* Rows not sent yet: from `position` on. */
     uint32_t position;
-    bool at_end;         /* Nothing comes after the batch. */
-    bool has_enums;      /* The client may ask for labels as long as the run is open. */
+    bool at_end;    /* Nothing comes after the batch. */
+    bool has_enums; /* The client may ask for labels as long as the run is open. */
 } kdi_served;
 
 struct kdi_connection {
     kd_remote_server *server;
     kdi_connection *next;
     kd_arena *arena;
-    kd_ctx ctx;               /* The connection's own failures; a session has its own. */
+    kd_ctx ctx; /* The connection's own failures; a session has its own. */
     kd_socket *socket;
     kd_thread *thread;
-    bool is_ended;            /* Under the server's mutex: the thread may be joined. */
-    uint64_t key;             /* Of the session, for its CONTROL connection; 0: none. */
-    kd_conversation *talk;    /* Set and cleared under the server's mutex. */
+    bool is_ended;         /* Under the server's mutex: the thread may be joined. */
+    uint64_t key;          /* Of the session, for its CONTROL connection; 0: none. */
+    kd_conversation *talk; /* Set and cleared under the server's mutex. */
     atomic_uint_least32_t current_sequence; /* The request that is being served, or was last. */
     atomic_uint_least32_t done_sequence;    /* The last one that was answered. */
-    kdi_frame_room in;        /* The request. */
-    kdi_frame_room out;       /* Its answer. */
-    kdi_frame_room hook_in;   /* Callbacks, while an answer is being made. */
+    kdi_frame_room in;                      /* The request. */
+    kdi_frame_room out;                     /* Its answer. */
+    kdi_frame_room hook_in;                 /* Callbacks, while an answer is being made. */
     kdi_frame_room hook_out;
-    kd_arena *scratch;        /* Of one request. */
+    kd_arena *scratch; /* Of one request. */
     kdi_served *served;
     size_t served_count;
     size_t served_capacity;

@@ -248,8 +248,7 @@ static kd_status prune_in_list(kd_ctx *ctx, access *a, kd_plan *plan, size_t *ca
     return add_prune(ctx, a, plan, capacity, &high);
 }
 
-static kd_status add_prunes(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
-                            kd_plan *plan)
+static kd_status add_prunes(kd_ctx *ctx, access *a, const kdi_conditions *conditions, kd_plan *plan)
 {
     size_t capacity = 0;
     for (size_t i = 0; i < conditions->count; i++) {
@@ -308,8 +307,8 @@ static bool is_index_column(const access *a, const kd_table_index *index, uint32
 }
 
 /* column IN (constants): all of the column's type. */
-static kd_status match_list(kd_ctx *ctx, access *a, const kd_expr *list, uint32_t k,
-                            candidate *out, bool *out_matched)
+static kd_status match_list(kd_ctx *ctx, access *a, const kd_expr *list, uint32_t k, candidate *out,
+                            bool *out_matched)
 {
     *out_matched = false;
     if (list->kind != KD_EXPR_IN_LIST || list->argument_count > 1001)

@@ -16,7 +16,7 @@
 
 typedef struct pull {
     kdi_planner *p;
-    kd_id_set left;         /* The left side's columns. */
+    kd_id_set left; /* The left side's columns. */
     kdi_conditions pulled;
 } pull;
 

@@ -41,9 +41,8 @@ static kd_status carry_constants(kd_ctx *ctx, kdi_planner *p, kdi_conditions *li
         for (size_t j = 0; j < count; j++) {
             kd_expr *sides[2], *made;
             bool null_equal;
-            if (!kdi_is_equality(list->items[j], &sides[0], &sides[1], &null_equal) ||
-                null_equal || sides[0]->kind != KD_EXPR_COLUMN ||
-                sides[1]->kind != KD_EXPR_COLUMN)
+            if (!kdi_is_equality(list->items[j], &sides[0], &sides[1], &null_equal) || null_equal ||
+                sides[0]->kind != KD_EXPR_COLUMN || sides[1]->kind != KD_EXPR_COLUMN)
                 continue;
             int other = sides[0]->column == column->column   ? 1
                         : sides[1]->column == column->column ? 0

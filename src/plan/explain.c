@@ -10,9 +10,15 @@ typedef struct explaining {
 } explaining;
 
 static const char *const join_names[] = {
-    [KD_JOIN_INNER] = "",          [KD_JOIN_LEFT] = "Left ",       [KD_JOIN_RIGHT] = "Right ",
-    [KD_JOIN_FULL] = "Full ",      [KD_JOIN_SEMI] = "Semi ",       [KD_JOIN_ANTI] = "Anti ",
-    [KD_JOIN_ANTI_NULL] = "Anti Null ", [KD_JOIN_MARK] = "Mark ",  [KD_JOIN_SINGLE] = "Single ",
+    [KD_JOIN_INNER] = "",
+    [KD_JOIN_LEFT] = "Left ",
+    [KD_JOIN_RIGHT] = "Right ",
+    [KD_JOIN_FULL] = "Full ",
+    [KD_JOIN_SEMI] = "Semi ",
+    [KD_JOIN_ANTI] = "Anti ",
+    [KD_JOIN_ANTI_NULL] = "Anti Null ",
+    [KD_JOIN_MARK] = "Mark ",
+    [KD_JOIN_SINGLE] = "Single ",
 };
 
 static const char *plan_name(const kd_plan *plan)
@@ -94,9 +100,9 @@ static kd_status title(kd_ctx *ctx, explaining *e, const kd_plan *plan)
         KD_TRY(kd_buffer_append_text(ctx, out, "Seq Scan"));
         return on_table(ctx, out, plan->as.scan.table, plan->as.scan.alias);
     case KD_PLAN_INDEX_SCAN:
-        KD_TRY(kd_buffer_append_text(ctx, out, plan->as.index_scan.descending
-                                                   ? "Index Scan Backward using "
-                                                   : "Index Scan using "));
+        KD_TRY(kd_buffer_append_text(ctx, out,
+                                     plan->as.index_scan.descending ? "Index Scan Backward using "
+                                                                    : "Index Scan using "));
         KD_TRY(kd_buffer_append_slice(ctx, out, plan->as.index_scan.index->object.name));
         return on_table(ctx, out, plan->as.index_scan.table, plan->as.index_scan.alias);
     case KD_PLAN_FUNCTION:

@@ -48,8 +48,11 @@ static kd_status call_vector(kd_ctx *ctx, kdi_planner *p, const callee *fn, kd_c
     validity[0] = validity[1] = UINT64_MAX;
     for (uint32_t i = 0; i < expr->argument_count; i++)
         KD_TRY(kd_vector_init_constant(ctx, p->arena, &expr->arguments[i]->constant, &args[i]));
-    kd_vector result = {.type = expr->type, .physical = (uint8_t)kd_type_physical(expr->type),
-                        .form = KD_VECTOR_FLAT, .values = room, .validity = validity};
+    kd_vector result = {.type = expr->type,
+                        .physical = (uint8_t)kd_type_physical(expr->type),
+                        .form = KD_VECTOR_FLAT,
+                        .values = room,
+                        .validity = validity};
     KD_TRY(fn->vector(ctx, env, args, NULL, 1, &result));
     *out = kd_vector_get(&result, 0);
     return KD_OK;
@@ -75,9 +78,13 @@ static kd_status call_now(kd_ctx *ctx, kdi_planner *p, const callee *fn, const k
     kd_type types[KD_FUNCTION_ARGUMENTS_MAX];
     if (expr->argument_count > KD_FUNCTION_ARGUMENTS_MAX)
         return KD_OK;
-    kd_call_env env = {.facts = &plain_facts, .arena = p->arena, .state_arena = p->arena,
-                       .argument_count = expr->argument_count, .argument_types = types,
-                       .result_type = expr->type, .data = fn->data};
+    kd_call_env env = {.facts = &plain_facts,
+                       .arena = p->arena,
+                       .state_arena = p->arena,
+                       .argument_count = expr->argument_count,
+                       .argument_types = types,
+                       .result_type = expr->type,
+                       .data = fn->data};
     for (uint32_t i = 0; i < expr->argument_count; i++) {
         types[i] = expr->arguments[i]->type;
         env.argument_is_constant[i] = true;

@@ -66,8 +66,8 @@ static kd_status join_next(kd_ctx *ctx, ordering *o, kd_rel **io_rel, kd_id_set 
     KD_TRY(applicable(ctx, o, have, &o->sets[index], &here, &rest));
     kd_expr *condition;
     KD_TRY(kdi_conditions_join(ctx, o->p, &here, &condition));
-    double size = joined_size(kdi_estimate(o->p, *io_rel), kdi_estimate(o->p, o->leaves[index]),
-                              &here);
+    double size =
+        joined_size(kdi_estimate(o->p, *io_rel), kdi_estimate(o->p, o->leaves[index]), &here);
     KD_TRY(kdi_make_join(ctx, o->p, KD_JOIN_INNER, *io_rel, o->leaves[index], condition, io_rel));
     (*io_rel)->row_estimate = has_equality(&here) ? size : size - 1e6;
     o->rest = rest;
@@ -107,8 +107,8 @@ static size_t first_leaf(ordering *o)
 kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kd_rel **leaves, size_t leaf_count,
                           kdi_conditions *conditions, kd_rel **out)
 {
-    ordering o = {.p = p, .leaves = leaves, .leaf_count = leaf_count, .rest = *conditions,
-                  .own = kdi_set(p)};
+    ordering o = {
+        .p = p, .leaves = leaves, .leaf_count = leaf_count, .rest = *conditions, .own = kdi_set(p)};
     o.sets = KD_NEW_ARRAY(ctx, p->arena, kd_id_set, leaf_count);
     o.used = KD_NEW_ARRAY(ctx, p->arena, bool, leaf_count);
     if (o.sets == NULL || o.used == NULL)

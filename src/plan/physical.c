@@ -264,8 +264,8 @@ static kd_status plan_aggregate(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const 
                                 kd_plan **out)
 {
     uint32_t keys = rel->as.aggregate.key_count, calls = 0;
-    kd_aggregate_call *kept = KD_NEW_ARRAY(ctx, p->arena, kd_aggregate_call,
-                                           rel->as.aggregate.call_count);
+    kd_aggregate_call *kept =
+        KD_NEW_ARRAY(ctx, p->arena, kd_aggregate_call, rel->as.aggregate.call_count);
     kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_AGGREGATE, kdi_estimate(p, rel),
                                   keys + rel->as.aggregate.call_count + 1);
     if (kept == NULL || plan == NULL)
@@ -283,8 +283,8 @@ static kd_status plan_aggregate(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const 
     }
     plan->column_count = keys + calls;
     if (rel->as.aggregate.grouping_id != 0)
-        columns[plan->column_count++] = (kd_rel_column){.id = rel->as.aggregate.grouping_id,
-                                                        .type = kd_type_of(KD_TYPE_INT8)};
+        columns[plan->column_count++] =
+            (kd_rel_column){.id = rel->as.aggregate.grouping_id, .type = kd_type_of(KD_TYPE_INT8)};
     kd_rel pruned = *rel;
     pruned.as.aggregate.calls = kept;
     pruned.as.aggregate.call_count = calls;
@@ -310,16 +310,15 @@ static kd_status plan_window(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_
     KD_TRY(needed_below(ctx, p, rel, needed, &below));
     KD_TRY(kdi_physical(ctx, p, rel->inputs[0], &below, &input));
     uint32_t calls = rel->as.window.call_count;
-    kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_WINDOW, input->row_estimate,
-                                  input->column_count + calls);
+    kd_plan *plan =
+        kdi_make_plan(ctx, p, KD_PLAN_WINDOW, input->row_estimate, input->column_count + calls);
     if (plan == NULL)
         return KD_NOMEM;
     kd_rel_column *columns = (kd_rel_column *)(uintptr_t)plan->columns;
     memcpy(columns, input->columns, input->column_count * sizeof *columns);
     for (uint32_t i = 0; i < calls; i++)
-        columns[input->column_count + i] =
-            (kd_rel_column){.id = rel->as.window.calls[i].output,
-                            .type = rel->as.window.calls[i].type};
+        columns[input->column_count + i] = (kd_rel_column){.id = rel->as.window.calls[i].output,
+                                                           .type = rel->as.window.calls[i].type};
     plan->inputs[0] = input;
     plan->as.window.partition_count = rel->as.window.partition_count;
     plan->as.window.partition_by = rel->as.window.partition_by;
@@ -429,16 +428,16 @@ static kd_status plan_limit(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_i
     kd_plan *input;
     if (count != NULL && kdi_is_zero(count)) {
         *out = kdi_make_plan(ctx, p, KD_PLAN_EMPTY, 0, 0);
-        return *out == NULL ? KD_NOMEM
-                            : kdi_plan_columns(ctx, p, rel->columns, rel->column_count, needed,
-                                               *out);
+        return *out == NULL
+                   ? KD_NOMEM
+                   : kdi_plan_columns(ctx, p, rel->columns, rel->column_count, needed, *out);
     }
     KD_TRY(limit_by_index(ctx, p, rel, needed, &input));
     if (input == NULL)
         KD_TRY(kdi_physical(ctx, p, rel->inputs[0], needed, &input));
     bool top = input->kind == KD_PLAN_SORT && count != NULL;
-    if (top && ((is_bound_constant(count) && is_bound_constant(offset)) ||
-                rel->as.limit.with_ties)) {
+    if (top &&
+        ((is_bound_constant(count) && is_bound_constant(offset)) || rel->as.limit.with_ties)) {
         input->kind = KD_PLAN_TOP_N;
         input->as.sort.count = count;
         input->as.sort.offset = offset;
@@ -484,8 +483,8 @@ typedef struct branches {
 static kd_status add_branch(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_rel_column *wanted,
                             uint32_t count, bool all, branches *list)
 {
-    bool joins_in = rel->kind == KD_REL_SET && rel->as.set.kind == KD_SET_UNION &&
-                    (rel->as.set.all || !all);
+    bool joins_in =
+        rel->kind == KD_REL_SET && rel->as.set.kind == KD_SET_UNION && (rel->as.set.all || !all);
     if (joins_in) {
         KD_TRY(kdi_plan_enter(ctx, p));
         for (int side = 0; side < 2; side++) {

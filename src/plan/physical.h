@@ -16,29 +16,29 @@
 #include "sql/bound.h"
 
 typedef enum kd_plan_kind {
-    KD_PLAN_SCAN = 1,      /* kd_table_scan with pruning filters and an exact condition */
-    KD_PLAN_INDEX_SCAN,    /* one index, a key range built from expressions without columns */
+    KD_PLAN_SCAN = 1,   /* kd_table_scan with pruning filters and an exact condition */
+    KD_PLAN_INDEX_SCAN, /* one index, a key range built from expressions without columns */
     KD_PLAN_FUNCTION,
     KD_PLAN_VALUES,
     KD_PLAN_VIRTUAL,
     KD_PLAN_FILTER,
     KD_PLAN_PROJECT,
-    KD_PLAN_HASH_JOIN,     /* inputs[0] probe (left), inputs[1] build (right) */
-    KD_PLAN_NESTED_LOOP,   /* no usable keys; inputs[1] is materialised */
-    KD_PLAN_APPLY,         /* inputs[1] is run again for each left row, with its columns as parameters */
-    KD_PLAN_AGGREGATE,     /* hash; no keys: one row */
+    KD_PLAN_HASH_JOIN,   /* inputs[0] probe (left), inputs[1] build (right) */
+    KD_PLAN_NESTED_LOOP, /* no usable keys; inputs[1] is materialised */
+    KD_PLAN_APPLY, /* inputs[1] is run again for each left row, with its columns as parameters */
+    KD_PLAN_AGGREGATE, /* hash; no keys: one row */
     KD_PLAN_WINDOW,
-    KD_PLAN_DISTINCT,      /* hash over all columns; ON: first row per key in input order */
+    KD_PLAN_DISTINCT, /* hash over all columns; ON: first row per key in input order */
     KD_PLAN_SORT,
-    KD_PLAN_TOP_N,         /* sort + limit with constant bounds */
+    KD_PLAN_TOP_N, /* sort + limit with constant bounds */
     KD_PLAN_LIMIT,
     KD_PLAN_UNION_ALL,
-    KD_PLAN_SET_OP,        /* INTERSECT / EXCEPT [ALL], by hash (UNION is DISTINCT over UNION_ALL) */
-    KD_PLAN_CTE_SCAN,      /* reads a materialised CTE */
+    KD_PLAN_SET_OP,   /* INTERSECT / EXCEPT [ALL], by hash (UNION is DISTINCT over UNION_ALL) */
+    KD_PLAN_CTE_SCAN, /* reads a materialised CTE */
     KD_PLAN_RECURSIVE,
     KD_PLAN_WORKING_SCAN,
     KD_PLAN_LOCK_ROWS,
-    KD_PLAN_EMPTY,         /* no rows: a contradiction was found */
+    KD_PLAN_EMPTY, /* no rows: a contradiction was found */
 } kd_plan_kind;
 
 typedef struct kd_plan kd_plan;
@@ -46,11 +46,11 @@ typedef struct kd_bound_statement kd_bound_statement; /* sql/binder.h */
 
 /* A bound of an index range per leading key column. */
 typedef struct kd_index_bound {
-    uint32_t equal_count;   /* Leading columns fixed by equality. */
+    uint32_t equal_count; /* Leading columns fixed by equality. */
     kd_expr **equals;
-    kd_expr *low, *high;    /* Of the next column; NULL: open. */
+    kd_expr *low, *high; /* Of the next column; NULL: open. */
     bool low_exclusive, high_exclusive;
-    bool in_list;           /* The last of `equals` is an IN_LIST's candidates: see in_values. */
+    bool in_list; /* The last of `equals` is an IN_LIST's candidates: see in_values. */
     uint32_t in_count;
     kd_expr **in_values;
 } kd_index_bound;
@@ -64,22 +64,26 @@ typedef struct kd_runtime_filter {
 
 struct kd_plan {
     kd_plan_kind kind;
-    uint32_t no;                  /* In the plan, from 1: for EXPLAIN ANALYZE and runtime filters. */
+    uint32_t no; /* In the plan, from 1: for EXPLAIN ANALYZE and runtime filters. */
     uint32_t column_count;
     const kd_rel_column *columns; /* Output, in order. */
     kd_plan *inputs[2];
-    uint32_t more_count;          /* UNION_ALL: all inputs are here, and `inputs` is empty. */
+    uint32_t more_count; /* UNION_ALL: all inputs are here, and `inputs` is empty. */
     kd_plan **more;
     double row_estimate;
     union {
         struct {
             const kd_table_entry *table;
             kd_slice alias;
-            const uint32_t *positions;   /* Shape positions per output column (without the ref). */
-            kd_column_id ref_column;     /* 0, or the id of the last output column. */
-            uint32_t prune_count;        /* column op expression-without-columns, for zone maps */
-            struct kd_plan_prune { uint32_t shape_position; kd_scan_test test; kd_expr *value; } *prunes;
-            kd_expr *condition;          /* Exact; over the output columns and `extra` ones. NULL: true. */
+            const uint32_t *positions; /* Shape positions per output column (without the ref). */
+            kd_column_id ref_column;   /* 0, or the id of the last output column. */
+            uint32_t prune_count;      /* column op expression-without-columns, for zone maps */
+            struct kd_plan_prune {
+                uint32_t shape_position;
+                kd_scan_test test;
+                kd_expr *value;
+            } * prunes;
+            kd_expr *condition; /* Exact; over the output columns and `extra` ones. NULL: true. */
             uint32_t filter_count;
             const kd_runtime_filter *filters;
         } scan;
@@ -91,7 +95,7 @@ struct kd_plan {
             const kd_table_index *index;
             kd_index_bound bound;
             bool descending;
-            kd_expr *condition;          /* What the range does not cover. */
+            kd_expr *condition; /* What the range does not cover. */
         } index_scan;
         struct {
             const kd_table_function *function;
@@ -99,22 +103,31 @@ struct kd_plan {
             kd_expr **arguments;
             bool with_ordinality;
         } function;
-        struct { uint32_t row_count; kd_expr ***rows; } values;
-        struct { const kd_virtual_table *table; } virtual_table;
-        struct { kd_expr *condition; } filter;
-        struct { kd_expr **exprs; } project;
         struct {
-            kd_join_kind kind;           /* RIGHT only where the planner did not swap. */
-            uint32_t key_count;          /* NESTED_LOOP: 0. */
-            kd_expr **left_keys;         /* Over inputs[0]. */
-            kd_expr **right_keys;        /* Over inputs[1], same types. */
-            bool *null_equal;            /* Per key: IS NOT DISTINCT FROM. */
-            kd_expr *residual;           /* Over both sides' columns. NULL: true. */
+            uint32_t row_count;
+            kd_expr ***rows;
+        } values;
+        struct {
+            const kd_virtual_table *table;
+        } virtual_table;
+        struct {
+            kd_expr *condition;
+        } filter;
+        struct {
+            kd_expr **exprs;
+        } project;
+        struct {
+            kd_join_kind kind;    /* RIGHT only where the planner did not swap. */
+            uint32_t key_count;   /* NESTED_LOOP: 0. */
+            kd_expr **left_keys;  /* Over inputs[0]. */
+            kd_expr **right_keys; /* Over inputs[1], same types. */
+            bool *null_equal;     /* Per key: IS NOT DISTINCT FROM. */
+            kd_expr *residual;    /* Over both sides' columns. NULL: true. */
             kd_column_id mark;
         } join;
-        struct {                         /* The right side is planned with the left's columns free in it. */
-            kd_join_kind kind;           /* INNER, LEFT, SEMI, ANTI, MARK, SINGLE */
-            uint32_t outer_count;        /* Left columns that the right side reads. */
+        struct {               /* The right side is planned with the left's columns free in it. */
+            kd_join_kind kind; /* INNER, LEFT, SEMI, ANTI, MARK, SINGLE */
+            uint32_t outer_count; /* Left columns that the right side reads. */
             const kd_column_id *outer_ids;
             kd_expr *condition;
             kd_column_id mark;
@@ -127,7 +140,7 @@ struct kd_plan {
             uint32_t set_count;
             const uint64_t *sets;
             kd_column_id grouping_id;
-        } aggregate;                     /* Output: keys, calls, [grouping_id]. */
+        } aggregate; /* Output: keys, calls, [grouping_id]. */
         struct {
             uint32_t partition_count;
             kd_expr **partition_by;
@@ -135,30 +148,58 @@ struct kd_plan {
             const kd_sort_key *order_by;
             uint32_t call_count;
             const kd_window_call *calls;
-        } window;                        /* Output: the input's columns, then the calls'. */
-        struct { uint32_t on_count; kd_expr **on; } distinct;
-        struct { uint32_t key_count; const kd_sort_key *keys; kd_expr *count; kd_expr *offset; bool with_ties; } sort; /* SORT, TOP_N */
-        struct { kd_expr *count; kd_expr *offset; } limit;
-        struct { kd_set_kind kind; bool all; } set;
-        struct { uint32_t cte_no; const uint32_t *source_positions; } cte; /* Per output column. */
-        struct { bool all; uint32_t working_no; } recursive;
-        struct { uint32_t working_no; } working;
-        struct { kd_row_lock mode; kd_wait wait; const kd_table_entry *table; kd_column_id ref_column; } lock;
+        } window; /* Output: the input's columns, then the calls'. */
+        struct {
+            uint32_t on_count;
+            kd_expr **on;
+        } distinct;
+        struct {
+            uint32_t key_count;
+            const kd_sort_key *keys;
+            kd_expr *count;
+            kd_expr *offset;
+            bool with_ties;
+        } sort; /* SORT, TOP_N */
+        struct {
+            kd_expr *count;
+            kd_expr *offset;
+        } limit;
+        struct {
+            kd_set_kind kind;
+            bool all;
+        } set;
+        struct {
+            uint32_t cte_no;
+            const uint32_t *source_positions;
+        } cte; /* Per output column. */
+        struct {
+            bool all;
+            uint32_t working_no;
+        } recursive;
+        struct {
+            uint32_t working_no;
+        } working;
+        struct {
+            kd_row_lock mode;
+            kd_wait wait;
+            const kd_table_entry *table;
+            kd_column_id ref_column;
+        } lock;
     } as;
 };
 
 typedef struct kd_statement_plan {
     const kd_bound_statement *bound;
-    kd_plan *root;                /* NULL for INSERT ... DEFAULT VALUES. */
-    uint32_t cte_count;           /* Materialised ones, in the order to compute them lazily. */
+    kd_plan *root;      /* NULL for INSERT ... DEFAULT VALUES. */
+    uint32_t cte_count; /* Materialised ones, in the order to compute them lazily. */
     kd_plan **ctes;
     uint32_t working_count;
-    uint32_t plan_count;          /* Highest `no`. */
+    uint32_t plan_count; /* Highest `no`. */
 } kd_statement_plan;
 
 typedef struct kd_plan_options {
     const kd_catalog_version *catalog;
-    bool no_index_scans;          /* Settings for tests: enable_indexscan, enable_hashjoin = off. */
+    bool no_index_scans; /* Settings for tests: enable_indexscan, enable_hashjoin = off. */
     bool no_hash_joins;
 } kd_plan_options;
 
@@ -166,8 +207,8 @@ kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options 
                             const kd_bound_statement *bound,
                             kd_statement_plan **out_plan) KD_MUST_CHECK;
 
-/* EXPLAIN's text, one line per operator, PostgreSQL-like: "Hash Join  (rows=123)". Actual figures come
- * through `actual`, indexed by plan no; NULL: not run. */
+/* EXPLAIN's text, one line per operator, PostgreSQL-like: "Hash Join  (rows=123)". Actual figures
+ * come through `actual`, indexed by plan no; NULL: not run. */
 typedef struct kd_plan_actual {
     uint64_t rows, batches, time_ns, bytes, spilled_bytes;
     bool was_run;

@@ -57,8 +57,8 @@ kd_expr *kdi_make_expr(kd_ctx *ctx, kdi_planner *p, kd_expr_kind kind, kd_type t
 kd_expr *kdi_make_column(kd_ctx *ctx, kdi_planner *p, kd_column_id id, kd_type type);
 kd_expr *kdi_make_constant(kd_ctx *ctx, kdi_planner *p, kd_value value);
 kd_rel *kdi_make_rel(kd_ctx *ctx, kdi_planner *p, kd_rel_kind kind, kd_rel *input);
-kd_status kdi_make_join(kd_ctx *ctx, kdi_planner *p, kd_join_kind kind, kd_rel *left,
-                        kd_rel *right, kd_expr *condition, kd_rel **out) KD_MUST_CHECK;
+kd_status kdi_make_join(kd_ctx *ctx, kdi_planner *p, kd_join_kind kind, kd_rel *left, kd_rel *right,
+                        kd_expr *condition, kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_make_filter(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *conditions,
                           kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_make_call(kd_ctx *ctx, kdi_planner *p, const kd_function *function, kd_expr *left,

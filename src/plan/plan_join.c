@@ -189,8 +189,8 @@ static kd_status try_lookups(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *out
             right = right->inputs[0];
         }
         double left_rows = kdi_estimate(p, rel->inputs[1 - side]);
-        if (right->kind != KD_REL_SCAN ||
-            left_rows * ROWS_PER_LOOKUP > kdi_estimate(p, right) || rel->as.join.condition == NULL)
+        if (right->kind != KD_REL_SCAN || left_rows * ROWS_PER_LOOKUP > kdi_estimate(p, right) ||
+            rel->as.join.condition == NULL)
             continue;
         kdi_conditions all = {0};
         bool serves;

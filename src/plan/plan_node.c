@@ -55,8 +55,8 @@ kd_rel *kdi_make_rel(kd_ctx *ctx, kdi_planner *p, kd_rel_kind kind, kd_rel *inpu
     return rel;
 }
 
-kd_status kdi_make_join(kd_ctx *ctx, kdi_planner *p, kd_join_kind kind, kd_rel *left,
-                        kd_rel *right, kd_expr *condition, kd_rel **out)
+kd_status kdi_make_join(kd_ctx *ctx, kdi_planner *p, kd_join_kind kind, kd_rel *left, kd_rel *right,
+                        kd_expr *condition, kd_rel **out)
 {
     *out = NULL;
     kd_rel *rel = kdi_make_rel(ctx, p, KD_REL_JOIN, NULL);
@@ -107,8 +107,7 @@ bool kdi_is_true(const kd_expr *expr)
 
 bool kdi_is_never_true(const kd_expr *expr)
 {
-    return expr->kind == KD_EXPR_CONSTANT &&
-           (expr->constant.is_null || !expr->constant.as.boolean);
+    return expr->kind == KD_EXPR_CONSTANT && (expr->constant.is_null || !expr->constant.as.boolean);
 }
 
 kd_status kdi_conditions_add(kd_ctx *ctx, kdi_planner *p, kdi_conditions *list, kd_expr *condition)

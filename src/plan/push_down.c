@@ -153,14 +153,14 @@ static kd_status push_set(kd_ctx *ctx, kdi_planner *p, kdi_conditions *condition
 
 /* --- Joins --- */
 
-/* Whether the condition cannot be true when all columns of `set` are NULL: comparisons of columns and
- * constants by strict operators, and what ANDs of them make. */
+/* Whether the condition cannot be true when all columns of `set` are NULL: comparisons of columns
+ * and constants by strict operators, and what ANDs of them make. */
 static bool strict_in(const kd_expr *expr, const kd_id_set *set)
 {
     if (expr->kind == KD_EXPR_COLUMN)
         return kd_id_set_has(set, expr->column);
-    bool strict = (expr->kind == KD_EXPR_CALL && expr->function->strict) ||
-                  expr->kind == KD_EXPR_CAST;
+    bool strict =
+        (expr->kind == KD_EXPR_CALL && expr->function->strict) || expr->kind == KD_EXPR_CAST;
     if (!strict)
         return false;
     for (uint32_t i = 0; i < expr->argument_count; i++)
@@ -299,8 +299,7 @@ static kd_status push_inner(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditi
     return kdi_order_joins(ctx, p, list.items, list.count, &all, io_rel);
 }
 
-static kd_status push_join(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
-                           kd_rel **io_rel)
+static kd_status push_join(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions, kd_rel **io_rel)
 {
     kd_rel *rel = *io_rel;
     kd_id_set left = kdi_set(p), right = kdi_set(p), own = kdi_set(p);
@@ -350,8 +349,7 @@ static kd_status push_filter(kd_ctx *ctx, kdi_planner *p, kdi_conditions *condit
     kdi_conditions all = {0}, stay = {0};
     for (size_t i = 0; i < conditions->count; i++)
         KD_TRY(kdi_conditions_add(ctx, p, &all, conditions->items[i]));
-    KD_TRY(kdi_conditions_add(ctx, p,
-                              kd_expr_is_volatile(rel->as.filter.condition) ? &stay : &all,
+    KD_TRY(kdi_conditions_add(ctx, p, kd_expr_is_volatile(rel->as.filter.condition) ? &stay : &all,
                               rel->as.filter.condition));
     *io_rel = rel->inputs[0];
     if (stay.count > 0) {

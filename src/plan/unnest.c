@@ -150,8 +150,8 @@ static kd_status filter_one(kd_ctx *ctx, kdi_planner *p, kd_expr *condition, kd_
     *out_done = false;
     bool negated = condition->kind == KD_EXPR_NOT;
     kd_expr *expr = negated ? condition->arguments[0] : condition;
-    if (expr->kind != KD_EXPR_SUBQUERY || (expr->subquery_kind != KD_SUBQUERY_EXISTS &&
-                                           expr->subquery_kind != KD_SUBQUERY_ANY))
+    if (expr->kind != KD_EXPR_SUBQUERY ||
+        (expr->subquery_kind != KD_SUBQUERY_EXISTS && expr->subquery_kind != KD_SUBQUERY_ANY))
         return KD_OK;
     unnesting self = {.p = p, .input = input};
     for (uint32_t i = 0; i < expr->argument_count; i++)

@@ -66,36 +66,36 @@ typedef enum kd_ast_kind {
     KD_AST_CURRENT_OF,    /* kd_ast_current_of: WHERE CURRENT OF c */
 
     /* Parts of queries. */
-    KD_AST_TARGET,        /* kd_ast_target */
-    KD_AST_SORT,          /* kd_ast_sort */
-    KD_AST_WINDOW,        /* kd_ast_window */
-    KD_AST_CTE,           /* kd_ast_cte */
-    KD_AST_GROUPING_SET,  /* kd_ast_grouping_set: in GROUP BY only */
-    KD_AST_TABLE_REF,     /* kd_ast_table_ref: a table, view or CTE by name, or 'file' */
-    KD_AST_TABLE_QUERY,   /* kd_ast_table_query: (SELECT ...) AS x */
-    KD_AST_TABLE_CALL,    /* kd_ast_table_call: f(...) [WITH ORDINALITY], ROWS FROM (...) */
-    KD_AST_JOIN,          /* kd_ast_join */
-    KD_AST_LOCKING,       /* kd_ast_locking: FOR UPDATE OF ... */
-    KD_AST_ASSIGNMENT,    /* kd_ast_assignment */
-    KD_AST_ON_CONFLICT,   /* kd_ast_on_conflict */
-    KD_AST_MERGE_WHEN,    /* kd_ast_merge_when */
+    KD_AST_TARGET,       /* kd_ast_target */
+    KD_AST_SORT,         /* kd_ast_sort */
+    KD_AST_WINDOW,       /* kd_ast_window */
+    KD_AST_CTE,          /* kd_ast_cte */
+    KD_AST_GROUPING_SET, /* kd_ast_grouping_set: in GROUP BY only */
+    KD_AST_TABLE_REF,    /* kd_ast_table_ref: a table, view or CTE by name, or 'file' */
+    KD_AST_TABLE_QUERY,  /* kd_ast_table_query: (SELECT ...) AS x */
+    KD_AST_TABLE_CALL,   /* kd_ast_table_call: f(...) [WITH ORDINALITY], ROWS FROM (...) */
+    KD_AST_JOIN,         /* kd_ast_join */
+    KD_AST_LOCKING,      /* kd_ast_locking: FOR UPDATE OF ... */
+    KD_AST_ASSIGNMENT,   /* kd_ast_assignment */
+    KD_AST_ON_CONFLICT,  /* kd_ast_on_conflict */
+    KD_AST_MERGE_WHEN,   /* kd_ast_merge_when */
 
     /* Parts of definitions. */
-    KD_AST_COLUMN_DEF,    /* kd_ast_column_def */
-    KD_AST_CONSTRAINT,    /* kd_ast_constraint */
-    KD_AST_TABLE_LIKE,    /* kd_ast_table_like */
-    KD_AST_INDEX_ITEM,    /* kd_ast_index_item */
-    KD_AST_OPTION,        /* kd_ast_option: name [= value] */
-    KD_AST_PARTITION_BY,  /* kd_ast_partition_by */
+    KD_AST_COLUMN_DEF,      /* kd_ast_column_def */
+    KD_AST_CONSTRAINT,      /* kd_ast_constraint */
+    KD_AST_TABLE_LIKE,      /* kd_ast_table_like */
+    KD_AST_INDEX_ITEM,      /* kd_ast_index_item */
+    KD_AST_OPTION,          /* kd_ast_option: name [= value] */
+    KD_AST_PARTITION_BY,    /* kd_ast_partition_by */
     KD_AST_PARTITION_BOUND, /* kd_ast_partition_bound */
-    KD_AST_ALTER_ACTION,  /* kd_ast_alter_action */
-    KD_AST_OBJECT,        /* kd_ast_object: a named thing in DROP, COMMENT, GRANT */
-    KD_AST_NAME_ITEM,     /* kd_ast_name_item: one name in a list */
-    KD_AST_PRIVILEGE,     /* kd_ast_privilege */
+    KD_AST_ALTER_ACTION,    /* kd_ast_alter_action */
+    KD_AST_OBJECT,          /* kd_ast_object: a named thing in DROP, COMMENT, GRANT */
+    KD_AST_NAME_ITEM,       /* kd_ast_name_item: one name in a list */
+    KD_AST_PRIVILEGE,       /* kd_ast_privilege */
 
     /* Statements. */
-    KD_AST_SELECT,        /* kd_ast_select: also VALUES, TABLE, FROM-first */
-    KD_AST_SETOP,         /* kd_ast_setop: UNION, INTERSECT, EXCEPT */
+    KD_AST_SELECT, /* kd_ast_select: also VALUES, TABLE, FROM-first */
+    KD_AST_SETOP,  /* kd_ast_setop: UNION, INTERSECT, EXCEPT */
     KD_AST_INSERT,
     KD_AST_UPDATE,
     KD_AST_DELETE,
@@ -109,41 +109,41 @@ typedef enum kd_ast_kind {
     KD_AST_CREATE_SEQUENCE,
     KD_AST_CREATE_ENUM,
     KD_AST_CREATE_DOMAIN,
-    KD_AST_CREATE_ROLE,   /* CREATE and ALTER ROLE / USER */
+    KD_AST_CREATE_ROLE, /* CREATE and ALTER ROLE / USER */
     KD_AST_CREATE_EXTENSION,
-    KD_AST_ALTER_TABLE,   /* also ALTER INDEX / VIEW / MATERIALIZED VIEW with table actions */
+    KD_AST_ALTER_TABLE, /* also ALTER INDEX / VIEW / MATERIALIZED VIEW with table actions */
     KD_AST_ALTER_SEQUENCE,
     KD_AST_ALTER_ENUM,
     KD_AST_ALTER_DOMAIN,
-    KD_AST_RENAME,        /* ALTER ... RENAME of any object */
-    KD_AST_ALTER_OWNER,   /* ALTER ... OWNER TO, where it is not a table action */
+    KD_AST_RENAME,      /* ALTER ... RENAME of any object */
+    KD_AST_ALTER_OWNER, /* ALTER ... OWNER TO, where it is not a table action */
     KD_AST_ALTER_SET_SCHEMA,
     KD_AST_DROP,
     KD_AST_COMMENT,
-    KD_AST_TRANSACTION,   /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE */
-    KD_AST_SET,           /* SET, RESET */
+    KD_AST_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE */
+    KD_AST_SET,         /* SET, RESET */
     KD_AST_SHOW,
     KD_AST_SET_CONSTRAINTS,
     KD_AST_PREPARE,
     KD_AST_EXECUTE,
     KD_AST_DEALLOCATE,
     KD_AST_DECLARE_CURSOR,
-    KD_AST_FETCH,         /* FETCH and MOVE */
+    KD_AST_FETCH, /* FETCH and MOVE */
     KD_AST_CLOSE,
     KD_AST_COPY,
     KD_AST_EXPLAIN,
-    KD_AST_DESCRIBE,      /* DESCRIBE and SUMMARIZE */
-    KD_AST_VACUUM,        /* VACUUM and ANALYZE */
-    KD_AST_CHECKPOINT,    /* kd_ast_node */
+    KD_AST_DESCRIBE,   /* DESCRIBE and SUMMARIZE */
+    KD_AST_VACUUM,     /* VACUUM and ANALYZE */
+    KD_AST_CHECKPOINT, /* kd_ast_node */
     KD_AST_LOCK,
     KD_AST_DISCARD,
     KD_AST_CALL_PROCEDURE,
     KD_AST_DO,
-    KD_AST_GRANT,         /* GRANT and REVOKE, of privileges and of roles */
-    KD_AST_NOTIFY,        /* LISTEN, NOTIFY, UNLISTEN */
+    KD_AST_GRANT,  /* GRANT and REVOKE, of privileges and of roles */
+    KD_AST_NOTIFY, /* LISTEN, NOTIFY, UNLISTEN */
     KD_AST_REINDEX,
     KD_AST_CLUSTER,
-    KD_AST_REFRESH,       /* REFRESH MATERIALIZED VIEW */
+    KD_AST_REFRESH, /* REFRESH MATERIALIZED VIEW */
     KD_AST_KIND_COUNT
 } kd_ast_kind;
 
@@ -254,7 +254,10 @@ typedef struct kd_ast_args {
     bool is_explicit; /* ROW: the word ROW was written. */
 } kd_ast_args;
 
-typedef struct kd_ast_unary { kd_ast_node node; kd_ast_node *operand; } kd_ast_unary;
+typedef struct kd_ast_unary {
+    kd_ast_node node;
+    kd_ast_node *operand;
+} kd_ast_unary;
 
 typedef enum kd_ast_is_test {
     KD_AST_IS_NULL,
@@ -334,7 +337,9 @@ typedef struct kd_ast_subquery {
     kd_ast_node *query; /* KD_AST_SELECT or KD_AST_SETOP */
 } kd_ast_subquery;
 
-typedef struct kd_ast_when { kd_ast_node *condition, *result; } kd_ast_when;
+typedef struct kd_ast_when {
+    kd_ast_node *condition, *result;
+} kd_ast_when;
 
 typedef struct kd_ast_case {
     kd_ast_node node;
@@ -378,8 +383,8 @@ typedef struct kd_ast_call {
     bool special_form; /* Came from EXTRACT, TRIM, ...: resolve in pg_catalog. */
     bool star;         /* count(*) */
     bool distinct;
-    bool ignore_nulls;    /* IGNORE NULLS (also inside the parentheses, as DuckDB has it) */
-    kd_ast_list order_by; /* kd_ast_sort, inside the parentheses */
+    bool ignore_nulls;        /* IGNORE NULLS (also inside the parentheses, as DuckDB has it) */
+    kd_ast_list order_by;     /* kd_ast_sort, inside the parentheses */
     kd_ast_list within_group; /* kd_ast_sort, WITHIN GROUP (ORDER BY ...) */
     kd_ast_node *filter;
     struct kd_ast_window *over; /* NULL: no OVER */
@@ -527,8 +532,8 @@ typedef struct kd_ast_cte {
     kd_slice search_sequence; /* Empty: no SEARCH. */
     bool search_breadth;
     kd_ast_names cycle_columns;
-    kd_slice cycle_mark; /* Empty: no CYCLE. */
-    kd_ast_node *cycle_to; /* NULL: true */
+    kd_slice cycle_mark;        /* Empty: no CYCLE. */
+    kd_ast_node *cycle_to;      /* NULL: true */
     kd_ast_node *cycle_default; /* NULL: false */
     kd_slice cycle_path;
 } kd_ast_cte;
@@ -608,10 +613,10 @@ typedef struct kd_ast_join {
     bool asof;
     kd_ast_node *left;
     kd_ast_node *right;
-    kd_ast_node *condition;   /* ON */
+    kd_ast_node *condition;     /* ON */
     kd_ast_names using_columns; /* USING */
-    kd_slice using_alias;     /* USING (...) AS x */
-    kd_ast_alias alias;       /* (a JOIN b) AS x */
+    kd_slice using_alias;       /* USING (...) AS x */
+    kd_ast_alias alias;         /* (a JOIN b) AS x */
 } kd_ast_join;
 
 typedef enum kd_ast_lock_strength {
@@ -659,14 +664,14 @@ typedef struct kd_ast_into {
 typedef struct kd_ast_select {
     kd_ast_node node;
     kd_ast_query_tail tail;
-    bool is_values;      /* VALUES: only `values` and the tail */
-    kd_ast_list values;  /* kd_ast_args of kind KD_AST_ROW */
-    bool distinct;       /* SELECT DISTINCT */
+    bool is_values;     /* VALUES: only `values` and the tail */
+    kd_ast_list values; /* kd_ast_args of kind KD_AST_ROW */
+    bool distinct;      /* SELECT DISTINCT */
     kd_ast_list distinct_on;
     kd_ast_list targets; /* kd_ast_target; may be empty (SELECT FROM t); FROM-first without SELECT
                           * and TABLE t have one star */
     kd_ast_into into;
-    kd_ast_list from;    /* Comma list: TABLE_REF, TABLE_QUERY, TABLE_CALL, JOIN */
+    kd_ast_list from; /* Comma list: TABLE_REF, TABLE_QUERY, TABLE_CALL, JOIN */
     kd_ast_node *where;
     kd_ast_list group_by; /* Expressions and kd_ast_grouping_set */
     bool group_by_all;
@@ -683,7 +688,7 @@ typedef struct kd_ast_setop {
     kd_ast_query_tail tail;
     kd_ast_setop_kind what;
     bool all;
-    bool by_name; /* UNION [ALL] BY NAME */
+    bool by_name;      /* UNION [ALL] BY NAME */
     kd_ast_node *left; /* May be a long left spine. */
     kd_ast_node *right;
 } kd_ast_setop;
@@ -702,8 +707,8 @@ typedef struct kd_ast_on_conflict {
     kd_ast_node node;
     kd_ast_list inference; /* kd_ast_index_item */
     kd_ast_node *inference_where;
-    kd_slice constraint;   /* ON CONSTRAINT name */
-    bool do_update;        /* else DO NOTHING */
+    kd_slice constraint; /* ON CONSTRAINT name */
+    bool do_update;      /* else DO NOTHING */
     kd_ast_list assignments;
     kd_ast_node *where;
 } kd_ast_on_conflict;
@@ -748,7 +753,7 @@ typedef struct kd_ast_delete {
 
 typedef enum kd_ast_merge_match {
     KD_AST_MERGE_MATCHED,
-    KD_AST_MERGE_NOT_MATCHED,           /* BY TARGET */
+    KD_AST_MERGE_NOT_MATCHED, /* BY TARGET */
     KD_AST_MERGE_NOT_MATCHED_BY_SOURCE,
 } kd_ast_merge_match;
 
@@ -838,11 +843,11 @@ typedef enum kd_ast_fk_match {
 typedef struct kd_ast_constraint {
     kd_ast_node node;
     kd_ast_constraint_kind what;
-    kd_slice name;       /* CONSTRAINT name; may be empty */
-    kd_ast_node *value;  /* DEFAULT, CHECK, GENERATED ... AS (value) STORED */
-    bool is_virtual;     /* GENERATED ... VIRTUAL (or neither word) */
-    bool always;         /* GENERATED ALWAYS AS IDENTITY; else BY DEFAULT */
-    kd_ast_list options; /* Identity: sequence options. PRIMARY / UNIQUE: WITH (...) */
+    kd_slice name;        /* CONSTRAINT name; may be empty */
+    kd_ast_node *value;   /* DEFAULT, CHECK, GENERATED ... AS (value) STORED */
+    bool is_virtual;      /* GENERATED ... VIRTUAL (or neither word) */
+    bool always;          /* GENERATED ALWAYS AS IDENTITY; else BY DEFAULT */
+    kd_ast_list options;  /* Identity: sequence options. PRIMARY / UNIQUE: WITH (...) */
     kd_ast_names columns; /* Table constraints: PRIMARY KEY (a, b), FOREIGN KEY (a, b) */
     kd_ast_names include;
     bool nulls_not_distinct;
@@ -893,7 +898,7 @@ typedef enum kd_ast_like_option {
 
 typedef struct kd_ast_index_item {
     kd_ast_node node;
-    kd_slice column;      /* A plain column; else empty and `value` is set. */
+    kd_slice column; /* A plain column; else empty and `value` is set. */
     kd_ast_node *value;
     kd_ast_name collation;
     kd_ast_name opclass;
@@ -958,7 +963,7 @@ typedef struct kd_ast_create_table {
     kd_ast_persistence persistence;
     bool if_not_exists;
     bool or_replace;
-    kd_ast_list elements; /* COLUMN_DEF, CONSTRAINT, TABLE_LIKE, CREATE_INDEX (inline) */
+    kd_ast_list elements;     /* COLUMN_DEF, CONSTRAINT, TABLE_LIKE, CREATE_INDEX (inline) */
     kd_ast_name partition_of; /* position < 0: not a partition */
     kd_ast_partition_bound *bound;
     kd_ast_partition_by *partition_by;
@@ -1043,7 +1048,7 @@ typedef struct kd_ast_create_enum {
 typedef struct kd_ast_alter_enum {
     kd_ast_node node;
     kd_ast_name name;
-    kd_slice label;     /* ADD VALUE label, or RENAME VALUE old */
+    kd_slice label; /* ADD VALUE label, or RENAME VALUE old */
     bool is_rename;
     kd_slice new_label; /* RENAME VALUE ... TO */
     bool if_not_exists;
@@ -1081,21 +1086,21 @@ typedef enum kd_ast_alter_what {
     KD_AST_ALTER_CONSTRAINT,   /* name, constraint (its DEFERRABLE fields) */
     KD_AST_DROP_CONSTRAINT,    /* name, if_exists, behavior */
     KD_AST_VALIDATE_CONSTRAINT, /* name */
-    KD_AST_ADD_INDEX,          /* index: ADD INDEX name (cols) */
-    KD_AST_SET_OPTIONS,        /* options; each may be a reset */
+    KD_AST_ADD_INDEX,           /* index: ADD INDEX name (cols) */
+    KD_AST_SET_OPTIONS,         /* options; each may be a reset */
     KD_AST_SET_LOGGED,
     KD_AST_SET_UNLOGGED,
-    KD_AST_SET_TABLESPACE,     /* new_name */
-    KD_AST_SET_METHOD,         /* new_name */
-    KD_AST_SET_OWNER,          /* new_name */
+    KD_AST_SET_TABLESPACE,       /* new_name */
+    KD_AST_SET_METHOD,           /* new_name */
+    KD_AST_SET_OWNER,            /* new_name */
     KD_AST_SET_REPLICA_IDENTITY, /* new_name: default, full, nothing, or an index (name) */
-    KD_AST_CLUSTER_ON,         /* name */
+    KD_AST_CLUSTER_ON,           /* name */
     KD_AST_SET_WITHOUT_CLUSTER,
-    KD_AST_SET_ROW_SECURITY,   /* new_name: enable, disable, force, no force */
-    KD_AST_SET_TRIGGER,        /* name (user, all or a trigger), new_name: enable, disable, ... */
-    KD_AST_INHERIT,            /* parent; is_no: NO INHERIT */
-    KD_AST_ATTACH_PARTITION,   /* parent: the partition; bound */
-    KD_AST_DETACH_PARTITION,   /* parent: the partition; concurrently, finalize */
+    KD_AST_SET_ROW_SECURITY, /* new_name: enable, disable, force, no force */
+    KD_AST_SET_TRIGGER,      /* name (user, all or a trigger), new_name: enable, disable, ... */
+    KD_AST_INHERIT,          /* parent; is_no: NO INHERIT */
+    KD_AST_ATTACH_PARTITION, /* parent: the partition; bound */
+    KD_AST_DETACH_PARTITION, /* parent: the partition; concurrently, finalize */
 } kd_ast_alter_what;
 
 typedef struct kd_ast_alter_action {
@@ -1257,13 +1262,13 @@ typedef struct kd_ast_transaction {
 } kd_ast_transaction;
 
 typedef enum kd_ast_set_kind {
-    KD_AST_SET_VALUE,         /* SET name = values */
-    KD_AST_SET_TO_DEFAULT,    /* SET name TO DEFAULT, RESET name */
+    KD_AST_SET_VALUE,      /* SET name = values */
+    KD_AST_SET_TO_DEFAULT, /* SET name TO DEFAULT, RESET name */
     KD_AST_SET_FROM_CURRENT,
     KD_AST_RESET_ALL,
-    KD_AST_SET_TRANSACTION,   /* modes */
+    KD_AST_SET_TRANSACTION,     /* modes */
     KD_AST_SET_CHARACTERISTICS, /* SET SESSION CHARACTERISTICS AS TRANSACTION modes */
-    KD_AST_SET_SNAPSHOT,      /* SET TRANSACTION SNAPSHOT 'id': values[0] */
+    KD_AST_SET_SNAPSHOT,        /* SET TRANSACTION SNAPSHOT 'id': values[0] */
 } kd_ast_set_kind;
 
 /* SET TIME ZONE is the setting "timezone" (LOCAL and DEFAULT: SET_TO_DEFAULT), NAMES is
@@ -1370,7 +1375,7 @@ typedef struct kd_ast_vacuum_item {
 
 typedef struct kd_ast_vacuum {
     kd_ast_node node;
-    bool is_analyze; /* ANALYZE, not VACUUM */
+    bool is_analyze;     /* ANALYZE, not VACUUM */
     kd_ast_list options; /* kd_ast_option: full, freeze, verbose, analyze, ... */
     kd_ast_vacuum_item *items;
     size_t item_count;
@@ -1380,7 +1385,7 @@ typedef struct kd_ast_vacuum {
 typedef struct kd_ast_lock {
     kd_ast_node node;
     kd_ast_list tables; /* kd_ast_table_ref */
-    kd_slice mode; /* "access exclusive" (the default), "row share", ... */
+    kd_slice mode;      /* "access exclusive" (the default), "row share", ... */
     bool nowait;
 } kd_ast_lock;
 
@@ -1403,7 +1408,7 @@ typedef struct kd_ast_do {
 typedef struct kd_ast_create_role {
     kd_ast_node node;
     bool is_alter;
-    bool is_user;  /* CREATE USER: may log in */
+    bool is_user; /* CREATE USER: may log in */
     bool if_exists;
     kd_slice name;
     kd_ast_list options; /* superuser, createdb, login ... (boolean); password (string or NULL);
@@ -1428,14 +1433,14 @@ typedef struct kd_ast_privilege {
 typedef struct kd_ast_grant {
     kd_ast_node node;
     bool is_revoke;
-    bool is_role;         /* GRANT role TO role: privileges are the roles, no objects */
-    bool option_only;     /* REVOKE GRANT OPTION FOR / ADMIN OPTION FOR */
-    bool with_option;     /* WITH GRANT OPTION / ADMIN OPTION */
-    bool all_in_schema;   /* ON ALL TABLES IN SCHEMA: objects are schemas */
-    bool is_default;      /* ALTER DEFAULT PRIVILEGES */
+    bool is_role;           /* GRANT role TO role: privileges are the roles, no objects */
+    bool option_only;       /* REVOKE GRANT OPTION FOR / ADMIN OPTION FOR */
+    bool with_option;       /* WITH GRANT OPTION / ADMIN OPTION */
+    bool all_in_schema;     /* ON ALL TABLES IN SCHEMA: objects are schemas */
+    bool is_default;        /* ALTER DEFAULT PRIVILEGES */
     kd_ast_list privileges; /* kd_ast_privilege; one named "all" for ALL */
     kd_ast_object_kind object;
-    kd_ast_list objects;  /* kd_ast_object */
+    kd_ast_list objects;   /* kd_ast_object */
     kd_ast_names grantees; /* "public" for PUBLIC */
     kd_slice granted_by;
     kd_ast_names default_schemas; /* ALTER DEFAULT PRIVILEGES IN SCHEMA */

@@ -87,9 +87,10 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
     if (ordered_set != (ast->within_group.count > 0))
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42809",
-                              ordered_set ? "WITHIN GROUP is required for ordered-set aggregate %.*s"
-                                          : "%.*s is not an ordered-set aggregate, so it cannot "
-                                            "have WITHIN GROUP",
+                              ordered_set
+                                  ? "WITHIN GROUP is required for ordered-set aggregate %.*s"
+                                  : "%.*s is not an ordered-set aggregate, so it cannot "
+                                    "have WITHIN GROUP",
                               KDI_S(name)));
     for (uint32_t i = 0; i < count; i++) {
         KD_TRY(kdi_coerce(ctx, b, wanted[i], KD_CAST_IMPLICIT, &call->arguments[i]));
@@ -126,8 +127,8 @@ static kd_status call_add(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_aggre
             found = &query->calls[i];
     if (found == NULL) {
         kd_aggregate_call *added;
-        KD_TRY(KD_PUSH(ctx, b->arena, query->calls, query->call_count, query->call_capacity,
-                       &added));
+        KD_TRY(
+            KD_PUSH(ctx, b->arena, query->calls, query->call_count, query->call_capacity, &added));
         call->output = kdi_next_id(b);
         *added = *call;
         found = added;

@@ -5,9 +5,9 @@
 
 static bool is_window_function(kd_slice name)
 {
-    static const char *const names[] = {"row_number", "rank", "dense_rank", "percent_rank",
-                                        "cume_dist", "ntile", "lag", "lead", "first_value",
-                                        "last_value", "nth_value"};
+    static const char *const names[] = {"row_number",  "rank",       "dense_rank", "percent_rank",
+                                        "cume_dist",   "ntile",      "lag",        "lead",
+                                        "first_value", "last_value", "nth_value"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (kd_slice_equal(name, kd_slice_of(names[i])))
             return true;
@@ -16,11 +16,12 @@ static bool is_window_function(kd_slice name)
 
 static kd_status only_for_aggregates(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast)
 {
-    const char *what = ast->star ? "*" : ast->distinct ? "DISTINCT"
-                       : ast->filter != NULL           ? "FILTER"
-                       : ast->within_group.count > 0   ? "WITHIN GROUP"
-                       : ast->order_by.count > 0       ? "ORDER BY"
-                                                       : NULL;
+    const char *what = ast->star                     ? "*"
+                       : ast->distinct               ? "DISTINCT"
+                       : ast->filter != NULL         ? "FILTER"
+                       : ast->within_group.count > 0 ? "WITHIN GROUP"
+                       : ast->order_by.count > 0     ? "ORDER BY"
+                                                     : NULL;
     if (what == NULL)
         return KD_OK;
     return kdi_at(ctx, b, ast->node.position,
@@ -100,8 +101,8 @@ static uint32_t named_place(const kd_function *function, kd_slice name)
 }
 
 /* f(b => 1, a => 2): put in the function's order; numbers left out in between are 0. */
-static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
-                            kd_expr **arguments, kd_expr **out)
+static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **arguments,
+                            kd_expr **out)
 {
     kd_type types[KD_FUNCTION_ARGUMENTS_MAX], wanted[KD_FUNCTION_ARGUMENTS_MAX], result;
     for (uint32_t total = (uint32_t)ast->arg_count; total <= KD_FUNCTION_ARGUMENTS_MAX; total++) {

@@ -249,8 +249,8 @@ static kd_status prefix_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_e
     kd_type wanted, result;
     const kd_function *function;
     bool ambiguous = false;
-    if (kd_registry_find_function(b->registry, name, &operand->type, 1, &function, &wanted,
-                                  &result, &ambiguous))
+    if (kd_registry_find_function(b->registry, name, &operand->type, 1, &function, &wanted, &result,
+                                  &ambiguous))
         return call_build(ctx, b, function, &operand, &wanted, 1, result, position, out);
     KD_FAIL(ctx, KD_INVALID, ambiguous ? "42725" : "42883", "operator %s: %.*s %s",
             ambiguous ? "is not unique" : "does not exist", KDI_S(name),

@@ -29,7 +29,8 @@ static kd_status rename_columns(kd_ctx *ctx, kdi_binder *b, const kdi_with *with
         return kdi_at(ctx, b, with->ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42P10",
                               "WITH query \"%.*s\" has %u columns available but %zu columns "
-                              "specified", KDI_S(with->name), rel->column_count, names->count));
+                              "specified",
+                              KDI_S(with->name), rel->column_count, names->count));
     kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, rel->column_count);
     kd_slice *renamed = KD_NEW_ARRAY(ctx, b->arena, kd_slice, rel->column_count);
     if (exprs == NULL || renamed == NULL)
@@ -53,17 +54,17 @@ static kd_status types_must_agree(kd_ctx *ctx, kdi_binder *b, const kdi_with *wi
             continue;
         KD_FAIL(ctx, KD_INVALID, "42804",
                 "recursive query \"%.*s\" column %u has type %s in non-recursive term but type %s "
-                "overall", KDI_S(with->name), i + 1,
-                kdi_type_text(ctx, b, start->columns[i].type), kdi_type_text(ctx, b, types[i]));
-        kd_error_set_hint(ctx,
-                          "Cast the output of the non-recursive term to the correct type.");
+                "overall",
+                KDI_S(with->name), i + 1, kdi_type_text(ctx, b, start->columns[i].type),
+                kdi_type_text(ctx, b, types[i]));
+        kd_error_set_hint(ctx, "Cast the output of the non-recursive term to the correct type.");
         return kdi_at(ctx, b, step->position, KD_INVALID);
     }
     return KD_OK;
 }
 
-static kd_status recursive_rel(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
-                               const kd_ast_setop *ast, kd_rel *start, kd_rel *step, kd_rel **out)
+static kd_status recursive_rel(kd_ctx *ctx, kdi_binder *b, kdi_with *with, const kd_ast_setop *ast,
+                               kd_rel *start, kd_rel *step, kd_rel **out)
 {
     if (start->column_count != step->column_count)
         return kdi_at(ctx, b, ast->right->position,
@@ -86,8 +87,8 @@ static kd_status recursive_rel(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
     if (rel == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
-        rel->columns[i] = (kd_rel_column){.id = kdi_next_id(b), .type = types[i],
-                                          .name = start->columns[i].name};
+        rel->columns[i] =
+            (kd_rel_column){.id = kdi_next_id(b), .type = types[i], .name = start->columns[i].name};
     rel->inputs[0] = start;
     rel->inputs[1] = step;
     rel->as.recursive.all = ast->all;
@@ -116,8 +117,8 @@ static kd_status working_columns(kd_ctx *ctx, kdi_binder *b, kdi_with *with, kd_
     return KD_OK;
 }
 
-static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
-                                const kd_ast_setop *ast, kd_rel **out)
+static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, const kd_ast_setop *ast,
+                                kd_rel **out)
 {
     kd_rel *start, *step;
     kdi_with *saved = b->with;
@@ -159,14 +160,13 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
 
 /* --- All --- */
 
-static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive,
-                           kd_rel **out)
+static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive, kd_rel **out)
 {
     const kd_ast_cte *ast = with->ast;
     if (ast->search_sequence.size_bytes > 0 || ast->cycle_mark.size_bytes > 0)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "SEARCH and CYCLE clauses are not supported"));
+        return kdi_at(
+            ctx, b, ast->node.position,
+            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "SEARCH and CYCLE clauses are not supported"));
     const kd_ast_setop *setop = (const kd_ast_setop *)ast->statement;
     if (recursive && ast->statement->kind == KD_AST_SETOP && setop->what == KD_AST_UNION &&
         setop->tail.order_by.count == 0 && setop->tail.limit == NULL)
@@ -203,8 +203,7 @@ static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with)
         rows->columns[i] = bound->returning_columns[i];
     cte->query = rows;
     struct kd_bound_modifying_cte *added;
-    KD_TRY(KD_PUSH(ctx, b->arena, b->modifying, b->modifying_count, b->modifying_capacity,
-                   &added));
+    KD_TRY(KD_PUSH(ctx, b->arena, b->modifying, b->modifying_count, b->modifying_capacity, &added));
     added->cte = cte;
     added->statement = bound;
     kd_cte **slot;
@@ -264,8 +263,7 @@ kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_a
     return KD_OK;
 }
 
-static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
-                             kd_rel **out)
+static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position, kd_rel **out)
 {
     kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_WORKING, position, with->column_count);
     if (rel == NULL)
@@ -286,7 +284,8 @@ kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
         return kdi_at(ctx, b, position,
                       KD_FAIL(ctx, KD_INVALID, "42P19",
                               "recursive reference to query \"%.*s\" must not appear within its "
-                              "non-recursive term", KDI_S(with->name)));
+                              "non-recursive term",
+                              KDI_S(with->name)));
     if (with->working)
         return use_working(ctx, b, with, position, out);
     if (with->cte == NULL) {

@@ -90,9 +90,9 @@ static kd_status bind_row_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     KD_TRY(kdi_bind_row(ctx, b, scope, ast->left, &left, &left_count));
     KD_TRY(kdi_bind_row(ctx, b, scope, ast->right, &right, &right_count));
     if (left_count != right_count)
-        return kdi_at(ctx, b, ast->node.mark,
-                      KD_FAIL(ctx, KD_INVALID, "42601",
-                              "unequal number of entries in row expressions"));
+        return kdi_at(
+            ctx, b, ast->node.mark,
+            KD_FAIL(ctx, KD_INVALID, "42601", "unequal number of entries in row expressions"));
     return kdi_compare_rows(ctx, b, ast->name, left, right, left_count, ast->node.mark, out);
 }
 
@@ -126,8 +126,7 @@ static kd_status interval_literal(kd_ctx *ctx, kdi_binder *b, uint32_t fields, k
             return KD_OK;
         colons += text.data[i] == ':';
     }
-    if (colons > 0 &&
-        (colons > 1 || fields != (KD_AST_INTERVAL_MINUTE | KD_AST_INTERVAL_SECOND)))
+    if (colons > 0 && (colons > 1 || fields != (KD_AST_INTERVAL_MINUTE | KD_AST_INTERVAL_SECOND)))
         return KD_OK;
     const char *unit = names[31 - __builtin_clz(fields)];
     if (fields == (KD_AST_INTERVAL_YEAR | KD_AST_INTERVAL_MONTH))
@@ -272,8 +271,8 @@ static kd_status compare_in_order(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_ex
     return KD_OK;
 }
 
-kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left,
-                           kd_expr **right, uint32_t count, int position, kd_expr **out)
+kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left, kd_expr **right,
+                           uint32_t count, int position, kd_expr **out)
 {
     *out = NULL;
     if (count == 1)
@@ -286,14 +285,15 @@ kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **le
             return kdi_at(ctx, b, position,
                           KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                                   "could not determine interpretation of row comparison operator "
-                                  "%.*s", KDI_S(op)));
+                                  "%.*s",
+                                  KDI_S(op)));
         return compare_in_order(ctx, b, op, left, right, count, position, out);
     }
     if (count == 0)
-        return kdi_at(ctx, b, position, KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                                                "cannot compare rows of zero length"));
-    kd_expr *all = kdi_expr_new(ctx, b, equal ? KD_EXPR_AND : KD_EXPR_OR,
-                                kd_type_of(KD_TYPE_BOOL), position, count);
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "cannot compare rows of zero length"));
+    kd_expr *all = kdi_expr_new(ctx, b, equal ? KD_EXPR_AND : KD_EXPR_OR, kd_type_of(KD_TYPE_BOOL),
+                                position, count);
     if (all == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)

@@ -67,13 +67,13 @@ static kd_status scan_one(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *tabl
             return KD_FAIL(ctx, KD_INTERNAL, "XX000", "partition \"%.*s\" lacks a column",
                            KDI_S(table->object.name));
         positions[i] = at;
-        rel->columns[i] = (kd_rel_column){
-            .id = kdi_next_id(b), .type = wanted->type, .name = wanted->name};
+        rel->columns[i] =
+            (kd_rel_column){.id = kdi_next_id(b), .type = wanted->type, .name = wanted->name};
     }
     if (with_ref) {
         rel->as.scan.ref_column = kdi_next_id(b);
-        rel->columns[count] = (kd_rel_column){.id = rel->as.scan.ref_column,
-                                              .type = kd_type_of(KD_TYPE_INT8)};
+        rel->columns[count] =
+            (kd_rel_column){.id = rel->as.scan.ref_column, .type = kd_type_of(KD_TYPE_INT8)};
     }
     rel->as.scan.table = table;
     rel->as.scan.alias = alias.size_bytes > 0 ? alias : table->object.name;
@@ -153,8 +153,8 @@ kd_status kdi_scan_parent(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *pare
         return KD_NOMEM;
     KD_TRY(kdi_enter(ctx, b));
     for (uint32_t i = 0; i < count; i++)
-        KD_TRY(scan_partition(ctx, b, partitions[i], named_by, alias, with_ref, position,
-                              &rels[i]));
+        KD_TRY(
+            scan_partition(ctx, b, partitions[i], named_by, alias, with_ref, position, &rels[i]));
     kdi_leave(b);
     return union_of(ctx, b, rels, count, out);
 }
@@ -264,8 +264,10 @@ static kd_status bind_file(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_ref *a
 {
     static const struct {
         const char *ending, *function;
-    } readers[] = {{".parquet", "read_parquet"}, {".ndjson", "read_ndjson"},
-                   {".jsonl", "read_ndjson"},    {".json", "read_json"},
+    } readers[] = {{".parquet", "read_parquet"},
+                   {".ndjson", "read_ndjson"},
+                   {".jsonl", "read_ndjson"},
+                   {".json", "read_json"},
                    {".arrow", "read_arrow"}};
     kd_slice path = ast->name.name;
     kd_slice function_name = KD_SLICE("read_csv");

@@ -74,9 +74,9 @@ static kd_status add_key(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr *
             return KD_OK;
         }
     if (uses_output(expr, query))
-        return kdi_at(ctx, b, expr->position,
-                      KD_FAIL(ctx, KD_INVALID, "42803",
-                              "aggregate functions are not allowed in GROUP BY"));
+        return kdi_at(
+            ctx, b, expr->position,
+            KD_FAIL(ctx, KD_INVALID, "42803", "aggregate functions are not allowed in GROUP BY"));
     kd_expr **slot;
     KD_TRY(KD_PUSH(ctx, b->arena, query->keys, query->key_count, query->key_capacity, &slot));
     *slot = expr;
@@ -291,8 +291,8 @@ static kd_status grouping_value(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd
         kd_expr *column = kdi_column_expr(ctx, b, &id, call->position);
         kd_expr *shift = kdi_constant(ctx, b, kd_value_i32((int32_t)key), -1);
         kd_expr *one = kdi_constant(ctx, b, kd_value_i64(1), -1);
-        kd_expr *up = kdi_constant(
-            ctx, b, kd_value_i32((int32_t)(call->argument_count - 1 - i)), -1);
+        kd_expr *up =
+            kdi_constant(ctx, b, kd_value_i32((int32_t)(call->argument_count - 1 - i)), -1);
         if (column == NULL || shift == NULL || one == NULL || up == NULL)
             return KD_NOMEM;
         kd_expr *bit;
@@ -386,8 +386,7 @@ static kd_status check_column(kd_ctx *ctx, rewrite *r, kd_expr **slot)
                   KD_FAIL(ctx, KD_INVALID, "42803",
                           "column \"%.*s%s%.*s\" must appear in the GROUP BY clause or be used in "
                           "an aggregate function",
-                          KDI_S(source->alias), named ? "." : "",
-                          KDI_S(source->columns[at].name)));
+                          KDI_S(source->alias), named ? "." : "", KDI_S(source->columns[at].name)));
 }
 
 static kd_status rewrite_slot(kd_ctx *ctx, void *object, kd_expr **slot)

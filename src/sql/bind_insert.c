@@ -16,15 +16,14 @@ static kd_status bind_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *a
         bound->target_positions[i] = i;
         if (ast->columns.count == 0)
             continue;
-        KD_TRY(kdi_target_position(ctx, b, table, ast->columns.items[i],
-                                   &bound->target_positions[i]));
+        KD_TRY(
+            kdi_target_position(ctx, b, table, ast->columns.items[i], &bound->target_positions[i]));
         for (uint32_t j = 0; j < i; j++)
             if (bound->target_positions[j] == bound->target_positions[i])
-                return kdi_at(ctx, b, ast->columns.items[i]->position,
-                              KD_FAIL(ctx, KD_INVALID, "42701",
-                                      "column \"%.*s\" specified more than once",
-                                      KDI_S(table->columns[bound->target_positions[i]]
-                                                .storage.name)));
+                return kdi_at(
+                    ctx, b, ast->columns.items[i]->position,
+                    KD_FAIL(ctx, KD_INVALID, "42701", "column \"%.*s\" specified more than once",
+                            KDI_S(table->columns[bound->target_positions[i]].storage.name)));
     }
     return KD_OK;
 }
@@ -32,8 +31,8 @@ static kd_status bind_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *a
 static kd_status refuse_value(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
                               const kd_column *column, int position)
 {
-    bool always = column->identity == KD_IDENTITY_ALWAYS &&
-                  ast->overriding != KD_AST_OVERRIDING_SYSTEM;
+    bool always =
+        column->identity == KD_IDENTITY_ALWAYS && ast->overriding != KD_AST_OVERRIDING_SYSTEM;
     if (!column->generated && !always)
         return KD_OK;
     KD_FAIL(ctx, KD_INVALID, "428C9", "cannot insert a non-DEFAULT value into column \"%.*s\"",
@@ -96,9 +95,9 @@ static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *as
                               values->values.items[0]->position);
     for (uint32_t r = 0; r < rows; r++)
         if (((const kd_ast_args *)values->values.items[r])->args.count != given)
-            return kdi_at(ctx, b, values->values.items[r]->position,
-                          KD_FAIL(ctx, KD_INVALID, "42601",
-                                  "VALUES lists must all be the same length"));
+            return kdi_at(
+                ctx, b, values->values.items[r]->position,
+                KD_FAIL(ctx, KD_INVALID, "42601", "VALUES lists must all be the same length"));
     uint32_t *sources = KD_NEW_ARRAY(ctx, b->arena, uint32_t, given);
     if (sources == NULL)
         return KD_NOMEM;
@@ -149,9 +148,10 @@ static kd_status positions_by_name(kd_ctx *ctx, kdi_binder *b, kd_bound_statemen
     for (uint32_t i = 0; i < rel->column_count; i++) {
         kd_slice part = rel->columns[i].name;
         kd_ast_column column = {.node = {.kind = KD_AST_COLUMN, .position = rel->position},
-                                .parts = &part, .part_count = 1};
-        KD_TRY(kdi_target_position(ctx, b, bound->target, &column.node,
-                                   &bound->target_positions[i]));
+                                .parts = &part,
+                                .part_count = 1};
+        KD_TRY(
+            kdi_target_position(ctx, b, bound->target, &column.node, &bound->target_positions[i]));
     }
     return KD_OK;
 }
@@ -200,9 +200,9 @@ static bool index_has_columns(const kd_table_entry *table, const kd_table_index 
         bool found = false;
         for (uint32_t k = 0; k < index->storage.column_count; k++)
             for (uint32_t c = 0; c < table->visible_count; c++)
-                found |= table->columns[c].storage.column_no ==
-                             index->storage.columns[k].column_no &&
-                         kd_slice_equal(table->columns[c].storage.name, item->column);
+                found |=
+                    table->columns[c].storage.column_no == index->storage.columns[k].column_no &&
+                    kd_slice_equal(table->columns[c].storage.name, item->column);
         if (!found)
             return false;
     }
@@ -220,10 +220,10 @@ static kd_status find_arbiters(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_confl
     for (uint32_t i = 0; i < table->index_count; i++) {
         const kd_table_index *index = &table->indexes[i];
         bool partial = index->predicate_text.size_bytes > 0;
-        bool fits = by_name ? index->is_constraint &&
-                                  kd_slice_equal(index->object.name, ast->constraint)
-                            : index_has_columns(table, index, &ast->inference) &&
-                                  (!partial || ast->inference_where != NULL);
+        bool fits =
+            by_name ? index->is_constraint && kd_slice_equal(index->object.name, ast->constraint)
+                    : index_has_columns(table, index, &ast->inference) &&
+                          (!partial || ast->inference_where != NULL);
         if (fits)
             bound->conflict_indexes[bound->conflict_index_count++] = i;
     }
@@ -240,8 +240,8 @@ static kd_status find_arbiters(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_confl
                           "specification"));
 }
 
-static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
-                               kd_slice alias, kd_bound_statement *bound)
+static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast, kd_slice alias,
+                               kd_bound_statement *bound)
 {
     const kd_ast_on_conflict *conflict = ast->on_conflict;
     if (conflict == NULL)
@@ -273,8 +273,8 @@ static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *
     KD_TRY(kdi_bind_assignments(ctx, b, &scope, bound->target, &conflict->assignments, NULL,
                                 &bound->conflict_assignments, &bound->conflict_assignment_count));
     if (conflict->where != NULL)
-        KD_TRY(kdi_bind_condition(ctx, b, &scope, conflict->where, "WHERE",
-                                  &bound->conflict_where));
+        KD_TRY(
+            kdi_bind_condition(ctx, b, &scope, conflict->where, "WHERE", &bound->conflict_where));
     return KD_OK;
 }
 

@@ -25,7 +25,7 @@ typedef struct kdi_source {
     kd_slice alias;
     uint32_t column_count;
     kd_rel_column *columns;
-    kd_rel *scan;      /* The SCAN it is, or NULL. */
+    kd_rel *scan; /* The SCAN it is, or NULL. */
 } kdi_source;
 
 /* What FROM items make visible: columns for bare names (merged ones once), sources for t.x. */
@@ -39,9 +39,9 @@ typedef struct kdi_names {
 struct kdi_scope {
     kdi_scope *outer;
     kdi_names names;
-    kdi_query *query;  /* The SELECT whose names these are; NULL beside a LATERAL item. */
-    int depth;         /* Outermost: 0. */
-    bool is_lateral;   /* Items to the left, seen only by LATERAL ones. */
+    kdi_query *query; /* The SELECT whose names these are; NULL beside a LATERAL item. */
+    int depth;        /* Outermost: 0. */
+    bool is_lateral;  /* Items to the left, seen only by LATERAL ones. */
 };
 
 /* A WITH query in sight. */
@@ -49,13 +49,13 @@ typedef struct kdi_with {
     struct kdi_with *outer;
     kd_slice name;
     const kd_ast_cte *ast;
-    kdi_scope *scope;          /* Where the WITH stands. */
-    kd_cte *cte;               /* Bound once; NULL: bound anew at each use. */
-    bool starting;             /* Inside its own non-recursive term, where it may not be used. */
-    bool working;              /* Inside its own recursive step: a use is the working table. */
+    kdi_scope *scope; /* Where the WITH stands. */
+    kd_cte *cte;      /* Bound once; NULL: bound anew at each use. */
+    bool starting;    /* Inside its own non-recursive term, where it may not be used. */
+    bool working;     /* Inside its own recursive step: a use is the working table. */
     bool working_used;
     uint32_t working_no;
-    uint32_t column_count;     /* Of the recursive one being bound. */
+    uint32_t column_count; /* Of the recursive one being bound. */
     kd_rel_column *columns;
 } kdi_with;
 
@@ -79,7 +79,7 @@ typedef struct kdi_srf {
 } kdi_srf;
 
 struct kdi_query {
-    const char *clause;    /* For messages: "WHERE", "JOIN conditions", ... */
+    const char *clause; /* For messages: "WHERE", "JOIN conditions", ... */
     bool aggregates_ok, windows_ok, srfs_ok;
     bool inside_aggregate, inside_window;
     kd_aggregate_call *calls;
@@ -106,21 +106,21 @@ typedef struct kdi_binder {
     uint32_t last_working_no;
     kd_type *parameter_types;
     size_t parameter_count, parameter_capacity;
-    kdi_with *with;         /* Innermost WITH query in sight. */
+    kdi_with *with; /* Innermost WITH query in sight. */
     kd_cte **ctes;
     size_t cte_count, cte_capacity;
     struct kd_bound_modifying_cte *modifying;
     size_t modifying_count, modifying_capacity;
     int depth;
-    int inside_text;        /* Views and stored expressions: positions mean nothing there. */
-    int deepest;            /* Deepest scope that a column was found in since it was last reset. */
-    int shallowest;         /* The other end. */
+    int inside_text; /* Views and stored expressions: positions mean nothing there. */
+    int deepest;     /* Deepest scope that a column was found in since it was last reset. */
+    int shallowest;  /* The other end. */
     const kd_table_entry *target; /* Of DML, to set reads_target. */
     bool reads_target;
     bool locks_rows;
-    bool keep_unknown;      /* The next SELECT leaves untyped literals to its user. */
-    bool wants_refs;        /* Scans in the FROM being bound carry row references. */
-    kd_text_settings settings;    /* The session's, with enum labels from the catalog. */
+    bool keep_unknown;         /* The next SELECT leaves untyped literals to its user. */
+    bool wants_refs;           /* Scans in the FROM being bound carry row references. */
+    kd_text_settings settings; /* The session's, with enum labels from the catalog. */
 } kdi_binder;
 
 /* Puts the position on the error just recorded and gives the status back. */
@@ -168,8 +168,8 @@ kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
 /* NULL when there is none. */
 const kdi_source *kdi_find_source(kdi_scope *scope, kd_slice schema, kd_slice alias,
                                   kdi_scope **out_scope);
-kd_status kdi_names_add(kd_ctx *ctx, kdi_binder *b, kdi_names *names, const kdi_names *more)
-    KD_MUST_CHECK;
+kd_status kdi_names_add(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
+                        const kdi_names *more) KD_MUST_CHECK;
 kd_status kdi_names_add_source(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
                                kdi_source source) KD_MUST_CHECK;
 kd_status kdi_names_add_column(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
@@ -230,9 +230,8 @@ kd_status kdi_bind_quantified_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
 /* The fields of (a, b) or ROW(a, b); anything else is one expression. */
 kd_status kdi_bind_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                        kd_expr ***out_exprs, uint32_t *out_count) KD_MUST_CHECK;
-kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left,
-                           kd_expr **right, uint32_t count, int position,
-                           kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left, kd_expr **right,
+                           uint32_t count, int position, kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_sort_key(kd_ctx *ctx, kdi_binder *b, const kd_ast_sort *ast, kd_expr *expr,
                             kd_sort_key *out) KD_MUST_CHECK;
 
@@ -335,10 +334,8 @@ kd_status kdi_assign(kd_ctx *ctx, kdi_binder *b, const kd_column *column,
 kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
                              kd_bound_statement *bound) KD_MUST_CHECK;
 /* A source of the target's columns under `ids`. */
-kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
-                            kd_slice alias, const kd_column_id *ids,
-                            kdi_source *out) KD_MUST_CHECK;
-kd_status kdi_new_ids(kd_ctx *ctx, kdi_binder *b, uint32_t count,
-                      kd_column_id **out) KD_MUST_CHECK;
+kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
+                            const kd_column_id *ids, kdi_source *out) KD_MUST_CHECK;
+kd_status kdi_new_ids(kd_ctx *ctx, kdi_binder *b, uint32_t count, kd_column_id **out) KD_MUST_CHECK;
 
 #endif

@@ -10,7 +10,7 @@ typedef struct join_state {
     kd_expr *condition;
     size_t merged_count;
     kd_slice *merged_names;
-    kd_expr **merged;         /* What the merged columns are. */
+    kd_expr **merged; /* What the merged columns are. */
     bool needs_project;
 } join_state;
 
@@ -22,9 +22,9 @@ static kd_status join_kind(kd_ctx *ctx, kdi_binder *b, const kd_ast_join *ast, k
         [KD_AST_JOIN_CROSS] = KD_JOIN_INNER, [KD_AST_JOIN_SEMI] = KD_JOIN_SEMI,
         [KD_AST_JOIN_ANTI] = KD_JOIN_ANTI};
     if (ast->asof || ast->what == KD_AST_JOIN_POSITIONAL)
-        return kdi_at(ctx, b, ast->node.mark,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "ASOF and POSITIONAL joins are not supported"));
+        return kdi_at(
+            ctx, b, ast->node.mark,
+            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "ASOF and POSITIONAL joins are not supported"));
     *out = kinds[ast->what];
     return KD_OK;
 }
@@ -48,10 +48,11 @@ static kd_status side_column(kd_ctx *ctx, kdi_binder *b, join_state *join, const
     *out = find_one(names, name, &count);
     int position = join->ast->node.mark;
     if (count == 0)
-        return kdi_at(ctx, b, position,
-                      KD_FAIL(ctx, KD_INVALID, "42703",
-                              "column \"%.*s\" specified in USING clause does not exist in %s table",
-                              KDI_S(name), side));
+        return kdi_at(
+            ctx, b, position,
+            KD_FAIL(ctx, KD_INVALID, "42703",
+                    "column \"%.*s\" specified in USING clause does not exist in %s table",
+                    KDI_S(name), side));
     if (count > 1)
         return kdi_at(ctx, b, position,
                       KD_FAIL(ctx, KD_INVALID, "42702",
@@ -120,8 +121,8 @@ static kd_status bind_using(kd_ctx *ctx, kdi_binder *b, join_state *join)
 static kd_status bind_on(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, join_state *join)
 {
     kdi_query query = {.clause = "JOIN conditions"};
-    kdi_scope scope = {.outer = outer, .query = &query,
-                       .depth = outer == NULL ? 0 : outer->depth + 1};
+    kdi_scope scope = {
+        .outer = outer, .query = &query, .depth = outer == NULL ? 0 : outer->depth + 1};
     KD_TRY(kdi_names_add(ctx, b, &scope.names, &join->left));
     KD_TRY(kdi_names_add(ctx, b, &scope.names, &join->right));
     return kdi_bind_condition(ctx, b, &scope, join->ast->condition, "JOIN/ON", &join->condition);
@@ -179,7 +180,8 @@ static kd_status join_alias(kd_ctx *ctx, kdi_binder *b, const kd_ast_join *ast, 
 {
     if (ast->alias.name.size_bytes == 0)
         return KD_OK;
-    kd_rel carrier = {.kind = KD_REL_PROJECT, .columns = names->columns,
+    kd_rel carrier = {.kind = KD_REL_PROJECT,
+                      .columns = names->columns,
                       .column_count = (uint32_t)names->column_count};
     kdi_names renamed = {0};
     KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, ast->alias.name, &carrier,
@@ -208,7 +210,9 @@ kd_status kdi_bind_join(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     KD_TRY(join_kind(ctx, b, ast, &join.kind));
     kd_rel *left, *right;
     KD_TRY(kdi_bind_from_item(ctx, b, scope, ast->left, &join.left, &left));
-    kdi_scope lateral = {.outer = scope, .names = join.left, .is_lateral = true,
+    kdi_scope lateral = {.outer = scope,
+                         .names = join.left,
+                         .is_lateral = true,
                          .depth = scope == NULL ? 0 : scope->depth};
     KD_TRY(kdi_bind_from_item(ctx, b, &lateral, ast->right, &join.right, &right));
     kdi_scope *outer = scope;

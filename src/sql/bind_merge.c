@@ -17,8 +17,8 @@ static kd_status bind_join(kd_ctx *ctx, kdi_binder *b, merge *m)
     const kd_ast_merge *ast = m->ast;
     const kd_table_entry *target = m->bound->target;
     kd_rel *scan, *source;
-    kd_slice alias = ast->target->alias.name.size_bytes > 0 ? ast->target->alias.name
-                                                            : target->object.name;
+    kd_slice alias =
+        ast->target->alias.name.size_bytes > 0 ? ast->target->alias.name : target->object.name;
     KD_TRY(kdi_scan_table(ctx, b, target, alias, true, ast->target->node.position, &scan));
     b->reads_target = false;
     m->ref = scan->columns[target->visible_count].id;
@@ -54,9 +54,8 @@ static kd_status bind_insert_action(kd_ctx *ctx, kdi_binder *b, merge *m,
     if (count > columns || (ast->columns.count > 0 && count < columns))
         return kdi_at(ctx, b, ast->values->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42601",
-                              count > columns
-                                  ? "INSERT has more expressions than target columns"
-                                  : "INSERT has more target columns than expressions"));
+                              count > columns ? "INSERT has more expressions than target columns"
+                                              : "INSERT has more target columns than expressions"));
     when->assignments = KD_NEW_ARRAY(ctx, b->arena, kd_bound_assignment, count);
     if (when->assignments == NULL)
         return KD_NOMEM;
@@ -128,8 +127,7 @@ static kd_status build_query(kd_ctx *ctx, kdi_binder *b, merge *m)
     }
     for (uint32_t i = 0; i < m->rel->column_count; i++) {
         const kd_rel_column *column = &m->rel->columns[i];
-        if (column->id != m->ref && column->id != m->partition &&
-            kd_id_set_has(&used, column->id))
+        if (column->id != m->ref && column->id != m->partition && kd_id_set_has(&used, column->id))
             exprs[count++] = kdi_column_expr(ctx, b, column, -1);
     }
     for (uint32_t i = 0; i < count; i++)

@@ -107,8 +107,8 @@ static kd_status numeric_modifier(kd_ctx *ctx, int32_t precision, int32_t scale,
         return KD_FAIL(ctx, KD_INVALID, "22023", "NUMERIC precision %d must be between 1 and 1000",
                        precision);
     if (scale < -1000 || scale > 1000)
-        return KD_FAIL(ctx, KD_INVALID, "22023",
-                       "NUMERIC scale %d must be between -1000 and 1000", scale);
+        return KD_FAIL(ctx, KD_INVALID, "22023", "NUMERIC scale %d must be between -1000 and 1000",
+                       scale);
     if (precision > 38 || scale < 0 || scale > precision)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "NUMERIC(%d,%d): precision is at most 38 and scale between 0 and it",
@@ -218,8 +218,8 @@ kd_status kdi_names_add_source(kd_ctx *ctx, kdi_binder *b, kdi_names *names, kdi
     for (size_t i = 0; i < names->source_count; i++)
         if (source.alias.size_bytes > 0 && kd_slice_equal(names->sources[i].alias, source.alias) &&
             kd_slice_equal(names->sources[i].schema, source.schema))
-            return KD_FAIL(ctx, KD_INVALID, "42712",
-                           "table name \"%.*s\" specified more than once", KDI_S(source.alias));
+            return KD_FAIL(ctx, KD_INVALID, "42712", "table name \"%.*s\" specified more than once",
+                           KDI_S(source.alias));
     kdi_source *added;
     KD_TRY(KD_PUSH(ctx, b->arena, names->sources, names->source_count, names->source_capacity,
                    &added));
@@ -277,9 +277,9 @@ static size_t count_named(const kd_rel_column *columns, size_t count, kd_slice n
 
 static kd_status ambiguous(kd_ctx *ctx, kdi_binder *b, const kd_ast_column *ast, kd_slice name)
 {
-    return kdi_at(ctx, b, ast->node.position,
-                  KD_FAIL(ctx, KD_INVALID, "42702", "column reference \"%.*s\" is ambiguous",
-                          KDI_S(name)));
+    return kdi_at(
+        ctx, b, ast->node.position,
+        KD_FAIL(ctx, KD_INVALID, "42702", "column reference \"%.*s\" is ambiguous", KDI_S(name)));
 }
 
 /* Levenshtein distance, cut off at names of 63 bytes. */

@@ -60,8 +60,8 @@ kd_expr *kdi_column_expr(kd_ctx *ctx, kdi_binder *b, const kd_rel_column *column
 
 kd_expr *kdi_not(kd_ctx *ctx, kdi_binder *b, kd_expr *argument)
 {
-    kd_expr *expr = kdi_expr_new(ctx, b, KD_EXPR_NOT, kd_type_of(KD_TYPE_BOOL),
-                                 argument->position, 1);
+    kd_expr *expr =
+        kdi_expr_new(ctx, b, KD_EXPR_NOT, kd_type_of(KD_TYPE_BOOL), argument->position, 1);
     if (expr != NULL)
         expr->arguments[0] = argument;
     return expr;
@@ -181,8 +181,8 @@ kd_status kdi_rel_join(kd_ctx *ctx, kdi_binder *b, kd_join_kind kind, kd_rel *le
     if (rel == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
-        rel->columns[i] = i < left->column_count ? left->columns[i]
-                                                 : right->columns[i - left->column_count];
+        rel->columns[i] =
+            i < left->column_count ? left->columns[i] : right->columns[i - left->column_count];
     rel->inputs[0] = left;
     rel->inputs[1] = right;
     rel->as.join.kind = kind;

@@ -128,9 +128,9 @@ static kd_status bind_distinct_from(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
     KD_TRY(kdi_bind_row(ctx, b, scope, ast->left, &left, &left_count));
     KD_TRY(kdi_bind_row(ctx, b, scope, ast->right, &right, &right_count));
     if (left_count != right_count || left_count == 0)
-        return kdi_at(ctx, b, ast->node.mark,
-                      KD_FAIL(ctx, KD_INVALID, "42601",
-                              "unequal number of entries in row expressions"));
+        return kdi_at(
+            ctx, b, ast->node.mark,
+            KD_FAIL(ctx, KD_INVALID, "42601", "unequal number of entries in row expressions"));
     kd_expr *any = kdi_expr_new(ctx, b, KD_EXPR_OR, boolean_type, ast->node.mark, left_count);
     if (any == NULL)
         return KD_NOMEM;
@@ -180,9 +180,9 @@ static kd_status in_as_or(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
         uint32_t item_count;
         KD_TRY(kdi_bind_row(ctx, b, scope, ast->items.items[i], &item, &item_count));
         if (item_count != needle_count)
-            return kdi_at(ctx, b, ast->items.items[i]->position,
-                          KD_FAIL(ctx, KD_INVALID, "42601",
-                                  "unequal number of entries in row expressions"));
+            return kdi_at(
+                ctx, b, ast->items.items[i]->position,
+                KD_FAIL(ctx, KD_INVALID, "42601", "unequal number of entries in row expressions"));
         KD_TRY(kdi_compare_rows(ctx, b, KD_SLICE("="), needle, item, needle_count, ast->node.mark,
                                 &any->arguments[i]));
     }
@@ -194,8 +194,8 @@ static kd_status bind_in_list(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, cons
                               kd_expr *needle, kd_expr **out)
 {
     uint32_t count = (uint32_t)ast->items.count;
-    kd_expr *list = kdi_expr_new(ctx, b, KD_EXPR_IN_LIST, boolean_type, ast->node.position,
-                                 count + 1);
+    kd_expr *list =
+        kdi_expr_new(ctx, b, KD_EXPR_IN_LIST, boolean_type, ast->node.position, count + 1);
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, count + 1);
     if (list == NULL || types == NULL)
         return KD_NOMEM;
@@ -248,8 +248,8 @@ static kd_status bind_like(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
         KD_TRY(kdi_call(ctx, b, KD_SLICE("similar_to_escape"), arguments, count, ast->node.mark,
                         &pattern));
     else if (ast->escape != NULL)
-        KD_TRY(kdi_call(ctx, b, KD_SLICE("like_escape"), arguments, count, ast->node.mark,
-                        &pattern));
+        KD_TRY(
+            kdi_call(ctx, b, KD_SLICE("like_escape"), arguments, count, ast->node.mark, &pattern));
     return kdi_operator(ctx, b, kd_slice_of(operators[ast->what][ast->negated]), operand, pattern,
                         ast->node.mark, out);
 }
@@ -265,16 +265,15 @@ static kd_status bind_any_array(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     if (kdi_is_unknown(array->type))
         KD_TRY(kdi_coerce(ctx, b, kd_type_array_of(needle->type), KD_CAST_IMPLICIT, &array));
     if (!array->type.is_array)
-        return kdi_at(ctx, b, ast->node.mark,
-                      KD_FAIL(ctx, KD_INVALID, "42809",
-                              "op ANY/ALL (array) requires array on right side"));
+        return kdi_at(
+            ctx, b, ast->node.mark,
+            KD_FAIL(ctx, KD_INVALID, "42809", "op ANY/ALL (array) requires array on right side"));
     kd_type wanted[2], result;
     kd_expr *expr = kdi_expr_new(ctx, b, KD_EXPR_ANY_ARRAY, boolean_type, ast->node.mark, 2);
     if (expr == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_find_operator(ctx, b, ast->operator_name, needle->type,
-                             kd_type_element(array->type), ast->node.mark, &expr->function, wanted,
-                             &result));
+    KD_TRY(kdi_find_operator(ctx, b, ast->operator_name, needle->type, kd_type_element(array->type),
+                             ast->node.mark, &expr->function, wanted, &result));
     if (!kd_type_same(result, boolean_type))
         return kdi_at(ctx, b, ast->node.mark,
                       KD_FAIL(ctx, KD_INVALID, "42809",
@@ -308,8 +307,8 @@ kd_status kdi_bind_predicate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     case KD_AST_OR:
         return bind_and_or(ctx, b, scope, (const kd_ast_args *)node, out);
     case KD_AST_NOT:
-        KD_TRY(kdi_bind_condition(ctx, b, scope, ((const kd_ast_unary *)node)->operand, "NOT",
-                                  out));
+        KD_TRY(
+            kdi_bind_condition(ctx, b, scope, ((const kd_ast_unary *)node)->operand, "NOT", out));
         return negate_if(ctx, b, true, out);
     case KD_AST_IS:
         return bind_is(ctx, b, scope, (const kd_ast_is *)node, out);

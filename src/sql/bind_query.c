@@ -44,8 +44,8 @@ static kd_status bind_count(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const 
     if (node == NULL)
         return KD_OK;
     kdi_query query = {.clause = clause};
-    kdi_scope scope = {.outer = outer, .query = &query,
-                       .depth = outer == NULL ? 0 : outer->depth + 1};
+    kdi_scope scope = {
+        .outer = outer, .query = &query, .depth = outer == NULL ? 0 : outer->depth + 1};
     KD_TRY(kdi_bind_expr(ctx, b, &scope, node, out));
     if ((*out)->kind == KD_EXPR_CONSTANT && (*out)->constant.is_null) {
         *out = NULL; /* LIMIT NULL is no limit. */
@@ -102,8 +102,8 @@ kd_status kdi_bind_sort_key(kd_ctx *ctx, kdi_binder *b, const kd_ast_sort *ast, 
                                   "operator %.*s is not a valid ordering operator",
                                   KDI_S(ast->using_operator)));
     }
-    out->nulls_first = ast->nulls == KD_AST_NULLS_DEFAULT ? out->descending
-                                                          : ast->nulls == KD_AST_NULLS_FIRST;
+    out->nulls_first =
+        ast->nulls == KD_AST_NULLS_DEFAULT ? out->descending : ast->nulls == KD_AST_NULLS_FIRST;
     return KD_OK;
 }
 
@@ -115,15 +115,14 @@ static kd_status bind_value_rows(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     for (uint32_t r = 0; r < rel->as.values.row_count; r++) {
         const kd_ast_args *row = (const kd_ast_args *)ast->values.items[r];
         if (row->args.count != rel->column_count)
-            return kdi_at(ctx, b, row->node.position,
-                          KD_FAIL(ctx, KD_INVALID, "42601",
-                                  "VALUES lists must all be the same length"));
+            return kdi_at(
+                ctx, b, row->node.position,
+                KD_FAIL(ctx, KD_INVALID, "42601", "VALUES lists must all be the same length"));
         rel->as.values.rows[r] = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, rel->column_count);
         if (rel->as.values.rows[r] == NULL)
             return KD_NOMEM;
         for (uint32_t c = 0; c < rel->column_count; c++)
-            KD_TRY(kdi_bind_expr(ctx, b, scope, row->args.items[c],
-                                 &rel->as.values.rows[r][c]));
+            KD_TRY(kdi_bind_expr(ctx, b, scope, row->args.items[c], &rel->as.values.rows[r][c]));
     }
     return KD_OK;
 }
@@ -163,8 +162,8 @@ kd_status kdi_sort_output(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
     if (sort->as.sort.keys == NULL)
         return KD_NOMEM;
     kdi_query query = {.clause = "ORDER BY"};
-    kdi_scope scope = {.outer = outer, .query = &query,
-                       .depth = outer == NULL ? 0 : outer->depth + 1};
+    kdi_scope scope = {
+        .outer = outer, .query = &query, .depth = outer == NULL ? 0 : outer->depth + 1};
     for (uint32_t i = 0; i < input->column_count; i++)
         KD_TRY(kdi_names_add_column(ctx, b, &scope.names, input->columns[i]));
     for (size_t i = 0; i < count; i++) {
@@ -210,8 +209,8 @@ kd_status kdi_bind_values(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd
     if (rel->as.values.rows == NULL)
         return KD_NOMEM;
     kdi_query query = {.clause = "VALUES"};
-    kdi_scope scope = {.outer = outer, .query = &query,
-                       .depth = outer == NULL ? 0 : outer->depth + 1};
+    kdi_scope scope = {
+        .outer = outer, .query = &query, .depth = outer == NULL ? 0 : outer->depth + 1};
     KD_TRY(bind_value_rows(ctx, b, &scope, ast, rel));
     for (uint32_t c = 0; c < columns; c++)
         KD_TRY(unify_column(ctx, b, rel, c));
@@ -230,9 +229,9 @@ kd_status kdi_bind_subquery(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     kd_subquery_kind kind = KD_SUBQUERY_EXISTS;
     if (ast->what != KD_AST_SUBQUERY_EXISTS) {
         if (rel->column_count != 1)
-            return kdi_at(ctx, b, ast->node.position,
-                          KD_FAIL(ctx, KD_INVALID, "42601",
-                                  "subquery must return only one column"));
+            return kdi_at(
+                ctx, b, ast->node.position,
+                KD_FAIL(ctx, KD_INVALID, "42601", "subquery must return only one column"));
         type = rel->columns[0].type;
         kind = KD_SUBQUERY_SCALAR;
         if (ast->what == KD_AST_SUBQUERY_ARRAY) {
@@ -261,8 +260,8 @@ kd_status kdi_bind_quantified_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
                       KD_FAIL(ctx, KD_INVALID, "42601",
                               rel->column_count < count ? "subquery has too few columns"
                                                         : "subquery has too many columns"));
-    kd_expr *expr = kdi_expr_new(ctx, b, KD_EXPR_SUBQUERY, kd_type_of(KD_TYPE_BOOL), position,
-                                 count);
+    kd_expr *expr =
+        kdi_expr_new(ctx, b, KD_EXPR_SUBQUERY, kd_type_of(KD_TYPE_BOOL), position, count);
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
     if (expr == NULL || types == NULL)
         return KD_NOMEM;

@@ -14,11 +14,11 @@ typedef struct select_state {
     kdi_query query;
     kdi_scope scope;
     kd_rel *rel;
-    kdi_targets targets;      /* Extra columns included, from visible_count on. */
+    kdi_targets targets; /* Extra columns included, from visible_count on. */
     uint32_t visible_count;
     uint32_t order_count;
     kd_sort_key *order;
-    uint32_t *order_targets;  /* Per key: which target it is. */
+    uint32_t *order_targets; /* Per key: which target it is. */
     uint32_t on_count;
     uint32_t *on_targets;
     kd_expr *having, *qualify;
@@ -36,8 +36,8 @@ static kd_status extra_target(kd_ctx *ctx, kdi_binder *b, select_state *s, kd_ex
     kd_slice *name;
     KD_TRY(KD_PUSH(ctx, b->arena, s->targets.exprs, s->targets.count, s->targets.expr_capacity,
                    &slot));
-    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.names, s->targets.name_count,
-                   s->targets.name_capacity, &name));
+    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.names, s->targets.name_count, s->targets.name_capacity,
+                   &name));
     *slot = expr;
     *out_index = (uint32_t)s->targets.count - 1;
     return KD_OK;
@@ -68,8 +68,9 @@ static kd_status bind_output_item(kd_ctx *ctx, kdi_binder *b, select_state *s,
     if (node->kind == KD_AST_CONSTANT && constant->what == KD_AST_INTEGER) {
         if (constant->integer < 1 || constant->integer > s->visible_count)
             return kdi_at(ctx, b, node->position,
-                          KD_FAIL(ctx, KD_INVALID, "42P10", "%s position %lld is not in select list",
-                                  clause, (long long)constant->integer));
+                          KD_FAIL(ctx, KD_INVALID, "42P10",
+                                  "%s position %lld is not in select list", clause,
+                                  (long long)constant->integer));
         *out_index = (uint32_t)constant->integer - 1;
         return KD_OK;
     }
@@ -97,8 +98,7 @@ static kd_status bind_order_by(kd_ctx *ctx, kdi_binder *b, select_state *s)
         s->order_targets[i] = i;
         if (!tail->order_by_all)
             KD_TRY(bind_output_item(ctx, b, s, key->value, "ORDER BY", &s->order_targets[i]));
-        KD_TRY(kdi_bind_sort_key(ctx, b, key, s->targets.exprs[s->order_targets[i]],
-                                 &s->order[i]));
+        KD_TRY(kdi_bind_sort_key(ctx, b, key, s->targets.exprs[s->order_targets[i]], &s->order[i]));
         if (s->ast->distinct && s->ast->distinct_on.count == 0 &&
             s->order_targets[i] >= s->visible_count)
             return kdi_at(ctx, b, key->node.position,
@@ -219,8 +219,8 @@ static kd_status build_windows(kd_ctx *ctx, kdi_binder *b, select_state *s)
             return KD_NOMEM;
         memcpy(rel->columns, s->rel->columns, below * sizeof *rel->columns);
         for (size_t c = 0; c < window->call_count; c++)
-            rel->columns[below + c] = (kd_rel_column){.id = window->calls[c].output,
-                                                      .type = window->calls[c].type};
+            rel->columns[below + c] =
+                (kd_rel_column){.id = window->calls[c].output, .type = window->calls[c].type};
         rel->inputs[0] = s->rel;
         rel->as.window.partition_count = window->partition_count;
         rel->as.window.partition_by = window->partition_by;
@@ -292,13 +292,13 @@ static kd_status lock_targets(kd_ctx *ctx, kdi_binder *b, select_state *s)
     if (s->ast->tail.locking.count == 0)
         return KD_OK;
     const char *with = s->ast->distinct || s->on_count > 0 ? "DISTINCT clause"
-                       : s->query.grouped                 ? "GROUP BY clause or aggregate functions"
-                       : s->query.window_count > 0        ? "window functions"
-                                                          : NULL;
+                       : s->query.grouped          ? "GROUP BY clause or aggregate functions"
+                       : s->query.window_count > 0 ? "window functions"
+                                                   : NULL;
     if (with != NULL)
-        return kdi_at(ctx, b, s->ast->tail.locking.items[0]->position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "FOR UPDATE is not allowed with %s",
-                              with));
+        return kdi_at(
+            ctx, b, s->ast->tail.locking.items[0]->position,
+            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "FOR UPDATE is not allowed with %s", with));
     b->locks_rows = true;
     for (size_t i = 0; i < s->scope.names.source_count; i++) {
         const kd_rel *scan = s->scope.names.sources[i].scan;
@@ -366,8 +366,7 @@ static kd_status build_distinct_on(kd_ctx *ctx, kdi_binder *b, select_state *s)
     if (rel->as.distinct.on == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < s->on_count; i++) {
-        rel->as.distinct.on[i] =
-            kdi_column_expr(ctx, b, &s->rel->columns[s->on_targets[i]], -1);
+        rel->as.distinct.on[i] = kdi_column_expr(ctx, b, &s->rel->columns[s->on_targets[i]], -1);
         if (rel->as.distinct.on[i] == NULL)
             return KD_NOMEM;
     }

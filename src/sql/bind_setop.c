@@ -40,8 +40,8 @@ kd_status kdi_set_rel(kd_ctx *ctx, kdi_binder *b, kd_set_kind kind, bool all, kd
     if (rel == NULL || left_ids == NULL || right_ids == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        rel->columns[i] = (kd_rel_column){.id = kdi_next_id(b), .type = left->columns[i].type,
-                                          .name = left->columns[i].name};
+        rel->columns[i] = (kd_rel_column){
+            .id = kdi_next_id(b), .type = left->columns[i].type, .name = left->columns[i].name};
         left_ids[i] = left->columns[i].id;
         right_ids[i] = right->columns[i].id;
     }

@@ -53,8 +53,8 @@ static kd_status bind_case(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     return KD_OK;
 }
 
-static kd_status bind_coalesce(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
-                               const kd_ast_args *ast, kd_expr **out)
+static kd_status bind_coalesce(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_args *ast,
+                               kd_expr **out)
 {
     kd_expr *expr = kdi_expr_new(ctx, b, KD_EXPR_COALESCE, kd_type_of(KD_TYPE_UNKNOWN),
                                  ast->node.position, (uint32_t)ast->args.count);
@@ -143,13 +143,14 @@ static kd_status bind_array(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
 {
     uint32_t count = (uint32_t)ast->args.count;
     if (count == 0) {
-        kd_status status = KD_FAIL(ctx, KD_INVALID, "42P18",
-                                   "cannot determine type of empty array");
-        kd_error_set_hint(ctx, "Explicitly cast to the desired type, for example ARRAY[]::integer[].");
+        kd_status status =
+            KD_FAIL(ctx, KD_INVALID, "42P18", "cannot determine type of empty array");
+        kd_error_set_hint(ctx,
+                          "Explicitly cast to the desired type, for example ARRAY[]::integer[].");
         return kdi_at(ctx, b, ast->node.position, status);
     }
-    kd_expr *expr = kdi_expr_new(ctx, b, KD_EXPR_ARRAY, kd_type_of(KD_TYPE_UNKNOWN),
-                                 ast->node.position, count);
+    kd_expr *expr =
+        kdi_expr_new(ctx, b, KD_EXPR_ARRAY, kd_type_of(KD_TYPE_UNKNOWN), ast->node.position, count);
     if (expr == NULL)
         return KD_NOMEM;
     KD_TRY(bind_list(ctx, b, scope, &ast->args, expr->arguments));
@@ -248,8 +249,8 @@ static kd_status bind_current(kd_ctx *ctx, kdi_binder *b, const kd_ast_current *
         [KD_AST_CURRENT_CATALOG] = {"current_database", KD_TYPE_UNKNOWN},
         [KD_AST_CURRENT_SCHEMA] = {"current_schema", KD_TYPE_UNKNOWN},
     };
-    KD_TRY(kdi_call(ctx, b, kd_slice_of(forms[ast->what].function), NULL, 0, ast->node.position,
-                    out));
+    KD_TRY(
+        kdi_call(ctx, b, kd_slice_of(forms[ast->what].function), NULL, 0, ast->node.position, out));
     if (forms[ast->what].type == KD_TYPE_UNKNOWN)
         return KD_OK;
     kd_type type = kd_type_of(forms[ast->what].type);
@@ -258,8 +259,8 @@ static kd_status bind_current(kd_ctx *ctx, kdi_binder *b, const kd_ast_current *
     return kdi_coerce(ctx, b, type, KD_CAST_EXPLICIT, out);
 }
 
-static kd_status bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
-                               const kd_ast_args *ast, kd_expr **out)
+static kd_status bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_args *ast,
+                               kd_expr **out)
 {
     kdi_query *query = scope == NULL ? NULL : scope->query;
     if (query == NULL || !query->grouped || !query->aggregates_ok)
@@ -268,9 +269,9 @@ static kd_status bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                               "arguments to GROUPING must be grouping expressions of the "
                               "associated query level"));
     if (ast->args.count > 31)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_LIMIT, "54023",
-                              "GROUPING must have fewer than 32 arguments"));
+        return kdi_at(
+            ctx, b, ast->node.position,
+            KD_FAIL(ctx, KD_LIMIT, "54023", "GROUPING must have fewer than 32 arguments"));
     kd_expr **arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, ast->args.count);
     if (arguments == NULL)
         return KD_NOMEM;

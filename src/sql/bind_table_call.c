@@ -25,16 +25,16 @@ kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_func
     uint32_t column_count;
     kd_slice *names;
     kd_type *column_types;
-    kd_status status = function->describe(ctx, b->arena, &env, values, count, &column_count,
-                                          &names, &column_types);
+    kd_status status = function->describe(ctx, b->arena, &env, values, count, &column_count, &names,
+                                          &column_types);
     if (status != KD_OK)
         return kdi_at(ctx, b, position, status);
     kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_FUNCTION, position, column_count);
     if (rel == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < column_count; i++)
-        rel->columns[i] = (kd_rel_column){
-            .id = kdi_next_id(b), .type = column_types[i], .name = names[i]};
+        rel->columns[i] =
+            (kd_rel_column){.id = kdi_next_id(b), .type = column_types[i], .name = names[i]};
     rel->as.function.function = function;
     rel->as.function.argument_count = count;
     rel->as.function.arguments = arguments;
@@ -48,9 +48,8 @@ static kd_status add_ordinality(kd_ctx *ctx, kdi_binder *b, kd_rel *rel)
     if (columns == NULL)
         return KD_NOMEM;
     memcpy(columns, rel->columns, rel->column_count * sizeof *columns);
-    columns[rel->column_count] = (kd_rel_column){.id = kdi_next_id(b),
-                                                 .type = kd_type_of(KD_TYPE_INT8),
-                                                 .name = KD_SLICE("ordinality")};
+    columns[rel->column_count] = (kd_rel_column){
+        .id = kdi_next_id(b), .type = kd_type_of(KD_TYPE_INT8), .name = KD_SLICE("ordinality")};
     rel->columns = columns;
     rel->column_count++;
     rel->as.function.with_ordinality = true;
@@ -76,8 +75,7 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
                           bool ordinality, kd_rel **out)
 {
     kdi_query query = {.clause = "functions in FROM"};
-    kdi_scope inner = {.outer = scope, .query = &query,
-                       .depth = scope == NULL ? 0 : scope->depth};
+    kdi_scope inner = {.outer = scope, .query = &query, .depth = scope == NULL ? 0 : scope->depth};
     if (node->kind != KD_AST_CALL)
         return bind_scalar(ctx, b, &inner, node, ordinality, out);
     const kd_ast_call *call = (const kd_ast_call *)node;

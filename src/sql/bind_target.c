@@ -32,12 +32,15 @@ static kd_slice subquery_name(const kd_ast_subquery *ast)
 
 static kd_slice current_name(kd_ast_current_kind what)
 {
-    static const char *const names[] = {
-        [KD_AST_CURRENT_DATE] = "current_date", [KD_AST_CURRENT_TIME] = "current_time",
-        [KD_AST_CURRENT_TIMESTAMP] = "current_timestamp", [KD_AST_LOCALTIME] = "localtime",
-        [KD_AST_LOCALTIMESTAMP] = "localtimestamp", [KD_AST_CURRENT_USER] = "current_user",
-        [KD_AST_SESSION_USER] = "session_user", [KD_AST_CURRENT_CATALOG] = "current_catalog",
-        [KD_AST_CURRENT_SCHEMA] = "current_schema"};
+    static const char *const names[] = {[KD_AST_CURRENT_DATE] = "current_date",
+                                        [KD_AST_CURRENT_TIME] = "current_time",
+                                        [KD_AST_CURRENT_TIMESTAMP] = "current_timestamp",
+                                        [KD_AST_LOCALTIME] = "localtime",
+                                        [KD_AST_LOCALTIMESTAMP] = "localtimestamp",
+                                        [KD_AST_CURRENT_USER] = "current_user",
+                                        [KD_AST_SESSION_USER] = "session_user",
+                                        [KD_AST_CURRENT_CATALOG] = "current_catalog",
+                                        [KD_AST_CURRENT_SCHEMA] = "current_schema"};
     return kd_slice_of(names[what]);
 }
 

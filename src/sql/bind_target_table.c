@@ -14,15 +14,16 @@ kd_status kdi_new_ids(kd_ctx *ctx, kdi_binder *b, uint32_t count, kd_column_id *
     return KD_OK;
 }
 
-kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
-                            kd_slice alias, const kd_column_id *ids, kdi_source *out)
+kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
+                            const kd_column_id *ids, kdi_source *out)
 {
     *out = (kdi_source){.alias = alias, .column_count = table->visible_count};
     out->columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, table->visible_count);
     if (out->columns == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < table->visible_count; i++)
-        out->columns[i] = (kd_rel_column){.id = ids[i], .type = table->columns[i].storage.type,
+        out->columns[i] = (kd_rel_column){.id = ids[i],
+                                          .type = table->columns[i].storage.type,
                                           .name = table->columns[i].storage.name};
     return KD_OK;
 }
@@ -34,7 +35,7 @@ kd_status kdi_bind_target(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name, c
     const kd_virtual_table *system_view;
     KD_TRY(kdi_find_relation(ctx, b, name, false, &object, &system_view));
     if (object == NULL || object->kind != KD_OBJECT_TABLE) {
-        const char *verb = privilege == 'a' ? "insert into"
+        const char *verb = privilege == 'a'   ? "insert into"
                            : privilege == 'd' ? "delete from"
                                               : "update";
         const char *what = object == NULL || object->kind == KD_OBJECT_VIEW ? "view" : "relation";
@@ -194,9 +195,9 @@ static kd_status assign_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     kd_rel *rows;
     KD_TRY(kdi_bind_query(ctx, b, scope, subquery->query, &rows));
     if (rows->column_count != ast->targets.count)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_INVALID, "42601",
-                              "number of columns does not match number of values"));
+        return kdi_at(
+            ctx, b, ast->node.position,
+            KD_FAIL(ctx, KD_INVALID, "42601", "number of columns does not match number of values"));
     KD_TRY(kdi_rel_join(ctx, b, KD_JOIN_SINGLE, *io_rel, rows, NULL, io_rel));
     (*io_rel)->as.join.lateral = true;
     for (size_t i = 0; i < ast->targets.count; i++) {
@@ -255,9 +256,8 @@ kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
         return KD_NOMEM;
     for (size_t i = 0; i < targets.count; i++) {
         KD_TRY(kdi_settle(ctx, b, &targets.exprs[i]));
-        bound->returning_columns[i] = (kd_rel_column){.id = kdi_next_id(b),
-                                                      .type = targets.exprs[i]->type,
-                                                      .name = targets.names[i]};
+        bound->returning_columns[i] = (kd_rel_column){
+            .id = kdi_next_id(b), .type = targets.exprs[i]->type, .name = targets.names[i]};
     }
     return KD_OK;
 }

@@ -7,10 +7,10 @@ typedef struct change {
     kd_bound_statement *bound;
     kd_slice alias;
     kdi_query query;
-    kdi_scope scope;          /* Target and FROM, as the query sees them. */
+    kdi_scope scope; /* Target and FROM, as the query sees them. */
     kd_rel *scan, *rel;
     kd_column_id ref, partition;
-    uint32_t target_columns;  /* In scope.names.columns, from 0. */
+    uint32_t target_columns; /* In scope.names.columns, from 0. */
 } change;
 
 static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table_ref *table,
@@ -27,8 +27,8 @@ static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table
     bool partitioned = target->strategy != KD_PARTITION_NONE;
     c->ref = c->scan->columns[target->visible_count].id;
     c->partition = partitioned ? c->scan->columns[target->visible_count + 1].id : 0;
-    KD_TRY(kdi_apply_alias(ctx, b, &table->alias, table->name.schema, target->object.name,
-                           c->scan, target->visible_count, &c->scope.names));
+    KD_TRY(kdi_apply_alias(ctx, b, &table->alias, table->name.schema, target->object.name, c->scan,
+                           target->visible_count, &c->scope.names));
     c->target_columns = target->visible_count;
     if (from->count > 0) {
         kdi_names names = {0};
@@ -42,8 +42,7 @@ static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table
     kd_expr *condition;
     if (where->kind == KD_AST_CURRENT_OF)
         return kdi_at(ctx, b, where->position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "WHERE CURRENT OF is not supported"));
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "WHERE CURRENT OF is not supported"));
     c->query.clause = "WHERE";
     KD_TRY(kdi_bind_condition(ctx, b, &c->scope, where, "WHERE", &condition));
     return kdi_rel_filter(ctx, b, condition, &c->rel);

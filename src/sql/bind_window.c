@@ -36,8 +36,8 @@ static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_w
     kd_type ordered = window->order_by[0].expr->type;
     bool by_time = kd_type_is_timestamp(ordered) || ordered.id == KD_TYPE_DATE ||
                    ordered.id == KD_TYPE_TIME || ordered.id == KD_TYPE_INTERVAL;
-    return kdi_coerce(ctx, b, by_time ? kd_type_of(KD_TYPE_INTERVAL) : ordered,
-                      KD_CAST_IMPLICIT, out);
+    return kdi_coerce(ctx, b, by_time ? kd_type_of(KD_TYPE_INTERVAL) : ordered, KD_CAST_IMPLICIT,
+                      out);
 }
 
 static kd_status bind_frame(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_window *ast,
@@ -57,8 +57,7 @@ static kd_status bind_frame(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     window->exclusion = (kd_frame_exclusion)ast->exclude;
     int position = ast->node.position;
     if (window->start == KD_BOUND_UNBOUNDED_FOLLOWING)
-        return fail_window(ctx, b, position, "42P20",
-                           "frame start cannot be UNBOUNDED FOLLOWING");
+        return fail_window(ctx, b, position, "42P20", "frame start cannot be UNBOUNDED FOLLOWING");
     if (window->end == KD_BOUND_UNBOUNDED_PRECEDING)
         return fail_window(ctx, b, position, "42P20", "frame end cannot be UNBOUNDED PRECEDING");
     if (window->start > window->end)
@@ -81,8 +80,8 @@ static kd_status bind_order(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
         if (window->partition_by == NULL)
             return KD_NOMEM;
         for (uint32_t i = 0; i < window->partition_count; i++) {
-            KD_TRY(kdi_bind_expr(ctx, b, scope, ast->partition_by.items[i],
-                                 &window->partition_by[i]));
+            KD_TRY(
+                kdi_bind_expr(ctx, b, scope, ast->partition_by.items[i], &window->partition_by[i]));
             KD_TRY(kdi_settle(ctx, b, &window->partition_by[i]));
         }
     }
@@ -109,9 +108,9 @@ static kd_status bind_definition(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     if (base.size_bytes > 0) {
         const kd_ast_window *found = find_definition(scope->query, base);
         if (found == NULL)
-            return kdi_at(ctx, b, ast->node.position,
-                          KD_FAIL(ctx, KD_INVALID, "42704", "window \"%.*s\" does not exist",
-                                  KDI_S(base)));
+            return kdi_at(
+                ctx, b, ast->node.position,
+                KD_FAIL(ctx, KD_INVALID, "42704", "window \"%.*s\" does not exist", KDI_S(base)));
         KD_TRY(bind_definition(ctx, b, scope, found, out));
         if (ast->is_reference) {
             kdi_leave(b);
@@ -119,7 +118,7 @@ static kd_status bind_definition(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
         }
         const char *wrong = ast->partition_by.count > 0 ? "PARTITION BY clause"
                             : ast->order_by.count > 0 && out->order_count > 0 ? "ORDER BY clause"
-                                                                               : NULL;
+                                                                              : NULL;
         if (wrong != NULL)
             return kdi_at(ctx, b, ast->node.position,
                           KD_FAIL(ctx, KD_INVALID, "42P20", "cannot override %s of window \"%.*s\"",
@@ -198,8 +197,8 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_
     KD_TRY(resolve_named(ctx, b, ast, call, &found));
     if (found)
         return KD_OK;
-    if (ast->star || (call->argument_count == 0 &&
-                      kd_slice_equal(ast->function.name, KD_SLICE("count")))) {
+    if (ast->star ||
+        (call->argument_count == 0 && kd_slice_equal(ast->function.name, KD_SLICE("count")))) {
         call->type = kd_type_of(KD_TYPE_INT8);
         return KD_OK;
     }
@@ -210,14 +209,15 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         types[i] = call->arguments[i]->type;
-    if (!kd_registry_find_aggregate(b->registry, ast->function.name, types, count,
-                                    &call->aggregate, wanted, &call->type)) {
+    if (!kd_registry_find_aggregate(b->registry, ast->function.name, types, count, &call->aggregate,
+                                    wanted, &call->type)) {
         bool known = kd_registry_has_name(b->registry, ast->function.name);
         if (known && !kd_registry_is_aggregate(b->registry, ast->function.name))
             return kdi_at(ctx, b, ast->node.position,
                           KD_FAIL(ctx, KD_INVALID, "42809",
                                   "OVER specified, but %.*s is not a window function nor an "
-                                  "aggregate function", KDI_S(ast->function.name)));
+                                  "aggregate function",
+                                  KDI_S(ast->function.name)));
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42883", "function %s does not exist",
                               kdi_signature(ctx, b, ast->function.name, types, count)));
@@ -236,8 +236,8 @@ static kd_status window_find_or_add(kd_ctx *ctx, kdi_binder *b, kdi_query *query
             return KD_OK;
         }
     kdi_window **slot;
-    KD_TRY(KD_PUSH(ctx, b->arena, query->windows, query->window_count, query->window_capacity,
-                   &slot));
+    KD_TRY(
+        KD_PUSH(ctx, b->arena, query->windows, query->window_count, query->window_capacity, &slot));
     *slot = KD_NEW(ctx, b->arena, kdi_window);
     if (*slot == NULL)
         return KD_NOMEM;
@@ -299,8 +299,8 @@ kd_status kdi_bind_window_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, con
     kdi_window *window;
     KD_TRY(window_find_or_add(ctx, b, query, &wanted, &window));
     kd_window_call *added;
-    KD_TRY(KD_PUSH(ctx, b->arena, window->calls, window->call_count, window->call_capacity,
-                   &added));
+    KD_TRY(
+        KD_PUSH(ctx, b->arena, window->calls, window->call_count, window->call_capacity, &added));
     *added = call;
     kd_rel_column column = {.id = call.output, .type = call.type};
     *out = kdi_column_expr(ctx, b, &column, ast->node.position);

@@ -19,7 +19,8 @@ struct kd_virtual_table {
     const char *const *column_names;
     const kd_type *column_types;
     /* Fills rows: calls `emit` once per row with column_count values. */
-    kd_status (*rows)(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version, void *session,
+    kd_status (*rows)(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
+                      void *session,
                       kd_status (*emit)(kd_ctx *ctx, void *object, const kd_value *values),
                       void *object);
 };
@@ -31,11 +32,11 @@ typedef struct kd_virtual_tables {
 
 typedef struct kd_bind_options {
     const kd_catalog_version *catalog;
-    const kd_session_facts *facts;       /* For folding constants: text settings. */
-    const kd_slice *search_path;         /* Schema names, in order; pg_catalog is implied. */
+    const kd_session_facts *facts; /* For folding constants: text settings. */
+    const kd_slice *search_path;   /* Schema names, in order; pg_catalog is implied. */
     uint32_t search_path_count;
     const kd_virtual_tables *virtual_tables;
-    const kd_type *parameter_types;      /* Declared ones; UNKNOWN where left open. */
+    const kd_type *parameter_types; /* Declared ones; UNKNOWN where left open. */
     uint32_t parameter_count;
     bool allow_parameters;
     /* Asked for every object that is read or written: module security's; NULL allows all. */
@@ -43,20 +44,31 @@ typedef struct kd_bind_options {
     void *authorize_object;
 } kd_bind_options;
 
-typedef enum kd_dml_kind { KD_DML_SELECT = 0, KD_DML_INSERT, KD_DML_UPDATE, KD_DML_DELETE, KD_DML_MERGE } kd_dml_kind;
+typedef enum kd_dml_kind {
+    KD_DML_SELECT = 0,
+    KD_DML_INSERT,
+    KD_DML_UPDATE,
+    KD_DML_DELETE,
+    KD_DML_MERGE
+} kd_dml_kind;
 
 /* One assignment of an UPDATE or ON CONFLICT: the value is a column of the source query. */
 typedef struct kd_bound_assignment {
     uint32_t shape_position;
-    kd_expr *value;              /* Over the source's columns (see below); NULL: DEFAULT */
+    kd_expr *value; /* Over the source's columns (see below); NULL: DEFAULT */
 } kd_bound_assignment;
 
-typedef enum kd_merge_action { KD_MERGE_INSERT = 0, KD_MERGE_UPDATE, KD_MERGE_DELETE, KD_MERGE_NOTHING } kd_merge_action;
+typedef enum kd_merge_action {
+    KD_MERGE_INSERT = 0,
+    KD_MERGE_UPDATE,
+    KD_MERGE_DELETE,
+    KD_MERGE_NOTHING
+} kd_merge_action;
 typedef struct kd_bound_merge_when {
     bool matched;
-    kd_expr *condition;          /* NULL: always. */
+    kd_expr *condition; /* NULL: always. */
     kd_merge_action action;
-    uint32_t assignment_count;   /* UPDATE: changed columns; INSERT: given columns. */
+    uint32_t assignment_count; /* UPDATE: changed columns; INSERT: given columns. */
     kd_bound_assignment *assignments;
 } kd_bound_merge_when;
 
@@ -65,52 +77,56 @@ typedef struct kd_bound_merge_when {
  *
  * SELECT: `query`, whose columns are the result's.
  * INSERT: `query` gives the rows, one column per `target_positions` entry, already of the column's
- *   type; columns not listed take their default. NULL query: DEFAULT VALUES. An expression DEFAULT in
- *   VALUES is bound to the default's expression.
- * UPDATE, DELETE: `query` gives the affected rows: its first column is the row reference of the
- *   target; then, for UPDATE, the new values in order of `target_positions`; then the columns that
- *   `returning` needs from FROM/USING. `recheck` lets the engine evaluate WHERE again on the newest
- *   version of a row that another transaction changed (READ COMMITTED): the whole query is run again,
- *   restricted to that row by the engine binding `recheck_ref` (a parameter-like cell) - see engine.
- * MERGE: `query` is target LEFT/RIGHT joined with the source; first column the row reference (NULL:
- *   not matched); `when` clauses are over its columns.
- * RETURNING: expressions over `returning_old_ids`: columns whose ids stand for the target's columns
- *   (new row for INSERT and UPDATE, old one for DELETE), one per shape position, plus the query's.
+ *   type; columns not listed take their default. NULL query: DEFAULT VALUES. An expression DEFAULT
+ * in VALUES is bound to the default's expression. UPDATE, DELETE: `query` gives the affected rows:
+ * its first column is the row reference of the target; then, for UPDATE, the new values in order of
+ * `target_positions`; then the columns that `returning` needs from FROM/USING. `recheck` lets the
+ * engine evaluate WHERE again on the newest version of a row that another transaction changed (READ
+ * COMMITTED): the whole query is run again, restricted to that row by the engine binding
+ * `recheck_ref` (a parameter-like cell) - see engine. MERGE: `query` is target LEFT/RIGHT joined
+ * with the source; first column the row reference (NULL: not matched); `when` clauses are over its
+ * columns. RETURNING: expressions over `returning_old_ids`: columns whose ids stand for the
+ * target's columns (new row for INSERT and UPDATE, old one for DELETE), one per shape position,
+ * plus the query's.
  */
 typedef struct kd_bound_statement {
     kd_dml_kind kind;
     kd_rel *query;
     uint32_t parameter_count;
-    kd_type *parameter_types;        /* Inferred. */
+    kd_type *parameter_types; /* Inferred. */
     uint32_t cte_count;
-    kd_cte **ctes;                   /* Used by `query`, in order of definition. */
-    uint32_t modifying_cte_count;    /* Data-modifying WITH: run first; their rows feed CTE uses. */
-    struct kd_bound_modifying_cte { kd_cte *cte; struct kd_bound_statement *statement; } *modifying_ctes;
+    kd_cte **ctes;                /* Used by `query`, in order of definition. */
+    uint32_t modifying_cte_count; /* Data-modifying WITH: run first; their rows feed CTE uses. */
+    struct kd_bound_modifying_cte {
+        kd_cte *cte;
+        struct kd_bound_statement *statement;
+    } * modifying_ctes;
     /* DML. */
-    const kd_table_entry *target;    /* May be a partitioned parent: the engine routes. */
+    const kd_table_entry *target; /* May be a partitioned parent: the engine routes. */
     uint32_t target_count;
-    uint32_t *target_positions;      /* Shape positions. */
-    bool has_partition_column;       /* UPDATE, DELETE, MERGE of a partitioned parent: the query's
-                                        second column (int8) is the object number of the partition
-                                        that the row reference is of. */
-    bool overriding_system;          /* OVERRIDING SYSTEM VALUE */
+    uint32_t *target_positions; /* Shape positions. */
+    bool has_partition_column;  /* UPDATE, DELETE, MERGE of a partitioned parent: the query's
+                                   second column (int8) is the object number of the partition
+                                   that the row reference is of. */
+    bool overriding_system;     /* OVERRIDING SYSTEM VALUE */
     bool has_on_conflict;
-    bool on_conflict_update;         /* else DO NOTHING */
-    uint32_t conflict_index_count;   /* Arbiter indexes (positions in target->indexes); 0: any. */
+    bool on_conflict_update;       /* else DO NOTHING */
+    uint32_t conflict_index_count; /* Arbiter indexes (positions in target->indexes); 0: any. */
     uint32_t *conflict_indexes;
     uint32_t conflict_assignment_count;
-    kd_bound_assignment *conflict_assignments; /* Over target_ids (existing row) and excluded_ids. */
+    kd_bound_assignment
+        *conflict_assignments; /* Over target_ids (existing row) and excluded_ids. */
     kd_expr *conflict_where;
-    kd_column_id *excluded_ids;      /* One per shape position. */
+    kd_column_id *excluded_ids; /* One per shape position. */
     uint32_t when_count;
     kd_bound_merge_when *whens;
-    kd_column_id *target_ids;        /* One per shape position: the target row in expressions below. */
+    kd_column_id *target_ids; /* One per shape position: the target row in expressions below. */
     uint32_t returning_count;
     kd_expr **returning;
     kd_rel_column *returning_columns;
-    bool reads_target;               /* The query reads the table that is written. */
-    bool for_update;                 /* SELECT ... FOR UPDATE/SHARE: writes locks. */
-    kd_column_id last_column_id;     /* Ids above it are free: the planner goes on from here. */
+    bool reads_target;           /* The query reads the table that is written. */
+    bool for_update;             /* SELECT ... FOR UPDATE/SHARE: writes locks. */
+    kd_column_id last_column_id; /* Ids above it are free: the planner goes on from here. */
 } kd_bound_statement;
 
 /* Binds SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, MERGE. Errors carry position and hint. */
@@ -119,13 +135,12 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
                             kd_bound_statement **out_bound) KD_MUST_CHECK;
 
 /* A stand-alone expression over the columns of one table (CHECK, DEFAULT, generated column, index
- * expression, partial index predicate) and, if `shape_ids` is not NULL, gives the ids that stand for
- * the table's shape positions. `table` NULL: no columns may be used. Cast to `wanted` by assignment
- * unless that is UNKNOWN. */
+ * expression, partial index predicate) and, if `shape_ids` is not NULL, gives the ids that stand
+ * for the table's shape positions. `table` NULL: no columns may be used. Cast to `wanted` by
+ * assignment unless that is UNKNOWN. */
 kd_status kd_bind_expression(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
-                             const kd_ast_node *expr, const kd_table_entry *table,
-                             kd_type wanted, kd_column_id **out_shape_ids,
-                             kd_expr **out_bound) KD_MUST_CHECK;
+                             const kd_ast_node *expr, const kd_table_entry *table, kd_type wanted,
+                             kd_column_id **out_shape_ids, kd_expr **out_bound) KD_MUST_CHECK;
 /* The same from text (as the catalog stores it). */
 kd_status kd_bind_expression_text(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
                                   kd_slice text, const kd_table_entry *table, kd_type wanted,

@@ -23,45 +23,45 @@ typedef enum kd_expr_kind {
     KD_EXPR_CONSTANT = 1,
     KD_EXPR_COLUMN,
     KD_EXPR_PARAMETER,
-    KD_EXPR_CALL,        /* Scalar function or operator, arguments of its declared types. */
+    KD_EXPR_CALL, /* Scalar function or operator, arguments of its declared types. */
     KD_EXPR_CAST,
-    KD_EXPR_AND,         /* n-ary */
-    KD_EXPR_OR,          /* n-ary */
+    KD_EXPR_AND, /* n-ary */
+    KD_EXPR_OR,  /* n-ary */
     KD_EXPR_NOT,
     KD_EXPR_IS_NULL,     /* IS NOT NULL is NOT of it */
     KD_EXPR_IS_DISTINCT, /* two arguments; IS NOT DISTINCT is NOT of it */
     KD_EXPR_CASE,        /* when, then, when, then, ..., [else]; conditions are boolean */
     KD_EXPR_COALESCE,
-    KD_EXPR_IN_LIST,     /* needle, then the candidates, all of one type; NULL as SQL has it */
-    KD_EXPR_ARRAY,       /* elements of the element type */
-    KD_EXPR_SUBSCRIPT,   /* array, index (int4) ... ; slices are calls */
-    KD_EXPR_SUBQUERY,    /* see kd_subquery_kind; the planner turns it into joins */
-    KD_EXPR_ANY_ARRAY,   /* needle op ANY (array): `function` is the operator; `all` for ALL */
-    KD_EXPR_ROW,         /* Only inside comparisons of rows and IN; never a result column. */
+    KD_EXPR_IN_LIST,   /* needle, then the candidates, all of one type; NULL as SQL has it */
+    KD_EXPR_ARRAY,     /* elements of the element type */
+    KD_EXPR_SUBSCRIPT, /* array, index (int4) ... ; slices are calls */
+    KD_EXPR_SUBQUERY,  /* see kd_subquery_kind; the planner turns it into joins */
+    KD_EXPR_ANY_ARRAY, /* needle op ANY (array): `function` is the operator; `all` for ALL */
+    KD_EXPR_ROW,       /* Only inside comparisons of rows and IN; never a result column. */
 } kd_expr_kind;
 
 typedef enum kd_subquery_kind {
     KD_SUBQUERY_SCALAR = 0, /* More than one row: 21000. */
     KD_SUBQUERY_EXISTS,
-    KD_SUBQUERY_ANY,        /* arguments[0..n-1] op column i, `operators` per column; IN is "=" */
+    KD_SUBQUERY_ANY, /* arguments[0..n-1] op column i, `operators` per column; IN is "=" */
     KD_SUBQUERY_ALL,
-    KD_SUBQUERY_ARRAY,      /* ARRAY(SELECT ...) */
+    KD_SUBQUERY_ARRAY, /* ARRAY(SELECT ...) */
 } kd_subquery_kind;
 
 struct kd_expr {
     kd_expr_kind kind;
     kd_type type;
-    int position;               /* In the statement's text; -1: made up. */
+    int position; /* In the statement's text; -1: made up. */
     uint32_t argument_count;
     kd_expr **arguments;
-    kd_value constant;          /* CONSTANT */
-    kd_column_id column;        /* COLUMN */
-    kd_slice name;              /* COLUMN: for EXPLAIN; may be empty. */
-    uint32_t parameter_no;      /* PARAMETER, from 1 */
+    kd_value constant;           /* CONSTANT */
+    kd_column_id column;         /* COLUMN */
+    kd_slice name;               /* COLUMN: for EXPLAIN; may be empty. */
+    uint32_t parameter_no;       /* PARAMETER, from 1 */
     const kd_function *function; /* CALL, ANY_ARRAY */
-    const kd_cast *cast;        /* CAST; NULL: by text (I/O cast) or by elements */
-    bool case_has_else;         /* CASE */
-    bool all;                   /* ANY_ARRAY */
+    const kd_cast *cast;         /* CAST; NULL: by text (I/O cast) or by elements */
+    bool case_has_else;          /* CASE */
+    bool all;                    /* ANY_ARRAY */
     kd_subquery_kind subquery_kind;
     kd_rel *subquery;
     const kd_function **operators; /* SUBQUERY ANY/ALL: one per compared column */
@@ -79,27 +79,33 @@ typedef struct kd_aggregate_call {
     uint32_t argument_count;
     kd_expr **arguments;
     bool distinct;
-    kd_expr *filter;            /* NULL: none */
+    kd_expr *filter; /* NULL: none */
     uint32_t order_count;
-    kd_sort_key *order;         /* ORDER BY inside the call, or WITHIN GROUP's */
+    kd_sort_key *order; /* ORDER BY inside the call, or WITHIN GROUP's */
     kd_type type;
     kd_column_id output;
 } kd_aggregate_call;
 
 typedef enum kd_frame_mode { KD_FRAME_RANGE = 0, KD_FRAME_ROWS, KD_FRAME_GROUPS } kd_frame_mode;
 typedef enum kd_frame_bound {
-    KD_BOUND_UNBOUNDED_PRECEDING = 0, KD_BOUND_PRECEDING, KD_BOUND_CURRENT, KD_BOUND_FOLLOWING,
+    KD_BOUND_UNBOUNDED_PRECEDING = 0,
+    KD_BOUND_PRECEDING,
+    KD_BOUND_CURRENT,
+    KD_BOUND_FOLLOWING,
     KD_BOUND_UNBOUNDED_FOLLOWING,
 } kd_frame_bound;
 typedef enum kd_frame_exclusion {
-    KD_EXCLUDE_NOTHING = 0, KD_EXCLUDE_CURRENT, KD_EXCLUDE_GROUP, KD_EXCLUDE_TIES,
+    KD_EXCLUDE_NOTHING = 0,
+    KD_EXCLUDE_CURRENT,
+    KD_EXCLUDE_GROUP,
+    KD_EXCLUDE_TIES,
 } kd_frame_exclusion;
 
 /* One window call: an aggregate over a frame, or one of the window functions by name. */
 typedef struct kd_window_call {
     const kd_aggregate *aggregate; /* NULL: `name`, or count(*) when `name` is empty */
-    kd_slice name;              /* "row_number", "rank", "dense_rank", "percent_rank", "cume_dist",
-                                   "ntile", "lag", "lead", "first_value", "last_value", "nth_value" */
+    kd_slice name; /* "row_number", "rank", "dense_rank", "percent_rank", "cume_dist",
+                      "ntile", "lag", "lead", "first_value", "last_value", "nth_value" */
     uint32_t argument_count;
     kd_expr **arguments;
     kd_expr *filter;
@@ -112,23 +118,23 @@ typedef struct kd_window_call {
 } kd_window_call;
 
 typedef enum kd_rel_kind {
-    KD_REL_SCAN = 1,      /* a stored table (not a partitioned parent: that is a UNION of scans) */
-    KD_REL_FUNCTION,      /* a table function */
-    KD_REL_VALUES,        /* rows of expressions; one row of none: SELECT without FROM */
+    KD_REL_SCAN = 1, /* a stored table (not a partitioned parent: that is a UNION of scans) */
+    KD_REL_FUNCTION, /* a table function */
+    KD_REL_VALUES,   /* rows of expressions; one row of none: SELECT without FROM */
     KD_REL_FILTER,
     KD_REL_PROJECT,
     KD_REL_JOIN,
     KD_REL_AGGREGATE,
     KD_REL_WINDOW,
-    KD_REL_DISTINCT,      /* over all input columns, or DISTINCT ON keys */
+    KD_REL_DISTINCT, /* over all input columns, or DISTINCT ON keys */
     KD_REL_SORT,
     KD_REL_LIMIT,
-    KD_REL_SET,           /* UNION, INTERSECT, EXCEPT; by position */
-    KD_REL_CTE,           /* a use of a WITH query that is computed once */
-    KD_REL_RECURSIVE,     /* WITH RECURSIVE: inputs[0] start, inputs[1] step */
-    KD_REL_WORKING,       /* inside a recursive step: the rows of the last round */
-    KD_REL_LOCK,          /* FOR UPDATE ...: needs ref columns of the scans below */
-    KD_REL_VIRTUAL,       /* a system view: rows come from the engine through a callback */
+    KD_REL_SET,       /* UNION, INTERSECT, EXCEPT; by position */
+    KD_REL_CTE,       /* a use of a WITH query that is computed once */
+    KD_REL_RECURSIVE, /* WITH RECURSIVE: inputs[0] start, inputs[1] step */
+    KD_REL_WORKING,   /* inside a recursive step: the rows of the last round */
+    KD_REL_LOCK,      /* FOR UPDATE ...: needs ref columns of the scans below */
+    KD_REL_VIRTUAL,   /* a system view: rows come from the engine through a callback */
 } kd_rel_kind;
 
 typedef enum kd_join_kind {
@@ -149,7 +155,7 @@ typedef enum kd_set_kind { KD_SET_UNION = 0, KD_SET_INTERSECT, KD_SET_EXCEPT } k
 typedef struct kd_rel_column {
     kd_column_id id;
     kd_type type;
-    kd_slice name;     /* For output and EXPLAIN. */
+    kd_slice name; /* For output and EXPLAIN. */
 } kd_rel_column;
 
 /* System views: the engine registers them; see kd_virtual_tables in binder.h. */
@@ -161,47 +167,55 @@ typedef struct kd_cte {
     uint32_t use_count;
     bool materialized;
     bool is_recursive;
-    void *plan;        /* The planner's. */
+    void *plan; /* The planner's. */
 } kd_cte;
 
 struct kd_rel {
     kd_rel_kind kind;
     int position;
-    uint32_t column_count;        /* What it gives, in order. FILTER, SORT, LIMIT, DISTINCT, LOCK give */
-    kd_rel_column *columns;       /* their input's columns (same ids).                               */
+    uint32_t column_count;  /* What it gives, in order. FILTER, SORT, LIMIT, DISTINCT, LOCK give */
+    kd_rel_column *columns; /* their input's columns (same ids).                               */
     kd_rel *inputs[2];
-    double row_estimate;          /* The planner's. */
+    double row_estimate; /* The planner's. */
     union {
         struct {
             const kd_table_entry *table;
             kd_slice alias;
-            uint32_t *positions;      /* Per column: position in the table's shape ... */
-            kd_column_id ref_column;  /* 0: not wanted; else a bigint column, last, with the kd_rowref */
+            uint32_t *positions; /* Per column: position in the table's shape ... */
+            kd_column_id
+                ref_column; /* 0: not wanted; else a bigint column, last, with the kd_rowref */
         } scan;
         struct {
             const kd_table_function *function;
             uint32_t argument_count;
-            kd_expr **arguments;      /* May be correlated (LATERAL). */
-            bool with_ordinality;     /* Its column is the last. */
+            kd_expr **arguments;  /* May be correlated (LATERAL). */
+            bool with_ordinality; /* Its column is the last. */
         } function;
-        struct { uint32_t row_count; kd_expr ***rows; } values;
-        struct { kd_expr *condition; } filter;
-        struct { kd_expr **exprs; } project;     /* One per column. */
+        struct {
+            uint32_t row_count;
+            kd_expr ***rows;
+        } values;
+        struct {
+            kd_expr *condition;
+        } filter;
+        struct {
+            kd_expr **exprs;
+        } project; /* One per column. */
         struct {
             kd_join_kind kind;
-            kd_expr *condition;      /* NULL: true. */
-            bool lateral;            /* The right input refers to the left's columns. */
-            kd_column_id mark;       /* MARK: its boolean output, last column. */
-            bool mark_is_exists;     /* MARK: NULL and false mean the same to its user. */
+            kd_expr *condition;  /* NULL: true. */
+            bool lateral;        /* The right input refers to the left's columns. */
+            kd_column_id mark;   /* MARK: its boolean output, last column. */
+            bool mark_is_exists; /* MARK: NULL and false mean the same to its user. */
         } join;
         struct {
-            uint32_t key_count;      /* Group keys: expressions and the columns they become. */
+            uint32_t key_count; /* Group keys: expressions and the columns they become. */
             kd_expr **keys;
             kd_column_id *key_ids;
             uint32_t call_count;
             kd_aggregate_call *calls;
-            /* GROUPING SETS: bit i of a set: key i is grouped by. 0 sets: plain GROUP BY of all keys.
-             * `grouping_id` (0: not wanted) is an int8 column with the set's complement. */
+            /* GROUPING SETS: bit i of a set: key i is grouped by. 0 sets: plain GROUP BY of all
+             * keys. `grouping_id` (0: not wanted) is an int8 column with the set's complement. */
             uint32_t set_count;
             uint64_t *sets;
             kd_column_id grouping_id;
@@ -212,21 +226,47 @@ struct kd_rel {
             uint32_t order_count;
             kd_sort_key *order_by;
             uint32_t call_count;
-            kd_window_call *calls;   /* All over the same partitioning and order. */
+            kd_window_call *calls; /* All over the same partitioning and order. */
         } window;
-        struct { uint32_t on_count; kd_expr **on; } distinct; /* 0: all columns. */
-        struct { uint32_t key_count; kd_sort_key *keys; } sort;
-        struct { kd_expr *count; kd_expr *offset; bool with_ties; } limit; /* NULL: none. */
-        struct { kd_set_kind kind; bool all; kd_column_id *left_ids; kd_column_id *right_ids; } set;
-        struct { kd_cte *cte; kd_column_id *source_ids; } cte;     /* Per column, in the CTE's query. */
-        struct { bool all; uint32_t working_no; } recursive;
-        struct { uint32_t working_no; } working;
         struct {
-            kd_row_lock mode; kd_wait wait;
+            uint32_t on_count;
+            kd_expr **on;
+        } distinct; /* 0: all columns. */
+        struct {
+            uint32_t key_count;
+            kd_sort_key *keys;
+        } sort;
+        struct {
+            kd_expr *count;
+            kd_expr *offset;
+            bool with_ties;
+        } limit; /* NULL: none. */
+        struct {
+            kd_set_kind kind;
+            bool all;
+            kd_column_id *left_ids;
+            kd_column_id *right_ids;
+        } set;
+        struct {
+            kd_cte *cte;
+            kd_column_id *source_ids;
+        } cte; /* Per column, in the CTE's query. */
+        struct {
+            bool all;
+            uint32_t working_no;
+        } recursive;
+        struct {
+            uint32_t working_no;
+        } working;
+        struct {
+            kd_row_lock mode;
+            kd_wait wait;
             const kd_table_entry *table;
-            kd_column_id ref_column;  /* The scan's row reference below. */
+            kd_column_id ref_column; /* The scan's row reference below. */
         } lock;
-        struct { const kd_virtual_table *table; } virtual_table;
+        struct {
+            const kd_virtual_table *table;
+        } virtual_table;
     } as;
 };
 

@@ -12,12 +12,12 @@ enum { KD_BOUND_DEPTH_MAX = 2000 };
 
 typedef kd_status (*kd_expr_visit)(kd_ctx *ctx, void *object, kd_expr **slot);
 
-/* Visits the places that hold the operator's own expressions (not its inputs', nor what is nested in
- * the expressions). NULL places are skipped. */
+/* Visits the places that hold the operator's own expressions (not its inputs', nor what is nested
+ * in the expressions). NULL places are skipped. */
 kd_status kd_rel_visit_exprs(kd_ctx *ctx, kd_rel *rel, kd_expr_visit visit,
                              void *object) KD_MUST_CHECK;
-/* Visits the expression and everything below, parents first; sub-queries are not entered. A visit may
- * replace *slot; what it put there is walked. */
+/* Visits the expression and everything below, parents first; sub-queries are not entered. A visit
+ * may replace *slot; what it put there is walked. */
 kd_status kd_expr_walk(kd_ctx *ctx, kd_expr **slot, kd_expr_visit visit,
                        void *object) KD_MUST_CHECK;
 /* Every expression node of the operator tree, sub-queries included. */

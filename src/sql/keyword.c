@@ -10,10 +10,9 @@ typedef struct keyword_row {
     bool is_bare_label;
 } keyword_row;
 
-static const keyword_row rows[KW_COUNT] = {
-    [KW_NO_WORD] = {"", 0, KDI_WORD_UNRESERVED, true},
+static const keyword_row rows[KW_COUNT] = {[KW_NO_WORD] = {"", 0, KDI_WORD_UNRESERVED, true},
 #define X(name, word, kind, label) [KW_##name] = {word, sizeof word - 1, KDI_WORD_##kind, label},
-    KDI_KEYWORDS(X)
+                                           KDI_KEYWORDS(X)
 #undef X
 };
 

@@ -154,9 +154,8 @@ static kd_status number_failed(kd_ctx *ctx, const kdi_lexer *lexer, size_t start
 /* Digits with single underscores between them. */
 static size_t skip_digits(const kdi_lexer *lexer, size_t at)
 {
-    while (is(lexer, at, DIGIT) ||
-           (char_at(lexer, at) == '_' && at > 0 && is(lexer, at - 1, DIGIT) &&
-            is(lexer, at + 1, DIGIT)))
+    while (is(lexer, at, DIGIT) || (char_at(lexer, at) == '_' && at > 0 &&
+                                    is(lexer, at - 1, DIGIT) && is(lexer, at + 1, DIGIT)))
         at++;
     return at;
 }
@@ -354,9 +353,9 @@ static kd_status lex_token(kd_ctx *ctx, kdi_lexer *lexer, kdi_token *token)
         return kdi_lex_quoted(ctx, lexer, token);
     if ((kind & NAME_START) != 0) {
         bool is_string = next == '\'' && strchr("eEbBxXnN", c) != NULL;
-        bool is_unicode = (c | 0x20) == 'u' && next == '&' &&
-                          (char_at(lexer, lexer->at + 2) == '\'' ||
-                           char_at(lexer, lexer->at + 2) == '"');
+        bool is_unicode =
+            (c | 0x20) == 'u' && next == '&' &&
+            (char_at(lexer, lexer->at + 2) == '\'' || char_at(lexer, lexer->at + 2) == '"');
         if (is_string || is_unicode)
             return kdi_lex_quoted(ctx, lexer, token);
         return lex_word(ctx, lexer, token);

@@ -53,9 +53,9 @@ kd_status kdi_check_utf8(kd_ctx *ctx, kd_slice text, int32_t position)
             break;
         size_t size = utf8_size(data + at, text.size_bytes - at);
         if (size == 0) {
-            kd_status status = KD_FAIL(ctx, KD_INVALID, "22021",
-                                       "invalid byte sequence for encoding \"UTF8\": 0x%02x",
-                                       data[at]);
+            kd_status status =
+                KD_FAIL(ctx, KD_INVALID, "22021",
+                        "invalid byte sequence for encoding \"UTF8\": 0x%02x", data[at]);
             kd_error_set_position(ctx, position >= 0 ? position : (int)at);
             return status;
         }
@@ -283,8 +283,7 @@ static kd_status read_unicode_code(kd_ctx *ctx, kdi_lexer *in, uint32_t *out_cod
     return read_hex(ctx, in, is_long ? 6 : 4, out_code);
 }
 
-static kd_status unescape_unicode(kd_ctx *ctx, kdi_lexer *lexer, size_t position,
-                                  kd_slice *io_text)
+static kd_status unescape_unicode(kd_ctx *ctx, kdi_lexer *lexer, size_t position, kd_slice *io_text)
 {
     char escape;
     KD_TRY(read_uescape(ctx, lexer, &escape));

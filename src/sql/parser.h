@@ -22,8 +22,8 @@
 #include "sql/ast.h"
 
 enum {
-    KD_PARSER_DEPTH_MAX = 1000,            /* Nested expressions and queries; beyond it 54001. */
-    KD_PARSER_TEXT_BYTES_MAX = 1 << 30,    /* Positions are int32; longer scripts: 54000. */
+    KD_PARSER_DEPTH_MAX = 1000,         /* Nested expressions and queries; beyond it 54001. */
+    KD_PARSER_TEXT_BYTES_MAX = 1 << 30, /* Positions are int32; longer scripts: 54000. */
 };
 
 typedef struct kd_parser kd_parser;

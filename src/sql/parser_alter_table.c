@@ -9,10 +9,10 @@ static kd_status add_action(kd_parser *p, kd_ast_alter_action *a)
         a->what = KD_AST_ADD_CONSTRAINT;
         return kdi_table_constraint(p, &a->constraint);
     }
-    if (kdi_at(p, KW_UNIQUE) || (kdi_at(p, KW_INDEX) && (kdi_next_is_token(p, '(') ||
-                                                         kdi_next_is(p, KW_USING) ||
-                                                         kdi_peek(p, 2)->kind == '(' ||
-                                                         kdi_peek(p, 2)->keyword == KW_USING))) {
+    if (kdi_at(p, KW_UNIQUE) ||
+        (kdi_at(p, KW_INDEX) &&
+         (kdi_next_is_token(p, '(') || kdi_next_is(p, KW_USING) || kdi_peek(p, 2)->kind == '(' ||
+          kdi_peek(p, 2)->keyword == KW_USING))) {
         a->what = KD_AST_ADD_INDEX;
         return kdi_inline_index(p, &a->index);
     }
@@ -310,8 +310,8 @@ static kd_status rename_part(kd_parser *p, const kd_ast_alter_table *table, kd_a
     node->if_exists = table->if_exists;
     node->name = table->name;
     if (!kdi_at(p, KW_TO)) {
-        node->object = kdi_accept(p, KW_CONSTRAINT) ? KD_AST_OBJECT_CONSTRAINT
-                                                    : KD_AST_OBJECT_COLUMN;
+        node->object =
+            kdi_accept(p, KW_CONSTRAINT) ? KD_AST_OBJECT_CONSTRAINT : KD_AST_OBJECT_COLUMN;
         (void)kdi_accept(p, KW_COLUMN);
         KD_TRY(kdi_name(p, &node->member));
     }
@@ -324,8 +324,8 @@ static kd_status rename_part(kd_parser *p, const kd_ast_alter_table *table, kd_a
 
 static kd_status move_to_schema(kd_parser *p, const kd_ast_alter_table *table, kd_ast_node **out)
 {
-    kd_ast_alter_set_schema *node = KDI_NODE_AT(p, KD_AST_ALTER_SET_SCHEMA,
-                                                kd_ast_alter_set_schema, table->node.position);
+    kd_ast_alter_set_schema *node =
+        KDI_NODE_AT(p, KD_AST_ALTER_SET_SCHEMA, kd_ast_alter_set_schema, table->node.position);
     if (node == NULL)
         return KD_NOMEM;
     node->target = KDI_NODE_AT(p, KD_AST_OBJECT, kd_ast_object, table->name.position);
@@ -342,7 +342,7 @@ static kd_status move_to_schema(kd_parser *p, const kd_ast_alter_table *table, k
 }
 
 kd_status kdi_parse_alter_table(kd_parser *p, kd_ast_object_kind object, int32_t position,
-                          kd_ast_node **out)
+                                kd_ast_node **out)
 {
     kd_ast_alter_table *node = KDI_NODE_AT(p, KD_AST_ALTER_TABLE, kd_ast_alter_table, position);
     if (node == NULL)

@@ -4,7 +4,8 @@
  */
 #include "sql/parser_internal.h"
 
-kd_status kdi_parse_make_call(kd_parser *p, const char *name, int32_t position, kd_ast_call **out_call)
+kd_status kdi_parse_make_call(kd_parser *p, const char *name, int32_t position,
+                              kd_ast_call **out_call)
 {
     *out_call = KDI_NODE_AT(p, KD_AST_CALL, kd_ast_call, position);
     if (*out_call == NULL)
@@ -33,8 +34,8 @@ static kd_status argument(kd_parser *p, kd_ast_call *call)
     KD_TRY(KD_PUSH(p->ctx, p->arena, call->args, call->arg_count, call->arg_capacity, &arg));
     arg->position = p->token.position;
     arg->variadic = kdi_accept(p, KW_VARIADIC);
-    if (kdi_is_function_name(&p->token) && (kdi_next_is_token(p, TOKEN_EQUALS_GREATER) ||
-                                            kdi_next_is_token(p, TOKEN_COLON_EQUALS))) {
+    if (kdi_is_function_name(&p->token) &&
+        (kdi_next_is_token(p, TOKEN_EQUALS_GREATER) || kdi_next_is_token(p, TOKEN_COLON_EQUALS))) {
         arg->name = p->token.text;
         kdi_advance(p);
         kdi_advance(p);
@@ -145,8 +146,8 @@ static kd_status frame_bound(kd_parser *p, kd_ast_frame_bound *bound)
 {
     if (kdi_at(p, KW_UNBOUNDED) && (kdi_next_is(p, KW_PRECEDING) || kdi_next_is(p, KW_FOLLOWING))) {
         kdi_advance(p);
-        bound->what = kdi_at(p, KW_PRECEDING) ? KD_AST_UNBOUNDED_PRECEDING
-                                              : KD_AST_UNBOUNDED_FOLLOWING;
+        bound->what =
+            kdi_at(p, KW_PRECEDING) ? KD_AST_UNBOUNDED_PRECEDING : KD_AST_UNBOUNDED_FOLLOWING;
         kdi_advance(p);
         return KD_OK;
     }
@@ -384,9 +385,12 @@ typedef struct special_form {
 } special_form;
 
 static const special_form special_forms[] = {
-    {KW_EXTRACT, "extract", extract_args},     {KW_POSITION, "position", position_args},
-    {KW_SUBSTRING, "substring", substring_args}, {KW_OVERLAY, "overlay", overlay_args},
-    {KW_TRIM, "btrim", trim_args},             {KW_NORMALIZE, "normalize", normalize_args},
+    {KW_EXTRACT, "extract", extract_args},
+    {KW_POSITION, "position", position_args},
+    {KW_SUBSTRING, "substring", substring_args},
+    {KW_OVERLAY, "overlay", overlay_args},
+    {KW_TRIM, "btrim", trim_args},
+    {KW_NORMALIZE, "normalize", normalize_args},
     {KW_COLLATION, "pg_collation_for", collation_for},
 };
 

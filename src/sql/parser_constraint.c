@@ -320,8 +320,8 @@ kd_status kdi_table_constraint(kd_parser *p, kd_ast_constraint **out)
 kd_status kdi_domain_constraint(kd_parser *p, kd_ast_constraint **out)
 {
     KD_TRY(new_constraint(p, out));
-    bool is_allowed = kdi_at(p, KW_NOT) || kdi_at(p, KW_NULL) || kdi_at(p, KW_CHECK) ||
-                      kdi_at(p, KW_DEFAULT);
+    bool is_allowed =
+        kdi_at(p, KW_NOT) || kdi_at(p, KW_NULL) || kdi_at(p, KW_CHECK) || kdi_at(p, KW_DEFAULT);
     if (!is_allowed)
         return kdi_syntax_error(p, "CHECK, NOT NULL or DEFAULT");
     KD_TRY(column_constraint_body(p, *out));

@@ -250,8 +250,8 @@ static kd_status merge_action(kd_parser *p, kd_ast_merge_when *when)
         KD_TRY(kdi_expect(p, KW_SET));
         return assignments(p, &when->assignments);
     }
-    return kdi_syntax_error(p, may_insert ? "INSERT or DO NOTHING"
-                                          : "UPDATE, DELETE or DO NOTHING");
+    return kdi_syntax_error(p,
+                            may_insert ? "INSERT or DO NOTHING" : "UPDATE, DELETE or DO NOTHING");
 }
 
 static kd_status merge_when(kd_parser *p, kd_ast_list *list)

@@ -7,13 +7,15 @@ enum { SHOWN_BYTES_MAX = 100, WORD_BYTES_MAX = 24 };
 
 /* Words that people mistype; others give no hint. */
 static const char *const candidates[] = {
-    "SELECT", "FROM",  "WHERE",  "GROUP",  "ORDER",    "HAVING", "LIMIT",    "OFFSET", "INSERT",
-    "INTO",   "VALUES", "UPDATE", "DELETE", "CREATE",   "TABLE",  "INDEX",    "VIEW",   "ALTER",
-    "DROP",   "COLUMN", "UNION",  "EXCEPT", "JOIN",     "INNER",  "LEFT",     "RIGHT",  "OUTER",
-    "USING",  "BETWEEN", "DISTINCT", "PRIMARY", "REFERENCES", "FOREIGN", "CONSTRAINT", "UNIQUE",
-    "DEFAULT", "RETURNING", "BEGIN", "COMMIT", "ROLLBACK", "TRUNCATE", "EXPLAIN", "ANALYZE",
-    "INTERSECT", "EXISTS", "SCHEMA", "SEQUENCE", "CONFLICT", "MERGE", "WITH", "RECURSIVE",
-    "PREPARE", "EXECUTE", "SHOW", "GRANT", "REVOKE", "PARTITION", "MATERIALIZED",
+    "SELECT",    "FROM",         "WHERE",   "GROUP",      "ORDER",    "HAVING",     "LIMIT",
+    "OFFSET",    "INSERT",       "INTO",    "VALUES",     "UPDATE",   "DELETE",     "CREATE",
+    "TABLE",     "INDEX",        "VIEW",    "ALTER",      "DROP",     "COLUMN",     "UNION",
+    "EXCEPT",    "JOIN",         "INNER",   "LEFT",       "RIGHT",    "OUTER",      "USING",
+    "BETWEEN",   "DISTINCT",     "PRIMARY", "REFERENCES", "FOREIGN",  "CONSTRAINT", "UNIQUE",
+    "DEFAULT",   "RETURNING",    "BEGIN",   "COMMIT",     "ROLLBACK", "TRUNCATE",   "EXPLAIN",
+    "ANALYZE",   "INTERSECT",    "EXISTS",  "SCHEMA",     "SEQUENCE", "CONFLICT",   "MERGE",
+    "WITH",      "RECURSIVE",    "PREPARE", "EXECUTE",    "SHOW",     "GRANT",      "REVOKE",
+    "PARTITION", "MATERIALIZED",
 };
 
 static size_t smallest(size_t a, size_t b, size_t c)
@@ -33,8 +35,7 @@ static size_t edit_distance(const char *a, size_t a_bytes, const char *b, size_t
         const size_t *above = rows[(i - 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_bytes; j++) {
-            row[j] = smallest(above[j] + 1, row[j - 1] + 1,
-                              above[j - 1] + (a[i - 1] != b[j - 1]));
+            row[j] = smallest(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
             bool is_swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
             if (is_swap && rows[(i - 2) % 3][j - 2] + 1 < row[j])
                 row[j] = rows[(i - 2) % 3][j - 2] + 1;

@@ -30,9 +30,9 @@ typedef enum expr_level {
 typedef struct climb_state {
     kd_ast_node *left;
     int32_t start;
-    int32_t mark;    /* Where the operator stands. */
-    bool restricted; /* b_expr: no AND, OR, NOT, IN, LIKE, BETWEEN, IS NULL. */
-    expr_level closed; /* May not come again: its last operator had a right operand. */
+    int32_t mark;       /* Where the operator stands. */
+    bool restricted;    /* b_expr: no AND, OR, NOT, IN, LIKE, BETWEEN, IS NULL. */
+    expr_level closed;  /* May not come again: its last operator had a right operand. */
     kd_ast_node *chain; /* An AND or OR made by this call, which may take more. */
 } climb_state;
 

@@ -304,8 +304,7 @@ static kd_status single_item(kd_parser *p, kd_ast_node **out_item)
         return table_item(p, out_item);
     if (kdi_at(p, KW_XMLTABLE) && kdi_next_is_token(p, '('))
         return kdi_unsupported(p, p->token.position, "XMLTABLE");
-    if (!kdi_is_name(&p->token) && !kdi_begins_expr(&p->token) &&
-        !kdi_is_function_name(&p->token))
+    if (!kdi_is_name(&p->token) && !kdi_begins_expr(&p->token) && !kdi_is_function_name(&p->token))
         return kdi_syntax_error(p, "a table, a function or a query");
     return named_item(p, lateral, start, out_item);
 }

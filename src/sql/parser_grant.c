@@ -210,8 +210,8 @@ static kd_status role_list(kd_parser *p, kd_ast_list *list, const char *name)
 /* SUPERUSER, NOLOGIN, ...: words that are no keywords. */
 static kd_status role_flag(kd_parser *p, kd_ast_list *list, bool *out_found)
 {
-    static const char *const flags[] = {"superuser", "createdb",    "createrole", "login",
-                                        "replication", "bypassrls"};
+    static const char *const flags[] = {"superuser", "createdb",    "createrole",
+                                        "login",     "replication", "bypassrls"};
     *out_found = false;
     if (kdi_accept(p, KW_INHERIT)) {
         *out_found = true;
@@ -284,8 +284,8 @@ kd_status kdi_role_statement(kd_parser *p, bool is_alter, int32_t position, kd_a
         if (rename == NULL)
             return KD_NOMEM;
         rename->object = rename->relation = KD_AST_OBJECT_ROLE;
-        rename->name = (kd_ast_name){.position = position, .end = p->previous.end,
-                                     .name = node->name};
+        rename->name =
+            (kd_ast_name){.position = position, .end = p->previous.end, .name = node->name};
         KD_TRY(kdi_name(p, &rename->new_name));
         kdi_finish(p, &rename->node);
         *out = &rename->node;

@@ -11,8 +11,8 @@ static kd_status index_value(kd_parser *p, kd_ast_index_item *item)
         KD_TRY(kdi_expr(p, &item->value));
         return kdi_expect_token(p, ')');
     }
-    bool is_column = kdi_is_name(&p->token) && !kdi_next_is_token(p, '(') &&
-                     !kdi_next_is_token(p, '.');
+    bool is_column =
+        kdi_is_name(&p->token) && !kdi_next_is_token(p, '(') && !kdi_next_is_token(p, '.');
     if (is_column)
         return kdi_name(p, &item->column);
     KD_TRY(kdi_primary(p, &item->value));

@@ -21,8 +21,8 @@ struct kd_parser {
     kd_ctx *ctx;
     kd_arena *arena;
     kdi_lexer lexer;
-    kdi_token token;                 /* The current one. */
-    kdi_token ahead[KDI_AHEAD_MAX];  /* Those after it, as far as they were asked for. */
+    kdi_token token;                /* The current one. */
+    kdi_token ahead[KDI_AHEAD_MAX]; /* Those after it, as far as they were asked for. */
     int ahead_count;
     kdi_token previous; /* For ends of nodes, and for hints about the word before. */
     int depth;
@@ -122,8 +122,8 @@ kd_status kdi_integer(kd_parser *p, int64_t *out_value) KD_MUST_CHECK; /* No sig
 kd_status kdi_signed_integer(kd_parser *p, int64_t *out_value) KD_MUST_CHECK;
 kd_status kdi_role(kd_parser *p, kd_slice *out_name) KD_MUST_CHECK;
 kd_status kdi_qualified_name(kd_parser *p, kd_ast_name *out_name) KD_MUST_CHECK;
-kd_status kdi_name_list(kd_parser *p, kd_ast_names *names) KD_MUST_CHECK;      /* a, b */
-kd_status kdi_name_parens(kd_parser *p, kd_ast_names *names) KD_MUST_CHECK;    /* (a, b) */
+kd_status kdi_name_list(kd_parser *p, kd_ast_names *names) KD_MUST_CHECK;   /* a, b */
+kd_status kdi_name_parens(kd_parser *p, kd_ast_names *names) KD_MUST_CHECK; /* (a, b) */
 kd_status kdi_optional_name_parens(kd_parser *p, kd_ast_names *names) KD_MUST_CHECK;
 kd_status kdi_qualified_name_list(kd_parser *p, kd_ast_list *list) KD_MUST_CHECK;
 
@@ -176,14 +176,13 @@ kd_status kdi_expr_after(kd_parser *p, int32_t start, kd_ast_node *left,
 /* `(` items `)`: `*out_query` is set when what was inside is a query; else `items` has them. */
 kd_status kdi_parens_items(kd_parser *p, kd_ast_list *items, kd_ast_node **out_query) KD_MUST_CHECK;
 
-
 /* parser_call.c: `function` is parsed, `(` is the current token. */
 kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr) KD_MUST_CHECK;
 kd_status kdi_window_spec(kd_parser *p, kd_ast_window *window) KD_MUST_CHECK;
 /* EXTRACT, SUBSTRING, ... and the other words with a syntax of their own. */
 kd_status kdi_special_form(kd_parser *p, bool *out_found, kd_ast_node **out_expr) KD_MUST_CHECK;
 kd_status kdi_parse_make_call(kd_parser *p, const char *name, int32_t position,
-                        kd_ast_call **out_call) KD_MUST_CHECK;
+                              kd_ast_call **out_call) KD_MUST_CHECK;
 kd_status kdi_push_arg(kd_parser *p, kd_ast_call *call, kd_ast_node *value) KD_MUST_CHECK;
 
 /* ---- Queries ---- */
@@ -235,10 +234,10 @@ kd_status kdi_partition_bound(kd_parser *p, kd_ast_partition_bound **out) KD_MUS
 kd_status kdi_create(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 /* At TABLE; `table` has what was read before it. */
 kd_status kdi_parse_create_table(kd_parser *p, kd_ast_create_table *table,
-                           kd_ast_node **out) KD_MUST_CHECK;
+                                 kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_alter(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_parse_alter_table(kd_parser *p, kd_ast_object_kind object, int32_t position,
-                          kd_ast_node **out) KD_MUST_CHECK;
+                                kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_parse_drop(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_parse_comment(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_parse_truncate(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;

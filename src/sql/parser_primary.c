@@ -70,8 +70,8 @@ kd_ast_node *kdi_string_constant(kd_parser *p, kd_slice text, int32_t position)
 
 kd_ast_node *kdi_boolean_constant(kd_parser *p, bool value, int32_t position)
 {
-    kd_ast_constant *node = new_constant(p, KD_AST_BOOLEAN,
-                                         value ? KD_SLICE("true") : KD_SLICE("false"), position);
+    kd_ast_constant *node =
+        new_constant(p, KD_AST_BOOLEAN, value ? KD_SLICE("true") : KD_SLICE("false"), position);
     if (node != NULL)
         node->boolean = value;
     return (kd_ast_node *)node;
@@ -213,8 +213,7 @@ static kd_status scalar_subquery(kd_parser *p, kd_ast_node *query, kd_ast_subque
     return KD_OK;
 }
 
-static kd_status make_row(kd_parser *p, kd_ast_list items, int32_t position,
-                          kd_ast_node **out_expr)
+static kd_status make_row(kd_parser *p, kd_ast_list items, int32_t position, kd_ast_node **out_expr)
 {
     kd_ast_args *node = KDI_NODE_AT(p, KD_AST_ROW, kd_ast_args, position);
     if (node == NULL)
@@ -298,8 +297,8 @@ static kd_status case_expr(kd_parser *p, kd_ast_node **out_expr)
     do {
         KD_TRY(kdi_expect(p, KW_WHEN));
         kd_ast_when *when;
-        KD_TRY(KD_PUSH(p->ctx, p->arena, node->whens, node->when_count, node->when_capacity,
-                       &when));
+        KD_TRY(
+            KD_PUSH(p->ctx, p->arena, node->whens, node->when_count, node->when_capacity, &when));
         KD_TRY(kdi_expr(p, &when->condition));
         KD_TRY(kdi_expect(p, KW_THEN));
         KD_TRY(kdi_expr(p, &when->result));
@@ -496,9 +495,8 @@ static kd_status star_expr(kd_parser *p, const dotted_name *name, kd_ast_node **
 static kd_status call_literal(kd_parser *p, kd_ast_node **io_expr)
 {
     kd_ast_call *call = (kd_ast_call *)*io_expr;
-    kd_ast_type type = {.position = call->node.position,
-                        .end = call->node.end,
-                        .name = call->function};
+    kd_ast_type type = {
+        .position = call->node.position, .end = call->node.end, .name = call->function};
     if (call->star || call->distinct || call->order_by.count > 0 || call->filter != NULL ||
         call->over != NULL || call->within_group.count > 0)
         return kdi_syntax_error(p, NULL);
@@ -527,8 +525,8 @@ static kd_status name_expr(kd_parser *p, kd_ast_node **out_expr)
         kd_ast_name function;
         KD_TRY(to_qualified(p, &name, &function));
         if (kdi_at_token(p, TOKEN_STRING)) {
-            kd_ast_type type = {.position = function.position, .end = function.end,
-                                .name = function};
+            kd_ast_type type = {
+                .position = function.position, .end = function.end, .name = function};
             return typed_literal(p, &type, out_expr);
         }
         KD_TRY(kdi_parse_call(p, function, out_expr));

@@ -65,8 +65,7 @@ static kd_status replace_item(kd_parser *p, kd_ast_list *list)
 
 kd_status kdi_star_rest(kd_parser *p, kd_ast_star *star)
 {
-    if (kdi_at(p, KW_EXCLUDE) &&
-        (kdi_next_is_token(p, '(') || kdi_is_name(kdi_peek(p, 1)))) {
+    if (kdi_at(p, KW_EXCLUDE) && (kdi_next_is_token(p, '(') || kdi_is_name(kdi_peek(p, 1)))) {
         kdi_advance(p);
         if (kdi_at_token(p, '(')) {
             KD_TRY(kdi_name_parens(p, &star->exclude));
@@ -117,8 +116,8 @@ static kd_status target(kd_parser *p, kd_ast_list *list)
     if (node == NULL)
         return KD_NOMEM;
     KD_TRY(target_value(p, &node->value));
-    bool is_bare_star = node->value->kind == KD_AST_STAR &&
-                        ((kd_ast_star *)node->value)->part_count == 0;
+    bool is_bare_star =
+        node->value->kind == KD_AST_STAR && ((kd_ast_star *)node->value)->part_count == 0;
     if (!is_bare_star && (kdi_accept(p, KW_AS) || at_bare_label(p)))
         KD_TRY(kdi_label(p, &node->alias));
     kdi_finish(p, &node->node);
@@ -146,8 +145,7 @@ static kd_status push_star(kd_parser *p, kd_ast_list *list, int32_t position)
 
 /* ---- ORDER BY ---- */
 
-kd_status kdi_sort_direction(kd_parser *p, kd_ast_direction *out_direction,
-                             kd_ast_nulls *out_nulls)
+kd_status kdi_sort_direction(kd_parser *p, kd_ast_direction *out_direction, kd_ast_nulls *out_nulls)
 {
     if (kdi_accept(p, KW_ASC))
         *out_direction = KD_AST_ASCENDING;
@@ -200,8 +198,7 @@ static kd_status query_order_by(kd_parser *p, kd_ast_query_tail *tail)
     if (!kdi_at(p, KW_ORDER))
         return KD_OK;
     if (tail->order_by.count > 0)
-        return kdi_fail_at(p, "42601", p->token.position,
-                           "multiple ORDER BY clauses not allowed");
+        return kdi_fail_at(p, "42601", p->token.position, "multiple ORDER BY clauses not allowed");
     if (!kdi_next_is(p, KW_BY) || kdi_peek(p, 2)->keyword != KW_ALL)
         return kdi_order_by(p, &tail->order_by);
     kdi_advance(p);
@@ -244,8 +241,8 @@ static kd_status limit_clause(kd_parser *p, kd_ast_query_tail *tail)
     KD_TRY(kdi_expr(p, &tail->limit));
     if (!kdi_at_token(p, ','))
         return KD_OK;
-    kd_status status = kdi_fail_at(p, "42601", p->token.position,
-                                   "LIMIT #,# syntax is not supported");
+    kd_status status =
+        kdi_fail_at(p, "42601", p->token.position, "LIMIT #,# syntax is not supported");
     kd_error_set_hint(p->ctx, "Use separate LIMIT and OFFSET clauses.");
     return status;
 }
@@ -449,8 +446,8 @@ static kd_status select_list(kd_parser *p, kd_ast_select *select)
     } else {
         (void)kdi_accept(p, KW_ALL);
     }
-    bool is_empty = !kdi_begins_expr(&p->token) && !kdi_at_token(p, '*') &&
-                    !kdi_is_function_name(&p->token);
+    bool is_empty =
+        !kdi_begins_expr(&p->token) && !kdi_at_token(p, '*') && !kdi_is_function_name(&p->token);
     if (is_empty && !select->distinct)
         return into_clause(p, &select->into);
     KD_TRY(kdi_targets(p, &select->targets));
@@ -564,9 +561,9 @@ static kd_status set_operations(kd_parser *p, int min, int32_t start, kd_ast_nod
         if (node == NULL)
             return KD_NOMEM;
         node->node.mark = p->token.position;
-        node->what = level == 2             ? KD_AST_INTERSECT
+        node->what = level == 2            ? KD_AST_INTERSECT
                      : kdi_at(p, KW_UNION) ? KD_AST_UNION
-                                            : KD_AST_EXCEPT;
+                                           : KD_AST_EXCEPT;
         kdi_advance(p);
         node->all = kdi_accept(p, KW_ALL);
         if (!node->all)

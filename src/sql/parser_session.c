@@ -451,8 +451,8 @@ static kd_status fetch_direction(kd_parser *p, kd_ast_fetch *node)
         return KD_OK;
     }
     if (kdi_accept(p, KW_ABSOLUTE) || kdi_accept(p, KW_RELATIVE)) {
-        node->direction = p->previous.keyword == KW_ABSOLUTE ? KD_AST_FETCH_ABSOLUTE
-                                                             : KD_AST_FETCH_RELATIVE;
+        node->direction =
+            p->previous.keyword == KW_ABSOLUTE ? KD_AST_FETCH_ABSOLUTE : KD_AST_FETCH_RELATIVE;
         return kdi_signed_integer(p, &node->count);
     }
     if (kdi_accept(p, KW_FORWARD) || kdi_accept(p, KW_BACKWARD)) {
@@ -474,8 +474,8 @@ kd_status kdi_fetch(kd_parser *p, kd_ast_node **out)
     node->is_move = kdi_at(p, KW_MOVE);
     kdi_advance(p);
     node->count = 1;
-    bool is_name = kdi_is_name(&p->token) &&
-                   (kdi_next_is_token(p, ';') || kdi_next_is_token(p, TOKEN_END));
+    bool is_name =
+        kdi_is_name(&p->token) && (kdi_next_is_token(p, ';') || kdi_next_is_token(p, TOKEN_END));
     if (!is_name)
         KD_TRY(fetch_direction(p, node));
     if (!kdi_accept(p, KW_FROM))

@@ -206,8 +206,8 @@ static kd_status table_tail(kd_parser *p, kd_ast_create_table *table)
 /* CREATE TABLE t [(a, b)] ... AS query: the columns were read as definitions without types. */
 static kd_status to_table_as(kd_parser *p, const kd_ast_create_table *table, kd_ast_node **out)
 {
-    kd_ast_create_table_as *node = KDI_NODE_AT(p, KD_AST_CREATE_TABLE_AS, kd_ast_create_table_as,
-                                               table->node.position);
+    kd_ast_create_table_as *node =
+        KDI_NODE_AT(p, KD_AST_CREATE_TABLE_AS, kd_ast_create_table_as, table->node.position);
     if (node == NULL)
         return KD_NOMEM;
     kdi_advance(p);
@@ -252,8 +252,8 @@ static kd_status finish_table(kd_parser *p, kd_ast_create_table *table, kd_ast_n
         const kd_ast_column_def *column = (const kd_ast_column_def *)table->elements.items[i];
         bool lacks_type = column->node.kind == KD_AST_COLUMN_DEF && !column->has_type;
         if (lacks_type && table->partition_of.position < 0) {
-            kd_status status = kdi_fail_at(p, "42601", column->node.end,
-                                           "syntax error: the column has no type");
+            kd_status status =
+                kdi_fail_at(p, "42601", column->node.end, "syntax error: the column has no type");
             return status;
         }
     }

@@ -24,8 +24,8 @@ static kd_status time_type(kd_parser *p, kd_ast_type *type, bool is_timestamp)
     kdi_advance(p);
     KD_TRY(kdi_expect(p, KW_ZONE));
     if (with)
-        type->name.name = is_timestamp ? KD_SLICE("timestamp with time zone")
-                                       : KD_SLICE("time with time zone");
+        type->name.name =
+            is_timestamp ? KD_SLICE("timestamp with time zone") : KD_SLICE("time with time zone");
     return KD_OK;
 }
 

@@ -59,7 +59,7 @@ typedef struct runner {
     long passed, failed, skipped, explained, query_number;
     char *misses; /* NULL: none are known */
     long hash_threshold;
-    char *at;   /* Where the file is being read. */
+    char *at; /* Where the file is being read. */
     int line_number;
 } runner;
 
@@ -121,7 +121,8 @@ static bool is_known(const runner *run, const char *report)
     return false;
 }
 
-__attribute__((format(printf, 3, 4))) static bool fail(runner *run, int line, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool fail(runner *run, int line, const char *format,
+                                                       ...)
 {
     char report[4096];
     va_list args;
@@ -137,7 +138,8 @@ __attribute__((format(printf, 3, 4))) static bool fail(runner *run, int line, co
     return false;
 }
 
-/* --- The database ------------------------------------------------------------------------------ */
+/* --- The database ------------------------------------------------------------------------------
+ */
 
 static kade_session *session_of(runner *run, const char *name)
 {
@@ -172,7 +174,8 @@ static void close_sessions(runner *run)
     run->session_count = 0;
 }
 
-/* --- Running ------------------------------------------------------------------------------------ */
+/* --- Running ------------------------------------------------------------------------------------
+ */
 
 typedef struct answer {
     strings values;
@@ -213,8 +216,8 @@ static void add_value(answer *got, kade_statement *statement, uint32_t column)
     size_t size;
     const char *value = kade_column_text(statement, column, &size);
     if (type == 'I' && strpbrk(value, ".eE") != NULL) {
-        int length =
-            snprintf(number, sizeof number, "%lld", (long long)kade_column_double(statement, column));
+        int length = snprintf(number, sizeof number, "%lld",
+                              (long long)kade_column_double(statement, column));
         strings_add(&got->values, number, (size_t)length);
         return;
     }
@@ -261,7 +264,8 @@ static kade_status execute(runner *run, const char *sql, const char *types, bool
     return kade_execute(run->current, sql, strlen(sql), read_result, got);
 }
 
-/* --- Reading the file ---------------------------------------------------------------------------- */
+/* --- Reading the file ----------------------------------------------------------------------------
+ */
 
 static char *next_line(runner *run)
 {
@@ -312,7 +316,8 @@ static size_t split(char *line, char **words, size_t max)
     return count;
 }
 
-/* --- Comparing ------------------------------------------------------------------------------------ */
+/* --- Comparing
+ * ------------------------------------------------------------------------------------ */
 
 static size_t row_width;
 
@@ -373,7 +378,8 @@ static void split_tabs(strings *expected)
     *expected = values;
 }
 
-static bool same(runner *run, int line, const char *sql, const strings *got, const strings *expected)
+static bool same(runner *run, int line, const char *sql, const strings *got,
+                 const strings *expected)
 {
     if (expected->count == 1 && strstr(expected->items[0], " values hashing to ") != NULL) {
         char hash[33], wanted[80];
@@ -381,7 +387,8 @@ static bool same(runner *run, int line, const char *sql, const strings *got, con
         snprintf(wanted, sizeof wanted, "%zu values hashing to %s", got->count, hash);
         if (strcmp(wanted, expected->items[0]) == 0)
             return true;
-        return fail(run, line, "expected %s, got %s\n    in %.300s", expected->items[0], wanted, sql);
+        return fail(run, line, "expected %s, got %s\n    in %.300s", expected->items[0], wanted,
+                    sql);
     }
     if (got->count != expected->count) {
         return fail(run, line, "expected %zu values, got %zu%s%.300s\n    in %.300s",
@@ -397,7 +404,8 @@ static bool same(runner *run, int line, const char *sql, const strings *got, con
     return true;
 }
 
-/* --- Records --------------------------------------------------------------------------------------- */
+/* --- Records
+ * --------------------------------------------------------------------------------------- */
 
 static void run_statement(runner *run, int line, const char *wanted, const char *detail,
                           const text *sql, bool skip)
@@ -507,7 +515,8 @@ static void run_record(runner *run, char *line, bool *skip)
     free(sql.data);
 }
 
-/* --- Files ---------------------------------------------------------------------------------------- */
+/* --- Files
+ * ---------------------------------------------------------------------------------------- */
 
 static bool read_file(const char *path, text *out)
 {

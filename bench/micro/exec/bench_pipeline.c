@@ -67,20 +67,34 @@ static kd_status source_next(kd_ctx *ctx, void *object, kd_batch *out)
     cursor *self = object;
     uint64_t remaining = b.rows - self->next;
     uint32_t count = remaining < KD_BATCH_ROWS ? (uint32_t)remaining : KD_BATCH_ROWS;
-    self->columns[0] = (kd_vector){.type = kd_type_of(KD_TYPE_TEXT), .physical = KD_PHYS_STR,
-                                   .form = KD_VECTOR_DICT, .width_bytes = 1,
-                                   .values = b.carrier + self->next, .dictionary = &b.dictionary,
-                                   .dictionary_count = CARRIERS, .dictionary_id = 7};
-    self->columns[1] = (kd_vector){.type = kd_type_of(KD_TYPE_INT2), .physical = KD_PHYS_I16,
-                                   .form = KD_VECTOR_FRAME, .width_bytes = 1, .base = 1,
+    self->columns[0] = (kd_vector){.type = kd_type_of(KD_TYPE_TEXT),
+                                   .physical = KD_PHYS_STR,
+                                   .form = KD_VECTOR_DICT,
+                                   .width_bytes = 1,
+                                   .values = b.carrier + self->next,
+                                   .dictionary = &b.dictionary,
+                                   .dictionary_count = CARRIERS,
+                                   .dictionary_id = 7};
+    self->columns[1] = (kd_vector){.type = kd_type_of(KD_TYPE_INT2),
+                                   .physical = KD_PHYS_I16,
+                                   .form = KD_VECTOR_FRAME,
+                                   .width_bytes = 1,
+                                   .base = 1,
                                    .values = b.month + self->next};
-    self->columns[2] = (kd_vector){.type = kd_type_of(KD_TYPE_INT4), .physical = KD_PHYS_I32,
-                                   .form = KD_VECTOR_FRAME, .width_bytes = 2, .base = -100,
+    self->columns[2] = (kd_vector){.type = kd_type_of(KD_TYPE_INT4),
+                                   .physical = KD_PHYS_I32,
+                                   .form = KD_VECTOR_FRAME,
+                                   .width_bytes = 2,
+                                   .base = -100,
                                    .values = b.delay + self->next};
-    self->columns[3] = (kd_vector){.type = kd_type_of(KD_TYPE_INT8), .physical = KD_PHYS_I64,
-                                   .form = KD_VECTOR_FLAT, .values = b.number + self->next};
+    self->columns[3] = (kd_vector){.type = kd_type_of(KD_TYPE_INT8),
+                                   .physical = KD_PHYS_I64,
+                                   .form = KD_VECTOR_FLAT,
+                                   .values = b.number + self->next};
     self->next += count;
-    *out = (kd_batch){.row_count = count, .selected_count = count, .column_count = COLUMNS,
+    *out = (kd_batch){.row_count = count,
+                      .selected_count = count,
+                      .column_count = COLUMNS,
                       .columns = self->columns};
     return KD_OK;
 }
@@ -191,10 +205,13 @@ static kd_status sum_finish(kd_ctx *ctx, kd_call_env *env, const void *state, vo
     return KD_OK;
 }
 
-static const kd_aggregate sum_aggregate = {
-    .name = "sum", .state_bytes = sizeof(sum_state), .skips_nulls = true,
-    .state_kind = KD_STATE_INTEGER_SUM, .step = sum_step, .combine = sum_combine,
-    .finish = sum_finish};
+static const kd_aggregate sum_aggregate = {.name = "sum",
+                                           .state_bytes = sizeof(sum_state),
+                                           .skips_nulls = true,
+                                           .state_kind = KD_STATE_INTEGER_SUM,
+                                           .step = sum_step,
+                                           .combine = sum_combine,
+                                           .finish = sum_finish};
 
 /* count(*), sum(column) grouped by the keys. */
 static kd_plan *group_make(kd_plan *input, uint32_t column, uint32_t key_count,
@@ -203,8 +220,8 @@ static kd_plan *group_make(kd_plan *input, uint32_t column, uint32_t key_count,
     kd_plan *plan = plan_make(KD_PLAN_AGGREGATE, input, NULL);
     kd_aggregate_call *calls = room(2 * sizeof *calls);
     calls[0] = (kd_aggregate_call){.type = kd_type_of(KD_TYPE_INT8)};
-    calls[1] = (kd_aggregate_call){.aggregate = &sum_aggregate, .argument_count = 1,
-                                   .type = kd_type_of(KD_TYPE_INT8)};
+    calls[1] = (kd_aggregate_call){
+        .aggregate = &sum_aggregate, .argument_count = 1, .type = kd_type_of(KD_TYPE_INT8)};
     calls[1].arguments = room(sizeof(kd_expr *));
     calls[1].arguments[0] = column_ref(input, column);
     plan->as.aggregate.keys = room((key_count + 1) * sizeof(kd_expr *));
@@ -226,8 +243,7 @@ static kd_plan *copy_columns(kd_plan *plan, const kd_plan *left, const kd_plan *
     kd_rel_column *columns = room(count * sizeof *columns);
     memcpy(columns, left->columns, left->column_count * sizeof *columns);
     if (right != NULL)
-        memcpy(columns + left->column_count, right->columns,
-               right->column_count * sizeof *columns);
+        memcpy(columns + left->column_count, right->columns, right->column_count * sizeof *columns);
     plan->columns = columns;
     plan->column_count = count;
     return plan;
@@ -252,8 +268,9 @@ static void measure(const char *name, kd_plan *root, int64_t expected)
             if (end)
                 break;
             for (uint32_t i = 0; i < batch.selected_count; i++)
-                sum += kd_vector_get(&batch.columns[batch.column_count - 1],
-                                     kd_batch_row(&batch, i)).as.i64;
+                sum +=
+                    kd_vector_get(&batch.columns[batch.column_count - 1], kd_batch_row(&batch, i))
+                        .as.i64;
         }
         kd_execution_destroy(execution);
         uint64_t took = b.ctx.world->monotonic_ns(b.ctx.world) - start;

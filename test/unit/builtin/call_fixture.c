@@ -28,8 +28,10 @@ void call_fixture_init(call_fixture *fixture)
     CHECK_STATUS(&fixture->ctx,
                  kd_zone_open(&fixture->ctx, fixture->arena, KD_SLICE("Europe/Berlin"), &zone));
     fixture->settings = (kd_text_settings){.zone = zone, .extra_float_digits = 1};
-    fixture->facts = (kd_session_facts){.text = &fixture->settings, .user_name = "kade",
-                                        .database_name = "main", .current_schema = "public"};
+    fixture->facts = (kd_session_facts){.text = &fixture->settings,
+                                        .user_name = "kade",
+                                        .database_name = "main",
+                                        .current_schema = "public"};
 }
 
 void call_fixture_clear(call_fixture *fixture)
@@ -52,8 +54,7 @@ static const char *answer_text(call_fixture *fixture, const kd_value *value)
         return "\\N";
     kd_buffer buffer = kd_buffer_in(fixture->arena);
     CHECK_STATUS(&fixture->ctx, kd_buffer_append_text(&fixture->ctx, &buffer, "="));
-    CHECK_STATUS(&fixture->ctx,
-                 kd_value_format(&fixture->ctx, &fixture->settings, value, &buffer));
+    CHECK_STATUS(&fixture->ctx, kd_value_format(&fixture->ctx, &fixture->settings, value, &buffer));
     return buffer.data;
 }
 
@@ -96,8 +97,8 @@ static kd_status run_vector(call_fixture *fixture, const kd_function *function, 
 {
     kd_vector vectors[CALL_ARGUMENTS_MAX], out;
     for (uint32_t i = 0; i < call_->count; i++)
-        KD_TRY(kd_vector_init_constant(&fixture->ctx, fixture->arena, &call_->values[i],
-                                       &vectors[i]));
+        KD_TRY(
+            kd_vector_init_constant(&fixture->ctx, fixture->arena, &call_->values[i], &vectors[i]));
     KD_TRY(kd_vector_init_flat(&fixture->ctx, fixture->arena, answer->type, 1, &out));
     KD_TRY(function->vector(&fixture->ctx, env, vectors, NULL, 1, &out));
     *answer = kd_vector_get(&out, 0);
@@ -114,8 +115,7 @@ static kd_status run_row(call_fixture *fixture, const kd_function *function, kd_
     bool is_null = false;
     KD_TRY(function->row(&fixture->ctx, env, payloads, result, &is_null));
     answer->is_null = is_null;
-    memcpy(kd_value_payload(answer), result,
-           kd_physical_bytes(kd_type_physical(answer->type)));
+    memcpy(kd_value_payload(answer), result, kd_physical_bytes(kd_type_physical(answer->type)));
     return KD_OK;
 }
 
@@ -137,9 +137,12 @@ const char *call_function(call_fixture *fixture, const char *name, const char *c
     }
     if (has_null && function->strict)
         return "\\N";
-    kd_call_env env = {.facts = &fixture->facts, .arena = fixture->arena,
-                       .state_arena = fixture->arena, .argument_count = call_.count,
-                       .argument_types = call_.wanted, .result_type = answer.type,
+    kd_call_env env = {.facts = &fixture->facts,
+                       .arena = fixture->arena,
+                       .state_arena = fixture->arena,
+                       .argument_count = call_.count,
+                       .argument_types = call_.wanted,
+                       .result_type = answer.type,
                        .data = function->data};
     for (uint32_t i = 0; i < call_.count; i++)
         env.argument_is_constant[i] = true;
@@ -214,17 +217,19 @@ const char *call_aggregate(call_fixture *fixture, const char *name, const char *
         CHECK_STATUS(&fixture->ctx, parse(fixture, type, call_.texts[i], &call_.values[i]));
         if (direct)
             continue;
-        CHECK_STATUS(&fixture->ctx, kd_array_open(&fixture->ctx, type,
-                                                  kd_str_slice(&call_.values[i].as.str),
-                                                  &in.arrays[i]));
+        CHECK_STATUS(&fixture->ctx,
+                     kd_array_open(&fixture->ctx, type, kd_str_slice(&call_.values[i].as.str),
+                                   &in.arrays[i]));
         in.count = in.arrays[i].count;
     }
-    kd_call_env env = {.facts = &fixture->facts, .arena = fixture->arena,
-                       .state_arena = fixture->arena, .argument_count = call_.count,
-                       .argument_types = call_.wanted, .result_type = answer.type,
+    kd_call_env env = {.facts = &fixture->facts,
+                       .arena = fixture->arena,
+                       .state_arena = fixture->arena,
+                       .argument_count = call_.count,
+                       .argument_types = call_.wanted,
+                       .result_type = answer.type,
                        .data = aggregate->data};
-    kd_status status =
-        run_aggregate(fixture, aggregate, &env, &call_, &in, ordered_set, &answer);
+    kd_status status = run_aggregate(fixture, aggregate, &env, &call_, &in, ordered_set, &answer);
     return status == KD_OK ? answer_text(fixture, &answer) : failure(fixture);
 }
 
@@ -255,8 +260,8 @@ static kd_status run_table_function(call_fixture *fixture, const kd_table_functi
     kd_slice *names;
     kd_type *types;
     void *cursor;
-    KD_TRY(function->describe(ctx, fixture->arena, env, call_->values, call_->count,
-                              &column_count, &names, &types));
+    KD_TRY(function->describe(ctx, fixture->arena, env, call_->values, call_->count, &column_count,
+                              &names, &types));
     KD_TRY(function->open(ctx, fixture->arena, env, call_->values, call_->count, &cursor));
     kd_status status;
     kd_batch batch;
@@ -284,9 +289,12 @@ const char *call_table_function(call_fixture *fixture, const char *name,
     for (uint32_t i = 0; i < call_.count; i++)
         if (parse(fixture, call_.wanted[i], call_.texts[i], &call_.values[i]) != KD_OK)
             return failure(fixture);
-    kd_call_env env = {.facts = &fixture->facts, .arena = fixture->arena,
-                       .state_arena = fixture->arena, .argument_count = call_.count,
-                       .argument_types = call_.wanted, .data = function->data};
+    kd_call_env env = {.facts = &fixture->facts,
+                       .arena = fixture->arena,
+                       .state_arena = fixture->arena,
+                       .argument_count = call_.count,
+                       .argument_types = call_.wanted,
+                       .data = function->data};
     kd_buffer buffer = kd_buffer_in(fixture->arena);
     CHECK_STATUS(&fixture->ctx, kd_buffer_append_text(&fixture->ctx, &buffer, "="));
     if (run_table_function(fixture, function, &env, &call_, &buffer) != KD_OK)

@@ -21,8 +21,8 @@ kit kit_open(const char *path)
 {
     kit self = {0};
     kade_error *error = NULL;
-    kade_open_options options = {.struct_bytes = sizeof options, .worker_count = 2,
-                                 .memory_budget_bytes = 256u << 20};
+    kade_open_options options = {
+        .struct_bytes = sizeof options, .worker_count = 2, .memory_budget_bytes = 256u << 20};
     if (kade_open(path, KADE_NUL, &options, &self.database, &error) != KADE_OK)
         test_fail(__FILE__, __LINE__, "open %s: %s %s", path, error->sqlstate, error->message);
     CHECK(error == NULL);

@@ -25,9 +25,9 @@ TEST(a_result_goes_out_as_arrow_and_in_again)
     struct ArrowArrayStream stream;
     struct ArrowSchema schema;
     struct ArrowArray array;
-    static const char *const formats[] = {"b",       "s",   "i", "l",   "f",   "g",    "d:10,2",
-                                          "d:30,4",  "u",   "u", "z",   "tdD", "ttu",  "tsu:",
-                                          "tsu:UTC", "tin", "u", "u",   "u"};
+    static const char *const formats[] = {
+        "b", "s",   "i",   "l",    "f",       "g",   "d:10,2", "d:30,4", "u", "u",
+        "z", "tdD", "ttu", "tsu:", "tsu:UTC", "tin", "u",      "u",      "u"};
     kit_run(it.session, table_sql);
     kit_run(it.session, "CREATE TABLE copy (LIKE a)");
     CHECK_KADE(it.session, kade_prepare(it.session, "SELECT * FROM a", KADE_NUL, &statement));
@@ -53,8 +53,7 @@ TEST(a_result_goes_out_as_arrow_and_in_again)
     schema.release(&schema);
     CHECK_KADE(it.session, kade_appender_close(appender));
     CHECK_ROWS(it.session, "SELECT count(*) FROM copy", "3007");
-    CHECK_ROWS(it.session,
-               "SELECT count(*) FROM (SELECT * FROM a EXCEPT SELECT * FROM copy) q",
+    CHECK_ROWS(it.session, "SELECT count(*) FROM (SELECT * FROM a EXCEPT SELECT * FROM copy) q",
                "0");
     kit_close(&it);
 }

@@ -48,9 +48,13 @@ TEST(a_scalar_function_is_called_and_replaced)
     kit it = kit_memory();
     static const char *const types[] = {"bigint"};
     int step = 1, other_step = 10;
-    kade_scalar_options options = {.struct_bytes = sizeof options, .name = "Plus_Step",
-                                   .argument_types = types, .argument_count = 1,
-                                   .return_type = "bigint", .run = add_one, .object = &step,
+    kade_scalar_options options = {.struct_bytes = sizeof options,
+                                   .name = "Plus_Step",
+                                   .argument_types = types,
+                                   .argument_count = 1,
+                                   .return_type = "bigint",
+                                   .run = add_one,
+                                   .object = &step,
                                    .is_volatile = true};
     create(&it, &options);
     CHECK_ROWS(it.session, "SELECT plus_step(41), plus_step(NULL)", "42|~");
@@ -71,9 +75,12 @@ TEST(texts_nulls_and_failures_of_a_function)
 {
     kit it = kit_memory();
     static const char *const types[] = {"text", "integer"};
-    kade_scalar_options options = {.struct_bytes = sizeof options, .name = "join_texts",
-                                   .argument_types = types, .argument_count = 2,
-                                   .return_type = "varchar", .run = join_texts,
+    kade_scalar_options options = {.struct_bytes = sizeof options,
+                                   .name = "join_texts",
+                                   .argument_types = types,
+                                   .argument_count = 2,
+                                   .return_type = "varchar",
+                                   .run = join_texts,
                                    .takes_null = true};
     create(&it, &options);
     CHECK_ROWS(it.session, "SELECT join_texts('a rather long text ', 12), join_texts('x', NULL)",
@@ -130,11 +137,18 @@ TEST(an_aggregate_over_groups)
     kit it = kit_memory();
     static const char *const types[] = {"double precision"};
     int destroyed = 0;
-    kade_aggregate_options options = {
-        .struct_bytes = sizeof options, .name = "product", .argument_types = types,
-        .argument_count = 1, .return_type = "double precision", .state_bytes = sizeof(product),
-        .add = product_add, .combine = product_combine, .finish = product_finish,
-        .state_clear = product_clear, .object = &destroyed, .destroy = count_destroy};
+    kade_aggregate_options options = {.struct_bytes = sizeof options,
+                                      .name = "product",
+                                      .argument_types = types,
+                                      .argument_count = 1,
+                                      .return_type = "double precision",
+                                      .state_bytes = sizeof(product),
+                                      .add = product_add,
+                                      .combine = product_combine,
+                                      .finish = product_finish,
+                                      .state_clear = product_clear,
+                                      .object = &destroyed,
+                                      .destroy = count_destroy};
     CHECK_EQ(kade_create_aggregate(it.database, &options, NULL), KADE_OK);
     CHECK_ROWS(it.session, "SELECT product(x) FROM (VALUES (2.0), (NULL), (3.5)) v(x)", "7");
     CHECK_ROWS(it.session, "SELECT product(1.0) WHERE false", "1");
@@ -149,8 +163,7 @@ TEST(an_aggregate_over_groups)
     options.combine = NULL;
     CHECK_EQ(kade_create_aggregate(it.database, &options, NULL), KADE_OK);
     CHECK_ROWS(it.session,
-               "SELECT sum(p) FROM (SELECT k, product_alone(x) AS p FROM t GROUP BY k) q",
-               "300");
+               "SELECT sum(p) FROM (SELECT k, product_alone(x) AS p FROM t GROUP BY k) q", "300");
     CHECK_EQ(destroyed, 0);
     kit_close(&it);
     CHECK_EQ(destroyed, 2);

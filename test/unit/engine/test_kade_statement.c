@@ -187,9 +187,9 @@ TEST(a_script_stops_where_its_callback_says)
 {
     kit it = kit_memory();
     int calls = 0;
-    CHECK_EQ(kade_execute(it.session, "SELECT 1; SELECT 2; SELECT 3", KADE_NUL, stop_at_second,
-                          &calls),
-             KADE_CANCELLED);
+    CHECK_EQ(
+        kade_execute(it.session, "SELECT 1; SELECT 2; SELECT 3", KADE_NUL, stop_at_second, &calls),
+        KADE_CANCELLED);
     CHECK_EQ(calls, 2);
     /* Rows that nobody wants are computed all the same. */
     kit_fails(it.session, "SELECT 1 / 0", "22012");

@@ -165,8 +165,9 @@ TEST(system_views_and_functions_describe_the_catalog)
                "SELECT column_name, data_type, is_nullable, numeric_precision "
                "FROM information_schema.columns WHERE table_name = 't' ORDER BY ordinal_position",
                "id|bigint|NO|64;m|USER-DEFINED|YES|~;n|numeric|YES|8");
-    CHECK_ROWS(it.session, "SELECT pg_size_pretty(10239), pg_size_pretty(10240), "
-                           "pg_size_pretty(123456789)",
+    CHECK_ROWS(it.session,
+               "SELECT pg_size_pretty(10239), pg_size_pretty(10240), "
+               "pg_size_pretty(123456789)",
                "10239 bytes|10 kB|118 MB");
     CHECK_ROWS(it.session, "SELECT count(*) > 20 FROM pg_catalog.pg_settings", "t");
     kit_run(it.session, "CREATE MATERIALIZED VIEW mv AS SELECT 1 AS x");

@@ -69,8 +69,8 @@ static bool null_of(const kit_column *column, uint64_t row)
            kd_hash_u64(row ^ (column->salt << 32) ^ 77) % column->null_every == 0;
 }
 
-static kd_status value_make(kd_ctx *ctx, kd_arena *arena, const kit_column *column,
-                            uint64_t number, kd_value *out)
+static kd_status value_make(kd_ctx *ctx, kd_arena *arena, const kit_column *column, uint64_t number,
+                            kd_value *out)
 {
     kd_value value = {.type = column->type};
     switch (kd_type_physical(column->type)) {
@@ -142,9 +142,8 @@ static kd_status dict_fill(kd_ctx *ctx, cursor *self, uint32_t c, uint32_t count
     if (codes == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
-        codes[i] = (uint16_t)(null_of(column, self->next + i)
-                                  ? column->modulus
-                                  : number_of(column, self->next + i));
+        codes[i] = (uint16_t)(null_of(column, self->next + i) ? column->modulus
+                                                              : number_of(column, self->next + i));
     self->columns[c] = (kd_vector){.type = column->type,
                                    .physical = dictionary->physical,
                                    .form = KD_VECTOR_DICT,
@@ -227,8 +226,7 @@ static void dictionary_make(kit *k, source *self, uint32_t c)
     const kit_column *column = &self->columns[c];
     kd_vector *dictionary = &self->dictionaries[c];
     uint32_t count = (uint32_t)column->modulus + 1;
-    CHECK_STATUS(&k->ctx,
-                 kd_vector_init_flat(&k->ctx, k->arena, column->type, count, dictionary));
+    CHECK_STATUS(&k->ctx, kd_vector_init_flat(&k->ctx, k->arena, column->type, count, dictionary));
     for (uint32_t i = 0; i + 1 < count; i++) {
         kd_value value = value_of(k, column, i);
         kd_vector_set(dictionary, i, &value);
@@ -249,8 +247,7 @@ kd_plan *kit_plan(kit *k, kd_plan_kind kind, kd_plan *left, kd_plan *right)
 
 void kit_add_column(kit *k, kd_plan *plan, kd_type type, kd_column_id *out_id)
 {
-    kd_rel_column *columns =
-        KD_NEW_ARRAY(&k->ctx, k->arena, kd_rel_column, plan->column_count + 1);
+    kd_rel_column *columns = KD_NEW_ARRAY(&k->ctx, k->arena, kd_rel_column, plan->column_count + 1);
     CHECK(columns != NULL);
     if (plan->column_count > 0)
         memcpy(columns, plan->columns, plan->column_count * sizeof *columns);
@@ -375,16 +372,16 @@ kd_expr *kit_null(kit *k, kd_type type)
     return constant(k, kd_value_null(type));
 }
 
-#define INT_ROW(name, out_type, expression)                                                    \
-    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args,              \
-                          void *result, bool *out_is_null)                                     \
-    {                                                                                          \
-        (void)ctx;                                                                             \
-        (void)env;                                                                             \
-        (void)out_is_null;                                                                     \
-        int64_t a = *(const int64_t *)args[0], b = *(const int64_t *)args[1];                  \
-        *(out_type *)result = (out_type)(expression);                                          \
-        return KD_OK;                                                                          \
+#define INT_ROW(name, out_type, expression)                                                     \
+    static kd_status name(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result, \
+                          bool *out_is_null)                                                    \
+    {                                                                                           \
+        (void)ctx;                                                                              \
+        (void)env;                                                                              \
+        (void)out_is_null;                                                                      \
+        int64_t a = *(const int64_t *)args[0], b = *(const int64_t *)args[1];                   \
+        *(out_type *)result = (out_type)(expression);                                           \
+        return KD_OK;                                                                           \
     }
 INT_ROW(int_rem, int64_t, a % b)
 INT_ROW(int_eq, uint8_t, a == b)
@@ -458,8 +455,13 @@ static kd_status text_upper(kd_ctx *ctx, kd_call_env *env, const void *const *ar
 
 kd_expr *kit_call(kit *k, const char *name, kd_expr *a, kd_expr *b)
 {
-    static const struct { const char *name; const char *as; uint8_t result; kd_row_function row;
-                          kd_vector_function vector; } list[] = {
+    static const struct {
+        const char *name;
+        const char *as;
+        uint8_t result;
+        kd_row_function row;
+        kd_vector_function vector;
+    } list[] = {
         {"+", "+", KD_TYPE_INT8, NULL, int_add_vector},
         {"%", "%", KD_TYPE_INT8, int_rem, NULL},
         {"/", "/", KD_TYPE_INT8, int_div, NULL},
@@ -570,9 +572,8 @@ static kd_status agg_step(kd_ctx *ctx, kd_call_env *env, void *state, const void
     text_state *self = state;
     const kd_str *str = args[0];
     char *text = kd_format_text(ctx, env->state_arena, "%.*s%s%.*s", (int)self->size_bytes,
-                                self->text == NULL ? "" : self->text,
-                                self->text == NULL ? "" : ",", (int)str->size_bytes,
-                                kd_str_data(str));
+                                self->text == NULL ? "" : self->text, self->text == NULL ? "" : ",",
+                                (int)str->size_bytes, kd_str_data(str));
     if (text == NULL)
         return KD_NOMEM;
     self->text = text;
@@ -595,14 +596,32 @@ static kd_status agg_finish(kd_ctx *ctx, kd_call_env *env, const void *state, vo
 kd_aggregate_call kit_aggregate(kit *k, const char *name, kd_expr *argument)
 {
     static const kd_aggregate list[] = {
-        {.name = "sum", .state_bytes = sizeof(int_state), .skips_nulls = true, .step = sum_step,
-         .combine = sum_combine, .finish = sum_finish, .state_kind = KD_STATE_INTEGER_SUM},
-        {.name = "count", .state_bytes = sizeof(int_state), .skips_nulls = true, .step = sum_step,
-         .combine = sum_combine, .finish = count_finish},
-        {.name = "min", .state_bytes = sizeof(int_state), .skips_nulls = true, .step = min_step,
-         .combine = min_combine, .finish = sum_finish},
-        {.name = "string_agg", .state_bytes = sizeof(text_state), .skips_nulls = true,
-         .keeps_rows = true, .order_matters = true, .step = agg_step, .finish = agg_finish},
+        {.name = "sum",
+         .state_bytes = sizeof(int_state),
+         .skips_nulls = true,
+         .step = sum_step,
+         .combine = sum_combine,
+         .finish = sum_finish,
+         .state_kind = KD_STATE_INTEGER_SUM},
+        {.name = "count",
+         .state_bytes = sizeof(int_state),
+         .skips_nulls = true,
+         .step = sum_step,
+         .combine = sum_combine,
+         .finish = count_finish},
+        {.name = "min",
+         .state_bytes = sizeof(int_state),
+         .skips_nulls = true,
+         .step = min_step,
+         .combine = min_combine,
+         .finish = sum_finish},
+        {.name = "string_agg",
+         .state_bytes = sizeof(text_state),
+         .skips_nulls = true,
+         .keeps_rows = true,
+         .order_matters = true,
+         .step = agg_step,
+         .finish = agg_finish},
     };
     kd_aggregate_call call = {.type = kd_type_of(KD_TYPE_INT8), .output = k->next_id++};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
@@ -671,7 +690,8 @@ static kd_status run(kit *k, kd_plan *root, kit_rows *rows, uint64_t *out_count)
 {
     kd_status status = KD_OK;
     kd_execution *execution = NULL;
-    kd_statement_plan plan = {.root = root, .plan_count = k->next_no,
+    kd_statement_plan plan = {.root = root,
+                              .plan_count = k->next_no,
                               .working_count = 4,
                               .cte_count = k->cte_count,
                               .ctes = k->ctes};

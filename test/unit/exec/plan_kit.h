@@ -30,12 +30,12 @@ void kit_close(kit *k);
 /* One column of the source: value = f(row). */
 typedef struct kit_column {
     kd_type type;
-    uint64_t modulus;    /* Values 0 .. modulus - 1, mixed by `salt`; text is "v<number>[-long]". */
+    uint64_t modulus; /* Values 0 .. modulus - 1, mixed by `salt`; text is "v<number>[-long]". */
     uint64_t salt;
     uint32_t null_every; /* 0: never; else about one row in so many. */
     kd_vector_form form;
-    bool sequential;     /* The row's number itself. */
-    bool is_long;        /* Text longer than 12 bytes. */
+    bool sequential; /* The row's number itself. */
+    bool is_long;    /* Text longer than 12 bytes. */
 } kit_column;
 
 /* The value of a column in a row, by definition: what naive loops compute with. */
@@ -56,7 +56,8 @@ kd_expr *kit_i64(kit *k, int64_t value);
 kd_expr *kit_i32(kit *k, int32_t value);
 kd_expr *kit_text(kit *k, const char *value);
 kd_expr *kit_null(kit *k, kd_type type);
-/* By name: "+", "%", "/", "=", "<", "<=", ">", ">=", "<>" over int8; "t=", "upper", "length" over text. */
+/* By name: "+", "%", "/", "=", "<", "<=", ">", ">=", "<>" over int8; "t=", "upper", "length" over
+ * text. */
 kd_expr *kit_call(kit *k, const char *name, kd_expr *a, kd_expr *b);
 kd_expr *kit_expr(kit *k, kd_expr_kind kind, kd_type type, uint32_t count, ...);
 /* "sum", "count", "min" over int8, "string_agg" over text, "count*". */

@@ -27,10 +27,13 @@ static kd_status body(sim_world *sim, kd_ctx *ctx)
     kd_status status = KD_OK;
     kd_execution *execution = NULL;
     kd_arena *arena = NULL;
-    kd_statement_plan plan = {.root = current.root, .plan_count = shared->next_no,
-                              .working_count = 4, .cte_count = shared->cte_count,
+    kd_statement_plan plan = {.root = current.root,
+                              .plan_count = shared->next_no,
+                              .working_count = 4,
+                              .cte_count = shared->cte_count,
                               .ctes = shared->ctes};
-    kd_execute_options options = {.spill_directory = "spill", .facts = &shared->facts,
+    kd_execute_options options = {.spill_directory = "spill",
+                                  .facts = &shared->facts,
                                   .memory_limit_bytes = current.limit_bytes};
     options.governor = kd_governor_create(ctx, 1 << 30);
     if (options.governor == NULL)
@@ -86,7 +89,10 @@ static void sample(kd_plan *root)
 
 static const kit_column columns[3] = {
     {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .modulus = 9000, .salt = 3, .null_every = 40},
-    {.type = {.id = KD_TYPE_TEXT, .modifier = -1}, .modulus = 20, .salt = 4, .is_long = true,
+    {.type = {.id = KD_TYPE_TEXT, .modifier = -1},
+     .modulus = 20,
+     .salt = 4,
+     .is_long = true,
      .form = KD_VECTOR_DICT},
     {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .sequential = true}};
 
@@ -165,8 +171,8 @@ TEST(spilling_operators_survive_faults)
     kit *k = shared = kit_open(0, 0);
     kit_column wide[12];
     for (int c = 0; c < 12; c++)
-        wide[c] = (kit_column){.type = kd_type_of(KD_TYPE_TEXT), .modulus = 900, .salt = 7,
-                               .is_long = true};
+        wide[c] = (kit_column){
+            .type = kd_type_of(KD_TYPE_TEXT), .modulus = 900, .salt = 7, .is_long = true};
     wide[2] = columns[2];
     kd_plan *source = kit_source(k, wide, 12, 4000);
     sample(sorted(k, source));

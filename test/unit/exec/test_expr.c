@@ -57,16 +57,17 @@ TEST(comparisons_with_constants_agree_on_every_form)
     for (int form = KD_VECTOR_FLAT; form <= KD_VECTOR_FRAME; form++) {
         if (form == KD_VECTOR_CONSTANT)
             continue;
-        kit_column column = {.type = int8_type(), .modulus = 97, .salt = 3, .null_every = 9,
+        kit_column column = {.type = int8_type(),
+                             .modulus = 97,
+                             .salt = 3,
+                             .null_every = 9,
                              .form = (kd_vector_form)form};
         for (size_t o = 0; o < 6; o++)
             for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++) {
                 kd_plan *source = kit_source(k, &column, 1, 4000);
-                kd_expr *test = b % 2 == 0
-                                    ? kit_call(k, ops[o], kit_ref(k, source, 0),
-                                               kit_i64(k, bounds[b]))
-                                    : kit_call(k, ops[o], kit_i64(k, bounds[b]),
-                                               kit_ref(k, source, 0));
+                kd_expr *test =
+                    b % 2 == 0 ? kit_call(k, ops[o], kit_ref(k, source, 0), kit_i64(k, bounds[b]))
+                               : kit_call(k, ops[o], kit_i64(k, bounds[b]), kit_ref(k, source, 0));
                 uint64_t count, expected = 0;
                 CHECK_STATUS(&k->ctx, kit_try(k, filter_of(k, source, test), &count));
                 for (uint64_t row = 0; row < 4000; row++) {
@@ -87,8 +88,8 @@ TEST(the_right_arm_is_not_evaluated_where_the_left_decides)
     kit_column column = {.type = int8_type(), .modulus = 5, .salt = 2, .null_every = 7};
     kd_plan *source = kit_source(k, &column, 1, 3000);
     kd_expr *zero = kit_call(k, "<>", kit_ref(k, source, 0), kit_i64(k, 0));
-    kd_expr *divide = kit_call(k, ">", kit_call(k, "/", kit_i64(k, 12), kit_ref(k, source, 0)),
-                               kit_i64(k, 3));
+    kd_expr *divide =
+        kit_call(k, ">", kit_call(k, "/", kit_i64(k, 12), kit_ref(k, source, 0)), kit_i64(k, 3));
     kd_expr *both = kit_expr(k, KD_EXPR_AND, bool_type(), 2, zero, divide);
     uint64_t count;
     CHECK_STATUS(&k->ctx, kit_try(k, filter_of(k, source, both), &count));
@@ -104,13 +105,14 @@ TEST(the_right_arm_is_not_evaluated_where_the_left_decides)
 TEST(case_takes_the_first_true_arm_and_only_that)
 {
     kit *k = kit_open(0, 0);
-    kit_column column = {.type = int8_type(), .modulus = 4, .salt = 2, .null_every = 11,
-                         .form = KD_VECTOR_FRAME};
+    kit_column column = {
+        .type = int8_type(), .modulus = 4, .salt = 2, .null_every = 11, .form = KD_VECTOR_FRAME};
     kd_plan *source = kit_source(k, &column, 1, 3000);
     kd_expr *x = kit_ref(k, source, 0);
-    kd_expr *chosen = kit_expr(k, KD_EXPR_CASE, int8_type(), 5, kit_call(k, "=", x, kit_i64(k, 0)),
-                               kit_i64(k, 100), kit_call(k, ">", x, kit_i64(k, 1)),
-                               kit_call(k, "/", kit_i64(k, 60), x), kit_call(k, "+", x, kit_i64(k, 1)));
+    kd_expr *chosen =
+        kit_expr(k, KD_EXPR_CASE, int8_type(), 5, kit_call(k, "=", x, kit_i64(k, 0)),
+                 kit_i64(k, 100), kit_call(k, ">", x, kit_i64(k, 1)),
+                 kit_call(k, "/", kit_i64(k, 60), x), kit_call(k, "+", x, kit_i64(k, 1)));
     chosen->case_has_else = true;
     kit_rows got = kit_run(k, project_of(k, source, x, chosen));
     kit_rows want = {0};
@@ -156,15 +158,18 @@ TEST(in_lists_know_null)
 {
     kit *k = kit_open(0, 0);
     for (int form = KD_VECTOR_FLAT; form <= KD_VECTOR_DICT; form += 2) {
-        kit_column column = {.type = int8_type(), .modulus = 6, .salt = 1, .null_every = 8,
+        kit_column column = {.type = int8_type(),
+                             .modulus = 6,
+                             .salt = 1,
+                             .null_every = 8,
                              .form = (kd_vector_form)form};
         kd_plan *source = kit_source(k, &column, 1, 2500);
         kd_expr *x = kit_ref(k, source, 0);
         kd_expr *in = kit_expr(k, KD_EXPR_IN_LIST, bool_type(), 4, x, kit_i64(k, 1),
                                kit_null(k, int8_type()), kit_i64(k, 4));
-        kd_expr *in_columns = kit_expr(k, KD_EXPR_IN_LIST, bool_type(), 3, x,
-                                       kit_call(k, "+", x, kit_i64(k, 1)),
-                                       kit_call(k, "%", x, kit_i64(k, 3)));
+        kd_expr *in_columns =
+            kit_expr(k, KD_EXPR_IN_LIST, bool_type(), 3, x, kit_call(k, "+", x, kit_i64(k, 1)),
+                     kit_call(k, "%", x, kit_i64(k, 3)));
         kit_rows got = kit_run(k, project_of(k, source, in, in_columns));
         kit_rows want = {0};
         for (uint64_t row = 0; row < 2500; row++) {
@@ -184,8 +189,12 @@ TEST(functions_of_a_dictionary_run_once_per_entry)
 {
     kit *k = kit_open(0, 0);
     for (uint64_t salt = 2; salt < 4; salt++) {
-        kit_column column = {.type = kd_type_of(KD_TYPE_TEXT), .modulus = 50, .salt = salt,
-                             .null_every = 13, .form = KD_VECTOR_DICT, .is_long = true};
+        kit_column column = {.type = kd_type_of(KD_TYPE_TEXT),
+                             .modulus = 50,
+                             .salt = salt,
+                             .null_every = 13,
+                             .form = KD_VECTOR_DICT,
+                             .is_long = true};
         kit_column flat = column;
         flat.form = KD_VECTOR_FLAT;
         kit_rows answers[2];
@@ -194,8 +203,7 @@ TEST(functions_of_a_dictionary_run_once_per_entry)
             kd_expr *x = kit_ref(k, source, 0);
             kd_expr *first = kit_expr(k, KD_EXPR_COALESCE, kd_type_of(KD_TYPE_TEXT), 2,
                                       kit_call(k, "upper", x, NULL), kit_text(k, "nothing"));
-            answers[i] = kit_run(k, project_of(k, source, first,
-                                               kit_call(k, "length", x, NULL)));
+            answers[i] = kit_run(k, project_of(k, source, first, kit_call(k, "length", x, NULL)));
             CHECK_EQ(answers[i].count, 5000);
         }
         kit_check_same(answers[0], answers[1]);
@@ -229,8 +237,8 @@ TEST(one_row_evaluates_without_a_batch)
     kd_column_id ids[2] = {7, 9};
     kd_expr *sum = kit_call(k, "+", kit_id_ref(k, 9, int8_type()), kit_id_ref(k, 7, int8_type()));
     kd_compiled_expr *compiled;
-    CHECK_STATUS(&k->ctx, kd_expr_compile(&k->ctx, k->arena, sum, ids, 2, &k->facts, NULL, 0,
-                                          &compiled));
+    CHECK_STATUS(&k->ctx,
+                 kd_expr_compile(&k->ctx, k->arena, sum, ids, 2, &k->facts, NULL, 0, &compiled));
     kd_value values[2] = {kd_value_i64(40), kd_value_i64(2)};
     kd_value out;
     CHECK_STATUS(&k->ctx, kd_expr_evaluate_row(&k->ctx, compiled, k->arena, values, &out));

@@ -36,9 +36,9 @@ static const char *text_of(kit *k, const kd_value *value)
     if (kd_type_physical(value->type) == KD_PHYS_STR)
         return kd_format_text(&k->ctx, k->arena, "%.*s", (int)value->as.str.size_bytes,
                               kd_str_data(&value->as.str));
-    return kd_format_text(&k->ctx, k->arena, "%lld",
-                          (long long)(kd_type_physical(value->type) == KD_PHYS_I32 ? value->as.i32
-                                                                                   : value->as.i64));
+    return kd_format_text(
+        &k->ctx, k->arena, "%lld",
+        (long long)(kd_type_physical(value->type) == KD_PHYS_I32 ? value->as.i32 : value->as.i64));
 }
 
 /* 1, 0 or -1 for NULL. */
@@ -118,9 +118,10 @@ static kit_rows expected_rows(kit *k, const join_case *c, const kit_column *left
 
 static kd_plan *join_plan(kit *k, const join_case *c, kd_plan *left, kd_plan *right, join_how how)
 {
-    kd_plan *plan = kit_plan(k, how == BY_HASH   ? KD_PLAN_HASH_JOIN
-                                : how == BY_LOOP ? KD_PLAN_NESTED_LOOP
-                                                 : KD_PLAN_APPLY,
+    kd_plan *plan = kit_plan(k,
+                             how == BY_HASH   ? KD_PLAN_HASH_JOIN
+                             : how == BY_LOOP ? KD_PLAN_NESTED_LOOP
+                                              : KD_PLAN_APPLY,
                              left, right);
     kit_take_columns(k, plan, kind_gives_right(c->kind));
     kd_column_id mark = 0;
@@ -128,13 +129,13 @@ static kd_plan *join_plan(kit *k, const join_case *c, kd_plan *left, kd_plan *ri
         kit_add_column(k, plan, kd_type_of(KD_TYPE_BOOL), &mark);
     kd_expr *a = kit_ref(k, left, 0), *b = kit_ref(k, right, 0);
     const char *equal = c->key_type == KD_TYPE_TEXT ? "t=" : "=";
-    kd_expr *same = c->null_equal
-                        ? kit_expr(k, KD_EXPR_NOT, kd_type_of(KD_TYPE_BOOL), 1,
-                                   kit_expr(k, KD_EXPR_IS_DISTINCT, kd_type_of(KD_TYPE_BOOL), 2, a, b))
-                        : kit_call(k, equal, a, b);
-    kd_expr *residual = c->has_residual
-                            ? kit_call(k, "<", kit_ref(k, left, 1), kit_ref(k, right, 1))
-                            : NULL;
+    kd_expr *same =
+        c->null_equal
+            ? kit_expr(k, KD_EXPR_NOT, kd_type_of(KD_TYPE_BOOL), 1,
+                       kit_expr(k, KD_EXPR_IS_DISTINCT, kd_type_of(KD_TYPE_BOOL), 2, a, b))
+            : kit_call(k, equal, a, b);
+    kd_expr *residual =
+        c->has_residual ? kit_call(k, "<", kit_ref(k, left, 1), kit_ref(k, right, 1)) : NULL;
     kd_expr *whole = residual == NULL
                          ? same
                          : kit_expr(k, KD_EXPR_AND, kd_type_of(KD_TYPE_BOOL), 2, residual, same);
@@ -173,11 +174,18 @@ static void join_check(const join_case *c, join_how how, size_t budget)
     test_note("kind %d how %d residual %d null_equal %d rows %d %d", (int)c->kind, (int)how,
               c->has_residual, c->null_equal, (int)c->left_rows, (int)c->right_rows);
     kit *k = kit_open(budget, 0);
-    kit_column left[2] = {{.type = kd_type_of(c->key_type), .modulus = c->left_modulus, .salt = 3,
-                           .null_every = c->null_every, .form = c->form, .is_long = true},
+    kit_column left[2] = {{.type = kd_type_of(c->key_type),
+                           .modulus = c->left_modulus,
+                           .salt = 3,
+                           .null_every = c->null_every,
+                           .form = c->form,
+                           .is_long = true},
                           {.type = int8_type(), .modulus = 50, .salt = 4}};
-    kit_column right[2] = {{.type = kd_type_of(c->key_type), .modulus = c->right_modulus,
-                            .salt = 11, .null_every = c->null_every, .is_long = true},
+    kit_column right[2] = {{.type = kd_type_of(c->key_type),
+                            .modulus = c->right_modulus,
+                            .salt = 11,
+                            .null_every = c->null_every,
+                            .is_long = true},
                            {.type = int8_type(), .modulus = 50, .salt = 6}};
     kd_plan *l = kit_source(k, left, 2, c->left_rows);
     kd_plan *r = kit_source(k, right, 2, c->right_rows);
@@ -204,21 +212,36 @@ static void kinds_check(join_how how, join_case base)
 
 TEST(hash_joins_agree_with_loops)
 {
-    kinds_check(BY_HASH, (join_case){.left_rows = 700, .right_rows = 300, .left_modulus = 80,
-                                     .right_modulus = 60, .null_every = 10,
+    kinds_check(BY_HASH, (join_case){.left_rows = 700,
+                                     .right_rows = 300,
+                                     .left_modulus = 80,
+                                     .right_modulus = 60,
+                                     .null_every = 10,
                                      .key_type = KD_TYPE_INT8});
-    kinds_check(BY_HASH, (join_case){.left_rows = 2500, .right_rows = 40, .left_modulus = 80,
-                                     .right_modulus = 60, .key_type = KD_TYPE_TEXT,
+    kinds_check(BY_HASH, (join_case){.left_rows = 2500,
+                                     .right_rows = 40,
+                                     .left_modulus = 80,
+                                     .right_modulus = 60,
+                                     .key_type = KD_TYPE_TEXT,
                                      .form = KD_VECTOR_DICT});
-    kinds_check(BY_HASH, (join_case){.left_rows = 20, .right_rows = 2500, .left_modulus = 4,
-                                     .right_modulus = 3, .null_every = 10,
-                                     .key_type = KD_TYPE_INT4, .form = KD_VECTOR_FRAME});
+    kinds_check(BY_HASH, (join_case){.left_rows = 20,
+                                     .right_rows = 2500,
+                                     .left_modulus = 4,
+                                     .right_modulus = 3,
+                                     .null_every = 10,
+                                     .key_type = KD_TYPE_INT4,
+                                     .form = KD_VECTOR_FRAME});
 }
 
 TEST(hash_joins_with_null_equal_keys)
 {
-    join_case c = {.left_rows = 500, .right_rows = 200, .left_modulus = 60, .right_modulus = 50,
-                   .null_every = 10, .key_type = KD_TYPE_INT8, .null_equal = true};
+    join_case c = {.left_rows = 500,
+                   .right_rows = 200,
+                   .left_modulus = 60,
+                   .right_modulus = 50,
+                   .null_every = 10,
+                   .key_type = KD_TYPE_INT8,
+                   .null_equal = true};
     kd_join_kind kinds[] = {KD_JOIN_INNER, KD_JOIN_LEFT, KD_JOIN_FULL, KD_JOIN_SEMI, KD_JOIN_ANTI};
     for (size_t i = 0; i < 5; i++) {
         c.kind = kinds[i];
@@ -228,38 +251,60 @@ TEST(hash_joins_with_null_equal_keys)
 
 TEST(hash_joins_over_an_empty_side)
 {
-    kinds_check(BY_HASH, (join_case){.left_rows = 300, .right_rows = 0, .left_modulus = 80,
-                                     .right_modulus = 60, .null_every = 10,
+    kinds_check(BY_HASH, (join_case){.left_rows = 300,
+                                     .right_rows = 0,
+                                     .left_modulus = 80,
+                                     .right_modulus = 60,
+                                     .null_every = 10,
                                      .key_type = KD_TYPE_INT8});
-    kinds_check(BY_HASH, (join_case){.left_rows = 0, .right_rows = 300, .left_modulus = 80,
-                                     .right_modulus = 60, .null_every = 10,
+    kinds_check(BY_HASH, (join_case){.left_rows = 0,
+                                     .right_rows = 300,
+                                     .left_modulus = 80,
+                                     .right_modulus = 60,
+                                     .null_every = 10,
                                      .key_type = KD_TYPE_INT8});
 }
 
 TEST(nested_loops_agree_with_loops)
 {
-    kinds_check(BY_LOOP, (join_case){.left_rows = 300, .right_rows = 50, .left_modulus = 40,
-                                     .right_modulus = 30, .null_every = 10,
+    kinds_check(BY_LOOP, (join_case){.left_rows = 300,
+                                     .right_rows = 50,
+                                     .left_modulus = 40,
+                                     .right_modulus = 30,
+                                     .null_every = 10,
                                      .key_type = KD_TYPE_INT8});
-    kinds_check(BY_LOOP, (join_case){.left_rows = 30, .right_rows = 2100, .left_modulus = 4,
-                                     .right_modulus = 3, .null_every = 10,
+    kinds_check(BY_LOOP, (join_case){.left_rows = 30,
+                                     .right_rows = 2100,
+                                     .left_modulus = 4,
+                                     .right_modulus = 3,
+                                     .null_every = 10,
                                      .key_type = KD_TYPE_INT8});
-    kinds_check(BY_LOOP, (join_case){.left_rows = 30, .right_rows = 0, .left_modulus = 4,
-                                     .right_modulus = 3, .null_every = 10,
+    kinds_check(BY_LOOP, (join_case){.left_rows = 30,
+                                     .right_rows = 0,
+                                     .left_modulus = 4,
+                                     .right_modulus = 3,
+                                     .null_every = 10,
                                      .key_type = KD_TYPE_INT8});
 }
 
 TEST(applies_agree_with_loops)
 {
-    kinds_check(BY_APPLY, (join_case){.left_rows = 200, .right_rows = 100, .left_modulus = 40,
-                                      .right_modulus = 30, .null_every = 10,
+    kinds_check(BY_APPLY, (join_case){.left_rows = 200,
+                                      .right_rows = 100,
+                                      .left_modulus = 40,
+                                      .right_modulus = 30,
+                                      .null_every = 10,
                                       .key_type = KD_TYPE_INT8});
 }
 
 TEST(a_single_join_fails_on_a_second_match)
 {
-    join_case c = {.kind = KD_JOIN_SINGLE, .left_rows = 20, .right_rows = 10, .left_modulus = 3,
-                   .right_modulus = 3, .key_type = KD_TYPE_INT8};
+    join_case c = {.kind = KD_JOIN_SINGLE,
+                   .left_rows = 20,
+                   .right_rows = 10,
+                   .left_modulus = 3,
+                   .right_modulus = 3,
+                   .key_type = KD_TYPE_INT8};
     for (join_how how = BY_HASH; how <= BY_APPLY; how++) {
         kit *k = kit_open(0, 0);
         kit_column left[2] = {{.type = int8_type(), .modulus = 3, .salt = 3},

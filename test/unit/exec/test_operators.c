@@ -49,9 +49,16 @@ static void groups_check(size_t budget, unsigned threads, uint64_t rows, kd_vect
                          kd_type_id key_type)
 {
     kit *k = kit_open(budget, threads);
-    kit_column columns[2] = {{.type = kd_type_of(key_type), .modulus = 40, .salt = 5,
-                              .null_every = 17, .form = form, .is_long = true},
-                             {.type = int8_type(), .modulus = 1000, .salt = 9, .null_every = 5,
+    kit_column columns[2] = {{.type = kd_type_of(key_type),
+                              .modulus = 40,
+                              .salt = 5,
+                              .null_every = 17,
+                              .form = form,
+                              .is_long = true},
+                             {.type = int8_type(),
+                              .modulus = 1000,
+                              .salt = 9,
+                              .null_every = 5,
                               .form = KD_VECTOR_FRAME}};
     kd_plan *source = kit_source(k, columns, 2, rows);
     kd_expr *keys[1] = {kit_ref(k, source, 0)};
@@ -84,8 +91,7 @@ static void groups_check(size_t budget, unsigned threads, uint64_t rows, kd_vect
     kit_rows want = {0};
     for (int g = 0; g < 41 && names[g] != NULL; g++)
         kit_rows_add(k, &want, "%s|%lld|%lld|%lld|%lld", names[g], (long long)groups[g].count,
-                     (long long)groups[g].sum, (long long)filtered[g],
-                     (long long)groups[g].least);
+                     (long long)groups[g].sum, (long long)filtered[g], (long long)groups[g].least);
     kit_check_same(got, want);
     kit_close(k);
 }
@@ -214,9 +220,9 @@ static void order_check(size_t budget, uint64_t rows, bool descending, bool null
                         kd_type_id type)
 {
     kit *k = kit_open(budget, 0);
-    kit_column columns[2] = {{.type = kd_type_of(type), .modulus = 900, .salt = 5,
-                              .null_every = 17, .is_long = true},
-                             {.type = int8_type(), .sequential = true}};
+    kit_column columns[2] = {
+        {.type = kd_type_of(type), .modulus = 900, .salt = 5, .null_every = 17, .is_long = true},
+        {.type = int8_type(), .sequential = true}};
     kd_plan *source = kit_source(k, columns, 2, rows);
     kd_sort_key keys[2] = {{kit_ref(k, source, 0), descending, nulls_first},
                            {kit_call(k, "%", kit_ref(k, source, 1), kit_i64(k, 10)), true, false}};
@@ -251,7 +257,8 @@ TEST(top_n_gives_what_sort_and_limit_give)
     kit_column columns[2] = {{.type = int8_type(), .modulus = 100000, .salt = 5, .null_every = 50},
                              {.type = int8_type(), .sequential = true}};
     kd_plan *source = kit_source(k, columns, 2, 40000);
-    kd_sort_key keys[2] = {{kit_ref(k, source, 0), true, false}, {kit_ref(k, source, 1), false, false}};
+    kd_sort_key keys[2] = {{kit_ref(k, source, 0), true, false},
+                           {kit_ref(k, source, 1), false, false}};
     kit_rows all = kit_run(k, sort_of(k, source, keys, 2));
     kd_plan *top = sort_of(k, source, keys, 2);
     top->kind = KD_PLAN_TOP_N;
@@ -363,8 +370,8 @@ TEST(recursion_runs_until_nothing_is_new)
     kd_plan *working = kit_plan(k, KD_PLAN_WORKING_SCAN, NULL, NULL);
     kit_add_column(k, working, int8_type(), NULL);
     kd_plan *step = kit_plan(k, KD_PLAN_PROJECT, working, NULL);
-    kd_expr *exprs[1] = {kit_call(k, "%", kit_call(k, "+", kit_ref(k, working, 0), kit_i64(k, 3)),
-                                  kit_i64(k, 100))};
+    kd_expr *exprs[1] = {
+        kit_call(k, "%", kit_call(k, "+", kit_ref(k, working, 0), kit_i64(k, 3)), kit_i64(k, 100))};
     step->as.project.exprs = exprs;
     kit_add_column(k, step, int8_type(), NULL);
     kd_plan *plan = kit_plan(k, KD_PLAN_RECURSIVE, start, step);
@@ -398,7 +405,10 @@ TEST(distinct_over_a_dictionary_counts_each_value_once)
 {
     kit *k = kit_open(0, 0);
     for (int form = KD_VECTOR_FLAT; form <= KD_VECTOR_DICT; form += 2) {
-        kit_column column = {.type = int8_type(), .modulus = 60, .salt = 5, .null_every = 9,
+        kit_column column = {.type = int8_type(),
+                             .modulus = 60,
+                             .salt = 5,
+                             .null_every = 9,
                              .form = (kd_vector_form)form};
         kd_plan *source = kit_source(k, &column, 1, 5000);
         kd_aggregate_call calls[2] = {kit_aggregate(k, "sum", kit_ref(k, source, 0)),

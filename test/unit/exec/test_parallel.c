@@ -98,8 +98,8 @@ TEST(a_failure_in_a_worker_reaches_the_caller)
     kd_plan *filter = kit_plan(k, KD_PLAN_FILTER, scan, NULL);
     kit_take_columns(k, filter, false);
     kd_expr *x = kit_call(k, "+", kit_ref(k, scan, 2), kit_i64(k, -(ROWS - 5)));
-    filter->as.filter.condition = kit_call(k, "<>", kit_call(k, "/", kit_i64(k, 1), x),
-                                           kit_i64(k, 7));
+    filter->as.filter.condition =
+        kit_call(k, "<>", kit_call(k, "/", kit_i64(k, 1), x), kit_i64(k, 7));
     kd_plan *plan = kit_plan(k, KD_PLAN_AGGREGATE, filter, NULL);
     kd_aggregate_call call = kit_aggregate(k, "count*", NULL);
     plan->as.aggregate.call_count = 1;

@@ -53,8 +53,8 @@ static kd_plan *joined(kit *k, kd_join_kind kind, bool in_threads)
 {
     kd_plan *left = kit_source(k, columns, 3, ROWS);
     kit_column shifted[3] = {columns[0], columns[1], columns[2]};
-    shifted[2] = (kit_column){.type = int8_type(), .modulus = 2 * ROWS, .salt = 77,
-                              .null_every = 30};
+    shifted[2] =
+        (kit_column){.type = int8_type(), .modulus = 2 * ROWS, .salt = 77, .null_every = 30};
     kd_plan *right = kit_source(k, shifted, 3, ROWS);
     if (in_threads) {
         left = kit_cte(k, left);
@@ -112,7 +112,8 @@ TEST(what_spills_gives_the_same_rows)
             if (which == 0)
                 for (uint64_t i = 1; i < rows.count; i += 97)
                     CHECK(strcmp(strchr(rows.texts[i - 1], '|'), strchr(rows.texts[i], '|')) <= 0 ||
-                          strncmp(strchr(rows.texts[i - 1], 'v'), strchr(rows.texts[i], 'v'), 6) == 0);
+                          strncmp(strchr(rows.texts[i - 1], 'v'), strchr(rows.texts[i], 'v'), 6) ==
+                              0);
             kit_close(k);
         }
         CHECK(counts[0] > 0);

@@ -101,9 +101,10 @@ static kd_plan *window_of(kit *k, kd_plan *source, kd_window_call *calls, uint32
     return plan;
 }
 
-static const kit_column columns[3] = {{.type = {.id = KD_TYPE_INT8, .modifier = -1}, .modulus = 7, .salt = 3},
-                                      {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .modulus = 40, .salt = 4},
-                                      {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .sequential = true}};
+static const kit_column columns[3] = {
+    {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .modulus = 7, .salt = 3},
+    {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .modulus = 40, .salt = 4},
+    {.type = {.id = KD_TYPE_INT8, .modifier = -1}, .sequential = true}};
 
 static void frame_check(const frame_case *c)
 {
@@ -149,7 +150,10 @@ static void frame_check(const frame_case *c)
 
 TEST(frames_hold_the_rows_they_say)
 {
-    const struct { kd_frame_bound start, end; int64_t start_by, end_by; } bounds[] = {
+    const struct {
+        kd_frame_bound start, end;
+        int64_t start_by, end_by;
+    } bounds[] = {
         {KD_BOUND_UNBOUNDED_PRECEDING, KD_BOUND_CURRENT, 0, 0},
         {KD_BOUND_UNBOUNDED_PRECEDING, KD_BOUND_UNBOUNDED_FOLLOWING, 0, 0},
         {KD_BOUND_CURRENT, KD_BOUND_UNBOUNDED_FOLLOWING, 0, 0},
@@ -162,9 +166,9 @@ TEST(frames_hold_the_rows_they_say)
         for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++)
             for (int exclusion = 0; exclusion <= KD_EXCLUDE_TIES; exclusion++) {
                 /* Which of several peers a ROWS frame holds is open: their order is. */
-                frame_case c = {(kd_frame_mode)mode, bounds[b].start, bounds[b].end,
-                                bounds[b].start_by, bounds[b].end_by,
-                                (kd_frame_exclusion)exclusion};
+                frame_case c = {(kd_frame_mode)mode, bounds[b].start,
+                                bounds[b].end,       bounds[b].start_by,
+                                bounds[b].end_by,    (kd_frame_exclusion)exclusion};
                 test_note("mode %d bounds %d exclusion %d", mode, (int)b, exclusion);
                 frame_check(&c);
             }
@@ -183,10 +187,15 @@ TEST(ranks_and_neighbours)
         {.name = KD_SLICE("rank"), .type = int8_type()},
         {.name = KD_SLICE("dense_rank"), .type = int8_type()},
         {.name = KD_SLICE("lag"), .argument_count = 3, .arguments = number, .type = int8_type()},
-        {.name = KD_SLICE("last_value"), .argument_count = 1, .arguments = number,
-         .start = KD_BOUND_UNBOUNDED_PRECEDING, .end = KD_BOUND_UNBOUNDED_FOLLOWING,
+        {.name = KD_SLICE("last_value"),
+         .argument_count = 1,
+         .arguments = number,
+         .start = KD_BOUND_UNBOUNDED_PRECEDING,
+         .end = KD_BOUND_UNBOUNDED_FOLLOWING,
          .type = int8_type()},
-        {.name = KD_SLICE("ntile"), .argument_count = 1, .arguments = four,
+        {.name = KD_SLICE("ntile"),
+         .argument_count = 1,
+         .arguments = four,
          .type = kd_type_of(KD_TYPE_INT4)},
     };
     kit_rows want = {0};

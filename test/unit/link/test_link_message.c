@@ -20,8 +20,15 @@ TEST(an_error_comes_back_whole)
 {
     begin();
     char file[KDI_SOURCE_NAME_BYTES];
-    kd_error error = {.status = KD_CONFLICT, .sqlstate = "40001", .os_error = 5, .position = 17,
-                      .file = "there.c", .line = 33, .message = "m", .detail = "d", .hint = "h",
+    kd_error error = {.status = KD_CONFLICT,
+                      .sqlstate = "40001",
+                      .os_error = 5,
+                      .position = 17,
+                      .file = "there.c",
+                      .line = 33,
+                      .message = "m",
+                      .detail = "d",
+                      .hint = "h",
                       .constraint = "c"};
     kd_error back;
     kd_buffer buffer = kd_buffer_in(arena);
@@ -49,9 +56,9 @@ TEST(an_error_comes_back_whole)
 TEST(parameters_come_back_as_they_were)
 {
     begin();
-    const kd_value values[] = {
-        kd_value_i64(-7), kd_value_text(KD_SLICE("a text longer than twelve bytes")),
-        kd_value_null(kd_type_of(KD_TYPE_DATE)), kd_value_bool(true)};
+    const kd_value values[] = {kd_value_i64(-7),
+                               kd_value_text(KD_SLICE("a text longer than twelve bytes")),
+                               kd_value_null(kd_type_of(KD_TYPE_DATE)), kd_value_bool(true)};
     kd_value *back;
     uint32_t count;
     kd_buffer buffer = kd_buffer_in(arena);
@@ -76,8 +83,8 @@ static kd_batch make_batch(uint32_t rows)
     kd_vector *columns = KD_NEW_ARRAY(&ctx, arena, kd_vector, 3);
     kd_vector *dictionary = KD_NEW(&ctx, arena, kd_vector);
     CHECK(columns != NULL && dictionary != NULL);
-    CHECK_STATUS(&ctx, kd_vector_init_flat(&ctx, arena, kd_type_of(KD_TYPE_INT4), rows,
-                                           &columns[0]));
+    CHECK_STATUS(&ctx,
+                 kd_vector_init_flat(&ctx, arena, kd_type_of(KD_TYPE_INT4), rows, &columns[0]));
     CHECK_STATUS(&ctx, kd_vector_init_flat(&ctx, arena, kd_type_of(KD_TYPE_TEXT), 3, dictionary));
     kd_value text = kd_value_text(KD_SLICE("short"));
     kd_vector_set(dictionary, 0, &text);
@@ -86,9 +93,13 @@ static kd_batch make_batch(uint32_t rows)
     kd_vector_set_null(dictionary, 2);
     uint8_t *codes = kd_alloc(&ctx, arena, rows);
     CHECK(codes != NULL);
-    columns[1] = (kd_vector){.type = dictionary->type, .physical = KD_PHYS_STR,
-                             .form = KD_VECTOR_DICT, .width_bytes = 1, .values = codes,
-                             .dictionary = dictionary, .dictionary_count = 3};
+    columns[1] = (kd_vector){.type = dictionary->type,
+                             .physical = KD_PHYS_STR,
+                             .form = KD_VECTOR_DICT,
+                             .width_bytes = 1,
+                             .values = codes,
+                             .dictionary = dictionary,
+                             .dictionary_count = 3};
     for (uint32_t i = 0; i < rows; i++) {
         kd_value value = kd_value_i32((int32_t)i);
         kd_vector_set(&columns[0], i, &value);
@@ -98,8 +109,8 @@ static kd_batch make_batch(uint32_t rows)
     }
     kd_value constant = kd_value_f64(1.5);
     CHECK_STATUS(&ctx, kd_vector_init_constant(&ctx, arena, &constant, &columns[2]));
-    return (kd_batch){.row_count = rows, .selected_count = rows, .column_count = 3,
-                      .columns = columns};
+    return (kd_batch){
+        .row_count = rows, .selected_count = rows, .column_count = 3, .columns = columns};
 }
 
 TEST(rows_come_back_as_they_were)
@@ -141,8 +152,7 @@ TEST(large_rows_are_cut_into_frames)
 {
     begin();
     kd_vector column;
-    kd_batch batch = {.row_count = 10, .selected_count = 10, .column_count = 1,
-                      .columns = &column};
+    kd_batch batch = {.row_count = 10, .selected_count = 10, .column_count = 1, .columns = &column};
     char *large = kd_alloc(&ctx, arena, KDI_ROWS_FRAME_BYTES * 2);
     CHECK(large != NULL);
     CHECK_STATUS(&ctx, kd_vector_init_flat(&ctx, arena, kd_type_of(KD_TYPE_TEXT), 10, &column));
@@ -162,9 +172,9 @@ TEST(types_that_nobody_has_are_refused)
 {
     begin();
     kd_type wrong[] = {
-        {.id = KD_TYPE_COUNT, .modifier = -1}, {.id = 1, .is_array = 2, .modifier = -1},
+        {.id = KD_TYPE_COUNT, .modifier = -1},    {.id = 1, .is_array = 2, .modifier = -1},
         {.id = 1, .reserved = 1, .modifier = -1}, {.id = KD_TYPE_NUMERIC, .modifier = 39 * 256},
-        {.id = KD_TYPE_NUMERIC, .modifier = 0}, {.id = KD_TYPE_NUMERIC, .modifier = 256 + 2},
+        {.id = KD_TYPE_NUMERIC, .modifier = 0},   {.id = KD_TYPE_NUMERIC, .modifier = 256 + 2},
         {.id = KD_TYPE_TEXT, .modifier = -2}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         kd_type back;

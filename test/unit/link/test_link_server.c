@@ -23,8 +23,8 @@ static kade_database *owner;
 static void raw_open(raw *client)
 {
     *client = (raw){.ctx = test_ctx(), .sockets = kd_sockets_of(kd_world_posix())};
-    CHECK_STATUS(&client->ctx, client->sockets->connect(&client->ctx, test_path("shared/LINK"),
-                                                        &client->socket));
+    CHECK_STATUS(&client->ctx,
+                 client->sockets->connect(&client->ctx, test_path("shared/LINK"), &client->socket));
     CHECK_STATUS(&client->ctx, kdi_frame_room_init(&client->ctx, &client->out));
     CHECK_STATUS(&client->ctx, kdi_frame_room_init(&client->ctx, &client->in));
 }
@@ -48,16 +48,15 @@ static void raw_u32(raw *client, uint32_t value)
 
 static void raw_send(raw *client)
 {
-    CHECK_STATUS(&client->ctx, kdi_frame_send(&client->ctx, client->sockets, client->socket,
-                                              &client->out));
+    CHECK_STATUS(&client->ctx,
+                 kdi_frame_send(&client->ctx, client->sockets, client->socket, &client->out));
 }
 
 static void raw_expect(raw *client, kdi_frame_kind kind)
 {
     kdi_frame frame;
-    CHECK_STATUS(&client->ctx,
-                 kdi_frame_receive(&client->ctx, client->sockets, client->socket,
-                                   KDI_FRAME_BYTES_MAX, &client->in, &frame));
+    CHECK_STATUS(&client->ctx, kdi_frame_receive(&client->ctx, client->sockets, client->socket,
+                                                 KDI_FRAME_BYTES_MAX, &client->in, &frame));
     CHECK_EQ(frame.kind, kind);
 }
 
@@ -66,7 +65,8 @@ static void raw_expect_end(raw *client)
     kdi_frame frame;
     CHECK_FAILS(&client->ctx,
                 kdi_frame_receive(&client->ctx, client->sockets, client->socket,
-                                  KDI_FRAME_BYTES_MAX, &client->in, &frame), "08006");
+                                  KDI_FRAME_BYTES_MAX, &client->in, &frame),
+                "08006");
 }
 
 static void raw_hello(raw *client, uint32_t version)
@@ -120,8 +120,8 @@ TEST(somebody_who_does_not_greet_is_refused)
 
     static const char large[] = "\xff\xff\xff\x7f and more";
     raw_open(&client);
-    CHECK_STATUS(&client.ctx, client.sockets->send(&client.ctx, client.socket, large,
-                                                   sizeof large));
+    CHECK_STATUS(&client.ctx,
+                 client.sockets->send(&client.ctx, client.socket, large, sizeof large));
     raw_expect(&client, KDI_FRAME_FAILED);
     raw_close(&client);
     check_serves();

@@ -103,14 +103,13 @@ static void draft_index(query_kit *k, draft *d, bool primary, const kd_ast_names
     index->storage.predicate_column_no = -1;
     index->storage.columns = columns;
     index->storage.column_count = (uint32_t)names->count;
-    char *name = kd_format_text(&k->ctx, k->arena, "%.*s_key%u",
-                                (int)d->entry.object.name.size_bytes, d->entry.object.name.data,
-                                d->entry.index_count);
+    char *name =
+        kd_format_text(&k->ctx, k->arena, "%.*s_key%u", (int)d->entry.object.name.size_bytes,
+                       d->entry.object.name.data, d->entry.index_count);
     index->object.name = index->storage.name = kd_slice_of(name);
     index->object.kind = KD_OBJECT_INDEX;
     index->object.schema_no = d->entry.object.schema_no;
-    CHECK_STATUS(&k->ctx,
-                 kd_catalog_next_object_no(&k->ctx, k->catalog, &index->object.object_no));
+    CHECK_STATUS(&k->ctx, kd_catalog_next_object_no(&k->ctx, k->catalog, &index->object.object_no));
     for (size_t n = 0; n < names->count; n++)
         for (uint32_t c = 0; c < d->entry.column_count; c++)
             if (kd_slice_equal(names->items[n], d->columns[c].storage.name)) {
@@ -139,9 +138,8 @@ static void create_table(query_kit *k, kd_txn *txn, const prepared *p,
         kd_type type;
         CHECK_STATUS(&k->ctx, kd_bind_type(&k->ctx, &p->bind, &def->type, &type));
         uint32_t at = d->entry.column_count++;
-        d->columns[at].storage = (kd_table_column){.column_no = at + 1, .type = type,
-                                                   .name = def->name,
-                                                   .missing = kd_value_null(type)};
+        d->columns[at].storage = (kd_table_column){
+            .column_no = at + 1, .type = type, .name = def->name, .missing = kd_value_null(type)};
         d->shape_columns[at] = d->columns[at].storage;
     }
     d->entry.visible_count = d->entry.column_count;
@@ -167,8 +165,8 @@ static void create_table(query_kit *k, kd_txn *txn, const prepared *p,
     d->entry.indexes = d->indexes;
     CHECK_STATUS(&k->ctx,
                  kd_catalog_next_object_no(&k->ctx, k->catalog, &d->entry.object.object_no));
-    CHECK_STATUS(&k->ctx, kd_table_create(&k->ctx, txn, k->storage, &d->shape, NULL, 0,
-                                          &d->entry.table_no));
+    CHECK_STATUS(&k->ctx,
+                 kd_table_create(&k->ctx, txn, k->storage, &d->shape, NULL, 0, &d->entry.table_no));
     kd_table *table = kd_table_find(k->storage, d->entry.table_no);
     for (uint32_t i = 0; i < d->entry.index_count; i++)
         CHECK_STATUS(&k->ctx, kd_table_add_index(&k->ctx, txn, table, &d->indexes[i].storage,
@@ -303,7 +301,8 @@ void query_kit_run(query_kit *k, const char *sql)
     CHECK_STATUS(&k->ctx, kd_parse_statement(&k->ctx, k->arena, kd_slice_of(sql), &statement));
     if (statement.node->kind == KD_AST_INSERT) {
         CHECK_STATUS(&k->ctx, prepare(k, txn, sql, &p));
-        inserting self = {.txn = txn, .bound = p.bound,
+        inserting self = {.txn = txn,
+                          .bound = p.bound,
                           .table = kd_table_find(k->storage, p.bound->target->table_no)};
         CHECK_STATUS(&k->ctx, execute(k, txn, &p, take_insert, &self));
     } else {

@@ -1,6 +1,6 @@
 /*
- * SQL from text to rows: a real database, tables made from a subset of CREATE TABLE, queries parsed,
- * bound, planned and run.
+ * SQL from text to rows: a real database, tables made from a subset of CREATE TABLE, queries
+ * parsed, bound, planned and run.
  */
 #ifndef KD_TEST_QUERY_KIT_H
 #define KD_TEST_QUERY_KIT_H

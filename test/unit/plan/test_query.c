@@ -54,8 +54,10 @@ TEST(joins_give_what_they_should)
     ROWS(k, "SELECT t.id, u.c FROM t LEFT JOIN u ON t.id = u.t_id WHERE u.c = 'uno'", "1|uno\n");
     ROWS(k, "SELECT x.id, y.id FROM t x, t y, u WHERE x.a = y.a AND y.id = u.t_id AND u.id = 1",
          "1|1\n");
-    ROWS(k, "SELECT t.id, s.m FROM t, LATERAL (SELECT max(c) AS m FROM u WHERE u.t_id = t.id) s "
-            "ORDER BY 1", "1|uno\n2|~\n3|drei\n4|~\n");
+    ROWS(k,
+         "SELECT t.id, s.m FROM t, LATERAL (SELECT max(c) AS m FROM u WHERE u.t_id = t.id) s "
+         "ORDER BY 1",
+         "1|uno\n2|~\n3|drei\n4|~\n");
     query_kit_close(k);
 }
 
@@ -68,10 +70,13 @@ TEST(groups_are_formed)
     ROWS(k, "SELECT b, sum(n) FROM t GROUP BY 1 ORDER BY sum(n) DESC NULLS LAST",
          "x|4.50\ny|2.25\n~|~\n");
     ROWS(k, "SELECT a + 1, count(*) FROM t GROUP BY a + 1 ORDER BY 1", "11|1\n21|2\n~|1\n");
-    ROWS(k, "SELECT t.id, t.b, count(u.id) FROM t LEFT JOIN u ON u.t_id = t.id GROUP BY t.id "
-            "ORDER BY t.id", "1|x|2\n2|y|0\n3|x|1\n4|~|0\n");
-    ROWS(k, "SELECT a, b, count(*), grouping(a, b) FROM t GROUP BY ROLLUP (a, b) "
-            "ORDER BY 4, 1, 2",
+    ROWS(k,
+         "SELECT t.id, t.b, count(u.id) FROM t LEFT JOIN u ON u.t_id = t.id GROUP BY t.id "
+         "ORDER BY t.id",
+         "1|x|2\n2|y|0\n3|x|1\n4|~|0\n");
+    ROWS(k,
+         "SELECT a, b, count(*), grouping(a, b) FROM t GROUP BY ROLLUP (a, b) "
+         "ORDER BY 4, 1, 2",
          "10|x|1|0\n20|y|1|0\n20|~|1|0\n~|x|1|0\n10|~|1|1\n20|~|2|1\n~|~|1|1\n~|~|4|3\n");
     ROWS(k, "SELECT count(*) FILTER (WHERE a = 20), count(DISTINCT a) FROM t", "2|2\n");
     ROWS(k, "SELECT count(*) FROM t WHERE false", "0\n");
@@ -88,8 +93,10 @@ TEST(sub_queries_become_joins_with_the_right_answers)
          "2\n4\n");
     ROWS(k, "SELECT id FROM t WHERE id IN (SELECT t_id FROM u) ORDER BY id", "1\n3\n");
     ROWS(k, "SELECT id FROM t WHERE id NOT IN (SELECT t_id FROM u) ORDER BY id", "");
-    ROWS(k, "SELECT id FROM t WHERE id NOT IN (SELECT t_id FROM u WHERE t_id IS NOT NULL) "
-            "ORDER BY id", "2\n4\n");
+    ROWS(k,
+         "SELECT id FROM t WHERE id NOT IN (SELECT t_id FROM u WHERE t_id IS NOT NULL) "
+         "ORDER BY id",
+         "2\n4\n");
     ROWS(k, "SELECT id, (SELECT max(c) FROM u WHERE u.t_id = t.id) FROM t ORDER BY id",
          "1|uno\n2|~\n3|drei\n4|~\n");
     ROWS(k, "SELECT id, (SELECT count(*) FROM u WHERE u.t_id = t.id) FROM t ORDER BY id",
@@ -97,8 +104,7 @@ TEST(sub_queries_become_joins_with_the_right_answers)
     ROWS(k, "SELECT id, (SELECT count(*) FROM u WHERE u.t_id <= t.id) FROM t ORDER BY id",
          "1|2\n2|2\n3|3\n4|3\n");
     ROWS(k, "SELECT id FROM t WHERE a = (SELECT max(a) FROM t) ORDER BY id", "2\n4\n");
-    ROWS(k, "SELECT id, id IN (SELECT t_id FROM u) FROM t ORDER BY id",
-         "1|t\n2|~\n3|t\n4|~\n");
+    ROWS(k, "SELECT id, id IN (SELECT t_id FROM u) FROM t ORDER BY id", "1|t\n2|~\n3|t\n4|~\n");
     ROWS(k, "SELECT id, EXISTS (SELECT 1 FROM u WHERE t_id = t.id AND c > 'p') FROM t ORDER BY id",
          "1|t\n2|f\n3|f\n4|f\n");
     ROWS(k, "SELECT id FROM t WHERE a >= ALL (SELECT a FROM t WHERE a IS NOT NULL) ORDER BY id",
@@ -120,10 +126,14 @@ TEST(sets_ctes_and_views_work)
     ROWS(k, "SELECT id FROM (SELECT id FROM t UNION ALL SELECT id FROM u) x WHERE id = 2",
          "2\n2\n");
     ROWS(k, "WITH w AS (SELECT id FROM t WHERE id > 2) SELECT * FROM w ORDER BY 1", "3\n4\n");
-    ROWS(k, "WITH w AS (SELECT id FROM t WHERE id > 2) SELECT x.id, y.id FROM w x, w y "
-            "ORDER BY 1, 2", "3|3\n3|4\n4|3\n4|4\n");
-    ROWS(k, "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) "
-            "SELECT sum(n) FROM r", "15\n");
+    ROWS(k,
+         "WITH w AS (SELECT id FROM t WHERE id > 2) SELECT x.id, y.id FROM w x, w y "
+         "ORDER BY 1, 2",
+         "3|3\n3|4\n4|3\n4|4\n");
+    ROWS(k,
+         "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) "
+         "SELECT sum(n) FROM r",
+         "15\n");
     query_kit_run(k, "CREATE VIEW v (x, y) AS SELECT id, a + 1 FROM t WHERE id < 3");
     ROWS(k, "SELECT v.y FROM v WHERE x = 2", "21\n");
     ROWS(k, "SELECT * FROM v JOIN u ON u.t_id = v.x ORDER BY u.id", "1|11|1|1|one\n1|11|2|1|uno\n");
@@ -139,8 +149,10 @@ TEST(windows_work)
          "1|4\n2|3\n3|2\n4|1\n");
     ROWS(k, "SELECT id, sum(id) OVER (PARTITION BY a ORDER BY id) FROM t ORDER BY id",
          "1|1\n2|2\n3|3\n4|6\n");
-    ROWS(k, "SELECT id, lag(id, 1, 0) OVER w, count(*) OVER () FROM t WINDOW w AS (ORDER BY id) "
-            "ORDER BY id", "1|0|4\n2|1|4\n3|2|4\n4|3|4\n");
+    ROWS(k,
+         "SELECT id, lag(id, 1, 0) OVER w, count(*) OVER () FROM t WINDOW w AS (ORDER BY id) "
+         "ORDER BY id",
+         "1|0|4\n2|1|4\n3|2|4\n4|3|4\n");
     ROWS(k, "SELECT a, rank() OVER (ORDER BY count(*) DESC) FROM t GROUP BY a ORDER BY 2, 1",
          "20|1\n10|2\n~|2\n");
     query_kit_close(k);
@@ -235,9 +247,11 @@ TEST(indexes_are_used_where_they_pay)
     ROWS(k, sql, "7|7\n");
     ROWS(k, "SELECT count(*), sum(v), count(v) FROM big", "10000|40000|9000\n");
     ROWS(k, "SELECT count(*) FROM big WHERE v IS NULL AND g BETWEEN 2 AND 3", "200\n");
-    ROWS(k, "SELECT g, count(DISTINCT v) FROM big GROUP BY g HAVING g > 7 ORDER BY g", "8|9\n9|9\n");
+    ROWS(k, "SELECT g, count(DISTINCT v) FROM big GROUP BY g HAVING g > 7 ORDER BY g",
+         "8|9\n9|9\n");
     ROWS(k, "SELECT count(*) FROM big x JOIN big y ON x.id = y.id + 1 WHERE y.g = 4", "1000\n");
-    ROWS(k, "SELECT i, (SELECT max(v) FROM big WHERE id = i * 11) FROM digit WHERE i < 3 ORDER BY i",
+    ROWS(k,
+         "SELECT i, (SELECT max(v) FROM big WHERE id = i * 11) FROM digit WHERE i < 3 ORDER BY i",
          "0|0\n1|1\n2|2\n");
     query_kit_close(k);
 }
@@ -256,27 +270,42 @@ TEST(constants_are_folded)
 TEST(joins_nest_and_mix)
 {
     query_kit *k = open_with_tables();
-    ROWS(k, "SELECT a.id, b.id FROM t a LEFT JOIN (u b JOIN t c ON b.t_id = c.id) ON a.id = c.id "
-            "ORDER BY 1, 2", "1|1\n1|2\n2|~\n3|3\n4|~\n");
-    ROWS(k, "SELECT count(*) FROM t a LEFT JOIN u b ON a.id = b.t_id AND b.c > 'p' "
-            "WHERE b.id IS NULL", "3\n");
+    ROWS(k,
+         "SELECT a.id, b.id FROM t a LEFT JOIN (u b JOIN t c ON b.t_id = c.id) ON a.id = c.id "
+         "ORDER BY 1, 2",
+         "1|1\n1|2\n2|~\n3|3\n4|~\n");
+    ROWS(k,
+         "SELECT count(*) FROM t a LEFT JOIN u b ON a.id = b.t_id AND b.c > 'p' "
+         "WHERE b.id IS NULL",
+         "3\n");
     ROWS(k, "SELECT t.id FROM t NATURAL JOIN (SELECT id FROM u WHERE id > 2) x ORDER BY 1",
          "3\n4\n");
-    ROWS(k, "SELECT id, (SELECT count(*) FROM u WHERE u.t_id = t.id AND u.id > "
-            "(SELECT min(id) FROM u z WHERE z.t_id = t.id)) FROM t ORDER BY id",
+    ROWS(k,
+         "SELECT id, (SELECT count(*) FROM u WHERE u.t_id = t.id AND u.id > "
+         "(SELECT min(id) FROM u z WHERE z.t_id = t.id)) FROM t ORDER BY id",
          "1|1\n2|0\n3|0\n4|0\n");
-    ROWS(k, "SELECT x.id, y.n FROM t x, LATERAL (SELECT count(*) AS n FROM t z WHERE z.a < x.a) y "
-            "ORDER BY 1", "1|0\n2|1\n3|0\n4|1\n");
-    ROWS(k, "SELECT b, (SELECT sum(n) FROM u JOIN t y ON y.id = u.t_id WHERE y.b = x.b) "
-            "FROM t x GROUP BY b ORDER BY b", "x|6.00\ny|~\n~|~\n");
+    ROWS(k,
+         "SELECT x.id, y.n FROM t x, LATERAL (SELECT count(*) AS n FROM t z WHERE z.a < x.a) y "
+         "ORDER BY 1",
+         "1|0\n2|1\n3|0\n4|1\n");
+    ROWS(k,
+         "SELECT b, (SELECT sum(n) FROM u JOIN t y ON y.id = u.t_id WHERE y.b = x.b) "
+         "FROM t x GROUP BY b ORDER BY b",
+         "x|6.00\ny|~\n~|~\n");
     ROWS(k, "SELECT max(id) FROM t WHERE a = (SELECT a FROM t ORDER BY id LIMIT 1)", "1\n");
-    ROWS(k, "SELECT * FROM (SELECT id, row_number() OVER (PARTITION BY a ORDER BY id) r FROM t) x "
-            "WHERE r = 1 ORDER BY id", "1|1\n2|1\n3|1\n");
+    ROWS(k,
+         "SELECT * FROM (SELECT id, row_number() OVER (PARTITION BY a ORDER BY id) r FROM t) x "
+         "WHERE r = 1 ORDER BY id",
+         "1|1\n2|1\n3|1\n");
     ROWS(k, "SELECT count(*) FROM t WHERE (SELECT count(*) FROM u WHERE u.t_id = t.id) = 0", "2\n");
-    ROWS(k, "SELECT id FROM t WHERE b IN (SELECT b FROM t GROUP BY b HAVING count(*) > 1) "
-            "ORDER BY id", "1\n3\n");
-    ROWS(k, "SELECT id FROM t WHERE EXISTS (SELECT * FROM u WHERE t_id = t.id LIMIT 1) AND NOT "
-            "EXISTS (SELECT 1 FROM u WHERE t_id = t.id AND c = 'drei')", "1\n");
+    ROWS(k,
+         "SELECT id FROM t WHERE b IN (SELECT b FROM t GROUP BY b HAVING count(*) > 1) "
+         "ORDER BY id",
+         "1\n3\n");
+    ROWS(k,
+         "SELECT id FROM t WHERE EXISTS (SELECT * FROM u WHERE t_id = t.id LIMIT 1) AND NOT "
+         "EXISTS (SELECT 1 FROM u WHERE t_id = t.id AND c = 'drei')",
+         "1\n");
     ROWS(k, "SELECT 1 WHERE 3 NOT IN (SELECT id FROM u WHERE id < 3)", "1\n");
     ROWS(k, "SELECT u.id FROM u WHERE t_id NOT IN (SELECT id FROM t WHERE id > 1) ORDER BY 1",
          "1\n2\n");

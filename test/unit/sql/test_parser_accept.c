@@ -12,79 +12,79 @@ static const char *const accepted[] = {
     "select a from s.t as x (p, q) where x.p in (1,2,3) and q not in (select 1)",
     "select distinct on (a, b) a, b from t order by a desc nulls last, b using <",
     "select count(*), count(distinct x), sum(y) filter (where y > 0) over w from t "
-        "window w as (partition by a order by b rows between unbounded preceding and current "
-        "row)",
+    "window w as (partition by a order by b rows between unbounded preceding and current "
+    "row)",
     "select sum(x) over (order by y groups between 2 preceding and 3 following exclude "
-        "ties) from t",
+    "ties) from t",
     "select percentile_cont(0.5) within group (order by x desc) from t",
     "select string_agg(x, ',' order by y) from t",
     "select f(a => 1, b := 2), g(variadic array[1,2])",
     "select case when a then 1 when b then 2 else 3 end, case x when 1 then 'a' end",
     "select cast(a as numeric(10,2)), a::int[], a::varchar(10)[][], '1'::timestamp(3) "
-        "with time zone",
+    "with time zone",
     "select date '2020-01-01', interval '1' day, interval '1-2' year to month, "
-        "interval(3) '1 second', time with time zone '12:00', timestamp without time zone "
-        "'x', double precision '1.0', bit varying(3) '101', char(3) 'abc', pg_catalog.int4 "
-        "'1'",
+    "interval(3) '1 second', time with time zone '12:00', timestamp without time zone "
+    "'x', double precision '1.0', bit varying(3) '101', char(3) 'abc', pg_catalog.int4 "
+    "'1'",
     "select array[1,2,3][1], array[[1,2],[3,4]], array(select 1), (array[1,2,3])[1:2], "
-        "a[1][2:3], a[:], b[1:], c[:2]",
+    "a[1][2:3], a[:], b[1:], c[:2]",
     "select (row(1,2)).*, (t).a.b, row(), row(1), (1,2)",
     "select a between 1 and 2 and b between symmetric 3 and 4, c not between 1 + 1 and 2 "
-        "* 3",
+    "* 3",
     "select a like 'x' escape '!', b ilike 'y', c not like 'z', d similar to 'q', e not "
-        "similar to 'r' escape 's'",
+    "similar to 'r' escape 's'",
     "select a is null, b is not null, c isnull, d notnull, e is true, f is not unknown, "
-        "g is distinct from 1, h is not distinct from null",
+    "g is distinct from 1, h is not distinct from null",
     "select x = any (array[1,2]), y > all (select 1), z <> some ('{1}'), a like any "
-        "(array['x'])",
+    "(array['x'])",
     "select exists (select 1), (select 1), (select 1) + 1, ((select 1)), ((select 1) "
-        "union (select 2))",
+    "union (select 2))",
     "select -1, - 1, +1, - a, @ a, a || b, a + b * c ^ d, -a ^ 2, a <-> b, a -> 'x' ->> "
-        "'y', a @> b",
+    "'y', a @> b",
     "select a operator(pg_catalog.+) b, operator(-) c",
     "select coalesce(a, b, c), nullif(a, b), greatest(1,2), least(3,4)",
     "select extract(year from d), extract('epoch' from d), position('a' in 'abc'), "
-        "substring('abc' from 2 for 1), substring('abc' for 2), substring('abc', 1, 2), "
-        "substring('abc' similar 'x' escape '#'), trim(both 'x' from 'xax'), trim(leading "
-        "from 'x'), trim(trailing 'x' from 'y'), trim('x'), overlay('abc' placing 'x' from 1 "
-        "for 2), normalize('x', NFC)",
+    "substring('abc' from 2 for 1), substring('abc' for 2), substring('abc', 1, 2), "
+    "substring('abc' similar 'x' escape '#'), trim(both 'x' from 'xax'), trim(leading "
+    "from 'x'), trim(trailing 'x' from 'y'), trim('x'), overlay('abc' placing 'x' from 1 "
+    "for 2), normalize('x', NFC)",
     "select current_date, current_time(3), current_timestamp, localtime, "
-        "localtimestamp(0), current_user, session_user, user, current_catalog, "
-        "current_schema, current_role",
+    "localtimestamp(0), current_user, session_user, user, current_catalog, "
+    "current_schema, current_role",
     "select a at time zone 'UTC', b collate \"C\", c collate pg_catalog.\"C\" < d",
     "select (a, b) overlaps (c, d), (a,b) = (c,d), (a, b) in (select 1, 2)",
     "select a.b.c.d, \"Quoted Name\", U&\"d\\0061t\\+000061\", U&'\\0041' uescape '!'",
     "select E'a\\nb\\'c\\x41\\u0041', 'it''s', $$dollar$$, $tag$ a $$ b $tag$, B'101', "
-        "X'1F', N'nat'",
+    "X'1F', N'nat'",
     "select 'a'\n 'b'",
     "select 1e10, .5, 1., 1.5e-3, 100000000000000000000",
     "select 1 /* comment /* nested */ */ + 2 -- tail",
     "with a as (select 1), b (x, y) as materialized (select 2, 3) select * from a, b",
     "with recursive r(n) as (select 1 union all select n + 1 from r where n < 10) select "
-        "* from r",
+    "* from r",
     "with recursive t as (select 1) search depth first by a set s cycle a set c using p "
-        "select * from t",
+    "select * from t",
     "with recursive t as (select 1) cycle a, b set c to true default false using p "
-        "select 1",
+    "select 1",
     "with x as (insert into t values (1) returning *) select * from x",
     "with x as (delete from t returning a), y as (update t set a = 1 returning *) insert "
-        "into z select * from x",
+    "into z select * from x",
     "select * from a join b on a.x = b.x left outer join c using (y) cross join d "
-        "natural full join e",
+    "natural full join e",
     "select * from a join b join c on b.x = c.x on a.x = b.x",
     "select * from (a join b on true) as j, (select 1) s, lateral (select a.x) l, "
-        "lateral f(a.x) with ordinality as g (n, o)",
+    "lateral f(a.x) with ordinality as g (n, o)",
     "select * from ((select 1) union (select 2)) as u (x)",
     "select * from ((a join b using (x) as m) cross join c)",
     "select * from f(1), g(2) as h (a int, b text), k(3) as (a int, b text collate \"C\"), "
-        "rows from (f(1), g(2) as (a int)) with ordinality",
+    "rows from (f(1), g(2) as (a int)) with ordinality",
     "select * from only t, only (t), t *, s.t tablesample bernoulli (10) repeatable (3)",
     "select a from t group by a, (b, c), rollup (a, (b, c)), cube (a, b), grouping sets "
-        "((a), (), rollup (b)) having count(*) > 1",
+    "((a), (), rollup (b)) having count(*) > 1",
     "select a from t group by ()",
     "select grouping(a, b) from t group by distinct a",
     "select 1 union select 2 intersect select 3 except all select 4 order by 1 limit 3 "
-        "offset 2",
+    "offset 2",
     "(select 1) union all (select 2 order by 1 limit 1) order by 1",
     "((select 1))",
     "(select 1 order by 1) limit 1",
@@ -103,15 +103,15 @@ static const char *const accepted[] = {
     "select all a from t",
     "insert into t values (1, default), (2, 'x')",
     "insert into s.t as x (a, b[1], c.d) overriding system value select 1, 2, 3 "
-        "returning *, a as b",
+    "returning *, a as b",
     "insert into t default values",
     "insert into t (a) (select 1)",
     "insert into t ((select 1) union select 2)",
     "insert into t (values (1))",
     "insert into t values (1) on conflict do nothing",
     "insert into t values (1) on conflict (a, lower(b) collate \"C\" text_ops) where c do "
-        "update set a = excluded.a, (b, c) = (1, 2), (d, e) = (select 1, 2) where t.a > 1 "
-        "returning a",
+    "update set a = excluded.a, (b, c) = (1, 2), (d, e) = (select 1, 2) where t.a > 1 "
+    "returning a",
     "insert into t values (1) on conflict on constraint pk do update set a = default",
     "update t set a = 1, b[2] = 3, c.d = default where x",
     "update only t as z set (a, b) = row(1, 2) from u, v where z.a = u.a returning z.*",
@@ -119,8 +119,8 @@ static const char *const accepted[] = {
     "delete from t using a, b where t.x = a.x returning *",
     "delete from t as x where true",
     "merge into t as a using s as b on a.id = b.id when matched and b.x then update set "
-        "y = b.y when matched then delete when not matched then insert (id, y) values (b.id, "
-        "default) when not matched and true then do nothing",
+    "y = b.y when matched then delete when not matched then insert (id, y) values (b.id, "
+    "default) when not matched and true then do nothing",
     "merge into t using (select 1) s on true when not matched then insert default values",
     "truncate a, only b restart identity cascade",
     "truncate table t continue identity restrict",
@@ -129,43 +129,43 @@ static const char *const accepted[] = {
     "create schema authorization joe create table t (a int) create view v as select 1",
     "create table t ()",
     "create table t (a int primary key, b text not null default 'x' || 'y', c "
-        "numeric(10,2) check (c > 0), d int references o (id) on delete cascade on update "
-        "set null deferrable initially deferred, e int generated always as identity (start "
-        "with 1 increment by 2), f int generated always as (a + 1) stored, g text collate "
-        "\"C\" unique, h int constraint foo null)",
+    "numeric(10,2) check (c > 0), d int references o (id) on delete cascade on update "
+    "set null deferrable initially deferred, e int generated always as identity (start "
+    "with 1 increment by 2), f int generated always as (a + 1) stored, g text collate "
+    "\"C\" unique, h int constraint foo null)",
     "create temp table if not exists t (a int, b int, primary key (a, b), unique (b) "
-        "include (a) with (fillfactor=70), foreign key (a) references o match full on delete "
-        "set null (a), check (a > b) no inherit, constraint n foreign key (b) references s.o "
-        "(x) not valid)",
+    "include (a) with (fillfactor=70), foreign key (a) references o match full on delete "
+    "set null (a), check (a > b) no inherit, constraint n foreign key (b) references s.o "
+    "(x) not valid)",
     "create unlogged table t (like o including all excluding defaults, x int) with "
-        "(fillfactor=70, autovacuum_enabled=false) tablespace ts",
+    "(fillfactor=70, autovacuum_enabled=false) tablespace ts",
     "create table t (a int) partition by range (a, (b + 1), lower(c) collate \"C\" "
-        "text_ops)",
+    "text_ops)",
     "create table p partition of t for values from (1, minvalue) to (10, maxvalue)",
     "create table p partition of t for values in (1, 2, null)",
     "create table p partition of t (a primary key, constraint c check (a > 1)) for "
-        "values with (modulus 4, remainder 1) partition by list (b)",
+    "values with (modulus 4, remainder 1) partition by list (b)",
     "create table p partition of t default",
     "create table t as select 1",
     "create table if not exists t (a, b) with (fillfactor=1) on commit drop tablespace x "
-        "as select 1, 2 with no data",
+    "as select 1, 2 with no data",
     "create table t as execute foo(1)",
     "create table t (a int, unique nulls not distinct (a))",
     "create local temporary table t (a int) on commit delete rows",
     "create table t (m) as values (1)",
     "create index on t (a)",
     "create unique index concurrently if not exists i on only s.t using btree (a desc "
-        "nulls first, lower(b), (c + 1) text_ops asc, d collate \"C\" s.ops (x=1)) include (e) "
-        "nulls not distinct with (fillfactor=1) tablespace ts where a > 1",
+    "nulls first, lower(b), (c + 1) text_ops asc, d collate \"C\" s.ops (x=1)) include (e) "
+    "nulls not distinct with (fillfactor=1) tablespace ts where a > 1",
     "create view v as select 1",
     "create or replace temp view s.v (a, b) with (security_barrier=true) as select 1, 2 "
-        "with cascaded check option",
+    "with cascaded check option",
     "create recursive view v (n) as select 1",
     "create materialized view if not exists m (a) using heap with (x=1) tablespace y as "
-        "select 1 with no data",
+    "select 1 with no data",
     "create unlogged materialized view m as select 1",
     "create sequence if not exists s as bigint increment by -1 minvalue 1 no maxvalue "
-        "start with 5 cache 3 no cycle owned by t.c",
+    "start with 5 cache 3 no cycle owned by t.c",
     "create temp sequence s owned by none",
     "create type e as enum ('a', 'b')",
     "create type e as enum ()",
@@ -173,35 +173,35 @@ static const char *const accepted[] = {
     "create domain d int constraint x check (value > 1)",
     "create extension if not exists e with schema s version '1' cascade",
     "create role r with superuser login nocreatedb password 'x' connection limit 3 valid "
-        "until 'y' in role a, b",
+    "until 'y' in role a, b",
     "create user u password null",
     "alter role r rename to q",
     "alter user u with nologin inherit",
     "alter table t add column a int, add b text default 'x' not null, drop column if "
-        "exists c cascade, alter d type bigint using d::bigint, alter column e set default "
-        "1, alter e drop default, alter f set not null, alter f drop not null",
+    "exists c cascade, alter d type bigint using d::bigint, alter column e set default "
+    "1, alter e drop default, alter f set not null, alter f drop not null",
     "alter table if exists only t add constraint c check (a > 0) not valid, validate "
-        "constraint c, drop constraint if exists d restrict, alter constraint x deferrable "
-        "initially deferred",
+    "constraint c, drop constraint if exists d restrict, alter constraint x deferrable "
+    "initially deferred",
     "alter table t alter a add generated by default as identity, alter b set generated "
-        "always set start with 3 restart with 5, alter c drop identity if exists, alter d "
-        "drop expression",
+    "always set start with 3 restart with 5, alter c drop identity if exists, alter d "
+    "drop expression",
     "alter table t rename to u",
     "alter table t rename column a to b",
     "alter table t rename a to b",
     "alter table t rename constraint a to b",
     "alter table t set schema s",
     "alter table t owner to current_user, set (fillfactor=1), reset (fillfactor), set "
-        "logged, set unlogged, set tablespace x, cluster on i, set without cluster, replica "
-        "identity full",
+    "logged, set unlogged, set tablespace x, cluster on i, set without cluster, replica "
+    "identity full",
     "alter table t attach partition p for values from (1) to (2)",
     "alter table t attach partition p default",
     "alter table t detach partition p concurrently",
     "alter table t detach partition p finalize",
     "alter table t enable row level security, force row level security, no force row "
-        "level security, disable trigger all",
+    "level security, disable trigger all",
     "alter table t alter a set statistics 100, alter b set storage external, alter c set "
-        "(n_distinct=1), alter c set data type int",
+    "(n_distinct=1), alter c set data type int",
     "alter table t add if not exists x int, add column if not exists y int",
     "alter table t add primary key using index i",
     "alter index i rename to j",
@@ -317,7 +317,7 @@ static const char *const accepted[] = {
     "close all",
     "copy t from stdin",
     "copy s.t (a, b) to '/tmp/x' with (format csv, header true, delimiter ',', "
-        "force_quote (a, b), null '')",
+    "force_quote (a, b), null '')",
     "copy t to stdout csv header quote '\"' escape '\\' force quote *",
     "copy (select 1) to program 'cat' with csv",
     "copy t from 'x' with delimiter as '|' null as 'y' where a > 1",
@@ -381,9 +381,9 @@ static const char *const accepted[] = {
     "select a + b is null and c",
     "select collation for (a)",
     "select count(*) filter (where true) over (partition by a), rank() over w2 from t "
-        "window w1 as (), w2 as (w1 order by a)",
+    "window w1 as (), w2 as (w1 order by a)",
     "select sum(x) over (rows 3 preceding), sum(x) over (range between current row and "
-        "unbounded following)",
+    "unbounded following)",
     "select f(all x), f(distinct x, y order by z desc), f()",
     "select a from t where (a, b) > (1, 2) and row(a) = row(b)",
     "select (((1)))",
@@ -421,9 +421,9 @@ static const char *const accepted[] = {
     "select * from a anti join b on a.x = b.x",
     "select * from a positional join b",
     "create table t (a int, b text, index i (a), unique index j using btree (b desc), "
-        "index (lower(b)) where a > 1)",
+    "index (lower(b)) where a > 1)",
     "create table m (ts timestamptz not null) with (tsdb.hypertable, "
-        "tsdb.partition_column='ts', tsdb.chunk_interval='1 day')",
+    "tsdb.partition_column='ts', tsdb.chunk_interval='1 day')",
     "alter table t add index i (a), add unique index j using btree (b)",
     "create or replace table t (a int)",
     "create or replace table t as select 1",
@@ -433,7 +433,7 @@ static const char *const accepted[] = {
     "select 1 union all by name select 2",
     "insert into t by name select 1 as a",
     "merge into t using s on true when not matched by source then delete when not "
-        "matched by target then insert values (1) returning *",
+    "matched by target then insert values (1) returning *",
     "select f(x)[1], array[1,2][1]",
     "copy t from 'x.csv' (format csv, on_error ignore, log_verbosity verbose)",
     "begin;",
