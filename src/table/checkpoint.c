@@ -133,16 +133,22 @@ static kd_status capture_all(kd_ctx *ctx, capture *all)
 
 /* --- Index runs ------------------------------------------------------------------------------ */
 
+/*
+ * Where rows were when the tables were captured. Moves since then are not followed: recovery begins
+ * with the captured places and replays those moves, so an entry that had followed one already would
+ * stand beside the entry for the old place, and an index scan would give the row twice.
+ */
 static kd_ref_fate ref_resolve(void *object, uint64_t ref, uint64_t *out_ref)
 {
+    const captured_table *captured = object;
     kdi_place place;
-    if (!kdi_place_find(object, ref, &place)) {
-        /* No unit knows it: every version behind it is gone. (A place beyond a chunk's or segment's
-         * rows cannot be: entries are made from rows.) */
-        return KD_REF_GONE;
+    if (kdi_place_find_in(captured->units, ref, &place)) {
+        *out_ref = place.ref;
+        return place.ref == ref ? KD_REF_SAME : KD_REF_MOVED;
     }
-    *out_ref = place.ref;
-    return place.ref == ref ? KD_REF_SAME : KD_REF_MOVED;
+    /* A newer unit, or one that nobody knows: then every version behind the entry is gone. (A place
+     * beyond a chunk's or segment's rows cannot be: entries are made from rows.) */
+    return kdi_place_find(captured->table, ref, &place) ? KD_REF_SAME : KD_REF_GONE;
 }
 
 static kd_status index_write(kd_ctx *ctx, capture *all, captured_table *table,
@@ -156,8 +162,8 @@ static kd_status index_write(kd_ctx *ctx, capture *all, captured_table *table,
     if (!atomic_exchange(&index->is_dirty, false) && !table->moves_refs)
         return KD_OK;
     captured->is_new = true;
-    kd_status status = kd_index_checkpoint(ctx, index->index, ref_resolve, table->table,
-                                           table->moves_refs, all->arena, &captured->manifest);
+    kd_status status = kd_index_checkpoint(ctx, index->index, ref_resolve, table, table->moves_refs,
+                                           all->arena, &captured->manifest);
     if (status != KD_OK)
         atomic_store(&index->is_dirty, true);
     return status;

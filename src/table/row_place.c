@@ -54,7 +54,12 @@ static const kdi_remap *remap_by_unit(const kdi_unit_list *units, uint64_t unit)
 
 bool kdi_place_find(kd_table *table, kd_rowref ref, kdi_place *out_place)
 {
-    const kdi_unit_list *units = atomic_load_explicit(&table->units, memory_order_acquire);
+    return kdi_place_find_in(atomic_load_explicit(&table->units, memory_order_acquire), ref,
+                             out_place);
+}
+
+bool kdi_place_find_in(const kdi_unit_list *units, kd_rowref ref, kdi_place *out_place)
+{
     *out_place = (kdi_place){.ref = ref};
     if (units == NULL)
         return false;

@@ -431,6 +431,8 @@ struct kdi_place {
 
 /* Follows remaps. False when no snapshot in use can see the row. */
 bool kdi_place_find(kd_table *table, kd_rowref ref, kdi_place *out_place);
+/* The same in a list of units that the caller holds (NULL: nothing is found). */
+bool kdi_place_find_in(const kdi_unit_list *units, kd_rowref ref, kdi_place *out_place);
 kd_stamp kdi_place_end(const kdi_place *place);
 /* Begin stamps at or below `newest_needed` may be given as 0. */
 kd_status kdi_place_begin(kd_ctx *ctx, const kdi_place *place, kd_stamp newest_needed,
