@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum { CONFLICT_RETRIES = 100 };
+enum { CONFLICT_RETRIES = 100, RETRY_PAUSE_NS = 50 * 1000, RETRY_DOUBLINGS_MAX = 8 };
 
 /* --- Preparing -----------------------------------------------------------------------------------
  */
@@ -379,6 +379,16 @@ static bool may_retry(kd_session *session, kd_status status, bool owns)
     return owns || (session->txn != NULL && kd_txn_isolation(session->txn) == KD_READ_COMMITTED);
 }
 
+/* The other transaction's rows are stamped before its commit is seen by new snapshots: the log's
+ * write lies between. Trying again at once would use up the attempts in that time. */
+static void retry_pause(kd_ctx *ctx, int attempt)
+{
+    if (attempt == 0)
+        return;
+    int doublings = attempt < RETRY_DOUBLINGS_MAX ? attempt : RETRY_DOUBLINGS_MAX;
+    ctx->world->sleep_ns(ctx->world, (uint64_t)RETRY_PAUSE_NS << doublings);
+}
+
 static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
                                   uint32_t parameter_count)
 {
@@ -406,6 +416,7 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
             return status;
         }
         kd_error_clear(ctx);
+        retry_pause(ctx, attempt);
     }
 }
 
