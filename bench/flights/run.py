@@ -7,52 +7,25 @@ DuckDB comes from PyPI (package duckdb), SQLite from Python. Exit code 77 when D
 """
 import argparse
 import decimal
-import importlib
-import math
 import os
 import pathlib
-import random
 import shutil
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+from engines import Duck, Kade, duckdb_module, geomean, kade_module, timed  # noqa: E402
+
 CREATE = {
     "flights": "CREATE TABLE flights (departed timestamp NOT NULL, delay int NOT NULL, "
                "distance int NOT NULL, origin text NOT NULL, destination text NOT NULL)",
     "airports": "CREATE TABLE airports (iata text, name text, city text, state text, country text, "
                 "latitude double precision, longitude double precision)",
 }
-
-
-def duckdb_module(build):
-    """DuckDB in a folder of the build, so that nothing is installed for good."""
-    target = build / "bench-python"
-    sys.path.insert(0, str(target))
-    try:
-        import duckdb
-    except ImportError:
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", str(target),
-                        "duckdb"], check=False, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-        importlib.invalidate_caches()
-        try:
-            import duckdb
-        except ImportError:
-            print("skipped: the package duckdb cannot be installed")
-            sys.exit(77)
-    return duckdb
-
-
-def kade_module(build):
-    os.environ["KADE_LIBRARY"] = str(build / "libkade.so")
-    sys.path.insert(0, str(ROOT / "python"))
-    import kadedb
-    return kadedb
 
 
 def queries():
@@ -71,75 +44,6 @@ def plain(value):
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:.4f}"
     return str(value)
-
-
-def folder_bytes(path):
-    path = pathlib.Path(path)
-    if path.is_file():
-        return path.stat().st_size
-    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-
-
-class Kade:
-    name = "KadeDB"
-
-    def __init__(self, module, path):
-        self.path = path
-        self.connection = module.connect(str(path))
-        try:
-            self.connection.isolation_level = None
-        except AttributeError:
-            pass
-        self.execute("SET threads = 2")
-
-    def execute(self, sql):
-        cursor = self.connection.cursor()
-        cursor.execute(sql)
-        rows = cursor.fetchall() if cursor.description else []
-        cursor.close()
-        return rows
-
-    def load(self, table, file):
-        self.execute(f"COPY {table} FROM '{file}' (FORMAT csv, HEADER true)")
-
-    def commit(self):
-        self.connection.commit()
-
-    def size(self):
-        return sum(f.stat().st_size for f in (pathlib.Path(self.path) / "units").rglob("*")
-                   if f.is_file())
-
-
-class Duck:
-    name = "DuckDB"
-
-    def __init__(self, module, path):
-        self.path = path
-        self.connection = module.connect(str(path), config={"threads": 2,
-                                                            "storage_compatibility_version": "latest"})
-
-    def execute(self, sql):
-        return self.connection.execute(sql).fetchall()
-
-    def load(self, table, file):
-        self.connection.execute(f"COPY {table} FROM '{file}' (HEADER)")
-        self.connection.execute("CHECKPOINT")
-
-    def commit(self):
-        pass
-
-    def size(self):
-        return folder_bytes(self.path)
-
-
-def timed(action):
-    start = time.perf_counter()
-    result = action()
-    return time.perf_counter() - start, result
-
-
-def geomean(values):
-    return math.exp(sum(math.log(v) for v in values) / len(values))
 
 
 def bench_load(make, csv, rounds):
