@@ -109,6 +109,11 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
         return KD_OK;
     KD_TRY_OUT(kdi_node_text(ctx, run, ast->query, &entry.query_text));
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, entry.query_text, NULL, 0, &query));
+    if (query->bound->modifying_cte_count > 0) {
+        status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                         "views must not contain data-modifying statements in WITH");
+        goto out;
+    }
     KD_TRY_OUT(view_columns(ctx, run, query, &ast->columns, &entry));
     KD_TRY_OUT(collect_tables(ctx, run, query->bound->query, 0, &depends, &entry.depends_count,
                               &capacity));

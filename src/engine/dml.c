@@ -11,8 +11,6 @@
  */
 #include "engine/engine_internal.h"
 
-#include "base/map.h"
-
 #include <assert.h>
 #include <stdio.h>
 
@@ -23,9 +21,7 @@ typedef struct dml {
     const kd_bound_statement *bound;
     const kd_table_entry *table;
     kdi_table_writer *writer;
-    kd_account account;
-    kd_map written;        /* References that this statement has written. */
-    kdi_row_set *returned; /* NULL: no RETURNING. */
+    kdi_dml_job *job;
     kd_compiled_expr **returning;
     kd_value *returning_row; /* Values of the ids that RETURNING is compiled against. */
     uint32_t extra_count;    /* Query columns after the target's in returning_row. */
@@ -71,16 +67,16 @@ static kd_status prepare_returning(kd_ctx *ctx, dml *work)
         return KD_NOMEM;
     for (uint32_t i = 0; i < bound->returning_count; i++)
         KD_TRY(compile(ctx, work, bound->returning[i], ids, id_count, &work->returning[i]));
-    return kdi_run_start_rows(ctx, work->run, bound->returning_columns, bound->returning_count,
-                              &work->returned);
+    return kdi_row_set_create(ctx, work->arena, bound->returning_columns, bound->returning_count,
+                              &work->job->returned);
 }
 
 /* Adds the RETURNING row of one target row; `query_row` may be NULL. */
 static kd_status return_row(kd_ctx *ctx, dml *work, const kd_value *target_row,
                             const kd_value *query_row)
 {
-    work->run->affected++;
-    if (work->returned == NULL)
+    work->job->affected++;
+    if (work->job->returned == NULL)
         return KD_OK;
     uint32_t count = work->table->column_count;
     kd_value *results = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->bound->returning_count);
@@ -93,19 +89,20 @@ static kd_status return_row(kd_ctx *ctx, dml *work, const kd_value *target_row,
     for (uint32_t i = 0; i < work->bound->returning_count; i++)
         KD_TRY(kd_expr_evaluate_row(ctx, work->returning[i], work->row_arena, work->returning_row,
                                     &results[i]));
-    return kdi_row_set_add(ctx, work->returned, results);
+    return kdi_row_set_add(ctx, work->job->returned, results);
 }
 
 /* --- Source rows ---------------------------------------------------------------------------------
  */
 
-static kd_status collect(kd_ctx *ctx, dml *work, kdi_row_set **out_rows)
+kd_status kdi_dml_read(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
+                       kdi_row_set **out_rows)
 {
     kd_status status = KD_OK;
     kd_execution *execution = NULL;
-    const kd_rel *query = work->bound->query;
-    KD_TRY_OUT(kdi_row_set_create(ctx, work->arena, query->columns, query->column_count, out_rows));
-    KD_TRY_OUT(kdi_run_execute(ctx, work->run, work->run->prepared->plan, &execution));
+    const kd_rel *query = plan->bound->query;
+    KD_TRY_OUT(kdi_row_set_create(ctx, run->arena, query->columns, query->column_count, out_rows));
+    KD_TRY_OUT(kdi_run_execute(ctx, run, plan, &execution));
     for (;;) {
         kd_batch batch;
         bool end;
@@ -119,6 +116,12 @@ static kd_status collect(kd_ctx *ctx, dml *work, kdi_row_set **out_rows)
 out:
     kd_execution_destroy(execution);
     return status;
+}
+
+static kd_status collect(kd_ctx *ctx, dml *work, kdi_row_set **out_rows)
+{
+    *out_rows = work->job->source;
+    return *out_rows != NULL ? KD_OK : kdi_dml_read(ctx, work->run, work->job->plan, out_rows);
 }
 
 static void read_batch_row(const kd_batch *batch, uint32_t row, uint32_t count,
@@ -158,8 +161,8 @@ static kd_status for_each_row(kd_ctx *ctx, dml *work, row_handler handle, void *
 static kd_status note_written(kd_ctx *ctx, dml *work, kd_rowref ref, bool *out_again)
 {
     static char present;
-    *out_again = kd_map_find_u64(&work->written, ref) != NULL;
-    return *out_again ? KD_OK : kd_map_put_u64(ctx, &work->written, ref, &present, NULL);
+    *out_again = kd_map_find_u64(work->job->written, ref) != NULL;
+    return *out_again ? KD_OK : kd_map_put_u64(ctx, work->job->written, ref, &present, NULL);
 }
 
 /* --- INSERT
@@ -169,8 +172,8 @@ static kd_status insert_batch(kd_ctx *ctx, dml *work, const kd_batch *batch)
 {
     kd_batch full;
     KD_TRY(kdi_table_writer_insert(ctx, work->writer, batch, &full));
-    if (work->returned == NULL) {
-        work->run->affected += batch->selected_count;
+    if (work->job->returned == NULL) {
+        work->job->affected += batch->selected_count;
         return KD_OK;
     }
     kd_value *values = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, work->table->column_count);
@@ -189,7 +192,7 @@ static kd_status insert_streamed(kd_ctx *ctx, dml *work)
 {
     kd_status status = KD_OK;
     kd_execution *execution = NULL;
-    KD_TRY_OUT(kdi_run_execute(ctx, work->run, work->run->prepared->plan, &execution));
+    KD_TRY_OUT(kdi_run_execute(ctx, work->run, work->job->plan, &execution));
     for (bool end = false; !end;) {
         kd_batch batch;
         KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
@@ -307,7 +310,7 @@ static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_va
                                    up->assignment_count, up->written, &outcome));
     *out_again = outcome.result != KD_WRITE_DONE;
     if (*out_again) {
-        (void)kd_map_remove_u64(&work->written, ref);
+        (void)kd_map_remove_u64(work->job->written, ref);
         return KD_OK;
     }
     KD_TRY(note_written(ctx, work, outcome.newest, &twice));
@@ -356,7 +359,8 @@ static kd_status run_insert(kd_ctx *ctx, dml *work)
     }
     if (bound->query == NULL)
         return insert_defaults(ctx, work);
-    return bound->reads_target ? insert_collected(ctx, work) : insert_streamed(ctx, work);
+    bool collects = bound->reads_target || work->job->source != NULL;
+    return collects ? insert_collected(ctx, work) : insert_streamed(ctx, work);
 }
 
 /* --- UPDATE and DELETE
@@ -519,7 +523,7 @@ static kd_status merge_change(kd_ctx *ctx, dml *work, merge_when *when, const kd
     kd_value *old_values;
     bool found;
     kd_write_outcome outcome;
-    if (kd_map_find_u64(&work->written, ref) != NULL)
+    if (kd_map_find_u64(work->job->written, ref) != NULL)
         return KD_FAIL(ctx, KD_INVALID, "21000", "MERGE command cannot affect row a second time");
     KD_TRY(fetch_target(ctx, work, ref, &old_values, &found));
     if (!found)
@@ -585,39 +589,51 @@ static void set_tag(kd_run *run, kd_dml_kind kind)
     (void)snprintf(run->tag, sizeof run->tag, "%s %lld", words[kind], (long long)run->affected);
 }
 
-kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run)
+kd_status kdi_dml_one(kd_ctx *ctx, kd_run *run, kdi_dml_job *job)
 {
-    kd_status status = KD_OK;
-    const kd_bound_statement *bound = run->prepared->bound;
-    dml work = {.run = run, .arena = run->arena, .bound = bound, .table = bound->target};
-    kd_account_init(&work.account, NULL, "written rows", SIZE_MAX);
-    kd_map_init(&work.written, ctx->world, &work.account);
-    run->affected = 0;
-    if (bound->modifying_cte_count > 0)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "data-modifying WITH is not supported");
+    const kd_bound_statement *bound = job->plan->bound;
+    dml work = {
+        .run = run, .arena = run->arena, .bound = bound, .table = bound->target, .job = job};
     work.row_arena = kd_arena_create(ctx, run->arena, "row", KD_ARENA_UNLIMITED);
     if (work.row_arena == NULL)
         return KD_NOMEM;
-    KD_TRY_OUT(prepare_returning(ctx, &work));
+    KD_TRY(prepare_returning(ctx, &work));
     switch (bound->kind) {
     case KD_DML_INSERT:
-        KD_TRY_OUT(run_insert(ctx, &work));
-        break;
+        return run_insert(ctx, &work);
     case KD_DML_UPDATE:
-        KD_TRY_OUT(run_update(ctx, &work));
-        break;
+        return run_update(ctx, &work);
     case KD_DML_DELETE:
-        KD_TRY_OUT(run_delete(ctx, &work));
-        break;
+        return run_delete(ctx, &work);
     case KD_DML_MERGE:
-        KD_TRY_OUT(run_merge(ctx, &work));
-        break;
+        return run_merge(ctx, &work);
     case KD_DML_SELECT:
-        assert(!"queries are not written");
         break;
     }
-    set_tag(run, bound->kind);
-out:
-    kd_map_clear(&work.written);
+    assert(!"queries are not written");
+    return KD_OK;
+}
+
+static kd_status run_alone(kd_ctx *ctx, kd_run *run, kd_map *written)
+{
+    kdi_dml_job job = {.plan = run->prepared->plan, .written = written};
+    KD_TRY(kdi_dml_one(ctx, run, &job));
+    run->rows = job.returned;
+    run->affected = job.affected;
+    return KD_OK;
+}
+
+kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run)
+{
+    const kd_bound_statement *bound = run->prepared->bound;
+    kd_account account;
+    kd_map written;
+    kd_account_init(&account, NULL, "written rows", SIZE_MAX);
+    kd_map_init(&written, ctx->world, &account);
+    kd_status status = bound->modifying_cte_count > 0 ? kdi_modifying_with_run(ctx, run, &written)
+                                                      : run_alone(ctx, run, &written);
+    kd_map_clear(&written);
+    if (status == KD_OK)
+        set_tag(run, bound->kind);
     return status;
 }

@@ -8,7 +8,7 @@
  *   row_set.c                          results that are made row by row (SHOW, EXPLAIN, RETURNING)
  *   table_writer.c                     rows into tables: defaults, checks, partitions
  *   foreign_key.c                      references both ways
- *   dml.c, merge.c                     INSERT, UPDATE, DELETE, MERGE
+ *   dml.c, modifying_with.c            INSERT, UPDATE, DELETE, MERGE; those in WITH
  *   utility.c                          everything else, by kind of statement
  *   define_*.c                         CREATE, ALTER, DROP
  */
@@ -17,6 +17,7 @@
 
 #include "engine/setting.h"
 #include "engine/statement.h"
+#include "base/map.h"
 #include "base/thread.h"
 #include "base/world_memory.h"
 #include "security/authorize.h"
@@ -173,6 +174,11 @@ struct kd_run {
     bool is_done;
     bool is_short;     /* Lives in its prepared statement: see short_path.c. */
     bool reads_latest; /* Referential checks: the newest committed state. */
+    /* Statements in WITH that write, and the main one after them: what they returned, and that
+     * nothing written by them is seen. */
+    bool hides_own_work;
+    kd_given_rows *given;
+    uint32_t given_count;
     int64_t affected;
     char tag[KDI_TAG_BYTES];
     uint64_t started_ns;
@@ -224,6 +230,9 @@ kd_status kdi_row_set_add(kd_ctx *ctx, kdi_row_set *rows, const kd_value *values
 /* The selected rows of a batch, copied. */
 kd_status kdi_row_set_add_batch(kd_ctx *ctx, kdi_row_set *rows,
                                 const kd_batch *batch) KD_MUST_CHECK;
+/* The rows as batches that stay as long as the row set does. */
+kd_status kdi_row_set_batches(kd_ctx *ctx, kdi_row_set *rows,
+                              kd_given_rows *out_batches) KD_MUST_CHECK;
 /* From the start to the end, once (or again after rewind). */
 void kdi_row_set_next(kdi_row_set *rows, kd_batch *out_batch, bool *out_end);
 void kdi_row_set_rewind(kdi_row_set *rows);
@@ -246,11 +255,30 @@ kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
                            const kd_value *parameters, uint32_t parameter_count,
                            int64_t *out_affected) KD_MUST_CHECK;
 
-/* --- dml.c, merge.c -----------------------------------------------------------------------------
+/* --- dml.c -----------------------------------------------------------------------------
  */
 
 /* Carries out the run's INSERT, UPDATE, DELETE or MERGE; RETURNING rows go to the run's row set. */
 kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
+
+/* One statement of a run: the whole of it, or one of those in WITH. */
+typedef struct kdi_dml_job {
+    const kd_statement_plan *plan;
+    kd_map *written;       /* References that the run has written. */
+    kdi_row_set *source;   /* The query's rows, if they were read before; else NULL. */
+    kdi_row_set *returned; /* Out: NULL where there is no RETURNING. */
+    int64_t affected;      /* Out. */
+} kdi_dml_job;
+kd_status kdi_dml_one(kd_ctx *ctx, kd_run *run, kdi_dml_job *job) KD_MUST_CHECK;
+/* Reads the query of a statement to its end. */
+kd_status kdi_dml_read(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
+                       kdi_row_set **out_rows) KD_MUST_CHECK;
+
+/* --- modifying_with.c ---------------------------------------------------------------------------
+ */
+
+/* A statement with data-modifying WITH queries: those first, then the statement itself. */
+kd_status kdi_modifying_with_run(kd_ctx *ctx, kd_run *run, kd_map *written) KD_MUST_CHECK;
 
 /* --- utility.c ----------------------------------------------------------------------------------
  */

@@ -101,6 +101,24 @@ void kdi_row_set_next(kdi_row_set *rows, kd_batch *out_batch, bool *out_end)
     rows->reading = chunk->next;
 }
 
+kd_status kdi_row_set_batches(kd_ctx *ctx, kdi_row_set *rows, kd_given_rows *out_batches)
+{
+    size_t count = 0;
+    *out_batches = (kd_given_rows){0};
+    for (const row_chunk *it = rows->first; it != NULL; it = it->next)
+        count++;
+    kd_batch *batches = KD_NEW_ARRAY(ctx, rows->arena, kd_batch, count);
+    if (batches == NULL)
+        return KD_NOMEM;
+    for (const row_chunk *it = rows->first; it != NULL; it = it->next)
+        batches[out_batches->batch_count++] = (kd_batch){.row_count = it->row_count,
+                                                         .selected_count = it->row_count,
+                                                         .column_count = rows->column_count,
+                                                         .columns = it->columns};
+    out_batches->batches = batches;
+    return KD_OK;
+}
+
 void kdi_row_set_rewind(kdi_row_set *rows)
 {
     rows->reading = rows->first;

@@ -267,6 +267,8 @@ static void run_release(kd_run *run)
     kd_catalog_unpin(run->catalog);
     run->catalog = NULL;
     run->rows = NULL;
+    run->hides_own_work = false;
+    run->given_count = 0;
 }
 
 static void run_unlink(kd_run *run)
@@ -327,7 +329,11 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .parameter_count = run->parameter_count,
         .collect_actuals = run->actuals != NULL,
         .progress_rows = &run->progress_rows,
+        .given = run->given,
+        .given_count = run->given_count,
     };
+    if (run->hides_own_work)
+        options.snapshot.txn_no = 0;
     return kd_execution_create(ctx, run->arena, plan, &options, out_execution);
 }
 
@@ -353,7 +359,8 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
     KD_TRY(run_enter(ctx, run, parameters, parameter_count));
     if (run->prepared->class == KDI_UTILITY)
         return kdi_utility_run(ctx, run);
-    if (run->prepared->bound->kind != KD_DML_SELECT)
+    if (run->prepared->bound->kind != KD_DML_SELECT ||
+        run->prepared->bound->modifying_cte_count > 0)
         return kdi_dml_run(ctx, run);
     run->affected = 0;
     return kdi_run_execute(ctx, run, run->prepared->plan, &run->execution);

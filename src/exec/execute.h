@@ -20,6 +20,12 @@ kd_status kd_workers_create(kd_ctx *ctx, unsigned thread_count,
                             kd_workers **out_workers) KD_MUST_CHECK;
 void kd_workers_destroy(kd_workers *workers); /* NULL is allowed; nothing is running. */
 
+/* Rows that a statement hands to its plan's GIVEN scans: complete batches that stay as they are. */
+typedef struct kd_given_rows {
+    uint32_t batch_count;
+    const kd_batch *batches;
+} kd_given_rows;
+
 typedef struct kd_execute_options {
     kd_workers *workers; /* NULL: everything on the calling thread. */
     unsigned thread_max; /* Of this statement; 0: as many as there are. */
@@ -33,6 +39,8 @@ typedef struct kd_execute_options {
     const kd_session_facts *facts;
     const kd_value *parameters;
     uint32_t parameter_count;
+    const kd_given_rows *given; /* By the number of the data-modifying WITH query. */
+    uint32_t given_count;
     bool collect_actuals;                 /* EXPLAIN ANALYZE. */
     atomic_uint_least64_t *progress_rows; /* Rows scanned so far; may be NULL. */
 } kd_execute_options;

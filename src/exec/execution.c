@@ -101,6 +101,7 @@ kd_status kdi_build(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
         [KD_PLAN_WORKING_SCAN] = kdi_build_working_scan,
         [KD_PLAN_LOCK_ROWS] = kdi_build_lock_rows,
         [KD_PLAN_EMPTY] = kdi_build_empty,
+        [KD_PLAN_GIVEN] = kdi_build_given,
     };
     size_t kind = (size_t)plan->kind;
     if (kind >= sizeof builders / sizeof *builders || builders[kind] == NULL)

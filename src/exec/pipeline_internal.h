@@ -129,6 +129,7 @@ kd_status kdi_build_index_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_pla
 kd_status kdi_build_function(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_values(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_virtual(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
+kd_status kdi_build_given(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_filter(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_project(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);

@@ -94,6 +94,7 @@ static double limit_rows(double rows, const kd_expr *count)
 
 static double compute(kdi_planner *p, kd_rel *rel)
 {
+    uint32_t no;
     double input = rel->inputs[0] == NULL ? 1 : kdi_estimate(p, rel->inputs[0]);
     switch (rel->kind) {
     case KD_REL_SCAN:
@@ -119,6 +120,8 @@ static double compute(kdi_planner *p, kd_rel *rel)
     case KD_REL_RECURSIVE:
         return input * 10;
     case KD_REL_CTE:
+        if (kdi_is_modifying(p->bound, rel->as.cte.cte, &no))
+            return ROWS_UNKNOWN;
         return kdi_estimate(p, rel->as.cte.cte->query);
     default:
         return input;

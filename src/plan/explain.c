@@ -70,6 +70,8 @@ static const char *plan_name(const kd_plan *plan)
         return "LockRows";
     case KD_PLAN_EMPTY:
         return "Result (no rows)";
+    case KD_PLAN_GIVEN:
+        return "CTE Scan";
     }
     return "?";
 }
@@ -113,6 +115,9 @@ static kd_status title(kd_ctx *ctx, explaining *e, const kd_plan *plan)
                                        plan->as.virtual_table.table->name);
     case KD_PLAN_CTE_SCAN:
         return kd_buffer_append_format(ctx, out, "CTE Scan on CTE %u", plan->as.cte.cte_no);
+    case KD_PLAN_GIVEN:
+        return kd_buffer_append_format(ctx, out, "CTE Scan on modifying CTE %u",
+                                       plan->as.cte.cte_no);
     default:
         return kd_buffer_append_text(ctx, out, plan_name(plan));
     }
@@ -259,6 +264,14 @@ kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan 
             continue;
         KD_TRY(kd_buffer_append_format(ctx, out, "CTE %u\n", i));
         KD_TRY(explain(ctx, &e, 1, plan->ctes[i]));
+    }
+    static const char *const words[] = {"Select", "Insert", "Update", "Delete", "Merge"};
+    for (uint32_t i = 0; i < plan->modifying_count; i++) {
+        const kd_bound_statement *bound = plan->modifying[i].bound;
+        KD_TRY(kd_buffer_append_format(
+            ctx, out, "modifying CTE %u: %s on %.*s\n", i, words[bound->kind],
+            (int)bound->target->object.name.size_bytes, bound->target->object.name.data));
+        KD_TRY(explain(ctx, &e, 1, plan->modifying[i].root));
     }
     return explain(ctx, &e, 0, plan->root);
 }

@@ -4,19 +4,12 @@
  */
 #include "plan/plan_internal.h"
 
-static bool is_modifying(const kdi_planner *p, const kd_cte *cte)
-{
-    for (uint32_t i = 0; i < p->bound->modifying_cte_count; i++)
-        if (p->bound->modifying_ctes[i].cte == cte)
-            return true;
-    return false;
-}
-
 static kd_status inline_use(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
 {
     kd_rel *use = *io_rel;
     kd_cte *cte = use->as.cte.cte;
-    if (cte->use_count != 1 || cte->materialized || is_modifying(p, cte) ||
+    uint32_t no;
+    if (cte->use_count != 1 || cte->materialized || kdi_is_modifying(p->bound, cte, &no) ||
         kd_rel_is_volatile(cte->query))
         return KD_OK;
     kd_rel *rel = kdi_make_rel(ctx, p, KD_REL_PROJECT, cte->query);

@@ -158,12 +158,6 @@ static kd_status cte_number(kd_ctx *ctx, kdi_planner *p, kd_cte *cte, uint32_t *
             return KD_OK;
         }
     kd_plan *plan = NULL;
-    bool modifying = false;
-    for (uint32_t i = 0; i < p->bound->modifying_cte_count; i++)
-        modifying |= p->bound->modifying_ctes[i].cte == cte;
-    if (modifying)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                       "reading the rows of a data-modifying WITH query is not supported");
     kd_rel *query = cte->query;
     kd_id_set all = kdi_set(p);
     KD_TRY(kdi_optimize(ctx, p, &query));
@@ -185,8 +179,11 @@ static kd_status plan_cte(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_
 {
     kd_cte *cte = rel->as.cte.cte;
     uint32_t no = 0;
-    KD_TRY(cte_number(ctx, p, cte, &no));
-    kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_CTE_SCAN, kdi_estimate(p, rel), 0);
+    bool is_given = kdi_is_modifying(p->bound, cte, &no);
+    if (!is_given)
+        KD_TRY(cte_number(ctx, p, cte, &no));
+    kd_plan *plan =
+        kdi_make_plan(ctx, p, is_given ? KD_PLAN_GIVEN : KD_PLAN_CTE_SCAN, kdi_estimate(p, rel), 0);
     uint32_t *positions = KD_NEW_ARRAY(ctx, p->arena, uint32_t, rel->column_count);
     if (plan == NULL || positions == NULL)
         return KD_NOMEM;

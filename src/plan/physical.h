@@ -39,6 +39,7 @@ typedef enum kd_plan_kind {
     KD_PLAN_WORKING_SCAN,
     KD_PLAN_LOCK_ROWS,
     KD_PLAN_EMPTY, /* no rows: a contradiction was found */
+    KD_PLAN_GIVEN, /* rows that the statement's run supplies: of a data-modifying WITH query */
 } kd_plan_kind;
 
 typedef struct kd_plan kd_plan;
@@ -171,7 +172,7 @@ struct kd_plan {
         struct {
             uint32_t cte_no;
             const uint32_t *source_positions;
-        } cte; /* Per output column. */
+        } cte; /* Per output column. GIVEN: `cte_no` is the modifying query's number. */
         struct {
             bool all;
             uint32_t working_no;
@@ -188,14 +189,18 @@ struct kd_plan {
     } as;
 };
 
-typedef struct kd_statement_plan {
+typedef struct kd_statement_plan kd_statement_plan;
+struct kd_statement_plan {
     const kd_bound_statement *bound;
     kd_plan *root;      /* NULL for INSERT ... DEFAULT VALUES. */
     uint32_t cte_count; /* Materialised ones, in the order to compute them lazily. */
     kd_plan **ctes;
     uint32_t working_count;
     uint32_t plan_count; /* Highest `no`. */
-} kd_statement_plan;
+    /* One per data-modifying WITH query, in the order in which they run, before this one. */
+    uint32_t modifying_count;
+    kd_statement_plan *modifying;
+};
 
 typedef struct kd_plan_options {
     const kd_catalog_version *catalog;

@@ -19,12 +19,38 @@ kd_status kdi_optimize(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
     return kdi_push_down(ctx, p, &none, io_rel);
 }
 
-static bool is_modifying(const kd_bound_statement *bound, const kd_cte *cte)
+bool kdi_is_modifying(const kd_bound_statement *bound, const kd_cte *cte, uint32_t *out_no)
 {
     for (uint32_t i = 0; i < bound->modifying_cte_count; i++)
-        if (bound->modifying_ctes[i].cte == cte)
+        if (bound->modifying_ctes[i].cte == cte) {
+            *out_no = i;
             return true;
+        }
     return false;
+}
+
+/* The root of one statement: the main one, or one in WITH. */
+static kd_status plan_root(kd_ctx *ctx, kdi_planner *p, const kd_bound_statement *bound,
+                           kd_statement_plan *out)
+{
+    out->bound = bound;
+    if (bound->query == NULL)
+        return KD_OK;
+    kd_rel *query = bound->query;
+    KD_TRY(kdi_optimize(ctx, p, &query));
+    kd_id_set all = kdi_set(p);
+    KD_TRY(kd_rel_column_set(ctx, bound->query, &all));
+    KD_TRY(kdi_physical(ctx, p, query, &all, &out->root));
+    return kdi_exact_columns(ctx, p, bound->query->columns, bound->query->column_count, &out->root);
+}
+
+/* The statements in WITH share numbers, WITH queries and working tables with the main one. */
+static void share_lists(const kdi_planner *p, kd_statement_plan *plan)
+{
+    plan->cte_count = (uint32_t)p->cte_count;
+    plan->ctes = p->ctes;
+    plan->working_count = p->working_count;
+    plan->plan_count = p->last_no;
 }
 
 kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options *options,
@@ -40,24 +66,21 @@ kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options 
     p->bound = bound;
     p->registry = kd_catalog_registry(options->catalog);
     p->last_id = bound->last_column_id;
-    plan->bound = bound;
+    plan->modifying_count = bound->modifying_cte_count;
+    plan->modifying = KD_NEW_ARRAY(ctx, arena, kd_statement_plan, plan->modifying_count);
+    if (plan->modifying == NULL)
+        return KD_NOMEM;
     /* CTEs that stay are optimised in place, in order, so that a later one sees the earlier. */
+    uint32_t no;
     for (uint32_t i = 0; i < bound->cte_count; i++)
-        if (bound->ctes[i]->use_count > 0 && !is_modifying(bound, bound->ctes[i]))
+        if (bound->ctes[i]->use_count > 0 && !kdi_is_modifying(bound, bound->ctes[i], &no))
             KD_TRY(kdi_inline_ctes(ctx, p, &bound->ctes[i]->query));
-    if (bound->query != NULL) {
-        kd_rel *query = bound->query;
-        KD_TRY(kdi_optimize(ctx, p, &query));
-        kd_id_set all = kdi_set(p);
-        KD_TRY(kd_rel_column_set(ctx, bound->query, &all));
-        KD_TRY(kdi_physical(ctx, p, query, &all, &plan->root));
-        KD_TRY(kdi_exact_columns(ctx, p, bound->query->columns, bound->query->column_count,
-                                 &plan->root));
-    }
-    plan->cte_count = (uint32_t)p->cte_count;
-    plan->ctes = p->ctes;
-    plan->working_count = p->working_count;
-    plan->plan_count = p->last_no;
+    for (uint32_t i = 0; i < plan->modifying_count; i++)
+        KD_TRY(plan_root(ctx, p, bound->modifying_ctes[i].statement, &plan->modifying[i]));
+    KD_TRY(plan_root(ctx, p, bound, plan));
+    for (uint32_t i = 0; i < plan->modifying_count; i++)
+        share_lists(p, &plan->modifying[i]);
+    share_lists(p, plan);
     *out_plan = plan;
     return KD_OK;
 }

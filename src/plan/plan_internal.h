@@ -93,6 +93,8 @@ bool kdi_is_true(const kd_expr *expr);
 /* Constant folding, of one expression and of a whole tree (fold.c). */
 kd_status kdi_fold(kd_ctx *ctx, kdi_planner *p, kd_expr **slot) KD_MUST_CHECK;
 kd_status kdi_fold_tree(kd_ctx *ctx, kdi_planner *p, kd_rel *rel) KD_MUST_CHECK;
+/* Whether a WITH query writes, and which of those that do it is. */
+bool kdi_is_modifying(const kd_bound_statement *bound, const kd_cte *cte, uint32_t *out_no);
 kd_status kdi_inline_ctes(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_unnest(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_decorrelate(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;

@@ -178,30 +178,55 @@ static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recu
     return rename_columns(ctx, b, with, out);
 }
 
-static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with)
+/* The columns of a data-modifying query's rows, under the names that WITH gives them. */
+static kd_status modifying_columns(kd_ctx *ctx, kdi_binder *b, const kdi_with *with,
+                                   const kd_bound_statement *bound, kd_rel **out)
+{
+    const kd_ast_names *names = &with->ast->columns;
+    /* Its rows come from the statement: an empty VALUES carries the columns. */
+    kd_rel *rows = kdi_rel_new(ctx, b, KD_REL_VALUES, -1, bound->returning_count);
+    *out = rows;
+    if (rows == NULL)
+        return KD_NOMEM;
+    if (names->count > bound->returning_count && bound->returning_count > 0)
+        return kdi_at(ctx, b, with->ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42P10",
+                              "WITH query \"%.*s\" has %u columns available but %zu columns "
+                              "specified",
+                              KDI_S(with->name), bound->returning_count, names->count));
+    for (uint32_t i = 0; i < bound->returning_count; i++) {
+        rows->columns[i] = bound->returning_columns[i];
+        if (i < names->count)
+            rows->columns[i].name = names->items[i];
+    }
+    return KD_OK;
+}
+
+static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool is_top)
 {
     kd_cte *cte = KD_NEW(ctx, b->arena, kd_cte);
     kd_bound_statement *bound = KD_NEW(ctx, b->arena, kd_bound_statement);
     if (cte == NULL || bound == NULL)
         return KD_NOMEM;
-    if (b->depth > 3 || with->scope != NULL)
+    if (!is_top)
         return kdi_at(ctx, b, with->ast->node.position,
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                               "WITH clause containing a data-modifying statement must be at the "
                               "top level"));
     kdi_with *saved = b->with;
+    const kd_table_entry *target = b->target;
+    bool reads_target = b->reads_target;
     b->with = with->outer;
+    b->target = NULL;
+    b->reads_target = false;
     KD_TRY(kdi_bind_statement(ctx, b, with->ast->statement, bound));
+    bound->reads_target |= b->reads_target;
     b->with = saved;
+    b->target = target;
+    b->reads_target = reads_target;
     cte->name = with->name;
     cte->materialized = true;
-    /* Its rows come from the statement: an empty VALUES carries the columns. */
-    kd_rel *rows = kdi_rel_new(ctx, b, KD_REL_VALUES, -1, bound->returning_count);
-    if (rows == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < bound->returning_count; i++)
-        rows->columns[i] = bound->returning_columns[i];
-    cte->query = rows;
+    KD_TRY(modifying_columns(ctx, b, with, bound, &cte->query));
     struct kd_bound_modifying_cte *added;
     KD_TRY(KD_PUSH(ctx, b->arena, b->modifying, b->modifying_count, b->modifying_capacity, &added));
     added->cte = cte;
@@ -213,10 +238,10 @@ static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with)
     return KD_OK;
 }
 
-static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive)
+static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive, bool is_top)
 {
     if (!kd_ast_is_query(with->ast->statement))
-        return bind_modifying(ctx, b, with);
+        return bind_modifying(ctx, b, with, is_top);
     int shallowest = b->shallowest, deepest = b->deepest;
     b->shallowest = INT_MAX;
     kd_rel *rows;
@@ -257,7 +282,7 @@ kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_a
         made->name = ast->name;
         made->ast = ast;
         made->scope = outer;
-        KD_TRY(bind_one(ctx, b, made, with->recursive));
+        KD_TRY(bind_one(ctx, b, made, with->recursive, with == b->top_with));
         b->with = made;
     }
     return KD_OK;
@@ -294,6 +319,11 @@ kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
         return bind_rows(ctx, b, &again, true, out);
     }
     kd_cte *cte = with->cte;
+    if (!kd_ast_is_query(with->ast->statement) && cte->query->column_count == 0)
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "WITH query \"%.*s\" does not have a RETURNING clause",
+                              KDI_S(with->name)));
     kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_CTE, position, cte->query->column_count);
     kd_column_id *ids = KD_NEW_ARRAY(ctx, b->arena, kd_column_id, cte->query->column_count);
     if (rel == NULL || ids == NULL)

@@ -106,7 +106,8 @@ typedef struct kdi_binder {
     uint32_t last_working_no;
     kd_type *parameter_types;
     size_t parameter_count, parameter_capacity;
-    kdi_with *with; /* Innermost WITH query in sight. */
+    kdi_with *with;              /* Innermost WITH query in sight. */
+    const kd_ast_with *top_with; /* The statement's own: only there may statements write. */
     kd_cte **ctes;
     size_t cte_count, cte_capacity;
     struct kd_bound_modifying_cte *modifying;

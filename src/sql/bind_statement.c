@@ -99,6 +99,26 @@ kd_status kdi_bind_statement(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node
     }
 }
 
+static const kd_ast_with *with_of(const kd_ast_node *node)
+{
+    switch (node->kind) {
+    case KD_AST_SELECT:
+        return &((const kd_ast_select *)node)->tail.with;
+    case KD_AST_SETOP:
+        return &((const kd_ast_setop *)node)->tail.with;
+    case KD_AST_INSERT:
+        return &((const kd_ast_insert *)node)->with;
+    case KD_AST_UPDATE:
+        return &((const kd_ast_update *)node)->with;
+    case KD_AST_DELETE:
+        return &((const kd_ast_delete *)node)->with;
+    case KD_AST_MERGE:
+        return &((const kd_ast_merge *)node)->with;
+    default:
+        return NULL;
+    }
+}
+
 kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
                             const kd_ast_node *statement, kd_bound_statement **out_bound)
 {
@@ -108,6 +128,7 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
     kd_bound_statement *bound = KD_NEW(ctx, arena, kd_bound_statement);
     if (bound == NULL)
         return KD_NOMEM;
+    b->top_with = with_of(statement);
     KD_TRY(kdi_bind_statement(ctx, b, statement, bound));
     for (size_t i = 0; i < b->parameter_count; i++)
         if (kdi_is_unknown(b->parameter_types[i]))

@@ -96,7 +96,8 @@ typedef struct kd_bound_statement {
     kd_type *parameter_types; /* Inferred. */
     uint32_t cte_count;
     kd_cte **ctes;                /* Used by `query`, in order of definition. */
-    uint32_t modifying_cte_count; /* Data-modifying WITH: run first; their rows feed CTE uses. */
+    uint32_t modifying_cte_count; /* Data-modifying WITH: run first, in order; their rows
+                                     feed CTE uses. */
     struct kd_bound_modifying_cte {
         kd_cte *cte;
         struct kd_bound_statement *statement;

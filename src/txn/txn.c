@@ -367,6 +367,11 @@ void kd_txn_release(kd_txn *txn, uint32_t savepoint)
 
 /* --- What others ask ------------------------------------------------------------------------- */
 
+bool kd_txn_has_work(const kd_txn *txn)
+{
+    return txn->member_count > 0;
+}
+
 kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *participant, void *object)
 {
     kdi_member *member;

@@ -97,6 +97,8 @@ typedef struct kd_txn_participant {
      * logged). Waits for no transaction; `committed` or `rolled_back` follows. */
     kd_status (*logging)(kd_ctx *ctx, void *object);
 } kd_txn_participant;
+/* Whether anything has been written (or anybody else has joined) since the transaction began. */
+bool kd_txn_has_work(const kd_txn *txn);
 kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *participant,
                       void *object) KD_MUST_CHECK;
 
