@@ -12,7 +12,7 @@
 #include "engine/engine_internal.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <string.h>
 
 typedef struct dml {
     kd_run *run;
@@ -586,7 +586,7 @@ static kd_status run_merge(kd_ctx *ctx, dml *work)
 static void set_tag(kd_run *run, kd_dml_kind kind)
 {
     static const char *const words[] = {"SELECT", "INSERT 0", "UPDATE", "DELETE", "MERGE"};
-    (void)snprintf(run->tag, sizeof run->tag, "%s %lld", words[kind], (long long)run->affected);
+    kdi_set_tag_count(run, words[kind]);
 }
 
 kd_status kdi_dml_one(kd_ctx *ctx, kd_run *run, kdi_dml_job *job)

@@ -94,10 +94,13 @@ struct kd_session {
     char current_schema[KDI_NAME_BYTES]; /* The first of the search path that exists. */
     uint32_t temp_schema_no; /* Of temporary tables: made with the first, dropped at the end. */
     char temp_schema[KDI_NAME_BYTES];
-    kd_settings settings;  /* In force now. */
-    kd_settings committed; /* What stays when SET LOCAL ends. */
-    kd_settings at_begin;  /* What a rollback restores. */
-    kd_txn *txn;           /* NULL between transactions. */
+    kd_settings settings; /* In force now. */
+    /* Kept from the first change in a transaction on; see kdi_settings_keep. */
+    bool settings_kept;
+    kd_settings committed;   /* What stays when SET LOCAL ends. */
+    kd_settings at_begin;    /* What a rollback restores. */
+    uint64_t settings_stamp; /* Of those that change what a text means; 0: not computed. */
+    kd_txn *txn;             /* NULL between transactions. */
     kd_session_state state;
     bool read_only;                      /* The database is, or the session's owner wants it so. */
     bool is_explicit;                    /* BEGIN was said. */
@@ -215,6 +218,8 @@ kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_own
 /* Commits with everything that waits for it; the transaction is over in any case. */
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 void kdi_transaction_rollback(kd_session *session);
+/* Called before a setting is changed, in a transaction: most transactions change none. */
+void kdi_settings_keep(kd_session *session);
 /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE, ROLLBACK TO; fills the tag. */
 kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session,
                                   const kd_ast_transaction *command,
@@ -289,6 +294,8 @@ kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK
 kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 
 void kdi_set_tag(kd_run *run, const char *tag);
+/* "SELECT 3": the words and the run's number of rows. */
+void kdi_set_tag_count(kd_run *run, const char *words);
 
 /* --- named.c, explain.c
  * --------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "engine/kade_internal.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <string.h>
 
 /* --- Describing ------------------------------------------------------------------------------- */
 
@@ -127,7 +127,8 @@ static kd_status end_run(kade_statement *statement)
     if (!statement->is_running)
         return KD_OK;
     statement->affected = ops->affected(statement->request);
-    (void)snprintf(statement->tag, sizeof statement->tag, "%s", ops->tag(statement->request));
+    const char *tag = ops->tag(statement->request);
+    memcpy(statement->tag, tag, strnlen(tag, sizeof statement->tag - 1) + 1);
     statement->is_running = false;
     return ops->end(statement->session->ctx, statement->request);
 }

@@ -33,8 +33,6 @@ kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_o
     (void)snprintf(session->user_name, sizeof session->user_name, "%s", user);
     session->principal = (kd_principal){.user_name = session->user_name};
     KD_TRY_OUT(kd_settings_init(&own, arena, isolation, database->durability, &session->settings));
-    session->committed = session->settings;
-    session->at_begin = session->settings;
 
     kd_mutex_lock(&database->mutex);
     session->next = database->first_session;

@@ -265,6 +265,7 @@ static kd_status call_set_config(kd_ctx *ctx, kd_call_env *env, const void *cons
     *out_is_null = false;
     kd_slice value = kd_str_slice(args[1]);
     kd_mutex_lock(&session->database->mutex);
+    kdi_settings_keep(session);
     kd_status status = kd_settings_set(ctx, session->arena, &session->settings, name, &value, 1);
     if (status == KD_OK && !is_local)
         status = kd_settings_set(ctx, session->arena, &session->committed, name, &value, 1);

@@ -108,6 +108,12 @@ kd_status kdi_short_read_make(kd_ctx *ctx, kd_prepared *prepared)
             return KD_OK;
         KD_TRY(kd_vector_init_flat(ctx, arena, prepared->columns[i].type, 1, &made->columns[i]));
     }
+    made->run = (kd_run){.prepared = prepared,
+                         .session = prepared->session,
+                         .is_short = true,
+                         .column_count = prepared->column_count,
+                         .columns = prepared->columns};
+    made->run.facts.text = &made->run.text;
     prepared->short_read = made;
     return KD_OK;
 }
@@ -126,8 +132,12 @@ static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
             expr->kind == KD_EXPR_CONSTANT ? expr->constant : kd_value_null(expr->type);
         if (expr->kind == KD_EXPR_PARAMETER && expr->parameter_no <= parameter_count)
             given = parameters[expr->parameter_no - 1];
-        KD_TRY(kd_value_cast(ctx, it->arena, prepared->session->database->registry, &it->run.facts,
-                             &given, expr->type, KD_CAST_ASSIGNMENT, &it->key_values[i]));
+        if (kd_type_same(given.type, expr->type) && expr->type.modifier < 0)
+            it->key_values[i] = given;
+        else
+            KD_TRY(kd_value_cast(ctx, it->arena, prepared->session->database->registry,
+                                 &it->run.facts, &given, expr->type, KD_CAST_ASSIGNMENT,
+                                 &it->key_values[i]));
         *out_null |= it->key_values[i].is_null;
     }
     if (*out_null)
@@ -141,19 +151,15 @@ static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
     kd_table *storage = kd_table_find(prepared->session->database->storage, it->table->table_no);
     kd_snapshot snapshot = kd_txn_snapshot(txn);
     kd_buffer key = kd_buffer_in(it->arena);
-    kd_rowref ref;
     bool is_null;
     *out_found = false;
     kd_arena_reset(it->arena);
     KD_TRY(make_key(ctx, it, prepared, parameters, parameter_count, storage, &key, &is_null));
     if (is_null)
         return KD_OK;
-    KD_TRY(kd_table_find_by_key(ctx, it->arena, storage, snapshot, it->index_no,
-                                kd_buffer_slice(&key), &ref, out_found));
-    if (!*out_found)
-        return KD_OK;
-    KD_TRY(kd_table_get(ctx, it->arena, storage, snapshot, ref, it->table->shape, it->positions,
-                        it->column_count, it->row, out_found));
+    KD_TRY(kd_table_get_by_key(ctx, it->arena, storage, snapshot, it->index_no,
+                               kd_buffer_slice(&key), it->table->shape, it->positions,
+                               it->column_count, it->row, out_found));
     for (uint32_t i = 0; *out_found && i < it->column_count; i++) {
         if (it->row[i].is_null)
             kd_vector_set_null(&it->columns[i], 0);
@@ -166,14 +172,10 @@ static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
 static void prepare_run(kdi_short_read *it, kd_prepared *prepared)
 {
     kd_session *session = prepared->session;
-    it->run = (kd_run){.prepared = prepared,
-                       .session = session,
-                       .is_short = true,
-                       .column_count = prepared->column_count,
-                       .columns = prepared->columns,
-                       .next = session->runs};
+    it->run.next = session->runs;
+    it->run.affected = 0;
+    it->run.is_done = false;
     kdi_session_text(session, prepared->catalog, &it->run.text);
-    it->run.facts.text = &it->run.text;
     session->runs = &it->run;
     it->is_busy = true;
 }

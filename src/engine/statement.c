@@ -13,7 +13,7 @@
 #include "engine/watchdog.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <string.h>
 
 enum { CONFLICT_RETRIES = 100, RETRY_PAUSE_NS = 50 * 1000, RETRY_DOUBLINGS_MAX = 8 };
 
@@ -83,13 +83,16 @@ static void forget_plan(kd_prepared *prepared)
 }
 
 /* Settings that change what a text means, and files that were found changed. */
-static uint64_t settings_stamp(const kd_session *session)
+static uint64_t settings_stamp(kd_session *session)
 {
-    const kd_settings *settings = &session->settings;
-    uint64_t stamp = (uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join);
-    for (size_t i = 0; i < settings->search_path_text.size_bytes; i++)
-        stamp = stamp * 31 + (unsigned char)settings->search_path_text.data[i];
-    return (stamp * 31 + (uintptr_t)settings->time_zone) * 31 + session->file_stamp;
+    if (session->settings_stamp == 0) {
+        const kd_settings *settings = &session->settings;
+        uint64_t stamp = (uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join);
+        for (size_t i = 0; i < settings->search_path_text.size_bytes; i++)
+            stamp = stamp * 31 + (unsigned char)settings->search_path_text.data[i];
+        session->settings_stamp = (stamp * 31 + (uintptr_t)settings->time_zone) | 1;
+    }
+    return session->settings_stamp * 31 + session->file_stamp;
 }
 
 /* Makes sure that the plan is one for `catalog`. */
@@ -597,8 +600,7 @@ void kd_run_abandon(kd_run *run)
 const char *kd_run_tag(const kd_run *run)
 {
     if (run->prepared->class == KDI_QUERY && run->prepared->bound->kind == KD_DML_SELECT)
-        (void)snprintf(((kd_run *)(uintptr_t)run)->tag, KDI_TAG_BYTES, "SELECT %lld",
-                       (long long)run->affected);
+        kdi_set_tag_count((kd_run *)(uintptr_t)run, "SELECT");
     return run->tag;
 }
 

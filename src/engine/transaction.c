@@ -29,8 +29,6 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
             options.read_only = modes->read_only == KD_AST_ON;
     }
     KD_TRY(kd_txn_begin(ctx, kd_storage_txns(session->database->storage), &options, &session->txn));
-    session->at_begin = session->settings;
-    session->committed = session->settings;
     session->deferred = NULL;
     session->savepoints = NULL;
     session->constraint_mode = KDI_CONSTRAINTS_AS_DECLARED;
@@ -47,6 +45,17 @@ kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_own
     return KD_OK;
 }
 
+void kdi_settings_keep(kd_session *session)
+{
+    assert(session->txn != NULL);
+    session->settings_stamp = 0;
+    if (session->settings_kept)
+        return;
+    session->at_begin = session->settings;
+    session->committed = session->settings;
+    session->settings_kept = true;
+}
+
 /* What is over with the transaction, however it ended. */
 static void txn_ended(kd_session *session, bool committed)
 {
@@ -55,8 +64,11 @@ static void txn_ended(kd_session *session, bool committed)
     session->state = KD_SESSION_IDLE;
     session->deferred = NULL;
     session->savepoints = NULL;
-    session->settings = committed ? session->committed : session->at_begin;
-    session->committed = session->settings;
+    if (session->settings_kept) {
+        session->settings = committed ? session->committed : session->at_begin;
+        session->settings_kept = false;
+        session->settings_stamp = 0;
+    }
 }
 
 /* Cursors without HOLD end with their transaction. */

@@ -9,18 +9,15 @@
 enum { FOUND_REFS = 32 };
 
 static kd_status pick_visible(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
-                              const kd_rowref *refs, uint32_t count, kd_rowref *out_ref,
+                              const kd_rowref *refs, uint32_t count, kdi_place *out_place,
                               bool *out_found)
 {
     for (uint32_t i = count; i > 0; i--) { /* The newest version is mostly the last. */
-        kdi_place place;
-        if (!kdi_place_find(table, refs[i - 1], &place))
+        if (!kdi_place_find(table, refs[i - 1], out_place))
             continue;
-        KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_found));
-        if (*out_found) {
-            *out_ref = place.ref;
+        KD_TRY(kdi_place_visible(ctx, out_place, snapshot, out_found));
+        if (*out_found)
             return KD_OK;
-        }
     }
     return KD_OK;
 }
@@ -34,12 +31,12 @@ static kdi_index *index_get(kd_ctx *ctx, kd_table *table, uint64_t index_no)
     return index;
 }
 
-kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
-                               uint64_t index_no, kd_slice key, kd_rowref *out_ref, bool *out_found)
+static kd_status place_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                              uint64_t index_no, kd_slice key, kdi_place *out_place,
+                              bool *out_found)
 {
     kd_rowref few[FOUND_REFS];
     uint32_t count;
-    *out_ref = KD_ROWREF_NONE;
     *out_found = false;
     const kdi_index *index = index_get(ctx, table, index_no);
     if (index == NULL)
@@ -47,7 +44,7 @@ kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd
     KD_TRY(kdi_serial_note_range(ctx, table, snapshot, index_no, key, key));
     KD_TRY(kd_index_find(ctx, index->index, key, few, FOUND_REFS, &count));
     if (count <= FOUND_REFS)
-        return pick_visible(ctx, table, snapshot, few, count, out_ref, out_found);
+        return pick_visible(ctx, table, snapshot, few, count, out_place, out_found);
     for (;;) {
         /* Many versions of one row, or an index that is not unique. */
         uint32_t capacity = count * 2;
@@ -56,8 +53,34 @@ kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd
             return KD_NOMEM;
         KD_TRY(kd_index_find(ctx, index->index, key, refs, capacity, &count));
         if (count <= capacity)
-            return pick_visible(ctx, table, snapshot, refs, count, out_ref, out_found);
+            return pick_visible(ctx, table, snapshot, refs, count, out_place, out_found);
     }
+}
+
+kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                               uint64_t index_no, kd_slice key, kd_rowref *out_ref, bool *out_found)
+{
+    kdi_place place;
+    *out_ref = KD_ROWREF_NONE;
+    KD_TRY(place_by_key(ctx, arena, table, snapshot, index_no, key, &place, out_found));
+    if (*out_found)
+        *out_ref = place.ref;
+    return KD_OK;
+}
+
+kd_status kd_table_get_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                              uint64_t index_no, kd_slice key, const kd_table_shape *shape,
+                              const uint32_t *positions, uint32_t position_count,
+                              kd_value *out_values, bool *out_found)
+{
+    kdi_place place;
+    KD_TRY(place_by_key(ctx, arena, table, snapshot, index_no, key, &place, out_found));
+    if (!*out_found)
+        return KD_OK;
+    kd_status status =
+        kdi_place_values(ctx, arena, &place, shape, positions, position_count, out_values);
+    *out_found = status == KD_OK;
+    return status;
 }
 
 struct kd_index_scan {

@@ -7,49 +7,36 @@
 
 enum { REMAP_STEPS_MAX = 1000 };
 
-static kdi_chunk *chunk_by_unit(const kdi_unit_list *units, uint64_t unit)
+/* Where `unit` stands in an ascending array; `count`: nowhere. */
+static uint32_t unit_position(const uint64_t *units, uint32_t count, uint64_t unit)
 {
     uint32_t low = 0;
-    uint32_t high = units->chunk_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (units->chunks[middle]->unit < unit)
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t length = count;
+    while (length > 0) {
+        uint32_t half = length / 2;
+        bool is_below = units[low + half] < unit;
+        low = is_below ? low + half + 1 : low;
+        length = is_below ? length - half - 1 : half;
     }
-    bool is_there = low < units->chunk_count && units->chunks[low]->unit == unit;
-    return is_there ? units->chunks[low] : NULL;
+    return low < count && units[low] == unit ? low : count;
+}
+
+static kdi_chunk *chunk_by_unit(const kdi_unit_list *units, uint64_t unit)
+{
+    uint32_t at = unit_position(units->chunk_units, units->chunk_count, unit);
+    return at < units->chunk_count ? units->chunks[at] : NULL;
 }
 
 static kdi_segment *segment_by_unit(const kdi_unit_list *units, uint64_t unit)
 {
-    uint32_t low = 0;
-    uint32_t high = units->segment_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (units->segments[middle]->unit < unit)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    bool is_there = low < units->segment_count && units->segments[low]->unit == unit;
-    return is_there ? units->segments[low] : NULL;
+    uint32_t at = unit_position(units->segment_units, units->segment_count, unit);
+    return at < units->segment_count ? units->segments[at] : NULL;
 }
 
 static const kdi_remap *remap_by_unit(const kdi_unit_list *units, uint64_t unit)
 {
-    uint32_t low = 0;
-    uint32_t high = units->remap_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (units->remaps[middle]->unit < unit)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    bool is_there = low < units->remap_count && units->remaps[low]->unit == unit;
-    return is_there ? units->remaps[low] : NULL;
+    uint32_t at = unit_position(units->remap_units, units->remap_count, unit);
+    return at < units->remap_count ? units->remaps[at] : NULL;
 }
 
 bool kdi_place_find(kd_table *table, kd_rowref ref, kdi_place *out_place)
@@ -190,6 +177,16 @@ kd_status kdi_place_value(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
     return kd_value_copy(ctx, arena, &value, out_value);
 }
 
+kd_status kdi_place_values(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
+                           const kd_table_shape *shape, const uint32_t *positions,
+                           uint32_t position_count, kd_value *out_values)
+{
+    for (uint32_t i = 0; i < position_count; i++)
+        KD_TRY(kdi_place_value(ctx, arena, place, &shape->columns[positions[i]], positions[i],
+                               &out_values[i]));
+    return KD_OK;
+}
+
 kd_rowref kdi_newest_version(kd_table *table, const kdi_place *place)
 {
     kdi_place at = *place;
@@ -222,16 +219,12 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
             return KD_OK;
         KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_visible));
     }
-    for (uint32_t i = 0; *out_visible && i < position_count; i++) {
-        const kd_table_column *column = &shape->columns[positions[i]];
-        kd_status status =
-            kdi_place_value(ctx, arena, &place, column, positions[i], &out_values[i]);
-        if (status != KD_OK) {
-            *out_visible = false;
-            return status;
-        }
-    }
-    return KD_OK;
+    if (!*out_visible)
+        return KD_OK;
+    kd_status status =
+        kdi_place_values(ctx, arena, &place, shape, positions, position_count, out_values);
+    *out_visible = status == KD_OK;
+    return status;
 }
 
 kd_snapshot kd_table_latest(kd_txn *txn)

@@ -214,7 +214,8 @@ kd_status kdi_remap_make(kd_ctx *ctx, kd_storage *storage, uint64_t unit, uint32
                          kdi_remap **out_remap) KD_MUST_CHECK;
 void kdi_remap_destroy(void *remap);
 
-/* What a table consists of at one moment; never changes. All arrays ascend by unit. */
+/* What a table consists of at one moment; never changes. All arrays ascend by unit. The units stand
+ * beside the pointers, so that a search reads a few neighbouring lines and none of the objects. */
 typedef struct kdi_unit_list {
     kd_txn_garbage garbage;
     kd_storage *storage;
@@ -222,6 +223,9 @@ typedef struct kdi_unit_list {
     kdi_segment **segments;
     kdi_chunk **chunks;
     kdi_remap **remaps;
+    uint64_t *segment_units;
+    uint64_t *chunk_units;
+    uint64_t *remap_units;
 } kdi_unit_list;
 
 /* A change of the list: everything may be empty. */
@@ -447,6 +451,10 @@ kd_status kdi_place_visible(kd_ctx *ctx, const kdi_place *place, kd_snapshot sna
 kd_status kdi_place_value(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
                           const kd_table_column *column, uint32_t hint,
                           kd_value *out_value) KD_MUST_CHECK;
+/* One value per position of `shape`. */
+kd_status kdi_place_values(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
+                           const kd_table_shape *shape, const uint32_t *positions,
+                           uint32_t position_count, kd_value *out_values) KD_MUST_CHECK;
 /* The newest committed (or own) version behind the row; KD_ROWREF_NONE when it was deleted. */
 kd_rowref kdi_newest_version(kd_table *table, const kdi_place *place);
 

@@ -82,6 +82,16 @@ static void remaps_fill(kdi_unit_list *list, const kdi_unit_list *base,
     }
 }
 
+static void units_note(kdi_unit_list *list)
+{
+    for (uint32_t i = 0; i < list->segment_count; i++)
+        list->segment_units[i] = list->segments[i]->unit;
+    for (uint32_t i = 0; i < list->chunk_count; i++)
+        list->chunk_units[i] = list->chunks[i]->unit;
+    for (uint32_t i = 0; i < list->remap_count; i++)
+        list->remap_units[i] = list->remaps[i]->unit;
+}
+
 kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *change,
                          kdi_unit_list **out_list)
 {
@@ -94,7 +104,8 @@ kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *ch
     size_t segments = (size_t)base->segment_count + change->add_segment_count;
     size_t chunks = (size_t)base->chunk_count + (change->add_chunk != NULL ? 1 : 0);
     size_t remaps = (size_t)base->remap_count + change->add_remap_count;
-    size_t bytes = sizeof(kdi_unit_list) + (segments + chunks + remaps) * sizeof(void *);
+    size_t units = segments + chunks + remaps;
+    size_t bytes = sizeof(kdi_unit_list) + units * (sizeof(void *) + sizeof(uint64_t));
     kdi_unit_list *list = kd_heap_alloc(ctx, &storage->account, bytes);
     if (list == NULL)
         return KD_NOMEM;
@@ -102,9 +113,13 @@ kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *ch
     list->segments = (kdi_segment **)(void *)(list + 1);
     list->chunks = (kdi_chunk **)(void *)(list->segments + segments);
     list->remaps = (kdi_remap **)(void *)(list->chunks + chunks);
+    list->segment_units = (uint64_t *)(void *)(list->remaps + remaps);
+    list->chunk_units = list->segment_units + segments;
+    list->remap_units = list->chunk_units + chunks;
     segments_fill(list, base, change);
     chunks_fill(list, base, change);
     remaps_fill(list, base, change);
+    units_note(list);
     *out_list = list;
     return KD_OK;
 }
