@@ -146,12 +146,15 @@ out:
     return status;
 }
 
-kd_status kd_root_write(kd_ctx *ctx, const char *directory, const kd_root *root)
+kd_status kd_root_write(kd_ctx *ctx, const char *directory, const kd_root *root,
+                        bool *out_old_stays)
 {
+    *out_old_stays = true;
     char path[PATH_BYTES], new_path[PATH_BYTES];
     KD_TRY(root_path(ctx, directory, "ROOT", path));
     KD_TRY(root_path(ctx, directory, "ROOT.new", new_path));
     KD_TRY(write_new(ctx, new_path, root));
+    *out_old_stays = false;
     KD_TRY(ctx->world->path_rename(ctx, new_path, path));
     return ctx->world->directory_sync(ctx, directory);
 }

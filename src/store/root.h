@@ -34,6 +34,9 @@ typedef struct kd_root {
  * Damage: KD_CORRUPT. */
 kd_status kd_root_read(kd_ctx *ctx, kd_arena *arena, const char *directory, kd_root *out_root,
                        bool *out_found) KD_MUST_CHECK;
-kd_status kd_root_write(kd_ctx *ctx, const char *directory, const kd_root *root) KD_MUST_CHECK;
+/* When it fails, `*out_old_stays` says that the old root is still the one that counts; without it,
+ * either may be. */
+kd_status kd_root_write(kd_ctx *ctx, const char *directory, const kd_root *root,
+                        bool *out_old_stays) KD_MUST_CHECK;
 
 #endif

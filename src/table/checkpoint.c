@@ -258,7 +258,8 @@ kd_status kdi_root_write_first(kd_ctx *ctx, kd_storage *storage)
     kd_root root = {.database_id = storage->database_id, .generation = 1};
     root.body = kd_buffer_slice(&body);
     storage->root_generation = 1;
-    return kd_root_write(ctx, storage->directory, &root);
+    bool old_stays;
+    return kd_root_write(ctx, storage->directory, &root, &old_stays);
 }
 
 /* --- Afterwards ------------------------------------------------------------------------------ */
@@ -373,6 +374,14 @@ static kd_status root_took_over(kd_ctx *ctx, capture *all)
     return KD_OK;
 }
 
+/* One that no root names. */
+static void image_drop(kd_storage *storage, uint64_t image_unit)
+{
+    kd_ctx own = {.world = storage->world};
+    if (kdi_image_remove(&own, storage, image_unit) != KD_OK)
+        kd_error_clear(&own); /* An orphan, removed at the next opening, or never made. */
+}
+
 static kd_status checkpoint_write(kd_ctx *ctx, capture *all)
 {
     kd_storage *storage = all->storage;
@@ -385,14 +394,17 @@ static kd_status checkpoint_write(kd_ctx *ctx, capture *all)
         status = kd_wal_flush(ctx, storage->wal);
     if (status == KD_OK)
         status = body_write(ctx, all, image_unit, &body);
+    bool old_stays = true;
     if (status == KD_OK) {
         kd_root root = {.database_id = storage->database_id,
                         .generation = storage->root_generation + 1,
                         .body = kd_buffer_slice(&body)};
-        status = kd_root_write(ctx, storage->directory, &root);
+        status = kd_root_write(ctx, storage->directory, &root, &old_stays);
     }
+    if (status != KD_OK && old_stays)
+        image_drop(storage, image_unit);
     if (status != KD_OK)
-        return status; /* The image is an orphan; whether the root took over is for the next one. */
+        return status; /* Whether the new root took over may be for the next opening to see. */
     storage->root_generation++;
     uint64_t old_image = storage->image_unit;
     storage->image_unit = image_unit;

@@ -349,6 +349,8 @@ kd_status kdi_rewrite_move(kd_ctx *ctx, kdi_rewrite *build)
     kd_status status = move_log(ctx, txn, build);
     if (status == KD_OK)
         status = kd_txn_join(ctx, txn, &move_participant, build);
+    if (status == KD_OK)
+        status = kd_txn_hold_log(ctx, txn);
     if (status != KD_OK) {
         kd_txn_rollback(txn);
         return status;

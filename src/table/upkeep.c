@@ -150,14 +150,15 @@ static kd_status tick(kd_ctx *ctx, kd_storage *storage)
     limit = limit == 0 ? checkpoint_bytes_usual : limit;
     kdi_dropped_reap(storage);
     kd_txn_reclaim(storage->txns);
+    /* First: what was acknowledged without waiting needs no room on the disk any more. */
+    KD_TRY(kd_wal_flush(ctx, storage->wal));
     KD_TRY(kdi_flush_large(ctx, storage));
     KD_TRY(compact_scattered(ctx, storage));
     KD_TRY(kdi_marks_shrink(ctx, storage));
     if (kd_wal_next_position(storage->wal) - storage->checkpoint_position > limit ||
         kd_storage_read_statistics(storage).index_bytes > index_limit(storage))
         KD_TRY(kd_storage_checkpoint(ctx, storage));
-    KD_TRY(kd_wal_prepare(ctx, storage->wal));
-    return kd_wal_flush(ctx, storage->wal);
+    return kd_wal_prepare(ctx, storage->wal);
 }
 
 static void upkeep_run(void *object)

@@ -62,6 +62,9 @@ static void txn_end(kd_txn *txn)
 {
     kd_txn_manager *manager = txn->manager;
     assert(txn->is_open);
+    if (txn->held_bytes > 0)
+        kd_wal_release(manager->wal, txn->held_bytes);
+    txn->held_bytes = 0;
     kdi_lock_release_all(txn);
     uint64_t no = txn->no;
     atomic_store(&manager->slots[txn->slot].txn_no, 0);
@@ -76,6 +79,7 @@ static void txn_end(kd_txn *txn)
     txn->redo.size_bytes = 0;
     txn->streamed_bytes = 0;
     txn->has_streamed = false;
+    txn->is_uncommittable = false;
     txn->members = NULL;
     txn->member_count = txn->member_capacity = 0;
     txn->savepoints = NULL;
@@ -163,6 +167,20 @@ static void commit_head_fill(kd_txn *txn)
     head[16] = txn->has_streamed ? 1 : 0;
 }
 
+static kd_status commit_reserve(kd_ctx *ctx, kd_txn *txn, kd_wal_reservation *out_place)
+{
+    kd_txn_manager *manager = txn->manager;
+    size_t held_bytes = txn->held_bytes;
+    txn->held_bytes = 0;
+    if (txn->is_uncommittable) {
+        kd_wal_release(manager->wal, held_bytes);
+        return KD_FAIL(ctx, KD_IO, "53100",
+                       "the transaction cannot be committed: the log had no room for a savepoint");
+    }
+    return kd_wal_reserve(ctx, manager->wal, txn->redo.size_bytes, held_bytes, kdi_commit_enter,
+                          manager, out_place);
+}
+
 static kd_status commit_writer(kd_ctx *ctx, kd_txn *txn)
 {
     kd_txn_manager *manager = txn->manager;
@@ -176,8 +194,7 @@ static kd_status commit_writer(kd_ctx *ctx, kd_txn *txn)
             status = txn->members[i].participant->logging(ctx, txn->members[i].object);
     }
     if (status == KD_OK)
-        status = kd_wal_reserve(ctx, manager->wal, txn->redo.size_bytes, kdi_commit_enter, manager,
-                                &place);
+        status = commit_reserve(ctx, txn, &place);
     if (status != KD_OK) {
         kd_txn_rollback(txn);
         return status;
@@ -277,6 +294,14 @@ kd_status kd_txn_redo_added(kd_ctx *ctx, kd_txn *txn)
     return redo_start(ctx, txn);
 }
 
+kd_status kd_txn_hold_log(kd_ctx *ctx, kd_txn *txn)
+{
+    assert(txn->held_bytes == 0);
+    KD_TRY(kd_wal_hold(ctx, txn->manager->wal, txn->redo.size_bytes));
+    txn->held_bytes = txn->redo.size_bytes;
+    return KD_OK;
+}
+
 static kd_status record_append(kd_ctx *ctx, kd_txn_manager *manager, uint8_t kind, kd_slice payload,
                                bool wait)
 {
@@ -340,7 +365,7 @@ static void redo_cut(kd_txn *txn, uint64_t stream_bytes)
         record_append(&ctx, txn->manager, KD_LOG_CUT, (kd_slice){payload, sizeof payload}, false);
     /* Without the cut the parts would count: the transaction must not commit any more. */
     if (status != KD_OK)
-        atomic_store(&txn->manager->has_failed, true);
+        txn->is_uncommittable = true;
     txn->streamed_bytes = stream_bytes;
     txn->redo.size_bytes = head;
 }

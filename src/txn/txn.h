@@ -70,8 +70,8 @@ void kd_txn_set_lock_timeout(kd_txn *txn, uint64_t timeout_ns);
 void kd_txn_set_durability(kd_txn *txn, kd_durability durability);
 
 /* Ends the transaction whatever happens; the handle is gone afterwards. A failure before the commit
- * record was appended has rolled back; a failed log is KD_IO 58030 and the database must be
- * reopened. Deferred participants' checks run first (see below). */
+ * record was appended has rolled back: a full disk (53100) is one. A failed log is KD_IO 58030 and
+ * the database must be reopened. Deferred participants' checks run first (see below). */
 kd_status kd_txn_commit(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
 void kd_txn_rollback(kd_txn *txn);
 
@@ -152,6 +152,10 @@ enum { KD_LOG_COMMIT_HEAD_BYTES = 17, KD_LOG_PART_HEAD_BYTES = 8 };
 kd_status kd_txn_redo(kd_ctx *ctx, kd_txn *txn, kd_buffer **out_redo) KD_MUST_CHECK;
 /* To be called after redo was added: a large transaction's redo goes to the log early. */
 kd_status kd_txn_redo_added(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
+/* The commit of what is in the redo now will not meet a full disk (53100): for those whose
+ * `prepare` does what cannot be undone. Called once, and nothing is added to the redo afterwards.
+ */
+kd_status kd_txn_hold_log(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
 /* Appends a record of kind KD_LOG_ALONE; durable with the next commit, or with `wait`. */
 kd_status kd_txn_log_alone(kd_ctx *ctx, kd_txn_manager *manager, kd_slice payload,
                            bool wait) KD_MUST_CHECK;

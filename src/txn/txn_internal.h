@@ -89,6 +89,8 @@ struct kd_txn {
     size_t redo_mark;
     uint64_t streamed_bytes;
     bool has_streamed;
+    bool is_uncommittable; /* A cut of its redo found no room in the log. */
+    size_t held_bytes;     /* Of the log, for the commit record. */
     kdi_member *members;
     size_t member_count, member_capacity;
     kdi_savepoint *savepoints;

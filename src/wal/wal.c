@@ -249,6 +249,7 @@ kd_status kd_wal_open(kd_ctx *ctx, kd_account *account, const kd_wal_options *op
         return status;
     }
     wal->written_position = wal->next_position;
+    wal->room_bytes = kdi_wal_writer_room(wal);
     atomic_store(&wal->durable_position, wal->next_position);
     if (wal->directory.file_count > 0)
         wal->truncated_position = wal->directory.files[0].start_position;

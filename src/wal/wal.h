@@ -134,7 +134,8 @@ kd_status kd_wal_record_end(kd_ctx *ctx, kd_buffer *buffer, size_t mark) KD_MUST
  * Appends whole records (one or more). Returns as soon as the bytes are in the log's buffer; they
  * are NOT durable yet. Waits only while the buffer is full; appends larger than the buffer are
  * streamed. Records of one append are contiguous. Out parameters may be NULL. Thread-safe.
- * Fails with 58030 once the log has failed.
+ * Fails with 58030 once the log has failed, and with 53100 when the disk has no room for it: then
+ * nothing was appended, and a later append succeeds as soon as there is room again.
  */
 kd_status kd_wal_append(kd_ctx *ctx, kd_wal *wal, const void *records, size_t size_bytes,
                         uint64_t *out_position, uint64_t *out_end) KD_MUST_CHECK;
@@ -148,13 +149,20 @@ typedef struct kd_wal_reservation kd_wal_reservation;
 struct kd_wal_reservation {
     uint64_t position;
     uint64_t end;
-    uint64_t filled; /* The log's own, like the links. */
+    uint64_t filled; /* The log's own, like what follows. */
+    uint64_t pledged_before_bytes;
     kd_wal_reservation *previous;
     kd_wal_reservation *next;
 };
-/* `on_reserved` (may be NULL) runs under the lock that orders reservations, so that a caller can
- * enter its stamp in a list of its own in log order. It must not wait nor call the log. */
-kd_status kd_wal_reserve(kd_ctx *ctx, kd_wal *wal, size_t size_bytes,
+/* Room for a later reservation of up to this size, which then never meets a full disk: for those
+ * who do something before it that cannot be taken back. Ends with kd_wal_release, or is handed to
+ * kd_wal_reserve as `held_bytes` (0: none), which ends it in any case. */
+kd_status kd_wal_hold(kd_ctx *ctx, kd_wal *wal, size_t size_bytes) KD_MUST_CHECK;
+void kd_wal_release(kd_wal *wal, size_t held_bytes);
+/* Fails as kd_wal_append does. `on_reserved` (may be NULL) runs under the lock that orders
+ * reservations, so that a caller can enter its stamp in a list of its own in log order. It must not
+ * wait nor call the log. */
+kd_status kd_wal_reserve(kd_ctx *ctx, kd_wal *wal, size_t size_bytes, size_t held_bytes,
                          void (*on_reserved)(void *object, uint64_t position, uint64_t end),
                          void *object, kd_wal_reservation *out_reservation) KD_MUST_CHECK;
 /* Ends the reservation in any case. Fails only when the log has failed. */

@@ -21,6 +21,26 @@ static kd_status failed(kd_ctx *ctx, const kd_wal *wal)
                    wal->error.message);
 }
 
+/*
+ * What an append may take on the disk at most: every group that ends in it pads to 4 KiB, and
+ * every block and file that it touches has a header. Groups end at its pieces or between appends.
+ */
+static uint64_t pledge_of(uint64_t size_bytes)
+{
+    return size_bytes + (size_bytes / KD_WAL_WHOLE_BYTES + 1) * KDI_PLEDGE_PIECE_BYTES;
+}
+
+/* Up to filled_end. */
+static uint64_t pledge_filled(const kd_wal *wal)
+{
+    const kd_wal_reservation *open = wal->first_open;
+    if (open == NULL)
+        return wal->pledged_bytes;
+    uint64_t filled_bytes = open->filled - open->position;
+    return open->pledged_before_bytes + filled_bytes +
+           filled_bytes / KD_WAL_WHOLE_BYTES * KDI_PLEDGE_PIECE_BYTES;
+}
+
 static kd_cond *next_group_cond(kd_wal *wal)
 {
     return &wal->group_done[(wal->group_no + 1) & 1];
@@ -60,6 +80,7 @@ static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
     uint64_t end = filled_end(wal);
     kd_assert(end > wal->written_position);
     writing_begin(wal, end);
+    uint64_t pledged_bytes = pledge_filled(wal);
     uint64_t offset_before = wal->at.offset;
     uint64_t file_before = wal->at.file_no;
     kd_mutex_unlock(&wal->lock);
@@ -69,6 +90,8 @@ static kd_status group_write(kd_ctx *ctx, kd_wal *wal)
     kd_mutex_lock(&wal->lock);
     if (status == KD_OK) {
         wal->written_position = end;
+        wal->pledged_written_bytes = pledged_bytes;
+        wal->room_bytes = kdi_wal_writer_room(wal);
         atomic_store_explicit(&wal->durable_position, end, memory_order_release);
         wal->used_bytes = wal->at.offset;
         wal->statistics.group_count++;
@@ -122,11 +145,54 @@ static void open_remove(kd_wal *wal, kd_wal_reservation *reservation)
         wal->last_open = reservation->previous;
 }
 
-static kd_status reserve_check(kd_ctx *ctx, const kd_wal *wal)
+/* Lock held on entry and exit, not in between: the caller looks again. */
+static kd_status room_make(kd_ctx *ctx, kd_wal *wal)
+{
+    if (wal->is_writing) {
+        wal->waiter_count++;
+        (void)kd_cond_wait(next_group_cond(wal), &wal->lock, UINT64_MAX);
+        wal->waiter_count--;
+        return KD_OK;
+    }
+    writing_begin(wal, wal->written_position);
+    kd_mutex_unlock(&wal->lock);
+
+    bool passes = false;
+    kd_status status = kdi_wal_writer_extend(ctx, wal, &passes);
+
+    kd_mutex_lock(&wal->lock);
+    wal->room_bytes = kdi_wal_writer_room(wal);
+    writing_end(ctx, wal, passes ? KD_OK : status);
+    return status;
+}
+
+/* There is room for what was reserved so far, for `size_bytes` more, and for the closing block.
+ * Lock held on entry and exit. */
+static kd_status room_get(kd_ctx *ctx, kd_wal *wal, size_t size_bytes)
+{
+    uint64_t needed_bytes = pledge_of(size_bytes) + KD_WAL_BLOCK_ALIGN_BYTES;
+    bool has_waited = false;
+    while (wal->pledged_bytes - wal->pledged_written_bytes + wal->held_bytes + needed_bytes >
+           wal->room_bytes) {
+        has_waited = true;
+        KD_TRY(room_make(ctx, wal));
+        if (wal->has_failed)
+            return failed(ctx, wal);
+    }
+    /* Who was woken to write the next group and does not passes it on. */
+    if (has_waited && !wal->is_writing && wal->waiter_count > 0)
+        kd_cond_signal(next_group_cond(wal));
+    return KD_OK;
+}
+
+/* Lock held on entry and exit. */
+static kd_status reserve_prepare(kd_ctx *ctx, kd_wal *wal, size_t size_bytes)
 {
     if (wal->options.read_only)
         return KD_FAIL(ctx, KD_INVALID, "25006", "the database is open for reading only");
-    return wal->has_failed ? failed(ctx, wal) : KD_OK;
+    if (wal->has_failed)
+        return failed(ctx, wal);
+    return wal->is_memory ? KD_OK : room_get(ctx, wal, size_bytes);
 }
 
 /* The lock is held. */
@@ -135,6 +201,8 @@ static void reserve(kd_wal *wal, size_t size_bytes, kd_wal_reservation *reservat
     reservation->position = wal->next_position;
     reservation->end = wal->next_position + size_bytes;
     reservation->filled = reservation->position;
+    reservation->pledged_before_bytes = wal->pledged_bytes;
+    wal->pledged_bytes += pledge_of(size_bytes);
     wal->next_position = reservation->end;
     wal->statistics.append_count++;
     if (wal->is_memory)
@@ -142,14 +210,41 @@ static void reserve(kd_wal *wal, size_t size_bytes, kd_wal_reservation *reservat
     open_add(wal, reservation);
 }
 
-kd_status kd_wal_reserve(kd_ctx *ctx, kd_wal *wal, size_t size_bytes,
+static void held_end(kd_wal *wal, size_t held_bytes)
+{
+    if (held_bytes == 0)
+        return;
+    kd_assert(wal->held_bytes >= pledge_of(held_bytes));
+    wal->held_bytes -= pledge_of(held_bytes);
+}
+
+kd_status kd_wal_hold(kd_ctx *ctx, kd_wal *wal, size_t size_bytes)
+{
+    kd_assert(size_bytes > 0);
+    kd_mutex_lock(&wal->lock);
+    kd_status status = reserve_prepare(ctx, wal, size_bytes);
+    if (status == KD_OK)
+        wal->held_bytes += pledge_of(size_bytes);
+    kd_mutex_unlock(&wal->lock);
+    return status;
+}
+
+void kd_wal_release(kd_wal *wal, size_t held_bytes)
+{
+    kd_mutex_lock(&wal->lock);
+    held_end(wal, held_bytes);
+    kd_mutex_unlock(&wal->lock);
+}
+
+kd_status kd_wal_reserve(kd_ctx *ctx, kd_wal *wal, size_t size_bytes, size_t held_bytes,
                          void (*on_reserved)(void *object, uint64_t position, uint64_t end),
                          void *object, kd_wal_reservation *out_reservation)
 {
     kd_assert(size_bytes >= KD_WAL_FRAME_BYTES);
     *out_reservation = (kd_wal_reservation){0};
     kd_mutex_lock(&wal->lock);
-    kd_status status = reserve_check(ctx, wal);
+    held_end(wal, held_bytes);
+    kd_status status = reserve_prepare(ctx, wal, size_bytes);
     if (status == KD_OK) {
         reserve(wal, size_bytes, out_reservation);
         if (on_reserved != NULL)
@@ -264,7 +359,7 @@ kd_status kd_wal_append(kd_ctx *ctx, kd_wal *wal, const void *records, size_t si
         *out_end = 0;
     kd_wal_reservation reservation;
     kd_mutex_lock(&wal->lock);
-    kd_status status = reserve_check(ctx, wal);
+    kd_status status = reserve_prepare(ctx, wal, size_bytes);
     if (status == KD_OK) {
         reserve(wal, size_bytes, &reservation);
         status = fill(ctx, wal, &reservation, records);

@@ -22,6 +22,7 @@ enum {
     KDI_WINDOW_BYTES = 4 << 20, /* Of a reader: direct reads of 1 MiB reach half the speed. */
     KDI_ZEROS_BYTES = 256 * 1024,
     KDI_PREWRITE_BYTES_MAX = 4 << 20,
+    KDI_PLEDGE_PIECE_BYTES = 8192, /* Padding and headers of KD_WAL_WHOLE_BYTES of payload. */
     KDI_SLOT_COUNT_MAX = 64,
     KDI_PATH_BYTES = 4096,
 };
@@ -193,6 +194,12 @@ struct kd_wal {
     bool is_truncating;
     bool is_preparing;
     uint64_t used_bytes; /* Of the current file, when the last group was written. */
+    /* Room in prepared files behind the last group, and what reservations may take of it in the
+     * worst case, counted from the log's opening: all of them, and those that left the buffer. */
+    uint64_t room_bytes;
+    uint64_t pledged_bytes;
+    uint64_t pledged_written_bytes;
+    uint64_t held_bytes; /* For reservations to come. */
     kd_wal_statistics statistics;
 
     char *buffer; /* A ring: position p stands at p % buffer_bytes. */
@@ -201,7 +208,8 @@ struct kd_wal {
     /* The writer's. */
     kdi_wal_place at;
     kd_file *file;
-    uint64_t prepared_bytes;  /* The file is written with zeros up to here. */
+    uint64_t ahead_no;        /* Files before this one are written with zeros to their ends, */
+    uint64_t prepared_bytes;  /* and this one up to here. */
     uint64_t synced_position; /* What the next block header may call durable. */
     char *block;              /* KDI_BLOCK_BYTES_MAX, aligned. */
     char *zeros;              /* KDI_ZEROS_BYTES, aligned, behind the block. */
@@ -215,7 +223,13 @@ char *kdi_aligned_alloc(kd_ctx *ctx, kd_account *account, size_t size_bytes,
 /* wal_writer.c: called by the writer only. */
 kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *end) KD_MUST_CHECK;
 kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position) KD_MUST_CHECK;
-/* Writes the buffer's bytes up to `end` as blocks; durable on return (unless no_sync). */
+/* Bytes for blocks in prepared files. */
+uint64_t kdi_wal_writer_room(const kd_wal *wal);
+/* One step more of them. After a failure that `*out_passes` (the disk is full) the next try starts
+ * anew. */
+kd_status kdi_wal_writer_extend(kd_ctx *ctx, kd_wal *wal, bool *out_passes) KD_MUST_CHECK;
+/* Writes the buffer's bytes up to `end` as blocks, for which there is room; durable on return
+ * (unless no_sync). */
 kd_status kdi_wal_writer_write(kd_ctx *ctx, kd_wal *wal, uint64_t end) KD_MUST_CHECK;
 /* For no_sync: what was written becomes durable. */
 kd_status kdi_wal_writer_sync(kd_ctx *ctx, kd_wal *wal) KD_MUST_CHECK;

@@ -226,7 +226,8 @@ kd_status kd_wal_prepare(kd_ctx *ctx, kd_wal *wal)
     kdi_wal_directory *directory = &wal->directory;
     kd_mutex_lock(&wal->lock);
     bool is_due = !wal->has_failed && !wal->is_preparing && directory->spare_count == 0 &&
-                  wal->used_bytes > wal->options.file_bytes / 2;
+                  wal->used_bytes > wal->options.file_bytes / 2 &&
+                  wal->room_bytes <= wal->options.file_bytes / 2;
     uint64_t spare_no = directory->next_spare_no;
     directory->next_spare_no += is_due;
     wal->is_preparing = wal->is_preparing || is_due;

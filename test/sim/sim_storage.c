@@ -25,6 +25,7 @@ typedef struct sim_run {
     state acknowledged;
     state attempted; /* What a commit in doubt would give. */
     bool in_doubt;
+    uint64_t full_count; /* Of failures because the disk was full. */
     uint64_t table_no, primary;
     kd_governor *governor;
     kd_storage *storage;
@@ -287,7 +288,27 @@ static void state_check(kd_ctx *ctx, sim_run *run)
     CHECK_STATUS(ctx, kd_storage_check(ctx, run->storage));
 }
 
-typedef enum life_kind { LIFE_CRASHES, LIFE_FAULTY, LIFE_CHECKS } life_kind;
+typedef enum life_kind { LIFE_CRASHES, LIFE_FAULTY, LIFE_FULL, LIFE_CHECKS } life_kind;
+
+/* A full disk: whatever met it did not happen, and what comes after it goes on. */
+static kd_status work_with_little_room(kd_ctx *ctx, sim_run *run)
+{
+    uint64_t choice = test_random_below(&run->random, 8);
+    if (choice == 0)
+        sim_disk_set_capacity(run->disk, 0);
+    else if (choice == 1)
+        sim_disk_set_capacity(run->disk, sim_disk_used_bytes(run->disk) +
+                                             test_random_below(&run->random, 300000));
+    kd_status status = work(ctx, run);
+    if (status == KD_IO && strcmp(ctx->error.sqlstate, "53100") == 0) {
+        kd_error_clear(ctx);
+        run->full_count++;
+        run->in_doubt = false;
+        state_check(ctx, run);
+        return KD_OK;
+    }
+    return status;
+}
 
 /* Work goes on after a failure that is not a commit's: a failed flush or checkpoint harms nothing.
  */
@@ -295,7 +316,7 @@ static kd_status work_through(kd_ctx *ctx, sim_run *run, life_kind kind, int ste
 {
     kd_status status = KD_OK;
     for (int i = 0; i < steps; i++) {
-        status = work(ctx, run);
+        status = kind == LIFE_FULL ? work_with_little_room(ctx, run) : work(ctx, run);
         if (status != KD_OK && (kind != LIFE_FAULTY || run->in_doubt))
             break;
         kd_error_clear(ctx);
@@ -327,6 +348,7 @@ static void live(sim_run *run, uint64_t seed, life_kind kind, uint64_t nth, int 
     if (status != KD_OK && !sim_has_crashed(sim) && kind != LIFE_FAULTY)
         test_fail(__FILE__, __LINE__, "%s: %s", ctx.error.sqlstate, ctx.error.message);
     kd_error_clear(&ctx);
+    sim_disk_set_capacity(run->disk, 0);
     if (!sim_has_crashed(sim))
         sim_crash(sim);
     kd_storage_abandon(run->storage);
@@ -352,4 +374,24 @@ TEST(no_crash_loses_an_acknowledged_commit_or_shows_half_of_one)
         }
         sim_disk_destroy(run.disk);
     }
+}
+
+TEST(a_full_disk_undoes_what_met_it_and_harms_nothing_else)
+{
+    uint64_t seeds = test_seed_count(15);
+    uint64_t full_count = 0;
+    shape_define();
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        sim_run run = {.disk = sim_disk_create(), .random = {seed}};
+        for (int id = 0; id < IDS; id++)
+            run.acknowledged.scores[id] = ABSENT;
+        for (uint64_t life = 0; life < 2; life++) {
+            test_note("seed %llu, life %llu", (unsigned long long)seed, (unsigned long long)life);
+            live(&run, seed * 100 + life, LIFE_FULL, 0, 150);
+            live(&run, seed * 100 + life + 50, LIFE_CHECKS, 0, 0);
+        }
+        full_count += run.full_count;
+        sim_disk_destroy(run.disk);
+    }
+    CHECK(full_count > seeds);
 }

@@ -10,7 +10,8 @@ static void write_root(kd_ctx *ctx, const char *directory, const char *body, uin
                     .database_id = 99,
                     .generation = generation,
                     .body = kd_slice_of(body)};
-    CHECK_STATUS(ctx, kd_root_write(ctx, directory, &root));
+    bool old_stays;
+    CHECK_STATUS(ctx, kd_root_write(ctx, directory, &root, &old_stays));
 }
 
 TEST(a_root_reads_back_and_is_replaced)

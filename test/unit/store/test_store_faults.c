@@ -146,11 +146,11 @@ static kd_status replace_root(sim_world *sim, kd_ctx *ctx)
                     .database_id = 1,
                     .generation = 2,
                     .body = KD_SLICE("new body")};
-    bool found;
+    bool found, old_stays;
     kd_arena *arena = kd_arena_create(ctx, NULL, "test", SIZE_MAX);
     if (arena == NULL)
         return KD_NOMEM;
-    KD_TRY_OUT(kd_root_write(ctx, "db", &root));
+    KD_TRY_OUT(kd_root_write(ctx, "db", &root, &old_stays));
     KD_TRY_OUT(kd_root_read(ctx, arena, "db", &root, &found));
     CHECK(found);
 
@@ -216,12 +216,13 @@ TEST(a_crash_leaves_the_old_root_or_the_new_one)
                         .database_id = 1,
                         .generation = 1,
                         .body = KD_SLICE("old")};
-        CHECK_STATUS(&ctx, kd_root_write(&ctx, "db", &root));
+        bool old_stays;
+        CHECK_STATUS(&ctx, kd_root_write(&ctx, "db", &root, &old_stays));
         CHECK_STATUS(&ctx, ctx.world->directory_sync(&ctx, "."));
         sim_crash_at(sim, nth);
         root.generation = 2;
         root.body = KD_SLICE("new");
-        bool done = kd_root_write(&ctx, "db", &root) == KD_OK;
+        bool done = kd_root_write(&ctx, "db", &root, &old_stays) == KD_OK;
         kd_error_clear(&ctx);
         crashed = sim_has_crashed(sim);
         sim_destroy(sim);
@@ -231,6 +232,7 @@ TEST(a_crash_leaves_the_old_root_or_the_new_one)
         bool found;
         CHECK_STATUS(&ctx, kd_root_read(&ctx, arena, "db", &root, &found));
         CHECK(found && (root.generation == 2 || (!done && root.generation == 1)));
+        CHECK(root.generation == 1 || !old_stays);
         kd_arena_destroy(arena);
         sim_destroy(sim);
         sim_disk_destroy(disk);

@@ -415,7 +415,7 @@ TEST(wal_reservation_holds_back_what_follows_it)
     fixture_record(&test.ctx, &buffer, 0, 50);
     kd_wal_reservation reservation;
     uint64_t noted[2];
-    CHECK_STATUS(&test.ctx, kd_wal_reserve(&test.ctx, test.wal, buffer.size_bytes, reserved_note,
+    CHECK_STATUS(&test.ctx, kd_wal_reserve(&test.ctx, test.wal, buffer.size_bytes, 0, reserved_note,
                                            noted, &reservation));
     CHECK_EQ(noted[0], reservation.position);
     CHECK_EQ(noted[1], reservation.end);
@@ -456,8 +456,8 @@ static void append_many(void *object)
                                              NULL, &end));
         } else {
             kd_wal_reservation reservation;
-            CHECK_STATUS(&ctx, kd_wal_reserve(&ctx, self->test->wal, buffer.size_bytes, NULL, NULL,
-                                              &reservation));
+            CHECK_STATUS(&ctx, kd_wal_reserve(&ctx, self->test->wal, buffer.size_bytes, 0, NULL,
+                                              NULL, &reservation));
             CHECK_STATUS(&ctx, kd_wal_fill(&ctx, self->test->wal, &reservation, buffer.data));
             end = reservation.end;
         }

@@ -164,7 +164,8 @@ TEST(wal_fails_for_good_after_a_failed_write)
     sim_disk_destroy(disk);
 }
 
-TEST(wal_reports_a_full_disk_as_such)
+/* The log learned of a full disk after its records had their places, and was lost with it. */
+TEST(wal_goes_on_when_a_full_disk_has_room_again)
 {
     sim_disk *disk = sim_disk_create();
     sim_world *sim = sim_create(disk, 5);
@@ -172,12 +173,32 @@ TEST(wal_reports_a_full_disk_as_such)
     kd_account_init(&account, NULL, "wal", SIZE_MAX);
     kd_wal_options options = options_small();
     kd_wal *wal;
-    uint64_t end;
+    uint64_t end, number = 0;
     CHECK_STATUS(&ctx, kd_wal_open(&ctx, &account, &options, NULL, NULL, &wal));
-    sim_disk_set_capacity(disk, 100000);
-    CHECK_STATUS(&ctx, record_append(&ctx, wal, 0, 200000, &end));
-    CHECK_FAILS_WITH(&ctx, kd_wal_wait_durable(&ctx, wal, end), "53100", "No space left");
-    kd_wal_abandon(sim_kd_world(sim), wal);
+    for (uint64_t round = 1; round <= 3; round++) {
+        sim_disk_set_capacity(disk, sim_disk_used_bytes(disk) + round * 100000);
+        CHECK_FAILS_WITH(&ctx, record_append(&ctx, wal, number, 1 << 20, &end), "53100",
+                         "No space left");
+        /* Smaller ones find what is left of the room. */
+        kd_status status;
+        while ((status = record_append(&ctx, wal, number, 3000, &end)) == KD_OK) {
+            CHECK_STATUS(&ctx, kd_wal_wait_durable(&ctx, wal, end));
+            number++;
+        }
+        CHECK_FAILS(&ctx, status, "53100");
+        CHECK(!kd_wal_read_statistics(wal).has_failed);
+        CHECK_STATUS(&ctx, kd_wal_flush(&ctx, wal));
+        sim_disk_set_capacity(disk, 0);
+        CHECK_STATUS(&ctx, record_append(&ctx, wal, number++, 1 << 20, &end));
+        CHECK_STATUS(&ctx, kd_wal_wait_durable(&ctx, wal, end));
+    }
+    sim_disk_set_capacity(disk, 1);
+    CHECK_STATUS(&ctx, kd_wal_close(&ctx, wal)); /* The closing block had its place all along. */
+    sim_disk_set_capacity(disk, 0);
+    seen after = {0};
+    CHECK_STATUS(&ctx, kd_wal_open(&ctx, &account, &options, see_in_order, &after, &wal));
+    CHECK_EQ(after.count, number);
+    CHECK_STATUS(&ctx, kd_wal_close(&ctx, wal));
     sim_destroy(sim);
     sim_disk_destroy(disk);
 }

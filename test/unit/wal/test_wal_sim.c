@@ -1,7 +1,7 @@
 /*
- * Several threads append, wait, checkpoint and truncate in the simulated world, and the
- * power fails at a call that the seed chooses, up to three times on one disk. After each
- * time the log is opened again and compared with what its users were told:
+ * Several threads append, wait, checkpoint and truncate in the simulated world, the disk
+ * is full at times, and the power fails at a call that the seed chooses, up to three times on one
+ * disk. After each time the log is opened again and compared with what its users were told:
  *
  *   - every acknowledged record is there, at the position that it was given;
  *   - the records of a thread are there without a gap, and whole;
@@ -27,6 +27,7 @@ typedef struct history {
 typedef struct simulation {
     uint64_t seed;
     bool no_sync; /* Then a power cut may take anything but the order away. */
+    sim_disk *disk;
     sim_world *sim;
     kd_account account;
     kd_wal *wal;
@@ -119,7 +120,7 @@ static kd_status append_one(kd_ctx *ctx, appender *me, kd_arena *arena, test_ran
         return kd_wal_append(ctx, wal, buffer.data, buffer.size_bytes, &self->positions[index],
                              out_end);
     kd_wal_reservation reservation;
-    KD_TRY(kd_wal_reserve(ctx, wal, buffer.size_bytes, NULL, NULL, &reservation));
+    KD_TRY(kd_wal_reserve(ctx, wal, buffer.size_bytes, 0, NULL, NULL, &reservation));
     self->positions[index] = reservation.position;
     *out_end = reservation.end;
     kd_yield(ctx->world);
@@ -135,12 +136,27 @@ static kd_status checkpoint(kd_ctx *ctx, simulation *run)
     return kd_wal_truncate_before(ctx, run->wal, run->start_position);
 }
 
+/* Appends; a full disk is given room sooner or later, and the record is tried again. */
+static kd_status append_with_room(kd_ctx *ctx, appender *me, kd_arena *arena, test_random *random,
+                                  uint64_t *out_end)
+{
+    for (;;) {
+        kd_status status = append_one(ctx, me, arena, random, out_end);
+        if (status == KD_OK || strcmp(ctx->error.sqlstate, "53100") != 0)
+            return status;
+        kd_error_clear(ctx);
+        me->self->count--;
+        if (test_random_below(random, 2) == 0)
+            sim_disk_set_capacity(me->run->disk, 0);
+    }
+}
+
 static kd_status append_until_failure(kd_ctx *ctx, appender *me, kd_arena *arena)
 {
     test_random random = {.state = me->run->seed * 1000 + me->round * 10 + me->thread_no};
     for (int i = 0; i < APPENDS_PER_ROUND && me->self->count < RECORD_COUNT_MAX; i++) {
         uint64_t end;
-        KD_TRY(append_one(ctx, me, arena, &random, &end));
+        KD_TRY(append_with_room(ctx, me, arena, &random, &end));
         uint64_t count = me->self->count;
         uint64_t choice = test_random_below(&random, 10);
         if (choice < 6) {
@@ -154,7 +170,13 @@ static kd_status append_until_failure(kd_ctx *ctx, appender *me, kd_arena *arena
             me->self->acknowledged = count;
             me->self->flushed = count;
         } else if (choice == 7) {
-            KD_TRY(kd_wal_prepare(ctx, me->run->wal));
+            kd_status status = kd_wal_prepare(ctx, me->run->wal);
+            if (status != KD_OK && strcmp(ctx->error.sqlstate, "53100") != 0)
+                return status;
+            kd_error_clear(ctx);
+        } else if (choice == 8) {
+            sim_disk_set_capacity(me->run->disk, sim_disk_used_bytes(me->run->disk) +
+                                                     test_random_below(&random, 1 << 20));
         }
     }
     return KD_OK;
@@ -184,6 +206,7 @@ static void threads_run(simulation *run, uint64_t round)
     }
     for (int i = 0; i < THREAD_COUNT; i++)
         kd_thread_join(ctx.world, appenders[i].thread);
+    sim_disk_set_capacity(run->disk, 0);
 }
 
 /* Opens, works, ends one way or another. Gives the trace of the round. */
@@ -241,6 +264,7 @@ static uint64_t seed_run(uint64_t seed, bool no_sync)
     run->seed = seed;
     run->no_sync = no_sync;
     sim_disk *disk = sim_disk_create();
+    run->disk = disk;
     test_random random = {.state = seed};
     uint64_t trace = 0;
     for (uint64_t round = 0; round < ROUND_COUNT; round++) {
