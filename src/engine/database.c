@@ -44,6 +44,9 @@ static kd_status open_storage(kd_ctx *ctx, kd_database *database,
         .read_only = options->read_only,
         .governor = database->governor,
         .no_background = options->no_background,
+        .wal_file_bytes = options->wal_file_bytes,
+        .checkpoint_log_bytes = options->checkpoint_log_bytes,
+        .delta_flush_bytes = options->delta_flush_bytes,
     };
     return kd_storage_open(ctx, &storage_options, &database->storage);
 }

@@ -21,6 +21,8 @@ typedef struct kd_database_options {
     kd_durability durability;     /* Of commits, unless a session says otherwise. */
     const char *temp_directory;   /* NULL: inside the database directory. */
     bool no_background;           /* Tests: no flush, compaction or checkpoint unless told to. */
+    /* Tests: as in kd_storage_options; 0: the usual sizes. */
+    uint64_t wal_file_bytes, checkpoint_log_bytes, delta_flush_bytes;
 } kd_database_options;
 
 /* `path` may be ":memory:". `options` may be NULL. */

@@ -610,7 +610,7 @@ kd_status kdi_dml_one(kd_ctx *ctx, kd_run *run, kdi_dml_job *job)
     case KD_DML_SELECT:
         break;
     }
-    assert(!"queries are not written");
+    assert(false && "queries are not written");
     return KD_OK;
 }
 

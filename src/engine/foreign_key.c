@@ -74,7 +74,7 @@ static uint32_t position_of(const kd_table_entry *table, uint32_t column_no)
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].storage.column_no == column_no)
             return i;
-    assert(!"a foreign key's column exists");
+    assert(false && "a foreign key's column exists");
     return 0;
 }
 

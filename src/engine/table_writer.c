@@ -384,7 +384,7 @@ static uint32_t position_of_column(const kd_table_entry *table, uint32_t column_
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].storage.column_no == column_no)
             return i;
-    assert(!"a partition key is a column");
+    assert(false && "a partition key is a column");
     return 0;
 }
 

@@ -36,7 +36,7 @@ typedef struct captured_table {
     captured_index *indexes;
     size_t set_count;
     int64_t row_count;
-    bool moves_refs; /* There were remaps: all runs are rewritten. */
+    bool moves_refs; /* Indexes may name what remaps moved: all runs are rewritten. */
 } captured_table;
 
 typedef struct capture {
@@ -67,7 +67,8 @@ static kd_status table_capture(kd_ctx *ctx, capture *all, kd_table *table)
     captured->units = atomic_load(&table->units);
     captured->set_count = atomic_load(&table->sets_committed);
     captured->row_count = atomic_load(&table->row_count);
-    captured->moves_refs = captured->units != NULL && captured->units->remap_count > 0;
+    for (uint32_t i = 0; captured->units != NULL && i < captured->units->remap_count; i++)
+        captured->moves_refs |= captured->units->remaps[i]->unnamed_since == 0;
     const kdi_index_list *list = atomic_load(&table->indexes);
     uint32_t count = list == NULL ? 0 : list->count;
     captured->indexes = KD_NEW_ARRAY(ctx, all->arena, captured_index, count);
@@ -321,34 +322,63 @@ static void remap_destroy_later(kd_storage *storage, kdi_remap *remap)
     kd_txn_retire(storage->txns, &remap->garbage, kdi_remap_destroy, remap);
 }
 
-/* Remaps that no index and no transaction needs any more. */
-static void remaps_drop(kd_ctx *ctx, const capture *all, const captured_table *captured)
+/* No index names what these remaps moved any more, but for those read by whoever began before now:
+ * a cursor keeps the version of its index that it was opened on. */
+static void remaps_release(const capture *all, const captured_table *captured)
 {
-    kd_table *table = captured->table;
-    uint32_t count = 0;
     if (!captured->moves_refs)
         return;
-    uint64_t *units = KD_NEW_ARRAY(ctx, all->arena, uint64_t, captured->units->remap_count);
+    uint64_t now = kd_txn_epoch_next(all->storage->txns);
+    for (uint32_t i = 0; i < captured->units->remap_count; i++) {
+        kdi_remap *remap = captured->units->remaps[i];
+        if (remap->unnamed_since == 0 && remap->epoch < all->oldest_epoch)
+            remap->unnamed_since = now;
+    }
+}
+
+static bool remap_is_needed(const kdi_remap *remap, uint64_t oldest_epoch)
+{
+    return remap->unnamed_since == 0 || remap->unnamed_since >= oldest_epoch;
+}
+
+static void table_remaps_drop(kd_ctx *ctx, kd_arena *arena, kd_table *table, uint64_t oldest_epoch)
+{
     kdi_unit_list *list = NULL;
-    if (units == NULL) {
+    uint32_t count = 0;
+    kd_mutex_lock(&table->lock);
+    const kdi_unit_list *old = atomic_load(&table->units);
+    uint32_t most = old == NULL ? 0 : old->remap_count;
+    uint64_t *units = KD_NEW_ARRAY(ctx, arena, uint64_t, most);
+    for (uint32_t i = 0; units != NULL && i < most; i++)
+        if (!remap_is_needed(old->remaps[i], oldest_epoch))
+            units[count++] = old->remaps[i]->unit;
+    kdi_unit_change change = {.drop_remaps = units, .drop_remap_count = count};
+    if (count > 0 && kdi_units_make(ctx, table, &change, &list) == KD_OK) {
+        kdi_units_publish(table, list); /* The caller's pin keeps the old list. */
+        for (uint32_t i = 0; i < most; i++)
+            if (!remap_is_needed(old->remaps[i], oldest_epoch))
+                remap_destroy_later(table->storage, old->remaps[i]);
+    }
+    kd_mutex_unlock(&table->lock);
+    kd_error_clear(ctx); /* Without memory they stay until the next checkpoint. */
+}
+
+/* Remaps that no index and no transaction needs any more. */
+static void remaps_drop(kd_ctx *ctx, kd_storage *storage, kd_arena *arena)
+{
+    uint32_t pin;
+    if (kd_txn_pin(ctx, storage->txns, 1, &pin) != KD_OK) {
         kd_error_clear(ctx);
         return;
     }
-    for (uint32_t i = 0; i < captured->units->remap_count; i++) {
-        if (captured->units->remaps[i]->epoch < all->oldest_epoch)
-            units[count++] = captured->units->remaps[i]->unit;
+    uint64_t oldest_epoch = kd_txn_oldest_epoch(storage->txns);
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end; i++) {
+        kd_table *table = kdi_directory_find(&storage->tables, i);
+        if (table != NULL)
+            table_remaps_drop(ctx, arena, table, oldest_epoch);
     }
-    kdi_unit_change change = {.drop_remaps = units, .drop_remap_count = count};
-    kd_mutex_lock(&table->lock);
-    if (count > 0 && kdi_units_make(ctx, table, &change, &list) == KD_OK)
-        kdi_units_publish(table, list);
-    else
-        kd_error_clear(ctx);
-    kd_mutex_unlock(&table->lock);
-    for (uint32_t i = 0; list != NULL && i < captured->units->remap_count; i++) {
-        if (captured->units->remaps[i]->epoch < all->oldest_epoch)
-            remap_destroy_later(all->storage, captured->units->remaps[i]);
-    }
+    kd_txn_unpin(storage->txns, pin);
 }
 
 /* The new root is durable. What fails here costs room, not data. */
@@ -369,7 +399,7 @@ static kd_status root_took_over(kd_ctx *ctx, capture *all)
             index->manifest = (kd_slice){copy, captured->manifest.size_bytes};
             KD_TRY(kd_index_release_old(ctx, index->index));
         }
-        remaps_drop(ctx, all, table);
+        remaps_release(all, table);
     }
     return KD_OK;
 }
@@ -446,10 +476,12 @@ kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage)
         all.sequences = kd_buffer_in(all.arena);
         status = checkpoint_run(ctx, &all);
     }
-    kd_arena_destroy(all.arena);
     kd_txn_unpin(storage->txns, all.pin);
-    if (status == KD_OK)
+    if (status == KD_OK) {
+        remaps_drop(ctx, storage, all.arena);
         atomic_fetch_add(&storage->checkpoint_count, 1);
+    }
+    kd_arena_destroy(all.arena);
     kd_mutex_unlock(&storage->checkpoint);
     kd_txn_reclaim(storage->txns);
     return status;

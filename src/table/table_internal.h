@@ -206,6 +206,9 @@ typedef struct kdi_remap {
     kd_storage *storage;
     uint64_t unit;
     uint64_t epoch; /* Of the move: transactions that began before may hold old references. */
+    /* When a checkpoint had rewritten all index runs: whoever began before may still read an old
+     * version of an index. 0: not yet. Guarded by storage->checkpoint. */
+    uint64_t unnamed_since;
     uint32_t count;
     kd_rowref refs[]; /* KD_ROWREF_NONE: seen by nobody any more. */
 } kdi_remap;

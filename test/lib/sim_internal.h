@@ -33,6 +33,7 @@ struct sim_world {
     test_random fault_random;
     test_random user_random;
     uint64_t clock_ns;
+    int64_t wall_offset_us;
     uint64_t trace;
 
     pthread_mutex_t big; /* Only for handing the baton over. */

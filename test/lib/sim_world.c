@@ -38,7 +38,7 @@ static uint64_t sim_monotonic_ns(kd_world *world)
 static int64_t sim_wall_us(kd_world *world)
 {
     sim_world *sim = world->impl;
-    return 1800000000000000 + (int64_t)(sim->clock_ns / 1000);
+    return 1800000000000000 + sim->wall_offset_us + (int64_t)(sim->clock_ns / 1000);
 }
 
 static uint64_t sim_random_u64(kd_world *world)
@@ -166,6 +166,11 @@ void sim_crash(sim_world *sim)
 bool sim_has_crashed(const sim_world *sim)
 {
     return sim->has_crashed;
+}
+
+void sim_jump_clock(sim_world *sim, int64_t micros)
+{
+    sim->wall_offset_us += micros;
 }
 
 uint64_t sim_disk_call_count(const sim_world *sim)

@@ -56,6 +56,9 @@ void sim_crash_at(sim_world *sim, uint64_t nth);
 void sim_crash(sim_world *sim);
 bool sim_has_crashed(const sim_world *sim);
 
+/* Sets the wall clock forward or back; the monotonic one goes on. */
+void sim_jump_clock(sim_world *sim, int64_t micros);
+
 uint64_t sim_disk_call_count(const sim_world *sim);
 /* Depends on every event of the run: equal for equal seeds, or something is not deterministic. */
 uint64_t sim_trace(const sim_world *sim);
