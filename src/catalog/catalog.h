@@ -55,6 +55,7 @@ typedef struct kd_column {
 typedef struct kd_check {
     kd_slice name;
     kd_slice expression_text;
+    bool not_valid; /* Rows from before it was added may break it. */
 } kd_check;
 
 typedef enum kd_foreign_action {
@@ -74,6 +75,7 @@ typedef struct kd_foreign_key {
     kd_foreign_action on_delete, on_update;
     bool match_full;
     bool deferrable, initially_deferred;
+    bool not_valid; /* As for checks. */
 } kd_foreign_key;
 
 /* An index of a table, or the index behind a primary key or unique constraint. */
@@ -105,6 +107,13 @@ typedef struct kd_partition_bound {
     const int8_t *to_kind;
 } kd_partition_bound;
 
+/* What the end of a transaction does to the rows of a temporary table. */
+typedef enum kd_on_commit {
+    KD_ON_COMMIT_PRESERVE = 0,
+    KD_ON_COMMIT_DELETE,
+    KD_ON_COMMIT_DROP,
+} kd_on_commit;
+
 typedef struct kd_table_entry {
     kd_object object;
     uint64_t table_no; /* Storage; 0 for a partitioned parent. */
@@ -128,7 +137,18 @@ typedef struct kd_table_entry {
     kd_partition_bound bound;
     uint32_t sort_column_count;
     const uint32_t *sort_column_nos;
+    kd_on_commit on_commit;
+    kd_slice query_text;    /* A materialized view's; empty: an ordinary table. */
+    bool is_populated;      /* A materialized view's: false until its first REFRESH. */
+    uint32_t depends_count; /* Objects that the query reads. */
+    const uint32_t *depends_on;
 } kd_table_entry;
+
+typedef enum kd_check_option {
+    KD_CHECK_OPTION_NONE = 0,
+    KD_CHECK_OPTION_LOCAL,
+    KD_CHECK_OPTION_CASCADED,
+} kd_check_option;
 
 typedef struct kd_view_entry {
     kd_object object;
@@ -140,6 +160,7 @@ typedef struct kd_view_entry {
     uint64_t table_no;
     uint32_t depends_count; /* Objects that its query reads. */
     const uint32_t *depends_on;
+    kd_check_option check_option;
 } kd_view_entry;
 
 typedef struct kd_sequence_entry {

@@ -143,9 +143,7 @@ static kd_status call_get_serial_sequence(ARGS)
 static kd_status call_obj_description(ARGS)
 {
     const kd_object *object = object_of(env, args[0]);
-    kd_slice query;
-    *out_is_null =
-        object == NULL || object->comment.size_bytes == 0 || kdi_materialized_query(object, &query);
+    *out_is_null = object == NULL || object->comment.size_bytes == 0;
     return *out_is_null ? KD_OK : kdi_return_text(ctx, env, object->comment, result);
 }
 

@@ -105,19 +105,10 @@ const kd_column *kdi_column_by_no(const kd_table_entry *table, uint32_t column_n
 
 bool kdi_materialized_query(const kd_object *object, kd_slice *out_query)
 {
-    static const char mark[] = "materialized view: ";
-    size_t mark_bytes = sizeof mark - 1;
     *out_query = (kd_slice){"", 0};
-    if (object->kind == KD_OBJECT_VIEW) {
-        *out_query = ((const kd_view_entry *)object)->query_text;
-        return ((const kd_view_entry *)object)->is_materialized;
-    }
-    kd_slice comment = object->comment;
-    if (object->kind != KD_OBJECT_TABLE || comment.size_bytes < mark_bytes ||
-        memcmp(comment.data, mark, mark_bytes) != 0)
-        return false;
-    *out_query = (kd_slice){comment.data + mark_bytes, comment.size_bytes - mark_bytes};
-    return true;
+    if (object->kind == KD_OBJECT_TABLE)
+        *out_query = ((const kd_table_entry *)object)->query_text;
+    return out_query->size_bytes > 0;
 }
 
 static kd_status column_list(kd_ctx *ctx, const kd_table_entry *table, const uint32_t *numbers,

@@ -57,8 +57,7 @@ int32_t kdi_type_modifier(kd_type type);
 bool kdi_type_by_number(const kd_catalog_version *version, uint64_t number, int32_t modifier,
                         kd_type *out_type);
 
-/* A materialized view is stored as a table whose comment holds its query behind a mark (see
- * define_table.c). The query, or false. */
+/* A materialized view is a table with the query that fills it. The query, or false. */
 bool kdi_materialized_query(const kd_object *object, kd_slice *out_query);
 
 const kd_column *kdi_column_by_no(const kd_table_entry *table, uint32_t column_no);

@@ -5,6 +5,7 @@
  * parent's partitions). What merely depends on it (views, foreign keys, columns of
  * a type) stops the drop with 2BP01, or goes too with CASCADE.
  */
+#include "engine/catalog_text.h"
 #include "engine/define_internal.h"
 
 #include <assert.h>
@@ -72,11 +73,13 @@ static bool is_partition_of(const kd_object *entry, uint32_t of)
 
 static bool is_view_over(const kd_object *entry, uint32_t of)
 {
-    if (entry->kind != KD_OBJECT_VIEW)
-        return false;
     const kd_view_entry *view = (const kd_view_entry *)entry;
-    for (uint32_t i = 0; i < view->depends_count; i++)
-        if (view->depends_on[i] == of)
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    bool is_view = entry->kind == KD_OBJECT_VIEW, is_table = entry->kind == KD_OBJECT_TABLE;
+    uint32_t count = is_view ? view->depends_count : is_table ? table->depends_count : 0;
+    const uint32_t *depends_on = is_view ? view->depends_on : is_table ? table->depends_on : NULL;
+    for (uint32_t i = 0; i < count; i++)
+        if (depends_on[i] == of)
             return true;
     return false;
 }
@@ -381,6 +384,9 @@ static kd_status drop_listed(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast,
                        kind->word, (int)name.size_bytes, name.data);
     bool fits = object->kind == kind->kind ||
                 (kind->kind == KD_OBJECT_ENUM && object->kind == KD_OBJECT_DOMAIN);
+    kd_slice query;
+    bool is_materialized = kdi_materialized_query(object, &query);
+    fits &= is_materialized == (ast->object == KD_AST_OBJECT_MATERIALIZED_VIEW);
     if (!fits)
         return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a %s", (int)name.size_bytes,
                        name.data, kind->word);

@@ -53,6 +53,9 @@ kd_status kdi_replace_name(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice
 /* A type of the search path (or the name's schema) that was created: an enum or domain; else NULL.
  */
 const kd_object *kdi_find_type(const kd_run *run, const kd_ast_name *name);
+/* The objects that a query reads, for what depends on them. */
+kd_status kdi_query_depends(kd_ctx *ctx, kd_run *run, const kd_prepared *query,
+                            const uint32_t **out_objects, uint32_t *out_count) KD_MUST_CHECK;
 /* After a change of `changed`: views that no longer bind are dropped with `cascade`, else 2BP01. */
 kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed,
                           bool cascade) KD_MUST_CHECK;

@@ -561,16 +561,6 @@ static kd_status columns_of_query(kd_ctx *ctx, kdi_draft *draft, const kd_prepar
     return KD_OK;
 }
 
-static kd_status put_materialized_view(kd_ctx *ctx, kdi_draft *draft, kd_slice query_text)
-{
-    char *comment = kd_format_text(ctx, draft->arena, "materialized view: %.*s",
-                                   (int)query_text.size_bytes, query_text.data);
-    if (comment == NULL)
-        return KD_NOMEM;
-    draft->entry.object.comment = kd_slice_of(comment);
-    return kdi_draft_put(ctx, draft);
-}
-
 /* The query without the INTO that would make it this statement again. */
 static kd_status query_text(kd_ctx *ctx, kd_run *run, const kd_ast_create_table_as *ast,
                             kd_slice *out_text)
@@ -620,16 +610,43 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
         given[i] = i;
     if (!ast->with_no_data)
         KD_TRY_OUT(copy_rows(ctx, draft, text, &draft->entry, given, draft->entry.column_count));
-    if (ast->is_materialized_view)
-        KD_TRY_OUT(put_materialized_view(ctx, draft, text));
-    else
-        KD_TRY_OUT(kdi_draft_put(ctx, draft));
+    if (ast->is_materialized_view) {
+        draft->entry.query_text = text;
+        draft->entry.is_populated = !ast->with_no_data;
+        KD_TRY_OUT(kdi_query_depends(ctx, run, query, &draft->entry.depends_on,
+                                     &draft->entry.depends_count));
+    }
+    KD_TRY_OUT(kdi_draft_put(ctx, draft));
 out:
     kd_prepared_destroy(query);
     return status;
 }
 
-static const char materialized_mark[] = "materialized view: ";
+/* CONCURRENTLY is accepted where PostgreSQL accepts it; nobody waits for a refresh here anyway. */
+static kd_status check_concurrently(kd_ctx *ctx, const kd_ast_refresh *ast,
+                                    const kd_table_entry *view)
+{
+    bool unique = false;
+    if (!ast->concurrently)
+        return KD_OK;
+    if (ast->with_no_data)
+        return KD_FAIL(ctx, KD_INVALID, "42601",
+                       "CONCURRENTLY and WITH NO DATA options cannot be used together");
+    if (!view->is_populated)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "CONCURRENTLY cannot be used when the materialized view is not populated");
+    for (uint32_t i = 0; i < view->index_count; i++)
+        unique |=
+            view->indexes[i].storage.unique && view->indexes[i].predicate_text.size_bytes == 0;
+    if (unique)
+        return KD_OK;
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "55000", "cannot refresh materialized view \"%.*s\" concurrently",
+                (int)view->object.name.size_bytes, view->object.name.data);
+    kd_error_set_hint(ctx, "Create a unique index with no WHERE clause on one or more columns of "
+                           "the materialized view.");
+    return status;
+}
 
 kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast)
 {
@@ -637,12 +654,10 @@ kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast)
     kdi_draft *draft;
     kdi_set_tag(run, "REFRESH MATERIALIZED VIEW");
     KD_TRY(kdi_table_for_change(ctx, run, &ast->name, false, &table));
-    kd_slice comment = table->object.comment;
-    size_t mark_bytes = sizeof materialized_mark - 1;
-    if (comment.size_bytes < mark_bytes || memcmp(comment.data, materialized_mark, mark_bytes) != 0)
-        return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a materialized view",
+    if (table->query_text.size_bytes == 0)
+        return KD_FAIL(ctx, KD_INVALID, "0A000", "\"%.*s\" is not a materialized view",
                        (int)ast->name.name.size_bytes, ast->name.name.data);
-    kd_slice query = {comment.data + mark_bytes, comment.size_bytes - mark_bytes};
+    KD_TRY(check_concurrently(ctx, ast, table));
     KD_TRY(kdi_draft_open(ctx, run, table, &draft));
     KD_TRY(kd_table_drop(ctx, run->session->txn, draft->storage));
     KD_TRY(kdi_draft_build(ctx, draft));
@@ -651,7 +666,10 @@ kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast)
         return KD_NOMEM;
     for (uint32_t i = 0; i < draft->entry.visible_count; i++)
         given[i] = i;
-    KD_TRY(copy_rows(ctx, draft, query, &draft->entry, given, draft->entry.visible_count));
+    draft->entry.is_populated = !ast->with_no_data;
+    if (!ast->with_no_data)
+        KD_TRY(copy_rows(ctx, draft, table->query_text, &draft->entry, given,
+                         draft->entry.visible_count));
     return kdi_draft_put(ctx, draft);
 }
 

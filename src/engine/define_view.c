@@ -1,6 +1,7 @@
 /*
  * Schemas, views, comments, renames and changes of schema.
  */
+#include "engine/catalog_text.h"
 #include "engine/define_internal.h"
 
 kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run, const kd_ast_create_schema *ast)
@@ -69,6 +70,17 @@ static kd_status collect_tables(kd_ctx *ctx, kd_run *run, const kd_rel *rel, uin
     return collect_tables(ctx, run, rel->inputs[1], depth + 1, objects, count, capacity);
 }
 
+kd_status kdi_query_depends(kd_ctx *ctx, kd_run *run, const kd_prepared *query,
+                            const uint32_t **out_objects, uint32_t *out_count)
+{
+    uint32_t *objects = NULL;
+    size_t capacity = 0;
+    *out_count = 0;
+    KD_TRY(collect_tables(ctx, run, query->bound->query, 0, &objects, out_count, &capacity));
+    *out_objects = objects;
+    return KD_OK;
+}
+
 /* CREATE OR REPLACE may add columns at the end, nothing else. */
 static kd_status check_replacement(kd_ctx *ctx, const kd_view_entry *old, const kd_view_entry *new)
 {
@@ -88,13 +100,66 @@ static kd_status check_replacement(kd_ctx *ctx, const kd_view_entry *old, const 
     return KD_OK;
 }
 
+/* Whether a statement binds as the catalog is now; the attempt leaves no trace in the session. */
+static bool text_binds(kd_run *run, kd_slice text)
+{
+    kd_session *session = run->session;
+    kd_session_state state = session->state;
+    kd_ctx quiet = {.world = session->ctx.world, .cancelled = session->ctx.cancelled};
+    kd_prepared *query;
+    kd_error_clear(&quiet);
+    kd_status status = kd_prepared_create(&quiet, session, text, NULL, 0, &query);
+    session->state = state;
+    kd_prepared_destroy(query);
+    return status == KD_OK;
+}
+
+/* WITH CHECK OPTION, or the option check_option. */
+static kd_status check_option(kd_ctx *ctx, const kd_ast_create_view *ast, kd_view_entry *entry)
+{
+    entry->check_option = ast->check_local      ? KD_CHECK_OPTION_LOCAL
+                          : ast->check_cascaded ? KD_CHECK_OPTION_CASCADED
+                                                : KD_CHECK_OPTION_NONE;
+    for (size_t i = 0; i < ast->options.count; i++) {
+        const kd_ast_option *option = (const kd_ast_option *)ast->options.items[i];
+        if (!kd_slice_equal(option->name, KD_SLICE("check_option")))
+            continue;
+        kd_slice value = option->value != NULL && option->value->kind == KD_AST_CONSTANT
+                             ? ((const kd_ast_constant *)option->value)->text
+                         : option->value != NULL && option->value->kind == KD_AST_COLUMN
+                             ? ((const kd_ast_column *)option->value)->parts[0]
+                             : (kd_slice){"", 0};
+        if (kd_slice_equal(value, KD_SLICE("local")))
+            entry->check_option = KD_CHECK_OPTION_LOCAL;
+        else if (kd_slice_equal(value, KD_SLICE("cascaded")))
+            entry->check_option = KD_CHECK_OPTION_CASCADED;
+        else
+            return KD_FAIL(ctx, KD_INVALID, "22023",
+                           "invalid value for enum option \"check_option\": %.*s",
+                           (int)value.size_bytes, value.data);
+    }
+    return KD_OK;
+}
+
+/* Whether rows can be written through the view: a DELETE on it binds. */
+static kd_status check_updatable(kd_ctx *ctx, kd_run *run, const kd_object *view)
+{
+    kd_buffer text = kd_buffer_in(run->arena);
+    const kd_object *schema = kd_catalog_get(run->catalog, view->schema_no);
+    KD_TRY(kd_buffer_append_format(ctx, &text, "DELETE FROM \"%.*s\".\"%.*s\"",
+                                   (int)schema->name.size_bytes, schema->name.data,
+                                   (int)view->name.size_bytes, view->name.data));
+    if (text_binds(run, kd_buffer_slice(&text)))
+        return KD_OK;
+    return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                   "WITH CHECK OPTION is supported only on automatically updatable views");
+}
+
 kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast)
 {
     kd_status status = KD_OK;
     bool exists;
     kd_prepared *query = NULL;
-    size_t capacity = 0;
-    uint32_t *depends = NULL;
     kd_view_entry entry = {
         .object = {.kind = KD_OBJECT_VIEW, .name = ast->name.name, .comment = {"", 0}}};
     kdi_set_tag(run, "CREATE VIEW");
@@ -115,9 +180,8 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
         goto out;
     }
     KD_TRY_OUT(view_columns(ctx, run, query, &ast->columns, &entry));
-    KD_TRY_OUT(collect_tables(ctx, run, query->bound->query, 0, &depends, &entry.depends_count,
-                              &capacity));
-    entry.depends_on = depends;
+    KD_TRY_OUT(kdi_query_depends(ctx, run, query, &entry.depends_on, &entry.depends_count));
+    KD_TRY_OUT(check_option(ctx, ast, &entry));
     if (replaces) {
         KD_TRY_OUT(check_replacement(ctx, (const kd_view_entry *)old, &entry));
         entry.object.object_no = old->object_no;
@@ -126,6 +190,8 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
                                              &entry.object.object_no));
     }
     KD_TRY_OUT(kdi_put(ctx, run, &entry.object));
+    if (entry.check_option != KD_CHECK_OPTION_NONE)
+        KD_TRY_OUT(check_updatable(ctx, run, &entry.object));
 out:
     kd_prepared_destroy(query);
     return status;
@@ -143,30 +209,26 @@ typedef struct view_list {
     kd_status status;
 } view_list;
 
+/* The query of a view, materialized or not; else empty. */
+static kd_slice query_of(const kd_object *object)
+{
+    kd_slice query;
+    if (object->kind == KD_OBJECT_VIEW)
+        return ((const kd_view_entry *)object)->query_text;
+    (void)kdi_materialized_query(object, &query);
+    return query;
+}
+
 static void collect_view(void *object, const kd_object *entry)
 {
     view_list *list = object;
     uint32_t *added;
-    if (entry->kind != KD_OBJECT_VIEW || list->status != KD_OK)
+    if (query_of(entry).size_bytes == 0 || list->status != KD_OK)
         return;
     list->status =
         KD_PUSH(list->ctx, list->arena, list->numbers, list->count, list->capacity, &added);
     if (list->status == KD_OK)
         *added = entry->object_no;
-}
-
-/* Whether the view's query still binds; the attempt leaves no trace in the session. */
-static bool view_binds(kd_run *run, const kd_view_entry *view)
-{
-    kd_session *session = run->session;
-    kd_session_state state = session->state;
-    kd_ctx quiet = {.world = session->ctx.world, .cancelled = session->ctx.cancelled};
-    kd_prepared *query;
-    kd_error_clear(&quiet);
-    kd_status status = kd_prepared_create(&quiet, session, view->query_text, NULL, 0, &query);
-    session->state = state;
-    kd_prepared_destroy(query);
-    return status == KD_OK;
 }
 
 kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed, bool cascade)
@@ -176,7 +238,7 @@ kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed, bo
     KD_TRY(list.status);
     for (uint32_t i = 0; i < list.count; i++) {
         const kd_object *object = kd_catalog_get(run->catalog, list.numbers[i]);
-        if (object == NULL || view_binds(run, (const kd_view_entry *)object))
+        if (object == NULL || text_binds(run, query_of(object)))
             continue;
         if (cascade) {
             KD_TRY(kdi_drop_object(ctx, run, object->object_no, true));

@@ -23,6 +23,7 @@ typedef struct dml {
     kdi_table_writer *writer;
     kdi_dml_job *job;
     kd_compiled_expr **returning;
+    kd_compiled_expr **view_checks;
     kd_value *returning_row; /* Values of the ids that RETURNING is compiled against. */
     uint32_t extra_count;    /* Query columns after the target's in returning_row. */
 } dml;
@@ -71,6 +72,36 @@ static kd_status prepare_returning(kd_ctx *ctx, dml *work)
                               &work->job->returned);
 }
 
+static kd_status prepare_view_checks(kd_ctx *ctx, dml *work)
+{
+    const kd_bound_statement *bound = work->bound;
+    work->view_checks = KD_NEW_ARRAY(ctx, work->arena, kd_compiled_expr *, bound->view_check_count);
+    if (work->view_checks == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < bound->view_check_count; i++)
+        KD_TRY(compile(ctx, work, bound->view_checks[i].condition, bound->target_ids,
+                       work->table->column_count, &work->view_checks[i]));
+    return KD_OK;
+}
+
+/* A row that a view's CHECK OPTION does not let in fails the statement, which takes it back. */
+static kd_status check_views(kd_ctx *ctx, dml *work, const kd_value *row)
+{
+    for (uint32_t i = 0; i < work->bound->view_check_count; i++) {
+        kd_value holds;
+        KD_TRY(kd_expr_evaluate_row(ctx, work->view_checks[i], work->row_arena, row, &holds));
+        if (!holds.is_null && holds.as.boolean)
+            continue;
+        kd_slice view = work->bound->view_checks[i].view;
+        kd_status status =
+            KD_FAIL(ctx, KD_INVALID, "44000", "new row violates check option for view \"%.*s\"",
+                    (int)view.size_bytes, view.data);
+        kdi_table_writer_describe(ctx, work->writer, row);
+        return status;
+    }
+    return KD_OK;
+}
+
 /* Adds the RETURNING row of one target row; `query_row` may be NULL. */
 static kd_status return_row(kd_ctx *ctx, dml *work, const kd_value *target_row,
                             const kd_value *query_row)
@@ -90,6 +121,14 @@ static kd_status return_row(kd_ctx *ctx, dml *work, const kd_value *target_row,
         KD_TRY(kd_expr_evaluate_row(ctx, work->returning[i], work->row_arena, work->returning_row,
                                     &results[i]));
     return kdi_row_set_add(ctx, work->job->returned, results);
+}
+
+/* A row that was written: checked against views, and returned. */
+static kd_status row_written(kd_ctx *ctx, dml *work, const kd_value *target_row,
+                             const kd_value *query_row)
+{
+    KD_TRY(check_views(ctx, work, target_row));
+    return return_row(ctx, work, target_row, query_row);
 }
 
 /* --- Source rows ---------------------------------------------------------------------------------
@@ -172,7 +211,7 @@ static kd_status insert_batch(kd_ctx *ctx, dml *work, const kd_batch *batch)
 {
     kd_batch full;
     KD_TRY(kdi_table_writer_insert(ctx, work->writer, batch, &full));
-    if (work->job->returned == NULL) {
+    if (work->job->returned == NULL && work->bound->view_check_count == 0) {
         work->job->affected += batch->selected_count;
         return KD_OK;
     }
@@ -181,7 +220,7 @@ static kd_status insert_batch(kd_ctx *ctx, dml *work, const kd_batch *batch)
         return KD_NOMEM;
     for (uint32_t i = 0; i < full.selected_count; i++) {
         read_batch_row(&full, kd_batch_row(&full, i), work->table->column_count, values);
-        KD_TRY(return_row(ctx, work, values, NULL));
+        KD_TRY(row_written(ctx, work, values, NULL));
     }
     kd_arena_reset(work->row_arena);
     return KD_OK;
@@ -314,7 +353,7 @@ static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_va
         return KD_OK;
     }
     KD_TRY(note_written(ctx, work, outcome.newest, &twice));
-    return return_row(ctx, work, up->written, NULL);
+    return row_written(ctx, work, up->written, NULL);
 }
 
 static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
@@ -334,7 +373,7 @@ static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value
         KD_TRY(kdi_table_writer_insert_row(ctx, work->writer, values, &up->policy, &outcome));
         if (outcome.inserted) {
             KD_TRY(note_written(ctx, work, outcome.ref, &twice));
-            return return_row(ctx, work, values, NULL);
+            return row_written(ctx, work, values, NULL);
         }
         if (!bound->on_conflict_update)
             return KD_OK;
@@ -414,7 +453,7 @@ static kd_status update_row(kd_ctx *ctx, dml *work, void *object, const kd_value
                                    values, bound->target_count, written, &outcome));
     if (outcome.result != KD_WRITE_DONE)
         return missed(ctx, work, outcome);
-    return return_row(ctx, work, written, row);
+    return row_written(ctx, work, written, row);
 }
 
 static kd_status delete_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
@@ -541,7 +580,7 @@ static kd_status merge_change(kd_ctx *ctx, dml *work, merge_when *when, const kd
                                    when->values, when->bound->assignment_count, written, &outcome));
     if (outcome.result != KD_WRITE_DONE)
         return missed(ctx, work, outcome);
-    return return_row(ctx, work, written, row);
+    return row_written(ctx, work, written, row);
 }
 
 /* The first WHEN that fits a row acts on it. */
@@ -598,6 +637,7 @@ kd_status kdi_dml_one(kd_ctx *ctx, kd_run *run, kdi_dml_job *job)
     if (work.row_arena == NULL)
         return KD_NOMEM;
     KD_TRY(prepare_returning(ctx, &work));
+    KD_TRY(prepare_view_checks(ctx, &work));
     switch (bound->kind) {
     case KD_DML_INSERT:
         return run_insert(ctx, &work);

@@ -389,6 +389,9 @@ kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowre
 kd_status kdi_table_writer_default(kd_ctx *ctx, kdi_table_writer *writer, uint32_t position,
                                    kd_arena *arena, kd_value *out_value) KD_MUST_CHECK;
 
+/* Puts "Failing row contains (...)" on the error just recorded. */
+void kdi_table_writer_describe(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values);
+
 /* Whether a partition's bound admits a key, given in the order of the parent's partition columns.
  */
 bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,

@@ -205,6 +205,11 @@ static void set_failing_row(kd_ctx *ctx, kdi_table_writer *writer, const kd_valu
     kd_error_set_detail(ctx, "Failing row contains (%.*s).", (int)text.size_bytes, text.data);
 }
 
+void kdi_table_writer_describe(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values)
+{
+    set_failing_row(ctx, writer, values);
+}
+
 static kd_status check_failed(kd_ctx *ctx, kdi_table_writer *writer, const compiled_check *check,
                               const kd_value *values)
 {

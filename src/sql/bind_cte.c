@@ -218,6 +218,7 @@ static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool
     bool reads_target = b->reads_target;
     b->with = with->outer;
     b->target = NULL;
+    b->view = NULL;
     b->reads_target = false;
     KD_TRY(kdi_bind_statement(ctx, b, with->ast->statement, bound));
     bound->reads_target |= b->reads_target;

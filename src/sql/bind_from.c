@@ -325,6 +325,12 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
                       KD_FAIL(ctx, KD_INVALID, "42809", "cannot open relation \"%.*s\"",
                               KDI_S(ast->name.name)));
     const kd_table_entry *table = (const kd_table_entry *)object;
+    if (table->query_text.size_bytes > 0 && !table->is_populated && b->inside_text == 0) {
+        KD_FAIL(ctx, KD_INVALID, "55000", "materialized view \"%.*s\" has not been populated",
+                KDI_S(ast->name.name));
+        kd_error_set_hint(ctx, "Use the REFRESH MATERIALIZED VIEW command.");
+        return KD_INVALID;
+    }
     bool with_ref = b->wants_refs && table->strategy == KD_PARTITION_NONE;
     KD_TRY(kdi_scan_table(ctx, b, table, ast->alias.name, with_ref, ast->node.position, out));
     /* schema.table.column names the table also where FROM found it by the search path. */

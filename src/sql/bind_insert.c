@@ -3,21 +3,40 @@
  */
 #include "sql/bind_internal.h"
 
+enum { COMPUTED = UINT32_MAX }; /* A view's column that values can not be given for. */
+
+/* Without a column list a view's computed columns are refused only where values are given. */
+static kd_status check_given(kd_ctx *ctx, kdi_binder *b, const kd_bound_statement *bound,
+                             uint32_t given, int position)
+{
+    for (uint32_t i = 0; i < given; i++) {
+        uint32_t unused;
+        if (bound->target_positions[i] == COMPUTED)
+            return kdi_at(ctx, b, position,
+                          kdi_view_position(ctx, b->view, i, "insert into", &unused));
+    }
+    return KD_OK;
+}
+
 static kd_status bind_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
                               kd_bound_statement *bound)
 {
     const kd_table_entry *table = bound->target;
-    uint32_t count = ast->columns.count > 0 ? (uint32_t)ast->columns.count : table->visible_count;
+    uint32_t all = b->view != NULL ? kdi_view_column_count(b->view) : table->visible_count;
+    uint32_t count = ast->columns.count > 0 ? (uint32_t)ast->columns.count : all;
     bound->target_positions = KD_NEW_ARRAY(ctx, b->arena, uint32_t, table->visible_count + count);
     if (bound->target_positions == NULL)
         return KD_NOMEM;
     bound->target_count = count;
     for (uint32_t i = 0; i < count; i++) {
         bound->target_positions[i] = i;
+        if (ast->columns.count == 0 && b->view != NULL)
+            bound->target_positions[i] =
+                kdi_view_is_computed(b->view, i) ? COMPUTED : kdi_view_position_of(b->view, i);
         if (ast->columns.count == 0)
             continue;
-        KD_TRY(
-            kdi_target_position(ctx, b, table, ast->columns.items[i], &bound->target_positions[i]));
+        KD_TRY(kdi_target_position(ctx, b, table, ast->columns.items[i], "insert into",
+                                   &bound->target_positions[i]));
         for (uint32_t j = 0; j < i; j++)
             if (bound->target_positions[j] == bound->target_positions[i])
                 return kdi_at(
@@ -93,6 +112,7 @@ static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *as
     if (given > bound->target_count || (ast->columns.count > 0 && given < bound->target_count))
         return count_mismatch(ctx, b, ast, given, bound->target_count,
                               values->values.items[0]->position);
+    KD_TRY(check_given(ctx, b, bound, given, values->values.items[0]->position));
     for (uint32_t r = 0; r < rows; r++)
         if (((const kd_ast_args *)values->values.items[r])->args.count != given)
             return kdi_at(
@@ -150,8 +170,8 @@ static kd_status positions_by_name(kd_ctx *ctx, kdi_binder *b, kd_bound_statemen
         kd_ast_column column = {.node = {.kind = KD_AST_COLUMN, .position = rel->position},
                                 .parts = &part,
                                 .part_count = 1};
-        KD_TRY(
-            kdi_target_position(ctx, b, bound->target, &column.node, &bound->target_positions[i]));
+        KD_TRY(kdi_target_position(ctx, b, bound->target, &column.node, "insert into",
+                                   &bound->target_positions[i]));
     }
     return KD_OK;
 }
@@ -169,6 +189,7 @@ static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast
         (ast->columns.count > 0 && rel->column_count < bound->target_count))
         return count_mismatch(ctx, b, ast, rel->column_count, bound->target_count,
                               ast->source->position);
+    KD_TRY(check_given(ctx, b, bound, rel->column_count, ast->source->position));
     bound->target_count = rel->column_count;
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, rel->column_count);
     if (types == NULL)
@@ -272,10 +293,12 @@ static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *
     }
     KD_TRY(kdi_bind_assignments(ctx, b, &scope, bound->target, &conflict->assignments, NULL,
                                 &bound->conflict_assignments, &bound->conflict_assignment_count));
-    if (conflict->where != NULL)
-        KD_TRY(
-            kdi_bind_condition(ctx, b, &scope, conflict->where, "WHERE", &bound->conflict_where));
-    return KD_OK;
+    for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
+        KD_TRY(kdi_view_substitute(ctx, b, &bound->conflict_assignments[i].value));
+    if (conflict->where == NULL)
+        return KD_OK;
+    KD_TRY(kdi_bind_condition(ctx, b, &scope, conflict->where, "WHERE", &bound->conflict_where));
+    return kdi_view_substitute(ctx, b, &bound->conflict_where);
 }
 
 /* --- The statement --- */
@@ -294,7 +317,7 @@ kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
     kdi_with *with = b->with;
     KD_TRY(kdi_bind_with(ctx, b, NULL, &ast->with));
     KD_TRY(kdi_bind_target(ctx, b, &ast->table, 'a', bound));
-    kd_slice alias = ast->alias.size_bytes > 0 ? ast->alias : bound->target->object.name;
+    kd_slice alias = ast->alias.size_bytes > 0 ? ast->alias : ast->table.name;
     KD_TRY(bind_columns(ctx, b, ast, bound));
     bound->overriding_system = ast->overriding == KD_AST_OVERRIDING_SYSTEM;
     if (ast->source == NULL)

@@ -117,6 +117,7 @@ typedef struct kdi_binder {
     int deepest;     /* Deepest scope that a column was found in since it was last reset. */
     int shallowest;  /* The other end. */
     const kd_table_entry *target; /* Of DML, to set reads_target. */
+    struct kdi_view_target *view; /* That DML names; its table is `target`. */
     bool reads_target;
     bool locks_rows;
     bool keep_unknown;         /* The next SELECT leaves untyped literals to its user. */
@@ -319,8 +320,31 @@ kd_status kdi_bind_merge(kd_ctx *ctx, kdi_binder *b, const kd_ast_merge *ast,
 /* The table that is written, with its ids; 42809 for anything but a table. */
 kd_status kdi_bind_target(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name, char privilege,
                           kd_bound_statement *bound) KD_MUST_CHECK;
+/* Views as targets (bind_view_target.c). `b->view` is the one that the statement names. */
+typedef struct kdi_view_target kdi_view_target;
+/* The view's table becomes the target; 55000 for views that cannot be written through. */
+kd_status kdi_bind_view_target(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view,
+                               char privilege, kd_bound_statement *bound) KD_MUST_CHECK;
+uint32_t kdi_view_column_count(const kdi_view_target *target);
+kd_slice kdi_view_name(const kdi_view_target *target);
+int kdi_view_find_column(const kdi_view_target *target, kd_slice name); /* -1: none. */
+bool kdi_view_is_computed(const kdi_view_target *target, uint32_t index);
+uint32_t kdi_view_position_of(const kdi_view_target *target, uint32_t index);
+/* The shape position of a column of the view; 0A000 when it is computed. */
+kd_status kdi_view_position(kd_ctx *ctx, const kdi_view_target *target, uint32_t index,
+                            const char *verb, uint32_t *out_position) KD_MUST_CHECK;
+/* The view's columns over ids of the table's. Computed ones get ids of their own, which
+ * kdi_view_substitute replaces in what was bound over them. */
+kd_status kdi_view_source(kd_ctx *ctx, kdi_binder *b, kd_slice alias, const kd_column_id *ids,
+                          kdi_source *out) KD_MUST_CHECK;
+kd_status kdi_view_substitute(kd_ctx *ctx, kdi_binder *b, kd_expr **slot) KD_MUST_CHECK;
+/* The view's rows over a scan of its table: the scan's columns stay, computed ones come after them;
+ * `out_named` carries the view's columns by name. */
+kd_status kdi_view_rel(kd_ctx *ctx, kdi_binder *b, kd_rel **io_rel,
+                       kd_rel *out_named) KD_MUST_CHECK;
 kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
-                              const kd_ast_node *node, uint32_t *out_position) KD_MUST_CHECK;
+                              const kd_ast_node *node, const char *verb,
+                              uint32_t *out_position) KD_MUST_CHECK;
 /* The expression that a DEFAULT means for a column: a constant NULL where there is none. */
 kd_status kdi_default_expr(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
                            uint32_t position, kd_expr **out) KD_MUST_CHECK;

@@ -63,7 +63,8 @@ static kd_status bind_insert_action(kd_ctx *ctx, kdi_binder *b, merge *m,
         const kd_ast_node *value = ast->values->args.items[i];
         uint32_t position = (uint32_t)i;
         if (ast->columns.count > 0)
-            KD_TRY(kdi_target_position(ctx, b, table, ast->columns.items[i], &position));
+            KD_TRY(kdi_target_position(ctx, b, table, ast->columns.items[i], "insert into",
+                                       &position));
         if (value->kind == KD_AST_DEFAULT)
             continue; /* Not given: takes its default. */
         kd_bound_assignment *made = &when->assignments[when->assignment_count++];

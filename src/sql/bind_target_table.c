@@ -17,6 +17,8 @@ kd_status kdi_new_ids(kd_ctx *ctx, kdi_binder *b, uint32_t count, kd_column_id *
 kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
                             const kd_column_id *ids, kdi_source *out)
 {
+    if (b->view != NULL && table == b->target)
+        return kdi_view_source(ctx, b, alias, ids, out);
     *out = (kdi_source){.alias = alias, .column_count = table->visible_count};
     out->columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, table->visible_count);
     if (out->columns == NULL)
@@ -34,23 +36,39 @@ kd_status kdi_bind_target(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name, c
     const kd_object *object;
     const kd_virtual_table *system_view;
     KD_TRY(kdi_find_relation(ctx, b, name, false, &object, &system_view));
-    if (object == NULL || object->kind != KD_OBJECT_TABLE) {
+    b->view = NULL;
+    if (object == NULL || (object->kind != KD_OBJECT_TABLE && object->kind != KD_OBJECT_VIEW)) {
         const char *verb = privilege == 'a'   ? "insert into"
                            : privilege == 'd' ? "delete from"
                                               : "update";
-        const char *what = object == NULL || object->kind == KD_OBJECT_VIEW ? "view" : "relation";
+        const char *what = object == NULL ? "view" : "relation";
         return kdi_at(ctx, b, name->position,
                       KD_FAIL(ctx, KD_INVALID, object == NULL ? "42809" : "55000",
                               "cannot %s %s \"%.*s\"", verb, what, KDI_S(name->name)));
     }
     KD_TRY(kdi_authorize(ctx, b, object, privilege));
+    if (object->kind == KD_OBJECT_VIEW && privilege == 'r') {
+        KD_FAIL(ctx, KD_INVALID, "0A000", "cannot execute MERGE on relation \"%.*s\"",
+                KDI_S(name->name));
+        kd_error_set_detail(ctx, "This operation is not supported for views.");
+        return kdi_at(ctx, b, name->position, KD_INVALID);
+    }
+    if (object->kind == KD_OBJECT_VIEW) {
+        KD_TRY(kdi_bind_view_target(ctx, b, (const kd_view_entry *)object, privilege, bound));
+        b->target = bound->target;
+        return KD_OK;
+    }
     bound->target = (const kd_table_entry *)object;
+    if (bound->target->query_text.size_bytes > 0)
+        return kdi_at(ctx, b, name->position,
+                      KD_FAIL(ctx, KD_INVALID, "42809", "cannot change materialized view \"%.*s\"",
+                              KDI_S(name->name)));
     b->target = bound->target;
     return kdi_new_ids(ctx, b, bound->target->column_count, &bound->target_ids);
 }
 
 kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
-                              const kd_ast_node *node, uint32_t *out_position)
+                              const kd_ast_node *node, const char *verb, uint32_t *out_position)
 {
     if (node->kind != KD_AST_COLUMN)
         return kdi_at(ctx, b, node->position,
@@ -63,7 +81,13 @@ kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *
                       KD_FAIL(ctx, KD_INVALID, "42703",
                               "column \"%.*s\" of relation \"%.*s\" does not exist", KDI_S(name),
                               KDI_S(table->object.name)));
-    for (uint32_t i = 0; i < table->visible_count; i++)
+    bool is_view = b->view != NULL && table == b->target;
+    kd_slice relation = is_view ? kdi_view_name(b->view) : table->object.name;
+    int index = is_view ? kdi_view_find_column(b->view, name) : -1;
+    if (index >= 0)
+        return kdi_at(ctx, b, node->position,
+                      kdi_view_position(ctx, b->view, (uint32_t)index, verb, out_position));
+    for (uint32_t i = 0; !is_view && i < table->visible_count; i++)
         if (kd_slice_equal(table->columns[i].storage.name, name)) {
             *out_position = i;
             return KD_OK;
@@ -71,7 +95,7 @@ kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *
     return kdi_at(ctx, b, node->position,
                   KD_FAIL(ctx, KD_INVALID, "42703",
                           "column \"%.*s\" of relation \"%.*s\" does not exist", KDI_S(name),
-                          KDI_S(table->object.name)));
+                          KDI_S(relation)));
 }
 
 kd_status kdi_assign(kd_ctx *ctx, kdi_binder *b, const kd_column *column, kd_expr **io_expr)
@@ -158,7 +182,7 @@ static kd_status add_assignment(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                 assignment_list *list)
 {
     uint32_t position;
-    KD_TRY(kdi_target_position(ctx, b, table, target, &position));
+    KD_TRY(kdi_target_position(ctx, b, table, target, "update", &position));
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].shape_position == position)
             return kdi_at(ctx, b, target->position,
@@ -256,6 +280,7 @@ kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
         return KD_NOMEM;
     for (size_t i = 0; i < targets.count; i++) {
         KD_TRY(kdi_settle(ctx, b, &targets.exprs[i]));
+        KD_TRY(kdi_view_substitute(ctx, b, &targets.exprs[i]));
         bound->returning_columns[i] = (kd_rel_column){
             .id = kdi_next_id(b), .type = targets.exprs[i]->type, .name = targets.names[i]};
     }

@@ -20,16 +20,22 @@ static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table
     c->query.clause = "UPDATE";
     KD_TRY(kdi_bind_target(ctx, b, &table->name, privilege, c->bound));
     const kd_table_entry *target = c->bound->target;
-    c->alias = table->alias.name.size_bytes > 0 ? table->alias.name : target->object.name;
+    c->alias = table->alias.name.size_bytes > 0 ? table->alias.name : table->name.name;
     KD_TRY(kdi_scan_table(ctx, b, target, c->alias, true, table->node.position, &c->scan));
     b->reads_target = false;
     c->rel = c->scan;
     bool partitioned = target->strategy != KD_PARTITION_NONE;
     c->ref = c->scan->columns[target->visible_count].id;
     c->partition = partitioned ? c->scan->columns[target->visible_count + 1].id : 0;
-    KD_TRY(kdi_apply_alias(ctx, b, &table->alias, table->name.schema, target->object.name, c->scan,
-                           target->visible_count, &c->scope.names));
+    kd_rel view_columns, *named = c->scan;
     c->target_columns = target->visible_count;
+    if (b->view != NULL) {
+        KD_TRY(kdi_view_rel(ctx, b, &c->rel, &view_columns));
+        named = &view_columns;
+        c->target_columns = view_columns.column_count;
+    }
+    KD_TRY(kdi_apply_alias(ctx, b, &table->alias, table->name.schema, table->name.name, named,
+                           c->target_columns, &c->scope.names));
     if (from->count > 0) {
         kdi_names names = {0};
         kd_rel *others;
@@ -58,7 +64,7 @@ static kd_status returning(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_l
     for (size_t i = 0; i < c->scope.names.column_count; i++) {
         kd_rel_column column = c->scope.names.columns[i];
         if (i < c->target_columns) {
-            column.id = c->bound->target_ids[i];
+            column.id = source.columns[i].id;
             source.columns[i].name = column.name;
         }
         KD_TRY(kdi_names_add_column(ctx, b, &scope.names, column));

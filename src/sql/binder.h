@@ -72,6 +72,12 @@ typedef struct kd_bound_merge_when {
     kd_bound_assignment *assignments;
 } kd_bound_merge_when;
 
+/* WITH CHECK OPTION of a view that is written: over `target_ids`, for new rows. */
+typedef struct kd_bound_view_check {
+    kd_slice view;
+    kd_expr *condition;
+} kd_bound_view_check;
+
 /*
  * A bound query or DML statement.
  *
@@ -122,6 +128,8 @@ typedef struct kd_bound_statement {
     uint32_t when_count;
     kd_bound_merge_when *whens;
     kd_column_id *target_ids; /* One per shape position: the target row in expressions below. */
+    uint32_t view_check_count;
+    kd_bound_view_check *view_checks;
     uint32_t returning_count;
     kd_expr **returning;
     kd_rel_column *returning_columns;
