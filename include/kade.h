@@ -236,6 +236,7 @@ typedef enum kade_type {
     KADE_TYPE_ENUM = 21,
     KADE_TYPE_OID = 22,
     KADE_TYPE_VOID = 23,
+    KADE_TYPE_RECORD = 24,
     KADE_TYPE_ARRAY = 256
 } kade_type;
 

@@ -80,7 +80,9 @@ STEP(json_agg_step)
 {
     text_state *state = object;
     kd_value value = kdi_arg_value(env, args, 0);
-    KD_TRY(text_begin(ctx, env, state, KD_SLICE(", ")));
+    bool is_nested = value.type.is_array || value.type.id == KD_TYPE_RECORD;
+    bool goes_below = is_nested && !value.is_null && state->count > 0;
+    KD_TRY(text_begin(ctx, env, state, goes_below ? KD_SLICE(", \n ") : KD_SLICE(", ")));
     return kdi_append_json(ctx, kdi_settings(env), &value, &state->text);
 }
 

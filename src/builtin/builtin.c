@@ -25,6 +25,7 @@ static const kdi_family families[] = {
     kdi_register_array,
     kdi_register_math,
     kdi_register_datetime,
+    kdi_register_row,
 };
 
 kd_status kd_builtin_register(kd_ctx *ctx, kd_registry *registry)

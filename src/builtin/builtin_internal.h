@@ -30,6 +30,7 @@ kd_status kdi_register_template_datetime(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_number(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_row(kd_ctx *ctx, kd_registry *registry);
 
 /* A type in a static table. */
 #define KDI_TYPE(NAME)                       \
@@ -106,6 +107,9 @@ kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *c
 /* The value as to_json writes it; NULL as null. */
 kd_status kdi_append_json(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
                           kd_buffer *out) KD_MUST_CHECK;
+/* A row as an object, `between` its members. */
+kd_status kdi_append_json_row(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *row,
+                              const char *between, kd_buffer *out) KD_MUST_CHECK;
 /* An element for an array of `type`: only the form of numerics may have to change. */
 kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type,
                             kd_value *io_value) KD_MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "types/array.h"
 #include "types/json.h"
 #include "types/jsonb.h"
+#include "types/record.h"
 
 /* Dates and times have a 'T' in the middle and offsets with minutes: ISO 8601. */
 static kd_status append_time(kd_ctx *ctx, kd_slice text, bool has_zone, kd_buffer *out)
@@ -67,13 +68,36 @@ static kd_status append_dimension(kd_ctx *ctx, const kd_text_settings *settings,
     return kd_buffer_append_byte(ctx, out, ']');
 }
 
+kd_status kdi_append_json_row(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *row,
+                              const char *between, kd_buffer *out)
+{
+    kd_record record;
+    kd_slice name;
+    kd_value value;
+    bool found;
+    KD_TRY(kd_record_open(ctx, kdi_value_text(row), &record));
+    KD_TRY(kd_buffer_append_byte(ctx, out, '{'));
+    for (uint32_t i = 0;; i++) {
+        KD_TRY(kd_record_next(ctx, &record, &name, &value, &found));
+        if (!found)
+            return kd_buffer_append_byte(ctx, out, '}');
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, between));
+        KD_TRY(kd_json_append_string(ctx, name, out));
+        KD_TRY(kd_buffer_append_byte(ctx, out, ':'));
+        KD_TRY(kdi_append_json(ctx, settings, &value, out));
+    }
+}
+
 kd_status kdi_append_json(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
                           kd_buffer *out)
 {
     if (value->is_null)
         return kd_buffer_append_text(ctx, out, "null");
     if (!value->type.is_array)
-        return append_scalar(ctx, settings, value, out);
+        return value->type.id == KD_TYPE_RECORD
+                   ? kdi_append_json_row(ctx, settings, value, ",", out)
+                   : append_scalar(ctx, settings, value, out);
     kd_array array;
     KD_TRY(kd_array_open(ctx, value->type, kdi_value_text(value), &array));
     if (array.shape.dimensions == 0)

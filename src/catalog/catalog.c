@@ -252,6 +252,30 @@ const kd_object *kd_catalog_get(const kd_catalog_version *version, uint32_t obje
     return found == NULL ? NULL : found->object;
 }
 
+static kd_status table_shape(kd_ctx *ctx, kd_arena *arena, const kd_table_entry *table,
+                             kd_record_shape *out)
+{
+    kd_type *types = KD_NEW_ARRAY(ctx, arena, kd_type, table->visible_count);
+    kd_slice *names = KD_NEW_ARRAY(ctx, arena, kd_slice, table->visible_count);
+    if (types == NULL || names == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < table->visible_count; i++) {
+        types[i] = table->columns[i].storage.type;
+        names[i] = table->columns[i].storage.name;
+    }
+    *out = (kd_record_shape){table->visible_count, types, names};
+    return KD_OK;
+}
+
+kd_status kd_catalog_row_shape(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
+                               kd_type type, kd_record_shape *out)
+{
+    const kd_object *object = kd_catalog_get(version, type.object);
+    if (object == NULL || object->kind != KD_OBJECT_TABLE)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "row type %u does not exist", type.object);
+    return table_shape(ctx, arena, (const kd_table_entry *)object, out);
+}
+
 static const kd_object *find_by_name(const kd_catalog_version *version, int space,
                                      uint32_t schema_no, kd_slice name)
 {

@@ -14,6 +14,7 @@
 #define KD_CATALOG_CATALOG_H
 
 #include "catalog/function.h"
+#include "types/record.h"
 #include "table/table.h"
 
 typedef enum kd_object_kind {
@@ -211,6 +212,9 @@ kd_storage *kd_catalog_storage(const kd_catalog_version *version);
 /* Objects by number or by (schema, name). Tables, views, indexes, sequences share one name space
  * per schema; types have their own. NULL when there is none. */
 const kd_object *kd_catalog_get(const kd_catalog_version *version, uint32_t object_no);
+/* What a row type of the catalog holds; 42704 when it is gone. */
+kd_status kd_catalog_row_shape(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
+                               kd_type type, kd_record_shape *out) KD_MUST_CHECK;
 const kd_object *kd_catalog_find_schema(const kd_catalog_version *version, kd_slice name);
 const kd_object *kd_catalog_find_relation(const kd_catalog_version *version, uint32_t schema_no,
                                           kd_slice name);

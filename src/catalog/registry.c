@@ -170,6 +170,12 @@ static bool is_text(kd_type type)
            (type.id == KD_TYPE_TEXT || type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_CHAR);
 }
 
+/* A row of no type of the catalog: any, or of a shape that one statement knows. */
+static bool is_anonymous_row(kd_type type)
+{
+    return type.id == KD_TYPE_RECORD && (type.object == 0 || (type.object & KD_ROW_IS_LOCAL) != 0);
+}
+
 bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type to,
                             kd_cast_context context)
 {
@@ -182,6 +188,8 @@ bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type t
     if (from.is_array && to.is_array)
         return kd_registry_can_coerce(registry, kd_type_element(from), kd_type_element(to),
                                       context);
+    if (from.id == KD_TYPE_RECORD && to.id == KD_TYPE_RECORD && from.is_array == to.is_array)
+        return to.object == 0 || (is_anonymous_row(from) && !is_anonymous_row(to));
     if (kd_registry_find_cast(registry, from, to, context) != NULL)
         return true;
     /* By text: into text when assigned, out of text only when written. */
@@ -222,6 +230,8 @@ static char category(kd_type type)
         return 'T';
     case KD_TYPE_ENUM:
         return 'E';
+    case KD_TYPE_RECORD:
+        return 'C';
     case KD_TYPE_UNKNOWN:
         return 'X';
     default:
@@ -264,6 +274,11 @@ bool kd_registry_common_type(const kd_registry *registry, const kd_type *types, 
         if (kd_type_same(types[i], *out_type)) {
             if (types[i].modifier != out_type->modifier)
                 out_type->modifier = -1;
+            continue;
+        }
+        if (is_anonymous_row(types[i]) && is_anonymous_row(*out_type) &&
+            types[i].is_array == out_type->is_array) {
+            out_type->object = 0;
             continue;
         }
         if (category(types[i]) != category(*out_type))

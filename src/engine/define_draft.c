@@ -93,6 +93,17 @@ int kdi_draft_find_column(const kdi_draft *draft, kd_slice name)
     return -1;
 }
 
+kd_status kdi_check_column_type(kd_ctx *ctx, kd_slice name, kd_type type)
+{
+    bool is_pseudo =
+        type.id == KD_TYPE_VOID ||
+        (type.id == KD_TYPE_RECORD && (type.object == 0 || (type.object & KD_ROW_IS_LOCAL) != 0));
+    if (!is_pseudo)
+        return KD_OK;
+    return KD_FAIL(ctx, KD_INVALID, "42P16", "column \"%.*s\" has pseudo-type %s",
+                   (int)name.size_bytes, name.data, kd_type_internal_name(type));
+}
+
 kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_type type,
                                bool hidden, kd_column **out_column)
 {
@@ -105,6 +116,7 @@ kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_
                                      : "column \"%.*s\" specified more than once",
                        (int)name.size_bytes, name.data, (int)entry->object.name.size_bytes,
                        entry->object.name.data);
+    KD_TRY(kdi_check_column_type(ctx, name, type));
     if (entry->column_count >= KD_SEGMENT_COLUMNS_MAX)
         return KD_FAIL(ctx, KD_LIMIT, "54011", "tables can have at most %d columns",
                        KD_SEGMENT_COLUMNS_MAX);

@@ -82,6 +82,8 @@ kd_status kdi_draft_put(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
 /* Position of a column, or -1; hidden ones do not count. */
 int kdi_draft_find_column(const kdi_draft *draft, kd_slice name);
 /* A new column at the end of the visible (or hidden) ones; 42701 when the name is taken. */
+/* 42P16 for types that no column may have. */
+kd_status kdi_check_column_type(kd_ctx *ctx, kd_slice name, kd_type type) KD_MUST_CHECK;
 kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_type type,
                                bool hidden, kd_column **out_column) KD_MUST_CHECK;
 /* A column as written, with its constraints. Those that need the table (checks, keys) are added

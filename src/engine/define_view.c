@@ -40,6 +40,7 @@ static kd_status view_columns(kd_ctx *ctx, kd_run *run, const kd_prepared *query
         kd_slice name = i < names->count ? names->items[i] : query->columns[i].name;
         KD_TRY(kdi_copy_name(ctx, run->arena, name, &column_names[i]));
         types[i] = query->columns[i].type;
+        KD_TRY(kdi_check_column_type(ctx, name, types[i]));
         for (uint32_t k = 0; k < i; k++)
             if (kd_slice_equal(column_names[i], column_names[k]))
                 return KD_FAIL(ctx, KD_INVALID, "42701", "column \"%.*s\" specified more than once",

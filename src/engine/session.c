@@ -254,6 +254,12 @@ static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t ran
                    rank);
 }
 
+static kd_status row_shape(kd_ctx *ctx, void *object, kd_arena *arena, kd_type type,
+                           struct kd_record_shape *out)
+{
+    return kd_catalog_row_shape(ctx, arena, object, type, out);
+}
+
 void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
                       kd_text_settings *out_text)
 {
@@ -266,6 +272,7 @@ void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
         .enum_rank = enum_rank,
         .enum_label = enum_label,
         .enum_object = catalog,
+        .row_shape = row_shape,
     };
 }
 

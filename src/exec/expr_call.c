@@ -240,6 +240,10 @@ kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node)
     kd_type to = node->type;
     node->strict = true;
     node->eval = kdi_eval_call;
+    if (from.id == KD_TYPE_RECORD && to.id == KD_TYPE_RECORD && to.object == 0) {
+        node->eval = kdi_eval_retype;
+        return KD_OK;
+    }
     if (from.is_array && to.is_array) {
         bool is_same = from.id == to.id && from.object == to.object &&
                        (to.modifier == from.modifier || to.modifier == -1);

@@ -176,6 +176,12 @@ static kd_status kind_prepare(kd_ctx *ctx, kdi_node *node)
         return KD_OK;
     case KD_EXPR_ANY_ARRAY:
         return any_array_prepare(ctx, node);
+    case KD_EXPR_ROW:
+        node->eval = kdi_eval_row;
+        return KD_OK;
+    case KD_EXPR_FIELD:
+        node->eval = kdi_eval_field;
+        return KD_OK;
     case KD_EXPR_SUBQUERY:
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "a sub-query is not supported here");
     default:

@@ -145,6 +145,10 @@ kd_status kdi_eval_subscript(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
                              const uint16_t *selection, uint32_t count, kd_vector *out);
 kd_status kdi_eval_any_array(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
                              const uint16_t *selection, uint32_t count, kd_vector *out);
+kd_status kdi_eval_row(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                       uint32_t count, kd_vector *out);
+kd_status kdi_eval_field(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                         uint32_t count, kd_vector *out);
 /* Chooses how a cast works; the argument is compiled already. */
 kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 /* Recognises casts that give a timestamp's date or an integer field of it. */

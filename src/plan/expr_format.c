@@ -169,6 +169,11 @@ static kd_status format(kd_ctx *ctx, const kd_expr *expr, kd_buffer *out, uint32
         return kd_buffer_append_text(ctx, out, "(SubPlan)");
     case KD_EXPR_ANY_ARRAY:
         return format_any(ctx, expr, out, depth);
+    case KD_EXPR_FIELD:
+        KD_TRY(format_between(ctx, expr, "(", "", ").", out, depth));
+        return kd_buffer_append_slice(ctx, out, expr->name);
+    case KD_EXPR_GROUPING:
+        return format_between(ctx, expr, "GROUPING(", ", ", ")", out, depth);
     case KD_EXPR_ROW:
         return format_between(ctx, expr, "ROW(", ", ", ")", out, depth);
     }

@@ -84,6 +84,8 @@ kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context c
         }
     } else if (!kd_registry_can_coerce(b->registry, expr->type, type, context)) {
         return cannot_coerce(ctx, b, expr, type);
+    } else if (expr->type.id == KD_TYPE_RECORD && type.id == KD_TYPE_RECORD && !type.is_array) {
+        return kdi_coerce_row(ctx, b, type, context, io_expr);
     }
     /* Anything else as varchar(n): its text, which is then cut or refused. */
     bool has_length = !type.is_array && type.modifier >= 0 &&

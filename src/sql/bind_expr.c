@@ -70,40 +70,14 @@ static bool negated_constant(const kd_ast_operator *ast, kd_ast_constant *out)
     return true;
 }
 
-static bool is_row(const kd_ast_node *node)
-{
-    return node != NULL && node->kind == KD_AST_ROW;
-}
-
-static kd_status bind_row_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
-                                   const kd_ast_operator *ast, kd_expr **out)
-{
-    kd_expr **left, **right;
-    uint32_t left_count, right_count;
-    if (is_row(ast->left) && ast->right->kind == KD_AST_SUBQUERY &&
-        ((const kd_ast_subquery *)ast->right)->what == KD_AST_SUBQUERY_SCALAR) {
-        KD_TRY(kdi_bind_row(ctx, b, scope, ast->left, &left, &left_count));
-        return kdi_bind_quantified_query(ctx, b, scope, left, left_count, ast->name, false,
-                                         ((const kd_ast_subquery *)ast->right)->query,
-                                         ast->node.mark, out);
-    }
-    KD_TRY(kdi_bind_row(ctx, b, scope, ast->left, &left, &left_count));
-    KD_TRY(kdi_bind_row(ctx, b, scope, ast->right, &right, &right_count));
-    if (left_count != right_count)
-        return kdi_at(
-            ctx, b, ast->node.mark,
-            KD_FAIL(ctx, KD_INVALID, "42601", "unequal number of entries in row expressions"));
-    return kdi_compare_rows(ctx, b, ast->name, left, right, left_count, ast->node.mark, out);
-}
-
 static kd_status bind_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                const kd_ast_operator *ast, kd_expr **out)
 {
     kd_ast_constant constant;
     if (negated_constant(ast, &constant))
         return bind_constant(ctx, b, &constant, out);
-    if (is_row(ast->left) || (ast->left != NULL && is_row(ast->right)))
-        return bind_row_operator(ctx, b, scope, ast, out);
+    if (ast->left != NULL && ast->left->kind == KD_AST_ROW && kdi_is_row_comparison(ast->right))
+        return kdi_bind_row_operator(ctx, b, scope, ast, out);
     kd_expr *left = NULL, *right;
     if (ast->left != NULL)
         KD_TRY(kdi_bind_expr(ctx, b, scope, ast->left, &left));
@@ -232,72 +206,4 @@ kd_status kdi_bind_condition(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
 {
     KD_TRY(kdi_bind_expr(ctx, b, scope, node, out));
     return kdi_to_boolean(ctx, b, what, out);
-}
-
-kd_status kdi_bind_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
-                       kd_expr ***out_exprs, uint32_t *out_count)
-{
-    const kd_ast_args *row = (const kd_ast_args *)node;
-    uint32_t count = is_row(node) ? (uint32_t)row->args.count : 1;
-    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
-    if (exprs == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        KD_TRY(kdi_bind_expr(ctx, b, scope, is_row(node) ? row->args.items[i] : node, &exprs[i]));
-    *out_exprs = exprs;
-    *out_count = count;
-    return KD_OK;
-}
-
-/* a < x OR (a = x AND (b < y OR ...)), from the last column to the first. */
-static kd_status compare_in_order(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left,
-                                  kd_expr **right, uint32_t count, int position, kd_expr **out)
-{
-    kd_slice strict = op.data[0] == '<' ? KD_SLICE("<") : KD_SLICE(">");
-    kd_expr *rest;
-    KD_TRY(kdi_operator(ctx, b, op, left[count - 1], right[count - 1], position, &rest));
-    for (uint32_t i = count - 1; i-- > 0;) {
-        kd_expr *less, *equal, *both;
-        KD_TRY(kdi_operator(ctx, b, strict, left[i], right[i], position, &less));
-        KD_TRY(kdi_operator(ctx, b, KD_SLICE("="), left[i], right[i], position, &equal));
-        KD_TRY(kdi_and(ctx, b, equal, rest, &both));
-        rest = kdi_expr_new(ctx, b, KD_EXPR_OR, kd_type_of(KD_TYPE_BOOL), position, 2);
-        if (rest == NULL)
-            return KD_NOMEM;
-        rest->arguments[0] = less;
-        rest->arguments[1] = both;
-    }
-    *out = rest;
-    return KD_OK;
-}
-
-kd_status kdi_compare_rows(kd_ctx *ctx, kdi_binder *b, kd_slice op, kd_expr **left, kd_expr **right,
-                           uint32_t count, int position, kd_expr **out)
-{
-    *out = NULL;
-    if (count == 1)
-        return kdi_operator(ctx, b, op, left[0], right[0], position, out);
-    bool equal = kd_slice_equal(op, KD_SLICE("="));
-    if (!equal && !kd_slice_equal(op, KD_SLICE("<>"))) {
-        bool ordered = kd_slice_equal(op, KD_SLICE("<")) || kd_slice_equal(op, KD_SLICE("<=")) ||
-                       kd_slice_equal(op, KD_SLICE(">")) || kd_slice_equal(op, KD_SLICE(">="));
-        if (!ordered || count == 0)
-            return kdi_at(ctx, b, position,
-                          KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                                  "could not determine interpretation of row comparison operator "
-                                  "%.*s",
-                                  KDI_S(op)));
-        return compare_in_order(ctx, b, op, left, right, count, position, out);
-    }
-    if (count == 0)
-        return kdi_at(ctx, b, position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "cannot compare rows of zero length"));
-    kd_expr *all = kdi_expr_new(ctx, b, equal ? KD_EXPR_AND : KD_EXPR_OR, kd_type_of(KD_TYPE_BOOL),
-                                position, count);
-    if (all == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        KD_TRY(kdi_operator(ctx, b, op, left[i], right[i], position, &all->arguments[i]));
-    *out = all;
-    return KD_OK;
 }

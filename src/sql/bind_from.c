@@ -238,8 +238,10 @@ static kd_status bind_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view
         named.columns[i] = (*out)->columns[i];
         named.columns[i].name = view->column_names[i];
     }
-    return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, view->object.name, &named,
-                           view->column_count, names);
+    KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, view->object.name, &named,
+                           view->column_count, names));
+    names->sources[names->source_count - 1].row_name = view->object.name;
+    return KD_OK;
 }
 
 /* --- Items --- */
@@ -335,8 +337,10 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
     KD_TRY(kdi_scan_table(ctx, b, table, ast->alias.name, with_ref, ast->node.position, out));
     /* schema.table.column names the table also where FROM found it by the search path. */
     const kd_object *schema = kd_catalog_get(b->options->catalog, object->schema_no);
-    return kdi_apply_alias(ctx, b, &ast->alias, schema == NULL ? ast->name.schema : schema->name,
-                           ast->name.name, *out, table->visible_count, names);
+    KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, schema == NULL ? ast->name.schema : schema->name,
+                           ast->name.name, *out, table->visible_count, names));
+    names->sources[names->source_count - 1].row_object = object->object_no;
+    return KD_OK;
 }
 
 static kd_status bind_table_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
@@ -372,7 +376,12 @@ kd_status kdi_bind_from_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     KD_TRY(kdi_enter(ctx, b));
     kd_status status = bind_item(ctx, b, scope, node, names, out);
     kdi_leave(b);
-    return status == KD_OK ? KD_OK : kdi_at(ctx, b, node->position, status);
+    if (status != KD_OK)
+        return kdi_at(ctx, b, node->position, status);
+    for (size_t i = 0; i < names->source_count; i++)
+        if (names->sources[i].rel == NULL)
+            names->sources[i].rel = *out;
+    return KD_OK;
 }
 
 kd_status kdi_bind_from(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_list *from,

@@ -255,7 +255,8 @@ kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_exp
                             uint32_t count, int position, kd_expr **out)
 {
     (void)query;
-    kd_expr *expr = kdi_expr_new(ctx, b, KD_EXPR_ROW, kd_type_of(KD_TYPE_INT4), position, count);
+    kd_expr *expr =
+        kdi_expr_new(ctx, b, KD_EXPR_GROUPING, kd_type_of(KD_TYPE_INT4), position, count);
     if (expr == NULL)
         return KD_NOMEM;
     memcpy(expr->arguments, arguments, count * sizeof *arguments);
@@ -394,7 +395,7 @@ static kd_status rewrite_slot(kd_ctx *ctx, void *object, kd_expr **slot)
     rewrite *r = object;
     kdi_query *query = r->scope->query;
     kd_expr *expr = *slot;
-    if (expr->kind == KD_EXPR_ROW)
+    if (expr->kind == KD_EXPR_GROUPING)
         return grouping_value(ctx, r->b, query, expr, slot);
     if (expr->kind == KD_EXPR_CONSTANT)
         return KD_OK;

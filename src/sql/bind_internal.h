@@ -13,6 +13,7 @@
 #include "sql/binder.h"
 #include "sql/expr_walk.h"
 #include "sql/parser.h"
+#include "types/record.h"
 
 #define KDI_S(slice) (int)(slice).size_bytes, (slice).data
 
@@ -25,7 +26,10 @@ typedef struct kdi_source {
     kd_slice alias;
     uint32_t column_count;
     kd_rel_column *columns;
-    kd_rel *scan; /* The SCAN it is, or NULL. */
+    kd_rel *scan;        /* The SCAN it is, or NULL. */
+    kd_rel *rel;         /* What gives its rows; set when the item is bound. */
+    uint32_t row_object; /* The table whose row type its rows are of; 0: none. */
+    kd_slice row_name;   /* Of a view: its rows' type is called so. */
 } kdi_source;
 
 /* What FROM items make visible: columns for bare names (merged ones once), sources for t.x. */
@@ -98,6 +102,12 @@ struct kdi_query {
     kd_column_id grouping_id;
 };
 
+/* A row type of this statement; its name is empty for ROW(...) and sub-queries. */
+typedef struct kdi_shape {
+    kd_slice name;
+    kd_record_shape shape;
+} kdi_shape;
+
 typedef struct kdi_binder {
     kd_arena *arena;
     const kd_bind_options *options;
@@ -112,6 +122,8 @@ typedef struct kdi_binder {
     size_t cte_count, cte_capacity;
     struct kd_bound_modifying_cte *modifying;
     size_t modifying_count, modifying_capacity;
+    kdi_shape *shapes;
+    size_t shape_count, shape_capacity;
     int depth;
     int inside_text; /* Views and stored expressions: positions mean nothing there. */
     int deepest;     /* Deepest scope that a column was found in since it was last reset. */
@@ -170,6 +182,9 @@ kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
 /* NULL when there is none. */
 const kdi_source *kdi_find_source(kdi_scope *scope, kd_slice schema, kd_slice alias,
                                   kdi_scope **out_scope);
+/* The row of the FROM item that the name is of; 42P01 when there is none. */
+kd_status kdi_bind_whole_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_column *ast,
+                             kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_names_add(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
                         const kdi_names *more) KD_MUST_CHECK;
 kd_status kdi_names_add_source(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
@@ -229,6 +244,31 @@ kd_status kdi_bind_quantified_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
                                     kd_expr **operands, uint32_t count, kd_slice operator_name,
                                     bool is_all, const kd_ast_node *query, int position,
                                     kd_expr **out) KD_MUST_CHECK;
+
+/* --- Rows (bind_row.c) --- */
+/* What a row type holds; not known for rows of any shape. */
+kd_status kdi_row_shape(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_record_shape *out,
+                        bool *out_known) KD_MUST_CHECK;
+kd_status kdi_bind_row_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                             kd_expr **out) KD_MUST_CHECK;
+/* t, t.*: the row of a FROM item as one value. */
+kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, int position,
+                        kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_row_field(kd_ctx *ctx, kdi_binder *b, kd_expr *row, const kd_record_shape *shape,
+                        uint32_t index, int position, kd_expr **out) KD_MUST_CHECK;
+/* (r).f and (r).* */
+kd_status kdi_bind_field(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_field *ast,
+                         kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_bind_fields(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_field *ast,
+                          kd_expr ***out_exprs, kd_record_shape *out_shape) KD_MUST_CHECK;
+kd_status kdi_row_is_null(kd_ctx *ctx, kdi_binder *b, kd_expr *row, bool negated, int position,
+                          kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_coerce_row(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
+                         kd_expr **io_expr) KD_MUST_CHECK;
+/* Whether a row on the left is compared with this column by column. */
+bool kdi_is_row_comparison(const kd_ast_node *right);
+kd_status kdi_bind_row_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                                const kd_ast_operator *ast, kd_expr **out) KD_MUST_CHECK;
 /* The fields of (a, b) or ROW(a, b); anything else is one expression. */
 kd_status kdi_bind_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                        kd_expr ***out_exprs, uint32_t *out_count) KD_MUST_CHECK;
@@ -294,6 +334,9 @@ typedef struct kdi_targets {
 kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
                            kdi_targets *out) KD_MUST_CHECK; /* bind_target.c */
 kd_slice kdi_target_name(const kd_ast_node *node);
+/* *, t.* or (r).*: its columns with their names. */
+kd_status kdi_expand_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                          kdi_targets *out) KD_MUST_CHECK;
 
 /* Grouping (bind_group.c). */
 kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr **arguments,

@@ -74,6 +74,15 @@ const char *kdi_type_text(kd_ctx *ctx, kdi_binder *b, kd_type type)
             return kd_format_text(ctx, b->arena, "%.*s%s", KDI_S(entry->name),
                                   type.is_array ? "[]" : "");
     }
+    if (type.id == KD_TYPE_RECORD) {
+        const kd_object *entry = kd_catalog_get(b->options->catalog, type.object);
+        kd_slice name = KD_SLICE("record");
+        if ((type.object & KD_ROW_IS_LOCAL) == 0)
+            name = entry == NULL ? name : entry->name;
+        else if (b->shapes[type.object & ~KD_ROW_IS_LOCAL].name.size_bytes > 0)
+            name = b->shapes[type.object & ~KD_ROW_IS_LOCAL].name;
+        return kd_format_text(ctx, b->arena, "%.*s%s", KDI_S(name), type.is_array ? "[]" : "");
+    }
     kd_buffer buffer = kd_buffer_in(b->arena);
     type.modifier = -1;
     if (kd_type_format(ctx, type, &buffer) != KD_OK)
@@ -179,13 +188,16 @@ kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_
     if (!(built_in_schema && kd_type_find(type->name.name, out_type))) {
         const kd_object *found = find_catalog_type(b, &type->name);
         if (found == NULL)
+            KD_TRY(kdi_find_relation(ctx, b, &type->name, true, &found, NULL));
+        if (found == NULL || (found->kind == KD_OBJECT_VIEW || found->kind == KD_OBJECT_SEQUENCE))
             return kdi_at(ctx, b, type->position,
                           KD_FAIL(ctx, KD_INVALID, "42704", "type \"%.*s\" does not exist",
                                   KDI_S(type->name.name)));
         if (found->kind == KD_OBJECT_DOMAIN) {
             *out_type = ((const kd_domain_entry *)found)->base;
         } else {
-            *out_type = kd_type_of(KD_TYPE_ENUM);
+            bool is_row = found->kind == KD_OBJECT_TABLE;
+            *out_type = kd_type_of(is_row ? KD_TYPE_RECORD : KD_TYPE_ENUM);
             out_type->object = found->object_no;
         }
     }
@@ -327,6 +339,13 @@ static void hint_similar(kd_ctx *ctx, kdi_scope *scope, kd_slice alias, kd_slice
                           KDI_S(best_source->alias), KDI_S(best->name));
 }
 
+static kd_status no_source(kd_ctx *ctx, kdi_binder *b, const kd_ast_column *ast, kd_slice alias)
+{
+    return kdi_at(ctx, b, ast->node.position,
+                  KD_FAIL(ctx, KD_INVALID, "42P01", "missing FROM-clause entry for table \"%.*s\"",
+                          KDI_S(alias)));
+}
+
 static kd_status bind_bare(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_column *ast,
                            kd_expr **out)
 {
@@ -342,10 +361,25 @@ static kd_status bind_bare(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
         *out = kdi_column_expr(ctx, b, found, ast->node.position);
         return *out == NULL ? KD_NOMEM : KD_OK;
     }
+    if (kdi_find_source(scope, (kd_slice){NULL, 0}, name, NULL) != NULL)
+        return kdi_bind_whole_row(ctx, b, scope, ast, out);
     kdi_at(ctx, b, ast->node.position,
            KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" does not exist", KDI_S(name)));
     hint_similar(ctx, scope, (kd_slice){NULL, 0}, name);
     return KD_INVALID;
+}
+
+kd_status kdi_bind_whole_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_column *ast,
+                             kd_expr **out)
+{
+    kd_slice alias = ast->parts[ast->part_count - 1];
+    kd_slice schema = ast->part_count > 1 ? ast->parts[ast->part_count - 2] : (kd_slice){NULL, 0};
+    kdi_scope *at = NULL;
+    const kdi_source *source = kdi_find_source(scope, schema, alias, &at);
+    if (source == NULL)
+        return no_source(ctx, b, ast, alias);
+    found_at(b, at);
+    return kdi_whole_row(ctx, b, source, ast->node.position, out);
 }
 
 kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_column *ast,
@@ -360,9 +394,7 @@ kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     kdi_scope *at = NULL;
     const kdi_source *source = kdi_find_source(scope, schema, alias, &at);
     if (source == NULL)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_INVALID, "42P01",
-                              "missing FROM-clause entry for table \"%.*s\"", KDI_S(alias)));
+        return no_source(ctx, b, ast, alias);
     const kd_rel_column *found = NULL;
     size_t count = count_named(source->columns, source->column_count, name, &found);
     if (count > 1)

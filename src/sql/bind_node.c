@@ -104,6 +104,7 @@ kd_rel *kdi_rel_over(kd_ctx *ctx, kdi_binder *b, kd_rel_kind kind, kd_rel *input
     rel->column_count = input->column_count;
     rel->columns = input->columns;
     rel->inputs[0] = input;
+    input->above = rel;
     return rel;
 }
 
@@ -153,6 +154,7 @@ kd_status kdi_rel_project(kd_ctx *ctx, kdi_binder *b, kd_rel *input, kd_expr **e
     if (rel == NULL)
         return KD_NOMEM;
     rel->inputs[0] = input;
+    input->above = rel;
     rel->as.project.exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
     if (rel->as.project.exprs == NULL)
         return KD_NOMEM;
@@ -185,6 +187,7 @@ kd_status kdi_rel_join(kd_ctx *ctx, kdi_binder *b, kd_join_kind kind, kd_rel *le
             i < left->column_count ? left->columns[i] : right->columns[i - left->column_count];
     rel->inputs[0] = left;
     rel->inputs[1] = right;
+    left->above = right->above = rel;
     rel->as.join.kind = kind;
     rel->as.join.condition = condition;
     *out = rel;

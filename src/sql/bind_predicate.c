@@ -91,6 +91,8 @@ static kd_status bind_is(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_
     switch (ast->test) {
     case KD_AST_IS_NULL:
         KD_TRY(kdi_settle(ctx, b, &operand));
+        if (operand->type.id == KD_TYPE_RECORD && !operand->type.is_array)
+            return kdi_row_is_null(ctx, b, operand, ast->negated, ast->node.position, out);
         return is_null(ctx, b, operand, ast->negated, ast->node.position, out);
     case KD_AST_IS_UNKNOWN:
         KD_TRY(kdi_to_boolean(ctx, b, "IS UNKNOWN", &operand));
@@ -125,6 +127,13 @@ static kd_status bind_distinct_from(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
 {
     kd_expr **left, **right;
     uint32_t left_count, right_count;
+    if (ast->left->kind != KD_AST_ROW || ast->right->kind != KD_AST_ROW) {
+        kd_expr *pair[2];
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->left, &pair[0]));
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->right, &pair[1]));
+        KD_TRY(make_distinct(ctx, b, pair[0], pair[1], ast->node.mark, out));
+        return negate_if(ctx, b, ast->negated, out);
+    }
     KD_TRY(kdi_bind_row(ctx, b, scope, ast->left, &left, &left_count));
     KD_TRY(kdi_bind_row(ctx, b, scope, ast->right, &right, &right_count));
     if (left_count != right_count || left_count == 0)
@@ -136,7 +145,7 @@ static kd_status bind_distinct_from(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
         return KD_NOMEM;
     for (uint32_t i = 0; i < left_count; i++)
         KD_TRY(make_distinct(ctx, b, left[i], right[i], ast->node.mark, &any->arguments[i]));
-    *out = left_count == 1 ? any->arguments[0] : any;
+    *out = any;
     return negate_if(ctx, b, ast->negated, out);
 }
 
@@ -176,9 +185,15 @@ static kd_status in_as_or(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     if (any == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        kd_expr **item;
+        kd_expr **item, *whole;
         uint32_t item_count;
-        KD_TRY(kdi_bind_row(ctx, b, scope, ast->items.items[i], &item, &item_count));
+        if (ast->operand->kind == KD_AST_ROW) {
+            KD_TRY(kdi_bind_row(ctx, b, scope, ast->items.items[i], &item, &item_count));
+        } else {
+            item = &whole;
+            item_count = 1;
+            KD_TRY(kdi_bind_expr(ctx, b, scope, ast->items.items[i], &whole));
+        }
         if (item_count != needle_count)
             return kdi_at(
                 ctx, b, ast->items.items[i]->position,
@@ -220,16 +235,22 @@ static kd_status bind_in_list(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, cons
 static kd_status bind_in(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_in *ast,
                          kd_expr **out)
 {
-    kd_expr **needle;
+    kd_expr **needle, *whole;
     uint32_t needle_count;
-    KD_TRY(kdi_bind_row(ctx, b, scope, ast->operand, &needle, &needle_count));
+    bool by_fields = ast->query != NULL || ast->operand->kind == KD_AST_ROW;
+    for (size_t i = 0; i < ast->items.count && ast->query == NULL; i++)
+        by_fields &= ast->items.items[i]->kind == KD_AST_ROW;
+    if (by_fields)
+        KD_TRY(kdi_bind_row(ctx, b, scope, ast->operand, &needle, &needle_count));
+    else
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &whole));
     if (ast->query != NULL)
         KD_TRY(kdi_bind_quantified_query(ctx, b, scope, needle, needle_count, KD_SLICE("="), false,
                                          ast->query, ast->node.mark, out));
-    else if (ast->operand->kind == KD_AST_ROW)
+    else if (by_fields)
         KD_TRY(in_as_or(ctx, b, scope, ast, needle, needle_count, out));
     else
-        KD_TRY(bind_in_list(ctx, b, scope, ast, needle[0], out));
+        KD_TRY(bind_in_list(ctx, b, scope, ast, whole, out));
     return negate_if(ctx, b, ast->negated, out);
 }
 

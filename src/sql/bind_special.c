@@ -280,14 +280,14 @@ static kd_status bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, con
                              ast->node.position, out);
 }
 
-static kd_status bind_field(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_field *ast)
+/* t.* as one value: count(t.*). */
+static kd_status bind_whole(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_star *ast,
+                            kd_expr **out)
 {
-    kd_expr *base;
-    KD_TRY(kdi_bind_expr(ctx, b, scope, ast->base, &base));
-    return kdi_at(ctx, b, ast->node.position,
-                  KD_FAIL(ctx, KD_INVALID, "42809",
-                          "column notation .%.*s applied to type %s, which is not a composite type",
-                          KDI_S(ast->name), kdi_type_text(ctx, b, base->type)));
+    if (ast->part_count == 0)
+        return refuse(ctx, b, &ast->node, "*");
+    kd_ast_column column = {.node = ast->node, .parts = ast->parts, .part_count = ast->part_count};
+    return kdi_bind_whole_row(ctx, b, scope, &column, out);
 }
 
 kd_status kdi_bind_special(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
@@ -316,12 +316,14 @@ kd_status kdi_bind_special(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     case KD_AST_CURRENT:
         return bind_current(ctx, b, (const kd_ast_current *)node, out);
     case KD_AST_FIELD:
-        return bind_field(ctx, b, scope, (const kd_ast_field *)node);
+        return kdi_bind_field(ctx, b, scope, (const kd_ast_field *)node, out);
     case KD_AST_DEFAULT:
         return kdi_at(ctx, b, node->position,
                       KD_FAIL(ctx, KD_INVALID, "42601", "DEFAULT is not allowed in this context"));
     case KD_AST_ROW:
-        return refuse(ctx, b, node, "a row value");
+        return kdi_bind_row_value(ctx, b, scope, node, out);
+    case KD_AST_STAR:
+        return bind_whole(ctx, b, scope, (const kd_ast_star *)node, out);
     default:
         return refuse(ctx, b, node, "this expression");
     }

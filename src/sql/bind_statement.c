@@ -41,6 +41,13 @@ static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t ran
     return KD_FAIL(ctx, KD_CORRUPT, "XX001", "an enum value has no label");
 }
 
+static kd_status row_shape(kd_ctx *ctx, void *object, kd_arena *arena, kd_type type,
+                           kd_record_shape *out)
+{
+    const kdi_binder *b = object;
+    return kd_catalog_row_shape(ctx, arena, b->options->catalog, type, out);
+}
+
 /* In the arena, since the settings for enum labels point back at it. */
 static kd_status binder_create(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
                                kdi_binder **out)
@@ -59,6 +66,7 @@ static kd_status binder_create(kd_ctx *ctx, kd_arena *arena, const kd_bind_optio
     if (b->settings.enum_rank == NULL) {
         b->settings.enum_rank = enum_rank;
         b->settings.enum_label = enum_label;
+        b->settings.row_shape = row_shape;
         b->settings.enum_object = b;
     }
     if (options->parameter_count > 0) {

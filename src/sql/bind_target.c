@@ -175,13 +175,32 @@ static kd_status bind_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     return KD_OK;
 }
 
+static bool is_star(const kd_ast_node *node)
+{
+    return node->kind == KD_AST_STAR ||
+           (node->kind == KD_AST_FIELD && ((const kd_ast_field *)node)->star);
+}
+
+kd_status kdi_expand_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                          kdi_targets *out)
+{
+    if (node->kind == KD_AST_STAR)
+        return bind_star(ctx, b, scope, (const kd_ast_star *)node, out);
+    kd_expr **exprs;
+    kd_record_shape shape;
+    KD_TRY(kdi_bind_fields(ctx, b, scope, (const kd_ast_field *)node, &exprs, &shape));
+    for (uint32_t i = 0; i < shape.field_count; i++)
+        KD_TRY(target_add(ctx, b, out, exprs[i], shape.names[i]));
+    return KD_OK;
+}
+
 kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
                            kdi_targets *out)
 {
     for (size_t i = 0; i < list->count; i++) {
         const kd_ast_target *target = (const kd_ast_target *)list->items[i];
-        if (target->value->kind == KD_AST_STAR) {
-            KD_TRY(bind_star(ctx, b, scope, (const kd_ast_star *)target->value, out));
+        if (is_star(target->value)) {
+            KD_TRY(kdi_expand_star(ctx, b, scope, target->value, out));
             continue;
         }
         kd_expr *expr;

@@ -19,7 +19,9 @@ kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *ta
 {
     if (b->view != NULL && table == b->target)
         return kdi_view_source(ctx, b, alias, ids, out);
-    *out = (kdi_source){.alias = alias, .column_count = table->visible_count};
+    *out = (kdi_source){.alias = alias,
+                        .column_count = table->visible_count,
+                        .row_object = table->object.object_no};
     out->columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, table->visible_count);
     if (out->columns == NULL)
         return KD_NOMEM;

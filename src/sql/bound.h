@@ -37,7 +37,9 @@ typedef enum kd_expr_kind {
     KD_EXPR_SUBSCRIPT, /* array, index (int4) ... ; slices are calls */
     KD_EXPR_SUBQUERY,  /* see kd_subquery_kind; the planner turns it into joins */
     KD_EXPR_ANY_ARRAY, /* needle op ANY (array): `function` is the operator; `all` for ALL */
-    KD_EXPR_ROW,       /* Only inside comparisons of rows and IN; never a result column. */
+    KD_EXPR_ROW,       /* A row of its arguments, under `field_names`. */
+    KD_EXPR_FIELD,     /* Field number `field` of a row. */
+    KD_EXPR_GROUPING,  /* GROUPING(...): only while a query with GROUP BY is bound. */
 } kd_expr_kind;
 
 typedef enum kd_subquery_kind {
@@ -61,6 +63,8 @@ struct kd_expr {
     const kd_function *function; /* CALL, ANY_ARRAY */
     const kd_cast *cast;         /* CAST; NULL: by text (I/O cast) or by elements */
     bool case_has_else;          /* CASE */
+    uint32_t field;              /* FIELD */
+    const kd_slice *field_names; /* ROW: one per argument. */
     bool all;                    /* ANY_ARRAY */
     kd_subquery_kind subquery_kind;
     kd_rel *subquery;
@@ -176,7 +180,9 @@ struct kd_rel {
     uint32_t column_count;  /* What it gives, in order. FILTER, SORT, LIMIT, DISTINCT, LOCK give */
     kd_rel_column *columns; /* their input's columns (same ids).                               */
     kd_rel *inputs[2];
-    double row_estimate; /* The planner's. */
+    double row_estimate;      /* The planner's. */
+    kd_rel *above;            /* The binder's: what was built over it, inside FROM. */
+    kd_rel_column row_column; /* The binder's: its row as one value; id 0: not made. */
     union {
         struct {
             const kd_table_entry *table;

@@ -176,6 +176,8 @@ static bool nodes_equal(const kd_expr *a, const kd_expr *b)
         return a->case_has_else == b->case_has_else;
     case KD_EXPR_ANY_ARRAY:
         return a->function == b->function && a->all == b->all;
+    case KD_EXPR_FIELD:
+        return a->field == b->field;
     case KD_EXPR_SUBQUERY:
         return a == b;
     default:

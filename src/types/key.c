@@ -13,6 +13,7 @@
  *   jsonb        kind rank, then count or scalar, members in turn (jsonb's own order)
  *   arrays       0x01 and the element's key for each element (NULLs last), then 0x00; then the
  *                dimensions, lengths and lower bounds as integers
+ *   rows         0x01, the field's type and its key for each field (NULLs last), then 0x00
  *
  * No key is a prefix of another of its type, so composite keys are concatenations.
  */
@@ -20,6 +21,7 @@
 #include "types/interval.h"
 #include "types/jsonb.h"
 #include "types/numeric.h"
+#include "types/record.h"
 
 #include <assert.h>
 #include <math.h>
@@ -41,7 +43,8 @@ bool kd_key_is_exact(kd_type type)
     kd_physical physical = kd_type_physical(type);
     return !type.is_array && physical != KD_PHYS_INTERVAL && physical != KD_PHYS_F32 &&
            physical != KD_PHYS_F64 &&
-           !(physical == KD_PHYS_STR && (type.id == KD_TYPE_NUMERIC || type.id == KD_TYPE_JSONB));
+           !(physical == KD_PHYS_STR &&
+             (type.id == KD_TYPE_NUMERIC || type.id == KD_TYPE_JSONB || type.id == KD_TYPE_RECORD));
 }
 
 /* ---- Appending ---- */
@@ -207,6 +210,22 @@ static kd_status append_array(kd_ctx *ctx, kd_type type, kd_slice stored, kd_buf
     return KD_OK;
 }
 
+static kd_status append_row(kd_ctx *ctx, kd_slice stored, kd_buffer *out)
+{
+    kd_record record;
+    KD_TRY(kd_record_open(ctx, stored, &record));
+    for (;;) {
+        kd_value value;
+        bool found;
+        KD_TRY(kd_record_next(ctx, &record, NULL, &value, &found));
+        KD_TRY(kd_buffer_append_byte(ctx, out, found));
+        if (!found)
+            return KD_OK;
+        KD_TRY(kd_buffer_append(ctx, out, &value.type, sizeof value.type));
+        KD_TRY(kd_key_append(ctx, value.type, &value.as, value.is_null, (kd_key_order){0}, out));
+    }
+}
+
 static kd_status append_string(kd_ctx *ctx, kd_type type, const kd_str *str, kd_buffer *out)
 {
     kd_slice bytes = kd_str_slice(str);
@@ -216,6 +235,8 @@ static kd_status append_string(kd_ctx *ctx, kd_type type, const kd_str *str, kd_
         return append_numeric(ctx, bytes, out);
     if (type.id == KD_TYPE_JSONB)
         return append_json(ctx, bytes, 0, out);
+    if (type.id == KD_TYPE_RECORD)
+        return append_row(ctx, bytes, out);
     return append_bytes(ctx, bytes, out);
 }
 
@@ -494,6 +515,45 @@ static kd_status read_array(key_reader *reader, kd_type type, kd_str *out)
     return kd_array_make_shaped(reader->ctx, reader->arena, element_type, &shape, elements, out);
 }
 
+typedef struct row_fields {
+    kd_value *values;
+    kd_type *types;
+    kd_slice *names;
+} row_fields;
+
+static kd_status row_fields_create(key_reader *reader, row_fields *out)
+{
+    out->values = KD_NEW_ARRAY(reader->ctx, reader->arena, kd_value, KD_RECORD_FIELDS_MAX);
+    out->types = KD_NEW_ARRAY(reader->ctx, reader->arena, kd_type, KD_RECORD_FIELDS_MAX);
+    out->names = KD_NEW_ARRAY(reader->ctx, reader->arena, kd_slice, KD_RECORD_FIELDS_MAX);
+    return out->values == NULL || out->types == NULL || out->names == NULL ? KD_NOMEM : KD_OK;
+}
+
+/* The names of fields are not in keys. */
+static kd_status read_row(key_reader *reader, kd_str *out)
+{
+    row_fields fields;
+    KD_TRY(row_fields_create(reader, &fields));
+    kd_record_shape shape = {.types = fields.types, .names = fields.names};
+    for (uint8_t mark; (mark = next_byte(reader)) != 0; shape.field_count++) {
+        if (reader->bytes->failed || mark > 1 || shape.field_count == KD_RECORD_FIELDS_MAX)
+            return fail_corrupt(reader);
+        char *type = (char *)&fields.types[shape.field_count];
+        for (size_t i = 0; i < sizeof(kd_type); i++)
+            type[i] = (char)next_byte(reader);
+        kd_value *value = &fields.values[shape.field_count];
+        *value = kd_value_null(fields.types[shape.field_count]);
+        if (value->type.id >= KD_TYPE_COUNT || value->type.is_array > 1)
+            return fail_corrupt(reader);
+        uint8_t flag = next_byte(reader);
+        if (flag == KEY_VALUE)
+            KD_TRY(read_payload(reader, value->type, value));
+        else if (flag != KEY_NULL_LAST)
+            return fail_corrupt(reader);
+    }
+    return kd_record_make(reader->ctx, reader->arena, &shape, fields.values, out);
+}
+
 static kd_status read_string(key_reader *reader, kd_type type, kd_str *out)
 {
     if (type.is_array)
@@ -503,6 +563,8 @@ static kd_status read_string(key_reader *reader, kd_type type, kd_str *out)
     kd_slice bytes;
     if (type.id == KD_TYPE_JSONB)
         KD_TRY(read_json(reader, 0, &bytes));
+    else if (type.id == KD_TYPE_RECORD)
+        return read_row(reader, out);
     else
         KD_TRY(read_bytes(reader, &bytes));
     *out = kd_str_from(bytes.data, bytes.size_bytes);

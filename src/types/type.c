@@ -45,6 +45,7 @@ kd_physical kd_type_physical(kd_type type)
     case KD_TYPE_BYTEA:
     case KD_TYPE_JSON:
     case KD_TYPE_JSONB:
+    case KD_TYPE_RECORD:
     case KD_TYPE_COUNT:
         break;
     }
@@ -117,6 +118,7 @@ static const struct type_names {
     [KD_TYPE_ENUM] = {"enum", "enum", "_enum"},
     [KD_TYPE_OID] = {"oid", "oid", "_oid"},
     [KD_TYPE_VOID] = {"void", "void", "_void"},
+    [KD_TYPE_RECORD] = {"record", "record", "_record"},
 };
 
 static kd_status modifier_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
@@ -211,6 +213,7 @@ static const struct type_spelling {
     {"jsonb", KD_TYPE_JSONB},
     {"oid", KD_TYPE_OID},
     {"void", KD_TYPE_VOID},
+    {"record", KD_TYPE_RECORD},
     {"unknown", KD_TYPE_UNKNOWN},
     {"name", KD_TYPE_TEXT}, /* Catalog views' identifiers. */
 };

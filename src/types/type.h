@@ -18,6 +18,7 @@
  *   text, varchar, char, bytea, json      STR (char(n) is held without its padding blanks)
  *   jsonb                  STR            binary, see jsonb.h
  *   arrays                 STR            see array.h
+ *   rows                   STR            see record.h
  *   unknown                STR            an untyped literal, before the binder gave it a type
  *
  * Infinite dates and timestamps are the extreme values of their integer. An enum's rank orders its
@@ -60,6 +61,7 @@ typedef enum kd_type_id {
     KD_TYPE_ENUM = 21,
     KD_TYPE_OID = 22,  /* Object numbers in catalog views; held as I64. */
     KD_TYPE_VOID = 23, /* Functions called for their effect. */
+    KD_TYPE_RECORD = 24,
     KD_TYPE_COUNT
 } kd_type_id;
 
@@ -88,9 +90,13 @@ typedef struct kd_type {
     uint8_t is_array;
     uint16_t reserved; /* 0 */
     int32_t modifier;
-    uint32_t object; /* Enum: its object number in the catalog; else 0. */
+    uint32_t object; /* Enum: its object number in the catalog. Row: see KD_ROW_IS_LOCAL. Else 0. */
 } kd_type;
 _Static_assert(sizeof(kd_type) == 12, "stored as it is");
+
+/* `object` of a row type: 0 for any row, the catalog's number of the table or composite type whose
+ * rows these are, or, with this bit, the number of a shape that only one statement knows. */
+#define KD_ROW_IS_LOCAL ((uint32_t)1 << 31)
 
 static inline kd_type kd_type_of(kd_type_id id)
 {

@@ -11,6 +11,7 @@
 #include "types/jsonb.h"
 #include "types/number_text.h"
 #include "types/numeric.h"
+#include "types/record.h"
 #include "types/utf8.h"
 
 #include <assert.h>
@@ -176,6 +177,18 @@ static kd_status parse_bytes(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_slic
     return KD_OK;
 }
 
+static kd_status parse_row(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                           kd_type type, kd_slice text, kd_str *out)
+{
+    if (type.object == 0 || (type.object & KD_ROW_IS_LOCAL) != 0 || settings == NULL ||
+        settings->row_shape == NULL)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "input of anonymous composite types is not implemented");
+    kd_record_shape shape;
+    KD_TRY(settings->row_shape(ctx, settings->enum_object, arena, type, &shape));
+    return kd_record_parse(ctx, arena, settings, &shape, text, out);
+}
+
 /* One case per type. */
 static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                               kd_type type, kd_slice text, kd_value *out)
@@ -215,6 +228,8 @@ static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settin
     case KD_TYPE_CHAR:
     case KD_TYPE_JSON:
         return parse_string(ctx, arena, type, text, &out->as.str);
+    case KD_TYPE_RECORD:
+        return parse_row(ctx, arena, settings, type, text, &out->as.str);
     case KD_TYPE_VOID:
         return KD_OK;
     case KD_TYPE_COUNT:
@@ -362,6 +377,8 @@ kd_status kd_value_format(kd_ctx *ctx, const kd_text_settings *settings, const k
         return kd_jsonb_format(ctx, kd_str_slice(&value->as.str), out);
     case KD_TYPE_ENUM:
         return format_enum(ctx, settings, value, out);
+    case KD_TYPE_RECORD:
+        return kd_record_format(ctx, settings, kd_str_slice(&value->as.str), out);
     case KD_TYPE_VOID:
         return KD_OK;
     default:
@@ -393,6 +410,8 @@ static int compare_strings(kd_type type, const kd_str *a, const kd_str *b)
         return kd_numeric_compare(kd_str_slice(a), kd_str_slice(b));
     if (type.id == KD_TYPE_JSONB)
         return kd_jsonb_compare(kd_str_slice(a), kd_str_slice(b));
+    if (type.id == KD_TYPE_RECORD)
+        return kd_record_compare(kd_str_slice(a), kd_str_slice(b));
     return order_of(kd_str_compare(a, b));
 }
 
@@ -435,7 +454,7 @@ int kd_payload_compare(kd_type type, const void *a, const void *b)
 bool kd_payload_equal(kd_type type, const void *a, const void *b)
 {
     if (kd_type_physical(type) == KD_PHYS_STR && !type.is_array && type.id != KD_TYPE_NUMERIC &&
-        type.id != KD_TYPE_JSONB)
+        type.id != KD_TYPE_JSONB && type.id != KD_TYPE_RECORD)
         return kd_str_equal(a, b);
     return kd_payload_compare(type, a, b) == 0;
 }
@@ -460,6 +479,8 @@ static uint64_t hash_string(kd_type type, const kd_str *str)
         return kd_numeric_hash(bytes);
     if (type.id == KD_TYPE_JSONB)
         return kd_jsonb_hash(bytes);
+    if (type.id == KD_TYPE_RECORD)
+        return kd_record_hash(bytes);
     return kd_hash_bytes(bytes.data, bytes.size_bytes);
 }
 

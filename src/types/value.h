@@ -59,6 +59,7 @@ kd_status kd_value_copy(kd_ctx *ctx, kd_arena *arena, const kd_value *value,
 /*
  * How text becomes values and back: what depends on the session.
  */
+struct kd_record_shape;
 typedef struct kd_text_settings {
     const struct kd_zone *zone; /* TimeZone; NULL is UTC. */
     uint8_t date_order;         /* 0 MDY (default), 1 DMY, 2 YMD: for ambiguous input. */
@@ -71,6 +72,9 @@ typedef struct kd_text_settings {
     kd_status (*enum_label)(kd_ctx *ctx, void *object, kd_type type, int32_t rank,
                             kd_slice *out_label);
     void *enum_object;
+    /* What a row type of the catalog holds; NULL refuses their text. Called with enum_object. */
+    kd_status (*row_shape)(kd_ctx *ctx, void *object, kd_arena *arena, kd_type type,
+                           struct kd_record_shape *out);
 } kd_text_settings;
 
 /* Text to a value of `type` (its modifier applied: rounded, cut to length or refused as PostgreSQL
