@@ -102,8 +102,12 @@ KADE_API const char *kade_version(void);
 typedef enum kade_durability {
     KADE_DURABILITY_DEFAULT = 0, /* As FULL. */
     KADE_DURABILITY_FULL = 1,    /* A commit is on disk before it is acknowledged. */
-    KADE_DURABILITY_ASYNC = 2,   /* Acknowledged at once; a crash may lose the last commits. */
-    KADE_DURABILITY_OFF = 3      /* Nothing is forced to disk before a checkpoint or close. */
+    /* Acknowledged at once, on disk a moment later; a crash may lose the commits of that moment. */
+    KADE_DURABILITY_ASYNC = 2,
+    /* Acknowledged at once and handed to the operating system a moment later, but forced to disk
+     * only by a checkpoint or close: when the machine fails, commits since the last one may be
+     * lost, the newest first. What is left is consistent. */
+    KADE_DURABILITY_OFF = 3
 } kade_durability;
 
 typedef struct kade_open_options {

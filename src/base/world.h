@@ -32,7 +32,8 @@ enum kd_file_flags {
     KD_FILE_DIRECT = 8,    /* O_DIRECT where the file system offers it, else ignored. */
     KD_FILE_DSYNC = 16,    /* Each write is durable when it returns. */
     KD_FILE_TRUNCATE = 32,
-    KD_FILE_LOCK = 64, /* Take the advisory exclusive lock; 55006 when another holds it. */
+    KD_FILE_LOCK = 64, /* Take the advisory lock until the file is closed: with WRITE alone, without
+                          it shared with others that only read. 55006 when it is taken. */
 };
 
 typedef struct kd_directory_entry {
@@ -71,6 +72,10 @@ struct kd_world {
                                 kd_status (*visit)(kd_ctx *ctx, void *object,
                                                    const kd_directory_entry *entry),
                                 void *object);
+
+    /* Files that the machine has whatever world a database lives in, a simulated one too: time
+     * zones. The first bytes of the file; their count, 0 when it cannot be read. */
+    size_t (*machine_read)(kd_world *world, const char *path, void *target, size_t size_bytes);
 
     /* Time and chance. */
     uint64_t (*monotonic_ns)(kd_world *world);

@@ -386,6 +386,13 @@ static kd_status memory_directory_list(kd_ctx *ctx, const char *path,
 
 /* What is passed on to the world below. */
 
+static size_t memory_machine_read(kd_world *world, const char *path, void *target,
+                                  size_t size_bytes)
+{
+    kd_world *below = self_of(world)->below;
+    return below->machine_read(below, path, target, size_bytes);
+}
+
 static uint64_t memory_monotonic_ns(kd_world *world)
 {
     kd_world *below = self_of(world)->below;
@@ -467,6 +474,7 @@ kd_world *kd_world_memory_create(kd_ctx *ctx, kd_world *below)
         .directory_create = memory_directory_create,
         .directory_sync = memory_directory_sync,
         .directory_list = memory_directory_list,
+        .machine_read = memory_machine_read,
         .monotonic_ns = memory_monotonic_ns,
         .wall_us = memory_wall_us,
         .random_u64 = memory_random_u64,

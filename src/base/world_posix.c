@@ -447,6 +447,27 @@ static uint64_t posix_memory_total_bytes(kd_world *world)
     return total;
 }
 
+static size_t posix_machine_read(kd_world *world, const char *path, void *target, size_t size_bytes)
+{
+    (void)world;
+    size_t done_bytes = 0;
+    int descriptor = open_retrying(path, O_RDONLY);
+    if (descriptor < 0)
+        return 0;
+    while (done_bytes < size_bytes) {
+        ssize_t got = read(descriptor, (char *)target + done_bytes, size_bytes - done_bytes);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            done_bytes = got < 0 ? 0 : done_bytes; /* A directory, say. */
+            break;
+        }
+        done_bytes += (size_t)got;
+    }
+    (void)close(descriptor);
+    return done_bytes;
+}
+
 static kd_world posix_world = {
     .file_open = posix_file_open,
     .file_read = posix_file_read,
@@ -461,6 +482,7 @@ static kd_world posix_world = {
     .directory_create = posix_directory_create,
     .directory_sync = posix_directory_sync,
     .directory_list = posix_directory_list,
+    .machine_read = posix_machine_read,
     .monotonic_ns = posix_monotonic_ns,
     .wall_us = posix_wall_us,
     .random_u64 = posix_random_u64,

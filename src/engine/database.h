@@ -19,6 +19,7 @@ typedef struct kd_database_options {
     uint64_t memory_budget_bytes; /* 0: 60 % of the machine or cgroup. */
     unsigned worker_count;        /* 0: one per core. */
     kd_durability durability;     /* Of commits, unless a session says otherwise. */
+    bool no_sync;                 /* Only checkpoints and closing force anything to the disk. */
     const char *temp_directory;   /* NULL: inside the database directory. */
     bool no_background;           /* Tests: no flush, compaction or checkpoint unless told to. */
     /* Tests: as in kd_storage_options; 0: the usual sizes. */

@@ -124,6 +124,7 @@ static kd_database_options translate_options(const kade_open_options *options)
         .memory_budget_bytes = all.memory_budget_bytes,
         .worker_count = all.worker_count,
         .durability = later ? KD_DURABLE_LATER : KD_DURABLE,
+        .no_sync = all.durability == KADE_DURABILITY_OFF,
         .temp_directory = all.temp_directory,
     };
 }

@@ -483,6 +483,7 @@ static kd_status log_open(kd_ctx *ctx, replay *run)
         .create = storage->root_generation == 1,
         .start_position = storage->checkpoint_position <= 1 ? 0 : storage->checkpoint_position,
         .file_bytes = storage->options.wal_file_bytes,
+        .no_sync = storage->options.no_sync,
         .read_only = storage->options.read_only};
     if (run->root_stamp > 1)
         options.known_durable_position = run->root_stamp;

@@ -16,7 +16,7 @@ enum {
     SECONDS_PER_DAY = 86400,
     ABBREVIATION_BYTES = 16,
     NAME_BYTES = 64,
-    FILE_BYTES_MAX = 1 << 20,
+    FILE_BYTES_MAX = 32 << 10, /* The largest of all zones has 4 KiB. */
     TYPES_MAX = 256,
 };
 
@@ -410,34 +410,6 @@ static kd_status tzif_read(kd_ctx *ctx, kd_arena *arena, kd_slice file, kd_zone 
     return KD_OK;
 }
 
-/* From the machine's own files, whatever world the database lives in (in memory, say). */
-static kd_status file_load(kd_ctx *ctx, kd_arena *arena, const char *path, kd_slice *out)
-{
-    kd_status status = KD_OK;
-    kd_world *world = kd_world_posix();
-    kd_file *file = NULL;
-    uint64_t size_bytes = 0;
-    size_t read_bytes = 0;
-    *out = (kd_slice){"", 0};
-    KD_TRY_OUT(world->file_open(ctx, path, KD_FILE_READ, &file));
-    KD_TRY_OUT(world->file_size(ctx, file, &size_bytes));
-    if (size_bytes > FILE_BYTES_MAX) {
-        status = fail_file(ctx, path);
-        goto out;
-    }
-    char *bytes = kd_alloc_raw(ctx, arena, size_bytes);
-    if (bytes == NULL) {
-        status = KD_NOMEM;
-        goto out;
-    }
-    KD_TRY_OUT(world->file_read(ctx, file, 0, bytes, size_bytes, &read_bytes));
-    *out = (kd_slice){bytes, read_bytes};
-out:
-    if (file != NULL)
-        world->file_close(world, file);
-    return status;
-}
-
 /* ---- Names ---- */
 
 /* Abbreviations as PostgreSQL's Default set has them, those in wide use; minutes east. */
@@ -555,23 +527,16 @@ static kd_status database_find(kd_ctx *ctx, kd_arena *arena, kd_slice name,
 {
     if (!name_is_safe(name))
         return KD_OK;
+    char file[FILE_BYTES_MAX];
     for (spelling form = SPELLING_AS_IS; form < SPELLING_COUNT; form++) {
         char spelled[NAME_BYTES];
         name_spell(name, form, spelled);
         char path[NAME_BYTES + 32];
         snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", spelled);
-        bool exists;
-        KD_TRY(kd_world_posix()->path_exists(ctx, path, &exists));
-        if (!exists)
+        size_t size_bytes = ctx->world->machine_read(ctx->world, path, file, FILE_BYTES_MAX);
+        if (size_bytes < 4 || memcmp(file, "TZif", 4) != 0)
             continue;
-        kd_slice bytes;
-        /* A directory ("Europe") exists as well, and does not read as a zone. */
-        if (file_load(ctx, arena, path, &bytes) != KD_OK) {
-            kd_error_clear(ctx);
-            continue;
-        }
-        if (bytes.size_bytes < 4 || memcmp(bytes.data, "TZif", 4) != 0)
-            continue;
+        kd_slice bytes = {file, size_bytes};
         kd_zone *zone = KD_NEW(ctx, arena, kd_zone);
         if (zone == NULL)
             return KD_NOMEM;

@@ -284,7 +284,8 @@ static kd_status opening_write(kd_ctx *ctx, kd_wal *wal)
     KD_TRY(empty_block_prepare(ctx, wal));
     if (wal->at.offset == wal->at.file_bytes)
         KD_TRY(file_begin(ctx, wal, wal->at.file_no + 1));
-    return block_write(ctx, wal, 0, KDI_BLOCK_OPENING);
+    KD_TRY(block_write(ctx, wal, 0, KDI_BLOCK_OPENING));
+    return wal->options.no_sync ? kdi_wal_writer_sync(ctx, wal) : KD_OK;
 }
 
 kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position)
@@ -295,8 +296,10 @@ kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position)
 }
 
 /*
- * The opening block goes alone, before anything else: whoever follows the log later sees the new
- * incarnation there, and takes no block of an older one behind it for live.
+ * The opening block goes alone, before anything else, and is durable with no_sync too: whoever
+ * follows the log later sees the new incarnation there, and takes no block of an older one behind
+ * it for live. Were it lost, the next opening would be the same incarnation again, and continued by
+ * blocks that this one leaves.
  */
 kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *end)
 {

@@ -29,6 +29,14 @@ static bool sim_allocation_fails(kd_world *world)
     return sim_allocation_due(world->impl);
 }
 
+/* The real machine's: they stay the same from run to run. */
+static size_t sim_machine_read(kd_world *world, const char *path, void *target, size_t size_bytes)
+{
+    (void)world;
+    kd_world *real = kd_world_posix();
+    return real->machine_read(real, path, target, size_bytes);
+}
+
 static uint64_t sim_monotonic_ns(kd_world *world)
 {
     sim_world *sim = world->impl;
@@ -96,6 +104,7 @@ sim_world *sim_create(sim_disk *disk, uint64_t seed)
     sim->world = (kd_world){
         .impl = sim,
         .schedule = &sim_schedule,
+        .machine_read = sim_machine_read,
         .monotonic_ns = sim_monotonic_ns,
         .wall_us = sim_wall_us,
         .random_u64 = sim_random_u64,

@@ -44,6 +44,26 @@ TEST(what_was_committed_is_there_after_a_reopen)
     (void)kit_directory("reopen");
 }
 
+TEST(every_durability_keeps_what_was_closed)
+{
+    const char *path = kit_directory("durability");
+    for (int durability = 0; durability <= KADE_DURABILITY_OFF; durability++) {
+        kade_open_options options = {.struct_bytes = sizeof options,
+                                     .durability = (kade_durability)durability};
+        kit it = {0};
+        CHECK_EQ(kade_open(path, KADE_NUL, &options, &it.database, NULL), KADE_OK);
+        CHECK_EQ(kade_connect(it.database, &it.session, NULL), KADE_OK);
+        kit_run(it.session, "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY)");
+        for (int i = 0; i < 100; i++)
+            kit_run(it.session, "INSERT INTO t SELECT coalesce(max(id), 0) + 1 FROM t");
+        kit_close(&it);
+    }
+    kit it = kit_open(path);
+    CHECK_ROWS(it.session, "SELECT count(*), max(id) FROM t", "400|400");
+    kit_close(&it);
+    (void)kit_directory("durability");
+}
+
 TEST(two_sessions_and_one_row)
 {
     kit it = kit_memory();
