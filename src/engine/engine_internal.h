@@ -70,6 +70,7 @@ typedef enum kdi_constraint_mode {
 } kdi_constraint_mode;
 
 typedef struct kdi_short_read kdi_short_read;
+typedef struct kdi_short_insert kdi_short_insert;
 
 typedef struct kdi_file_schema kdi_file_schema;
 
@@ -141,7 +142,8 @@ struct kd_prepared {
     uint64_t settings_stamp;
     kd_bound_statement *bound;
     kd_statement_plan *plan;
-    struct kdi_short_read *short_read; /* NULL: the plan is no single point read. */
+    kdi_short_read *short_read;     /* NULL: the plan is no single point read. */
+    kdi_short_insert *short_insert; /* NULL: the statement is no simple INSERT of one row. */
     uint32_t declared_count;
     kd_type *declared;
     uint32_t parameter_count;
@@ -175,7 +177,8 @@ struct kd_run {
     const kd_rel_column *columns;
     bool owns_transaction; /* The statement is its own transaction. */
     bool is_done;
-    bool is_short;     /* Lives in its prepared statement: see short_path.c. */
+    bool is_short;     /* Lives in its prepared statement: see short_path.h. */
+    bool is_open;      /* Of a short one: between begin and end. */
     bool reads_latest; /* Referential checks: the newest committed state. */
     /* Statements in WITH that write, and the main one after them: what they returned, and that
      * nothing written by them is seen. */
@@ -362,6 +365,9 @@ kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
                                   const kd_table_entry *table, const uint32_t *given,
                                   uint32_t given_count,
                                   kdi_table_writer **out_writer) KD_MUST_CHECK;
+/* Makes a writer of an earlier transaction one of the session's present transaction. The catalog's
+ * version is the same and nothing that the writer evaluates depends on the run. */
+kd_status kdi_table_writer_enter(kd_ctx *ctx, kdi_table_writer *writer) KD_MUST_CHECK;
 /* Inserts the selected rows; `input` has the given columns in order. `out_full` (may be NULL) gets
  * the rows as written, in shape order, valid until the next call. */
 kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,

@@ -27,13 +27,12 @@ struct kdi_short_read {
     kd_vector *columns;
     kd_arena *arena; /* The row's bytes and the key; reset by each run. */
     kd_run run;
-    bool is_busy;
 };
 
 /* --- At planning time
  * -------------------------------------------------------------------------------- */
 
-static bool is_key_source(const kd_expr *expr)
+bool kdi_short_has_value(const kd_expr *expr)
 {
     return expr->kind == KD_EXPR_CONSTANT || expr->kind == KD_EXPR_PARAMETER;
 }
@@ -54,7 +53,7 @@ static const kd_plan *scan_of(const kd_statement_plan *plan)
         index->predicate_column_no >= 0)
         return NULL;
     for (uint32_t i = 0; i < bound->equal_count; i++)
-        if (!is_key_source(bound->equals[i]))
+        if (!kdi_short_has_value(bound->equals[i]))
             return NULL;
     return root;
 }
@@ -108,12 +107,7 @@ kd_status kdi_short_read_make(kd_ctx *ctx, kd_prepared *prepared)
             return KD_OK;
         KD_TRY(kd_vector_init_flat(ctx, arena, prepared->columns[i].type, 1, &made->columns[i]));
     }
-    made->run = (kd_run){.prepared = prepared,
-                         .session = prepared->session,
-                         .is_short = true,
-                         .column_count = prepared->column_count,
-                         .columns = prepared->columns};
-    made->run.facts.text = &made->run.text;
+    kdi_short_run_init(&made->run, prepared);
     prepared->short_read = made;
     return KD_OK;
 }
@@ -121,23 +115,28 @@ kd_status kdi_short_read_make(kd_ctx *ctx, kd_prepared *prepared)
 /* --- At run time
  * -------------------------------------------------------------------------------------- */
 
-static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared,
-                          const kd_value *parameters, uint32_t parameter_count, kd_table *storage,
-                          kd_buffer *out_key, bool *out_null)
+kd_status kdi_short_value(kd_ctx *ctx, kd_arena *arena, const kd_run *run, const kd_expr *expr,
+                          const kd_value *parameters, uint32_t parameter_count, kd_value *out_value)
+{
+    kd_value given = expr->kind == KD_EXPR_CONSTANT ? expr->constant : kd_value_null(expr->type);
+    if (expr->kind == KD_EXPR_PARAMETER && expr->parameter_no <= parameter_count)
+        given = parameters[expr->parameter_no - 1];
+    if (kd_type_same(given.type, expr->type) && expr->type.modifier < 0) {
+        *out_value = given;
+        return KD_OK;
+    }
+    return kd_value_cast(ctx, arena, run->session->database->registry, &run->facts, &given,
+                         expr->type, KD_CAST_ASSIGNMENT, out_value);
+}
+
+static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, const kd_value *parameters,
+                          uint32_t parameter_count, kd_table *storage, kd_buffer *out_key,
+                          bool *out_null)
 {
     *out_null = false;
     for (uint32_t i = 0; i < it->key_count; i++) {
-        const kd_expr *expr = it->keys[i];
-        kd_value given =
-            expr->kind == KD_EXPR_CONSTANT ? expr->constant : kd_value_null(expr->type);
-        if (expr->kind == KD_EXPR_PARAMETER && expr->parameter_no <= parameter_count)
-            given = parameters[expr->parameter_no - 1];
-        if (kd_type_same(given.type, expr->type) && expr->type.modifier < 0)
-            it->key_values[i] = given;
-        else
-            KD_TRY(kd_value_cast(ctx, it->arena, prepared->session->database->registry,
-                                 &it->run.facts, &given, expr->type, KD_CAST_ASSIGNMENT,
-                                 &it->key_values[i]));
+        KD_TRY(kdi_short_value(ctx, it->arena, &it->run, it->keys[i], parameters, parameter_count,
+                               &it->key_values[i]));
         *out_null |= it->key_values[i].is_null;
     }
     if (*out_null)
@@ -154,7 +153,7 @@ static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
     bool is_null;
     *out_found = false;
     kd_arena_reset(it->arena);
-    KD_TRY(make_key(ctx, it, prepared, parameters, parameter_count, storage, &key, &is_null));
+    KD_TRY(make_key(ctx, it, parameters, parameter_count, storage, &key, &is_null));
     if (is_null)
         return KD_OK;
     KD_TRY(kd_table_get_by_key(ctx, it->arena, storage, snapshot, it->index_no,
@@ -169,15 +168,50 @@ static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared
     return KD_OK;
 }
 
-static void prepare_run(kdi_short_read *it, kd_prepared *prepared)
+void kdi_short_run_init(kd_run *run, kd_prepared *prepared)
+{
+    *run = (kd_run){.prepared = prepared,
+                    .session = prepared->session,
+                    .is_short = true,
+                    .column_count = prepared->column_count,
+                    .columns = prepared->columns};
+    run->facts.text = &run->text;
+}
+
+void kdi_short_run_open(kd_run *run)
+{
+    kd_session *session = run->session;
+    assert(!run->is_open);
+    run->is_open = true;
+    run->is_done = false;
+    run->affected = 0;
+    run->next = session->runs;
+    kdi_session_text(session, run->prepared->catalog, &run->text);
+    session->runs = run;
+}
+
+void kdi_short_run_close(kd_run *run)
+{
+    kd_run **link = &run->session->runs;
+    assert(run->is_open);
+    while (*link != run)
+        link = &(*link)->next;
+    *link = run->next;
+    run->is_open = false;
+}
+
+kd_status kdi_short_enter(kd_ctx *ctx, kd_prepared *prepared, bool *out_owns, bool *out_entered)
 {
     kd_session *session = prepared->session;
-    it->run.next = session->runs;
-    it->run.affected = 0;
-    it->run.is_done = false;
-    kdi_session_text(session, prepared->catalog, &it->run.text);
-    session->runs = &it->run;
-    it->is_busy = true;
+    *out_entered = false;
+    KD_TRY(kdi_transaction_ensure(ctx, session, out_owns));
+    kd_txn *txn = session->txn;
+    kd_txn_statement_begin(txn);
+    *out_entered = kd_catalog_is_current(prepared->catalog, kd_txn_snapshot(txn)) &&
+                   kd_txn_isolation(txn) != KD_SERIALIZABLE;
+    if (!*out_entered && *out_owns)
+        kdi_transaction_rollback(session);
+    return KD_OK;
 }
 
 kd_status kdi_short_read_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
@@ -186,19 +220,14 @@ kd_status kdi_short_read_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_valu
     kdi_short_read *it = prepared->short_read;
     kd_session *session = prepared->session;
     *out_run = NULL;
-    if (it->is_busy || session->state == KD_SESSION_FAILED)
+    if (it->run.is_open || session->state == KD_SESSION_FAILED)
         return KD_OK;
-    bool owns, found = false;
-    KD_TRY(kdi_transaction_ensure(ctx, session, &owns));
+    bool owns, entered, found = false;
+    KD_TRY(kdi_short_enter(ctx, prepared, &owns, &entered));
+    if (!entered)
+        return KD_OK;
     kd_txn *txn = session->txn;
-    kd_txn_statement_begin(txn);
-    if (!kd_catalog_is_current(prepared->catalog, kd_txn_snapshot(txn)) ||
-        kd_txn_isolation(txn) == KD_SERIALIZABLE) {
-        if (owns)
-            kdi_transaction_rollback(session);
-        return KD_OK;
-    }
-    prepare_run(it, prepared);
+    kdi_short_run_open(&it->run);
     kd_status status = read_row(ctx, it, prepared, txn, parameters, parameter_count, &found);
     if (status == KD_OK && owns)
         status = kdi_transaction_commit(ctx, session);
@@ -209,7 +238,7 @@ kd_status kdi_short_read_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_valu
     if (status != KD_OK) {
         if (session->is_explicit)
             session->state = KD_SESSION_FAILED;
-        kdi_short_read_end(&it->run);
+        kdi_short_run_close(&it->run);
         return status;
     }
     it->run.is_done = !found;
@@ -226,14 +255,4 @@ void kdi_short_read_next(kd_run *run, kd_batch *out_batch)
                             .columns = it->columns};
     run->affected = 1;
     run->is_done = true;
-}
-
-void kdi_short_read_end(kd_run *run)
-{
-    kd_run **link = &run->session->runs;
-    while (*link != run)
-        link = &(*link)->next;
-    *link = run->next;
-    assert(run->prepared->short_read->is_busy);
-    run->prepared->short_read->is_busy = false;
 }

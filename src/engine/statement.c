@@ -70,7 +70,8 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
         prepared->column_count = prepared->bound->returning_count;
         prepared->columns = prepared->bound->returning_columns;
     }
-    return kdi_short_read_make(ctx, prepared);
+    KD_TRY(kdi_short_read_make(ctx, prepared));
+    return kdi_short_insert_make(ctx, prepared);
 }
 
 static void forget_plan(kd_prepared *prepared)
@@ -80,6 +81,7 @@ static void forget_plan(kd_prepared *prepared)
     prepared->bound = NULL;
     prepared->plan = NULL;
     prepared->short_read = NULL;
+    prepared->short_insert = NULL;
 }
 
 /* Settings that change what a text means, and files that were found changed. */
@@ -467,6 +469,26 @@ static kd_status commit_if_done(kd_ctx *ctx, kd_run *run)
     return flush_for_tests(ctx, run->session);
 }
 
+static bool is_short(const kd_prepared *prepared)
+{
+    return (prepared->short_read != NULL || prepared->short_insert != NULL) &&
+           prepared->settings_stamp == settings_stamp(prepared->session);
+}
+
+static kd_status short_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
+                             uint32_t parameter_count, kd_run **out_run)
+{
+    if (prepared->short_read != NULL)
+        return kdi_short_read_begin(ctx, prepared, parameters, parameter_count, out_run);
+    KD_TRY(kdi_short_insert_begin(ctx, prepared, parameters, parameter_count, out_run));
+    kd_status status = *out_run == NULL ? KD_OK : flush_for_tests(ctx, prepared->session);
+    if (status != KD_OK) {
+        kdi_short_run_close(*out_run);
+        *out_run = NULL;
+    }
+    return status;
+}
+
 kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
                        uint32_t parameter_count, kd_run **out_run)
 {
@@ -474,8 +496,8 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     kd_session *session = prepared->session;
     *out_run = NULL;
     kd_run *run = NULL;
-    if (prepared->short_read != NULL && prepared->settings_stamp == settings_stamp(session)) {
-        KD_TRY_OUT(kdi_short_read_begin(ctx, prepared, parameters, parameter_count, out_run));
+    if (is_short(prepared)) {
+        KD_TRY_OUT(short_begin(ctx, prepared, parameters, parameter_count, out_run));
         if (*out_run != NULL)
             return KD_OK;
     }
@@ -570,7 +592,7 @@ kd_status kd_run_end(kd_ctx *ctx, kd_run *run)
     kd_status status = KD_OK;
     bool owns = run->owns_transaction;
     if (run->is_short) {
-        kdi_short_read_end(run);
+        kdi_short_run_close(run);
         return KD_OK;
     }
     run_destroy(run);
@@ -587,7 +609,7 @@ void kd_run_abandon(kd_run *run)
     if (run == NULL)
         return;
     if (run->is_short) {
-        kdi_short_read_end(run);
+        kdi_short_run_close(run);
         return;
     }
     kd_session *session = run->session;

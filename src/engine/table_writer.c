@@ -141,45 +141,54 @@ static kd_status make_partitions(kd_ctx *ctx, kdi_table_writer *writer)
     return KD_OK;
 }
 
-kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
-                                  const kd_table_entry *table, const uint32_t *given,
-                                  uint32_t given_count, kdi_table_writer **out_writer)
+kd_status kdi_table_writer_enter(kd_ctx *ctx, kdi_table_writer *writer)
 {
-    *out_writer = NULL;
-    if (kd_txn_is_read_only(run->session->txn))
+    kd_run *run = writer->run;
+    const kd_table_entry *table = writer->table;
+    kd_txn *txn = run->session->txn;
+    if (kd_txn_is_read_only(txn))
         return KD_FAIL(ctx, KD_INVALID, "25006",
                        "cannot write to table \"%.*s\" in a read-only transaction",
                        (int)table->object.name.size_bytes, table->object.name.data);
-    kdi_table_writer *writer = KD_NEW(ctx, arena, kdi_table_writer);
-    if (writer == NULL)
-        return KD_NOMEM;
-    writer->run = run;
-    writer->arena = arena;
-    writer->table = table;
-    writer->batch_arena = kd_arena_create(ctx, arena, "table writer", KD_ARENA_UNLIMITED);
-    if (writer->batch_arena == NULL)
-        return KD_NOMEM;
-    KD_TRY(make_sources(ctx, writer, given, given_count));
-    if (table->strategy != KD_PARTITION_NONE) {
-        KD_TRY(make_partitions(ctx, writer));
-        *out_writer = writer;
-        return KD_OK;
-    }
-    KD_TRY(kd_txn_lock_table(ctx, run->session->txn, table->table_no, KD_TABLE_WRITE, false));
+    if (table->strategy != KD_PARTITION_NONE)
+        return KD_OK; /* Its partitions' writers enter. */
+    KD_TRY(kd_txn_lock_table(ctx, txn, table->table_no, KD_TABLE_WRITE, false));
     writer->storage = kd_table_find(run->session->database->storage, table->table_no);
     if (writer->storage == NULL)
         return KD_FAIL(ctx, KD_INVALID, "42P01", "relation \"%.*s\" was dropped meanwhile",
                        (int)table->object.name.size_bytes, table->object.name.data);
     /* A definition that is being changed (its rows are rewritten) is not in the catalog yet. */
     bool is_draft = kd_catalog_get(run->catalog, table->object.object_no) != &table->object;
-    if (!is_draft &&
-        !kd_catalog_is_newest(run->session->database->catalog, run->session->txn, &table->object))
+    if (!is_draft && !kd_catalog_is_newest(run->session->database->catalog, txn, &table->object))
         return KD_FAIL(ctx, KD_CONFLICT, "40001",
                        "could not serialize access due to a concurrent change of table \"%.*s\"",
                        (int)table->object.name.size_bytes, table->object.name.data);
-    KD_TRY(make_checks(ctx, writer));
-    KD_TRY(kdi_foreign_referrers(ctx, arena, run->catalog, table, &writer->referrers,
-                                 &writer->referrer_count));
+    return KD_OK;
+}
+
+kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
+                                  const kd_table_entry *table, const uint32_t *given,
+                                  uint32_t given_count, kdi_table_writer **out_writer)
+{
+    *out_writer = NULL;
+    kdi_table_writer *writer = KD_NEW(ctx, arena, kdi_table_writer);
+    if (writer == NULL)
+        return KD_NOMEM;
+    writer->run = run;
+    writer->arena = arena;
+    writer->table = table;
+    KD_TRY(kdi_table_writer_enter(ctx, writer));
+    writer->batch_arena = kd_arena_create(ctx, arena, "table writer", KD_ARENA_UNLIMITED);
+    if (writer->batch_arena == NULL)
+        return KD_NOMEM;
+    KD_TRY(make_sources(ctx, writer, given, given_count));
+    if (table->strategy != KD_PARTITION_NONE) {
+        KD_TRY(make_partitions(ctx, writer));
+    } else {
+        KD_TRY(make_checks(ctx, writer));
+        KD_TRY(kdi_foreign_referrers(ctx, arena, run->catalog, table, &writer->referrers,
+                                     &writer->referrer_count));
+    }
     *out_writer = writer;
     return KD_OK;
 }
