@@ -267,46 +267,47 @@ static kd_status insert_defaults(kd_ctx *ctx, dml *work)
  * -------------------------------------------------------------------------- */
 
 typedef struct upsert {
-    uint64_t *index_nos;
-    kd_on_conflict policy;
     kd_compiled_expr *where;
     uint32_t assignment_count;
     uint32_t *positions;
     kd_compiled_expr **exprs; /* NULL: DEFAULT */
     kd_value *values;
-    kd_value *both; /* Existing row, then the excluded one. */
+    kd_value *both; /* Existing row, the excluded one, then what the query gives besides. */
+    uint32_t extra_count;
     kd_value *written;
 } upsert;
 
 static kd_status prepare_upsert(kd_ctx *ctx, dml *work, upsert *out)
 {
     const kd_bound_statement *bound = work->bound;
+    const kd_rel *query = bound->query;
     uint32_t count = work->table->column_count;
-    kd_column_id *ids = KD_NEW_ARRAY(ctx, work->arena, kd_column_id, (size_t)count * 2);
     *out = (upsert){.assignment_count = bound->conflict_assignment_count};
-    out->index_nos = KD_NEW_ARRAY(ctx, work->arena, uint64_t, bound->conflict_index_count);
+    KD_TRY(kdi_table_writer_arbitrate(ctx, work->writer, bound->conflict_indexes,
+                                      bound->conflict_index_count));
+    if (!bound->on_conflict_update)
+        return KD_OK;
+    out->extra_count = query == NULL ? 0 : query->column_count - bound->target_count;
+    size_t id_count = (size_t)count * 2 + out->extra_count;
+    kd_column_id *ids = KD_NEW_ARRAY(ctx, work->arena, kd_column_id, id_count);
     out->positions = KD_NEW_ARRAY(ctx, work->arena, uint32_t, out->assignment_count);
     out->exprs = KD_NEW_ARRAY(ctx, work->arena, kd_compiled_expr *, out->assignment_count);
     out->values = KD_NEW_ARRAY(ctx, work->arena, kd_value, out->assignment_count);
-    out->both = KD_NEW_ARRAY(ctx, work->arena, kd_value, (size_t)count * 2);
+    out->both = KD_NEW_ARRAY(ctx, work->arena, kd_value, id_count);
     out->written = KD_NEW_ARRAY(ctx, work->arena, kd_value, count);
-    if (ids == NULL || out->index_nos == NULL || out->positions == NULL || out->exprs == NULL ||
-        out->values == NULL || out->both == NULL || out->written == NULL)
+    if (ids == NULL || out->positions == NULL || out->exprs == NULL || out->values == NULL ||
+        out->both == NULL || out->written == NULL)
         return KD_NOMEM;
-    for (uint32_t i = 0; i < bound->conflict_index_count; i++)
-        out->index_nos[i] = work->table->indexes[bound->conflict_indexes[i]].storage.index_no;
-    out->policy =
-        (kd_on_conflict){.index_nos = out->index_nos, .index_count = bound->conflict_index_count};
-    if (!bound->on_conflict_update)
-        return KD_OK;
     for (uint32_t i = 0; i < count; i++) {
         ids[i] = bound->target_ids[i];
         ids[count + i] = bound->excluded_ids[i];
     }
-    KD_TRY(compile(ctx, work, bound->conflict_where, ids, count * 2, &out->where));
+    for (uint32_t i = 0; i < out->extra_count; i++)
+        ids[count * 2 + i] = query->columns[bound->target_count + i].id;
+    KD_TRY(compile(ctx, work, bound->conflict_where, ids, (uint32_t)id_count, &out->where));
     for (uint32_t i = 0; i < out->assignment_count; i++) {
         out->positions[i] = bound->conflict_assignments[i].shape_position;
-        KD_TRY(compile(ctx, work, bound->conflict_assignments[i].value, ids, count * 2,
+        KD_TRY(compile(ctx, work, bound->conflict_assignments[i].value, ids, (uint32_t)id_count,
                        &out->exprs[i]));
     }
     return KD_OK;
@@ -370,13 +371,15 @@ static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value
             values[i] = kd_value_null(work->table->columns[i].storage.type);
         for (uint32_t i = 0; i < bound->target_count; i++)
             values[bound->target_positions[i]] = row[i];
-        KD_TRY(kdi_table_writer_insert_row(ctx, work->writer, values, &up->policy, &outcome));
+        KD_TRY(kdi_table_writer_insert_row(ctx, work->writer, values, true, &outcome));
         if (outcome.inserted) {
             KD_TRY(note_written(ctx, work, outcome.ref, &twice));
             return row_written(ctx, work, values, NULL);
         }
         if (!bound->on_conflict_update)
             return KD_OK;
+        for (uint32_t i = 0; i < up->extra_count; i++)
+            up->both[work->table->column_count * 2 + i] = row[bound->target_count + i];
         KD_TRY(update_existing(ctx, work, up, values, outcome.ref, &again));
         if (!again)
             return KD_OK;
@@ -552,7 +555,7 @@ static kd_status merge_insert(kd_ctx *ctx, dml *work, merge_when *when, const kd
         values[i] = kd_value_null(work->table->columns[i].storage.type);
     for (uint32_t i = 0; i < when->bound->assignment_count; i++)
         values[when->positions[i]] = when->values[i];
-    KD_TRY(kdi_table_writer_insert_row(ctx, when->writer, values, NULL, &outcome));
+    KD_TRY(kdi_table_writer_insert_row(ctx, when->writer, values, false, &outcome));
     return return_row(ctx, work, values, row);
 }
 

@@ -372,9 +372,13 @@ kd_status kdi_table_writer_enter(kd_ctx *ctx, kdi_table_writer *writer) KD_MUST_
  * the rows as written, in shape order, valid until the next call. */
 kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
                                   kd_batch *out_full) KD_MUST_CHECK;
-/* One row with ON CONFLICT: `values` in shape order are filled in place where not given. */
+/* ON CONFLICT is about these indexes (positions in the table's list); none: about any. */
+kd_status kdi_table_writer_arbitrate(kd_ctx *ctx, kdi_table_writer *writer,
+                                     const uint32_t *positions, uint32_t count) KD_MUST_CHECK;
+/* One row: `values` in shape order are filled in place where not given. With `tells_conflict` a key
+ * that is taken in one of the arbiters is told instead of failing. */
 kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *values,
-                                      const kd_on_conflict *on_conflict,
+                                      bool tells_conflict,
                                       kd_insert_outcome *out_outcome) KD_MUST_CHECK;
 /* Changes one row: `old_values` in shape order; `positions`/`values` are the assignments.
  * `new_values` (shape order) gets the row as written. KD_WRITE_CHANGED is for the caller to handle.

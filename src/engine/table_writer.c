@@ -45,6 +45,10 @@ struct kdi_table_writer {
     kd_vector *vectors; /* Per shape position: the batch being written. */
     uint32_t partition_count;
     partition *partitions;
+    uint32_t arbiter_count; /* Of ON CONFLICT: positions of indexes; none: any. */
+    uint32_t *arbiters;
+    kd_on_conflict policy; /* The same for the storage; a parent's indexes have none. */
+    bool keeps_partition;  /* DO UPDATE does not move rows. */
 };
 
 /* --- Making a writer
@@ -450,6 +454,63 @@ static kd_status route(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *va
     return status;
 }
 
+/* What an index column is over, by the name that parent and partition share. */
+static kd_slice key_source(const kd_table_entry *table, uint32_t column_no)
+{
+    const kd_column *column = &table->columns[position_of_column(table, column_no)];
+    return column->hidden ? column->default_text : column->storage.name;
+}
+
+static bool is_counterpart(const kd_table_entry *parent, const kd_table_index *index,
+                           const kd_table_entry *table, const kd_table_index *own)
+{
+    if (!own->storage.unique || own->storage.column_count != index->storage.column_count ||
+        !kd_slice_equal(own->predicate_text, index->predicate_text))
+        return false;
+    for (uint32_t i = 0; i < own->storage.column_count; i++)
+        if (!kd_slice_equal(key_source(parent, index->storage.columns[i].column_no),
+                            key_source(table, own->storage.columns[i].column_no)))
+            return false;
+    return true;
+}
+
+/* A parent's arbiters are, for a partition, its own indexes over the same. */
+static kd_status pass_arbiters(kd_ctx *ctx, kdi_table_writer *parent, kdi_table_writer *writer)
+{
+    uint32_t *positions = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, writer->table->index_count);
+    uint32_t count = 0;
+    if (positions == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < writer->table->index_count; i++)
+        for (uint32_t k = 0; k < parent->arbiter_count; k++)
+            if (is_counterpart(parent->table, &parent->table->indexes[parent->arbiters[k]],
+                               writer->table, &writer->table->indexes[i])) {
+                positions[count++] = i;
+                break;
+            }
+    if (count == 0 && parent->arbiter_count > 0)
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "partition \"%.*s\" lacks a unique index",
+                       (int)writer->table->object.name.size_bytes, writer->table->object.name.data);
+    return kdi_table_writer_arbitrate(ctx, writer, positions, count);
+}
+
+kd_status kdi_table_writer_arbitrate(kd_ctx *ctx, kdi_table_writer *writer,
+                                     const uint32_t *positions, uint32_t count)
+{
+    uint64_t *index_nos = KD_NEW_ARRAY(ctx, writer->arena, uint64_t, count);
+    writer->arbiters = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, count);
+    if (index_nos == NULL || writer->arbiters == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        writer->arbiters[i] = positions[i];
+        index_nos[i] = writer->table->indexes[positions[i]].storage.index_no;
+    }
+    writer->arbiter_count = count;
+    writer->keeps_partition = true;
+    writer->policy = (kd_on_conflict){.index_nos = index_nos, .index_count = count};
+    return KD_OK;
+}
+
 static kd_status partition_writer(kd_ctx *ctx, kdi_table_writer *writer, partition *it)
 {
     if (it->writer != NULL)
@@ -459,8 +520,9 @@ static kd_status partition_writer(kd_ctx *ctx, kdi_table_writer *writer, partiti
         return KD_NOMEM;
     for (uint32_t i = 0; i < it->table->visible_count; i++)
         all[i] = i;
-    return kdi_table_writer_create(ctx, writer->arena, writer->run, it->table, all,
-                                   it->table->visible_count, &it->writer);
+    KD_TRY(kdi_table_writer_create(ctx, writer->arena, writer->run, it->table, all,
+                                   it->table->visible_count, &it->writer));
+    return pass_arbiters(ctx, writer, it->writer);
 }
 
 static kd_status insert_into_partition(kd_ctx *ctx, kdi_table_writer *writer, partition *it,
@@ -553,26 +615,24 @@ static kd_status fill_defaults(kd_ctx *ctx, kdi_table_writer *writer, kd_value *
 }
 
 kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *values,
-                                      const kd_on_conflict *on_conflict,
-                                      kd_insert_outcome *out_outcome)
+                                      bool tells_conflict, kd_insert_outcome *out_outcome)
 {
     kd_arena_reset(writer->batch_arena);
     KD_TRY(fill_defaults(ctx, writer, values));
     if (writer->table->strategy != KD_PARTITION_NONE) {
         partition *target;
         kd_value *own;
+        KD_TRY(generate_row(ctx, writer, values));
         KD_TRY(route(ctx, writer, values, &target));
         KD_TRY(partition_writer(ctx, writer, target));
         KD_TRY(to_partition(ctx, writer, target, values, &own));
-        /* The arbiters are the parent's indexes; the partition's have other numbers. */
-        static const kd_on_conflict any = {0};
-        return kdi_table_writer_insert_row(ctx, target->writer, own,
-                                           on_conflict == NULL ? NULL : &any, out_outcome);
+        return kdi_table_writer_insert_row(ctx, target->writer, own, tells_conflict, out_outcome);
     }
     KD_TRY(generate_row(ctx, writer, values));
     KD_TRY(check_row(ctx, writer, values));
     KD_TRY(kd_table_insert_row(ctx, writer->run->session->txn, writer->storage,
-                               writer->table->shape, values, on_conflict, out_outcome));
+                               writer->table->shape, values,
+                               tells_conflict ? &writer->policy : NULL, out_outcome));
     if (out_outcome->inserted && writer->table->foreign_count > 0)
         KD_TRY(kdi_foreign_check_row(ctx, writer->run, writer->table, NULL, values));
     return KD_OK;
@@ -616,6 +676,12 @@ static kd_status update_in_parent(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
     kd_value *old_own, *new_own;
     KD_TRY(to_partition(ctx, writer, from, old_values, &old_own));
     KD_TRY(generate_row(ctx, from->writer, old_own));
+    if (from != to && writer->keeps_partition) {
+        kd_status status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "invalid ON UPDATE specification");
+        kd_error_set_detail(ctx, "The result tuple would appear in a different partition than the "
+                                 "original tuple.");
+        return status;
+    }
     if (from != to) {
         KD_TRY(kdi_table_writer_delete(ctx, from->writer, ref, old_own, out_outcome));
         if (out_outcome->result != KD_WRITE_DONE)
@@ -623,7 +689,7 @@ static kd_status update_in_parent(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         kd_insert_outcome inserted;
         KD_TRY(partition_writer(ctx, writer, to));
         KD_TRY(to_partition(ctx, writer, to, new_values, &new_own));
-        KD_TRY(kdi_table_writer_insert_row(ctx, to->writer, new_own, NULL, &inserted));
+        KD_TRY(kdi_table_writer_insert_row(ctx, to->writer, new_own, false, &inserted));
         out_outcome->newest = inserted.ref;
         return KD_OK;
     }

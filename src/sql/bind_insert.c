@@ -1,5 +1,5 @@
 /*
- * INSERT: target columns, VALUES with DEFAULT, SELECT, ON CONFLICT.
+ * INSERT: target columns, VALUES with DEFAULT, SELECT.
  */
 #include "sql/bind_internal.h"
 
@@ -209,98 +209,6 @@ static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast
     return KD_OK;
 }
 
-/* --- ON CONFLICT --- */
-
-static bool index_has_columns(const kd_table_entry *table, const kd_table_index *index,
-                              const kd_ast_list *inference)
-{
-    if (!index->storage.unique || index->storage.column_count != inference->count)
-        return false;
-    for (size_t i = 0; i < inference->count; i++) {
-        const kd_ast_index_item *item = (const kd_ast_index_item *)inference->items[i];
-        bool found = false;
-        for (uint32_t k = 0; k < index->storage.column_count; k++)
-            for (uint32_t c = 0; c < table->visible_count; c++)
-                found |=
-                    table->columns[c].storage.column_no == index->storage.columns[k].column_no &&
-                    kd_slice_equal(table->columns[c].storage.name, item->column);
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
-static kd_status find_arbiters(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
-                               kd_bound_statement *bound)
-{
-    const kd_table_entry *table = bound->target;
-    bound->conflict_indexes = KD_NEW_ARRAY(ctx, b->arena, uint32_t, table->index_count);
-    if (bound->conflict_indexes == NULL)
-        return KD_NOMEM;
-    bool by_name = ast->constraint.size_bytes > 0;
-    for (uint32_t i = 0; i < table->index_count; i++) {
-        const kd_table_index *index = &table->indexes[i];
-        bool partial = index->predicate_text.size_bytes > 0;
-        bool fits =
-            by_name ? index->is_constraint && kd_slice_equal(index->object.name, ast->constraint)
-                    : index_has_columns(table, index, &ast->inference) &&
-                          (!partial || ast->inference_where != NULL);
-        if (fits)
-            bound->conflict_indexes[bound->conflict_index_count++] = i;
-    }
-    if (bound->conflict_index_count > 0)
-        return KD_OK;
-    if (by_name)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_INVALID, "42704",
-                              "constraint \"%.*s\" for table \"%.*s\" does not exist",
-                              KDI_S(ast->constraint), KDI_S(table->object.name)));
-    return kdi_at(ctx, b, ast->node.position,
-                  KD_FAIL(ctx, KD_INVALID, "42P10",
-                          "there is no unique or exclusion constraint matching the ON CONFLICT "
-                          "specification"));
-}
-
-static kd_status bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast, kd_slice alias,
-                               kd_bound_statement *bound)
-{
-    const kd_ast_on_conflict *conflict = ast->on_conflict;
-    if (conflict == NULL)
-        return KD_OK;
-    bound->has_on_conflict = true;
-    bound->on_conflict_update = conflict->do_update;
-    if (conflict->inference.count > 0 || conflict->constraint.size_bytes > 0)
-        KD_TRY(find_arbiters(ctx, b, conflict, bound));
-    else if (conflict->do_update)
-        return kdi_at(ctx, b, conflict->node.position,
-                      KD_FAIL(ctx, KD_INVALID, "42601",
-                              "ON CONFLICT DO UPDATE requires inference specification or "
-                              "constraint name"));
-    if (!conflict->do_update)
-        return KD_OK;
-    KD_TRY(kdi_authorize(ctx, b, &bound->target->object, 'w'));
-    KD_TRY(kdi_new_ids(ctx, b, bound->target->column_count, &bound->excluded_ids));
-    kdi_query query = {.clause = "ON CONFLICT"};
-    kdi_scope scope = {.query = &query};
-    kdi_source sources[2];
-    KD_TRY(kdi_target_source(ctx, b, bound->target, alias, bound->target_ids, &sources[0]));
-    KD_TRY(kdi_target_source(ctx, b, bound->target, KD_SLICE("excluded"), bound->excluded_ids,
-                             &sources[1]));
-    for (int s = 0; s < 2; s++) {
-        KD_TRY(kdi_names_add_source(ctx, b, &scope.names, sources[s]));
-        for (uint32_t i = 0; i < sources[s].column_count; i++)
-            KD_TRY(kdi_names_add_column(ctx, b, &scope.names, sources[s].columns[i]));
-    }
-    KD_TRY(kdi_bind_assignments(ctx, b, &scope, bound->target, &conflict->assignments, NULL,
-                                &bound->conflict_assignments, &bound->conflict_assignment_count));
-    for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
-        KD_TRY(kdi_view_substitute(ctx, b, &bound->conflict_assignments[i].value));
-    if (conflict->where == NULL)
-        return KD_OK;
-    KD_TRY(kdi_bind_condition(ctx, b, &scope, conflict->where, "WHERE", &bound->conflict_where));
-    return kdi_view_substitute(ctx, b, &bound->conflict_where);
-}
-
 /* --- The statement --- */
 
 static bool is_plain_values(const kd_ast_node *source)
@@ -326,7 +234,7 @@ kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
         KD_TRY(bind_values(ctx, b, ast, (const kd_ast_select *)ast->source, bound));
     else
         KD_TRY(bind_query(ctx, b, ast, bound));
-    KD_TRY(bind_conflict(ctx, b, ast, alias, bound));
+    KD_TRY(kdi_bind_conflict(ctx, b, ast->on_conflict, alias, bound));
     kdi_query query = {0};
     kdi_scope scope = {.query = &query};
     kdi_source source;

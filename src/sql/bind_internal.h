@@ -354,6 +354,8 @@ kd_status kdi_bind_statement(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node
                              kd_bound_statement *bound) KD_MUST_CHECK;
 kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
                           kd_bound_statement *bound) KD_MUST_CHECK;
+kd_status kdi_bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                            kd_slice alias, kd_bound_statement *bound) KD_MUST_CHECK;
 kd_status kdi_bind_update(kd_ctx *ctx, kdi_binder *b, const kd_ast_update *ast,
                           kd_bound_statement *bound) KD_MUST_CHECK;
 kd_status kdi_bind_delete(kd_ctx *ctx, kdi_binder *b, const kd_ast_delete *ast,
@@ -404,6 +406,9 @@ kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
 /* A source of the target's columns under `ids`. */
 kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
                             const kd_column_id *ids, kdi_source *out) KD_MUST_CHECK;
+/* The table's own columns, also where a view is the target. */
+kd_status kdi_table_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
+                           const kd_column_id *ids, kdi_source *out) KD_MUST_CHECK;
 kd_status kdi_new_ids(kd_ctx *ctx, kdi_binder *b, uint32_t count, kd_column_id **out) KD_MUST_CHECK;
 
 #endif

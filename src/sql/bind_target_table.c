@@ -19,6 +19,12 @@ kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *ta
 {
     if (b->view != NULL && table == b->target)
         return kdi_view_source(ctx, b, alias, ids, out);
+    return kdi_table_source(ctx, b, table, alias, ids, out);
+}
+
+kd_status kdi_table_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
+                           const kd_column_id *ids, kdi_source *out)
+{
     *out = (kdi_source){.alias = alias,
                         .column_count = table->visible_count,
                         .row_object = table->object.object_no};

@@ -1,0 +1,306 @@
+/*
+ * INSERT ... ON CONFLICT: which unique indexes it is about, and what is done.
+ *
+ * The indexes are inferred from columns and expressions, as a set: an index fits when
+ * its keys are exactly those, and what its predicate asks for stands among the ANDed
+ * conditions of the clause's WHERE.
+ *
+ * Sub-queries in DO UPDATE cannot be computed while rows are written. Those that do not
+ * look at the row become columns of the query that gives the rows.
+ */
+#include "sql/bind_internal.h"
+
+/* --- Which indexes ---------------------------------------------------------------------------- */
+
+typedef struct inference {
+    const kd_table_entry *table;
+    uint32_t count;
+    kd_expr **keys; /* Over `target_ids`. */
+    kd_expr *where;
+    kdi_scope stored; /* For texts of the catalog: the table's columns under `target_ids`. */
+    const kd_column_id *ids;
+} inference;
+
+static kd_status scope_of(kd_ctx *ctx, kdi_binder *b, kdi_source source, kdi_scope *scope)
+{
+    KD_TRY(kdi_names_add_source(ctx, b, &scope->names, source));
+    for (uint32_t i = 0; i < source.column_count; i++)
+        KD_TRY(kdi_names_add_column(ctx, b, &scope->names, source.columns[i]));
+    return KD_OK;
+}
+
+static kd_status bind_keys(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                           kdi_scope *scope, inference *out)
+{
+    out->count = (uint32_t)ast->inference.count;
+    out->keys = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, out->count);
+    if (out->keys == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < out->count; i++) {
+        const kd_ast_index_item *item = (const kd_ast_index_item *)ast->inference.items[i];
+        kd_slice name = item->column;
+        kd_ast_column column = {.node = {.kind = KD_AST_COLUMN, .position = item->node.position},
+                                .parts = &name,
+                                .part_count = 1};
+        const kd_ast_node *node = item->column.size_bytes > 0 ? &column.node : item->value;
+        KD_TRY(kdi_bind_expr(ctx, b, scope, node, &out->keys[i]));
+        KD_TRY(kdi_settle(ctx, b, &out->keys[i]));
+        KD_TRY(kdi_view_substitute(ctx, b, &out->keys[i]));
+    }
+    if (ast->inference_where == NULL)
+        return KD_OK;
+    KD_TRY(kdi_bind_condition(ctx, b, scope, ast->inference_where, "WHERE", &out->where));
+    return kdi_view_substitute(ctx, b, &out->where);
+}
+
+/* What a key column of an index holds, over `target_ids`. */
+static kd_status stored_key(kd_ctx *ctx, kdi_binder *b, inference *work, uint32_t column_no,
+                            kd_expr **out)
+{
+    uint32_t position = 0;
+    while (work->table->columns[position].storage.column_no != column_no)
+        position++;
+    const kd_column *column = &work->table->columns[position];
+    kd_rel_column bare = {
+        .id = work->ids[position], .type = column->storage.type, .name = column->storage.name};
+    if (!column->hidden) {
+        *out = kdi_column_expr(ctx, b, &bare, -1);
+        return *out == NULL ? KD_NOMEM : KD_OK;
+    }
+    kd_ast_node *node;
+    KD_TRY(kd_parse_expression(ctx, b->arena, column->default_text, &node));
+    b->inside_text++;
+    KD_TRY(kdi_bind_expr(ctx, b, &work->stored, node, out));
+    b->inside_text--;
+    return kdi_settle(ctx, b, out);
+}
+
+static bool has_key(const inference *work, const kd_expr *key)
+{
+    for (uint32_t i = 0; i < work->count; i++)
+        if (kd_expr_equal(work->keys[i], key))
+            return true;
+    return false;
+}
+
+static bool has_condition(const kd_expr *where, const kd_expr *condition)
+{
+    if (where == NULL)
+        return false;
+    if (kd_expr_equal(where, condition))
+        return true;
+    for (uint32_t i = 0; where->kind == KD_EXPR_AND && i < where->argument_count; i++)
+        if (has_condition(where->arguments[i], condition))
+            return true;
+    return false;
+}
+
+/* Whether the clause's WHERE asks for all that the index's predicate asks for. */
+static bool implies(const kd_expr *where, const kd_expr *predicate)
+{
+    if (has_condition(where, predicate))
+        return true;
+    for (uint32_t i = 0; predicate->kind == KD_EXPR_AND && i < predicate->argument_count; i++)
+        if (!implies(where, predicate->arguments[i]))
+            return false;
+    return predicate->kind == KD_EXPR_AND;
+}
+
+static kd_status index_fits(kd_ctx *ctx, kdi_binder *b, inference *work,
+                            const kd_table_index *index, bool *out_fits)
+{
+    const kd_index_definition *storage = &index->storage;
+    uint32_t found = 0;
+    *out_fits = false;
+    if (!storage->unique)
+        return KD_OK;
+    for (uint32_t k = 0; k < work->count; k++) {
+        bool has = false;
+        for (uint32_t c = 0; c < storage->column_count && !has; c++) {
+            kd_expr *key;
+            KD_TRY(stored_key(ctx, b, work, storage->columns[c].column_no, &key));
+            has = kd_expr_equal(work->keys[k], key);
+        }
+        if (!has)
+            return KD_OK;
+    }
+    for (uint32_t c = 0; c < storage->column_count; c++) {
+        kd_expr *key;
+        KD_TRY(stored_key(ctx, b, work, storage->columns[c].column_no, &key));
+        found += has_key(work, key);
+    }
+    *out_fits = found == storage->column_count;
+    if (!*out_fits || storage->predicate_column_no < 0)
+        return KD_OK;
+    kd_expr *predicate;
+    KD_TRY(stored_key(ctx, b, work, (uint32_t)storage->predicate_column_no, &predicate));
+    *out_fits = implies(work->where, predicate);
+    return KD_OK;
+}
+
+static kd_status no_arbiter(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                            const kd_table_entry *table)
+{
+    if (ast->constraint.size_bytes > 0)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42704",
+                              "constraint \"%.*s\" for table \"%.*s\" does not exist",
+                              KDI_S(ast->constraint), KDI_S(table->object.name)));
+    return kdi_at(ctx, b, ast->node.position,
+                  KD_FAIL(ctx, KD_INVALID, "42P10",
+                          "there is no unique or exclusion constraint matching the ON CONFLICT "
+                          "specification"));
+}
+
+static kd_status find_arbiters(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                               kd_slice alias, kd_bound_statement *bound)
+{
+    const kd_table_entry *table = bound->target;
+    bool by_name = ast->constraint.size_bytes > 0;
+    kdi_query query = {.clause = "index expressions"};
+    kdi_scope scope = {.query = &query};
+    inference work = {.table = table, .ids = bound->target_ids, .stored = {.query = &query}};
+    kdi_source source;
+    bound->conflict_indexes = KD_NEW_ARRAY(ctx, b->arena, uint32_t, table->index_count);
+    if (bound->conflict_indexes == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_target_source(ctx, b, table, alias, bound->target_ids, &source));
+    KD_TRY(scope_of(ctx, b, source, &scope));
+    KD_TRY(kdi_table_source(ctx, b, table, table->object.name, bound->target_ids, &source));
+    KD_TRY(scope_of(ctx, b, source, &work.stored));
+    if (!by_name)
+        KD_TRY(bind_keys(ctx, b, ast, &scope, &work));
+    for (uint32_t i = 0; i < table->index_count; i++) {
+        const kd_table_index *index = &table->indexes[i];
+        bool fits = index->is_constraint && kd_slice_equal(index->object.name, ast->constraint);
+        if (!by_name)
+            KD_TRY(index_fits(ctx, b, &work, index, &fits));
+        if (!fits)
+            continue;
+        if (index->deferrable && (by_name || index->is_constraint))
+            return kdi_at(ctx, b, ast->node.position,
+                          KD_FAIL(ctx, KD_INVALID, "55000",
+                                  "ON CONFLICT does not support deferrable unique "
+                                  "constraints/exclusion constraints as arbiters"));
+        bound->conflict_indexes[bound->conflict_index_count++] = i;
+    }
+    return bound->conflict_index_count > 0 ? KD_OK : no_arbiter(ctx, b, ast, table);
+}
+
+/* --- Sub-queries of DO UPDATE ----------------------------------------------------------------- */
+
+typedef struct lifting {
+    kdi_binder *b;
+    kd_bound_statement *bound;
+    kd_id_set row; /* Ids of the existing and the excluded row. */
+} lifting;
+
+/* Adds an expression to what the statement's query gives; `*out` is the column's id. */
+static kd_status add_to_query(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound, kd_expr *expr,
+                              kd_column_id *out)
+{
+    uint32_t count = bound->query->column_count;
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count + 1);
+    if (exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i] = kdi_column_expr(ctx, b, &bound->query->columns[i], -1);
+        if (exprs[i] == NULL)
+            return KD_NOMEM;
+    }
+    exprs[count] = expr;
+    KD_TRY(kdi_rel_project(ctx, b, bound->query, exprs, NULL, count + 1, true, &bound->query));
+    *out = bound->query->columns[count].id;
+    return KD_OK;
+}
+
+static kd_status refers_to_row(kd_ctx *ctx, kdi_binder *b, int position)
+{
+    return kdi_at(ctx, b, position,
+                  KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                          "a sub-query in ON CONFLICT DO UPDATE cannot refer to the row"));
+}
+
+static kd_status lift_one(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    lifting *work = object;
+    kd_expr *expr = *slot;
+    if (expr->kind != KD_EXPR_SUBQUERY)
+        return KD_OK;
+    kd_id_set used = {.arena = work->b->arena};
+    KD_TRY(kd_expr_columns(ctx, expr, &used));
+    if (kd_id_set_overlaps(&used, &work->row))
+        return refers_to_row(ctx, work->b, expr->position);
+    kd_rel_column column = {.type = expr->type};
+    KD_TRY(add_to_query(ctx, work->b, work->bound, expr, &column.id));
+    *slot = kdi_column_expr(ctx, work->b, &column, expr->position);
+    return *slot == NULL ? KD_NOMEM : KD_OK;
+}
+
+static kd_status lift_subqueries(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound)
+{
+    lifting work = {.b = b, .bound = bound, .row = {.arena = b->arena}};
+    for (uint32_t i = 0; i < bound->target->column_count; i++) {
+        KD_TRY(kd_id_set_add(ctx, &work.row, bound->target_ids[i]));
+        KD_TRY(kd_id_set_add(ctx, &work.row, bound->excluded_ids[i]));
+    }
+    /* SET (a, b) = (SELECT ...) has been joined to the query already. */
+    kd_id_set outside = {.arena = b->arena};
+    KD_TRY(kd_rel_free_columns(ctx, bound->query, &outside));
+    if (kd_id_set_overlaps(&outside, &work.row))
+        return refers_to_row(ctx, b, -1);
+    for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
+        if (bound->conflict_assignments[i].value != NULL)
+            KD_TRY(kd_expr_walk(ctx, &bound->conflict_assignments[i].value, lift_one, &work));
+    return bound->conflict_where == NULL
+               ? KD_OK
+               : kd_expr_walk(ctx, &bound->conflict_where, lift_one, &work);
+}
+
+/* --- The clause ------------------------------------------------------------------------------- */
+
+static kd_status bind_update(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                             kd_slice alias, kd_bound_statement *bound)
+{
+    KD_TRY(kdi_authorize(ctx, b, &bound->target->object, 'w'));
+    KD_TRY(kdi_new_ids(ctx, b, bound->target->column_count, &bound->excluded_ids));
+    kdi_query query = {.clause = "ON CONFLICT"};
+    kdi_scope scope = {.query = &query};
+    kdi_source sources[2];
+    KD_TRY(kdi_target_source(ctx, b, bound->target, alias, bound->target_ids, &sources[0]));
+    KD_TRY(kdi_target_source(ctx, b, bound->target, KD_SLICE("excluded"), bound->excluded_ids,
+                             &sources[1]));
+    for (int s = 0; s < 2; s++)
+        KD_TRY(scope_of(ctx, b, sources[s], &scope));
+    if (bound->query == NULL) { /* DEFAULT VALUES */
+        bound->query = kdi_rel_one_row(ctx, b);
+        if (bound->query == NULL)
+            return KD_NOMEM;
+    }
+    KD_TRY(kdi_bind_assignments(ctx, b, &scope, bound->target, &ast->assignments, &bound->query,
+                                &bound->conflict_assignments, &bound->conflict_assignment_count));
+    for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
+        KD_TRY(kdi_view_substitute(ctx, b, &bound->conflict_assignments[i].value));
+    if (ast->where != NULL) {
+        KD_TRY(kdi_bind_condition(ctx, b, &scope, ast->where, "WHERE", &bound->conflict_where));
+        KD_TRY(kdi_view_substitute(ctx, b, &bound->conflict_where));
+    }
+    return lift_subqueries(ctx, b, bound);
+}
+
+kd_status kdi_bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                            kd_slice alias, kd_bound_statement *bound)
+{
+    if (ast == NULL)
+        return KD_OK;
+    bound->has_on_conflict = true;
+    bound->on_conflict_update = ast->do_update;
+    if (ast->inference.count > 0 || ast->constraint.size_bytes > 0)
+        KD_TRY(find_arbiters(ctx, b, ast, alias, bound));
+    else if (ast->do_update)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42601",
+                              "ON CONFLICT DO UPDATE requires inference specification or "
+                              "constraint name"));
+    return ast->do_update ? bind_update(ctx, b, ast, alias, bound) : KD_OK;
+}
