@@ -8,16 +8,19 @@
  * A thread's table does not grow without end: when it is full, its groups are dealt out by hash to
  * partitions and it starts again, so that it stays in the cache. Partitions are stores whose pages
  * may be spilled. If there are any at the end, each is united in a table of its own by the thread
- * that reads it. Calls whose states cannot be combined (DISTINCT, ordered ones) keep one table.
+ * that reads it. Calls whose states cannot be combined (DISTINCT, ordered ones) keep one table:
+ * when that is full, it keeps the groups that it has, and rows of other groups are put away by the
+ * hash of their group (aggregate_later.c), to be grouped by themselves when the first ones are
+ * through.
  */
-#include "exec/aggregate_internal.h"
+#include "exec/aggregate_later_internal.h"
 #include "exec/group_code_internal.h"
 
 #include <assert.h>
 
 enum {
-    PARTITION_BITS = 5,
-    PARTITIONS = 1 << PARTITION_BITS,
+    PARTITION_BITS = KDI_LATER_BITS,
+    PARTITIONS = KDI_LATER_PARTS,
     TABLE_ROWS_MAX = 1 << 16,
     TIGHT_ROWS_MIN = 1 << 12,
 };
@@ -34,6 +37,9 @@ typedef struct agg_op {
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
     atomic_uint next_page; /* Or partition. */
+    kdi_row_layout later_layout;
+    kdi_row_store later[PARTITIONS]; /* Rows put away. */
+    atomic_uint next_later;
 } agg_op;
 
 typedef struct agg_local {
@@ -49,19 +55,22 @@ typedef struct agg_local {
     kdi_group_codes *codes;
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
+    kdi_later *later; /* NULL: no row has been put away. */
+    uint32_t level;   /* 0, or that of the rows put away which it groups. */
 } agg_local;
 
-static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+/* `states_parent` lives as long as the states that it makes. */
+static kd_status agg_local_create(kd_ctx *ctx, agg_op *self, kd_arena *arena,
+                                  kd_arena *states_parent, agg_local **out_local)
 {
-    agg_op *self = (agg_op *)op;
+    kdi_op *op = &self->op;
     const kd_plan *plan = op->plan;
     agg_local *local = KD_NEW(ctx, arena, agg_local);
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
     local->arena = arena;
-    /* States may point into the arena of the thread that made them: it outlives the thread. */
-    kd_arena *states = kd_arena_create(ctx, op->arena, "aggregate states", KD_ARENA_UNLIMITED);
+    kd_arena *states = kd_arena_create(ctx, states_parent, "aggregate states", KD_ARENA_UNLIMITED);
     local->batch_arena = kd_arena_create(ctx, arena, "group keys", KD_ARENA_UNLIMITED);
     local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, self->held_count);
     local->views = KD_NEW_ARRAY(ctx, arena, kdi_view, self->held_count);
@@ -82,6 +91,15 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
                                 &self->agg->layout, self->held_count);
 }
 
+static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
+{
+    /* States may point into the arena of the thread that made them: it outlives the thread. */
+    agg_local *local;
+    kd_status status = agg_local_create(ctx, (agg_op *)op, arena, op->arena, &local);
+    *out_local = local;
+    return status;
+}
+
 static void parts_clear(kd_world *world, kdi_row_store *parts)
 {
     for (uint32_t p = 0; p < PARTITIONS; p++)
@@ -92,8 +110,9 @@ static void sink_destroy(kdi_op *op, void *object)
 {
     agg_local *local = object;
     parts_clear(op->exec->world, local->parts);
+    kdi_later_destroy(local->later);
     kdi_group_table_clear(&local->table);
-    kdi_agg_destroy(op->exec->world, local->agg);
+    kdi_agg_destroy(local->agg);
 }
 
 static uint32_t part_of(const char *row)
@@ -133,23 +152,64 @@ static bool has_init(const kdi_agg *agg)
     return false;
 }
 
-static kd_status groups_find(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
+/* When the table is full and cannot be dealt, new groups have to wait. */
+static bool later_is_due(const agg_op *self, const agg_local *local)
+{
+    return !self->can_deal && local->later == NULL && local->level < KDI_LATER_LEVELS &&
+           local->table.store.row_count >= TIGHT_ROWS_MIN &&
+           kdi_budget_is_tight(local->table.store.budget, 0);
+}
+
+static kd_status keys_open(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
 {
     uint32_t count = in->selected_count;
-    uint16_t fresh[KD_BATCH_ROWS];
-    uint32_t fresh_count;
     KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->held_count, local->vectors,
                           in->selection, count));
     for (uint32_t k = 0; k < self->held_count; k++)
         kdi_view_hash(&local->views[k], count, k > 0, local->hashes);
     if (self->held_count == 0)
         memset(local->hashes, 0, count * sizeof *local->hashes);
-    KD_TRY(kdi_group_table_find(ctx, &local->table, local->views, local->hashes, count,
+    return KD_OK;
+}
+
+static kd_status groups_find(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
+{
+    uint16_t fresh[KD_BATCH_ROWS];
+    uint32_t fresh_count;
+    KD_TRY(keys_open(ctx, self, local, in));
+    KD_TRY(kdi_group_table_find(ctx, &local->table, local->views, local->hashes, in->selected_count,
                                 local->groups, fresh, &fresh_count));
     if (has_init(local->agg))
         for (uint32_t i = 0; i < fresh_count; i++)
             kdi_agg_init_row(local->agg, local->groups[fresh[i]]);
     return KD_OK;
+}
+
+/* Groups the batch by local->vectors; rows of groups that the table has no room for are put away.
+ */
+static kd_status rows_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
+{
+    if (local->later == NULL) {
+        KD_TRY(groups_find(ctx, self, local, in));
+        return kdi_agg_step(ctx, local->agg, in, local->groups);
+    }
+    kd_batch own;
+    KD_TRY(keys_open(ctx, self, local, in));
+    kdi_group_table_lookup(&local->table, local->views, local->hashes, in->selected_count,
+                           local->groups);
+    KD_TRY(
+        kdi_later_put(ctx, local->later, local->vectors, local->hashes, in, local->groups, &own));
+    return own.selected_count == 0 ? KD_OK : kdi_agg_step(ctx, local->agg, &own, local->groups);
+}
+
+static kd_status room_make(kd_ctx *ctx, agg_op *self, agg_local *local)
+{
+    if (later_is_due(self, local)) {
+        kdi_group_codes_forget(local->codes);
+        KD_TRY(kdi_later_create(ctx, &self->op, local->arena, &self->later_layout, self->held_count,
+                                local->level, &local->later));
+    }
+    return self->can_deal ? KD_OK : kdi_agg_make_room(ctx, local->agg);
 }
 
 static kd_status keys_evaluate(kd_ctx *ctx, agg_op *self, agg_local *local, const kd_batch *in)
@@ -177,8 +237,7 @@ static kd_status sets_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const kd
         kd_value number = kd_value_i32((int32_t)s);
         KD_TRY(kd_vector_init_constant(ctx, local->batch_arena, &number,
                                        &local->vectors[self->key_count]));
-        KD_TRY(groups_find(ctx, self, local, in));
-        KD_TRY(kdi_agg_step(ctx, local->agg, in, local->groups));
+        KD_TRY(rows_sink(ctx, self, local, in));
     }
     return KD_OK;
 }
@@ -226,14 +285,15 @@ static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch 
         kdi_group_codes_forget(local->codes);
         KD_TRY(table_deal(ctx, &local->table, local->parts));
     }
+    KD_TRY(room_make(ctx, self, local));
     kd_arena_reset(local->batch_arena);
     KD_TRY(keys_evaluate(ctx, self, local, in));
     if (op->plan->as.aggregate.set_count > 0)
         return sets_sink(ctx, self, local, in);
-    if (kdi_group_codes_open(local->codes, local->vectors, self->key_count, in))
+    if (local->later == NULL &&
+        kdi_group_codes_open(local->codes, local->vectors, self->key_count, in))
         return codes_sink(ctx, self, local, in);
-    KD_TRY(groups_find(ctx, self, local, in));
-    return kdi_agg_step(ctx, local->agg, in, local->groups);
+    return rows_sink(ctx, self, local, in);
 }
 
 /* Adds the groups of a page to the table. */
@@ -253,6 +313,19 @@ static kd_status page_unite(kd_ctx *ctx, kdi_group_table *table, kdi_agg *agg,
     return kd_check_cancelled(ctx);
 }
 
+/* The first table becomes the united one as it is. */
+static void table_take(kdi_group_table *target, kdi_group_table *source)
+{
+    kdi_row_store store = target->store;
+    uint64_t *slots = target->slots, mask = target->slot_mask;
+    target->store = source->store;
+    target->slots = source->slots;
+    target->slot_mask = source->slot_mask;
+    source->store = store;
+    source->slots = slots;
+    source->slot_mask = mask;
+}
+
 /* A thread that dealt hands its partitions over; otherwise its groups go to the united table. */
 static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
 {
@@ -264,6 +337,12 @@ static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
         KD_TRY(table_deal(ctx, &local->table, local->parts));
         for (uint32_t p = 0; p < PARTITIONS; p++)
             KD_TRY(kdi_row_store_move(ctx, &self->parts[p], &local->parts[p]));
+        return KD_OK;
+    }
+    if (local->later != NULL)
+        KD_TRY(kdi_later_take(ctx, local->later, self->later));
+    if (self->table.store.row_count == 0) {
+        table_take(&self->table, &local->table);
         return KD_OK;
     }
     for (uint32_t p = 0; p < local->table.store.page_count; p++)
@@ -330,6 +409,14 @@ typedef struct agg_reader {
     bool has_page;
     kdi_group_table table; /* Dealt: the partition at hand. */
     bool has_part;
+    /* Rows put away: the groups of those at hand, and stores that wait. */
+    agg_local *later;
+    kd_arena *later_arena;
+    kdi_row_cursor later_cursor;
+    kdi_waiting *waiting;
+    size_t waiting_count, waiting_capacity;
+    kd_vector *later_columns;
+    kd_arena *arena;
 } agg_reader;
 
 static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
@@ -340,6 +427,7 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
+    local->arena = arena;
     local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     local->batch_arena = kd_arena_create(ctx, arena, "group batch", KD_ARENA_UNLIMITED);
     if (local->rows == NULL || local->batch_arena == NULL)
@@ -353,11 +441,23 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     return kdi_columns_create(ctx, arena, plan, &local->columns);
 }
 
+static void later_close(kdi_op *op, agg_reader *local)
+{
+    if (local->later != NULL)
+        sink_destroy(op, local->later);
+    kd_arena_destroy(local->later_arena);
+    local->later = NULL;
+    local->later_arena = NULL;
+}
+
 static void local_destroy(kdi_op *op, void *object)
 {
     agg_reader *local = object;
+    later_close(op, local);
+    for (size_t i = 0; i < local->waiting_count; i++)
+        kdi_row_store_clear(op->exec->world, &local->waiting[i].store);
     kdi_group_table_clear(&local->table);
-    kdi_agg_destroy(op->exec->world, local->agg);
+    kdi_agg_destroy(local->agg);
 }
 
 static void grouping_fill(const agg_op *self, const agg_reader *local, uint32_t count,
@@ -430,6 +530,79 @@ static kd_status part_rows(kd_ctx *ctx, agg_op *self, agg_reader *local, uint32_
     }
 }
 
+/* Groups the rows of a store as the sink does, with fresh tables. */
+static kd_status later_group(kd_ctx *ctx, agg_op *self, agg_reader *local, kdi_waiting *rows)
+{
+    const kd_plan *input = self->op.plan->inputs[0];
+    local->later_arena = kd_arena_create(ctx, local->arena, "groups put away", KD_ARENA_UNLIMITED);
+    if (local->later_arena == NULL)
+        return KD_NOMEM;
+    KD_TRY(agg_local_create(ctx, self, local->later_arena, local->later_arena, &local->later));
+    local->later->level = rows->level;
+    kdi_row_store *store = &rows->store;
+    for (uint32_t p = 0; p < store->page_count; p++) {
+        KD_TRY(kdi_row_store_load(ctx, store, p));
+        for (uint32_t row = 0; row < store->pages[p].row_count;) {
+            kd_batch batch;
+            uint32_t count = 0;
+            while (count < KD_BATCH_ROWS && row < store->pages[p].row_count)
+                local->rows[count++] = kdi_page_row(store, &store->pages[p], row++);
+            kdi_batch_gather(&self->later_layout, local->rows, count, local->later_columns, &batch);
+            memcpy(local->later->vectors, batch.columns, self->held_count * sizeof *batch.columns);
+            batch.columns += self->held_count;
+            batch.column_count = input->column_count;
+            KD_TRY(room_make(ctx, self, local->later));
+            KD_TRY(rows_sink(ctx, self, local->later, &batch));
+        }
+        kdi_row_store_drop_page(ctx->world, store, p);
+    }
+    return kdi_agg_settle(ctx, local->later->agg);
+}
+
+/* The next store of rows put away: those of this thread's own tables first. */
+static kd_status later_open(kd_ctx *ctx, agg_op *self, agg_reader *local, bool *out_found)
+{
+    kd_world *world = ctx->world;
+    kdi_waiting rows = {.level = 1};
+    if (local->later != NULL && local->later->later != NULL)
+        KD_TRY(kdi_later_wait(ctx, local->later->later, local->arena, &local->waiting,
+                              &local->waiting_count, &local->waiting_capacity));
+    later_close(&self->op, local);
+    *out_found = local->waiting_count > 0;
+    if (*out_found)
+        rows = local->waiting[--local->waiting_count];
+    while (!*out_found) {
+        uint32_t part = atomic_fetch_add(&self->next_later, 1);
+        if (part >= PARTITIONS)
+            return KD_OK;
+        kdi_row_store_init(&rows.store, self->later[part].budget, &self->later_layout);
+        KD_TRY(kdi_row_store_move(ctx, &rows.store, &self->later[part]));
+        *out_found = rows.store.row_count > 0;
+    }
+    if (local->later_columns == NULL)
+        KD_TRY(kdi_later_columns(ctx, local->arena, &self->later_layout, &local->later_columns));
+    local->later_cursor = (kdi_row_cursor){0};
+    kd_status status = later_group(ctx, self, local, &rows);
+    kdi_row_store_clear(world, &rows.store);
+    return status;
+}
+
+/* Groups of rows put away. */
+static kd_status later_rows(kd_ctx *ctx, agg_op *self, agg_reader *local, uint32_t *out_count)
+{
+    bool found = true;
+    while (found) {
+        *out_count = 0;
+        if (local->later != NULL)
+            *out_count = kdi_row_store_next(&local->later->table.store, &local->later_cursor,
+                                            KD_BATCH_ROWS, local->rows);
+        if (*out_count > 0)
+            return KD_OK;
+        KD_TRY(later_open(ctx, self, local, &found));
+    }
+    return KD_OK;
+}
+
 static kd_status agg_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
     agg_op *self = (agg_op *)op;
@@ -440,6 +613,8 @@ static kd_status agg_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, 
         KD_TRY(part_rows(ctx, self, local, &count));
     else
         count = table_rows(self, local);
+    if (count == 0 && !self->can_deal)
+        KD_TRY(later_rows(ctx, self, local, &count));
     *out_end = count == 0;
     if (*out_end)
         return KD_OK;
@@ -462,7 +637,7 @@ static double agg_rows(kdi_op *op)
     agg_op *self = (agg_op *)op;
     double rows = (double)self->table.store.row_count;
     for (uint32_t p = 0; p < PARTITIONS; p++)
-        rows += (double)self->parts[p].row_count;
+        rows += (double)self->parts[p].row_count + (double)self->later[p].row_count;
     return rows;
 }
 
@@ -471,7 +646,8 @@ static void agg_close(kdi_op *op)
     agg_op *self = (agg_op *)op;
     kdi_group_table_clear(&self->table);
     parts_clear(op->exec->world, self->parts);
-    kdi_agg_destroy(op->exec->world, self->agg);
+    parts_clear(op->exec->world, self->later);
+    kdi_agg_destroy(self->agg);
 }
 
 static const kdi_op_class agg_class = {
@@ -486,6 +662,23 @@ static const kdi_op_class agg_class = {
     .rows = agg_rows,
     .close = agg_close,
 };
+
+/* Rows put away: their keys, then the input's columns. */
+static kd_status later_prepare(kd_ctx *ctx, agg_op *self)
+{
+    const kd_plan *input = self->op.plan->inputs[0];
+    uint32_t count = self->held_count + input->column_count;
+    kd_type *types = KD_NEW_ARRAY(ctx, self->op.arena, kd_type, count);
+    if (types == NULL)
+        return KD_NOMEM;
+    memcpy(types, self->key_types, self->held_count * sizeof *types);
+    for (uint32_t c = 0; c < input->column_count; c++)
+        types[self->held_count + c] = input->columns[c].type;
+    KD_TRY(kdi_row_layout_init(ctx, self->op.arena, types, count, true, 0, &self->later_layout));
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        kdi_row_store_init(&self->later[p], &self->op.exec->shared->budget, &self->later_layout);
+    return KD_OK;
+}
 
 kd_status kdi_build_aggregate(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
 {
@@ -512,6 +705,8 @@ kd_status kdi_build_aggregate(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
                                 &self->agg->layout, self->held_count));
     for (uint32_t p = 0; p < PARTITIONS; p++)
         kdi_row_store_init(&self->parts[p], &pipeline->exec->shared->budget, &self->agg->layout);
+    if (!self->can_deal)
+        KD_TRY(later_prepare(ctx, self));
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[0], &self->op));
     return kdi_pipeline_add(ctx, pipeline, &self->op);
 }

@@ -3,8 +3,6 @@
  */
 #include "exec/aggregate_internal.h"
 
-#include "exec/sort_internal.h"
-
 #include <assert.h>
 
 /* An ordered set that can do without the order, as a call of that kind; else the call itself. */
@@ -76,18 +74,25 @@ static kd_status call_keep_rows(kd_ctx *ctx, kdi_op *op, kd_arena *arena, kdi_ag
         types[1 + call->argument_count + i] = call->order[i].expr->type;
     KD_TRY(kdi_row_layout_init(ctx, arena, types, count, true, 0, self->layout));
     kdi_budget *budget = &op->exec->shared->budget;
-    if (call->distinct) {
-        self->seen = KD_NEW(ctx, arena, kdi_group_table);
-        if (self->seen == NULL)
+    if (call->order_count > 0) {
+        self->kept = KD_NEW(ctx, arena, kdi_sorter);
+        self->kept_order = KD_NEW_ARRAY(ctx, arena, kdi_sort_column, call->order_count);
+        if (self->kept == NULL || self->kept_order == NULL)
             return KD_NOMEM;
-        return kdi_group_table_init(ctx, arena, self->seen, budget, self->layout,
-                                    1 + call->argument_count);
+        for (uint32_t i = 0; i < call->order_count; i++)
+            self->kept_order[i] = (kdi_sort_column){.column = 1 + call->argument_count + i,
+                                                    .descending = call->order[i].descending,
+                                                    .nulls_first = call->order[i].nulls_first};
+        kdi_sorter_init(self->kept, ctx->world, budget, self->layout, self->kept_order,
+                        call->order_count);
     }
-    self->kept = KD_NEW(ctx, arena, kdi_row_store);
-    if (self->kept == NULL)
+    if (!call->distinct)
+        return KD_OK;
+    self->seen = KD_NEW(ctx, arena, kdi_group_table);
+    if (self->seen == NULL)
         return KD_NOMEM;
-    kdi_row_store_init(self->kept, budget, self->layout);
-    return KD_OK;
+    return kdi_group_table_init(ctx, arena, self->seen, budget, self->layout,
+                                1 + call->argument_count);
 }
 
 static kd_status call_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena,
@@ -134,6 +139,7 @@ kd_status kdi_agg_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, const kd_type
     kdi_agg *agg = KD_NEW(ctx, arena, kdi_agg);
     if (agg == NULL)
         return KD_NOMEM;
+    agg->op = op;
     agg->call_count = call_count;
     kd_aggregate_call *simple = KD_NEW_ARRAY(ctx, arena, kd_aggregate_call, call_count);
     if (simple == NULL)
@@ -165,17 +171,24 @@ kd_status kdi_agg_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, const kd_type
     return KD_OK;
 }
 
-void kdi_agg_destroy(kd_world *world, kdi_agg *agg)
+static void kept_clear(kdi_agg_call *self)
+{
+    if (self->seen != NULL)
+        kdi_group_table_clear(self->seen);
+    if (self->kept != NULL)
+        kdi_sorter_clear(self->kept);
+    kdi_distinct_spill_destroy(self->spill);
+    self->spill = NULL;
+    self->seen_group = NULL;
+    self->seen_dictionary = 0;
+}
+
+void kdi_agg_destroy(kdi_agg *agg)
 {
     if (agg == NULL)
         return;
-    for (uint32_t i = 0; i < agg->call_count; i++) {
-        kdi_agg_call *self = &agg->calls[i];
-        if (self->seen != NULL)
-            kdi_group_table_clear(self->seen);
-        if (self->kept != NULL)
-            kdi_row_store_clear(world, self->kept);
-    }
+    for (uint32_t i = 0; i < agg->call_count; i++)
+        kept_clear(&agg->calls[i]);
 }
 
 void kdi_agg_init_row(const kdi_agg *agg, char *row)
@@ -247,6 +260,11 @@ static kd_status distinct_filter(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
                              &self->argument_vectors[i], selection, *count));
     for (uint32_t i = 0; i <= call->argument_count; i++)
         kdi_view_hash(&self->views[i], *count, i > 0, agg->hashes);
+    if (self->spill != NULL) {
+        KD_TRY(kdi_distinct_spill_add(ctx, self->spill, self->views, agg->hashes, *count, 0));
+        *count = 0;
+        return KD_OK;
+    }
     uint32_t fresh_count;
     char **found = kd_alloc_array(ctx, agg->batch_arena, *count, sizeof(char *));
     uint16_t *fresh = kd_alloc_array(ctx, agg->batch_arena, *count, sizeof *fresh);
@@ -315,7 +333,8 @@ static kd_status order_keep(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
     uint32_t appended;
     if (rows == NULL)
         return KD_NOMEM;
-    return kdi_row_store_append(ctx, self->kept, self->views, NULL, count, true, rows, &appended);
+    return kdi_row_store_append(ctx, &self->kept->store, self->views, NULL, count, true, rows,
+                                &appended);
 }
 
 static kd_status call_step(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, const kd_batch *batch,
@@ -380,51 +399,97 @@ kd_status kdi_agg_step(kd_ctx *ctx, kdi_agg *agg, const kd_batch *batch, char *c
 
 /* ---- ORDER BY inside calls ---- */
 
-static kd_status settle_rows(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, char *const *rows,
-                             uint32_t count)
+kd_status kdi_agg_make_room(kd_ctx *ctx, kdi_agg *agg)
 {
-    uint32_t argument_count = self->call->argument_count;
-    for (uint32_t a = 0; a < argument_count; a++) {
-        KD_TRY(kdi_vector_create(ctx, agg->batch_arena, self->layout->types[1 + a],
-                                 &self->argument_vectors[a]));
-        kdi_rows_gather(self->layout, 1 + a, rows, NULL, count, &self->argument_vectors[a]);
+    enum { TIGHT_ROWS_MIN = 1 << 12 };
+    for (uint32_t c = 0; c < agg->call_count; c++) {
+        kdi_agg_call *self = &agg->calls[c];
+        if (self->kept != NULL && self->seen == NULL)
+            KD_TRY(kdi_sorter_make_room(ctx, self->kept));
+        if (self->seen == NULL || self->spill != NULL ||
+            self->seen->store.row_count < TIGHT_ROWS_MIN ||
+            !kdi_budget_is_tight(self->seen->store.budget, 0))
+            continue;
+        kdi_distinct_shape shape = {.types = self->layout->types,
+                                    .key_count = 1 + self->call->argument_count,
+                                    .column_count = self->call->order_count};
+        KD_TRY(kdi_distinct_spill_create(ctx, agg->op, self->env.state_arena, shape, NULL,
+                                         &self->spill));
+        /* Without an order they have been stepped already. */
+        KD_TRY(kdi_distinct_spill_take(ctx, self->spill, self->seen, self->call->order_count > 0));
     }
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t group = kd_load_u64(kdi_row_at(self->layout, rows[i], 0));
-        agg->states[i] = (char *)(uintptr_t)group + self->state_offset;
-    }
-    KD_TRY(step_call(ctx, agg, self, self->argument_vectors, NULL, count, count, agg->states));
+    return KD_OK;
+}
+
+/* Steps rows whose columns are the group, then the arguments. */
+static kd_status settle_columns(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
+                                const kd_vector *columns, uint32_t count)
+{
+    const uint64_t *groups = columns[0].values;
+    for (uint32_t i = 0; i < count; i++)
+        agg->states[i] = (char *)(uintptr_t)groups[i] + self->state_offset;
+    KD_TRY(step_call(ctx, agg, self, columns + 1, NULL, count, count, agg->states));
     kd_arena_reset(agg->batch_arena);
     return KD_OK;
 }
 
+/* What DISTINCT wrote to disk: each key once, stepped or given to the order. */
+static kd_status settle_distinct(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self)
+{
+    kd_batch batch;
+    uint32_t column_count = self->layout->column_count, appended;
+    char **rows = KD_NEW_ARRAY(ctx, self->env.state_arena, char *, KD_BATCH_ROWS);
+    if (rows == NULL)
+        return KD_NOMEM;
+    for (;;) {
+        KD_TRY(kdi_distinct_spill_next(ctx, self->spill, &batch));
+        if (batch.selected_count == 0)
+            return KD_OK;
+        if (self->kept == NULL) {
+            KD_TRY(settle_columns(ctx, agg, self, batch.columns, batch.selected_count));
+            continue;
+        }
+        KD_TRY(kdi_sorter_make_room(ctx, self->kept));
+        KD_TRY(kdi_views_open(ctx, self->env.state_arena, self->views, column_count, batch.columns,
+                              NULL, batch.selected_count));
+        KD_TRY(kdi_row_store_append(ctx, &self->kept->store, self->views, NULL,
+                                    batch.selected_count, true, rows, &appended));
+    }
+}
+
+static kd_status settle_order(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self)
+{
+    kd_arena *arena = self->env.state_arena;
+    uint32_t column_count = 1 + self->call->argument_count, count;
+    kd_vector *columns = KD_NEW_ARRAY(ctx, arena, kd_vector, column_count);
+    char **rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    if (columns == NULL || rows == NULL)
+        return KD_NOMEM;
+    for (uint32_t c = 0; c < column_count; c++)
+        KD_TRY(kdi_vector_create(ctx, arena, self->layout->types[c], &columns[c]));
+    if (self->spill == NULL && self->seen != NULL)
+        KD_TRY(kdi_row_store_move(ctx, &self->kept->store, &self->seen->store));
+    KD_TRY(kdi_sorter_finish(ctx, self->kept));
+    for (;;) {
+        KD_TRY(kdi_sorter_next(ctx, self->kept, rows, &count));
+        if (count == 0)
+            return KD_OK;
+        for (uint32_t c = 0; c < column_count; c++)
+            kdi_rows_gather(self->layout, c, rows, NULL, count, &columns[c]);
+        KD_TRY(settle_columns(ctx, agg, self, columns, count));
+        KD_TRY(kd_check_cancelled(ctx));
+    }
+}
+
 kd_status kdi_agg_settle(kd_ctx *ctx, kdi_agg *agg)
 {
-    kd_status status = KD_OK;
     for (uint32_t c = 0; c < agg->call_count; c++) {
         kdi_agg_call *self = &agg->calls[c];
-        const kd_aggregate_call *call = self->call;
-        if (call->order_count == 0)
-            continue;
-        const kdi_row_store *store = self->kept != NULL ? self->kept : &self->seen->store;
-        kdi_sort_column *columns =
-            KD_NEW_ARRAY(ctx, self->env.state_arena, kdi_sort_column, call->order_count);
-        if (columns == NULL)
-            return KD_NOMEM;
-        for (uint32_t i = 0; i < call->order_count; i++)
-            columns[i] = (kdi_sort_column){.column = 1 + call->argument_count + i,
-                                           .descending = call->order[i].descending,
-                                           .nulls_first = call->order[i].nulls_first};
-        char **rows = NULL;
-        uint64_t total = 0;
-        KD_TRY(kdi_sort_store(ctx, store, columns, call->order_count, &rows, &total));
-        for (uint64_t start = 0; start < total && status == KD_OK; start += KD_BATCH_ROWS) {
-            uint32_t count =
-                total - start < KD_BATCH_ROWS ? (uint32_t)(total - start) : KD_BATCH_ROWS;
-            status = settle_rows(ctx, agg, self, rows + start, count);
-        }
-        kd_heap_free(ctx->world, kd_governor_account(store->budget->governor), rows);
-        KD_TRY(status);
+        if (self->spill != NULL)
+            KD_TRY(settle_distinct(ctx, agg, self));
+        if (self->kept != NULL)
+            KD_TRY(settle_order(ctx, agg, self));
+        kept_clear(self);
     }
     return KD_OK;
 }

@@ -2,7 +2,9 @@
  * APPLY: the right side is run again for each left row, with that row's columns as constants.
  *
  * The right side's rows are remembered under the outer values they were made for, so that left rows
- * with the same values (correlated sub-queries over few distinct keys) run it once.
+ * with the same values (correlated sub-queries over few distinct keys) run it once. They are given
+ * as they come, so memory is needed for remembering only: when it is short, everything remembered
+ * is forgotten.
  */
 #include "exec/group_table_internal.h"
 #include "exec/join_wide_internal.h"
@@ -24,8 +26,10 @@ typedef struct apply_op {
 
 /* Where a cached result stands in the list of rows. */
 typedef struct cached {
-    uint64_t first, count;
+    uint64_t first, count; /* COUNT_UNKNOWN: it was not run to its end. */
 } cached;
+
+#define COUNT_UNKNOWN UINT64_MAX
 
 typedef struct apply_local {
     kdi_join_wide *wide;
@@ -41,9 +45,12 @@ typedef struct apply_local {
     char **rows;         /* All of them, by number; on the heap. */
     uint64_t row_count, row_capacity;
     kdi_appender appender;
-    uint64_t next, end; /* Right rows of the current left row still to give. */
+    uint64_t next, end; /* Remembered right rows of the current left row still to give. */
+    kd_execution *sub;  /* Or the right side being run; NULL: it is not. */
+    kd_arena *sub_arena;
+    cached *entry; /* What remembers the run; NULL: nothing does. */
     uint32_t left_next;
-    bool has_left, matched, open;
+    bool has_left, matched, open, right_ended;
     uint16_t *selection;
     uint16_t *rest;
     uint32_t rest_count;
@@ -51,7 +58,7 @@ typedef struct apply_local {
 
 static kd_account *account_of(const apply_op *self)
 {
-    return kd_governor_account(self->op.exec->shared->budget.governor);
+    return &self->op.exec->shared->budget.account;
 }
 
 static kd_status scope_create(kd_ctx *ctx, apply_op *self, apply_local *local)
@@ -100,10 +107,20 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     return kdi_join_wide_create(ctx, op, arena, op->plan->as.apply.condition, &local->wide);
 }
 
+static void run_end(apply_local *local)
+{
+    kd_execution_destroy(local->sub);
+    kd_arena_destroy(local->sub_arena);
+    local->sub = NULL;
+    local->sub_arena = NULL;
+    local->entry = NULL;
+}
+
 static void local_destroy(kdi_op *op, void *object)
 {
     apply_op *self = (apply_op *)op;
     apply_local *local = object;
+    run_end(local);
     kdi_group_table_clear(&local->keys);
     kdi_row_store_clear(op->exec->world, &local->store);
     kd_heap_free(op->exec->world, account_of(self), local->rows);
@@ -125,36 +142,17 @@ static kd_status rows_note(kd_ctx *ctx, apply_op *self, apply_local *local, uint
     return KD_OK;
 }
 
-/* Runs the right side and appends its rows. */
-static kd_status right_run(kd_ctx *ctx, apply_op *self, apply_local *local)
+static kd_status run_begin(kd_ctx *ctx, apply_op *self, apply_local *local)
 {
-    kd_status status = KD_OK;
-    kd_execution *sub = NULL;
     kdi_scope scope = self->op.exec->scope;
     scope.outer_ids = local->ids;
     scope.outer_values = local->values;
     scope.outer_count = self->outer_count + local->inherited;
-    kd_arena *arena = kd_arena_create(ctx, local->arena, "apply run", KD_ARENA_UNLIMITED);
-    if (arena == NULL)
+    local->sub_arena = kd_arena_create(ctx, local->arena, "apply run", KD_ARENA_UNLIMITED);
+    if (local->sub_arena == NULL)
         return KD_NOMEM;
-    KD_TRY_OUT(kdi_sub_execution_create(ctx, arena, self->op.exec, self->op.plan->inputs[1], &scope,
-                                        &sub));
-    for (;;) {
-        kd_batch batch;
-        bool end;
-        KD_TRY_OUT(kd_execution_next(ctx, sub, &batch, &end));
-        if (end)
-            break;
-        KD_TRY_OUT(kdi_appender_add(ctx, &local->appender, &local->store, &batch));
-        KD_TRY_OUT(rows_note(ctx, self, local, batch.selected_count));
-        bool enough = local->wide->condition == NULL && !kdi_join_gives_right(self->kind);
-        if (enough)
-            break;
-    }
-out:
-    kd_execution_destroy(sub);
-    kd_arena_destroy(arena);
-    return status;
+    return kdi_sub_execution_create(ctx, local->sub_arena, self->op.exec, self->op.plan->inputs[1],
+                                    &scope, &local->sub);
 }
 
 static void cache_drop(kd_ctx *ctx, apply_local *local)
@@ -163,47 +161,125 @@ static void cache_drop(kd_ctx *ctx, apply_local *local)
     kdi_row_store_clear(ctx->world, &local->keys.store);
     kdi_group_table_forget(&local->keys);
     local->row_count = 0;
+    local->entry = NULL;
+}
+
+static bool cache_is_full(const apply_local *local)
+{
+    enum { PAGES_MIN = 2 };
+    return local->row_count > CACHED_ROWS_MAX ||
+           (local->store.page_count + local->keys.store.page_count > PAGES_MIN &&
+            kdi_budget_is_tight(local->store.budget, 0));
+}
+
+/* The entry for the left row's values; a new one's count is not known. */
+static kd_status entry_find(kd_ctx *ctx, apply_op *self, apply_local *local, cached **out_entry)
+{
+    uint64_t hash = 0;
+    for (uint32_t k = 0; k < self->outer_count; k++)
+        KD_TRY(kd_vector_init_constant(ctx, local->batch_arena, &local->values[k],
+                                       &local->vectors[k]));
+    KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->outer_count, local->vectors, NULL,
+                          1));
+    for (uint32_t k = 0; k < self->outer_count; k++)
+        kdi_view_hash(&local->views[k], 1, k > 0, &hash);
+    char *row;
+    uint16_t fresh;
+    uint32_t fresh_count;
+    KD_TRY(kdi_group_table_find(ctx, &local->keys, local->views, &hash, 1, &row, &fresh,
+                                &fresh_count));
+    *out_entry = (cached *)(void *)(row + self->key_layout.extra_offset);
+    if (fresh_count > 0)
+        (*out_entry)->count = COUNT_UNKNOWN;
+    return KD_OK;
 }
 
 /* The right rows for the left row, from memory or by running. */
-static kd_status right_get(kd_ctx *ctx, apply_op *self, apply_local *local, const kd_batch *in,
-                           uint16_t left)
+static kd_status right_open(kd_ctx *ctx, apply_op *self, apply_local *local, const kd_batch *in,
+                            uint16_t left)
 {
     for (uint32_t k = 0; k < self->outer_count; k++)
         if (self->outer_columns[k] != UINT32_MAX)
             local->values[k] = kd_vector_get(&in->columns[self->outer_columns[k]], left);
-    if (!self->can_cache || local->row_count > CACHED_ROWS_MAX)
+    local->right_ended = false;
+    if (!self->can_cache)
+        return run_begin(ctx, self, local);
+    if (cache_is_full(local))
         cache_drop(ctx, local);
-    cached *entry = NULL;
-    cached whole = {0};
-    if (self->can_cache) {
-        uint64_t hash = 0;
-        for (uint32_t k = 0; k < self->outer_count; k++)
-            KD_TRY(kd_vector_init_constant(ctx, local->batch_arena, &local->values[k],
-                                           &local->vectors[k]));
-        KD_TRY(kdi_views_open(ctx, local->arena, local->views, self->outer_count, local->vectors,
-                              NULL, 1));
-        for (uint32_t k = 0; k < self->outer_count; k++)
-            kdi_view_hash(&local->views[k], 1, k > 0, &hash);
-        char *row;
-        uint16_t fresh;
-        uint32_t fresh_count;
-        KD_TRY(kdi_group_table_find(ctx, &local->keys, local->views, &hash, 1, &row, &fresh,
-                                    &fresh_count));
-        entry = (cached *)(void *)(row + self->key_layout.extra_offset);
-        if (fresh_count == 0) {
-            local->next = entry->first;
-            local->end = entry->first + entry->count;
-            return KD_OK;
-        }
-    } else {
-        entry = &whole;
+    KD_TRY(entry_find(ctx, self, local, &local->entry));
+    if (local->entry->count == COUNT_UNKNOWN) {
+        local->entry->first = local->row_count;
+        return run_begin(ctx, self, local);
     }
-    entry->first = local->row_count;
-    KD_TRY(right_run(ctx, self, local));
-    entry->count = local->row_count - entry->first;
-    local->next = entry->first;
-    local->end = local->row_count;
+    local->next = local->entry->first;
+    local->end = local->entry->first + local->entry->count;
+    return KD_OK;
+}
+
+static kd_status right_next(kd_ctx *ctx, apply_op *self, apply_local *local, kd_batch *out_batch)
+{
+    kdi_join_wide *wide = local->wide;
+    *out_batch = (kd_batch){0};
+    if (local->sub == NULL) {
+        uint64_t left = local->end - local->next;
+        uint32_t count = left < KD_BATCH_ROWS ? (uint32_t)left : KD_BATCH_ROWS;
+        local->right_ended = count == 0;
+        for (uint32_t c = 0; c < wide->right_count; c++)
+            kdi_rows_gather(&self->layout, c, local->rows + local->next, NULL, count,
+                            &wide->right_room[c]);
+        local->next += count;
+        *out_batch = (kd_batch){.row_count = count,
+                                .selected_count = count,
+                                .column_count = wide->right_count,
+                                .columns = wide->right_room};
+        return KD_OK;
+    }
+    KD_TRY(kd_execution_next(ctx, local->sub, out_batch, &local->right_ended));
+    if (local->right_ended) {
+        if (local->entry != NULL)
+            local->entry->count = local->row_count - local->entry->first;
+        run_end(local);
+        return KD_OK;
+    }
+    if (local->entry != NULL && cache_is_full(local))
+        cache_drop(ctx, local);
+    if (local->entry == NULL)
+        return KD_OK;
+    KD_TRY(kdi_appender_add(ctx, &local->appender, &local->store, out_batch));
+    return rows_note(ctx, self, local, out_batch->selected_count);
+}
+
+/* One right row was enough for the left row. With a condition the others are still wanted by left
+ * rows of the same values. */
+static kd_status right_enough(kd_ctx *ctx, apply_op *self, apply_local *local)
+{
+    if (local->sub != NULL && local->entry != NULL && local->wide->condition == NULL)
+        local->entry->count = local->row_count - local->entry->first;
+    else
+        while (local->sub != NULL && local->entry != NULL) {
+            kd_batch batch;
+            KD_TRY(right_next(ctx, self, local, &batch));
+        }
+    run_end(local);
+    local->right_ended = true;
+    return KD_OK;
+}
+
+/* The pairs of a left row with a batch of right rows that pass the condition. */
+static kd_status condition_apply(kd_ctx *ctx, apply_local *local, const kd_batch *pairs,
+                                 uint32_t *out_passed)
+{
+    kd_vector truth;
+    uint32_t passed = 0;
+    KD_TRY(kd_expr_evaluate(ctx, local->wide->condition, local->batch_arena, pairs, &truth));
+    for (uint32_t i = 0; i < pairs->selected_count; i++) {
+        uint16_t row = (uint16_t)kd_batch_row(pairs, i);
+        kd_value value = kd_vector_get(&truth, row);
+        local->open |= value.is_null;
+        local->selection[passed] = row;
+        passed += !value.is_null && value.as.boolean;
+    }
+    *out_passed = passed;
     return KD_OK;
 }
 
@@ -212,36 +288,25 @@ static kd_status pairs_give(kd_ctx *ctx, apply_op *self, apply_local *local, con
                             uint16_t left, kd_batch *out)
 {
     kdi_join_wide *wide = local->wide;
-    uint64_t remaining = local->end - local->next;
-    uint32_t count = remaining < KD_BATCH_ROWS ? (uint32_t)remaining : KD_BATCH_ROWS;
-    char **rows = local->rows + local->next;
-    local->next += count;
+    kd_batch right;
+    KD_TRY(right_next(ctx, self, local, &right));
+    if (local->right_ended)
+        return KD_OK;
     for (uint32_t c = 0; c < wide->left_count; c++) {
         kd_value value = kd_vector_get(&in->columns[c], left);
         kd_vector_set(&wide->left_room[c], 0, &value);
         wide->columns[c] = wide->left_room[c];
         wide->columns[c].form = KD_VECTOR_CONSTANT;
     }
-    for (uint32_t c = 0; c < wide->right_count; c++) {
-        kdi_rows_gather(&self->layout, c, rows, NULL, count, &wide->right_room[c]);
-        wide->columns[wide->left_count + c] = wide->right_room[c];
-    }
-    kd_batch batch = {.row_count = count,
-                      .selected_count = count,
-                      .column_count = wide->left_count + wide->right_count,
-                      .columns = wide->columns};
-    const uint16_t *selection = NULL;
-    uint32_t passed = count;
+    memcpy(wide->columns + wide->left_count, right.columns,
+           wide->right_count * sizeof *right.columns);
+    kd_batch pairs = right;
+    pairs.columns = wide->columns;
+    pairs.column_count = wide->left_count + wide->right_count;
+    const uint16_t *selection = right.selection;
+    uint32_t passed = right.selected_count;
     if (wide->condition != NULL) {
-        kd_vector truth;
-        KD_TRY(kd_expr_evaluate(ctx, wide->condition, local->batch_arena, &batch, &truth));
-        passed = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            kd_value value = kd_vector_get(&truth, i);
-            local->open |= value.is_null;
-            local->selection[passed] = (uint16_t)i;
-            passed += !value.is_null && value.as.boolean;
-        }
+        KD_TRY(condition_apply(ctx, local, &pairs, &passed));
         selection = local->selection;
     }
     if (passed == 0)
@@ -250,10 +315,9 @@ static kd_status pairs_give(kd_ctx *ctx, apply_op *self, apply_local *local, con
         return KD_FAIL(ctx, KD_INVALID, "21000",
                        "more than one row returned by a subquery used as an expression");
     local->matched = true;
-    if (kdi_join_gives_right(self->kind))
-        kdi_join_wide_emit(wide, &self->op, count, selection, passed, out);
-    else
-        local->next = local->end;
+    if (!kdi_join_gives_right(self->kind))
+        return right_enough(ctx, self, local);
+    kdi_join_wide_emit(wide, &self->op, right.row_count, selection, passed, out);
     return KD_OK;
 }
 
@@ -304,11 +368,11 @@ static kd_status apply_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batc
             KD_TRY(kd_check_cancelled(ctx));
             local->has_left = true;
             local->matched = local->open = false;
-            KD_TRY(right_get(ctx, self, local, in, left));
+            KD_TRY(right_open(ctx, self, local, in, left));
         }
-        while (local->next < local->end && out->selected_count == 0)
+        while (!local->right_ended && out->selected_count == 0)
             KD_TRY(pairs_give(ctx, self, local, in, left, out));
-        if (local->next == local->end) {
+        if (local->right_ended) {
             left_settle(self, local, left);
             local->has_left = false;
             local->left_next++;

@@ -5,8 +5,8 @@
  * reader starts. A recursion keeps the rows of its last round where the step's WORKING_SCAN finds
  * them; each round is a run of the step's plan by itself.
  */
-#include "exec/group_table_internal.h"
 #include "exec/keep_internal.h"
+#include "exec/seen_set_internal.h"
 
 #include <assert.h>
 
@@ -77,6 +77,7 @@ typedef struct store_op {
 typedef struct store_local {
     kd_vector *columns;
     char **rows;
+    kdi_row_reader reader;
     kdi_row_cursor cursor;
     bool has_page;
 } store_local;
@@ -87,15 +88,21 @@ static kd_status store_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, vo
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
+    kdi_row_reader_init(&local->reader, ctx->world, ((store_op *)op)->store);
     local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     if (local->rows == NULL)
         return KD_NOMEM;
     return kdi_columns_create(ctx, arena, op->plan, &local->columns);
 }
 
+static void store_local_destroy(kdi_op *op, void *object)
+{
+    (void)op;
+    kdi_row_reader_clear(&((store_local *)object)->reader);
+}
+
 static kd_status store_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
-    (void)ctx;
     store_op *self = (store_op *)op;
     store_local *local = object;
     const kdi_row_store *store = self->store;
@@ -108,7 +115,8 @@ static kd_status store_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out
             if (*out_end)
                 return KD_OK;
         }
-        const kdi_page *page = &store->pages[local->cursor.page];
+        const kdi_page *page;
+        KD_TRY(kdi_row_reader_page(ctx, &local->reader, local->cursor.page, &page));
         while (count < KD_BATCH_ROWS && local->cursor.row < page->row_count)
             local->rows[count++] = kdi_page_row(store, page, local->cursor.row++);
     }
@@ -140,6 +148,7 @@ static kd_status cte_open(kd_ctx *ctx, kdi_op *op)
 static const kdi_op_class cte_class = {
     .open = cte_open,
     .local_create = store_local_create,
+    .local_destroy = store_local_destroy,
     .next = store_next,
     .rows = store_rows,
 };
@@ -168,6 +177,7 @@ static kd_status working_open(kd_ctx *ctx, kdi_op *op)
 static const kdi_op_class working_class = {
     .open = working_open,
     .local_create = store_local_create,
+    .local_destroy = store_local_destroy,
     .next = store_next,
     .rows = store_rows,
 };
@@ -186,7 +196,8 @@ typedef struct recursive_op {
     kdi_op op;
     kdi_row_layout layout;   /* With a header, for the table of rows seen. */
     kdi_row_store rounds[2]; /* The current round's rows, and the next one's. */
-    kdi_group_table seen;    /* UNION: all rows so far. */
+    kdi_seen_set seen;       /* UNION: all rows so far. */
+    kdi_row_reader reader;   /* Of the current round. */
     kdi_row_cursor cursor;
     bool is_started, is_ended;
     uint32_t current;
@@ -219,6 +230,7 @@ static kd_status round_add(kd_ctx *ctx, recursive_op *self, recursive_local *loc
                            const kd_batch *batch)
 {
     kdi_row_store *next = &self->rounds[!self->current];
+    KD_TRY(kdi_keep_make_room(ctx, next));
     if (self->op.plan->as.recursive.all)
         return kdi_appender_add(ctx, &local->appender, next, batch);
     uint32_t count = batch->selected_count;
@@ -230,8 +242,7 @@ static kd_status round_add(kd_ctx *ctx, recursive_op *self, recursive_local *loc
         kdi_view_hash(&views[c], count, c > 0, local->hashes);
     uint16_t fresh[KD_BATCH_ROWS];
     uint32_t fresh_count, appended;
-    KD_TRY(kdi_group_table_find(ctx, &self->seen, views, local->hashes, count, local->rows, fresh,
-                                &fresh_count));
+    KD_TRY(kdi_seen_set_add(ctx, &self->seen, views, local->hashes, count, fresh, &fresh_count));
     return kdi_row_store_append(ctx, next, views, fresh, fresh_count, true, local->rows, &appended);
 }
 
@@ -272,7 +283,11 @@ static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch 
     recursive_local *local = object;
     for (;;) {
         kdi_row_store *current = &self->rounds[self->current];
-        uint32_t count = kdi_row_store_next(current, &self->cursor, KD_BATCH_ROWS, local->rows);
+        uint32_t count;
+        if (self->reader.store == NULL)
+            kdi_row_reader_init(&self->reader, ctx->world, current);
+        KD_TRY(kdi_row_reader_next(ctx, &self->reader, &self->cursor, KD_BATCH_ROWS, local->rows,
+                                   &count));
         if (count > 0) {
             kdi_batch_gather(&self->layout, local->rows, count, local->columns, out);
             return KD_OK;
@@ -283,6 +298,7 @@ static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch 
         KD_TRY(kd_check_cancelled(ctx));
         KD_TRY(round_run(ctx, self, local, op->plan->inputs[self->is_started ? 1 : 0]));
         self->is_started = true;
+        kdi_row_reader_clear(&self->reader);
         kdi_row_store_clear(ctx->world, current);
         self->current = !self->current;
         self->cursor = (kdi_row_cursor){0};
@@ -292,9 +308,10 @@ static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch 
 static void recursive_close(kdi_op *op)
 {
     recursive_op *self = (recursive_op *)op;
+    kdi_row_reader_clear(&self->reader);
     for (int i = 0; i < 2; i++)
         kdi_row_store_clear(op->exec->world, &self->rounds[i]);
-    kdi_group_table_clear(&self->seen);
+    kdi_seen_set_clear(&self->seen);
 }
 
 static const kdi_op_class recursive_class = {
@@ -315,8 +332,7 @@ kd_status kdi_build_recursive(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
         kdi_row_layout_init(ctx, exec->arena, types, plan->column_count, true, 0, &self->layout));
     for (int i = 0; i < 2; i++)
         kdi_row_store_init(&self->rounds[i], &exec->shared->budget, &self->layout);
-    KD_TRY(kdi_group_table_init(ctx, exec->arena, &self->seen, &exec->shared->budget, &self->layout,
-                                plan->column_count));
+    KD_TRY(kdi_seen_set_init(ctx, exec->arena, &self->seen, &exec->shared->budget, &self->layout));
     KD_TRY(kdi_need_ctes(ctx, pipeline, plan->inputs[0]));
     KD_TRY(kdi_need_ctes(ctx, pipeline, plan->inputs[1]));
     return kdi_pipeline_add(ctx, pipeline, &self->op);

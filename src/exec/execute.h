@@ -31,6 +31,7 @@ typedef struct kd_execute_options {
     unsigned thread_max; /* Of this statement; 0: as many as there are. */
     kd_governor *governor;
     const char *spill_directory; /* Created when needed; files are removed at the end. */
+    uint64_t spill_limit_bytes;  /* Of those files; 0: none. */
     size_t memory_limit_bytes;   /* Of this statement's blocking operators; 0: the governor's. */
     kd_txn *txn;                 /* For row locks (FOR UPDATE) and the snapshot's own work. */
     kd_snapshot snapshot;

@@ -226,10 +226,11 @@ static kd_status shared_create(kd_ctx *ctx, kd_execution *exec, const kd_stateme
     shared->main = exec;
     shared->plan = plan;
     shared->options = exec->options;
-    shared->budget.governor = exec->options->governor;
-    shared->budget.limit_bytes =
-        exec->options->memory_limit_bytes == 0 ? SIZE_MAX : exec->options->memory_limit_bytes;
-    kdi_spill_file_init(&shared->spill, ctx->world, exec->options->spill_directory);
+    size_t limit = exec->options->memory_limit_bytes;
+    kdi_budget_init(&shared->budget, exec->options->governor, limit == 0 ? SIZE_MAX : limit);
+    uint64_t file_limit = exec->options->spill_limit_bytes;
+    kdi_spill_file_init(&shared->spill, ctx->world, exec->options->spill_directory,
+                        file_limit == 0 ? UINT64_MAX : file_limit, &shared->budget.account);
     shared->budget.spill = &shared->spill;
     shared->ctes = kd_alloc_array(ctx, exec->arena, plan->cte_count, sizeof *shared->ctes);
     shared->workings =

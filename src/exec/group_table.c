@@ -25,9 +25,8 @@ static uint64_t slot_make(uint64_t hash, const char *row)
 kd_status kdi_group_table_init(kd_ctx *ctx, kd_arena *arena, kdi_group_table *table,
                                kdi_budget *budget, const kdi_row_layout *layout, uint32_t key_count)
 {
-    *table = (kdi_group_table){.world = ctx->world,
-                               .account = kd_governor_account(budget->governor),
-                               .key_count = key_count};
+    *table =
+        (kdi_group_table){.world = ctx->world, .account = &budget->account, .key_count = key_count};
     kdi_row_store_init(&table->store, budget, layout);
     table->match_rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     table->open = KD_NEW_ARRAY(ctx, arena, uint16_t, KD_BATCH_ROWS);
@@ -205,22 +204,29 @@ kd_status kdi_group_table_find(kd_ctx *ctx, kdi_group_table *table, const kdi_vi
     return KD_OK;
 }
 
-static bool rows_equal(const kdi_group_table *table, const char *a, const char *b)
+void kdi_group_table_lookup(kdi_group_table *table, const kdi_view *views, const uint64_t *hashes,
+                            uint32_t count, char **out_rows)
 {
-    const kdi_row_layout *layout = table->store.layout;
-    for (uint32_t k = 0; k < table->key_count; k++) {
-        bool a_is_null = kdi_row_is_null(layout, a, k);
-        bool b_is_null = kdi_row_is_null(layout, b, k);
-        if (a_is_null || b_is_null) {
-            if (a_is_null != b_is_null)
-                return false;
-            continue;
-        }
-        if (!kdi_payload_equal(layout->types[k], kdi_row_at(layout, a, k),
-                               kdi_row_at(layout, b, k)))
-            return false;
+    const uint64_t *slots = table->slots;
+    uint32_t open_count = slots == NULL ? 0 : count;
+    for (uint32_t i = 0; i < count; i++) {
+        out_rows[i] = NULL;
+        table->open[i] = (uint16_t)i;
+        table->slot_of[i] = (uint32_t)(hashes[i] & table->slot_mask);
     }
-    return true;
+    while (open_count > 0) {
+        uint32_t match_count = 0;
+        for (uint32_t i = 0; i < open_count; i++) {
+            uint16_t position = table->open[i];
+            uint64_t at = table->slot_of[position];
+            while (slots[at] != 0 && slot_tag(slots[at]) != slot_tag(hashes[position]))
+                at = (at + 1) & table->slot_mask;
+            table->slot_of[position] = (uint32_t)at;
+            if (slots[at] != 0)
+                table->match[match_count++] = position;
+        }
+        open_count = matches_compare(table, views, hashes, match_count, out_rows);
+    }
 }
 
 kd_status kdi_group_table_adopt(kd_ctx *ctx, kdi_group_table *table, const char *row,
@@ -235,7 +241,8 @@ kd_status kdi_group_table_adopt(kd_ctx *ctx, kdi_group_table *table, const char 
         if (slot_tag(table->slots[at]) != slot_tag(hash))
             continue;
         char *other = slot_row(table->slots[at]);
-        if (kdi_row_hash(other) == hash && rows_equal(table, row, other)) {
+        if (kdi_row_hash(other) == hash &&
+            kdi_row_columns_equal(table->store.layout, row, other, 0, table->key_count)) {
             *out_row = other;
             return KD_OK;
         }

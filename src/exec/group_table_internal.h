@@ -37,6 +37,9 @@ void kdi_group_table_forget(kdi_group_table *table);
 kd_status kdi_group_table_find(kd_ctx *ctx, kdi_group_table *table, const kdi_view *views,
                                const uint64_t *hashes, uint32_t count, char **out_rows,
                                uint16_t *out_fresh, uint32_t *out_fresh_count) KD_MUST_CHECK;
+/* The same without making new ones: NULL where there is none. */
+void kdi_group_table_lookup(kdi_group_table *table, const kdi_view *views, const uint64_t *hashes,
+                            uint32_t count, char **out_rows);
 /* A row of the same layout from another store: its own row here, copied when it is new. */
 kd_status kdi_group_table_adopt(kd_ctx *ctx, kdi_group_table *table, const char *row,
                                 char **out_row, bool *out_is_new) KD_MUST_CHECK;

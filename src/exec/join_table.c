@@ -13,7 +13,7 @@ kd_status kdi_join_table_build(kd_ctx *ctx, kdi_join_table *table, kdi_row_store
     while (((uint64_t)1 << bits) < store->row_count + store->row_count / 2)
         bits++;
     *table = (kdi_join_table){.world = ctx->world,
-                              .account = kd_governor_account(store->budget->governor),
+                              .account = &store->budget->account,
                               .store = store,
                               .shift = 64 - bits};
     table->slots = kd_heap_alloc(ctx, table->account, ((size_t)1 << bits) * sizeof *table->slots);

@@ -1,5 +1,5 @@
 /*
- * Keeping all rows of an input.
+ * Keeping all rows of an input; on disk when memory is short.
  */
 #include "exec/keep_internal.h"
 
@@ -22,6 +22,15 @@ kd_status kdi_appender_add(kd_ctx *ctx, kdi_appender *appender, kdi_row_store *s
     uint32_t appended;
     return kdi_row_store_append(ctx, store, appender->views, NULL, batch->selected_count, true,
                                 appender->rows, &appended);
+}
+
+kd_status kdi_keep_make_room(kd_ctx *ctx, kdi_row_store *store)
+{
+    enum { PAGES_MIN = 2 };
+    if (store->page_count - store->spilled_count < PAGES_MIN ||
+        !kdi_budget_is_tight(store->budget, 0))
+        return KD_OK;
+    return kdi_row_store_spill(ctx, store, true);
 }
 
 typedef struct keep_local {
@@ -52,6 +61,7 @@ static kd_status keep_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch
     (void)op;
     keep_local *local = object;
     *out_flow = KDI_NEED_INPUT;
+    KD_TRY(kdi_keep_make_room(ctx, &local->store));
     return kdi_appender_add(ctx, &local->appender, &local->store, in);
 }
 

@@ -1,11 +1,12 @@
 /*
  * A sink that keeps all rows of its input: the right side of a nested loop, a CTE, a recursion's
- * rounds.
+ * rounds. Pages that memory has no room for go to disk; kdi_row_reader reads both kinds.
  */
 #ifndef KD_EXEC_KEEP_INTERNAL_H
 #define KD_EXEC_KEEP_INTERNAL_H
 
 #include "exec/pipeline_internal.h"
+#include "exec/row_reader_internal.h"
 
 typedef struct kdi_keep {
     kdi_op op;
@@ -16,6 +17,9 @@ typedef struct kdi_keep {
 /* Columns are those of `input`. */
 kd_status kdi_keep_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *input,
                           kdi_keep **out_keep) KD_MUST_CHECK;
+
+/* Before a batch: writes full pages to disk when memory is short. */
+kd_status kdi_keep_make_room(kd_ctx *ctx, kdi_row_store *store) KD_MUST_CHECK;
 
 /* Rows put into a store by hand. */
 typedef struct kdi_appender {

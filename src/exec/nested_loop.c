@@ -3,7 +3,8 @@
  *
  * Two orders, chosen per left batch by which side is longer: right row by right row with the left
  * batch as it came (its columns stay encoded, the right ones are constants), or left row by left
- * row with batches of right rows. Either way the condition sees whole batches.
+ * row with batches of right rows. Either way the condition sees whole batches. Right rows that are
+ * on disk are read once per left batch: a block of them meets all its rows before the next one.
  */
 #include "exec/join_wide_internal.h"
 #include "exec/keep_internal.h"
@@ -16,8 +17,7 @@ typedef struct nested_op {
     kdi_keep *keep;
     uint64_t *met; /* RIGHT, FULL: a bit per right row. */
     uint64_t right_count;
-    kdi_row_cursor unmet;
-    uint64_t unmet_row;
+    bool is_on_disk;
 } nested_op;
 
 typedef struct nested_local {
@@ -27,8 +27,10 @@ typedef struct nested_local {
     uint16_t *rows;
     uint8_t *matched;
     uint8_t *open; /* MARK: the condition was NULL for some right row. */
+    kdi_row_reader reader;
     kdi_row_cursor cursor;
-    uint64_t right_row; /* Number of the cursor's row. */
+    uint64_t right_row;   /* Number of the cursor's row. */
+    uint32_t block_count; /* Right rows at hand, on disk. */
     uint32_t left_next;
     bool started, by_right, rest;
     bool has_left, is_last; /* The flush. */
@@ -38,6 +40,7 @@ static kd_status nested_open(kd_ctx *ctx, kdi_op *op)
 {
     nested_op *self = (nested_op *)op;
     self->right_count = self->keep->store.row_count;
+    self->is_on_disk = self->keep->store.spilled_count > 0;
     if (self->kind != KD_JOIN_RIGHT && self->kind != KD_JOIN_FULL)
         return KD_OK;
     self->met = KD_NEW_ARRAY(ctx, op->arena, uint64_t, self->right_count / 64 + 1);
@@ -50,6 +53,7 @@ static kd_status nested_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, v
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
+    kdi_row_reader_init(&local->reader, ctx->world, &((nested_op *)op)->keep->store);
     local->right_rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     local->rows = KD_NEW_ARRAY(ctx, arena, uint16_t, KD_BATCH_ROWS);
     local->matched = KD_NEW_ARRAY(ctx, arena, uint8_t, KD_BATCH_ROWS);
@@ -59,6 +63,12 @@ static kd_status nested_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, v
         local->open == NULL || local->batch_arena == NULL)
         return KD_NOMEM;
     return kdi_join_wide_create(ctx, op, arena, op->plan->as.join.residual, &local->wide);
+}
+
+static void nested_local_destroy(kdi_op *op, void *object)
+{
+    (void)op;
+    kdi_row_reader_clear(&((nested_local *)object)->reader);
 }
 
 static void row_met(nested_op *self, uint64_t row)
@@ -115,7 +125,9 @@ static kd_status step_right(kd_ctx *ctx, nested_op *self, nested_local *local, c
 {
     kdi_join_wide *wide = local->wide;
     char *row;
-    *out_end = kdi_row_store_next(&self->keep->store, &local->cursor, 1, &row) == 0;
+    uint32_t right_count;
+    KD_TRY(kdi_row_reader_next(ctx, &local->reader, &local->cursor, 1, &row, &right_count));
+    *out_end = right_count == 0;
     if (*out_end)
         return KD_OK;
     uint64_t right_row = local->right_row++;
@@ -144,26 +156,11 @@ static kd_status step_right(kd_ctx *ctx, nested_op *self, nested_local *local, c
     return KD_OK;
 }
 
-/* The next left row against the next batch of right rows. */
-static kd_status step_left(kd_ctx *ctx, nested_op *self, nested_local *local, const kd_batch *in,
-                           kd_batch *out, bool *out_end)
+/* One left row against the right rows at hand, which begin with number `first_row`. */
+static kd_status pair_step(kd_ctx *ctx, nested_op *self, nested_local *local, const kd_batch *in,
+                           uint16_t left, uint32_t right_count, uint64_t first_row, kd_batch *out)
 {
     kdi_join_wide *wide = local->wide;
-    *out_end = local->left_next == in->selected_count;
-    if (*out_end)
-        return KD_OK;
-    uint16_t left = (uint16_t)kd_batch_row(in, local->left_next);
-    uint32_t right_count =
-        kdi_row_store_next(&self->keep->store, &local->cursor, KD_BATCH_ROWS, local->right_rows);
-    bool once = !kdi_join_gives_right(self->kind);
-    if (right_count == 0 || (once && local->matched[left])) {
-        local->left_next++;
-        local->cursor = (kdi_row_cursor){0};
-        local->right_row = 0;
-        return KD_OK;
-    }
-    uint64_t first_row = local->right_row;
-    local->right_row += right_count;
     for (uint32_t c = 0; c < wide->left_count; c++) {
         kd_value value = kd_vector_get(&in->columns[c], left);
         kd_vector *room = &wide->left_room[c];
@@ -193,6 +190,47 @@ static kd_status step_left(kd_ctx *ctx, nested_op *self, nested_local *local, co
     if (kdi_join_gives_right(self->kind))
         kdi_join_wide_emit(wide, &self->op, right_count, local->rows, count, out);
     return KD_OK;
+}
+
+/* The next left row against the next batch of right rows. */
+static kd_status step_left(kd_ctx *ctx, nested_op *self, nested_local *local, const kd_batch *in,
+                           kd_batch *out, bool *out_end)
+{
+    *out_end = local->left_next == in->selected_count;
+    if (*out_end)
+        return KD_OK;
+    uint16_t left = (uint16_t)kd_batch_row(in, local->left_next);
+    uint32_t right_count;
+    KD_TRY(kdi_row_reader_next(ctx, &local->reader, &local->cursor, KD_BATCH_ROWS,
+                               local->right_rows, &right_count));
+    bool once = !kdi_join_gives_right(self->kind);
+    if (right_count == 0 || (once && local->matched[left])) {
+        local->left_next++;
+        local->cursor = (kdi_row_cursor){0};
+        local->right_row = 0;
+        return KD_OK;
+    }
+    uint64_t first_row = local->right_row;
+    local->right_row += right_count;
+    return pair_step(ctx, self, local, in, left, right_count, first_row, out);
+}
+
+/* The next left row against the block of right rows; the next block when all have met it. */
+static kd_status step_block(kd_ctx *ctx, nested_op *self, nested_local *local, const kd_batch *in,
+                            kd_batch *out, bool *out_end)
+{
+    if (local->block_count == 0 || local->left_next == in->selected_count) {
+        local->right_row += local->block_count;
+        local->left_next = 0;
+        KD_TRY(kdi_row_reader_next(ctx, &local->reader, &local->cursor, KD_BATCH_ROWS,
+                                   local->right_rows, &local->block_count));
+        *out_end = local->block_count == 0;
+        return KD_OK;
+    }
+    uint16_t left = (uint16_t)kd_batch_row(in, local->left_next++);
+    if (!kdi_join_gives_right(self->kind) && local->matched[left])
+        return KD_OK;
+    return pair_step(ctx, self, local, in, left, local->block_count, local->right_row, out);
 }
 
 static void step_rest(nested_op *self, nested_local *local, const kd_batch *in, kd_batch *out)
@@ -237,13 +275,15 @@ static kd_status nested_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_bat
         local->cursor = (kdi_row_cursor){0};
         local->right_row = 0;
         local->left_next = 0;
+        local->block_count = 0;
         memset(local->matched, 0, KD_BATCH_ROWS);
         memset(local->open, 0, KD_BATCH_ROWS);
     }
     while (!local->rest && out->selected_count == 0) {
         KD_TRY(kd_check_cancelled(ctx));
-        KD_TRY(local->by_right ? step_right(ctx, self, local, in, out, &local->rest)
-                               : step_left(ctx, self, local, in, out, &local->rest));
+        KD_TRY(local->by_right    ? step_right(ctx, self, local, in, out, &local->rest)
+               : self->is_on_disk ? step_block(ctx, self, local, in, out, &local->rest)
+                                  : step_left(ctx, self, local, in, out, &local->rest));
     }
     if (local->rest && out->selected_count == 0) {
         step_rest(self, local, in, out);
@@ -256,22 +296,25 @@ static kd_status nested_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_bat
 static kd_status nested_flush(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
                               kdi_flow *out_flow)
 {
-    (void)ctx;
     nested_op *self = (nested_op *)op;
     nested_local *local = object;
     *out_flow = KDI_NEED_INPUT;
     if (!local->has_left) {
         local->has_left = true;
         local->is_last = kdi_op_leave(op);
+        local->cursor = (kdi_row_cursor){0};
+        local->right_row = 0;
     }
     if (self->met == NULL || !local->is_last)
         return KD_OK;
-    uint32_t count = 0;
-    char *row;
-    while (count < KD_BATCH_ROWS &&
-           kdi_row_store_next(&self->keep->store, &self->unmet, 1, &row) == 1)
-        if (!kd_bit_get(self->met, (uint32_t)self->unmet_row++))
-            local->right_rows[count++] = row;
+    uint32_t count = 0, read = 1;
+    while (count == 0 && read > 0) {
+        KD_TRY(kdi_row_reader_next(ctx, &local->reader, &local->cursor, KD_BATCH_ROWS,
+                                   local->right_rows, &read));
+        for (uint32_t i = 0; i < read; i++)
+            if (!kd_bit_get(self->met, (uint32_t)local->right_row++))
+                local->right_rows[count++] = local->right_rows[i];
+    }
     if (count == 0)
         return KD_OK;
     kdi_join_wide *wide = local->wide;
@@ -289,6 +332,7 @@ static kd_status nested_flush(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *o
 static const kdi_op_class nested_class = {
     .open = nested_open,
     .local_create = nested_local_create,
+    .local_destroy = nested_local_destroy,
     .push = nested_push,
     .flush = nested_flush,
 };

@@ -38,6 +38,8 @@ typedef struct kdi_op_class {
     kd_status (*sink_create)(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local);
     void (*sink_destroy)(kdi_op *op, void *local);
     kd_status (*sink)(kd_ctx *ctx, kdi_op *op, void *local, const kd_batch *in, kdi_flow *out_flow);
+    /* After its last batch, while other threads are at work. */
+    kd_status (*settle)(kd_ctx *ctx, kdi_op *op, void *local);
     /* Hands the thread's work over; one thread at a time. */
     kd_status (*combine)(kd_ctx *ctx, kdi_op *op, void *local);
     kd_status (*finish)(kd_ctx *ctx, kdi_op *op);

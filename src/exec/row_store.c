@@ -3,9 +3,25 @@
  */
 #include "exec/row_store_internal.h"
 
+#include "exec/spill_file_internal.h"
+
 #include <assert.h>
 
 /* ---- Budget ---- */
+
+void kdi_budget_init(kdi_budget *budget, kd_governor *governor, size_t limit_bytes)
+{
+    budget->governor = governor;
+    budget->limit_bytes = limit_bytes;
+    kd_account *all = governor == NULL ? NULL : kd_governor_account(governor);
+    kd_account_init(&budget->account, all, "statement", SIZE_MAX);
+}
+
+size_t kdi_budget_limit_bytes(const kdi_budget *budget)
+{
+    size_t all = kd_governor_budget_bytes(budget->governor);
+    return budget->limit_bytes < all ? budget->limit_bytes : all;
+}
 
 kd_status kdi_budget_get_page(kd_ctx *ctx, kdi_budget *budget, bool must_have, void **out_page)
 {
@@ -34,7 +50,8 @@ void kdi_budget_put_page(kdi_budget *budget, void *page)
 bool kdi_budget_is_tight(const kdi_budget *budget, size_t more_bytes)
 {
     size_t spare = 4 * (size_t)KD_GOVERNOR_PAGE_BYTES;
-    size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+    size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) +
+                  atomic_load_explicit(&budget->account.used_bytes, memory_order_relaxed);
     if (budget->limit_bytes != SIZE_MAX && used + more_bytes + spare > budget->limit_bytes)
         return true;
     return kd_governor_used_bytes(budget->governor) + more_bytes + spare >
@@ -110,6 +127,21 @@ kd_status kdi_row_layout_init(kd_ctx *ctx, kd_arena *arena, const kd_type *types
     return KD_OK;
 }
 
+bool kdi_row_columns_equal(const kdi_row_layout *layout, const char *a, const char *b,
+                           uint32_t first, uint32_t count)
+{
+    for (uint32_t c = first; c < first + count; c++) {
+        bool a_is_null = kdi_row_is_null(layout, a, c);
+        bool b_is_null = kdi_row_is_null(layout, b, c);
+        if (a_is_null != b_is_null)
+            return false;
+        if (!a_is_null && !kdi_payload_equal(layout->types[c], kdi_row_at(layout, a, c),
+                                             kdi_row_at(layout, b, c)))
+            return false;
+    }
+    return true;
+}
+
 kd_value kdi_row_get(const kdi_row_layout *layout, const char *row, uint32_t column)
 {
     kd_value value = kd_value_null(layout->types[column]);
@@ -132,10 +164,14 @@ void kdi_page_clear(kd_world *world, kdi_budget *budget, kdi_page *page)
 {
     kdi_budget_put_page(budget, page->memory);
     page->memory = NULL;
+    if (page->file_offset != KDI_NOT_ON_FILE)
+        kdi_spill_file_put(budget->spill, page->file_offset);
+    page->file_offset = KDI_NOT_ON_FILE;
     while (page->blobs != NULL) {
         kdi_blob *blob = page->blobs;
         page->blobs = blob->next;
-        kd_heap_free(world, kd_governor_account(budget->governor), blob);
+        kd_heap_free(world, &budget->account, blob->memory);
+        kd_heap_free(world, &budget->account, blob);
     }
 }
 
@@ -145,9 +181,28 @@ void kdi_row_store_clear(kd_world *world, kdi_row_store *store)
         return;
     for (uint32_t p = 0; p < store->page_count; p++)
         kdi_page_clear(world, store->budget, &store->pages[p]);
-    kd_heap_free(world, kd_governor_account(store->budget->governor), store->pages);
+    kd_heap_free(world, &store->budget->account, store->pages);
     store->pages = NULL;
     store->page_count = store->page_capacity = store->spilled_count = 0;
+    store->row_count = 0;
+}
+
+void kdi_row_store_rewind(kd_world *world, kdi_row_store *store)
+{
+    if (store->page_count == 0)
+        return;
+    for (uint32_t p = 1; p < store->page_count; p++)
+        kdi_page_clear(world, store->budget, &store->pages[p]);
+    kdi_page first = store->pages[0];
+    if (first.memory == NULL || first.blobs != NULL || first.file_offset != KDI_NOT_ON_FILE) {
+        kdi_row_store_clear(world, store);
+        return;
+    }
+    store->pages[0] = (kdi_page){.memory = first.memory,
+                                 .heap_start = KD_GOVERNOR_PAGE_BYTES,
+                                 .file_offset = KDI_NOT_ON_FILE};
+    store->page_count = 1;
+    store->spilled_count = 0;
     store->row_count = 0;
 }
 
@@ -158,8 +213,8 @@ static kd_status pages_reserve(kd_ctx *ctx, kdi_row_store *store, uint32_t more)
     uint32_t capacity = store->page_capacity == 0 ? 4 : store->page_capacity * 2;
     while (capacity < store->page_count + more)
         capacity *= 2;
-    kdi_page *pages = kd_heap_resize(ctx, kd_governor_account(store->budget->governor),
-                                     store->pages, capacity * sizeof *pages);
+    kdi_page *pages =
+        kd_heap_resize(ctx, &store->budget->account, store->pages, capacity * sizeof *pages);
     if (pages == NULL)
         return KD_NOMEM;
     store->pages = pages;
@@ -176,7 +231,8 @@ static kd_status page_add(kd_ctx *ctx, kdi_row_store *store, bool must_have, kdi
     if (memory == NULL)
         return KD_OK;
     kdi_page *page = &store->pages[store->page_count++];
-    *page = (kdi_page){.memory = memory, .heap_start = KD_GOVERNOR_PAGE_BYTES};
+    *page = (kdi_page){
+        .memory = memory, .heap_start = KD_GOVERNOR_PAGE_BYTES, .file_offset = KDI_NOT_ON_FILE};
     *out_page = page;
     return KD_OK;
 }
@@ -184,14 +240,20 @@ static kd_status page_add(kd_ctx *ctx, kdi_row_store *store, bool must_have, kdi
 static kd_status blob_add(kd_ctx *ctx, kdi_row_store *store, kdi_page *page, size_t size_bytes,
                           char **out_bytes)
 {
-    kdi_blob *blob = kd_heap_alloc_raw(ctx, kd_governor_account(store->budget->governor),
-                                       sizeof *blob + size_bytes);
+    kd_account *account = &store->budget->account;
+    kdi_blob *blob = KD_HEAP_NEW(ctx, account, kdi_blob);
     *out_bytes = NULL;
     if (blob == NULL)
         return KD_NOMEM;
-    *blob = (kdi_blob){.next = page->blobs, .size_bytes = size_bytes};
+    blob->memory = kd_heap_alloc_raw(ctx, account, size_bytes);
+    if (blob->memory == NULL) {
+        kd_heap_free(ctx->world, account, blob);
+        return KD_NOMEM;
+    }
+    blob->next = page->blobs;
+    blob->size_bytes = size_bytes;
     page->blobs = blob;
-    *out_bytes = (char *)(blob + 1);
+    *out_bytes = blob->memory;
     return KD_OK;
 }
 

@@ -22,11 +22,15 @@ typedef struct kdi_spill_file kdi_spill_file;
 typedef struct kdi_budget {
     kd_governor *governor;
     kdi_spill_file *spill;
-    size_t limit_bytes; /* SIZE_MAX: only the governor's. */
-    atomic_size_t used_bytes;
+    kd_account account;       /* Heap memory beside the pages: slots, entries, lists of pages. */
+    size_t limit_bytes;       /* SIZE_MAX: only the governor's. */
+    atomic_size_t used_bytes; /* Pages. */
     atomic_size_t spilled_bytes;
 } kdi_budget;
 
+void kdi_budget_init(kdi_budget *budget, kd_governor *governor, size_t limit_bytes);
+/* The least of the statement's and the database's limit. */
+size_t kdi_budget_limit_bytes(const kdi_budget *budget);
 kd_status kdi_budget_get_page(kd_ctx *ctx, kdi_budget *budget, bool must_have,
                               void **out_page) KD_MUST_CHECK;
 void kdi_budget_put_page(kdi_budget *budget, void *page);
@@ -69,23 +73,31 @@ static inline uint64_t kdi_row_hash(const char *row)
     return kd_load_u64(row);
 }
 
+/* Whether two rows have the same values in `count` columns from `first`; NULL equals NULL. */
+bool kdi_row_columns_equal(const kdi_row_layout *layout, const char *a, const char *b,
+                           uint32_t first, uint32_t count);
 kd_value kdi_row_get(const kdi_row_layout *layout, const char *row, uint32_t column);
 
 /* ---- Store ---- */
 
+/* Strings of one row that do not fit a page. */
 typedef struct kdi_blob kdi_blob;
 struct kdi_blob {
     kdi_blob *next;
     size_t size_bytes;
+    char *memory; /* NULL: on disk. */
+    uint64_t file_offset;
     uint64_t old_address; /* While on disk. */
 };
+
+#define KDI_NOT_ON_FILE UINT64_MAX
 
 typedef struct kdi_page {
     char *memory; /* NULL: on disk. */
     uint32_t row_count;
     uint32_t heap_start; /* Lowest byte used by strings. */
     kdi_blob *blobs;
-    uint64_t file_offset;
+    uint64_t file_offset; /* Its place in the file, KDI_NOT_ON_FILE: none. */
     uint64_t old_address;
 } kdi_page;
 
@@ -118,6 +130,9 @@ kd_status kdi_row_store_copy(kd_ctx *ctx, kdi_row_store *store, const char *row,
 kd_status kdi_row_store_move(kd_ctx *ctx, kdi_row_store *target,
                              kdi_row_store *source) KD_MUST_CHECK;
 
+/* Forgets the rows but keeps the first page for the next ones. */
+void kdi_row_store_rewind(kd_world *world, kdi_row_store *store);
+
 /* Writes all pages in memory to the spill file (but the last one with `keep_last`, which is still
  * being filled). Addresses of their rows are void. */
 kd_status kdi_row_store_spill(kd_ctx *ctx, kdi_row_store *store, bool keep_last) KD_MUST_CHECK;
@@ -126,6 +141,9 @@ kd_status kdi_row_store_load(kd_ctx *ctx, kdi_row_store *store, uint32_t page_in
 /* Gives a page's memory back for good: its rows are gone. */
 void kdi_row_store_drop_page(kd_world *world, kdi_row_store *store, uint32_t page_index);
 void kdi_page_clear(kd_world *world, kdi_budget *budget, kdi_page *page);
+/* A copy of a page that is on disk, in memory of its own; the caller clears it. */
+kd_status kdi_page_read(kd_ctx *ctx, const kdi_row_store *store, uint32_t page_index,
+                        kdi_page *out_page) KD_MUST_CHECK;
 
 static inline char *kdi_page_row(const kdi_row_store *store, const kdi_page *page, uint32_t i)
 {

@@ -1,12 +1,12 @@
 /*
  * SORT and TOP_N.
  *
- * Every thread collects rows of its own: the output's columns, then those sort keys that are not
- * columns themselves. SORT orders them all at the end. TOP_N keeps at most a few thousand more than
- * it will give: when that many have gathered, it sorts, drops the rest, and from then on refuses
- * rows above the last one kept by the first words of their key alone.
+ * Every thread collects rows of its own in a sorter: the output's columns, then those sort keys
+ * that are not columns themselves. TOP_N keeps at most a few thousand more than it will give: when
+ * that many have gathered, it sorts, drops the rest, and from then on refuses rows above the last
+ * one kept by the first words of their key alone. When even those do not fit, it sorts everything.
  */
-#include "exec/sort_internal.h"
+#include "exec/sorter_internal.h"
 
 #include <assert.h>
 
@@ -18,34 +18,27 @@ typedef struct sort_op {
     kdi_sort_column *columns;
     kdi_sort_order order;
     uint64_t offset, end;
-    kdi_row_store store;
-    char **rows;
-    uint64_t row_count;
-    atomic_uint_least64_t next_row;
-    kdi_row_store *runs;
-    size_t run_count, run_capacity;
-    kdi_sort_merge *merge;
+    kdi_sorter sorter;
 } sort_op;
 
 typedef struct sort_local {
     kd_compiled_expr **keys; /* NULL where the key is a column. */
     kd_vector *vectors;
     kdi_view *views;
-    kdi_row_store store;
+    kdi_sorter sorter;
     char **rows;
     kd_arena *arena;
     kd_arena *batch_arena;
-    kdi_sort_entry *entries; /* TOP_N: of the rows in `store`. */
+    bool is_top;
+    kdi_sort_entry *entries; /* TOP_N: of the rows in the sorter's store. */
     uint64_t entry_count, entry_capacity;
     kdi_sort_entry last;
     bool has_last;
-    kdi_row_store *runs;
-    size_t run_count, run_capacity;
 } sort_local;
 
 static kd_account *account_of(const sort_op *self)
 {
-    return kd_governor_account(self->op.exec->shared->budget.governor);
+    return &self->op.exec->shared->budget.account;
 }
 
 static bool is_top(const sort_op *self)
@@ -63,7 +56,9 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
         return KD_NOMEM;
     local->arena = arena;
     uint32_t count = self->layout.column_count;
-    kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    kdi_sorter_init(&local->sorter, op->exec->world, &op->exec->shared->budget, &self->layout,
+                    self->columns, plan->as.sort.key_count);
+    local->is_top = is_top(self);
     local->keys = KD_NEW_ARRAY(ctx, arena, kd_compiled_expr *, plan->as.sort.key_count);
     local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, count);
     local->views = KD_NEW_ARRAY(ctx, arena, kdi_view, count);
@@ -83,9 +78,7 @@ static void sink_destroy(kdi_op *op, void *object)
 {
     sort_op *self = (sort_op *)op;
     sort_local *local = object;
-    kdi_row_store_clear(op->exec->world, &local->store);
-    for (size_t r = 0; r < local->run_count; r++)
-        kdi_row_store_clear(op->exec->world, &local->runs[r]);
+    kdi_sorter_clear(&local->sorter);
     kd_heap_free(op->exec->world, account_of(self), local->entries);
     local->entries = NULL;
 }
@@ -134,8 +127,8 @@ static kd_status top_prune(kd_ctx *ctx, sort_op *self, sort_local *local)
     for (uint64_t i = 0; i < kept; i++)
         local->entries[i].row = scratch[i].row;
     local->entry_count = kept;
-    kdi_row_store swap = local->store;
-    local->store = kept_rows;
+    kdi_row_store swap = local->sorter.store;
+    local->sorter.store = kept_rows;
     kept_rows = swap;
     local->has_last = kept >= self->end && kept > 0;
     if (local->has_last)
@@ -160,44 +153,30 @@ static kd_status top_add(kd_ctx *ctx, sort_op *self, sort_local *local, uint32_t
     }
     uint64_t slack = self->end < TOP_SLACK_ROWS ? TOP_SLACK_ROWS : self->end;
     if (local->entry_count > self->end + slack ||
-        local->store.row_count > local->entry_count + self->end + 16 * (uint64_t)TOP_SLACK_ROWS)
+        local->sorter.store.row_count >
+            local->entry_count + self->end + 16 * (uint64_t)TOP_SLACK_ROWS)
         return top_prune(ctx, self, local);
     return KD_OK;
 }
 
-/* Sorts the thread's rows and writes them out. */
-static kd_status run_write(kd_ctx *ctx, sort_op *self, sort_local *local)
+/* What TOP_N keeps does not fit: from now on the thread sorts all its rows. */
+static kd_status top_leave(kd_ctx *ctx, sort_op *self, sort_local *local)
 {
-    kd_status status = KD_OK;
-    kdi_row_store *run;
-    char **rows = NULL;
-    uint64_t count;
-    KD_TRY_OUT(
-        KD_PUSH(ctx, local->arena, local->runs, local->run_count, local->run_capacity, &run));
-    kdi_row_store_init(run, local->store.budget, &self->layout);
-    KD_TRY_OUT(kdi_sort_store(ctx, &local->store, self->columns, self->op.plan->as.sort.key_count,
-                              &rows, &count));
-    for (uint64_t i = 0; i < count; i++) {
-        char *copy;
-        uint32_t pages = run->page_count;
-        KD_TRY_OUT(kdi_row_store_copy(ctx, run, rows[i], true, &copy));
-        if (run->page_count > pages)
-            KD_TRY_OUT(kdi_row_store_spill(ctx, run, true));
-    }
-    KD_TRY_OUT(kdi_row_store_spill(ctx, run, false));
-    kdi_row_store_clear(ctx->world, &local->store);
-out:
-    kd_heap_free(ctx->world, account_of(self), rows);
-    return status;
+    if (local->entry_count > 0)
+        KD_TRY(top_prune(ctx, self, local));
+    kd_heap_free(ctx->world, account_of(self), local->entries);
+    local->entries = NULL;
+    local->entry_count = local->entry_capacity = 0;
+    local->is_top = false;
+    return KD_OK;
 }
 
-/* Sorting needs room for entries too. */
-static bool run_is_due(const sort_op *self, const sort_local *local)
+static kd_status room_make(kd_ctx *ctx, sort_op *self, sort_local *local)
 {
-    enum { RUN_PAGES_MIN = 4 };
-    return !is_top(self) && local->store.page_count >= RUN_PAGES_MIN &&
-           kdi_budget_is_tight(local->store.budget,
-                               local->store.row_count * (2 * sizeof(kdi_sort_entry) + 8));
+    if (local->is_top && local->entry_count > 2 * (uint64_t)TOP_SLACK_ROWS &&
+        kdi_budget_is_tight(local->sorter.budget, local->entry_count * sizeof(kdi_sort_entry)))
+        KD_TRY(top_leave(ctx, self, local));
+    return local->is_top ? KD_OK : kdi_sorter_make_room(ctx, &local->sorter);
 }
 
 /*
@@ -244,8 +223,7 @@ static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch
     sort_local *local = object;
     const kd_plan *plan = op->plan;
     uint32_t columns = plan->column_count;
-    if (run_is_due(self, local))
-        KD_TRY(run_write(ctx, self, local));
+    KD_TRY(room_make(ctx, self, local));
     kd_arena_reset(local->batch_arena);
     memcpy(local->vectors, in->columns, columns * sizeof *in->columns);
     uint32_t used = columns;
@@ -265,81 +243,81 @@ static kd_status sort_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch
     }
     KD_TRY(kdi_views_open(ctx, local->arena, local->views, used, local->vectors, selection, count));
     uint32_t appended;
-    KD_TRY(kdi_row_store_append(ctx, &local->store, local->views, NULL, count, true, local->rows,
-                                &appended));
-    if (is_top(self))
-        return top_add(ctx, self, local, appended);
-    return KD_OK;
+    KD_TRY(kdi_row_store_append(ctx, &local->sorter.store, local->views, NULL, count, true,
+                                local->rows, &appended));
+    return local->is_top ? top_add(ctx, self, local, appended) : KD_OK;
+}
+
+static kd_status sort_settle(kd_ctx *ctx, kdi_op *op, void *object)
+{
+    sort_op *self = (sort_op *)op;
+    sort_local *local = object;
+    if (local->is_top)
+        KD_TRY(top_leave(ctx, self, local));
+    return kdi_sorter_seal(ctx, &local->sorter);
 }
 
 static kd_status sort_combine(kd_ctx *ctx, kdi_op *op, void *object)
 {
-    sort_op *self = (sort_op *)op;
-    sort_local *local = object;
-    if (is_top(self) && local->entry_count > 0)
-        KD_TRY(top_prune(ctx, self, local));
-    for (; local->run_count > 0; local->run_count--) {
-        kdi_row_store *run;
-        KD_TRY(KD_PUSH(ctx, op->arena, self->runs, self->run_count, self->run_capacity, &run));
-        *run = local->runs[local->run_count - 1];
-    }
-    return kdi_row_store_move(ctx, &self->store, &local->store);
+    return kdi_sorter_take(ctx, &((sort_op *)op)->sorter, &((sort_local *)object)->sorter);
 }
 
 static kd_status sort_finish(kd_ctx *ctx, kdi_op *op)
 {
-    sort_op *self = (sort_op *)op;
-    KD_TRY(kdi_sort_store(ctx, &self->store, self->columns, op->plan->as.sort.key_count,
-                          &self->rows, &self->row_count));
-    if (self->run_count > 0)
-        return kdi_sort_merge_create(ctx, op->arena, &self->order, self->runs, self->run_count,
-                                     self->rows, self->row_count, &self->merge);
-    if (op->plan->kind != KD_PLAN_TOP_N)
-        return KD_OK;
-    uint64_t last = self->row_count;
-    if (last > self->end) {
-        last = self->end;
-        for (; op->plan->as.sort.with_ties && last > 0 && last < self->row_count; last++) {
-            kdi_sort_entry a = kdi_sort_entry_of(&self->order, self->rows[last - 1]);
-            kdi_sort_entry b = kdi_sort_entry_of(&self->order, self->rows[last]);
-            if (kdi_sort_compare(&self->order, &a, &b) != 0)
-                break;
-        }
-    }
-    self->row_count = last;
-    atomic_store(&self->next_row, self->offset);
-    return KD_OK;
+    return kdi_sorter_finish(ctx, &((sort_op *)op)->sorter);
 }
+
+/* ---- Giving ---- */
 
 typedef struct sort_reader {
     kd_vector *columns;
-    char **rows; /* Merging: of the current batch. */
+    char **rows;        /* Of the current batch. */
+    uint64_t position;  /* Rows read so far. */
+    kdi_row_store last; /* WITH TIES: the last row within the limit. */
+    kdi_sort_entry last_entry;
 } sort_reader;
 
 static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
 {
+    sort_op *self = (sort_op *)op;
     sort_reader *local = KD_NEW(ctx, arena, sort_reader);
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
+    kdi_row_store_init(&local->last, &op->exec->shared->budget, &self->layout);
     local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     if (local->rows == NULL)
         return KD_NOMEM;
     return kdi_columns_create(ctx, arena, op->plan, &local->columns);
 }
 
-static kd_status merge_next(kd_ctx *ctx, sort_op *self, sort_reader *local, kd_batch *out,
-                            bool *out_end)
+static void local_destroy(kdi_op *op, void *object)
 {
-    uint32_t count;
-    KD_TRY(kdi_sort_merge_next(ctx, self->merge, local->rows, &count));
-    *out_end = count == 0;
-    for (uint32_t c = 0; c < self->op.plan->column_count; c++)
-        kdi_rows_gather(&self->layout, c, local->rows, NULL, count, &local->columns[c]);
-    *out = (kd_batch){.row_count = count,
-                      .selected_count = count,
-                      .column_count = self->op.plan->column_count,
-                      .columns = local->columns};
+    kdi_row_store_clear(op->exec->world, &((sort_reader *)object)->last);
+}
+
+/* How many of the batch's rows, which begin at local->position, are within the limit. */
+static kd_status limit_apply(kd_ctx *ctx, sort_op *self, sort_reader *local, uint32_t *count)
+{
+    uint64_t first = local->position;
+    if (self->op.plan->kind != KD_PLAN_TOP_N || first + *count < self->end)
+        return KD_OK;
+    uint32_t kept = first >= self->end ? 0 : (uint32_t)(self->end - first);
+    if (!self->op.plan->as.sort.with_ties || self->end == 0) {
+        *count = kept;
+        return KD_OK;
+    }
+    if (local->last.row_count == 0) {
+        char *copy;
+        KD_TRY(kdi_row_store_copy(ctx, &local->last, local->rows[kept - 1], true, &copy));
+        local->last_entry = kdi_sort_entry_of(&self->order, copy);
+    }
+    for (; kept < *count; kept++) {
+        kdi_sort_entry entry = kdi_sort_entry_of(&self->order, local->rows[kept]);
+        if (kdi_sort_compare(&self->order, &local->last_entry, &entry) != 0)
+            break;
+    }
+    *count = kept;
     return KD_OK;
 }
 
@@ -347,16 +325,22 @@ static kd_status sort_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
 {
     sort_op *self = (sort_op *)op;
     sort_reader *local = object;
-    if (self->merge != NULL)
-        return merge_next(ctx, self, local, out, out_end);
-    uint64_t first = atomic_fetch_add(&self->next_row, KD_BATCH_ROWS);
-    *out_end = first >= self->row_count;
-    if (*out_end)
-        return KD_OK;
-    uint32_t count = self->row_count - first < KD_BATCH_ROWS ? (uint32_t)(self->row_count - first)
-                                                             : KD_BATCH_ROWS;
+    uint32_t count, skipped = 0;
+    do {
+        KD_TRY(kdi_sorter_next(ctx, &self->sorter, local->rows, &count));
+        KD_TRY(limit_apply(ctx, self, local, &count));
+        *out_end = count == 0;
+        if (*out_end)
+            return KD_OK;
+        skipped = local->position >= self->offset ? 0
+                  : self->offset - local->position >= count
+                      ? count
+                      : (uint32_t)(self->offset - local->position);
+        local->position += count;
+    } while (skipped == count);
+    count -= skipped;
     for (uint32_t c = 0; c < op->plan->column_count; c++)
-        kdi_rows_gather(&self->layout, c, self->rows + first, NULL, count, &local->columns[c]);
+        kdi_rows_gather(&self->layout, c, local->rows + skipped, NULL, count, &local->columns[c]);
     *out = (kd_batch){.row_count = count,
                       .selected_count = count,
                       .column_count = op->plan->column_count,
@@ -364,24 +348,27 @@ static kd_status sort_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
     return KD_OK;
 }
 
+static double sort_rows(kdi_op *op)
+{
+    return (double)kdi_sorter_row_count(&((sort_op *)op)->sorter);
+}
+
 static void sort_close(kdi_op *op)
 {
-    sort_op *self = (sort_op *)op;
-    kdi_row_store_clear(op->exec->world, &self->store);
-    for (size_t r = 0; r < self->run_count; r++)
-        kdi_row_store_clear(op->exec->world, &self->runs[r]);
-    kd_heap_free(op->exec->world, account_of(self), self->rows);
-    self->rows = NULL;
+    kdi_sorter_clear(&((sort_op *)op)->sorter);
 }
 
 static const kdi_op_class sort_class = {
     .local_create = local_create,
+    .local_destroy = local_destroy,
     .next = sort_next,
     .sink_create = sink_create,
     .sink_destroy = sink_destroy,
     .sink = sort_sink,
+    .settle = sort_settle,
     .combine = sort_combine,
     .finish = sort_finish,
+    .rows = sort_rows,
     .close = sort_close,
 };
 
@@ -422,7 +409,8 @@ kd_status kdi_build_sort(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *pla
     if (plan->kind == KD_PLAN_TOP_N)
         KD_TRY(kdi_limit_evaluate(ctx, &self->op, plan->as.sort.count, plan->as.sort.offset,
                                   &self->offset, &self->end));
-    kdi_row_store_init(&self->store, &pipeline->exec->shared->budget, &self->layout);
+    kdi_sorter_init(&self->sorter, ctx->world, &pipeline->exec->shared->budget, &self->layout,
+                    self->columns, plan->as.sort.key_count);
     self->op.is_serial = true; /* As a source: the order is the point. */
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[0], &self->op));
     return kdi_pipeline_add(ctx, pipeline, &self->op);

@@ -220,31 +220,26 @@ void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries, kdi_
         memcpy(entries, from, count * sizeof *entries);
 }
 
-kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort_column *columns,
-                         uint32_t column_count, char ***out_rows, uint64_t *out_count)
+kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort_order *order,
+                         kdi_sort_entry **out_entries)
 {
-    kd_account *account = kd_governor_account(store->budget->governor);
-    uint64_t total = store->row_count;
-    *out_rows = NULL;
-    *out_count = total;
-    char **rows = kd_heap_alloc_raw(ctx, account, (total + 1) * sizeof *rows);
-    kdi_sort_entry *entries = kd_heap_alloc_raw(ctx, account, (2 * total + 1) * sizeof *entries);
-    if (rows == NULL || entries == NULL) {
-        kd_heap_free(ctx->world, account, rows);
+    kd_account *account = &store->budget->account;
+    uint64_t total = store->row_count, count = 0;
+    *out_entries = NULL;
+    kdi_sort_entry *entries = kd_heap_alloc_raw(ctx, account, (total + 1) * sizeof *entries);
+    kdi_sort_entry *scratch = kd_heap_alloc_raw(ctx, account, (total + 1) * sizeof *entries);
+    if (entries == NULL || scratch == NULL) {
         kd_heap_free(ctx->world, account, entries);
+        kd_heap_free(ctx->world, account, scratch);
         return KD_NOMEM;
     }
-    kdi_sort_order order = kdi_sort_order_of(store->layout, columns, column_count);
     kdi_row_cursor cursor = {0};
-    uint64_t count = 0;
     char *row;
     while (kdi_row_store_next(store, &cursor, 1, &row) == 1)
-        entries[count++] = kdi_sort_entry_of(&order, row);
+        entries[count++] = kdi_sort_entry_of(order, row);
     assert(count == total);
-    kdi_sort_entries(&order, entries, entries + total, total);
-    for (uint64_t i = 0; i < total; i++)
-        rows[i] = entries[i].row;
-    kd_heap_free(ctx->world, account, entries);
-    *out_rows = rows;
+    kdi_sort_entries(order, entries, scratch, total);
+    kd_heap_free(ctx->world, account, scratch);
+    *out_entries = entries;
     return KD_OK;
 }

@@ -35,16 +35,23 @@ int kdi_sort_compare(const kdi_sort_order *order, const kdi_sort_entry *a, const
 /* Stable. `scratch` has room for as many entries. */
 void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries, kdi_sort_entry *scratch,
                       size_t count);
-/* All rows of a store in memory, in order; `out_rows` is on the store's account's heap. */
-kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort_column *columns,
-                         uint32_t column_count, char ***out_rows,
-                         uint64_t *out_count) KD_MUST_CHECK;
+/* Entries of all rows of a store in memory, in order; on the heap of the store's budget. */
+kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort_order *order,
+                         kdi_sort_entry **out_entries) KD_MUST_CHECK;
 
-/* Merges runs (stores in order, on disk) with rows in memory that are in order. */
+/* Rows in order: in memory with their entries, or on disk, where the store is in order itself. */
+typedef struct kdi_sort_run {
+    kdi_row_store store;
+    kdi_sort_entry *entries; /* NULL: on disk. */
+    uint64_t count;
+} kdi_sort_run;
+
+/* Merges runs. Rows of equal keys come in the order of the runs. */
 typedef struct kdi_sort_merge kdi_sort_merge;
-kd_status kdi_sort_merge_create(kd_ctx *ctx, kd_arena *arena, const kdi_sort_order *order,
-                                kdi_row_store *runs, size_t run_count, char *const *rows,
-                                uint64_t row_count, kdi_sort_merge **out_merge) KD_MUST_CHECK;
+kd_status kdi_sort_merge_create(kd_ctx *ctx, kd_account *account, const kdi_sort_order *order,
+                                kdi_sort_run *runs, size_t run_count,
+                                kdi_sort_merge **out_merge) KD_MUST_CHECK;
+void kdi_sort_merge_destroy(kd_world *world, kd_account *account, kdi_sort_merge *merge);
 /* The next rows, at most a batch; 0 at the end. Valid until the next call. */
 kd_status kdi_sort_merge_next(kd_ctx *ctx, kdi_sort_merge *merge, char **out_rows,
                               uint32_t *out_count) KD_MUST_CHECK;

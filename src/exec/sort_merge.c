@@ -9,10 +9,9 @@
 #include <assert.h>
 
 typedef struct source {
-    kdi_row_store *run; /* NULL: rows in memory. */
-    uint32_t page, row;
-    char *const *rows;
-    uint64_t next, count;
+    kdi_sort_run *run;
+    uint32_t page, row; /* On disk. */
+    uint64_t next;      /* In memory. */
 } source;
 
 typedef struct head {
@@ -28,6 +27,12 @@ struct kdi_sort_merge {
     int64_t waiting; /* The source whose page is through; -1: none. */
 };
 
+static bool head_is_before(const kdi_sort_merge *merge, const head *a, const head *b)
+{
+    int compared = kdi_sort_compare(&merge->order, &a->entry, &b->entry);
+    return compared != 0 ? compared < 0 : a->source < b->source;
+}
+
 static void sift_down(kdi_sort_merge *merge, uint32_t at)
 {
     head moving = merge->heap[at];
@@ -36,10 +41,9 @@ static void sift_down(kdi_sort_merge *merge, uint32_t at)
         if (child >= merge->heap_count)
             break;
         if (child + 1 < merge->heap_count &&
-            kdi_sort_compare(&merge->order, &merge->heap[child + 1].entry,
-                             &merge->heap[child].entry) < 0)
+            head_is_before(merge, &merge->heap[child + 1], &merge->heap[child]))
             child++;
-        if (kdi_sort_compare(&merge->order, &moving.entry, &merge->heap[child].entry) <= 0)
+        if (!head_is_before(merge, &merge->heap[child], &moving))
             break;
         merge->heap[at] = merge->heap[child];
         at = child;
@@ -50,90 +54,108 @@ static void sift_down(kdi_sort_merge *merge, uint32_t at)
 static void push_up(kdi_sort_merge *merge, uint32_t at)
 {
     head moving = merge->heap[at];
-    while (at > 0 &&
-           kdi_sort_compare(&merge->order, &moving.entry, &merge->heap[(at - 1) / 2].entry) < 0) {
+    while (at > 0 && head_is_before(merge, &moving, &merge->heap[(at - 1) / 2])) {
         merge->heap[at] = merge->heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }
     merge->heap[at] = moving;
 }
 
-/* The source's next row in the page at hand; NULL when that is through. */
-static char *source_row(source *from)
+/* The source's next entry in the page at hand; false when that is through. */
+static bool source_entry(const kdi_sort_merge *merge, source *from, kdi_sort_entry *out)
 {
-    if (from->run == NULL)
-        return from->next < from->count ? from->rows[from->next++] : NULL;
-    if (from->page >= from->run->page_count)
-        return NULL;
-    const kdi_page *page = &from->run->pages[from->page];
-    return from->row < page->row_count ? kdi_page_row(from->run, page, from->row++) : NULL;
+    const kdi_sort_run *run = from->run;
+    if (run->entries != NULL) {
+        if (from->next >= run->count)
+            return false;
+        *out = run->entries[from->next++];
+        return true;
+    }
+    if (from->page >= run->store.page_count)
+        return false;
+    const kdi_page *page = &run->store.pages[from->page];
+    if (from->row >= page->row_count)
+        return false;
+    *out = kdi_sort_entry_of(&merge->order, kdi_page_row(&run->store, page, from->row++));
+    return true;
 }
 
 /* Goes on to the next page; false at the end of the run. */
 static kd_status source_turn(kd_ctx *ctx, source *from, bool *out_more)
 {
+    kdi_row_store *store = &from->run->store;
     *out_more = false;
-    if (from->run == NULL)
+    if (from->run->entries != NULL)
         return KD_OK;
-    if (from->page < from->run->page_count)
-        kdi_row_store_drop_page(ctx->world, from->run, from->page);
+    if (from->page < store->page_count)
+        kdi_row_store_drop_page(ctx->world, store, from->page);
     from->page++;
     from->row = 0;
-    if (from->page >= from->run->page_count)
+    if (from->page >= store->page_count)
         return KD_OK;
     *out_more = true;
-    return kdi_row_store_load(ctx, from->run, from->page);
+    return kdi_row_store_load(ctx, store, from->page);
 }
 
-static void head_add(kdi_sort_merge *merge, uint32_t index, char *row)
+static void head_add(kdi_sort_merge *merge, uint32_t index, kdi_sort_entry entry)
 {
-    merge->heap[merge->heap_count] =
-        (head){.entry = kdi_sort_entry_of(&merge->order, row), .source = index};
+    merge->heap[merge->heap_count] = (head){.entry = entry, .source = index};
     push_up(merge, merge->heap_count++);
 }
 
-kd_status kdi_sort_merge_create(kd_ctx *ctx, kd_arena *arena, const kdi_sort_order *order,
-                                kdi_row_store *runs, size_t run_count, char *const *rows,
-                                uint64_t row_count, kdi_sort_merge **out_merge)
+void kdi_sort_merge_destroy(kd_world *world, kd_account *account, kdi_sort_merge *merge)
 {
-    kdi_sort_merge *merge = KD_NEW(ctx, arena, kdi_sort_merge);
-    *out_merge = merge;
+    if (merge == NULL)
+        return;
+    kd_heap_free(world, account, merge->sources);
+    kd_heap_free(world, account, merge->heap);
+    kd_heap_free(world, account, merge);
+}
+
+kd_status kdi_sort_merge_create(kd_ctx *ctx, kd_account *account, const kdi_sort_order *order,
+                                kdi_sort_run *runs, size_t run_count, kdi_sort_merge **out_merge)
+{
+    kd_status status = KD_OK;
+    *out_merge = NULL;
+    kdi_sort_merge *merge = KD_HEAP_NEW(ctx, account, kdi_sort_merge);
     if (merge == NULL)
         return KD_NOMEM;
     merge->order = *order;
     merge->waiting = -1;
-    merge->sources = KD_NEW_ARRAY(ctx, arena, source, run_count + 1);
-    merge->heap = KD_NEW_ARRAY(ctx, arena, head, run_count + 1);
-    if (merge->sources == NULL || merge->heap == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i <= run_count; i++) {
-        source *from = &merge->sources[i];
-        if (i < run_count) {
-            from->run = &runs[i];
-            if (from->run->page_count > 0)
-                KD_TRY(kdi_row_store_load(ctx, from->run, 0));
-        } else {
-            from->rows = rows;
-            from->count = row_count;
-        }
-        char *row = source_row(from);
-        if (row != NULL)
-            head_add(merge, i, row);
+    merge->sources = kd_heap_alloc(ctx, account, (run_count + 1) * sizeof *merge->sources);
+    merge->heap = kd_heap_alloc(ctx, account, (run_count + 1) * sizeof *merge->heap);
+    if (merge->sources == NULL || merge->heap == NULL) {
+        status = KD_NOMEM;
+        goto out;
     }
-    return KD_OK;
+    for (uint32_t i = 0; i < run_count; i++) {
+        source *from = &merge->sources[i];
+        from->run = &runs[i];
+        if (from->run->entries == NULL && from->run->store.page_count > 0)
+            KD_TRY_OUT(kdi_row_store_load(ctx, &from->run->store, 0));
+        kdi_sort_entry entry;
+        if (source_entry(merge, from, &entry))
+            head_add(merge, i, entry);
+    }
+    *out_merge = merge;
+    merge = NULL;
+out:
+    kdi_sort_merge_destroy(ctx->world, account, merge);
+    return status;
 }
 
 kd_status kdi_sort_merge_next(kd_ctx *ctx, kdi_sort_merge *merge, char **out_rows,
                               uint32_t *out_count)
 {
     *out_count = 0;
+    KD_TRY(kd_check_cancelled(ctx));
     if (merge->waiting >= 0) {
         uint32_t index = (uint32_t)merge->waiting;
         bool more;
+        kdi_sort_entry entry;
         KD_TRY(source_turn(ctx, &merge->sources[index], &more));
-        char *row = more ? source_row(&merge->sources[index]) : NULL;
-        if (row != NULL)
-            head_add(merge, index, row);
+        if (more && source_entry(merge, &merge->sources[index], &entry))
+            head_add(merge, index, entry);
         merge->waiting = -1;
     }
     uint32_t count = 0;
@@ -141,16 +163,14 @@ kd_status kdi_sort_merge_next(kd_ctx *ctx, kdi_sort_merge *merge, char **out_row
         head *top = &merge->heap[0];
         uint32_t index = top->source;
         out_rows[count++] = top->entry.row;
-        char *row = source_row(&merge->sources[index]);
-        if (row != NULL) {
-            top->entry = kdi_sort_entry_of(&merge->order, row);
+        if (source_entry(merge, &merge->sources[index], &top->entry)) {
             sift_down(merge, 0);
             continue;
         }
         *top = merge->heap[--merge->heap_count];
         if (merge->heap_count > 0)
             sift_down(merge, 0);
-        if (merge->sources[index].run != NULL) {
+        if (merge->sources[index].run->entries == NULL) {
             merge->waiting = index;
             break;
         }

@@ -1,8 +1,13 @@
 /*
  * WINDOW: rows are collected with everything the calls read, sorted by partition and order, and
- * given partition by partition. Small partitions are worked on several at a time.
+ * given partition by partition. Small partitions are taken several at a time.
+ *
+ * Rows that were sorted on disk are copied while their partitions are at work; a partition that
+ * memory has no room for is written to disk again and its rows are read by number. Results are made
+ * for one batch at a time, so a partition needs no memory for them.
  */
 #include "exec/keep_internal.h"
+#include "exec/sorter_internal.h"
 #include "exec/window_internal.h"
 
 #include <assert.h>
@@ -16,9 +21,7 @@ typedef struct window_op {
     kdi_sort_column *columns; /* Partition, then order. */
     uint32_t column_count;
     kdi_window_call *calls;
-    kdi_row_store store;
-    char **rows;
-    uint64_t row_count;
+    kdi_sorter sorter;
 } window_op;
 
 /* ---- Collecting ---- */
@@ -28,8 +31,14 @@ typedef struct window_local {
     kd_vector *vectors;
     kdi_appender appender;
     kd_arena *batch_arena;
-    kdi_row_store store;
+    kdi_sorter sorter;
 } window_local;
+
+static void sorter_init(window_op *self, kd_world *world, kdi_sorter *sorter)
+{
+    kdi_sorter_init(sorter, world, &self->op.exec->shared->budget, &self->layout, self->columns,
+                    self->column_count);
+}
 
 static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
 {
@@ -38,7 +47,7 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
-    kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    sorter_init(self, ctx->world, &local->sorter);
     local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, self->layout.column_count);
     local->batch_arena = kd_arena_create(ctx, arena, "window batch", KD_ARENA_UNLIMITED);
     if (local->vectors == NULL || local->batch_arena == NULL)
@@ -50,8 +59,8 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
 
 static void sink_destroy(kdi_op *op, void *object)
 {
-    window_local *local = object;
-    kdi_row_store_clear(op->exec->world, &local->store);
+    (void)op;
+    kdi_sorter_clear(&((window_local *)object)->sorter);
 }
 
 static kd_status window_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
@@ -60,6 +69,7 @@ static kd_status window_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_bat
     window_op *self = (window_op *)op;
     window_local *local = object;
     *out_flow = KDI_NEED_INPUT;
+    KD_TRY(kdi_sorter_make_room(ctx, &local->sorter));
     kd_arena_reset(local->batch_arena);
     memcpy(local->vectors, in->columns, self->input_count * sizeof *in->columns);
     for (uint32_t i = 0; i < self->expr_count; i++)
@@ -68,140 +78,257 @@ static kd_status window_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_bat
     kd_batch wide = *in;
     wide.columns = local->vectors;
     wide.column_count = self->layout.column_count;
-    return kdi_appender_add(ctx, &local->appender, &local->store, &wide);
+    return kdi_appender_add(ctx, &local->appender, &local->sorter.store, &wide);
+}
+
+static kd_status window_settle(kd_ctx *ctx, kdi_op *op, void *object)
+{
+    (void)op;
+    return kdi_sorter_seal(ctx, &((window_local *)object)->sorter);
 }
 
 static kd_status window_combine(kd_ctx *ctx, kdi_op *op, void *object)
 {
-    window_local *local = object;
-    return kdi_row_store_move(ctx, &((window_op *)op)->store, &local->store);
+    return kdi_sorter_take(ctx, &((window_op *)op)->sorter, &((window_local *)object)->sorter);
 }
 
 static kd_status window_finish(kd_ctx *ctx, kdi_op *op)
 {
-    window_op *self = (window_op *)op;
-    return kdi_sort_store(ctx, &self->store, self->columns, self->column_count, &self->rows,
-                          &self->row_count);
+    return kdi_sorter_finish(ctx, &((window_op *)op)->sorter);
 }
 
-/* ---- Giving ---- */
+/* ---- Partitions ---- */
 
+/* The partitions at work are a set: rows from 0, `bounds` where each begins and the set ends. */
 typedef struct window_reader {
-    kd_arena *arena; /* Of the partitions at work. */
+    kd_arena *arena;       /* Of the set. */
+    kd_arena *batch_arena; /* Results. */
     kd_vector *results;
     kd_vector *columns;
-    uint64_t start, end; /* Rows whose results are there. */
-    uint64_t next;
+    uint64_t *bounds;
+    size_t bound_count, bound_capacity;
+    uint64_t count; /* Rows of the set. */
+    uint64_t next;  /* The next one to give. */
+    size_t part;    /* Its partition, */
+    bool has_part;  /* prepared in `p`. */
+    kdi_window_partition p;
+    /* Rows out of the sorter. */
+    char **sorted;
+    uint32_t sorted_count, sorted_next;
+    /* The set's rows: where they are, or (`is_on_disk`) in `buffer` by number. */
+    char **rows;
+    uint64_t row_capacity;
+    bool copies, is_on_disk;
+    kdi_row_store buffer;
+    kdi_row_store first; /* Copying: the first row of the partition being collected. */
+    kdi_row_reader reader;
 } window_reader;
 
 static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
 {
+    window_op *self = (window_op *)op;
+    const kd_plan *plan = op->plan;
     window_reader *local = KD_NEW(ctx, arena, window_reader);
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
-    local->arena = kd_arena_create(ctx, arena, "partition", KD_ARENA_UNLIMITED);
-    local->results = KD_NEW_ARRAY(ctx, arena, kd_vector, op->plan->as.window.call_count);
-    if (local->arena == NULL || local->results == NULL)
+    kdi_row_store_init(&local->buffer, &op->exec->shared->budget, &self->layout);
+    kdi_row_store_init(&local->first, &op->exec->shared->budget, &self->layout);
+    local->copies = !kdi_sorter_is_in_memory(&self->sorter);
+    local->arena = kd_arena_create(ctx, arena, "partitions", KD_ARENA_UNLIMITED);
+    local->batch_arena = kd_arena_create(ctx, arena, "window results", KD_ARENA_UNLIMITED);
+    local->results = KD_NEW_ARRAY(ctx, arena, kd_vector, plan->as.window.call_count);
+    local->sorted = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
+    local->p.blank = kd_alloc(ctx, arena, self->layout.row_bytes);
+    if (local->arena == NULL || local->batch_arena == NULL || local->results == NULL ||
+        local->sorted == NULL || local->p.blank == NULL)
         return KD_NOMEM;
-    return kdi_columns_create(ctx, arena, op->plan, &local->columns);
-}
-
-static bool rows_agree(const kdi_row_layout *layout, const char *a, const char *b,
-                       const kdi_sort_column *columns, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t column = columns[i].column;
-        bool a_is_null = kdi_row_is_null(layout, a, column);
-        bool b_is_null = kdi_row_is_null(layout, b, column);
-        if (a_is_null || b_is_null) {
-            if (a_is_null != b_is_null)
-                return false;
-            continue;
-        }
-        if (!kdi_payload_equal(layout->types[column], kdi_row_at(layout, a, column),
-                               kdi_row_at(layout, b, column)))
-            return false;
-    }
-    return true;
-}
-
-static uint64_t partition_end(const window_op *self, uint64_t start)
-{
-    uint32_t partition_count = self->op.plan->as.window.partition_count;
-    uint64_t end = start + 1;
-    while (end < self->row_count && rows_agree(&self->layout, self->rows[start], self->rows[end],
-                                               self->columns, partition_count))
-        end++;
-    return end;
-}
-
-static kd_status peers_find(kd_ctx *ctx, kd_arena *arena, kdi_window_partition *p)
-{
-    p->peer_start = KD_NEW_ARRAY(ctx, arena, uint64_t, p->count);
-    p->peer_end = KD_NEW_ARRAY(ctx, arena, uint64_t, p->count);
-    p->group = KD_NEW_ARRAY(ctx, arena, uint64_t, p->count);
-    p->group_start = KD_NEW_ARRAY(ctx, arena, uint64_t, p->count + 1);
-    if (p->peer_start == NULL || p->peer_end == NULL || p->group == NULL || p->group_start == NULL)
-        return KD_NOMEM;
-    uint64_t start = 0;
-    while (start < p->count) {
-        uint64_t end = start + 1;
-        while (end < p->count &&
-               rows_agree(p->layout, p->rows[start], p->rows[end], p->order, p->order_count))
-            end++;
-        for (uint64_t row = start; row < end; row++) {
-            p->peer_start[row] = start;
-            p->peer_end[row] = end;
-            p->group[row] = p->group_count;
-        }
-        p->group_start[p->group_count++] = start;
-        start = end;
-    }
-    p->group_start[p->group_count] = p->count;
+    KD_TRY(kdi_columns_create(ctx, arena, plan, &local->columns));
+    for (uint32_t c = 0; c < plan->as.window.call_count; c++)
+        local->results[c] = local->columns[self->input_count + c];
     return KD_OK;
 }
 
-static kd_status partition_run(kd_ctx *ctx, window_op *self, window_reader *local, uint64_t start,
-                               uint64_t end)
+static void local_destroy(kdi_op *op, void *object)
+{
+    window_reader *local = object;
+    kd_world *world = op->exec->world;
+    kdi_row_reader_clear(&local->reader);
+    kdi_row_store_clear(world, &local->buffer);
+    kdi_row_store_clear(world, &local->first);
+    kd_heap_free(world, &op->exec->shared->budget.account, local->rows);
+    local->rows = NULL;
+}
+
+static bool same_partition(const window_op *self, const char *a, const char *b)
+{
+    for (uint32_t i = 0; i < self->op.plan->as.window.partition_count; i++)
+        if (!kdi_row_columns_equal(&self->layout, a, b, self->columns[i].column, 1))
+            return false;
+    return true;
+}
+
+/* Room in the list of rows; when there is none the set goes to disk. */
+static kd_status set_make_room(kd_ctx *ctx, window_op *self, window_reader *local)
+{
+    enum { PAGES_MIN = 4 };
+    kdi_budget *budget = &self->op.exec->shared->budget;
+    KD_TRY(kd_check_cancelled(ctx));
+    if (local->copies && local->buffer.page_count >= PAGES_MIN &&
+        (local->is_on_disk || kdi_budget_is_tight(budget, 0))) {
+        local->is_on_disk = true;
+        KD_TRY(kdi_keep_make_room(ctx, &local->buffer));
+    }
+    if (local->is_on_disk || local->count + KD_BATCH_ROWS <= local->row_capacity)
+        return KD_OK;
+    uint64_t capacity = local->row_capacity * 2 + 2 * KD_BATCH_ROWS;
+    char **rows = kd_heap_resize(ctx, &budget->account, local->rows, capacity * sizeof *rows);
+    if (rows == NULL)
+        return KD_NOMEM;
+    local->rows = rows;
+    local->row_capacity = capacity;
+    return KD_OK;
+}
+
+/* Puts a row into the set; `*first` is the first of its partition. */
+static kd_status set_add(kd_ctx *ctx, window_reader *local, char *row, bool begins, char **first)
+{
+    if (begins) {
+        uint64_t *bound;
+        KD_TRY(KD_PUSH(ctx, local->arena, local->bounds, local->bound_count, local->bound_capacity,
+                       &bound));
+        *bound = local->count;
+        *first = row;
+        if (local->copies) {
+            kdi_row_store_rewind(ctx->world, &local->first);
+            KD_TRY(kdi_row_store_copy(ctx, &local->first, row, true, first));
+        }
+    }
+    if (local->copies)
+        KD_TRY(kdi_row_store_copy(ctx, &local->buffer, row, true, &row));
+    if (!local->is_on_disk)
+        local->rows[local->count] = row;
+    local->count++;
+    return KD_OK;
+}
+
+static void set_forget(kd_ctx *ctx, window_reader *local)
+{
+    kdi_row_reader_clear(&local->reader);
+    kdi_row_store_rewind(ctx->world, &local->buffer);
+    kd_arena_reset(local->arena);
+    local->bounds = NULL;
+    local->bound_count = local->bound_capacity = 0;
+    local->count = local->next = 0;
+    local->part = 0;
+    local->has_part = local->is_on_disk = false;
+}
+
+/* The next partitions, at least a batch of rows when there are so many. */
+static kd_status set_collect(kd_ctx *ctx, window_op *self, window_reader *local)
+{
+    char *first = NULL;
+    bool full = false;
+    set_forget(ctx, local);
+    while (!full) {
+        if (local->sorted_next == local->sorted_count) {
+            local->sorted_next = 0;
+            KD_TRY(kdi_sorter_next(ctx, &self->sorter, local->sorted, &local->sorted_count));
+            if (local->sorted_count == 0)
+                break;
+        }
+        KD_TRY(set_make_room(ctx, self, local));
+        while (local->sorted_next < local->sorted_count) {
+            char *row = local->sorted[local->sorted_next];
+            bool begins = first == NULL || !same_partition(self, first, row);
+            full = begins && local->count >= KD_BATCH_ROWS;
+            if (full)
+                break;
+            KD_TRY(set_add(ctx, local, row, begins, &first));
+            local->sorted_next++;
+        }
+    }
+    uint64_t *bound;
+    KD_TRY(KD_PUSH(ctx, local->arena, local->bounds, local->bound_count, local->bound_capacity,
+                   &bound));
+    *bound = local->count;
+    if (!local->is_on_disk)
+        return KD_OK;
+    KD_TRY(kdi_row_store_spill(ctx, &local->buffer, true));
+    kdi_row_reader_init(&local->reader, ctx->world, &local->buffer);
+    return kdi_row_reader_number(ctx, &local->reader);
+}
+
+static kd_status part_prepare(kd_ctx *ctx, window_op *self, window_reader *local)
 {
     const kd_plan *plan = self->op.plan;
-    kdi_window_partition p = {
+    uint64_t start = local->bounds[local->part];
+    local->p = (kdi_window_partition){
+        .ctx = ctx,
         .layout = &self->layout,
-        .rows = self->rows + start,
-        .count = end - start,
+        .rows = local->is_on_disk ? NULL : local->rows + start,
+        .reader = &local->reader,
+        .first_row = start,
+        .blank = local->p.blank,
+        .count = local->bounds[local->part + 1] - start,
         .order = self->columns + plan->as.window.partition_count,
         .order_count = plan->as.window.order_count,
         .facts = self->op.exec->scope.facts,
     };
-    KD_TRY(peers_find(ctx, local->arena, &p));
+    local->has_part = true;
+    return kdi_window_peers_find(ctx, local->arena, &local->p);
+}
+
+/* Results of the set's next `count` rows. */
+static kd_status results_make(kd_ctx *ctx, window_op *self, window_reader *local, uint32_t count)
+{
+    const kd_plan *plan = self->op.plan;
+    kd_arena_reset(local->batch_arena);
     for (uint32_t c = 0; c < plan->as.window.call_count; c++)
-        KD_TRY(kdi_window_call_run(ctx, local->arena, &p, &self->calls[c], &local->results[c],
-                                   start - local->start));
+        kdi_bits_fill(local->results[c].validity, KD_BATCH_ROWS);
+    for (uint32_t done = 0; done < count;) {
+        if (!local->has_part)
+            KD_TRY(part_prepare(ctx, self, local));
+        uint64_t row = local->next + done - local->bounds[local->part];
+        uint64_t left = local->p.count - row;
+        uint32_t taken = left < count - done ? (uint32_t)left : count - done;
+        kdi_window_frame range = {row, row + taken};
+        local->p.ctx = ctx;
+        for (uint32_t c = 0; c < plan->as.window.call_count; c++)
+            KD_TRY(kdi_window_call_run(ctx, local->batch_arena, &local->p, &self->calls[c], range,
+                                       &local->results[c], done));
+        done += taken;
+        if (taken == left) {
+            local->part++;
+            local->has_part = false;
+        }
+    }
     return KD_OK;
 }
 
-/* The next partitions, at least a batch of rows when there are so many. */
-static kd_status partitions_run(kd_ctx *ctx, window_op *self, window_reader *local)
+/* ---- Giving ---- */
+
+/* Addresses of the set's next rows, on disk those of one page. */
+static kd_status rows_get(kd_ctx *ctx, window_reader *local, char **room, char ***out_rows,
+                          uint32_t count)
 {
-    const kd_plan *plan = self->op.plan;
-    kd_arena_reset(local->arena);
-    local->start = local->next = local->end;
-    uint64_t bounds[KD_BATCH_ROWS + 1];
-    uint32_t partitions = 0;
-    bounds[0] = local->start;
-    while (local->end < self->row_count && local->end - local->start < KD_BATCH_ROWS) {
-        local->end = partition_end(self, local->end);
-        bounds[++partitions] = local->end;
-    }
-    uint64_t count = local->end - local->start;
-    if (count > UINT32_MAX)
-        return KD_FAIL(ctx, KD_LIMIT, "54000", "a window partition has too many rows");
-    for (uint32_t c = 0; c < plan->as.window.call_count; c++)
-        KD_TRY(kd_vector_init_flat(ctx, local->arena, plan->as.window.calls[c].type,
-                                   (uint32_t)count, &local->results[c]));
-    for (uint32_t i = 0; i < partitions; i++)
-        KD_TRY(partition_run(ctx, self, local, bounds[i], bounds[i + 1]));
+    *out_rows = local->rows + local->next;
+    if (!local->is_on_disk)
+        return KD_OK;
+    *out_rows = room;
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(kdi_row_reader_row(ctx, &local->reader, local->next + i, &room[i]));
+    return KD_OK;
+}
+
+/* Rows to the end of the page where the next one stands. */
+static kd_status page_limit(kd_ctx *ctx, window_reader *local, uint32_t *count)
+{
+    char *row;
+    KD_TRY(kdi_row_reader_row(ctx, &local->reader, local->next, &row));
+    uint64_t end = local->reader.first_rows[local->reader.near_page + 1];
+    if (end - local->next < *count)
+        *count = (uint32_t)(end - local->next);
     return KD_OK;
 }
 
@@ -209,51 +336,41 @@ static kd_status window_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *ou
 {
     window_op *self = (window_op *)op;
     window_reader *local = object;
-    const kd_plan *plan = op->plan;
-    *out_end = local->next == local->end && local->end == self->row_count;
+    char *room[KD_BATCH_ROWS], **rows;
+    if (local->next == local->count)
+        KD_TRY(set_collect(ctx, self, local));
+    *out_end = local->count == 0;
     if (*out_end)
         return KD_OK;
-    if (local->next == local->end)
-        KD_TRY(partitions_run(ctx, self, local));
-    uint64_t remaining = local->end - local->next;
-    uint32_t count = remaining < KD_BATCH_ROWS ? (uint32_t)remaining : KD_BATCH_ROWS;
+    uint64_t left = local->count - local->next;
+    uint32_t count = left < KD_BATCH_ROWS ? (uint32_t)left : KD_BATCH_ROWS;
+    if (local->is_on_disk)
+        KD_TRY(page_limit(ctx, local, &count));
+    KD_TRY(results_make(ctx, self, local, count));
+    KD_TRY(rows_get(ctx, local, room, &rows, count));
     for (uint32_t c = 0; c < self->input_count; c++)
-        kdi_rows_gather(&self->layout, c, self->rows + local->next, NULL, count,
-                        &local->columns[c]);
-    uint32_t first = (uint32_t)(local->next - local->start);
-    for (uint32_t c = 0; c < plan->as.window.call_count; c++) {
-        kd_vector slice = local->results[c];
-        kd_vector *column = &local->columns[self->input_count + c];
-        size_t bytes = kd_physical_bytes((kd_physical)slice.physical);
-        memcpy(column->values, (char *)slice.values + first * bytes, count * bytes);
-        kdi_bits_fill(column->validity, KD_BATCH_ROWS);
-        for (uint32_t i = 0; i < count; i++)
-            if (!kd_bit_get(slice.validity, first + i))
-                kd_bit_clear(column->validity, i);
-    }
+        kdi_rows_gather(&self->layout, c, rows, NULL, count, &local->columns[c]);
     local->next += count;
     *out = (kd_batch){.row_count = count,
                       .selected_count = count,
-                      .column_count = plan->column_count,
+                      .column_count = op->plan->column_count,
                       .columns = local->columns};
     return KD_OK;
 }
 
 static void window_close(kdi_op *op)
 {
-    window_op *self = (window_op *)op;
-    kdi_row_store_clear(op->exec->world, &self->store);
-    kd_heap_free(op->exec->world, kd_governor_account(op->exec->shared->budget.governor),
-                 self->rows);
-    self->rows = NULL;
+    kdi_sorter_clear(&((window_op *)op)->sorter);
 }
 
 static const kdi_op_class window_class = {
     .local_create = local_create,
+    .local_destroy = local_destroy,
     .next = window_next,
     .sink_create = sink_create,
     .sink_destroy = sink_destroy,
     .sink = window_sink,
+    .settle = window_settle,
     .combine = window_combine,
     .finish = window_finish,
     .close = window_close,
@@ -274,6 +391,9 @@ static kd_status call_prepare(kd_ctx *ctx, window_op *self, kd_type *types,
 {
     kd_arena *arena = self->op.arena;
     out->call = call;
+    out->state = kd_alloc(ctx, arena, call->aggregate == NULL ? 16 : call->aggregate->state_bytes);
+    if (out->state == NULL)
+        return KD_NOMEM;
     out->filter_column = -1;
     out->first_argument = self->input_count + self->expr_count;
     kd_type *argument_types = KD_NEW_ARRAY(ctx, arena, kd_type, call->argument_count);
@@ -341,7 +461,7 @@ kd_status kdi_build_window(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *p
     window_op *self;
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &window_class, sizeof *self, &self));
     KD_TRY(layout_make(ctx, self));
-    kdi_row_store_init(&self->store, &pipeline->exec->shared->budget, &self->layout);
+    sorter_init(self, ctx->world, &self->sorter);
     self->op.is_serial = true;
     for (uint32_t i = 0; i < self->expr_count; i++)
         self->op.sink_is_serial |= kdi_expr_is_volatile(self->exprs[i]);

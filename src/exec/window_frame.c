@@ -63,7 +63,7 @@ static kd_status key_of(kd_ctx *ctx, kd_type type, const void *payload, bool as_
     }
 }
 
-static kd_status key_add_interval(kd_ctx *ctx, const kdi_window_partition *partition, kd_type type,
+static kd_status key_add_interval(kd_ctx *ctx, kdi_window_partition *partition, kd_type type,
                                   range_key key, kd_interval distance, bool subtract,
                                   range_key *out)
 {
@@ -88,8 +88,8 @@ static kd_status key_add_interval(kd_ctx *ctx, const kdi_window_partition *parti
     return KD_OK;
 }
 
-static kd_status key_move(kd_ctx *ctx, const kdi_window_partition *partition, kd_type type,
-                          range_key key, const kd_value *offset, bool subtract, range_key *out)
+static kd_status key_move(kd_ctx *ctx, kdi_window_partition *partition, kd_type type, range_key key,
+                          const kd_value *offset, bool subtract, range_key *out)
 {
     if (is_interval(offset))
         return key_add_interval(ctx, partition, type, key, offset->as.interval, subtract, out);
@@ -121,16 +121,17 @@ static int keys_compare(range_key a, range_key b)
 
 /* The first row of [low, high) whose key is not before `key` in the order (`after`: is behind it).
  */
-static kd_status range_search(kd_ctx *ctx, const kdi_window_partition *partition, bool as_timestamp,
+static kd_status range_search(kd_ctx *ctx, kdi_window_partition *partition, bool as_timestamp,
                               range_key key, bool after, uint64_t low, uint64_t high, uint64_t *out)
 {
     const kdi_sort_column *order = &partition->order[0];
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
         range_key other;
-        KD_TRY(key_of(ctx, partition->layout->types[order->column],
-                      kdi_row_at(partition->layout, partition->rows[middle], order->column),
-                      as_timestamp, &other));
+        KD_TRY(
+            key_of(ctx, partition->layout->types[order->column],
+                   kdi_row_at(partition->layout, kdi_window_row(partition, middle), order->column),
+                   as_timestamp, &other));
         int compared = keys_compare(other, key);
         if (order->descending)
             compared = -compared;
@@ -144,7 +145,7 @@ static kd_status range_search(kd_ctx *ctx, const kdi_window_partition *partition
 }
 
 /* Rows with a key that is not NULL. */
-static void range_rows(const kdi_window_partition *partition, uint64_t *out_low, uint64_t *out_high)
+static void range_rows(kdi_window_partition *partition, uint64_t *out_low, uint64_t *out_high)
 {
     const kdi_sort_column *order = &partition->order[0];
     uint64_t nulls_end = partition->count;
@@ -154,7 +155,8 @@ static void range_rows(const kdi_window_partition *partition, uint64_t *out_low,
         uint64_t low = 0;
         while (low < nulls_end) {
             uint64_t middle = low + (nulls_end - low) / 2;
-            if (kdi_row_is_null(partition->layout, partition->rows[middle], order->column))
+            if (kdi_row_is_null(partition->layout, kdi_window_row(partition, middle),
+                                order->column))
                 low = middle + 1;
             else
                 nulls_end = middle;
@@ -165,7 +167,7 @@ static void range_rows(const kdi_window_partition *partition, uint64_t *out_low,
     uint64_t low = 0, high = partition->count;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        if (kdi_row_is_null(partition->layout, partition->rows[middle], order->column))
+        if (kdi_row_is_null(partition->layout, kdi_window_row(partition, middle), order->column))
             high = middle;
         else
             low = middle + 1;
@@ -173,7 +175,7 @@ static void range_rows(const kdi_window_partition *partition, uint64_t *out_low,
     *out_high = low;
 }
 
-static kd_status range_bound(kd_ctx *ctx, const kdi_window_partition *partition, uint64_t row,
+static kd_status range_bound(kd_ctx *ctx, kdi_window_partition *partition, uint64_t row,
                              const kd_value *offset, bool preceding, bool is_end, uint64_t *out)
 {
     if (partition->order_count != 1)
@@ -181,14 +183,16 @@ static kd_status range_bound(kd_ctx *ctx, const kdi_window_partition *partition,
             ctx, KD_INVALID, "42P20",
             "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
     const kdi_sort_column *order = &partition->order[0];
-    if (kdi_row_is_null(partition->layout, partition->rows[row], order->column)) {
-        *out = is_end ? partition->peer_end[row] : partition->peer_start[row];
+    if (kdi_row_is_null(partition->layout, kdi_window_row(partition, row), order->column)) {
+        kdi_window_frame peers = kdi_window_peers(partition, row);
+        *out = is_end ? peers.end : peers.start;
         return KD_OK;
     }
     kd_type type = partition->layout->types[order->column];
     bool as_timestamp = is_interval(offset);
     range_key key, bound;
-    KD_TRY(key_of(ctx, type, kdi_row_at(partition->layout, partition->rows[row], order->column),
+    KD_TRY(key_of(ctx, type,
+                  kdi_row_at(partition->layout, kdi_window_row(partition, row), order->column),
                   as_timestamp, &key));
     KD_TRY(key_move(ctx, partition, type, key, offset, preceding != order->descending, &bound));
     uint64_t low, high;
@@ -216,7 +220,7 @@ static uint64_t move_clamped(uint64_t at, int64_t distance, bool back, uint64_t 
     return by > most || at + by > most ? most : at + by;
 }
 
-static kd_status bound_of(kd_ctx *ctx, const kdi_window_partition *p, const kdi_window_call *call,
+static kd_status bound_of(kd_ctx *ctx, kdi_window_partition *p, const kdi_window_call *call,
                           uint64_t row, kd_frame_bound bound, const kd_value *offset, bool is_end,
                           uint64_t *out)
 {
@@ -226,10 +230,10 @@ static kd_status bound_of(kd_ctx *ctx, const kdi_window_partition *p, const kdi_
         return KD_OK;
     }
     if (bound == KD_BOUND_CURRENT) {
-        if (mode == KD_FRAME_ROWS)
-            *out = row + is_end;
-        else
-            *out = is_end ? p->peer_end[row] : p->peer_start[row];
+        kdi_window_frame peers = {row, row + 1};
+        if (mode != KD_FRAME_ROWS)
+            peers = kdi_window_peers(p, row);
+        *out = is_end ? peers.end : peers.start;
         return KD_OK;
     }
     bool back = bound == KD_BOUND_PRECEDING;
@@ -244,7 +248,7 @@ static kd_status bound_of(kd_ctx *ctx, const kdi_window_partition *p, const kdi_
             *out = move_clamped(row + is_end, distance, back, p->count);
         return KD_OK;
     }
-    uint64_t group = p->group[row];
+    uint64_t group = kdi_window_group(p, row);
     if (back && (uint64_t)distance > group) {
         *out = 0;
         return KD_OK;
@@ -254,11 +258,11 @@ static kd_status bound_of(kd_ctx *ctx, const kdi_window_partition *p, const kdi_
         return KD_OK;
     }
     group = back ? group - (uint64_t)distance : group + (uint64_t)distance;
-    *out = p->group_start[group + is_end];
+    *out = kdi_window_group_start(p, group + is_end);
     return KD_OK;
 }
 
-kd_status kdi_window_frame_of(kd_ctx *ctx, const kdi_window_partition *partition,
+kd_status kdi_window_frame_of(kd_ctx *ctx, kdi_window_partition *partition,
                               const kdi_window_call *call, uint64_t row,
                               kdi_window_frame *out_frame)
 {
@@ -272,16 +276,19 @@ kd_status kdi_window_frame_of(kd_ctx *ctx, const kdi_window_partition *partition
     return KD_OK;
 }
 
-bool kdi_window_excludes(const kdi_window_partition *partition, const kdi_window_call *call,
-                         uint64_t row, uint64_t other)
+bool kdi_window_excludes(kdi_window_partition *partition, const kdi_window_call *call, uint64_t row,
+                         uint64_t other)
 {
+    kdi_window_frame peers;
     switch (call->call->exclusion) {
     case KD_EXCLUDE_CURRENT:
         return other == row;
     case KD_EXCLUDE_GROUP:
-        return partition->group[other] == partition->group[row];
+        peers = kdi_window_peers(partition, row);
+        return other >= peers.start && other < peers.end;
     case KD_EXCLUDE_TIES:
-        return other != row && partition->group[other] == partition->group[row];
+        peers = kdi_window_peers(partition, row);
+        return other != row && other >= peers.start && other < peers.end;
     default:
         return false;
     }

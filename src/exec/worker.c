@@ -168,7 +168,10 @@ static kd_status member_combine(member *self)
 static void member_work(member *self)
 {
     crew *team = self->crew;
+    kdi_op *sink = team->pipeline->sink;
     self->status = kdi_sink_feed(&self->ctx, team->pipeline, self->runner, self->sink_local);
+    if (self->status == KD_OK && sink->class->settle != NULL)
+        self->status = sink->class->settle(&self->ctx, sink, self->sink_local);
     if (self->status == KD_OK)
         self->status = member_combine(self);
     if (self->status != KD_OK)
@@ -292,6 +295,8 @@ static kd_status drain_serial(kd_ctx *ctx, kdi_pipeline *pipeline)
     if (sink->class->sink_create != NULL)
         KD_TRY_OUT(sink->class->sink_create(ctx, sink, arena, &local));
     KD_TRY_OUT(kdi_sink_feed(ctx, pipeline, runner, local));
+    if (sink->class->settle != NULL)
+        KD_TRY_OUT(sink->class->settle(ctx, sink, local));
     if (sink->class->combine != NULL)
         KD_TRY_OUT(sink->class->combine(ctx, sink, local));
 out:

@@ -593,6 +593,27 @@ static kd_status agg_finish(kd_ctx *ctx, kd_call_env *env, const void *state, vo
     return KD_OK;
 }
 
+static kd_status chain_step(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args)
+{
+    (void)ctx;
+    (void)env;
+    int64_t *self = state;
+    const kd_str *str = args[0];
+    *self = (int64_t)kd_hash_u64((uint64_t)*self * 31 +
+                                 kd_hash_bytes(kd_str_data(str), str->size_bytes));
+    return KD_OK;
+}
+
+static kd_status chain_finish(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
+                              bool *out_is_null)
+{
+    (void)ctx;
+    (void)env;
+    memcpy(result, state, sizeof(int64_t));
+    *out_is_null = false;
+    return KD_OK;
+}
+
 kd_aggregate_call kit_aggregate(kit *k, const char *name, kd_expr *argument)
 {
     static const kd_aggregate list[] = {
@@ -622,6 +643,12 @@ kd_aggregate_call kit_aggregate(kit *k, const char *name, kd_expr *argument)
          .order_matters = true,
          .step = agg_step,
          .finish = agg_finish},
+        {.name = "chain",
+         .state_bytes = sizeof(int64_t),
+         .skips_nulls = true,
+         .order_matters = true,
+         .step = chain_step,
+         .finish = chain_finish},
     };
     kd_aggregate_call call = {.type = kd_type_of(KD_TYPE_INT8), .output = k->next_id++};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)

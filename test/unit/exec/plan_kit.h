@@ -60,7 +60,8 @@ kd_expr *kit_null(kit *k, kd_type type);
  * text. */
 kd_expr *kit_call(kit *k, const char *name, kd_expr *a, kd_expr *b);
 kd_expr *kit_expr(kit *k, kd_expr_kind kind, kd_type type, uint32_t count, ...);
-/* "sum", "count", "min" over int8, "string_agg" over text, "count*". */
+/* "sum", "count", "min" over int8, "string_agg" over text, "chain" (a hash
+ * of values in their order) over text, "count*". */
 kd_aggregate_call kit_aggregate(kit *k, const char *name, kd_expr *argument);
 
 typedef struct kit_rows {

@@ -1,7 +1,7 @@
 /*
  * Tiny budgets: every blocking operator spills, and gives the rows it gives with room for all.
  */
-#include "plan_kit.h"
+#include "spill_plans.h"
 
 #include <string.h>
 
@@ -136,5 +136,67 @@ TEST(without_a_directory_the_limit_is_an_error)
         uint64_t count;
         CHECK_FAILS(&k->ctx, kit_try(k, plan_make(k, which, false), &count), "53200");
         kit_close(k);
+    }
+}
+
+static uint64_t order_digest(kit_rows rows)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < rows.count; i++)
+        for (const char *at = rows.texts[i]; *at != 0; at++)
+            sum = sum * 31 + (unsigned char)*at;
+    return sum;
+}
+
+/* Without a limit, within one, and with threads; the spill directory is empty afterwards. */
+TEST(whatever_keeps_rows_spills)
+{
+    for (int which = 0; which < SPILL_PLANS; which++) {
+        uint64_t sums[4], counts[4], orders[4];
+        const char *name;
+        bool in_order;
+        for (int round = 0; round < 4; round++) {
+            kit *k = kit_open(0, round == 3 ? 2 : 0);
+            k->options.memory_limit_bytes = round == 0 ? 0 : round == 2 ? 1 : BUDGET / 2;
+            kd_plan *plan = spill_plan(k, which, ROWS / 3, &name, &in_order);
+            test_note("%s, round %d", name, round);
+            kit_rows rows = kit_run(k, plan);
+            sums[round] = digest(rows);
+            orders[round] = in_order ? order_digest(rows) : 0;
+            counts[round] = rows.count;
+            kit_close(k);
+            CHECK(counts[0] > 0);
+            CHECK_EQ(counts[round], counts[0]);
+            CHECK(sums[round] == sums[0]);
+            CHECK(orders[round] == orders[0]);
+        }
+    }
+}
+
+TEST(whatever_keeps_rows_says_when_it_cannot_spill)
+{
+    for (int which = 0; which < SPILL_PLANS; which++) {
+        const char *name;
+        bool in_order;
+        kit *k = kit_open(0, 0);
+        k->options.memory_limit_bytes = 1;
+        k->options.spill_directory = NULL;
+        kd_plan *plan = spill_plan(k, which, ROWS / 3, &name, &in_order);
+        uint64_t count;
+        test_note("%s", name);
+        kd_status status = kit_try(k, plan, &count);
+        if (which == 16) /* What APPLY remembers it may forget. */
+            CHECK_STATUS(&k->ctx, status);
+        else
+            CHECK_FAILS(&k->ctx, status, "53200");
+        kit_close(k);
+        if (status != KD_OK) {
+            k = kit_open(0, 0);
+            k->options.memory_limit_bytes = 1;
+            k->options.spill_limit_bytes = 512 * 1024;
+            plan = spill_plan(k, which, ROWS / 3, &name, &in_order);
+            CHECK_FAILS(&k->ctx, kit_try(k, plan, &count), "53400");
+            kit_close(k);
+        }
     }
 }
