@@ -19,6 +19,9 @@ static const kdi_family families[] = {
     kdi_register_template_datetime,
     kdi_register_misc,
     kdi_register_json,
+    kdi_register_json_make,
+    kdi_register_overlaps,
+    kdi_register_identifier,
     kdi_register_collect,
     kdi_register_statistics,
     kdi_register_series,
@@ -52,12 +55,22 @@ void kdi_return_value(const kd_value *value, void *result, bool *out_is_null)
         memcpy(result, &value->as, kd_physical_bytes(kd_type_physical(value->type)));
 }
 
+kd_status kdi_arg_padded(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
+                         uint32_t index, kd_str *out)
+{
+    kd_value value = kdi_arg_value(env, args, index);
+    kd_buffer text = kd_buffer_in(env->arena);
+    KD_TRY(kd_value_format(ctx, kdi_settings(env), &value, &text));
+    return kdi_return_buffer(out, &text);
+}
+
 kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
                               uint32_t index, kd_buffer *out)
 {
     if (args[index] == NULL)
         return KD_OK;
-    if (kd_type_is_string(env->argument_types[index]))
+    kd_type type = env->argument_types[index];
+    if (kd_type_is_string(type) && type.id != KD_TYPE_CHAR)
         return kd_buffer_append_slice(ctx, out, kdi_arg_text(args, index));
     kd_value value = kdi_arg_value(env, args, index);
     return kd_value_format(ctx, kdi_settings(env), &value, out);

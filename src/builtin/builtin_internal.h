@@ -25,6 +25,9 @@ kd_status kdi_register_series(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_statistics(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_collect(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_json(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_json_make(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_overlaps(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_identifier(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_misc(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_datetime(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_number(kd_ctx *ctx, kd_registry *registry);
@@ -44,6 +47,10 @@ kd_status kdi_register_row(kd_ctx *ctx, kd_registry *registry);
 #define KDI_ANY                             \
     {                                       \
         .id = KD_PSEUDO_ANY, .modifier = -1 \
+    }
+#define KDI_ANYNONARRAY                             \
+    {                                               \
+        .id = KD_PSEUDO_ANYNONARRAY, .modifier = -1 \
     }
 #define KDI_ANYELEMENT                             \
     {                                              \
@@ -101,6 +108,18 @@ static inline const struct kd_zone *kdi_zone(const kd_call_env *env)
 kd_value kdi_arg_value(const kd_call_env *env, const void *const *args, uint32_t index);
 /* Writes the value's payload to a result of the same type. */
 void kdi_return_value(const kd_value *value, void *result, bool *out_is_null);
+/* A char(n) with its padding, for the few functions to which the blanks count. */
+kd_status kdi_arg_padded(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
+                         uint32_t index, kd_str *out) KD_MUST_CHECK;
+/* A row function over char(n) and another argument, made of one over text. */
+#define KDI_PADDED(name, plain)                             \
+    KDI_ROW(name)                                           \
+    {                                                       \
+        kd_str padded;                                      \
+        KD_TRY(kdi_arg_padded(ctx, env, args, 0, &padded)); \
+        const void *both[2] = {&padded, args[1]};           \
+        return plain(ctx, env, both, result, out_is_null);  \
+    }
 /* Appends the value's text, as its output function gives it. */
 kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
                               uint32_t index, kd_buffer *out) KD_MUST_CHECK;

@@ -484,7 +484,56 @@ KDI_ROW(is_normalized)
     return KD_OK;
 }
 
+/* --- hashtext --------------------------------------------------------------------------------- */
+
+static uint32_t rotated(uint32_t value, int bits)
+{
+    return value << bits | value >> (32 - bits);
+}
+
+/* Bob Jenkins' lookup3 (2006), which PostgreSQL's hashtext is: people share rows out by it. */
+static uint32_t lookup3(kd_slice bytes)
+{
+    uint32_t a = 0x9e3779b9u + (uint32_t)bytes.size_bytes + 3923095u, b = a, c = a;
+    const char *at = bytes.data;
+    size_t left = bytes.size_bytes;
+    static const uint8_t turns[6] = {4, 6, 8, 16, 19, 4};
+    for (; left >= 12; at += 12, left -= 12) {
+        uint32_t *parts[3] = {&a, &b, &c};
+        for (int i = 0; i < 3; i++)
+            *parts[i] += kd_load_u32(at + 4 * i);
+        for (int i = 0; i < 6; i++) {
+            uint32_t *x = parts[i % 3], *y = parts[(i + 2) % 3], *z = parts[(i + 1) % 3];
+            *x -= *y;
+            *x ^= rotated(*y, turns[i]);
+            *y += *z;
+        }
+    }
+    uint8_t tail[12] = {0}; /* The lowest byte of c counts nothing here. */
+    memcpy(tail, at, left < 8 ? left : 8);
+    if (left > 8)
+        memcpy(tail + 9, at + 8, left - 8);
+    a += kd_load_u32(tail);
+    b += kd_load_u32(tail + 4);
+    c += kd_load_u32(tail + 8);
+    static const uint8_t last_turns[7] = {14, 11, 25, 16, 4, 14, 24};
+    uint32_t *parts[3] = {&c, &a, &b};
+    for (int i = 0; i < 7; i++) {
+        uint32_t *x = parts[i % 3], y = *parts[(i + 2) % 3];
+        *x ^= y;
+        *x -= rotated(y, last_turns[i]);
+    }
+    return c;
+}
+
+KDI_ROW(hashtext)
+{
+    *(int32_t *)result = (int32_t)lookup3(kdi_arg_text(args, 0));
+    return KD_OK;
+}
+
 static const kd_function functions[] = {
+    IMMUTABLE("hashtext", hashtext, INT4, TEXT),
     IMMUTABLE("md5", md5, TEXT, TEXT),
     IMMUTABLE("md5", md5, TEXT, BYTEA),
     IMMUTABLE("sha224", sha224, BYTEA, BYTEA),

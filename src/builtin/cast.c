@@ -7,6 +7,7 @@
  */
 #include "builtin/builtin_internal.h"
 #include "types/datetime.h"
+#include "types/interval.h"
 #include "types/jsonb.h"
 #include "types/utf8.h"
 
@@ -370,6 +371,13 @@ static kd_status interval_to_time(kd_ctx *ctx, kd_call_env *env, const void *con
     return KD_OK;
 }
 
+static kd_status fit_interval(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
+                              bool *out_is_null)
+{
+    (void)out_is_null;
+    return kd_interval_fit(ctx, KDI_ARG(kd_interval, args, 0), env->result_type.modifier, result);
+}
+
 static kd_status us_to_ns(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
                           bool *out_is_null)
 {
@@ -544,6 +552,7 @@ static const kd_cast casts[] = {
     CAST(TIMESTAMP_NS, TIMESTAMPTZ, ASSIGNMENT, .row = ns_to_us),
     CAST(TIME, INTERVAL, IMPLICIT, .row = time_to_interval),
     CAST(TIME, TIME, IMPLICIT, .row = round_timestamp),
+    CAST(INTERVAL, INTERVAL, IMPLICIT, .row = fit_interval),
     CAST(INTERVAL, TIME, ASSIGNMENT, .row = interval_to_time),
     CAST(JSON, JSONB, ASSIGNMENT, .row = json_to_jsonb),
     CAST(JSONB, JSON, ASSIGNMENT, .row = jsonb_to_json),

@@ -25,13 +25,15 @@ KDI_ROW(text_concat)
     return KD_OK;
 }
 
-/* As a cast to text gives it: booleans as words. */
+/* As a cast to text gives it: booleans as words, char(n) without its padding. */
 static kd_status append_cast(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
                              uint32_t index, kd_buffer *out)
 {
     kd_type type = env->argument_types[index];
     if (type.id == KD_TYPE_BOOL && !type.is_array)
         return kd_buffer_append_text(ctx, out, KDI_ARG(uint8_t, args, index) ? "true" : "false");
+    if (kd_type_is_string(type))
+        return kd_buffer_append_slice(ctx, out, kdi_arg_text(args, index));
     return kdi_append_argument(ctx, env, args, index, out);
 }
 
@@ -139,7 +141,7 @@ KDI_ROW(quote_ident)
 KDI_ROW(quote_literal)
 {
     kd_buffer text = kd_buffer_in(env->arena), buffer = kd_buffer_in(env->arena);
-    KD_TRY(kdi_append_argument(ctx, env, args, 0, &text));
+    KD_TRY(append_cast(ctx, env, args, 0, &text));
     KD_TRY(append_literal(ctx, kd_buffer_slice(&text), &buffer));
     return kdi_return_buffer(result, &buffer);
 }
@@ -346,25 +348,25 @@ KDI_ROW(array_to_string_nulls)
 }
 
 typedef struct text_list {
+    kd_arena *arena;
+    const kd_slice *null_text; /* May be NULL. */
     kd_value *items;
     size_t count;
     size_t capacity;
 } text_list;
 
-static kd_status list_add(kd_ctx *ctx, kd_call_env *env, text_list *list, kd_slice text,
-                          const kd_slice *null_text)
+static kd_status list_add(kd_ctx *ctx, text_list *list, kd_slice text)
 {
     kd_value *item;
-    KD_TRY(KD_PUSH(ctx, env->arena, list->items, list->count, list->capacity, &item));
-    *item = null_text != NULL && kd_slice_equal(text, *null_text)
+    KD_TRY(KD_PUSH(ctx, list->arena, list->items, list->count, list->capacity, &item));
+    *item = list->null_text != NULL && kd_slice_equal(text, *list->null_text)
                 ? kd_value_null(kd_type_of(KD_TYPE_TEXT))
                 : kd_value_text(text);
     return KD_OK;
 }
 
 /* The separator NULL gives single characters, an empty one the whole text. */
-static kd_status split_text(kd_ctx *ctx, kd_call_env *env, kd_slice text, const kd_slice *separator,
-                            const kd_slice *null_text, text_list *out_list)
+static kd_status split_text(kd_ctx *ctx, kd_slice text, const kd_slice *separator, text_list *list)
 {
     size_t start = 0;
     uint32_t width;
@@ -373,7 +375,7 @@ static kd_status split_text(kd_ctx *ctx, kd_call_env *env, kd_slice text, const 
     if (separator == NULL) {
         for (; start < text.size_bytes; start += width) {
             (void)kd_utf8_decode(text.data + start, text.size_bytes - start, &width);
-            KD_TRY(list_add(ctx, env, out_list, (kd_slice){text.data + start, width}, null_text));
+            KD_TRY(list_add(ctx, list, (kd_slice){text.data + start, width}));
         }
         return KD_OK;
     }
@@ -383,11 +385,10 @@ static kd_status split_text(kd_ctx *ctx, kd_call_env *env, kd_slice text, const 
         if (at == NULL)
             break;
         kd_slice part = {text.data + start, (size_t)(at - text.data) - start};
-        KD_TRY(list_add(ctx, env, out_list, part, null_text));
+        KD_TRY(list_add(ctx, list, part));
         start += part.size_bytes + separator->size_bytes;
     }
-    return list_add(ctx, env, out_list, (kd_slice){text.data + start, text.size_bytes - start},
-                    null_text);
+    return list_add(ctx, list, (kd_slice){text.data + start, text.size_bytes - start});
 }
 
 KDI_ROW(string_to_array)
@@ -396,20 +397,54 @@ KDI_ROW(string_to_array)
     if (args[0] == NULL)
         return KD_OK;
     kd_slice separator, null_text;
-    const kd_slice *separator_at = NULL, *null_at = NULL;
-    if (args[1] != NULL) {
+    text_list list = {.arena = env->arena};
+    if (args[1] != NULL)
         separator = kdi_arg_text(args, 1);
-        separator_at = &separator;
-    }
     if (env->argument_count > 2 && args[2] != NULL) {
         null_text = kdi_arg_text(args, 2);
-        null_at = &null_text;
+        list.null_text = &null_text;
     }
-    text_list list = {0};
-    KD_TRY(split_text(ctx, env, kdi_arg_text(args, 0), separator_at, null_at, &list));
+    KD_TRY(split_text(ctx, kdi_arg_text(args, 0), args[1] == NULL ? NULL : &separator, &list));
     return kd_array_make(ctx, env->arena, kd_type_of(KD_TYPE_TEXT), list.items,
                          (uint32_t)list.count, result);
 }
+
+KDI_DESCRIBE(describe_string_to_table)
+{
+    static const char *const names[1] = {"string_to_table"};
+    static const kd_type types[1] = {TEXT};
+    return kdi_describe(ctx, arena, 1, names, types, out_column_count, out_names, out_types);
+}
+
+KDI_OPEN(string_to_table_open)
+{
+    static const kd_type types[1] = {TEXT};
+    kdi_row_list *rows;
+    KD_TRY(kdi_row_list_create(ctx, arena, types, 1, &rows));
+    *out_cursor = rows;
+    if (args[0].is_null)
+        return KD_OK;
+    kd_slice separator = kdi_value_text(&args[1]), null_text;
+    text_list list = {.arena = arena};
+    if (arg_count > 2 && !args[2].is_null) {
+        null_text = kdi_value_text(&args[2]);
+        list.null_text = &null_text;
+    }
+    KD_TRY(split_text(ctx, kdi_value_text(&args[0]), args[1].is_null ? NULL : &separator, &list));
+    for (size_t i = 0; i < list.count; i++)
+        KD_TRY(kdi_row_list_add(ctx, rows, &list.items[i]));
+    return KD_OK;
+}
+
+#define STRING_TO_TABLE(...)                                                                \
+    {                                                                                       \
+        KDI_SIGNATURE(__VA_ARGS__), .name = "string_to_table",                              \
+                                    .describe = describe_string_to_table,                   \
+                                    .open = string_to_table_open, .next = kdi_row_list_next \
+    }
+
+static const kd_table_function table_functions[] = {STRING_TO_TABLE(TEXT, TEXT),
+                                                    STRING_TO_TABLE(TEXT, TEXT, TEXT)};
 
 /* Types spelled out, so that an untyped literal beside them is text and not an array. */
 #define WITH_TEXT(TYPE_ID)                                                                    \
@@ -443,10 +478,11 @@ static const kd_function functions[] = {
     WITH_TEXT(KD_TYPE_UUID),
     IMMUTABLE("||", text_concat, TEXT, TEXT, TEXT),
     IMMUTABLE("||", text_concat, BYTEA, BYTEA, BYTEA),
-    STABLE("||", any_concat, TEXT, TEXT, ANY),
-    STABLE("||", any_concat, TEXT, ANY, TEXT),
+    STABLE("||", any_concat, TEXT, TEXT, NONARRAY),
+    STABLE("||", any_concat, TEXT, NONARRAY, TEXT),
     VARIADIC("concat", concat, TEXT, ANY),
     VARIADIC("concat_ws", concat_ws, TEXT, TEXT, ANY),
+    LENIENT("format", format, TEXT, TEXT),
     VARIADIC("format", format, TEXT, TEXT, ANY),
     IMMUTABLE("quote_ident", quote_ident, TEXT, TEXT),
     IMMUTABLE("quote_literal", quote_literal, TEXT, TEXT),
@@ -461,5 +497,7 @@ static const kd_function functions[] = {
 
 kd_status kdi_register_concat(kd_ctx *ctx, kd_registry *registry)
 {
+    KD_TRY(kd_registry_add_table_functions(ctx, registry, table_functions,
+                                           KDI_COUNT(table_functions)));
     return kd_registry_add_functions(ctx, registry, functions, KDI_COUNT(functions));
 }

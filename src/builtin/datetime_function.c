@@ -652,42 +652,6 @@ KDI_ROW(interval_isfinite)
     return KD_OK;
 }
 
-/* Whether [a, b) and [c, d) share a point; bounds may come in any order, and a NULL bound leaves
- * the other one as the period. NULL when that does not decide it. */
-KDI_ROW(overlaps)
-{
-    kd_type type = env->argument_types[0];
-    const void *low[2], *high[2];
-    for (int i = 0; i < 2; i++) {
-        low[i] = args[i * 2];
-        high[i] = args[i * 2 + 1];
-        if (low[i] == NULL) {
-            low[i] = high[i];
-            high[i] = NULL;
-        }
-        *out_is_null = low[i] == NULL;
-        if (low[i] == NULL)
-            return KD_OK;
-        if (high[i] != NULL && kd_payload_compare(type, low[i], high[i]) > 0) {
-            const void *swapped = low[i];
-            low[i] = high[i];
-            high[i] = swapped;
-        }
-    }
-    int starts = kd_payload_compare(type, low[0], low[1]);
-    *(uint8_t *)result = true;
-    if (starts == 0) {
-        *out_is_null = high[0] == NULL || high[1] == NULL;
-        return KD_OK;
-    }
-    /* The one that starts first must reach the other's start. */
-    int first = starts < 0 ? 0 : 1;
-    bool reaches = high[first] != NULL && kd_payload_compare(type, low[1 - first], high[first]) < 0;
-    *(uint8_t *)result = reaches;
-    *out_is_null = (high[first] == NULL) || (!reaches && high[1 - first] == NULL);
-    return KD_OK;
-}
-
 /* --- time_bucket ------------------------------------------------------------------------------ */
 
 enum { MONDAY_2000 = 2 }; /* 2000-01-03, TimescaleDB's origin for widths without months. */
@@ -929,9 +893,6 @@ static const kd_function functions[] = {
     IMMUTABLE("isfinite", timestamp_isfinite, BOOL, TIMESTAMP),
     IMMUTABLE("isfinite", timestamp_isfinite, BOOL, TIMESTAMPTZ),
     IMMUTABLE("isfinite", interval_isfinite, BOOL, INTERVAL),
-    LENIENT("overlaps", overlaps, BOOL, TIMESTAMP, TIMESTAMP, TIMESTAMP, TIMESTAMP),
-    LENIENT("overlaps", overlaps, BOOL, TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ),
-    LENIENT("overlaps", overlaps, BOOL, TIME, TIME, TIME, TIME),
     NAMED("time_bucket", bucket_plain, TIMESTAMP, bucket_names, INTERVAL, TIMESTAMP),
     NAMED("time_bucket", bucket_plain, TIMESTAMP, bucket_origin_names, INTERVAL, TIMESTAMP,
           TIMESTAMP),

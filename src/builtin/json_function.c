@@ -611,10 +611,10 @@ static const kd_function functions[] = {
     NO_ARGUMENTS("jsonb_build_array", build_array, JSONB, KD_IMMUTABLE),
     NO_ARGUMENTS("json_build_object", build_object, JSON, KD_IMMUTABLE),
     NO_ARGUMENTS("jsonb_build_object", build_object, JSONB, KD_IMMUTABLE),
-    VARIADIC("json_build_array", build_array, JSON, ANY, ANY),
-    VARIADIC("jsonb_build_array", build_array, JSONB, ANY, ANY),
-    VARIADIC("json_build_object", build_object, JSON, ANY, ANY),
-    VARIADIC("jsonb_build_object", build_object, JSONB, ANY, ANY),
+    VARIADIC("json_build_array", build_array, JSON, ANY),
+    VARIADIC("jsonb_build_array", build_array, JSONB, ANY),
+    VARIADIC("json_build_object", build_object, JSON, ANY),
+    VARIADIC("jsonb_build_object", build_object, JSONB, ANY),
 };
 
 #define ROWS(NAME, TYPE, FORM, AS_TEXT, BINARY)                                                    \

@@ -38,7 +38,7 @@ static kd_status append_scalar(kd_ctx *ctx, const kd_text_settings *settings, co
         return kd_jsonb_format(ctx, kdi_value_text(value), out);
     if (type.id == KD_TYPE_JSON)
         return kd_buffer_append_slice(ctx, out, kdi_value_text(value));
-    if (kd_type_is_string(type))
+    if (kd_type_is_string(type) && type.id != KD_TYPE_CHAR)
         return kd_json_append_string(ctx, kdi_value_text(value), out);
     KD_TRY(kd_value_format(ctx, settings, value, &text));
     if (kd_type_is_timestamp(type))

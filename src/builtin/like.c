@@ -236,6 +236,11 @@ KDI_ROW(not_ilike)
     return like_of(ctx, env, args, true, true, result);
 }
 
+KDI_PADDED(char_like, like)
+KDI_PADDED(char_not_like, not_like)
+KDI_PADDED(char_ilike, ilike)
+KDI_PADDED(char_not_ilike, not_ilike)
+
 /* Bytes: '_' stands for one byte, not a character, so the text is taken as Latin-1 would be. */
 static bool bytes_match(kd_slice text, kd_slice pattern)
 {
@@ -307,6 +312,10 @@ static const kd_function functions[] = {
     IMMUTABLE("!~~", not_like, BOOL, TEXT, TEXT),
     IMMUTABLE("~~*", ilike, BOOL, TEXT, TEXT),
     IMMUTABLE("!~~*", not_ilike, BOOL, TEXT, TEXT),
+    IMMUTABLE("~~", char_like, BOOL, CHAR, TEXT),
+    IMMUTABLE("!~~", char_not_like, BOOL, CHAR, TEXT),
+    IMMUTABLE("~~*", char_ilike, BOOL, CHAR, TEXT),
+    IMMUTABLE("!~~*", char_not_ilike, BOOL, CHAR, TEXT),
     IMMUTABLE("~~", bytes_like, BOOL, BYTEA, BYTEA),
     IMMUTABLE("!~~", bytes_not_like, BOOL, BYTEA, BYTEA),
     IMMUTABLE("like", like, BOOL, TEXT, TEXT),

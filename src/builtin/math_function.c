@@ -5,6 +5,7 @@
  * function in kd_function.data and checks domain and range as PostgreSQL does.
  */
 #include "builtin/signature_internal.h"
+#include "types/array.h"
 #include "base/world.h"
 
 #include <math.h>
@@ -251,6 +252,40 @@ KDI_ROW(isnan_f64)
 /* --- Random ----------------------------------------------------------------------------------- */
 
 /* Each expression instance has a generator of its own, seeded once: xorshift64*. */
+static uint64_t mixed(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* After setseed the next generators begin with what follows from the seed. */
+static uint64_t generator_seed(kd_ctx *ctx, const kd_call_env *env)
+{
+    kd_random_seed *seed = env->facts == NULL ? NULL : env->facts->random_seed;
+    if (seed == NULL || !atomic_load(&seed->is_set))
+        return ctx->world->random_u64(ctx->world) | 1;
+    return mixed(atomic_fetch_add(&seed->next, 0x9e3779b97f4a7c15u)) | 1;
+}
+
+KDI_ROW(setseed)
+{
+    double value = KDI_ARG(double, args, 0);
+    kd_random_seed *seed = env->facts == NULL ? NULL : env->facts->random_seed;
+    if (!(value >= -1 && value <= 1))
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       "setseed parameter %g is out of allowed range [-1,1]", value);
+    uint64_t bits;
+    value = value == 0 ? 0 : value;
+    memcpy(&bits, &value, sizeof bits);
+    if (seed != NULL) {
+        atomic_store(&seed->next, mixed(bits + 1));
+        atomic_store(&seed->is_set, true);
+    }
+    memset(result, 0, sizeof(int32_t));
+    return KD_OK;
+}
+
 KDI_ROW(random)
 {
     uint64_t *state = env->state;
@@ -258,7 +293,7 @@ KDI_ROW(random)
         state = KD_NEW(ctx, env->state_arena, uint64_t);
         if (state == NULL)
             return KD_NOMEM;
-        *state = ctx->world->random_u64(ctx->world) | 1;
+        *state = generator_seed(ctx, env);
         env->state = state;
     }
     uint64_t x = *state;
@@ -586,6 +621,30 @@ static const real_function real_ceil = {ceil, -INFINITY, INFINITY, false, false}
                                .data = &FUNCTION                                                 \
     }
 
+/* How many thresholds, which ascend, the operand has reached. */
+KDI_ROW(width_bucket_array)
+{
+    kd_array thresholds;
+    KD_TRY(kd_array_open(ctx, env->argument_types[1], kdi_arg_text(args, 1), &thresholds));
+    if (thresholds.shape.dimensions > 1)
+        return KD_FAIL(ctx, KD_INVALID, "2202E", "thresholds must be one-dimensional array");
+    if (thresholds.bitmap != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "22004", "thresholds array must not contain NULLs");
+    kd_value operand = kdi_arg_value(env, args, 0);
+    KD_TRY(kdi_value_in_form(ctx, env->arena, thresholds.element_type, &operand));
+    uint32_t low = 0, high = thresholds.count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        kd_value threshold = kd_array_get(&thresholds, middle);
+        if (kd_value_compare(&operand, &threshold) < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *(int32_t *)result = (int32_t)low;
+    return KD_OK;
+}
+
 static const kd_function functions[] = {
     REAL("ceil", real_ceil),
     REAL("ceiling", real_ceil),
@@ -626,6 +685,8 @@ static const kd_function functions[] = {
     IMMUTABLE("atan2", atan2_f64, FLOAT8, FLOAT8, FLOAT8),
     IMMUTABLE("atan2d", atan2d_f64, FLOAT8, FLOAT8, FLOAT8),
     NO_ARGUMENTS("pi", pi, FLOAT8, KD_IMMUTABLE),
+    {KDI_SIGNATURE(FLOAT8), .name = "setseed", .row = setseed, .result = KDI_TYPE(VOID),
+     .strict = true, .volatility = KD_VOLATILE},
     NO_ARGUMENTS("random", random, FLOAT8, KD_VOLATILE),
     IMMUTABLE("isnan", isnan_f64, BOOL, FLOAT8),
     IMMUTABLE("gcd", gcd_i32, INT4, INT4, INT4),
@@ -652,6 +713,7 @@ static const kd_function functions[] = {
     IMMUTABLE("min_scale", min_scale, INT4, NUMERIC),
     IMMUTABLE("trim_scale", trim_scale, NUMERIC, NUMERIC),
     IMMUTABLE("factorial", factorial, NUMERIC, INT8),
+    IMMUTABLE("width_bucket", width_bucket_array, INT4, ELEMENT, ELEMENTS),
     IMMUTABLE("width_bucket", width_bucket_f64, INT4, FLOAT8, FLOAT8, FLOAT8, INT4),
     IMMUTABLE("width_bucket", width_bucket_numeric, INT4, NUMERIC, NUMERIC, NUMERIC, INT4),
 };

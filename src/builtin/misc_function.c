@@ -97,7 +97,76 @@ KDI_ROW(pg_sleep)
     return kd_check_cancelled(ctx);
 }
 
+/* What the value takes: text with the header of four bytes that PostgreSQL would have. */
+KDI_ROW(pg_column_size)
+{
+    kd_type type = env->argument_types[0];
+    kd_physical physical = kd_type_physical(type);
+    int32_t size = (int32_t)kd_physical_bytes(physical);
+    if (physical == KD_PHYS_STR)
+        size = (int32_t)(kdi_arg_text(args, 0).size_bytes + 4);
+    *(int32_t *)result = size;
+    return KD_OK;
+}
+
+KDI_ROW(pg_is_in_recovery)
+{
+    *(uint8_t *)result = false;
+    return KD_OK;
+}
+
+KDI_ROW(pg_client_encoding)
+{
+    return kdi_return_text(result, KD_SLICE("UTF8"));
+}
+
+static kd_slice without_blanks(kd_slice text)
+{
+    while (text.size_bytes > 0 && text.data[text.size_bytes - 1] == ' ')
+        text.size_bytes--;
+    for (; text.size_bytes > 0 && text.data[0] == ' '; text.size_bytes--)
+        text.data++;
+    return text;
+}
+
+/* '1.5 GB': a number and a unit of 1,024s. */
+KDI_ROW(pg_size_bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
+    kd_slice text = without_blanks(kdi_arg_text(args, 0)), number = text;
+    size_t at = 0;
+    while (at < text.size_bytes && strchr("+-.0123456789", text.data[at]) != NULL)
+        at++;
+    size_t exponent = at + 1;
+    if (at > 0 && at < text.size_bytes && (text.data[at] | 0x20) == 'e') {
+        while (exponent < text.size_bytes && strchr("+-0123456789", text.data[exponent]) != NULL)
+            exponent++;
+        at = exponent > at + 1 ? exponent : at;
+    }
+    number.size_bytes = at;
+    kd_slice unit = without_blanks((kd_slice){text.data + at, text.size_bytes - at});
+    int64_t factor = 0;
+    for (uint32_t i = 0; i < KDI_COUNT(units); i++)
+        if (kd_slice_equal_ignoring_case(unit, kd_slice_of(units[i])))
+            factor = INT64_C(1) << (10 * i);
+    if (unit.size_bytes == 0)
+        factor = 1;
+    kd_decimal value, multiplier;
+    if (factor == 0 || kd_decimal_parse(ctx, env->arena, number, &value) != KD_OK) {
+        kd_error_clear(ctx);
+        return KD_FAIL(ctx, KD_INVALID, "22023", "invalid size: \"%.*s\"",
+                       (int)kdi_arg_text(args, 0).size_bytes, kdi_arg_text(args, 0).data);
+    }
+    KD_TRY(kd_decimal_from_i64(ctx, env->arena, factor, &multiplier));
+    KD_TRY(kd_decimal_mul(ctx, env->arena, &value, &multiplier, &value));
+    return kd_decimal_to_i64(ctx, &value, result);
+}
+
 static const kd_function functions[] = {
+    IMMUTABLE("pg_column_size", pg_column_size, INT4, ANY),
+    NO_ARGUMENTS("pg_is_in_recovery", pg_is_in_recovery, BOOL, KD_STABLE),
+    NO_ARGUMENTS("pg_client_encoding", pg_client_encoding, TEXT, KD_STABLE),
+    IMMUTABLE("pg_size_bytes", pg_size_bytes, INT8, TEXT),
     NO_ARGUMENTS("gen_random_uuid", gen_random_uuid, UUID, KD_VOLATILE),
     NO_ARGUMENTS("uuid_generate_v4", gen_random_uuid, UUID, KD_VOLATILE),
     NO_ARGUMENTS("version", version, TEXT, KD_STABLE),

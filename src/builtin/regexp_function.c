@@ -41,6 +41,11 @@ KDI_ROW(regexp_no_match_fold)
     return matches(ctx, env, args, true, true, result);
 }
 
+KDI_PADDED(char_match_operator, regexp_match_operator)
+KDI_PADDED(char_no_match, regexp_no_match)
+KDI_PADDED(char_match_fold, regexp_match_fold)
+KDI_PADDED(char_no_match_fold, regexp_no_match_fold)
+
 /* --- Arguments of the functions --------------------------------------------------------------- */
 
 enum { NO_ARGUMENT = 99 };
@@ -550,6 +555,10 @@ static const kd_function functions[] = {
     IMMUTABLE("!~", regexp_no_match, BOOL, TEXT, TEXT),
     IMMUTABLE("~*", regexp_match_fold, BOOL, TEXT, TEXT),
     IMMUTABLE("!~*", regexp_no_match_fold, BOOL, TEXT, TEXT),
+    IMMUTABLE("~", char_match_operator, BOOL, CHAR, TEXT),
+    IMMUTABLE("!~", char_no_match, BOOL, CHAR, TEXT),
+    IMMUTABLE("~*", char_match_fold, BOOL, CHAR, TEXT),
+    IMMUTABLE("!~*", char_no_match_fold, BOOL, CHAR, TEXT),
     IMMUTABLE("substring", substring_pattern, TEXT, TEXT, TEXT),
     IMMUTABLE("substring", substring_similar, TEXT, TEXT, TEXT, TEXT),
     IMMUTABLE("regexp_substr", regexp_substr, TEXT, TEXT, TEXT),

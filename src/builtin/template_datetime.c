@@ -105,6 +105,20 @@ static bool starts_with(kd_slice text, size_t at, const char *word, bool exact)
     return true;
 }
 
+/* Patterns are written in capitals or in small letters; names of days and months also with a
+ * capital first. "mS" is no MS. */
+static bool case_is_right(kd_slice text, size_t at, const char *word, pattern_kind kind)
+{
+    size_t letters = 0, capitals = 0;
+    for (size_t i = 0; word[i] != '\0'; i++) {
+        letters += word[i] >= 'A' && word[i] <= 'Z';
+        capitals += text.data[at + i] >= 'A' && text.data[at + i] <= 'Z';
+    }
+    bool is_name = kind == P_DAY || kind == P_DY || kind == P_MON || kind == P_MONTH;
+    return capitals == 0 || capitals == letters ||
+           (is_name && capitals == 1 && upper_of(text.data[at]) == text.data[at]);
+}
+
 /* One place of a template. */
 typedef struct place {
     bool is_pattern;
@@ -125,7 +139,8 @@ static place next_place(kd_slice format, size_t *io_at)
         at += 2;
     }
     for (size_t i = 0; i < KDI_COUNT(patterns); i++) {
-        if (!starts_with(format, at, patterns[i].text, false))
+        if (!starts_with(format, at, patterns[i].text, false) ||
+            !case_is_right(format, at, patterns[i].text, patterns[i].kind))
             continue;
         it.is_pattern = true;
         it.kind = patterns[i].kind;

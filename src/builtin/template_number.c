@@ -20,7 +20,9 @@ typedef struct number_template {
     bool sign_first, sign_last, minus_last, angle, has_sign;
     bool sign_fixed; /* SG first: stands before the blanks. */
     int ordinal;     /* 0, 'T' or 't' */
-    bool exponent, roman;
+    bool exponent, roman, roman_is_small;
+    bool has_shift; /* V: */
+    int shift;      /* the digits after it, which the number is multiplied up to. */
 } number_template;
 
 static bool word_at(kd_slice text, size_t at, const char *word)
@@ -45,6 +47,7 @@ static kd_status put_digit(kd_ctx *ctx, number_template *it, char digit)
     if (it->has_point) {
         it->after++;
     } else {
+        it->shift += it->has_shift;
         if (digit == '0' && it->first_zero < 0)
             it->first_zero = it->before;
         it->before++;
@@ -87,15 +90,23 @@ static size_t read_word(kd_slice text, size_t at, number_template *it)
     }
     if (word_at(text, at, "RN")) {
         it->roman = true;
+        it->roman_is_small = text.data[at] == 'r';
         return 2;
     }
     return 0;
+}
+
+static kd_status v_with_point(kd_ctx *ctx)
+{
+    return KD_FAIL(ctx, KD_INVALID, "42601", "cannot use \"V\" and decimal point together");
 }
 
 static kd_status read_template(kd_ctx *ctx, kd_slice text, number_template *it)
 {
     *it = (number_template){.first_zero = -1};
     for (size_t at = 0; at < text.size_bytes;) {
+        if (it->exponent)
+            return KD_FAIL(ctx, KD_INVALID, "42601", "\"EEEE\" must be the last pattern used");
         size_t taken = read_word(text, at, it);
         if (taken > 0) {
             at += taken;
@@ -105,12 +116,18 @@ static kd_status read_template(kd_ctx *ctx, kd_slice text, number_template *it)
         if (c == '9' || c == '0') {
             KD_TRY(put_digit(ctx, it, c));
         } else if (c == '.' || c == 'D' || c == 'd') {
+            if (it->has_shift)
+                return v_with_point(ctx);
             if (it->has_point)
                 return KD_FAIL(ctx, KD_INVALID, "42601", "multiple decimal points");
             it->has_point = true;
             KD_TRY(put(ctx, it, '.', false));
         } else if (c == ',' || c == 'G' || c == 'g') {
             KD_TRY(put(ctx, it, ',', false));
+        } else if (c == 'V' || c == 'v') {
+            if (it->has_point)
+                return v_with_point(ctx);
+            it->has_shift = true;
         } else if (c == 'L' || c == 'l') {
             KD_TRY(put(ctx, it, ' ', true));
         } else if (c == '"') {
@@ -121,6 +138,9 @@ static kd_status read_template(kd_ctx *ctx, kd_slice text, number_template *it)
             KD_TRY(put(ctx, it, c, true));
         }
     }
+    bool others = it->fill_mode || it->has_sign || it->ordinal != 0 || it->roman || it->has_shift;
+    if (it->exponent && others)
+        return KD_FAIL(ctx, KD_INVALID, "42601", "\"EEEE\" is incompatible with other formats");
     return KD_OK;
 }
 
@@ -139,6 +159,7 @@ typedef struct digits {
     bool negative;
     kd_slice whole; /* Without leading zeros; empty for 0. */
     kd_slice part;
+    bool is_word; /* NaN or Infinity: nothing follows it. */
 } digits;
 
 /* Where the sign stands and what it is: into the text before the first place, or after the last. */
@@ -206,6 +227,8 @@ static kd_status append_places(kd_ctx *ctx, const number_template *it, const dig
             signed_yet = true;
         }
         if (c == '.') {
+            if (number->is_word && !overflow)
+                break;
             past_point = true;
             if (it->after > 0 || overflow)
                 KD_TRY(kd_buffer_append_byte(ctx, out, '.'));
@@ -256,23 +279,118 @@ static void split_digits(kd_slice text, digits *out)
     }
 }
 
+/* RN: 15 places, or as many as it takes. */
+static kd_status roman_to_char(kd_ctx *ctx, kd_call_env *env, const number_template *it,
+                               const kd_decimal *value, void *result)
+{
+    static const struct {
+        int value;
+        const char *text;
+    } parts[] = {{1000, "M"}, {900, "CM"}, {500, "D"}, {400, "CD"}, {100, "C"},
+                 {90, "XC"},  {50, "L"},   {40, "XL"}, {10, "X"},   {9, "IX"},
+                 {5, "V"},    {4, "IV"},   {1, "I"}};
+    kd_buffer text = kd_buffer_in(env->arena), out = kd_buffer_in(env->arena);
+    kd_i128 number = 0;
+    bool fits = value->kind == KD_DECIMAL_FINITE && kd_decimal_try_fixed(value, 0, &number) &&
+                number > 0 && number < 4000;
+    if (!fits)
+        return kdi_return_text(result, KD_SLICE("###############"));
+    for (size_t i = 0; i < KDI_COUNT(parts); i++)
+        for (; number >= parts[i].value; number -= parts[i].value)
+            KD_TRY(kd_buffer_append_text(ctx, &text, parts[i].text));
+    for (size_t i = 0; i < text.size_bytes && it->roman_is_small; i++)
+        text.data[i] = (char)(text.data[i] + 32);
+    for (size_t i = text.size_bytes; i < 15 && !it->fill_mode; i++)
+        KD_TRY(kd_buffer_append_byte(ctx, &out, ' '));
+    KD_TRY(kd_buffer_append_slice(ctx, &out, kd_buffer_slice(&text)));
+    return kdi_return_buffer(result, &out);
+}
+
+static int leading_exponent(const kd_decimal *value)
+{
+    uint16_t digit = value->digits[0];
+    int lead = digit >= 1000 ? 3 : digit >= 100 ? 2 : digit >= 10 ? 1 : 0;
+    return value->weight * KD_NUMERIC_BASE_DIGITS + lead;
+}
+
+/*
+ * EEEE: one digit, the template's places, an exponent of two digits or more. A numeric that is
+ * rounded up to ten has both digits before the point, as PostgreSQL writes it; a float has not.
+ */
+static kd_status exponent_to_char(kd_ctx *ctx, kd_call_env *env, const number_template *it,
+                                  const kd_decimal *value, void *result)
+{
+    kd_buffer text = kd_buffer_in(env->arena), out = kd_buffer_in(env->arena);
+    if (value->kind != KD_DECIMAL_FINITE) {
+        KD_TRY(kd_buffer_append_byte(ctx, &out, ' '));
+        for (int i = 0; i < it->before + it->after + 5; i++)
+            KD_TRY(kd_buffer_append_byte(ctx, &out, i == it->before ? '.' : '#'));
+        return kdi_return_buffer(result, &out);
+    }
+    kd_decimal rounded = *value;
+    int exponent = 0, written = 0;
+    if (value->digit_count > 0) {
+        exponent = leading_exponent(value);
+        KD_TRY(kd_decimal_round(ctx, env->arena, value, it->after - exponent, &rounded));
+        bool carried = leading_exponent(&rounded) > exponent;
+        if (carried && (env->argument_types[0].id == KD_TYPE_FLOAT8 ||
+                        env->argument_types[0].id == KD_TYPE_INT4))
+            exponent++;
+        else if (carried)
+            written = -1;
+    }
+    KD_TRY(kd_decimal_format(ctx, &rounded, &text));
+    KD_TRY(kd_buffer_append_byte(ctx, &out, rounded.negative ? '-' : ' '));
+    bool begun = rounded.digit_count == 0;
+    for (size_t i = 0; i < text.size_bytes && written <= it->after; i++) {
+        char c = text.data[i];
+        begun |= c >= '1' && c <= '9';
+        if (c < '0' || c > '9' || !begun)
+            continue;
+        if (written == 1)
+            KD_TRY(kd_buffer_append_byte(ctx, &out, '.'));
+        KD_TRY(kd_buffer_append_byte(ctx, &out, (uint8_t)c));
+        written++;
+    }
+    for (; written <= it->after; written++) {
+        if (written == 1)
+            KD_TRY(kd_buffer_append_byte(ctx, &out, '.'));
+        KD_TRY(kd_buffer_append_byte(ctx, &out, '0'));
+    }
+    KD_TRY(kd_buffer_append_format(ctx, &out, "e%c%02d", exponent < 0 ? '-' : '+',
+                                   exponent < 0 ? -exponent : exponent));
+    return kdi_return_buffer(result, &out);
+}
+
+static kd_status shifted(kd_ctx *ctx, kd_arena *arena, int places, kd_decimal *io_value)
+{
+    kd_decimal factor;
+    int64_t power = 1;
+    for (int i = 0; i < places && i < 18; i++)
+        power *= 10;
+    KD_TRY(kd_decimal_from_i64(ctx, arena, power, &factor));
+    return kd_decimal_mul(ctx, arena, io_value, &factor, io_value);
+}
+
 static kd_status number_to_char(kd_ctx *ctx, kd_call_env *env, const kd_decimal *value,
                                 kd_slice format, void *result)
 {
     number_template it;
     KD_TRY(read_template(ctx, format, &it));
-    if (it.exponent || it.roman)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "%s is not supported in to_char",
-                       it.exponent ? "EEEE" : "RN");
+    if (it.roman)
+        return roman_to_char(ctx, env, &it, value, result);
+    if (it.exponent)
+        return exponent_to_char(ctx, env, &it, value, result);
     kd_buffer text = kd_buffer_in(env->arena), out = kd_buffer_in(env->arena);
     kd_decimal rounded = *value;
+    if (it.shift > 0)
+        KD_TRY(shifted(ctx, env->arena, it.shift, &rounded));
     if (value->kind == KD_DECIMAL_FINITE)
-        KD_TRY(kd_decimal_round(ctx, env->arena, value, it.after, &rounded));
+        KD_TRY(kd_decimal_round(ctx, env->arena, &rounded, it.after, &rounded));
     KD_TRY(kd_decimal_format(ctx, &rounded, &text));
     digits number;
     split_digits(kd_buffer_slice(&text), &number);
-    if (value->kind != KD_DECIMAL_FINITE)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "to_char of %s is not supported", text.data);
+    number.is_word = value->kind != KD_DECIMAL_FINITE;
     /* A lone zero before the point is written where nothing else would be. */
     if (number.whole.size_bytes == 0 && it.before > 0 &&
         (it.after == 0 || it.first_zero >= 0 ||

@@ -35,6 +35,14 @@ KDI_ROW(octet_length)
     return KD_OK;
 }
 
+KDI_ROW(char_octet_length)
+{
+    kd_str padded;
+    KD_TRY(kdi_arg_padded(ctx, env, args, 0, &padded));
+    *(int32_t *)result = (int32_t)padded.size_bytes;
+    return KD_OK;
+}
+
 KDI_ROW(bit_length)
 {
     *(int32_t *)result = (int32_t)(((const kd_str *)args[0])->size_bytes * 8);
@@ -171,6 +179,32 @@ static kd_status overlay_of(kd_ctx *ctx, kd_call_env *env, const void *const *ar
     KD_TRY(kd_buffer_append_slice(ctx, &buffer, kdi_arg_text(args, 1)));
     KD_TRY(kd_buffer_append_slice(ctx, &buffer, substring_of(text, start + count, INT_MAX)));
     return kdi_return_buffer(result, &buffer);
+}
+
+static kd_status byte_overlay_of(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                                 int64_t count, void *result)
+{
+    kd_slice bytes = kdi_arg_text(args, 0);
+    int64_t start = KDI_ARG(int32_t, args, 2) - 1, end = start + count;
+    if (start < 0)
+        return KD_FAIL(ctx, KD_INVALID, "22011", "negative substring length not allowed");
+    size_t head = (size_t)start < bytes.size_bytes ? (size_t)start : bytes.size_bytes;
+    size_t tail = end < 0 ? 0 : (size_t)end < bytes.size_bytes ? (size_t)end : bytes.size_bytes;
+    kd_buffer buffer = kd_buffer_in(env->arena);
+    KD_TRY(kd_buffer_append(ctx, &buffer, bytes.data, head));
+    KD_TRY(kd_buffer_append_slice(ctx, &buffer, kdi_arg_text(args, 1)));
+    KD_TRY(kd_buffer_append(ctx, &buffer, bytes.data + tail, bytes.size_bytes - tail));
+    return kdi_return_buffer(result, &buffer);
+}
+
+KDI_ROW(byte_overlay)
+{
+    return byte_overlay_of(ctx, env, args, (int64_t)kdi_arg_text(args, 1).size_bytes, result);
+}
+
+KDI_ROW(byte_overlay_for)
+{
+    return byte_overlay_of(ctx, env, args, KDI_ARG(int32_t, args, 3), result);
 }
 
 KDI_ROW(overlay)
@@ -469,6 +503,7 @@ static const kd_function functions[] = {
     IMMUTABLE("character_length", char_length, INT4, TEXT),
     IMMUTABLE("octet_length", octet_length, INT4, TEXT),
     IMMUTABLE("octet_length", octet_length, INT4, BYTEA),
+    IMMUTABLE("octet_length", char_octet_length, INT4, CHAR),
     IMMUTABLE("bit_length", bit_length, INT4, TEXT),
     IMMUTABLE("bit_length", bit_length, INT4, BYTEA),
     IMMUTABLE("lower", lower, TEXT, TEXT),
@@ -487,6 +522,8 @@ static const kd_function functions[] = {
     IMMUTABLE("position", strpos, INT4, TEXT, TEXT),
     IMMUTABLE("position", byte_position, INT4, BYTEA, BYTEA),
     IMMUTABLE("strpos", strpos, INT4, TEXT, TEXT),
+    IMMUTABLE("overlay", byte_overlay, BYTEA, BYTEA, BYTEA, INT4),
+    IMMUTABLE("overlay", byte_overlay_for, BYTEA, BYTEA, BYTEA, INT4, INT4),
     IMMUTABLE("overlay", overlay, TEXT, TEXT, TEXT, INT4),
     IMMUTABLE("overlay", overlay_for, TEXT, TEXT, TEXT, INT4, INT4),
     IMMUTABLE("starts_with", starts_with, BOOL, TEXT, TEXT),

@@ -19,6 +19,8 @@
 
 #include "types/vector.h"
 
+#include <stdatomic.h>
+
 enum { KD_FUNCTION_ARGUMENTS_MAX = 8 };
 
 /* Pseudo types of signatures, in kd_type.id. ANYELEMENT and ANYARRAY of one call agree with each
@@ -28,7 +30,14 @@ enum kd_pseudo_type {
     KD_PSEUDO_ANYELEMENT = 201,
     KD_PSEUDO_ANYARRAY = 202,
     KD_PSEUDO_ANYENUM = 203,
+    KD_PSEUDO_ANYNONARRAY = 204, /* As ANY, but no array. */
 };
+
+/* What setseed leaves to the generators of random() that start after it. */
+typedef struct kd_random_seed {
+    atomic_bool is_set;
+    _Atomic uint64_t next;
+} kd_random_seed;
 
 /* What a running call may know of its surroundings. One per expression instance and thread. */
 typedef struct kd_session_facts {
@@ -38,7 +47,8 @@ typedef struct kd_session_facts {
     const char *current_schema;
     int64_t transaction_us; /* now(): us since 2000-01-01 UTC. */
     int64_t statement_us;
-    void *session; /* The engine's, for functions that the engine itself registers. */
+    kd_random_seed *random_seed; /* The session's; may be NULL. */
+    void *session;               /* The engine's, for functions that the engine itself registers. */
 } kd_session_facts;
 
 typedef struct kd_call_env {
@@ -200,7 +210,8 @@ bool kd_registry_find_table_function(const kd_registry *registry, kd_slice name,
 bool kd_registry_has_name(const kd_registry *registry, kd_slice name); /* Of any kind. */
 bool kd_registry_is_aggregate(const kd_registry *registry, kd_slice name);
 /* NULL when there is none that `context` allows. Text to and from anything (I/O casts) is found
- * too: explicit, and to text by assignment. Array casts go by elements. */
+ * too: explicit, and to text by assignment. Between arrays
+ * the cast is that of their elements. */
 const kd_cast *kd_registry_find_cast(const kd_registry *registry, kd_type from, kd_type to,
                                      kd_cast_context context);
 bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type to,

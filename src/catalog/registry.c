@@ -154,7 +154,7 @@ kd_status kd_registry_add_casts(kd_ctx *ctx, kd_registry *registry, const kd_cas
 const kd_cast *kd_registry_find_cast(const kd_registry *registry, kd_type from, kd_type to,
                                      kd_cast_context context)
 {
-    if (from.is_array || to.is_array || from.id >= KD_TYPE_COUNT || to.id >= KD_TYPE_COUNT)
+    if (from.is_array != to.is_array || from.id >= KD_TYPE_COUNT || to.id >= KD_TYPE_COUNT)
         return NULL;
     const kd_cast *cast = NULL;
     if (context == KD_CAST_EXPLICIT)
@@ -183,6 +183,8 @@ bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type t
         return true;
     if (to.id == KD_PSEUDO_ANY)
         return true;
+    if (to.id == KD_PSEUDO_ANYNONARRAY)
+        return !from.is_array;
     if (to.id == KD_TYPE_VOID || from.id == KD_TYPE_VOID)
         return false;
     if (from.is_array && to.is_array)
@@ -302,6 +304,12 @@ typedef struct candidate {
     kd_type element;                              /* What ANYELEMENT is; UNKNOWN: not used. */
 } candidate;
 
+static bool name_is_operator(kd_slice name)
+{
+    char c = name.size_bytes > 0 ? name.data[0] : 'a';
+    return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0);
+}
+
 /* The declared type of argument `index`; variadic ones repeat the last. */
 static kd_type declared(const entry *described, uint32_t index)
 {
@@ -313,8 +321,15 @@ static kd_type declared(const entry *described, uint32_t index)
 static bool count_fits(const entry *described, uint32_t count)
 {
     if (described->variadic)
-        return count + 1 >= described->argument_count;
+        return count >= described->argument_count;
     return count == described->argument_count;
+}
+
+/* Operators over arrays ask for one element type, as PostgreSQL's anyarray does; functions and ||
+ * find a common one (anycompatible). */
+static bool elements_must_be_same(const entry *described)
+{
+    return name_is_operator(described->name) && !kd_slice_equal(described->name, KD_SLICE("||"));
 }
 
 /* What ANYELEMENT means for these arguments; false when they do not agree. */
@@ -350,6 +365,9 @@ static bool resolve_element(const kd_registry *registry, const entry *described,
         *out_element = kd_type_of(KD_TYPE_TEXT);
         return only_element;
     }
+    for (uint32_t i = 1; i < known_count && elements_must_be_same(described); i++)
+        if (!kd_type_same(known[i], known[0]))
+            return false;
     return kd_registry_common_type(registry, known, known_count, out_element);
 }
 
@@ -502,12 +520,6 @@ static bool prefer_other_operand(candidate *list, uint32_t list_count, const kd_
     return false;
 }
 
-static bool name_is_operator(kd_slice name)
-{
-    char c = name.size_bytes > 0 ? name.data[0] : 'a';
-    return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0);
-}
-
 /* A real beside another number makes a double precision, as PostgreSQL's operators over both do. */
 static uint32_t drop_mixed_real(candidate *list, uint32_t list_count, const kd_type *arguments,
                                 uint32_t count)
@@ -566,7 +578,7 @@ static void fill_arguments(const candidate *found, const kd_type *arguments, uin
 {
     for (uint32_t i = 0; i < count; i++) {
         kd_type wanted = wanted_type(found, i);
-        if (wanted.id == KD_PSEUDO_ANY)
+        if (wanted.id == KD_PSEUDO_ANY || wanted.id == KD_PSEUDO_ANYNONARRAY)
             wanted = is_unknown(arguments[i]) ? kd_type_of(KD_TYPE_TEXT) : arguments[i];
         else if (kd_type_same(wanted, arguments[i]))
             wanted = arguments[i];

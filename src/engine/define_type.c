@@ -51,7 +51,7 @@ kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *as
         ranks[i] = (int32_t)(i + 1) * RANK_STEP;
         for (uint32_t k = 0; k < i; k++)
             if (kd_slice_equal(ast->labels.items[i], ast->labels.items[k]))
-                return KD_FAIL(ctx, KD_INVALID, "42710", "enum label \"%.*s\" used more than once",
+                return KD_FAIL(ctx, KD_INVALID, "23505", "enum label \"%.*s\" used more than once",
                                (int)ast->labels.items[i].size_bytes, ast->labels.items[i].data);
     }
     entry.ranks = ranks;

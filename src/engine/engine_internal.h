@@ -92,6 +92,7 @@ struct kd_session {
     kd_session_hooks hooks;
     char user_name[KDI_NAME_BYTES];
     kd_principal principal;
+    kd_random_seed random_seed;
     char current_schema[KDI_NAME_BYTES]; /* The first of the search path that exists. */
     uint32_t temp_schema_no; /* Of temporary tables: made with the first, dropped at the end. */
     char temp_schema[KDI_NAME_BYTES];

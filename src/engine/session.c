@@ -301,6 +301,7 @@ void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text
     find_current_schema(session, catalog);
     *out_facts = (kd_session_facts){
         .text = out_text,
+        .random_seed = &session->random_seed,
         .user_name = session->user_name,
         .database_name = session->database->name,
         .current_schema = session->current_schema,

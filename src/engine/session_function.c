@@ -4,6 +4,7 @@
  * with the text settings.
  */
 #include "engine/session_function_internal.h"
+#include "types/array.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -256,6 +257,26 @@ static kd_status call_current_setting(kd_ctx *ctx, kd_call_env *env, const void 
     return kdi_return_text(ctx, env, value, result);
 }
 
+/* Those of the search path that exist; with pg_catalog before them where it was not named. */
+static kd_status call_current_schemas(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                                      void *result, bool *out_is_null)
+{
+    *out_is_null = false;
+    const kd_settings *settings = &kdi_call_session(env)->settings;
+    kd_value names[KD_SEARCH_PATH_MAX + 1];
+    uint32_t count = 0;
+    bool names_catalog = false;
+    for (uint32_t i = 0; i < settings->search_path_count; i++)
+        names_catalog |= kd_slice_equal(settings->search_path[i], KD_SLICE("pg_catalog"));
+    if (*(const uint8_t *)args[0] != 0 && !names_catalog)
+        names[count++] = kd_value_text(KD_SLICE("pg_catalog"));
+    for (uint32_t i = 0; i < settings->search_path_count; i++)
+        if (kd_catalog_find_schema(kdi_call_catalog(env), settings->search_path[i]) != NULL ||
+            kd_slice_equal(settings->search_path[i], KD_SLICE("pg_catalog")))
+            names[count++] = kd_value_text(settings->search_path[i]);
+    return kd_array_make(ctx, env->arena, kd_type_of(KD_TYPE_TEXT), names, count, result);
+}
+
 static kd_status call_set_config(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                  void *result, bool *out_is_null)
 {
@@ -357,6 +378,13 @@ static const kd_function functions[] = {
      .volatility = KD_STABLE,
      .strict = true,
      .row = call_current_setting},
+    {.name = "current_schemas",
+     .argument_count = 1,
+     .arguments = {T(BOOL)},
+     .result = {.id = KD_TYPE_TEXT, .is_array = 1, .modifier = -1},
+     .volatility = KD_STABLE,
+     .strict = true,
+     .row = call_current_schemas},
     {.name = "set_config",
      .argument_count = 3,
      .arguments = {T(TEXT), T(TEXT), T(BOOL)},

@@ -2,6 +2,7 @@
  * information_schema: the standard's views.
  */
 #include "engine/system_view_internal.h"
+#include "types/interval.h"
 
 #include <assert.h>
 
@@ -28,11 +29,12 @@ static void put_number_or_null(kdi_sys_view *view, bool is_there, int64_t number
 
 /* --- schemata, tables, views ------------------------------------------------------------------ */
 
-#define SCHEMATA(X)                                                                   \
-    X(catalog_name, TEXT)                                                             \
-    X(schema_name, TEXT) X(schema_owner, TEXT) X(default_character_set_catalog, TEXT) \
-        X(default_character_set_schema, TEXT) X(default_character_set_name, TEXT)     \
-            X(sql_path, TEXT)
+#define SCHEMATA(X)                        \
+    X(catalog_name, TEXT)                  \
+    X(schema_name, TEXT)                   \
+    X(schema_owner, TEXT)                  \
+    X(default_character_set_catalog, TEXT) \
+    X(default_character_set_schema, TEXT) X(default_character_set_name, TEXT) X(sql_path, TEXT)
 
 static kd_status emit_schema(kdi_sys_view *view, kd_slice name)
 {
@@ -53,13 +55,17 @@ static kd_status schemata(kdi_sys_view *view)
     return emit_schema(view, KD_SLICE("information_schema"));
 }
 
-#define TABLES(X)                                                                             \
-    X(table_catalog, TEXT)                                                                    \
-    X(table_schema, TEXT) X(table_name, TEXT) X(table_type, TEXT)                             \
-        X(self_referencing_column_name, TEXT) X(reference_generation, TEXT)                   \
-            X(user_defined_type_catalog, TEXT) X(user_defined_type_schema, TEXT)              \
-                X(user_defined_type_name, TEXT) X(is_insertable_into, TEXT) X(is_typed, TEXT) \
-                    X(commit_action, TEXT)
+#define TABLES(X)                         \
+    X(table_catalog, TEXT)                \
+    X(table_schema, TEXT)                 \
+    X(table_name, TEXT)                   \
+    X(table_type, TEXT)                   \
+    X(self_referencing_column_name, TEXT) \
+    X(reference_generation, TEXT)         \
+    X(user_defined_type_catalog, TEXT)    \
+    X(user_defined_type_schema, TEXT)     \
+    X(user_defined_type_name, TEXT)       \
+    X(is_insertable_into, TEXT) X(is_typed, TEXT) X(commit_action, TEXT)
 
 static kd_status finish_table(kdi_sys_view *view, const char *type, bool insertable)
 {
@@ -97,11 +103,15 @@ static kd_status tables(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define VIEWS(X)                                                                             \
-    X(table_catalog, TEXT)                                                                   \
-    X(table_schema, TEXT) X(table_name, TEXT) X(view_definition, TEXT) X(check_option, TEXT) \
-        X(is_updatable, TEXT) X(is_insertable_into, TEXT) X(is_trigger_updatable, TEXT)      \
-            X(is_trigger_deletable, TEXT) X(is_trigger_insertable_into, TEXT)
+#define VIEWS(X)                \
+    X(table_catalog, TEXT)      \
+    X(table_schema, TEXT)       \
+    X(table_name, TEXT)         \
+    X(view_definition, TEXT)    \
+    X(check_option, TEXT)       \
+    X(is_updatable, TEXT)       \
+    X(is_insertable_into, TEXT) \
+    X(is_trigger_updatable, TEXT) X(is_trigger_deletable, TEXT) X(is_trigger_insertable_into, TEXT)
 
 static kd_status views(kdi_sys_view *view)
 {
@@ -121,22 +131,38 @@ static kd_status views(kdi_sys_view *view)
 
 /* --- columns ---------------------------------------------------------------------------------- */
 
-#define COLUMNS(X)                                                                                 \
-    X(table_catalog, TEXT)                                                                         \
-    X(table_schema, TEXT) X(table_name, TEXT) X(column_name, TEXT) X(ordinal_position, INT4)       \
-        X(column_default, TEXT) X(is_nullable, TEXT) X(data_type, TEXT)                            \
-            X(character_maximum_length, INT4) X(character_octet_length, INT4)                      \
-                X(numeric_precision, INT4) X(numeric_precision_radix, INT4) X(numeric_scale, INT4) \
-                    X(datetime_precision, INT4) X(interval_type, TEXT) X(interval_precision, INT4) \
-                        X(collation_name, TEXT) X(domain_name, TEXT) X(udt_catalog, TEXT)          \
-                            X(udt_schema, TEXT) X(udt_name, TEXT) X(dtd_identifier, TEXT)          \
-                                X(is_self_referencing, TEXT) X(is_identity, TEXT)                  \
-                                    X(identity_generation, TEXT) X(identity_start, TEXT)           \
-                                        X(identity_increment, TEXT) X(identity_maximum, TEXT)      \
-                                            X(identity_minimum, TEXT) X(identity_cycle, TEXT)      \
-                                                X(is_generated, TEXT)                              \
-                                                    X(generation_expression, TEXT)                 \
-                                                        X(is_updatable, TEXT)
+#define COLUMNS(X)                    \
+    X(table_catalog, TEXT)            \
+    X(table_schema, TEXT)             \
+    X(table_name, TEXT)               \
+    X(column_name, TEXT)              \
+    X(ordinal_position, INT4)         \
+    X(column_default, TEXT)           \
+    X(is_nullable, TEXT)              \
+    X(data_type, TEXT)                \
+    X(character_maximum_length, INT4) \
+    X(character_octet_length, INT4)   \
+    X(numeric_precision, INT4)        \
+    X(numeric_precision_radix, INT4)  \
+    X(numeric_scale, INT4)            \
+    X(datetime_precision, INT4)       \
+    X(interval_type, TEXT)            \
+    X(interval_precision, INT4)       \
+    X(collation_name, TEXT)           \
+    X(domain_name, TEXT)              \
+    X(udt_catalog, TEXT)              \
+    X(udt_schema, TEXT)               \
+    X(udt_name, TEXT)                 \
+    X(dtd_identifier, TEXT)           \
+    X(is_self_referencing, TEXT)      \
+    X(is_identity, TEXT)              \
+    X(identity_generation, TEXT)      \
+    X(identity_start, TEXT)           \
+    X(identity_increment, TEXT)       \
+    X(identity_maximum, TEXT)         \
+    X(identity_minimum, TEXT)         \
+    X(identity_cycle, TEXT)           \
+    X(is_generated, TEXT) X(generation_expression, TEXT) X(is_updatable, TEXT)
 
 typedef struct standard_column {
     kd_slice schema, table, name;
@@ -162,7 +188,26 @@ static kd_status put_type(kdi_sys_view *view, kd_type type)
     return KD_OK;
 }
 
-static void put_sizes(kdi_sys_view *view, kd_type type)
+/* "DAY TO MINUTE" of interval day to minute. */
+static kd_status put_interval_fields(kdi_sys_view *view, kd_type type)
+{
+    static const char word[] = "interval ";
+    kd_buffer text = kd_buffer_in(view->arena);
+    uint32_t fields = kd_interval_fields(type.modifier);
+    if (fields == 0) {
+        kdi_put_nulls(view, 1);
+        return KD_OK;
+    }
+    KD_TRY(kd_type_format(view->ctx, type, &text));
+    kd_slice named = {text.data + sizeof word - 1, text.size_bytes - (sizeof word - 1)};
+    for (size_t i = 0; i < named.size_bytes; i++)
+        if (text.data[sizeof word - 1 + i] >= 'a' && text.data[sizeof word - 1 + i] <= 'z')
+            text.data[sizeof word - 1 + i] -= 32;
+    kdi_put_text(view, named);
+    return KD_OK;
+}
+
+static kd_status put_sizes(kdi_sys_view *view, kd_type type)
 {
     bool is_text = !type.is_array && (type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_CHAR);
     bool is_number = !type.is_array && kd_type_is_number(type) && type.id != KD_TYPE_OID;
@@ -181,11 +226,19 @@ static void put_sizes(kdi_sys_view *view, kd_type type)
     put_number_or_null(view, is_number, is_numeric ? 10 : 2);
     put_number_or_null(view, is_number && !is_float && (!is_numeric || type.modifier >= 0),
                        is_numeric ? kd_numeric_scale(type) : 0);
+    bool is_interval = type.id == KD_TYPE_INTERVAL && !type.is_array;
+    uint32_t digits = kd_interval_digits(type.modifier);
     put_number_or_null(view, is_time || type.id == KD_TYPE_DATE,
                        type.id == KD_TYPE_DATE ? 0
+                       : is_interval           ? (int32_t)(digits > 6 ? 6 : digits)
                        : type.modifier >= 0    ? type.modifier
                                                : 6);
-    kdi_put_nulls(view, 4);
+    if (is_interval)
+        KD_TRY(put_interval_fields(view, type));
+    else
+        kdi_put_nulls(view, 1);
+    kdi_put_nulls(view, 3);
+    return KD_OK;
 }
 
 static kd_status put_udt(kdi_sys_view *view, kd_type type)
@@ -217,7 +270,7 @@ static kd_status emit_column(kdi_sys_view *view, const standard_column *column)
     kdi_put_text_or_null(view, column->generated ? KD_SLICE("") : column->default_text);
     kdi_put_yes_no(view, !column->not_null);
     KD_TRY(put_type(view, column->type));
-    put_sizes(view, column->type);
+    KD_TRY(put_sizes(view, column->type));
     KD_TRY(put_udt(view, column->type));
     char *number = kd_format_text(view->ctx, view->arena, "%u", column->position);
     if (number == NULL)
@@ -317,11 +370,15 @@ static void put_constraint_name(kdi_sys_view *view, const kdi_constraint *constr
     kdi_put_text(view, constraint->name);
 }
 
-#define TABLE_CONSTRAINTS(X)                                                                      \
-    X(constraint_catalog, TEXT)                                                                   \
-    X(constraint_schema, TEXT) X(constraint_name, TEXT) X(table_catalog, TEXT)                    \
-        X(table_schema, TEXT) X(table_name, TEXT) X(constraint_type, TEXT) X(is_deferrable, TEXT) \
-            X(initially_deferred, TEXT) X(enforced, TEXT) X(nulls_distinct, TEXT)
+#define TABLE_CONSTRAINTS(X)    \
+    X(constraint_catalog, TEXT) \
+    X(constraint_schema, TEXT)  \
+    X(constraint_name, TEXT)    \
+    X(table_catalog, TEXT)      \
+    X(table_schema, TEXT)       \
+    X(table_name, TEXT)         \
+    X(constraint_type, TEXT)    \
+    X(is_deferrable, TEXT) X(initially_deferred, TEXT) X(enforced, TEXT) X(nulls_distinct, TEXT)
 
 static kd_status one_table_constraint(kdi_sys_view *view, const kdi_constraint *constraint)
 {
@@ -349,11 +406,14 @@ static kd_status table_constraints(kdi_sys_view *view)
     return for_constraints(view, one_table_constraint);
 }
 
-#define KEY_COLUMN_USAGE(X)                                                                      \
-    X(constraint_catalog, TEXT)                                                                  \
-    X(constraint_schema, TEXT) X(constraint_name, TEXT) X(table_catalog, TEXT)                   \
-        X(table_schema, TEXT) X(table_name, TEXT) X(column_name, TEXT) X(ordinal_position, INT4) \
-            X(position_in_unique_constraint, INT4)
+#define KEY_COLUMN_USAGE(X)     \
+    X(constraint_catalog, TEXT) \
+    X(constraint_schema, TEXT)  \
+    X(constraint_name, TEXT)    \
+    X(table_catalog, TEXT)      \
+    X(table_schema, TEXT)       \
+    X(table_name, TEXT)         \
+    X(column_name, TEXT) X(ordinal_position, INT4) X(position_in_unique_constraint, INT4)
 
 /* The column of a key at a position; NULL when there is none. */
 static const kd_column *key_column(const kdi_constraint *constraint, uint32_t position)
@@ -387,10 +447,12 @@ static kd_status key_column_usage(kdi_sys_view *view)
     return for_constraints(view, one_key);
 }
 
-#define CONSTRAINT_COLUMN_USAGE(X)                                                             \
-    X(table_catalog, TEXT)                                                                     \
-    X(table_schema, TEXT) X(table_name, TEXT) X(column_name, TEXT) X(constraint_catalog, TEXT) \
-        X(constraint_schema, TEXT) X(constraint_name, TEXT)
+#define CONSTRAINT_COLUMN_USAGE(X) \
+    X(table_catalog, TEXT)         \
+    X(table_schema, TEXT)          \
+    X(table_name, TEXT)            \
+    X(column_name, TEXT)           \
+    X(constraint_catalog, TEXT) X(constraint_schema, TEXT) X(constraint_name, TEXT)
 
 /* Of a foreign key: the columns referred to. */
 static kd_status one_usage(kdi_sys_view *view, const kdi_constraint *constraint)
@@ -421,11 +483,13 @@ static kd_status constraint_column_usage(kdi_sys_view *view)
     return for_constraints(view, one_usage);
 }
 
-#define REFERENTIAL_CONSTRAINTS(X)                                                              \
-    X(constraint_catalog, TEXT)                                                                 \
-    X(constraint_schema, TEXT) X(constraint_name, TEXT) X(unique_constraint_catalog, TEXT)      \
-        X(unique_constraint_schema, TEXT) X(unique_constraint_name, TEXT) X(match_option, TEXT) \
-            X(update_rule, TEXT) X(delete_rule, TEXT)
+#define REFERENTIAL_CONSTRAINTS(X)     \
+    X(constraint_catalog, TEXT)        \
+    X(constraint_schema, TEXT)         \
+    X(constraint_name, TEXT)           \
+    X(unique_constraint_catalog, TEXT) \
+    X(unique_constraint_schema, TEXT)  \
+    X(unique_constraint_name, TEXT) X(match_option, TEXT) X(update_rule, TEXT) X(delete_rule, TEXT)
 
 /* The unique index of the target over just these columns. */
 static const kd_table_index *target_index(const kd_table_entry *target, const kd_foreign_key *key)
@@ -491,11 +555,16 @@ static kd_status check_constraints(kdi_sys_view *view)
 
 /* --- sequences -------------------------------------------------------------------------------- */
 
-#define SEQUENCES(X)                                                                              \
-    X(sequence_catalog, TEXT)                                                                     \
-    X(sequence_schema, TEXT) X(sequence_name, TEXT) X(data_type, TEXT) X(numeric_precision, INT4) \
-        X(numeric_precision_radix, INT4) X(numeric_scale, INT4) X(start_value, TEXT)              \
-            X(minimum_value, TEXT) X(maximum_value, TEXT) X(increment, TEXT) X(cycle_option, TEXT)
+#define SEQUENCES(X)                 \
+    X(sequence_catalog, TEXT)        \
+    X(sequence_schema, TEXT)         \
+    X(sequence_name, TEXT)           \
+    X(data_type, TEXT)               \
+    X(numeric_precision, INT4)       \
+    X(numeric_precision_radix, INT4) \
+    X(numeric_scale, INT4)           \
+    X(start_value, TEXT)             \
+    X(minimum_value, TEXT) X(maximum_value, TEXT) X(increment, TEXT) X(cycle_option, TEXT)
 
 static kd_status put_number_text(kdi_sys_view *view, int64_t number)
 {

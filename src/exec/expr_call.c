@@ -209,7 +209,19 @@ static kd_status element_cast(kd_ctx *ctx, kd_call_env *env, const kd_value *sou
         own.argument_types = &argument_type;
         own.result_type = target_type;
         own.data = NULL;
-        KD_TRY(cast->row(ctx, &own, args, &result.as, &result.is_null));
+        if (cast->row != NULL) {
+            KD_TRY(cast->row(ctx, &own, args, &result.as, &result.is_null));
+        } else {
+            kd_value copy = *source;
+            kd_vector in = {.type = argument_type,
+                            .physical = (uint8_t)kd_type_physical(argument_type),
+                            .form = KD_VECTOR_CONSTANT,
+                            .values = &copy.as};
+            kd_vector out_vector = {.type = target_type,
+                                    .physical = (uint8_t)kd_type_physical(target_type),
+                                    .values = &result.as};
+            KD_TRY(cast->vector(ctx, &own, &in, NULL, 1, &out_vector));
+        }
     }
     *out = result;
     return KD_OK;
@@ -246,7 +258,9 @@ kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node)
     }
     if (from.is_array && to.is_array) {
         bool is_same = from.id == to.id && from.object == to.object &&
-                       (to.modifier == from.modifier || to.modifier == -1);
+                       (to.modifier == from.modifier ||
+                        (to.modifier == -1 && kd_type_physical(kd_type_element(from)) ==
+                                                  kd_type_physical(kd_type_element(to))));
         if (is_same)
             node->eval = kdi_eval_retype;
         node->row = array_cast_row;

@@ -178,16 +178,6 @@ typedef struct kd_ast_name {
     kd_slice name;
 } kd_ast_name;
 
-/* Which fields an interval literal or type names: a set, 0 for none. */
-typedef enum kd_ast_interval_field {
-    KD_AST_INTERVAL_YEAR = 1,
-    KD_AST_INTERVAL_MONTH = 2,
-    KD_AST_INTERVAL_DAY = 4,
-    KD_AST_INTERVAL_HOUR = 8,
-    KD_AST_INTERVAL_MINUTE = 16,
-    KD_AST_INTERVAL_SECOND = 32,
-} kd_ast_interval_field;
-
 /* A type as written. Names with several words are one name as kd_type_find takes it: "double
  * precision", "timestamp with time zone", "bit varying", "character varying". */
 typedef struct kd_ast_type {
@@ -195,7 +185,7 @@ typedef struct kd_ast_type {
     int32_t end;
     kd_ast_name name;
     kd_ast_list modifiers;    /* Expressions: numeric(10, 2). */
-    uint32_t interval_fields; /* Set of kd_ast_interval_field: INTERVAL DAY TO SECOND. */
+    uint32_t interval_fields; /* Set of KD_INTERVAL_...: INTERVAL DAY TO SECOND. */
     uint16_t dimensions;      /* 0: no array; int[][3] has 2. Bounds are read and ignored. */
     bool setof;
 } kd_ast_type;

@@ -155,6 +155,8 @@ kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     KD_TRY(bind_arguments(ctx, b, scope, ast, &call));
     query->inside_aggregate = false;
     KD_TRY(resolve(ctx, b, ast, &call));
+    for (uint32_t i = 0; i < call.argument_count && call.distinct; i++)
+        KD_TRY(kdi_check_equality(ctx, b, call.arguments[i]->type, ast->node.position));
     /* All columns are of outer queries: the call is the outer one's. */
     if (b->deepest >= 0)
         while (home->outer != NULL && query_scope(home->outer) != NULL && home->depth > b->deepest)

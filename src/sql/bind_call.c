@@ -139,10 +139,39 @@ static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, 
                           KDI_S(ast->function.name)));
 }
 
+/* f(a, VARIADIC ARRAY[b, c]) is f(a, b, c). */
+static kd_status spread_variadic(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                                 const kd_ast_call **out)
+{
+    const kd_ast_arg *last = ast->arg_count == 0 ? NULL : &ast->args[ast->arg_count - 1];
+    *out = ast;
+    if (last == NULL || !last->variadic)
+        return KD_OK;
+    if (last->value->kind != KD_AST_ARRAY)
+        return kdi_at(ctx, b, last->value->position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "VARIADIC takes an ARRAY[...] of single values here"));
+    const kd_ast_list *elements = &((const kd_ast_args *)last->value)->args;
+    kd_ast_call *spread = KD_NEW(ctx, b->arena, kd_ast_call);
+    kd_ast_arg *args = KD_NEW_ARRAY(ctx, b->arena, kd_ast_arg, ast->arg_count + elements->count);
+    if (spread == NULL || args == NULL)
+        return KD_NOMEM;
+    *spread = *ast;
+    spread->arg_count = ast->arg_count - 1;
+    for (size_t i = 0; i < spread->arg_count; i++)
+        args[i] = ast->args[i];
+    for (size_t i = 0; i < elements->count; i++)
+        args[spread->arg_count++].value = elements->items[i];
+    spread->args = args;
+    *out = spread;
+    return KD_OK;
+}
+
 kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                         kd_expr **out)
 {
     kd_slice name = ast->function.name;
+    KD_TRY(spread_variadic(ctx, b, ast, &ast));
     if (ast->over != NULL)
         return kdi_bind_window_call(ctx, b, scope, ast, out);
     if (is_window_function(name))

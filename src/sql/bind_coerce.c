@@ -102,6 +102,16 @@ kd_status kdi_settle(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr)
     return kdi_coerce(ctx, b, kd_type_of(KD_TYPE_TEXT), KD_CAST_IMPLICIT, io_expr);
 }
 
+kd_status kdi_check_equality(kd_ctx *ctx, kdi_binder *b, kd_type type, int position)
+{
+    if (type.id != KD_TYPE_JSON)
+        return KD_OK;
+    return kdi_at(ctx, b, position,
+                  KD_FAIL(ctx, KD_INVALID, "42883",
+                          "could not identify an equality operator for type %s",
+                          kdi_type_text(ctx, b, type)));
+}
+
 kd_status kdi_to_boolean(kd_ctx *ctx, kdi_binder *b, const char *what, kd_expr **io_expr)
 {
     kd_expr *expr = *io_expr;

@@ -85,55 +85,6 @@ static kd_status bind_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     return kdi_operator(ctx, b, ast->name, left, right, ast->node.mark, out);
 }
 
-/* INTERVAL '3' DAY: a bare number counts the last field. */
-static kd_status interval_literal(kd_ctx *ctx, kdi_binder *b, uint32_t fields, kd_expr *expr)
-{
-    static const char *const names[] = {"year", "month", "day", "hour", "minute", "second"};
-    if (fields == 0 || expr->kind != KD_EXPR_CONSTANT || !kdi_is_unknown(expr->type) ||
-        expr->constant.is_null)
-        return KD_OK;
-    kd_slice text = kd_str_slice(&expr->constant.as.str);
-    /* MINUTE TO SECOND reads 10:20 as minutes and seconds. */
-    size_t colons = 0;
-    for (size_t i = 0; i < text.size_bytes; i++) {
-        if (strchr("0123456789.+- :", text.data[i]) == NULL)
-            return KD_OK;
-        colons += text.data[i] == ':';
-    }
-    if (colons > 0 && (colons > 1 || fields != (KD_AST_INTERVAL_MINUTE | KD_AST_INTERVAL_SECOND)))
-        return KD_OK;
-    const char *unit = names[31 - __builtin_clz(fields)];
-    if (fields == (KD_AST_INTERVAL_YEAR | KD_AST_INTERVAL_MONTH))
-        return KD_OK;
-    char *joined = colons == 1 ? kd_format_text(ctx, b->arena, "00:%.*s", KDI_S(text))
-                               : kd_format_text(ctx, b->arena, "%.*s %s", KDI_S(text), unit);
-    if (joined == NULL)
-        return KD_NOMEM;
-    expr->constant.as.str = kd_str_from(joined, strlen(joined));
-    return KD_OK;
-}
-
-/* INTERVAL '...' DAY TO HOUR: what is smaller than the last field goes. */
-static void interval_cut(uint32_t fields, kd_expr *expr)
-{
-    if (fields == 0 || expr->kind != KD_EXPR_CONSTANT || expr->constant.is_null ||
-        expr->type.id != KD_TYPE_INTERVAL)
-        return;
-    kd_interval *value = &expr->constant.as.interval;
-    const int64_t hour = INT64_C(3600000000);
-    uint32_t last = (uint32_t)1 << (31 - __builtin_clz(fields));
-    if (last == KD_AST_INTERVAL_YEAR)
-        value->months -= value->months % 12;
-    if (last <= KD_AST_INTERVAL_MONTH)
-        value->days = 0;
-    if (last <= KD_AST_INTERVAL_DAY)
-        value->micros = 0;
-    else if (last == KD_AST_INTERVAL_HOUR)
-        value->micros -= value->micros % hour;
-    else if (last == KD_AST_INTERVAL_MINUTE)
-        value->micros -= value->micros % (hour / 60);
-}
-
 static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_cast *ast,
                            kd_expr **out)
 {
@@ -149,11 +100,11 @@ static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     }
     kd_expr *operand;
     KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &operand));
-    if (type.id == KD_TYPE_INTERVAL && !type.is_array)
-        KD_TRY(interval_literal(ctx, b, ast->type.interval_fields, operand));
+    /* A literal char 'abc' has no length, where a column of type char has one. */
+    if (ast->form == KD_AST_CAST_LITERAL && type.id == KD_TYPE_CHAR &&
+        ast->type.modifiers.count == 0)
+        type.modifier = -1;
     kd_status status = kdi_coerce(ctx, b, type, KD_CAST_EXPLICIT, &operand);
-    if (status == KD_OK && !type.is_array)
-        interval_cut(ast->type.interval_fields, operand);
     *out = operand;
     return status == KD_OK ? KD_OK : kdi_at(ctx, b, ast->node.mark, status);
 }

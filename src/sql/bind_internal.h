@@ -206,6 +206,8 @@ kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context c
 kd_status kdi_unify(kd_ctx *ctx, kdi_binder *b, const char *what, kd_expr **exprs, uint32_t count,
                     kd_type *out_type) KD_MUST_CHECK;
 /* Casts to boolean: "argument of %s must be type boolean, not type %s". */
+/* 42883 for types that cannot be told equal: DISTINCT, GROUP BY, UNION. */
+kd_status kdi_check_equality(kd_ctx *ctx, kdi_binder *b, kd_type type, int position) KD_MUST_CHECK;
 kd_status kdi_to_boolean(kd_ctx *ctx, kdi_binder *b, const char *what,
                          kd_expr **io_expr) KD_MUST_CHECK;
 /* Gives text to what is still of unknown type. */

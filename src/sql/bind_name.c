@@ -2,6 +2,7 @@
  * Names: relations and types by the search path, columns by scopes.
  */
 #include "sql/bind_internal.h"
+#include "types/interval.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +159,11 @@ static kd_status modifiers_apply(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *
         io_type->modifier = values[0] < 0 || values[0] > 6 ? 6 : values[0];
         return KD_OK;
     case KD_TYPE_INTERVAL:
+        if (values[0] < 0)
+            return KD_FAIL(ctx, KD_INVALID, "22023", "INTERVAL(%d) precision must not be negative",
+                           values[0]);
+        io_type->modifier =
+            kd_interval_modifier(type->interval_fields, values[0] > 6 ? 6 : (uint32_t)values[0]);
         return KD_OK;
     default:
         return KD_FAIL(ctx, KD_INVALID, "42601", "type modifier is not allowed for type \"%.*s\"",
@@ -205,6 +211,8 @@ kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_
         kd_status status = modifiers_apply(ctx, b, type, out_type);
         if (status != KD_OK)
             return kdi_at(ctx, b, type->position, status);
+    } else if (type->interval_fields != 0) {
+        out_type->modifier = kd_interval_modifier(type->interval_fields, KD_INTERVAL_DIGITS_ALL);
     } else if (out_type->id == KD_TYPE_CHAR && !out_type->is_array && out_type->modifier < 0 &&
                !kd_slice_equal(type->name.name, KD_SLICE("bpchar"))) {
         out_type->modifier = 1; /* char is char(1) */

@@ -346,6 +346,8 @@ static kd_status build_distinct(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
     if (!s->ast->distinct || s->on_count > 0)
         return KD_OK;
+    for (uint32_t i = 0; i < s->rel->column_count; i++)
+        KD_TRY(kdi_check_equality(ctx, b, s->rel->columns[i].type, s->ast->node.position));
     kd_rel *rel = kdi_rel_over(ctx, b, KD_REL_DISTINCT, s->rel);
     if (rel == NULL)
         return KD_NOMEM;

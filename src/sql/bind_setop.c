@@ -140,6 +140,8 @@ kd_status kdi_bind_setop(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_
     if (ast->by_name)
         KD_TRY(match_names(ctx, b, &left, &right));
     KD_TRY(unify_sides(ctx, b, kind, ast->right->position, &left, &right));
+    for (uint32_t i = 0; i < left->column_count && !(ast->all && kind == KD_SET_UNION); i++)
+        KD_TRY(kdi_check_equality(ctx, b, left->columns[i].type, ast->right->position));
     KD_TRY(kdi_set_rel(ctx, b, kind, ast->all, left, right, ast->node.mark, out));
     if (ast->tail.locking.count > 0)
         return kdi_at(ctx, b, ast->tail.locking.items[0]->position,

@@ -83,6 +83,8 @@ static kd_status bind_order(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
             KD_TRY(
                 kdi_bind_expr(ctx, b, scope, ast->partition_by.items[i], &window->partition_by[i]));
             KD_TRY(kdi_settle(ctx, b, &window->partition_by[i]));
+            KD_TRY(kdi_check_equality(ctx, b, window->partition_by[i]->type,
+                                      ast->partition_by.items[i]->position));
         }
     }
     if (ast->order_by.count == 0)

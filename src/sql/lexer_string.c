@@ -67,7 +67,7 @@ kd_status kdi_check_utf8(kd_ctx *ctx, kd_slice text, int32_t position)
 static kd_status append_code_point(kd_ctx *ctx, kd_buffer *out, uint32_t code, size_t position)
 {
     if (code == 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
-        return fail_at(ctx, "22025", position, "invalid Unicode escape value");
+        return fail_at(ctx, "42601", position, "invalid Unicode escape value");
     char bytes[4];
     size_t size;
     if (code < 0x80) {
@@ -100,14 +100,16 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Exactly `digits` hexadecimal digits at lexer->at. */
-static kd_status read_hex(kd_ctx *ctx, kdi_lexer *lexer, int digits, uint32_t *out_code)
+/* Exactly `digits` hexadecimal digits at lexer->at, else `sqlstate`: E'' and U&'' strings differ.
+ */
+static kd_status read_hex(kd_ctx *ctx, kdi_lexer *lexer, int digits, const char *sqlstate,
+                          uint32_t *out_code)
 {
     *out_code = 0;
     for (int i = 0; i < digits; i++) {
         int value = hex_value(char_at(lexer, lexer->at));
         if (value < 0)
-            return fail_at(ctx, "22025", lexer->at, "invalid Unicode escape");
+            return fail_at(ctx, sqlstate, lexer->at, "invalid Unicode escape");
         *out_code = *out_code << 4 | (uint32_t)value;
         lexer->at++;
     }
@@ -118,7 +120,7 @@ static kd_status read_hex(kd_ctx *ctx, kdi_lexer *lexer, int digits, uint32_t *o
 static kd_status join_surrogates(kd_ctx *ctx, size_t position, uint32_t low, uint32_t *io_code)
 {
     if (low < 0xDC00 || low > 0xDFFF)
-        return fail_at(ctx, "22025", position, "invalid Unicode surrogate pair");
+        return fail_at(ctx, "42601", position, "invalid Unicode surrogate pair");
     *io_code = 0x10000 + ((*io_code - 0xD800) << 10) + (low - 0xDC00);
     return KD_OK;
 }
@@ -130,14 +132,14 @@ static kd_status append_unicode_escape(kd_ctx *ctx, kdi_lexer *lexer, kd_buffer 
     bool is_long = char_at(lexer, lexer->at) == 'U';
     uint32_t code;
     lexer->at++;
-    KD_TRY(read_hex(ctx, lexer, is_long ? 8 : 4, &code));
+    KD_TRY(read_hex(ctx, lexer, is_long ? 8 : 4, "22025", &code));
     if (code >= 0xD800 && code <= 0xDBFF) {
         char mark = char_at(lexer, lexer->at + 1);
         if (char_at(lexer, lexer->at) != '\\' || (mark | 0x20) != 'u')
-            return fail_at(ctx, "22025", position, "invalid Unicode surrogate pair");
+            return fail_at(ctx, "42601", position, "invalid Unicode surrogate pair");
         lexer->at += 2;
         uint32_t low;
-        KD_TRY(read_hex(ctx, lexer, mark == 'U' ? 8 : 4, &low));
+        KD_TRY(read_hex(ctx, lexer, mark == 'U' ? 8 : 4, "22025", &low));
         KD_TRY(join_surrogates(ctx, position, low, &code));
     }
     return append_code_point(ctx, out, code, position);
@@ -280,7 +282,7 @@ static kd_status read_unicode_code(kd_ctx *ctx, kdi_lexer *in, uint32_t *out_cod
     bool is_long = char_at(in, in->at) == '+';
     if (is_long)
         in->at++;
-    return read_hex(ctx, in, is_long ? 6 : 4, out_code);
+    return read_hex(ctx, in, is_long ? 6 : 4, "42601", out_code);
 }
 
 static kd_status unescape_unicode(kd_ctx *ctx, kdi_lexer *lexer, size_t position, kd_slice *io_text)

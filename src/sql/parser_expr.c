@@ -509,7 +509,10 @@ static kd_status negate_constant(kd_parser *p, climb_state *s, kd_ast_constant *
     constant->text.data = was_negative ? constant->text.data + 1 : text;
     constant->text.size_bytes += was_negative ? (size_t)-1 : 1;
     if (constant->what == KD_AST_INTEGER) {
-        constant->integer = -constant->integer;
+        if (constant->integer == INT64_MIN)
+            constant->what = KD_AST_DECIMAL;
+        else
+            constant->integer = -constant->integer;
     } else if (kd_slice_equal(constant->text, KD_SLICE("-9223372036854775808"))) {
         constant->what = KD_AST_INTEGER;
         constant->integer = INT64_MIN;
@@ -531,8 +534,7 @@ static kd_status prefix_operator(kd_parser *p, climb_state *s)
     KD_TRY(climb(p, is_sign ? LEVEL_MINUS : LEVEL_ADD, s->restricted, &node->right));
     kd_ast_constant *constant = (kd_ast_constant *)node->right;
     if (is_minus && node->right->kind == KD_AST_CONSTANT &&
-        ((constant->what == KD_AST_INTEGER && constant->integer != INT64_MIN) ||
-         constant->what == KD_AST_DECIMAL))
+        (constant->what == KD_AST_INTEGER || constant->what == KD_AST_DECIMAL))
         return negate_constant(p, s, constant);
     done(p, s, &node->node);
     return KD_OK;

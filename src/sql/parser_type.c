@@ -2,6 +2,7 @@
  * Type names: several words, modifiers, interval fields, array bounds.
  */
 #include "sql/parser_internal.h"
+#include "types/interval.h"
 
 static kd_status modifiers(kd_parser *p, kd_ast_type *type)
 {
@@ -33,17 +34,17 @@ static uint32_t interval_field(const kdi_token *token)
 {
     switch (token->keyword) {
     case KW_YEAR:
-        return KD_AST_INTERVAL_YEAR;
+        return KD_INTERVAL_YEAR;
     case KW_MONTH:
-        return KD_AST_INTERVAL_MONTH;
+        return KD_INTERVAL_MONTH;
     case KW_DAY:
-        return KD_AST_INTERVAL_DAY;
+        return KD_INTERVAL_DAY;
     case KW_HOUR:
-        return KD_AST_INTERVAL_HOUR;
+        return KD_INTERVAL_HOUR;
     case KW_MINUTE:
-        return KD_AST_INTERVAL_MINUTE;
+        return KD_INTERVAL_MINUTE;
     case KW_SECOND:
-        return KD_AST_INTERVAL_SECOND;
+        return KD_INTERVAL_SECOND;
     default:
         return 0;
     }
@@ -58,14 +59,14 @@ kd_status kdi_interval_fields(kd_parser *p, kd_ast_type *type)
     uint32_t last = first;
     if (kdi_accept(p, KW_TO)) {
         last = interval_field(&p->token);
-        bool is_year_month = first == KD_AST_INTERVAL_YEAR && last == KD_AST_INTERVAL_MONTH;
-        bool is_day_time = first >= KD_AST_INTERVAL_DAY && last > first;
+        bool is_year_month = first == KD_INTERVAL_YEAR && last == KD_INTERVAL_MONTH;
+        bool is_day_time = first >= KD_INTERVAL_DAY && last > first;
         if (!is_year_month && !is_day_time)
             return kdi_syntax_error(p, NULL);
         kdi_advance(p);
     }
     type->interval_fields = (last << 1) - first; /* All fields from first to last. */
-    return last == KD_AST_INTERVAL_SECOND ? modifiers(p, type) : KD_OK;
+    return last == KD_INTERVAL_SECOND ? modifiers(p, type) : KD_OK;
 }
 
 static kd_status character_type(kd_parser *p, kd_ast_type *type)
@@ -220,7 +221,7 @@ kd_status kdi_simple_type(kd_parser *p, kd_ast_type *out_type)
         KD_TRY(kdi_label(p, &name->name));
     }
     name->end = p->previous.end;
-    if (kdi_at_token(p, '%'))
+    if (kdi_at_token(p, '%') && kdi_next_is(p, KW_TYPE))
         return kdi_unsupported(p, p->token.position, "%TYPE");
     KD_TRY(modifiers(p, out_type));
     out_type->end = p->previous.end;

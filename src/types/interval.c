@@ -211,3 +211,29 @@ kd_status kd_interval_make(kd_ctx *ctx, const int32_t years_months_weeks_days_ho
         (kd_interval){.months = (int32_t)months, .days = (int32_t)days, .micros = (int64_t)micros};
     return KD_OK;
 }
+
+kd_status kd_interval_fit(kd_ctx *ctx, kd_interval value, int32_t modifier, kd_interval *out)
+{
+    static const int64_t steps[7] = {1000000, 100000, 10000, 1000, 100, 10, 1};
+    uint32_t fields = kd_interval_fields(modifier), digits = kd_interval_digits(modifier);
+    uint32_t last = fields == 0 ? KD_INTERVAL_SECOND : 1u << (31 - __builtin_clz(fields));
+    if (last == KD_INTERVAL_YEAR)
+        value.months -= value.months % 12;
+    if (last <= KD_INTERVAL_MONTH)
+        value.days = 0;
+    if (last <= KD_INTERVAL_DAY)
+        value.micros = 0;
+    else if (last == KD_INTERVAL_HOUR)
+        value.micros -= value.micros % KD_HOUR_US;
+    else if (last == KD_INTERVAL_MINUTE)
+        value.micros -= value.micros % KD_MINUTE_US;
+    else if (digits < 6) {
+        int64_t step = steps[digits];
+        if (__builtin_add_overflow(value.micros, value.micros < 0 ? -step / 2 : step / 2,
+                                   &value.micros))
+            return KD_FAIL(ctx, KD_INVALID, "22008", "interval out of range");
+        value.micros -= value.micros % step;
+    }
+    *out = value;
+    return KD_OK;
+}

@@ -8,22 +8,43 @@
 
 #include "types/value.h"
 
-/* What is kept of an interval literal with fields: interval '1' day. */
-typedef enum kd_interval_field {
-    KD_INTERVAL_ANY = 0,
-    KD_INTERVAL_YEAR,
-    KD_INTERVAL_MONTH,
-    KD_INTERVAL_DAY,
-    KD_INTERVAL_HOUR,
-    KD_INTERVAL_MINUTE,
-    KD_INTERVAL_SECOND,
-} kd_interval_field;
+/*
+ * The modifier of an interval type: a set of fields (interval day to second), 0 for all, times 16;
+ * plus the digits of the second, 0 to 6, or 7 for all of them.
+ */
+enum {
+    KD_INTERVAL_YEAR = 1,
+    KD_INTERVAL_MONTH = 2,
+    KD_INTERVAL_DAY = 4,
+    KD_INTERVAL_HOUR = 8,
+    KD_INTERVAL_MINUTE = 16,
+    KD_INTERVAL_SECOND = 32,
+    KD_INTERVAL_DIGITS_ALL = 7,
+};
+
+static inline int32_t kd_interval_modifier(uint32_t fields, uint32_t digits)
+{
+    return (int32_t)(fields * 16 + digits);
+}
+
+static inline uint32_t kd_interval_fields(int32_t modifier)
+{
+    return modifier < 0 ? 0 : (uint32_t)modifier / 16;
+}
+
+static inline uint32_t kd_interval_digits(int32_t modifier)
+{
+    return modifier < 0 ? KD_INTERVAL_DIGITS_ALL : (uint32_t)modifier % 16;
+}
 
 /* PostgreSQL verbose ('1 day 2 hours ago', '1 day 02:03:04'), ISO 8601 ('P1Y2M', 'PT5S',
- * 'P0001-02-03T04:05:06') and SQL ('1-2', '3 4:05:06') forms. `unit` is what a bare number counts:
- * seconds when ANY. */
-kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, kd_interval_field unit,
+ * 'P0001-02-03T04:05:06') and SQL ('1-2', '3 4:05:06') forms. A bare
+ * number counts the last field of the modifier, seconds when it has none. */
+kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, int32_t modifier,
                             kd_interval *out) KD_MUST_CHECK;
+/* What the type keeps: nothing below its last field, seconds rounded to its digits. 22008. */
+kd_status kd_interval_fit(kd_ctx *ctx, kd_interval value, int32_t modifier,
+                          kd_interval *out) KD_MUST_CHECK;
 /* The postgres style: "1 year 2 mons 3 days 04:05:06.7". */
 kd_status kd_interval_format(kd_ctx *ctx, kd_interval value, kd_buffer *out) KD_MUST_CHECK;
 

@@ -99,6 +99,7 @@ typedef struct parser {
     kd_i128 days;
     kd_i128 micros;
     bool has_field;
+    uint32_t fields;     /* Those of the type; 0: all. */
     uint32_t units_seen; /* One bit per unit: none may be given twice. */
 } parser;
 
@@ -239,14 +240,17 @@ static unit unit_find(const char *word, size_t size)
     return UNIT_NONE;
 }
 
-/* After 'hh:' comes 'mm[:ss[.f]]'; 'mm:ss.f' has a fraction after two parts. */
+/* After 'hh:' comes 'mm[:ss[.f]]'; 'mm:ss.f' has a fraction after two parts. The type interval
+ * minute to second reads 'mm:ss' without one. */
 static parse_result clock_take(parser *self, quantity hours)
 {
     quantity minutes;
     quantity seconds = {0};
     if (hours.fraction != 0 || quantity_take(self, &minutes) != PARSE_OK || minutes.has_sign)
         return PARSE_BAD_FORMAT;
-    if (minutes.fraction != 0 || (self->at[-1] == '.')) {
+    bool two_parts = self->at == self->end || *self->at != ':';
+    if (minutes.fraction != 0 || self->at[-1] == '.' ||
+        (two_parts && self->fields == (KD_INTERVAL_MINUTE | KD_INTERVAL_SECOND))) {
         seconds = minutes;
         minutes = hours;
         hours = (quantity){.negative = hours.negative};
@@ -270,7 +274,7 @@ static parse_result year_month_take(parser *self, quantity years)
 {
     quantity months;
     if (years.fraction != 0 || quantity_take(self, &months) != PARSE_OK || months.has_sign ||
-        months.fraction != 0)
+        months.fraction != 0 || (self->at < self->end && !is_blank(*self->at)))
         return PARSE_BAD_FORMAT;
     if (months.whole >= 12)
         return PARSE_OVERFLOW;
@@ -282,14 +286,10 @@ static parse_result year_month_take(parser *self, quantity years)
 
 /* A number's unit when none is written: what the literal's field says, days before a time of day
  * (SQL's '3 4:05:06'), else seconds. */
-static unit unit_implied(const parser *self, kd_interval_field field)
+static unit unit_implied(const parser *self)
 {
-    static const unit units[] = {
-        [KD_INTERVAL_ANY] = UNIT_SECOND,    [KD_INTERVAL_YEAR] = UNIT_YEAR,
-        [KD_INTERVAL_MONTH] = UNIT_MONTH,   [KD_INTERVAL_DAY] = UNIT_DAY,
-        [KD_INTERVAL_HOUR] = UNIT_HOUR,     [KD_INTERVAL_MINUTE] = UNIT_MINUTE,
-        [KD_INTERVAL_SECOND] = UNIT_SECOND,
-    };
+    static const unit units[] = {UNIT_YEAR, UNIT_MONTH,  UNIT_DAY,
+                                 UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND};
     const char *at = self->at;
     if (at < self->end && (*at == '-' || *at == '+'))
         at++;
@@ -298,10 +298,14 @@ static unit unit_implied(const parser *self, kd_interval_field field)
         at++;
     if (at > start && at < self->end && *at == ':')
         return UNIT_DAY;
-    return at == self->end && at == start ? units[field] : UNIT_NONE;
+    if (at != self->end)
+        return UNIT_NONE;
+    if (at != start) /* '1 3' day to hour. */
+        return self->fields >> 3 == 1 ? UNIT_DAY : UNIT_NONE;
+    return self->fields == 0 ? UNIT_SECOND : units[31 - __builtin_clz(self->fields)];
 }
 
-static parse_result verbose_parse(parser *self, kd_interval_field field)
+static parse_result verbose_parse(parser *self)
 {
     bool is_ago = false;
     if (self->at < self->end && *self->at == '@')
@@ -333,8 +337,8 @@ static parse_result verbose_parse(parser *self, kd_interval_field field)
             const char *word = self->at;
             while (self->at < self->end && is_letter(*self->at))
                 self->at++;
-            unit what = self->at == word ? unit_implied(self, field)
-                                         : unit_find(word, (size_t)(self->at - word));
+            unit what =
+                self->at == word ? unit_implied(self) : unit_find(word, (size_t)(self->at - word));
             result = what == UNIT_AGO ? PARSE_BAD_FORMAT : quantity_add(self, number, what);
         }
         if (result != PARSE_OK)
@@ -411,17 +415,18 @@ static parse_result iso_parse(parser *self)
     return self->has_field ? PARSE_OK : PARSE_BAD_FORMAT;
 }
 
-kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, kd_interval_field unit_field,
-                            kd_interval *out)
+kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, int32_t modifier, kd_interval *out)
 {
     *out = (kd_interval){0};
-    parser self = {.at = text.data, .end = text.data + text.size_bytes};
+    parser self = {.at = text.data,
+                   .end = text.data + text.size_bytes,
+                   .fields = kd_interval_fields(modifier)};
     blanks_skip(&self);
     while (self.end > self.at && is_blank(self.end[-1]))
         self.end--;
     parse_result result = PARSE_BAD_FORMAT;
     if (self.at < self.end)
-        result = *self.at == 'P' ? iso_parse(&self) : verbose_parse(&self, unit_field);
+        result = *self.at == 'P' ? iso_parse(&self) : verbose_parse(&self);
     if (result == PARSE_BAD_FORMAT)
         return KD_FAIL(ctx, KD_INVALID, "22007", "invalid input syntax for type interval: \"%.*s\"",
                        (int)text.size_bytes, text.data);
@@ -431,9 +436,9 @@ kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, kd_interval_field unit_f
                        (int)text.size_bytes, text.data);
     if (self.micros != (int64_t)self.micros)
         return KD_FAIL(ctx, KD_INVALID, "22008", "interval out of range");
-    *out = (kd_interval){
+    kd_interval value = {
         .months = (int32_t)self.months, .days = (int32_t)self.days, .micros = (int64_t)self.micros};
-    return KD_OK;
+    return kd_interval_fit(ctx, value, modifier, out);
 }
 
 /* ---- Output ---- */

@@ -3,6 +3,8 @@
  */
 #include "types/type.h"
 
+#include "types/interval.h"
+
 #include <assert.h>
 
 kd_physical kd_type_physical(kd_type type)
@@ -121,6 +123,22 @@ static const struct type_names {
     [KD_TYPE_RECORD] = {"record", "record", "_record"},
 };
 
+static kd_status interval_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
+{
+    static const char *const names[6] = {"year", "month", "day", "hour", "minute", "second"};
+    uint32_t fields = kd_interval_fields(type.modifier);
+    uint32_t digits = kd_interval_digits(type.modifier);
+    KD_TRY(kd_buffer_append_text(ctx, out, "interval"));
+    if (fields != 0) {
+        int first = __builtin_ctz(fields), last = 31 - __builtin_clz(fields);
+        KD_TRY(kd_buffer_append_format(ctx, out, " %s", names[first]));
+        if (last > first)
+            KD_TRY(kd_buffer_append_format(ctx, out, " to %s", names[last]));
+    }
+    return digits == KD_INTERVAL_DIGITS_ALL ? KD_OK
+                                            : kd_buffer_append_format(ctx, out, "(%u)", digits);
+}
+
 static kd_status modifier_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
 {
     switch ((kd_type_id)type.id) {
@@ -138,6 +156,7 @@ static kd_status modifier_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
     case KD_TYPE_TIMESTAMPTZ:
         return kd_buffer_append_format(ctx, out, "timestamp(%d) with time zone", type.modifier);
     case KD_TYPE_INTERVAL:
+        return interval_format(ctx, type, out);
     case KD_TYPE_TIMESTAMP_NS:
         return kd_buffer_append_format(ctx, out, "%s(%d)", type_names[type.id].canonical,
                                        type.modifier);

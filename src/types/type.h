@@ -82,8 +82,8 @@ typedef enum kd_physical {
  * A type as a column or an expression has it. 12 bytes, passed by value, stored
  * as it is. `modifier` is -1 for none; numeric: precision * 256 + scale (scale
  * 0 .. precision); varchar, char: the length in characters; time and timestamps:
- * digits of the second, 0 .. 6. An array has `is_array` set and describes its
- * elements in the other fields; dimensions are part of the value, not the type.
+ * digits of the second, 0 .. 6; interval: see interval.h. An array has `is_array` set and describes
+ * its elements in the other fields; dimensions are part of the value, not the type.
  */
 typedef struct kd_type {
     uint8_t id; /* kd_type_id */
