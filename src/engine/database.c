@@ -4,6 +4,7 @@
 #include "engine/engine_internal.h"
 
 #include "builtin/builtin.h"
+#include "engine/sample_store.h"
 #include "engine/watchdog.h"
 
 #include <assert.h>
@@ -66,6 +67,7 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
     KD_TRY(kd_catalog_open(ctx, database->arena, database->storage, database->registry,
                            &database->catalog));
     KD_TRY(kd_workers_create(ctx, workers, &database->workers));
+    KD_TRY(kdi_sample_store_create(ctx, database->arena, database->storage, &database->samples));
     return kdi_drop_stale_schemas(ctx, database);
 }
 
@@ -75,6 +77,7 @@ static void release(kd_database *database)
     kd_world *world = database->world;
     bool is_memory = database->is_memory;
     kdi_watch_stop(database);
+    kdi_sample_store_destroy(database->samples);
     kd_workers_destroy(database->workers);
     kd_governor_destroy(database->governor);
     kd_cond_clear(&database->watch_changed);

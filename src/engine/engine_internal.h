@@ -33,6 +33,7 @@ struct kd_database {
     kd_registry *registry;
     kd_catalog *catalog;
     kd_workers *workers;
+    struct kdi_sample_store *samples; /* For the planner: sample_store.c. */
     kd_durability durability;
     const char *spill_directory;
     const char *path;

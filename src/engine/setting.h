@@ -34,6 +34,7 @@ typedef struct kd_settings {
     int64_t memory_limit_bytes; /* Of one statement's blocking operators; 0: the budget. */
     int64_t enable_index_scan;
     int64_t enable_hash_join;
+    int64_t join_collapse_limit;
     int64_t standard_strings; /* Always on. */
     kd_slice application_name;
     kd_slice date_style_text;

@@ -9,6 +9,7 @@
 #include "engine/engine_internal.h"
 
 #include "engine/short_path.h"
+#include "engine/sample_store.h"
 #include "engine/value_cast.h"
 #include "engine/watchdog.h"
 
@@ -55,10 +56,14 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
     options.parameter_types = prepared->declared;
     options.parameter_count = prepared->declared_count;
     KD_TRY(kd_bind_statement(ctx, arena, &options, prepared->statement.node, &prepared->bound));
+    kd_statistics statistics = kdi_sample_store_statistics(session->database->samples,
+                                                           kd_txn_snapshot(session->txn), facts);
     kd_plan_options plan_options = {
         .catalog = prepared->catalog,
+        .statistics = &statistics,
         .no_index_scans = session->settings.enable_index_scan == 0,
         .no_hash_joins = session->settings.enable_hash_join == 0,
+        .joins_as_written = session->settings.join_collapse_limit == 1,
     };
     KD_TRY(kd_plan_statement(ctx, arena, &plan_options, prepared->bound, &prepared->plan));
     prepared->parameter_count = prepared->bound->parameter_count;
@@ -89,7 +94,9 @@ static uint64_t settings_stamp(kd_session *session)
 {
     if (session->settings_stamp == 0) {
         const kd_settings *settings = &session->settings;
-        uint64_t stamp = (uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join);
+        uint64_t stamp =
+            (uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join) * 2 +
+            (settings->join_collapse_limit == 1);
         for (size_t i = 0; i < settings->search_path_text.size_bytes; i++)
             stamp = stamp * 31 + (unsigned char)settings->search_path_text.data[i];
         session->settings_stamp = (stamp * 31 + (uintptr_t)settings->time_zone) | 1;

@@ -325,20 +325,21 @@ kd_status kd_execution_next(kd_ctx *ctx, kd_execution *execution, kd_batch *out_
     return KD_OK;
 }
 
+/* A join has two ops, for its two pipelines: rows and batches are the probing one's, which alone is
+ * opened and gives any. */
 const kd_plan_actual *kd_execution_actuals(const kd_execution *execution)
 {
     kd_plan_actual *actuals = execution->shared->actuals;
+    memset(actuals, 0, (execution->shared->plan->plan_count + 1) * sizeof *actuals);
     for (const kdi_op *op = execution->made; op != NULL; op = op->next_made) {
         if (op->plan == NULL || op->plan->no > execution->shared->plan->plan_count)
             continue;
         kd_plan_actual *actual = &actuals[op->plan->no];
-        *actual = (kd_plan_actual){
-            .rows = atomic_load(&op->rows),
-            .batches = atomic_load(&op->batches),
-            .time_ns = atomic_load(&op->time_ns),
-            .spilled_bytes = atomic_load(&op->spilled_bytes),
-            .was_run = op->is_open,
-        };
+        actual->rows += atomic_load(&op->rows);
+        actual->batches += atomic_load(&op->batches);
+        actual->time_ns += atomic_load(&op->time_ns);
+        actual->spilled_bytes += atomic_load(&op->spilled_bytes);
+        actual->was_run |= op->is_open;
     }
     return actuals;
 }

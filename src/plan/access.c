@@ -435,9 +435,7 @@ static bool is_unique_match(const candidate *it)
 /* Rows read from the index until the LIMIT is full, against reading and sorting the whole table. */
 static bool order_pays(const access *a, const kdi_conditions *conditions, const candidate *it)
 {
-    double kept = 1;
-    for (size_t i = 0; i < conditions->count; i++)
-        kept *= kdi_selectivity(conditions->items[i]);
+    double kept = kdi_selectivity_all(a->p, conditions);
     if (it->equal_count > 0 || it->low.value != NULL || it->high.value != NULL)
         kept = 1;
     double rows = kdi_estimate(a->p, a->scan);
@@ -643,7 +641,7 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
     KD_TRY(kdi_conditions_join(ctx, p, conditions, &plan->as.scan.condition));
     if (plan->as.scan.condition != NULL) {
         KD_TRY(kd_expr_columns(ctx, plan->as.scan.condition, &wanted));
-        plan->row_estimate *= kdi_selectivity(plan->as.scan.condition);
+        plan->row_estimate *= kdi_selectivity_all(p, conditions);
     }
     KD_TRY(access_columns(ctx, &a, &wanted, plan, &plan->as.scan.positions,
                           &plan->as.scan.ref_column));

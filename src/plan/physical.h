@@ -13,7 +13,7 @@
 #ifndef KD_PLAN_PHYSICAL_H
 #define KD_PLAN_PHYSICAL_H
 
-#include "sql/bound.h"
+#include "plan/statistics.h"
 
 typedef enum kd_plan_kind {
     KD_PLAN_SCAN = 1,   /* kd_table_scan with pruning filters and an exact condition */
@@ -204,8 +204,10 @@ struct kd_statement_plan {
 
 typedef struct kd_plan_options {
     const kd_catalog_version *catalog;
+    const kd_statistics *statistics; /* NULL: everything is guessed. */
     bool no_index_scans; /* Settings for tests: enable_indexscan, enable_hashjoin = off. */
     bool no_hash_joins;
+    bool joins_as_written; /* join_collapse_limit = 1 */
 } kd_plan_options;
 
 kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options *options,

@@ -16,6 +16,7 @@ kd_status kdi_optimize(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel)
     KD_TRY(kdi_unnest(ctx, p, io_rel));
     KD_TRY(kdi_decorrelate(ctx, p, io_rel));
     KD_TRY(kdi_fold_tree(ctx, p, *io_rel));
+    KD_TRY(kdi_note_origins(ctx, p, *io_rel));
     return kdi_push_down(ctx, p, &none, io_rel);
 }
 
@@ -61,6 +62,7 @@ kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options 
     kd_statement_plan *plan = KD_NEW(ctx, arena, kd_statement_plan);
     if (p == NULL || plan == NULL)
         return KD_NOMEM;
+    p->ctx = ctx;
     p->arena = arena;
     p->options = options;
     p->bound = bound;

@@ -19,7 +19,21 @@
 
 enum { KDI_PLAN_DEPTH_MAX = 2500 };
 
+/* Where a column's values come from: a table's column, or another column (0: neither). */
+typedef struct kdi_origin {
+    const kd_rel *scan;
+    uint32_t position; /* In the table's shape. */
+    kd_column_id alias;
+} kdi_origin;
+
+/* A condition's share of rows, once asked for. */
+typedef struct kdi_share {
+    const kd_expr *condition;
+    double share;
+} kdi_share;
+
 typedef struct kdi_planner {
+    kd_ctx *ctx; /* For estimates, which ask much and never fail. */
     kd_arena *arena;
     const kd_plan_options *options;
     const kd_bound_statement *bound;
@@ -31,6 +45,10 @@ typedef struct kdi_planner {
     kd_cte **cte_of;
     size_t cte_count, cte_capacity, cte_of_count, cte_of_capacity;
     uint32_t working_count;
+    kdi_origin *origins; /* By column id. */
+    uint32_t origin_count, scan_count;
+    kdi_share *shares;
+    size_t share_count, share_capacity;
     /* What a LIMIT over a sort would like of the scan below it. */
     const kd_rel *order_scan;
     const kd_sort_key *order;
@@ -44,6 +62,16 @@ typedef struct kdi_conditions {
     kd_expr **items;
     size_t count, capacity;
 } kdi_conditions;
+
+/* An input of a join that has several: inner, or the right side of a join that keeps left rows as
+ * they are. */
+typedef struct kdi_leaf {
+    kd_rel *rel;
+    kd_join_kind kind; /* INNER, LEFT, SEMI, ANTI, ANTI_NULL, MARK, SINGLE */
+    kdi_conditions on; /* Of all but INNER. */
+    kd_column_id mark;
+    bool mark_is_exists;
+} kdi_leaf;
 
 kd_status kdi_plan_enter(kd_ctx *ctx, kdi_planner *p) KD_MUST_CHECK;
 static inline void kdi_plan_leave(kdi_planner *p)
@@ -102,7 +130,8 @@ kd_status kdi_push_down(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                         kd_rel **io_rel) KD_MUST_CHECK;
 /* Adds what follows from the conditions, for inner joins (derive.c). */
 kd_status kdi_derive_conditions(kd_ctx *ctx, kdi_planner *p, kdi_conditions *list) KD_MUST_CHECK;
-kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kd_rel **leaves, size_t leaf_count,
+/* The first leaf is INNER. */
+kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, size_t leaf_count,
                           kdi_conditions *conditions, kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_physical(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                        kd_plan **out) KD_MUST_CHECK;
@@ -133,7 +162,22 @@ kd_status kdi_plan_columns(kd_ctx *ctx, kdi_planner *p, const kd_rel_column *fro
                            const kd_id_set *needed, kd_plan *plan) KD_MUST_CHECK;
 
 /* --- Estimates (estimate.c) --- */
+/* Notes where the tree's columns come from, so that they can be told about. */
+kd_status kdi_note_origins(kd_ctx *ctx, kdi_planner *p, kd_rel *rel) KD_MUST_CHECK;
+/* The table's column behind a column; NULL: it is computed. */
+const kdi_origin *kdi_origin_of(const kdi_planner *p, kd_column_id id);
 double kdi_estimate(kdi_planner *p, kd_rel *rel);
-double kdi_selectivity(const kd_expr *condition);
+double kdi_selectivity(kdi_planner *p, const kd_expr *condition);
+double kdi_selectivity_all(kdi_planner *p, const kdi_conditions *list);
+/* Different values in the whole table of what the expression hands on; 0: not known. */
+double kdi_distinct(kdi_planner *p, const kd_expr *expr);
+double kdi_distinct_together(kdi_planner *p, const kd_rel *scan, const uint32_t *positions,
+                             uint32_t count);
+double kdi_values_met(double distinct, double rows);
+double kdi_equality_share(kdi_planner *p, const kd_expr *left, const kd_expr *right,
+                          double left_rows, double right_rows);
+double kdi_join_rows(kdi_planner *p, kd_join_kind kind, const kdi_conditions *all, double left,
+                     double right);
+double kdi_group_count(kdi_planner *p, kd_expr *const *keys, uint32_t count, double input);
 
 #endif

@@ -221,19 +221,42 @@ static void simplify_outer(kd_rel *rel, const kdi_conditions *conditions, const 
 }
 
 typedef struct leaves {
-    kd_rel **items;
+    kdi_leaf *items;
     size_t count, capacity;
 } leaves;
 
-static kd_status leaf_add(kd_ctx *ctx, kdi_planner *p, leaves *list, kd_rel *rel)
+static kd_status leaf_add(kd_ctx *ctx, kdi_planner *p, leaves *list, kdi_leaf leaf)
 {
-    kd_rel **slot;
+    kdi_leaf *slot;
     KD_TRY(KD_PUSH(ctx, p->arena, list->items, list->count, list->capacity, &slot));
-    *slot = rel;
+    *slot = leaf;
     return KD_OK;
 }
 
-/* Inner joins and filters between them come apart into leaves and conditions. */
+/* Joins that give each left row by itself: their place among inner joins is free. */
+static bool keeps_left_rows(const kd_rel *rel)
+{
+    if (rel->kind != KD_REL_JOIN || rel->as.join.lateral)
+        return false;
+    switch (rel->as.join.kind) {
+    case KD_JOIN_LEFT:
+    case KD_JOIN_SEMI:
+    case KD_JOIN_ANTI:
+    case KD_JOIN_ANTI_NULL:
+    case KD_JOIN_MARK:
+    case KD_JOIN_SINGLE:
+        return rel->as.join.condition == NULL || !kd_expr_is_volatile(rel->as.join.condition);
+    default:
+        return false;
+    }
+}
+
+static bool is_plain_inner(const kd_rel *rel)
+{
+    return rel->kind == KD_REL_JOIN && rel->as.join.kind == KD_JOIN_INNER && !rel->as.join.lateral;
+}
+
+/* Joins and filters between them come apart into leaves and conditions, the leftmost leaf first. */
 static kd_status flatten(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, leaves *list,
                          kdi_conditions *conditions)
 {
@@ -241,13 +264,35 @@ static kd_status flatten(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, leaves *list,
         KD_TRY(kdi_conditions_add(ctx, p, conditions, rel->as.filter.condition));
         return flatten(ctx, p, rel->inputs[0], list, conditions);
     }
-    if (rel->kind != KD_REL_JOIN || rel->as.join.kind != KD_JOIN_INNER || rel->as.join.lateral)
-        return leaf_add(ctx, p, list, rel);
+    bool inner = is_plain_inner(rel);
+    if (!inner && !keeps_left_rows(rel))
+        return leaf_add(ctx, p, list, (kdi_leaf){.rel = rel});
     KD_TRY(kdi_plan_enter(ctx, p));
-    KD_TRY(kdi_conditions_add(ctx, p, conditions, rel->as.join.condition));
     KD_TRY(flatten(ctx, p, rel->inputs[0], list, conditions));
-    KD_TRY(flatten(ctx, p, rel->inputs[1], list, conditions));
+    if (inner) {
+        KD_TRY(kdi_conditions_add(ctx, p, conditions, rel->as.join.condition));
+        KD_TRY(flatten(ctx, p, rel->inputs[1], list, conditions));
+    } else {
+        kdi_leaf leaf = {.rel = rel->inputs[1],
+                         .kind = rel->as.join.kind,
+                         .mark = rel->as.join.mark,
+                         .mark_is_exists = rel->as.join.mark_is_exists};
+        KD_TRY(kdi_conditions_add(ctx, p, &leaf.on, rel->as.join.condition));
+        KD_TRY(leaf_add(ctx, p, list, leaf));
+    }
     kdi_plan_leave(p);
+    return KD_OK;
+}
+
+/* Takes the leaf at `at` apart again, now that it is joined inner. */
+static kd_status flatten_leaf(kd_ctx *ctx, kdi_planner *p, leaves *list, size_t at,
+                              kdi_conditions *conditions)
+{
+    leaves more = {0};
+    KD_TRY(flatten(ctx, p, list->items[at].rel, &more, conditions));
+    list->items[at] = more.items[0];
+    for (size_t m = 1; m < more.count; m++)
+        KD_TRY(leaf_add(ctx, p, list, more.items[m]));
     return KD_OK;
 }
 
@@ -256,26 +301,67 @@ static kd_status simplify_leaves(kd_ctx *ctx, kdi_planner *p, leaves *list,
                                  kdi_conditions *conditions)
 {
     for (size_t i = 0; i < list->count; i++) {
-        kd_rel *rel = list->items[i];
-        if (rel->kind != KD_REL_JOIN || rel->as.join.lateral)
-            continue;
+        kdi_leaf *leaf = &list->items[i];
+        kd_rel *rel = leaf->rel;
         kd_id_set left = kdi_set(p), right = kdi_set(p);
+        if (leaf->kind == KD_JOIN_LEFT) {
+            KD_TRY(kd_rel_column_set(ctx, rel, &right));
+            if (!any_rejects(conditions, &right))
+                continue;
+            for (size_t c = 0; c < leaf->on.count; c++)
+                KD_TRY(kdi_conditions_add(ctx, p, conditions, leaf->on.items[c]));
+            leaf->kind = KD_JOIN_INNER;
+            KD_TRY(flatten_leaf(ctx, p, list, i, conditions));
+            i = SIZE_MAX; /* Leaves before it may be known by the new conditions. */
+            continue;
+        }
+        if (leaf->kind != KD_JOIN_INNER || rel->kind != KD_REL_JOIN || rel->as.join.lateral)
+            continue;
         KD_TRY(kd_rel_column_set(ctx, rel->inputs[0], &left));
         KD_TRY(kd_rel_column_set(ctx, rel->inputs[1], &right));
         simplify_outer(rel, conditions, &left, &right);
-        if (rel->as.join.kind != KD_JOIN_INNER)
+        if (!is_plain_inner(rel) && !keeps_left_rows(rel))
             continue;
-        leaves more = {0};
-        KD_TRY(flatten(ctx, p, rel, &more, conditions));
-        list->items[i] = more.items[0];
-        for (size_t m = 1; m < more.count; m++)
-            KD_TRY(leaf_add(ctx, p, list, more.items[m]));
+        KD_TRY(flatten_leaf(ctx, p, list, i, conditions));
         i--; /* Look at what took its place. */
     }
     return KD_OK;
 }
 
-static kd_status push_inner(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
+/* What a dependent join's condition says of its right side alone goes there; what a semi join's
+ * says of the left alone is a condition like any other. */
+static kd_status split_on(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaf, const kd_id_set *own,
+                          kdi_conditions *to_right, kdi_conditions *to_left)
+{
+    kd_id_set right = kdi_set(p), left = kdi_set(p);
+    kdi_conditions rest = {0};
+    KD_TRY(kd_rel_column_set(ctx, leaf->rel, &right));
+    if (leaf->kind != KD_JOIN_ANTI_NULL && (leaf->kind != KD_JOIN_MARK || leaf->mark_is_exists)) {
+        KD_TRY(split(ctx, p, &leaf->on, own, &right, to_right, &rest));
+        leaf->on = rest;
+    }
+    if (leaf->kind != KD_JOIN_SEMI)
+        return KD_OK;
+    KD_TRY(kd_id_set_unite(ctx, &left, own));
+    for (size_t w = 0; w < left.word_count && w < right.word_count; w++)
+        left.words[w] &= ~right.words[w];
+    rest = (kdi_conditions){0};
+    KD_TRY(split(ctx, p, &leaf->on, own, &left, to_left, &rest));
+    leaf->on = rest;
+    return KD_OK;
+}
+
+static kd_status leaves_columns(kd_ctx *ctx, const leaves *list, kd_id_set *own)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        KD_TRY(kd_rel_column_set(ctx, list->items[i].rel, own));
+        if (list->items[i].mark != 0)
+            KD_TRY(kd_id_set_add(ctx, own, list->items[i].mark));
+    }
+    return KD_OK;
+}
+
+static kd_status push_joins(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                             kd_rel **io_rel)
 {
     leaves list = {0};
@@ -284,17 +370,25 @@ static kd_status push_inner(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditi
         KD_TRY(kdi_conditions_add(ctx, p, &all, conditions->items[i]));
     KD_TRY(flatten(ctx, p, *io_rel, &list, &all));
     KD_TRY(simplify_leaves(ctx, p, &list, &all));
-    KD_TRY(kdi_derive_conditions(ctx, p, &all));
     kd_id_set own = kdi_set(p);
+    KD_TRY(leaves_columns(ctx, &list, &own));
+    kdi_conditions *to_right = KD_NEW_ARRAY(ctx, p->arena, kdi_conditions, list.count);
+    if (to_right == NULL)
+        return KD_NOMEM;
     for (size_t i = 0; i < list.count; i++)
-        KD_TRY(kd_rel_column_set(ctx, list.items[i], &own));
+        if (list.items[i].kind != KD_JOIN_INNER)
+            KD_TRY(split_on(ctx, p, &list.items[i], &own, &to_right[i], &all));
+    KD_TRY(kdi_derive_conditions(ctx, p, &all));
     for (size_t i = 0; i < list.count; i++) {
         kd_id_set set = kdi_set(p);
         kdi_conditions inside = {0}, outside = {0};
-        KD_TRY(kd_rel_column_set(ctx, list.items[i], &set));
-        KD_TRY(split(ctx, p, &all, &own, &set, &inside, &outside));
-        all = outside;
-        KD_TRY(push_into(ctx, p, &list.items[i], &inside));
+        kdi_leaf *leaf = &list.items[i];
+        if (leaf->kind == KD_JOIN_INNER) {
+            KD_TRY(kd_rel_column_set(ctx, leaf->rel, &set));
+            KD_TRY(split(ctx, p, &all, &own, &set, &inside, &outside));
+            all = outside;
+        }
+        KD_TRY(push_into(ctx, p, &leaf->rel, leaf->kind == KD_JOIN_INNER ? &inside : &to_right[i]));
     }
     return kdi_order_joins(ctx, p, list.items, list.count, &all, io_rel);
 }
@@ -311,8 +405,8 @@ static kd_status push_join(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditio
         KD_TRY(kd_id_set_add(ctx, &own, rel->as.join.mark));
     simplify_outer(rel, conditions, &left, &right);
     kd_join_kind kind = rel->as.join.kind;
-    if (kind == KD_JOIN_INNER && !rel->as.join.lateral)
-        return push_inner(ctx, p, conditions, io_rel);
+    if (is_plain_inner(rel) || keeps_left_rows(rel))
+        return push_joins(ctx, p, conditions, io_rel);
     kdi_conditions on = {0}, to_left = {0}, to_right = {0}, above = {0}, rest = {0};
     KD_TRY(kdi_conditions_add(ctx, p, &on, rel->as.join.condition));
     /* From above: into a side whose rows all come through as they are. */

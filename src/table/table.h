@@ -179,6 +179,7 @@ typedef struct kd_scan_spec {
     const kd_scan_filter *filters; /* All must hold. */
     uint32_t filter_count;
     bool with_refs;
+    uint32_t sample_stride; /* Not 0: one vector (one chunk of the delta) of so many, by number. */
 } kd_scan_spec;
 
 typedef struct kd_table_scan kd_table_scan;
@@ -246,6 +247,16 @@ kd_snapshot kd_table_latest(kd_txn *txn);
 kd_status kd_table_flush(kd_ctx *ctx, kd_table *table) KD_MUST_CHECK;
 kd_status kd_table_compact(kd_ctx *ctx, kd_table *table) KD_MUST_CHECK;
 uint64_t kd_table_row_count_estimate(kd_table *table);
+/* What the zone maps of a column say together. Blocks whose counts are not known are left out of
+ * the distinct counts, and `blocks_known` says how many were not. */
+typedef struct kd_column_zones {
+    uint64_t row_count, null_count;
+    uint64_t distinct_sum;  /* Of the blocks' counts: no more can be in the segments. */
+    uint32_t distinct_most; /* Of one block: no fewer are. */
+    uint32_t block_count, blocks_known;
+} kd_column_zones;
+kd_status kd_table_column_zones(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
+                                uint32_t column_no, kd_column_zones *out_zones) KD_MUST_CHECK;
 
 /* --- Sequences: values are handed out outside transactions and never twice ------------------- */
 

@@ -20,6 +20,7 @@ struct kd_table_scan {
     const kd_scan_filter *filters;
     uint32_t filter_count;
     bool with_refs;
+    uint32_t sample_stride;
     uint32_t pin;
     const kdi_unit_list *units;
     uint32_t *chunk_used;    /* Of each chunk at the opening. */
@@ -86,6 +87,7 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
     scan->filters = spec->filters;
     scan->filter_count = spec->filter_count;
     scan->with_refs = spec->with_refs;
+    scan->sample_stride = spec->sample_stride;
     KD_TRY(kd_txn_pin(ctx, table->storage->txns, snapshot.stamp, &scan->pin));
     kd_status status = scan_measure(ctx, arena, scan);
     if (status != KD_OK) {
@@ -376,7 +378,31 @@ static kd_status segment_morsel(kd_ctx *ctx, kd_scan_reader *reader, uint64_t mo
     reader->next_row = block * KD_BLOCK_ROWS;
     uint32_t end = reader->next_row + KD_BLOCK_ROWS;
     reader->end_row = end < segment->row_count ? end : segment->row_count;
+    if (scan->sample_stride > 0) {
+        uint64_t first = morsel * (KD_BLOCK_ROWS / KD_VECTOR_ROWS);
+        uint64_t skipped =
+            (scan->sample_stride - first % scan->sample_stride) % scan->sample_stride;
+        reader->next_row = skipped * KD_VECTOR_ROWS < KD_BLOCK_ROWS
+                               ? reader->next_row + (uint32_t)skipped * KD_VECTOR_ROWS
+                               : end;
+    }
     return KD_OK;
+}
+
+/* Rows of the current segment morsel to give next, and steps over them: in a sample, a vector and
+ * what lies before the next one that is wanted. */
+static uint32_t morsel_step(kd_scan_reader *reader)
+{
+    uint32_t most = KD_BATCH_ROWS, step = 0;
+    if (reader->scan->sample_stride > 0) {
+        most = KD_VECTOR_ROWS;
+        uint64_t rows = (uint64_t)reader->scan->sample_stride * KD_VECTOR_ROWS;
+        step = rows < KD_BLOCK_ROWS ? (uint32_t)rows : KD_BLOCK_ROWS;
+    }
+    uint32_t left = reader->end_row - reader->next_row;
+    uint32_t count = left < most ? left : most;
+    reader->next_row += step > 0 ? step : count;
+    return count;
 }
 
 kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch,
@@ -390,10 +416,7 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
     while (out_batch->selected_count == 0) {
         if (reader->next_row < reader->end_row) {
             uint32_t first = reader->next_row;
-            uint32_t left = reader->end_row - first;
-            uint32_t count = left < KD_BATCH_ROWS ? left : KD_BATCH_ROWS;
-            reader->next_row += count;
-            KD_TRY(segment_batch(ctx, reader, first, count, out_batch));
+            KD_TRY(segment_batch(ctx, reader, first, morsel_step(reader), out_batch));
             continue;
         }
         KD_TRY(kd_check_cancelled(ctx));
@@ -405,8 +428,43 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
         }
         if (morsel < segment_morsels)
             KD_TRY(segment_morsel(ctx, reader, morsel));
-        else
+        else if (scan->sample_stride == 0 || morsel % scan->sample_stride == 0)
             KD_TRY(chunk_batch(ctx, reader, (uint32_t)(morsel - segment_morsels), out_batch));
     }
     return KD_OK;
+}
+
+/* --- Zone maps together ---------------------------------------------------------------------- */
+
+static kd_status zones_add(kd_ctx *ctx, const kdi_segment *segment, uint32_t column_no,
+                           kd_column_zones *zones)
+{
+    int at = segment->file == NULL ? -1 : kd_segment_find_column(segment->file, column_no);
+    uint32_t blocks = at < 0 ? 0 : (segment->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS;
+    for (uint32_t block = 0; block < blocks; block++) {
+        kd_zone_map zone;
+        KD_TRY(kd_segment_zone_map(ctx, segment->file, (uint32_t)at, block, &zone));
+        zones->row_count += zone.row_count;
+        zones->null_count += zone.null_count;
+        zones->block_count++;
+        zones->blocks_known += zone.distinct_count > 0;
+        zones->distinct_sum += zone.distinct_count;
+        if (zone.distinct_count > zones->distinct_most)
+            zones->distinct_most = zone.distinct_count;
+    }
+    return KD_OK;
+}
+
+kd_status kd_table_column_zones(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
+                                uint32_t column_no, kd_column_zones *out_zones)
+{
+    kd_status status = KD_OK;
+    uint32_t pin;
+    *out_zones = (kd_column_zones){0};
+    KD_TRY(kd_txn_pin(ctx, table->storage->txns, snapshot.stamp, &pin));
+    const kdi_unit_list *units = atomic_load(&table->units);
+    for (uint32_t i = 0; units != NULL && status == KD_OK && i < units->segment_count; i++)
+        status = zones_add(ctx, units->segments[i], column_no, out_zones);
+    kd_txn_unpin(table->storage->txns, pin);
+    return status;
 }

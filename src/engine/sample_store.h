@@ -1,0 +1,21 @@
+/*
+ * Statistics of tables, for the planner: a sample of the rows of each table that was planned for,
+ * taken again when the table has grown or shrunk by a fifth. One store per database; any thread.
+ */
+#ifndef KD_ENGINE_SAMPLE_STORE_H
+#define KD_ENGINE_SAMPLE_STORE_H
+
+#include "plan/statistics.h"
+
+typedef struct kdi_sample_store kdi_sample_store;
+
+kd_status kdi_sample_store_create(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
+                                  kdi_sample_store **out_store) KD_MUST_CHECK;
+void kdi_sample_store_destroy(kdi_sample_store *store); /* NULL is allowed. */
+/* Forgets the sample of a table (0: of all), so that the next question takes a new one. */
+void kdi_sample_store_forget(kdi_sample_store *store, uint64_t table_no);
+/* The planner's questions, for as long as the store is there. */
+kd_statistics kdi_sample_store_statistics(kdi_sample_store *store, kd_snapshot snapshot,
+                                          const kd_session_facts *facts);
+
+#endif
