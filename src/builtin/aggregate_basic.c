@@ -245,17 +245,8 @@ static kd_status float_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *sta
 
 /* --- Sums of numerics ------------------------------------------------------------------------- */
 
-/* While `big` is NULL the sum is fixed * 10^-scale. */
-typedef struct numeric_sum {
-    kd_i128 fixed;
-    kd_decimal *big; /* In env->state_arena. */
-    int64_t count;
-    int32_t scale;
-    int32_t padding[3];
-} numeric_sum;
-
 /* Goes on as a decimal: the value is NaN, infinite, or too long for 38 digits. */
-static kd_status numeric_grow(kd_ctx *ctx, kd_call_env *env, numeric_sum *sum)
+static kd_status numeric_grow(kd_ctx *ctx, kd_call_env *env, kd_numeric_sum *sum)
 {
     if (sum->big != NULL)
         return KD_OK;
@@ -267,14 +258,24 @@ static kd_status numeric_grow(kd_ctx *ctx, kd_call_env *env, numeric_sum *sum)
     return KD_OK;
 }
 
-static kd_status numeric_add_big(kd_ctx *ctx, kd_call_env *env, numeric_sum *sum,
+static kd_status numeric_add_big(kd_ctx *ctx, kd_call_env *env, kd_numeric_sum *sum,
                                  const kd_decimal *value)
 {
     KD_TRY(numeric_grow(ctx, env, sum));
-    return kd_decimal_add(ctx, env->state_arena, sum->big, value, sum->big);
+    KD_TRY(kd_decimal_add(ctx, env->state_arena, sum->big, value, sum->big));
+    if (sum->big->digit_count == 0 || sum->big->digits != value->digits)
+        return KD_OK;
+    /* Zero and the value: its digits, which may not live as long as the state. */
+    size_t bytes = sum->big->digit_count * sizeof *sum->big->digits;
+    uint16_t *digits = kd_alloc_raw(ctx, env->state_arena, bytes);
+    if (digits == NULL)
+        return KD_NOMEM;
+    memcpy(digits, value->digits, bytes);
+    sum->big->digits = digits;
+    return KD_OK;
 }
 
-static bool numeric_add_fixed(numeric_sum *sum, kd_i128 value, int scale)
+static bool numeric_add_fixed(kd_numeric_sum *sum, kd_i128 value, int scale)
 {
     kd_i128 added;
     int common = scale > sum->scale ? scale : sum->scale;
@@ -283,9 +284,8 @@ static bool numeric_add_fixed(numeric_sum *sum, kd_i128 value, int scale)
         return false;
     if (common != scale && !kd_fixed_rescale(value, scale, common, &value))
         return false;
-    /* 38 digits are far from 2^127: one addition cannot overflow, and the check keeps it so. */
-    added = ours + value;
-    if (added >= kd_pow10_i128(38) || added <= -kd_pow10_i128(38))
+    if (__builtin_add_overflow(ours, value, &added) || added >= kd_pow10_i128(38) ||
+        added <= -kd_pow10_i128(38))
         return false;
     sum->fixed = added;
     sum->scale = common;
@@ -294,7 +294,7 @@ static bool numeric_add_fixed(numeric_sum *sum, kd_i128 value, int scale)
 
 static kd_status numeric_step(kd_ctx *ctx, kd_call_env *env, void *state, const void *const *args)
 {
-    numeric_sum *sum = state;
+    kd_numeric_sum *sum = state;
     kd_type type = env->argument_types[0];
     sum->count++;
     if (sum->big == NULL && type.modifier >= 0) {
@@ -316,7 +316,19 @@ static kd_status numeric_step(kd_ctx *ctx, kd_call_env *env, void *state, const 
     return numeric_add_big(ctx, env, sum, &value);
 }
 
-static kd_status numeric_value(kd_ctx *ctx, kd_call_env *env, const numeric_sum *sum,
+static kd_status numeric_add_sum(kd_ctx *ctx, kd_call_env *env, void *state, kd_i128 added,
+                                 int64_t count, int scale)
+{
+    kd_numeric_sum *sum = state;
+    sum->count += count;
+    if (sum->big == NULL && numeric_add_fixed(sum, added, scale))
+        return KD_OK;
+    kd_decimal value;
+    KD_TRY(kd_decimal_from_fixed(ctx, env->arena, added, scale, &value));
+    return numeric_add_big(ctx, env, sum, &value);
+}
+
+static kd_status numeric_value(kd_ctx *ctx, kd_call_env *env, const kd_numeric_sum *sum,
                                kd_decimal *out)
 {
     if (sum->big != NULL) {
@@ -328,8 +340,8 @@ static kd_status numeric_value(kd_ctx *ctx, kd_call_env *env, const numeric_sum 
 
 static kd_status numeric_combine(kd_ctx *ctx, kd_call_env *env, void *state, const void *other)
 {
-    numeric_sum *sum = state;
-    const numeric_sum *more = other;
+    kd_numeric_sum *sum = state;
+    const kd_numeric_sum *more = other;
     if (more->count == 0)
         return KD_OK;
     sum->count += more->count;
@@ -343,7 +355,7 @@ static kd_status numeric_combine(kd_ctx *ctx, kd_call_env *env, void *state, con
 static kd_status numeric_finish(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
                                 bool *out_is_null)
 {
-    const numeric_sum *sum = state;
+    const kd_numeric_sum *sum = state;
     *out_is_null = sum->count == 0;
     kd_decimal value;
     KD_TRY(numeric_value(ctx, env, sum, &value));
@@ -353,7 +365,7 @@ static kd_status numeric_finish(kd_ctx *ctx, kd_call_env *env, const void *state
 static kd_status numeric_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
                                     bool *out_is_null)
 {
-    const numeric_sum *sum = state;
+    const kd_numeric_sum *sum = state;
     *out_is_null = sum->count == 0;
     if (sum->count == 0)
         return KD_OK;
@@ -615,10 +627,12 @@ static const kd_aggregate aggregates[] = {
     FLOAT_SUM("sum", FLOAT8, FLOAT8, f64, float_finish_f64),
     FLOAT_SUM("avg", FLOAT4, FLOAT8, f32, float_finish_avg),
     FLOAT_SUM("avg", FLOAT8, FLOAT8, f64, float_finish_avg),
-    ON("sum", NUMERIC, NUMERIC, numeric_sum, .keeps_rows = true, .step = numeric_step,
-       .combine = numeric_combine, .finish = numeric_finish),
-    ON("avg", NUMERIC, NUMERIC, numeric_sum, .keeps_rows = true, .step = numeric_step,
-       .combine = numeric_combine, .finish = numeric_finish_avg),
+    ON("sum", NUMERIC, NUMERIC, kd_numeric_sum, .keeps_rows = true, .step = numeric_step,
+       .state_kind = KD_STATE_NUMERIC_SUM, .add_sum = numeric_add_sum, .combine = numeric_combine,
+       .finish = numeric_finish),
+    ON("avg", NUMERIC, NUMERIC, kd_numeric_sum, .keeps_rows = true, .step = numeric_step,
+       .state_kind = KD_STATE_NUMERIC_SUM, .add_sum = numeric_add_sum, .combine = numeric_combine,
+       .finish = numeric_finish_avg),
     ON("sum", INTERVAL, INTERVAL, interval_sum, .step = interval_step, .combine = interval_combine,
        .finish = interval_finish),
     ON("avg", INTERVAL, INTERVAL, interval_sum, .step = interval_step, .combine = interval_combine,

@@ -99,7 +99,17 @@ typedef enum kd_aggregate_state {
     KD_STATE_COUNT,       /* Begins with int64_t: rows without a NULL. */
     KD_STATE_INTEGER_SUM, /* Begins with kd_i128, the sum of one integer argument, then int64_t
                              count. */
+    KD_STATE_NUMERIC_SUM, /* A kd_numeric_sum; `add_sum` is set. */
 } kd_aggregate_state;
+
+/* While `big` is NULL the sum is fixed * 10^-scale. */
+typedef struct kd_numeric_sum {
+    kd_i128 fixed;
+    int64_t count;
+    struct kd_decimal *big; /* In env->state_arena. */
+    int32_t scale;
+    int32_t padding[3];
+} kd_numeric_sum;
 
 /* Aggregates. States are `state_bytes` long, 16-byte aligned, zeroed before init, movable by
  * memcpy. */
@@ -123,6 +133,9 @@ typedef struct kd_aggregate {
     kd_status (*step_vector)(kd_ctx *ctx, kd_call_env *env, void *const *states,
                              const kd_vector *args, const uint16_t *selection,
                              uint32_t selected_count);
+    /* NUMERIC_SUM: adds `count` values whose sum is `sum` * 10^-scale. */
+    kd_status (*add_sum)(kd_ctx *ctx, kd_call_env *env, void *state, kd_i128 sum, int64_t count,
+                         int scale);
     kd_status (*combine)(kd_ctx *ctx, kd_call_env *env, void *state, const void *other);
     kd_status (*finish)(kd_ctx *ctx, kd_call_env *env, const void *state, void *result,
                         bool *out_is_null);

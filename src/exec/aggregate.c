@@ -86,7 +86,7 @@ static kd_status agg_local_create(kd_ctx *ctx, agg_op *self, kd_arena *arena,
                           &local->agg));
     for (uint32_t p = 0; p < PARTITIONS; p++)
         kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->agg->layout);
-    KD_TRY(kdi_group_codes_create(ctx, arena, &local->codes));
+    KD_TRY(kdi_group_codes_create(ctx, arena, self->agg->call_count, &local->codes));
     return kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
                                 &self->agg->layout, self->held_count);
 }
@@ -205,7 +205,7 @@ static kd_status rows_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const kd
 static kd_status room_make(kd_ctx *ctx, agg_op *self, agg_local *local)
 {
     if (later_is_due(self, local)) {
-        kdi_group_codes_forget(local->codes);
+        KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
         KD_TRY(kdi_later_create(ctx, &self->op, local->arena, &self->later_layout, self->held_count,
                                 local->level, &local->later));
     }
@@ -250,26 +250,23 @@ static kd_status codes_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const k
         kd_batch fresh = *in;
         fresh.selection = codes->missing;
         fresh.selected_count = codes->missing_count;
-        kd_status status = groups_find(ctx, self, local, &fresh);
-        if (status != KD_OK) {
-            kdi_group_codes_forget(codes);
-            return status;
-        }
+        KD_TRY(groups_find(ctx, self, local, &fresh));
         for (uint32_t i = 0; i < codes->missing_count; i++)
-            codes->groups[codes->missing_codes[i]] = local->groups[i];
+            kdi_group_codes_set(codes, i, local->groups[i]);
     }
     bool has_groups = false;
     for (uint32_t c = 0; c < local->agg->call_count; c++) {
         bool done;
-        kdi_agg_call *call = &local->agg->calls[c];
-        KD_TRY(kdi_group_codes_step(ctx, codes, local->agg, call, in, &done));
+        KD_TRY(kdi_code_sum_step(ctx, codes, local->agg, c, in, &done));
         if (done)
             continue;
         for (uint32_t i = 0; i < in->selected_count && !has_groups; i++)
             local->groups[i] = codes->groups[codes->codes[i]];
         has_groups = true;
-        KD_TRY(kdi_agg_step_call(ctx, local->agg, call, in, local->groups));
+        KD_TRY(kdi_agg_step_call(ctx, local->agg, &local->agg->calls[c], in, local->groups));
     }
+    if (local->agg->call_count > 0)
+        kdi_code_rows_count(codes, in->selected_count);
     kd_arena_reset(local->agg->batch_arena);
     return KD_OK;
 }
@@ -282,7 +279,7 @@ static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch 
     *out_flow = KDI_NEED_INPUT;
     if (deal_is_due(self, local)) {
         local->is_dealt = true;
-        kdi_group_codes_forget(local->codes);
+        KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
         KD_TRY(table_deal(ctx, &local->table, local->parts));
     }
     KD_TRY(room_make(ctx, self, local));
@@ -290,8 +287,11 @@ static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch 
     KD_TRY(keys_evaluate(ctx, self, local, in));
     if (op->plan->as.aggregate.set_count > 0)
         return sets_sink(ctx, self, local, in);
-    if (local->later == NULL &&
-        kdi_group_codes_open(local->codes, local->vectors, self->key_count, in))
+    bool by_codes = false;
+    if (local->later == NULL)
+        KD_TRY(kdi_group_codes_open(ctx, local->codes, local->agg, local->vectors, self->key_count,
+                                    in, &by_codes));
+    if (by_codes)
         return codes_sink(ctx, self, local, in);
     return rows_sink(ctx, self, local, in);
 }
@@ -331,6 +331,7 @@ static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
 {
     agg_op *self = (agg_op *)op;
     agg_local *local = object;
+    KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
     KD_TRY(kdi_agg_settle(ctx, local->agg));
     if (local->is_dealt) {
         self->is_dealt = true;

@@ -3,6 +3,8 @@
  */
 #include "exec/aggregate_internal.h"
 
+#include "types/numeric.h"
+
 #include <assert.h>
 
 /* An ordered set that can do without the order, as a call of that kind; else the call itself. */
@@ -128,6 +130,11 @@ static kd_status call_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena,
     };
     for (uint32_t i = 0; i < count && i < KD_FUNCTION_ARGUMENTS_MAX; i++)
         self->env.argument_is_constant[i] = self->arguments[i]->root->is_constant;
+    uint8_t state_kind = call->aggregate == NULL ? KD_STATE_OPAQUE : call->aggregate->state_kind;
+    if (state_kind == KD_STATE_NUMERIC_SUM && !call->distinct && call->order_count == 0)
+        KD_TRY(kdi_fixed_of(ctx, self->arguments[0]->root, &self->fixed));
+    else if (state_kind == KD_STATE_INTEGER_SUM)
+        KD_TRY(kdi_fixed_of_integer(ctx, self->arguments[0]->root, &self->fixed));
     return call_keep_rows(ctx, op, arena, self);
 }
 
@@ -337,6 +344,40 @@ static kd_status order_keep(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self,
                                 &appended);
 }
 
+/* The value of a row and the digits that it shows. */
+static inline kd_i128 fixed_value(const kdi_fixed_vector *vector, uint32_t row, int *out_scale)
+{
+    *out_scale = vector->scale;
+    kd_i128 value = kdi_fixed_at(vector, row);
+    if (vector->scales != NULL && vector->scales[row] < vector->scale) {
+        *out_scale = vector->scales[row];
+        value /= kd_pow10_i128(vector->scale - *out_scale);
+    }
+    return value;
+}
+
+/* Sums of fixed numbers; sums of 64 bits cannot leave the 38 digits of the state. */
+static kd_status fixed_step(kd_ctx *ctx, kdi_agg_call *self, const kdi_fixed_vector *vector,
+                            const uint16_t *selection, uint32_t count, char *const *groups)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = selection == NULL ? i : selection[i];
+        kd_numeric_sum *sum = (void *)(groups[i] + self->state_offset);
+        if (vector->validity != NULL && !kd_bit_get(vector->validity, row))
+            continue;
+        if (vector->wide == NULL && vector->scales == NULL && sum->big == NULL &&
+            sum->scale == vector->scale) {
+            sum->fixed += vector->values[vector->is_constant ? 0 : row];
+            sum->count++;
+            continue;
+        }
+        int scale;
+        kd_i128 value = fixed_value(vector, row, &scale);
+        KD_TRY(self->aggregate->add_sum(ctx, &self->env, sum, value, 1, scale));
+    }
+    return KD_OK;
+}
+
 static kd_status call_step(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, const kd_batch *batch,
                            char *const *groups)
 {
@@ -357,6 +398,16 @@ static kd_status call_step(kd_ctx *ctx, kdi_agg *agg, kdi_agg_call *self, const 
     }
     if (own.selected_count == 0)
         return KD_OK;
+    if (self->fixed != NULL && self->aggregate->state_kind == KD_STATE_NUMERIC_SUM) {
+        kdi_fixed_vector vector;
+        kdi_frame frame = {.arena = agg->batch_arena, .input = &own};
+        bool done;
+        self->env.arena = agg->batch_arena;
+        KD_TRY(kdi_fixed_evaluate(ctx, self->fixed, &frame, own.selection, own.selected_count,
+                                  &vector, &done));
+        if (done)
+            return fixed_step(ctx, self, &vector, own.selection, own.selected_count, packed);
+    }
     for (uint32_t i = 0; i < call->argument_count; i++)
         KD_TRY(kd_expr_evaluate(ctx, self->arguments[i], agg->batch_arena, &own,
                                 &self->argument_vectors[i]));

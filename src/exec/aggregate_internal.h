@@ -6,6 +6,7 @@
 #define KD_EXEC_AGGREGATE_INTERNAL_H
 
 #include "exec/distinct_spill_internal.h"
+#include "exec/expr_fixed_internal.h"
 #include "exec/group_table_internal.h"
 #include "exec/pipeline_internal.h"
 
@@ -16,6 +17,7 @@ typedef struct kdi_agg_call {
     kd_compiled_expr **arguments;
     kd_compiled_expr **order;
     kd_compiled_expr *filter;
+    kdi_fixed *fixed;            /* Sums of integers and fixed numbers: their values; or NULL. */
     kd_vector *argument_vectors; /* Arguments, then order keys. */
     kd_vector *flat;             /* FLAT or CONSTANT, for step_vector. */
     const void **payloads;

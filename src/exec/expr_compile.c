@@ -1,7 +1,7 @@
 /*
  * Bound expressions to nodes.
  */
-#include "exec/expr_internal.h"
+#include "exec/expr_fixed_internal.h"
 
 #include <assert.h>
 
@@ -193,7 +193,8 @@ static kd_status kind_prepare(kd_ctx *ctx, kdi_node *node)
 static kd_status room_prepare(kd_ctx *ctx, compiler *self, kdi_node *node)
 {
     node->is_constant = node->column_refs == 0 && !node->is_volatile;
-    node->capacity = node->is_constant ? 1 : self->capacity;
+    if (node->is_constant)
+        node->capacity = 1;
     KD_TRY(kdi_vector_create_for(ctx, self->arena, node->type, node->capacity, &node->result));
     for (int i = 0; i < 2; i++) {
         node->rows[i] = kd_alloc_raw(ctx, self->arena, sizeof(uint16_t) * node->capacity);
@@ -224,6 +225,7 @@ static kd_status node_fill(kd_ctx *ctx, compiler *self, kdi_node *node)
     KD_TRY(arguments_compile(ctx, self, node));
     KD_TRY(env_prepare(ctx, self, node));
     KD_TRY(kind_prepare(ctx, node));
+    KD_TRY(kdi_fixed_prepare(ctx, node));
     return room_prepare(ctx, self, node);
 }
 
@@ -238,6 +240,7 @@ static kd_status node_compile(kd_ctx *ctx, compiler *self, const kd_expr *expr, 
     node->expr = expr;
     node->type = expr->type;
     node->state_arena = self->arena;
+    node->capacity = self->capacity;
     self->depth++;
     kd_status status = node_fill(ctx, self, node);
     self->depth--;

@@ -200,8 +200,8 @@ static uint32_t select_all(const uint16_t *selection, uint32_t count, uint16_t *
     return count;
 }
 
-static uint32_t select_true(const kd_vector *vector, const uint16_t *selection, uint32_t count,
-                            uint16_t *out_rows)
+uint32_t kdi_select_true(const kd_vector *vector, const uint16_t *selection, uint32_t count,
+                         uint16_t *out_rows)
 {
     switch ((kd_vector_form)vector->form) {
     case KD_VECTOR_CONSTANT:
@@ -230,7 +230,7 @@ kd_status kdi_node_select_rows(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
     }
     kd_vector vector;
     KD_TRY(kdi_node_evaluate(ctx, node, frame, selection, count, &vector));
-    *out_count = select_true(&vector, selection, count, out_rows);
+    *out_count = kdi_select_true(&vector, selection, count, out_rows);
     return KD_OK;
 }
 

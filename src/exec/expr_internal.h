@@ -34,6 +34,7 @@ typedef struct kdi_frame {
 } kdi_frame;
 
 typedef struct kdi_node kdi_node;
+typedef struct kdi_fixed kdi_fixed; /* expr_fixed_internal.h */
 typedef kd_status (*kdi_node_eval)(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
                                    const uint16_t *selection, uint32_t count, kd_vector *out);
 /* Writes the rows that are true; `out_rows` may be `selection` itself. */
@@ -78,12 +79,14 @@ struct kdi_node {
     bool strict;
     const void **payloads; /* Per argument, for row functions. */
     char *scratch;         /* 16 bytes per argument. */
-    /* Comparison of a column with a constant, as a range (expr_select.c). */
+    /* Comparison of a column with a constant, as a range (expr_range.c). */
     uint8_t range_test;
     bool range_swapped;
     kdi_node *range_column;
     kdi_node *range_bound;
-    void *list; /* IN_LIST: its set. */
+    kdi_fixed *fixed;   /* Not NULL: values that can be had as fixed numbers. */
+    uint8_t fixed_test; /* A comparison of such. */
+    void *list;         /* IN_LIST: its set. */
     /* Casts that take an integer part of a timestamp (expr_date.c). */
     void *part;
     kdi_node *part_source;
@@ -155,6 +158,25 @@ kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 kd_status kdi_date_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 /* Whether such a cast gives a frame where a dictionary of one batch would give codes. */
 bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t count);
+/* The operators of comparison, by name. */
+enum {
+    KDI_TEST_NONE = 0,
+    KDI_TEST_EQ,
+    KDI_TEST_NE,
+    KDI_TEST_LT,
+    KDI_TEST_LE,
+    KDI_TEST_GT,
+    KDI_TEST_GE
+};
+uint8_t kdi_test_of(const char *name);
+/* Takes the rows of `taken` out of `rows`; both ascend. */
+uint32_t kdi_rows_subtract(uint16_t *rows, uint32_t count, const uint16_t *taken,
+                           uint32_t taken_count);
+/* Keeps the rows that are valid. */
+uint32_t kdi_rows_valid(const uint64_t *validity, uint16_t *rows, uint32_t count);
+/* The rows where a boolean vector is true. */
+uint32_t kdi_select_true(const kd_vector *vector, const uint16_t *selection, uint32_t count,
+                         uint16_t *out_rows);
 /* Recognises column-with-constant comparisons. */
 void kdi_range_prepare(kdi_node *node);
 kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,

@@ -174,9 +174,8 @@ kd_status kdi_eval_is_distinct(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
     return KD_OK;
 }
 
-/* Takes the rows of `taken` out of `rows`; both ascend. */
-static uint32_t rows_subtract(uint16_t *rows, uint32_t count, const uint16_t *taken,
-                              uint32_t taken_count)
+uint32_t kdi_rows_subtract(uint16_t *rows, uint32_t count, const uint16_t *taken,
+                           uint32_t taken_count)
 {
     uint32_t kept = 0, next = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -210,7 +209,7 @@ kd_status kdi_eval_case(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uin
             continue;
         KD_TRY(kdi_node_evaluate(ctx, node->arguments[2 * p + 1], frame, taken, taken_count, &arm));
         kdi_vector_copy_rows(&arm, taken, taken_count, out);
-        open_count = rows_subtract(open, open_count, taken, taken_count);
+        open_count = kdi_rows_subtract(open, open_count, taken, taken_count);
     }
     if (open_count == 0)
         return KD_OK;

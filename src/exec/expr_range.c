@@ -1,44 +1,46 @@
 /*
  * Comparisons of a column with a constant, decided on the encoded form.
  *
- * For integer types (dates, timestamps, fixed numerics of one scale) each operator is a range of
- * values [low, high], or the outside of one. FRAME vectors are compared by offsets with the range
- * moved by the base, and no value is ever expanded; a range that covers or misses the whole frame
- * is answered without looking at the rows. The loops write every row number and advance past those
- * that match, so that nothing is mispredicted.
+ * For integer types (dates, timestamps, fixed numerics) each operator is a range of values [low,
+ * high], or the outside of one, whatever type the constant has: a numeric of more digits or a
+ * timestamp within a day lies between two of the column's integers. FRAME vectors are compared by
+ * offsets with the range moved by the base, and no value is ever expanded; a range that covers or
+ * misses the whole frame is answered without looking at the rows. The loops write every row number
+ * and advance past those that match, so that nothing is mispredicted.
  */
 #include "exec/expr_internal.h"
 
+#include "types/datetime.h"
+#include "types/numeric.h"
+
 #include <assert.h>
 
-enum range_test { TEST_NONE = 0, TEST_EQ, TEST_NE, TEST_LT, TEST_LE, TEST_GT, TEST_GE };
-
-static uint8_t test_of(const char *name)
+uint8_t kdi_test_of(const char *name)
 {
     static const struct {
         const char *name;
         uint8_t test;
     } names[] = {
-        {"=", TEST_EQ},  {"<>", TEST_NE}, {"!=", TEST_NE}, {"<", TEST_LT},
-        {"<=", TEST_LE}, {">", TEST_GT},  {">=", TEST_GE},
+        {"=", KDI_TEST_EQ},  {"<>", KDI_TEST_NE}, {"!=", KDI_TEST_NE}, {"<", KDI_TEST_LT},
+        {"<=", KDI_TEST_LE}, {">", KDI_TEST_GT},  {">=", KDI_TEST_GE},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].name, name) == 0)
             return names[i].test;
-    return TEST_NONE;
+    return KDI_TEST_NONE;
 }
 
 static uint8_t test_swap(uint8_t test)
 {
     switch (test) {
-    case TEST_LT:
-        return TEST_GT;
-    case TEST_LE:
-        return TEST_GE;
-    case TEST_GT:
-        return TEST_LT;
-    case TEST_GE:
-        return TEST_LE;
+    case KDI_TEST_LT:
+        return KDI_TEST_GT;
+    case KDI_TEST_LE:
+        return KDI_TEST_GE;
+    case KDI_TEST_GT:
+        return KDI_TEST_LT;
+    case KDI_TEST_GE:
+        return KDI_TEST_LE;
     default:
         return test;
     }
@@ -52,24 +54,38 @@ static bool type_is_range(kd_type type)
     return physical == KD_PHYS_I16 || physical == KD_PHYS_I32 || physical == KD_PHYS_I64;
 }
 
-/* Widening an integer keeps its value: the comparison may look through the cast. */
-static kdi_node *integer_source(kdi_node *node)
+/* The column itself, or under a cast that keeps values and their order. */
+static kdi_node *range_source(kdi_node *node)
 {
-    while (node->expr->kind == KD_EXPR_CAST && kd_type_is_integer(node->type) &&
-           kd_type_is_integer(node->arguments[0]->type) &&
-           kd_physical_bytes(kd_type_physical(node->arguments[0]->type)) <=
-               kd_physical_bytes(kd_type_physical(node->type)))
+    while (node->expr->kind == KD_EXPR_CAST && !node->type.is_array && !node->is_constant &&
+           !node->arguments[0]->type.is_array) {
+        kd_type from = node->arguments[0]->type, to = node->type;
+        bool wider =
+            kd_type_is_integer(from) && kd_type_is_integer(to) &&
+            kd_physical_bytes(kd_type_physical(from)) <= kd_physical_bytes(kd_type_physical(to));
+        bool number =
+            to.id == KD_TYPE_NUMERIC && to.modifier < 0 &&
+            (from.id == KD_TYPE_NUMERIC || (kd_type_is_integer(from) && from.id != KD_TYPE_OID));
+        bool day = from.id == KD_TYPE_DATE && to.id == KD_TYPE_TIMESTAMP;
+        if (!wider && !number && !day)
+            break;
         node = node->arguments[0];
+    }
     return node;
 }
 
-static bool types_compare_as_integers(kd_type a, kd_type b)
+/* Which constants a column may be compared with as integers. */
+static bool bound_fits(kd_type column, kd_type bound)
 {
-    if (kd_type_is_integer(a) && kd_type_is_integer(b))
-        return true;
-    if (a.id != b.id || a.object != b.object)
+    if (bound.is_array)
         return false;
-    return a.id != KD_TYPE_NUMERIC || kd_numeric_scale(a) == kd_numeric_scale(b);
+    if (kd_type_is_integer(column))
+        return kd_type_is_integer(bound) || bound.id == KD_TYPE_NUMERIC;
+    if (column.id == KD_TYPE_DATE && bound.id == KD_TYPE_TIMESTAMP)
+        return true;
+    if (column.id == KD_TYPE_NUMERIC)
+        return bound.id == KD_TYPE_NUMERIC || kd_type_is_integer(bound);
+    return column.id == bound.id && column.object == bound.object;
 }
 
 void kdi_range_prepare(kdi_node *node)
@@ -77,8 +93,8 @@ void kdi_range_prepare(kdi_node *node)
     const kd_function *function = node->expr->function;
     if (node->argument_count != 2 || !function->strict || node->type.id != KD_TYPE_BOOL)
         return;
-    uint8_t test = test_of(function->name);
-    if (test == TEST_NONE)
+    uint8_t test = kdi_test_of(function->name);
+    if (test == KDI_TEST_NONE)
         return;
     kdi_node *left = node->arguments[0], *right = node->arguments[1];
     if (left->is_constant) {
@@ -87,10 +103,9 @@ void kdi_range_prepare(kdi_node *node)
         right = swap;
         test = test_swap(test);
     }
-    kdi_node *column = integer_source(left);
+    kdi_node *column = range_source(left);
     if (!right->is_constant || column->is_constant || !type_is_range(column->type) ||
-        !type_is_range(right->type) || !types_compare_as_integers(column->type, right->type) ||
-        !types_compare_as_integers(left->type, right->type))
+        !bound_fits(column->type, right->type))
         return;
     node->range_test = test;
     node->range_column = column;
@@ -103,22 +118,87 @@ typedef struct range {
     bool outside;      /* Rows that are not in it. */
 } range;
 
-static range range_of(uint8_t test, int64_t bound)
+/* The bound among the column's integers: the largest that is not above it, and whether that is the
+ * bound itself. */
+typedef struct cut {
+    kd_i128 floor;
+    bool is_exact;
+} cut;
+
+static int64_t clamp(kd_i128 value)
 {
+    return value < INT64_MIN ? INT64_MIN : value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
+static range range_of(uint8_t test, cut bound)
+{
+    static const range nothing = {1, 0, false};
+    kd_i128 below = bound.is_exact ? bound.floor - 1 : bound.floor; /* The last that is less. */
+    bool is_inside = bound.floor >= INT64_MIN && bound.floor <= INT64_MAX;
     switch (test) {
-    case TEST_EQ:
-        return (range){bound, bound, false};
-    case TEST_NE:
-        return (range){bound, bound, true};
-    case TEST_LT:
-        return bound == INT64_MIN ? (range){1, 0, false} : (range){INT64_MIN, bound - 1, false};
-    case TEST_LE:
-        return (range){INT64_MIN, bound, false};
-    case TEST_GT:
-        return bound == INT64_MAX ? (range){1, 0, false} : (range){bound + 1, INT64_MAX, false};
+    case KDI_TEST_EQ:
+    case KDI_TEST_NE:
+        if (!bound.is_exact || !is_inside)
+            return (range){1, 0, test == KDI_TEST_NE};
+        return (range){(int64_t)bound.floor, (int64_t)bound.floor, test == KDI_TEST_NE};
+    case KDI_TEST_LT:
+        return below < INT64_MIN ? nothing : (range){INT64_MIN, clamp(below), false};
+    case KDI_TEST_LE:
+        return bound.floor < INT64_MIN ? nothing : (range){INT64_MIN, clamp(bound.floor), false};
+    case KDI_TEST_GT:
+        return bound.floor >= INT64_MAX ? nothing
+                                        : (range){clamp(bound.floor + 1), INT64_MAX, false};
     default:
-        return (range){bound, INT64_MAX, false};
+        return below >= INT64_MAX ? nothing : (range){clamp(below + 1), INT64_MAX, false};
     }
+}
+
+static int64_t integer_of(const kd_value *value)
+{
+    switch (kd_type_physical(value->type)) {
+    case KD_PHYS_I16:
+        return value->as.i16;
+    case KD_PHYS_I32:
+        return value->as.i32;
+    default:
+        return value->as.i64;
+    }
+}
+
+/* Rounded down to the scale; false for NaN, the infinities and what has too many digits. */
+static kd_status numeric_cut(kd_ctx *ctx, kd_arena *arena, kd_value *bound, int scale, cut *out,
+                             bool *out_fits)
+{
+    kd_decimal value, whole;
+    *out_fits = false;
+    KD_TRY(kd_decimal_from_payload(ctx, arena, bound->type, kd_value_payload(bound), &value));
+    if (value.kind != KD_DECIMAL_FINITE || !kd_decimal_try_fixed(&value, scale, &out->floor))
+        return KD_OK;
+    KD_TRY(kd_decimal_from_fixed(ctx, arena, out->floor, scale, &whole));
+    int order = kd_decimal_compare(&whole, &value);
+    out->is_exact = order == 0;
+    out->floor -= order > 0;
+    *out_fits = true;
+    return KD_OK;
+}
+
+static kd_status cut_of(kd_ctx *ctx, kd_arena *arena, kd_type column, kd_value *bound, cut *out,
+                        bool *out_fits)
+{
+    *out_fits = true;
+    if (bound->type.id == KD_TYPE_NUMERIC || column.id == KD_TYPE_NUMERIC) {
+        int scale = column.id == KD_TYPE_NUMERIC ? kd_numeric_scale(column) : 0;
+        return numeric_cut(ctx, arena, bound, scale, out, out_fits);
+    }
+    int64_t integer = integer_of(bound);
+    if (column.id != KD_TYPE_DATE || bound->type.id == KD_TYPE_DATE) {
+        *out = (cut){integer, true};
+        return KD_OK;
+    }
+    *out_fits = kd_timestamp_is_finite(integer);
+    int64_t day = integer / KD_DAY_US - (integer % KD_DAY_US < 0);
+    *out = (cut){day, integer % KD_DAY_US == 0};
+    return KD_OK;
 }
 
 /* In range exactly when value - low, unsigned, is at most `span`. */
@@ -160,7 +240,7 @@ static uint32_t rows_all(const uint16_t *selection, uint32_t count, uint16_t *ou
     return count;
 }
 
-static uint32_t rows_valid(const uint64_t *validity, uint16_t *rows, uint32_t count)
+uint32_t kdi_rows_valid(const uint64_t *validity, uint16_t *rows, uint32_t count)
 {
     if (validity == NULL)
         return count;
@@ -236,18 +316,6 @@ static uint32_t select_flat(const kd_vector *vector, range wanted, const uint16_
     }
 }
 
-static int64_t integer_of(const kd_value *value)
-{
-    switch (kd_type_physical(value->type)) {
-    case KD_PHYS_I16:
-        return value->as.i16;
-    case KD_PHYS_I32:
-        return value->as.i32;
-    default:
-        return value->as.i64;
-    }
-}
-
 static uint32_t select_constant(const kd_vector *vector, range wanted, const uint16_t *selection,
                                 uint32_t count, uint16_t *out_rows)
 {
@@ -269,7 +337,15 @@ kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const 
     if (kd_vector_is_null(&bound_vector, 0))
         return KD_OK;
     kd_value bound = kd_vector_get(&bound_vector, 0);
-    range wanted = range_of(node->range_test, integer_of(&bound));
+    cut among;
+    bool fits;
+    KD_TRY(cut_of(ctx, frame->arena, node->range_column->type, &bound, &among, &fits));
+    if (!fits) {
+        KD_TRY(node->eval(ctx, node, frame, selection, count, &vector));
+        *out_count = kdi_select_true(&vector, selection, count, out_rows);
+        return KD_OK;
+    }
+    range wanted = range_of(node->range_test, among);
     switch ((kd_vector_form)vector.form) {
     case KD_VECTOR_FRAME:
         *out_count = select_frame(&vector, wanted, selection, count, out_rows);
@@ -289,6 +365,6 @@ kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const 
         break;
     }
     }
-    *out_count = rows_valid(vector.validity, out_rows, *out_count);
+    *out_count = kdi_rows_valid(vector.validity, out_rows, *out_count);
     return KD_OK;
 }

@@ -226,6 +226,14 @@ static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment 
     return KD_OK;
 }
 
+static bool segment_has_marks(const kdi_segment *segment, uint32_t first, uint32_t count)
+{
+    for (uint32_t at = 0; at < count; at += KD_VECTOR_ROWS)
+        if (atomic_load(&segment->marks[(first + at) / KD_VECTOR_ROWS]) != NULL)
+            return true;
+    return false;
+}
+
 /* Selects the visible rows; gives their number, and all of them as "no selection". */
 static kd_status segment_select(kd_ctx *ctx, kd_scan_reader *reader, uint32_t first, uint32_t count,
                                 uint32_t *out_selected)
@@ -240,6 +248,10 @@ static kd_status segment_select(kd_ctx *ctx, kd_scan_reader *reader, uint32_t fi
         return KD_OK;
     if (begin == 0 && snapshot.stamp < segment->stamps_max)
         KD_TRY(kd_segment_read_stamps(ctx, reader->segment_reader, first, count, &stamps));
+    if (stamps == NULL && !segment_has_marks(segment, first, count)) {
+        *out_selected = count; /* All: nobody reads the selection. */
+        return KD_OK;
+    }
     uint32_t selected = 0;
     for (uint32_t at = 0; at < count; at += KD_VECTOR_ROWS) {
         kdi_mark_vector *marks = atomic_load(&segment->marks[(first + at) / KD_VECTOR_ROWS]);

@@ -1,0 +1,49 @@
+/*
+ * Loops over whole vectors, once per instruction set; kdi_kernels() gives the best of this machine.
+ *
+ * All take plain arrays that do not overlap unless a target is also the only source. Sums and
+ * products wrap: who calls has bounded the values, or does not use the rows whose values may not be
+ * bounded.
+ */
+#ifndef KD_EXEC_KERNEL_INTERNAL_H
+#define KD_EXEC_KERNEL_INTERNAL_H
+
+#include <stdint.h>
+
+typedef struct kdi_kernel_set {
+    /* base + values, as 64 bits. */
+    void (*widen_u8)(int64_t *target, const void *values, int64_t base, uint32_t count);
+    void (*widen_u16)(int64_t *target, const void *values, int64_t base, uint32_t count);
+    void (*widen_u32)(int64_t *target, const void *values, int64_t base, uint32_t count);
+    void (*widen_i16)(int64_t *target, const void *values, int64_t base, uint32_t count);
+    void (*widen_i32)(int64_t *target, const void *values, int64_t base, uint32_t count);
+    void (*add)(int64_t *target, const int64_t *a, const int64_t *b, uint32_t count);
+    void (*subtract)(int64_t *target, const int64_t *a, const int64_t *b, uint32_t count);
+    void (*multiply)(int64_t *target, const int64_t *a, const int64_t *b, uint32_t count);
+    /* a * factor + addend. */
+    void (*multiply_add)(int64_t *target, const int64_t *a, int64_t factor, int64_t addend,
+                         uint32_t count);
+    /* The least and the largest of one value or more. */
+    void (*bounds)(const int64_t *values, uint32_t count, int64_t *out_low, int64_t *out_high);
+    int64_t (*sum)(const int64_t *values, uint32_t count);
+    uint32_t (*largest_u8)(const void *values, uint32_t count);
+    uint32_t (*largest_u16)(const void *values, uint32_t count);
+    uint32_t (*largest_u32)(const void *values, uint32_t count);
+    /* target += values * factor + addend */
+    void (*codes_u8)(uint32_t *target, const void *values, uint32_t factor, uint32_t addend,
+                     uint32_t count);
+    void (*codes_u16)(uint32_t *target, const void *values, uint32_t factor, uint32_t addend,
+                      uint32_t count);
+    void (*codes_u32)(uint32_t *target, const void *values, uint32_t factor, uint32_t addend,
+                      uint32_t count);
+} kdi_kernel_set;
+
+const kdi_kernel_set *kdi_kernels(void);
+
+extern const kdi_kernel_set kdi_kernels_baseline;
+#if defined(__x86_64__)
+extern const kdi_kernel_set kdi_kernels_avx2;
+extern const kdi_kernel_set kdi_kernels_avx512;
+#endif
+
+#endif
