@@ -51,8 +51,8 @@ static kd_status compile(kd_ctx *ctx, dml *work, const kd_expr *expr, const kd_c
     *out_compiled = NULL;
     if (expr == NULL)
         return KD_OK;
-    return kd_expr_compile(ctx, work->arena, expr, ids, id_count, &work->run->facts,
-                           work->run->parameters, work->run->parameter_count, out_compiled);
+    return kd_expr_compile_row(ctx, work->arena, expr, ids, id_count, &work->run->facts,
+                               work->run->parameters, work->run->parameter_count, out_compiled);
 }
 
 static kd_status prepare_returning(kd_ctx *ctx, dml *work)

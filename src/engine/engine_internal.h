@@ -71,7 +71,7 @@ typedef enum kdi_constraint_mode {
 } kdi_constraint_mode;
 
 typedef struct kdi_short_read kdi_short_read;
-typedef struct kdi_short_insert kdi_short_insert;
+typedef struct kdi_short_write kdi_short_write;
 
 typedef struct kdi_file_schema kdi_file_schema;
 
@@ -144,8 +144,8 @@ struct kd_prepared {
     uint64_t settings_stamp;
     kd_bound_statement *bound;
     kd_statement_plan *plan;
-    kdi_short_read *short_read;     /* NULL: the plan is no single point read. */
-    kdi_short_insert *short_insert; /* NULL: the statement is no simple INSERT of one row. */
+    kdi_short_read *short_read;   /* NULL: the plan is no single point read. */
+    kdi_short_write *short_write; /* NULL: the statement does more than write one row. */
     uint32_t declared_count;
     kd_type *declared;
     uint32_t parameter_count;

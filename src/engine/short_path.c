@@ -16,11 +16,7 @@
 #include <assert.h>
 
 struct kdi_short_read {
-    const kd_table_entry *table;
-    uint64_t index_no;
-    uint32_t key_count;
-    kd_expr **keys; /* Constants and parameters, in the index's order. */
-    kd_value *key_values;
+    kdi_short_key key;
     uint32_t column_count;
     uint32_t *positions;
     kd_value *row;
@@ -37,15 +33,14 @@ bool kdi_short_has_value(const kd_expr *expr)
     return expr->kind == KD_EXPR_CONSTANT || expr->kind == KD_EXPR_PARAMETER;
 }
 
-static const kd_plan *scan_of(const kd_statement_plan *plan)
+const kd_plan *kdi_short_probe(const kd_statement_plan *plan)
 {
     const kd_plan *root = plan->root;
     if (root == NULL || plan->cte_count > 0)
         return NULL;
     if (root->kind == KD_PLAN_PROJECT)
         root = root->inputs[0];
-    if (root->kind != KD_PLAN_INDEX_SCAN || root->as.index_scan.condition != NULL ||
-        root->as.index_scan.ref_column != 0)
+    if (root->kind != KD_PLAN_INDEX_SCAN || root->as.index_scan.condition != NULL)
         return NULL;
     const kd_index_bound *bound = &root->as.index_scan.bound;
     const kd_index_definition *index = &root->as.index_scan.index->storage;
@@ -56,6 +51,17 @@ static const kd_plan *scan_of(const kd_statement_plan *plan)
         if (!kdi_short_has_value(bound->equals[i]))
             return NULL;
     return root;
+}
+
+kd_status kdi_short_key_init(kd_ctx *ctx, kd_arena *arena, const kd_plan *probe,
+                             kdi_short_key *out_key)
+{
+    *out_key = (kdi_short_key){.table = probe->as.index_scan.table,
+                               .index_no = probe->as.index_scan.index->storage.index_no,
+                               .count = probe->as.index_scan.bound.equal_count,
+                               .exprs = probe->as.index_scan.bound.equals};
+    out_key->values = KD_NEW_ARRAY(ctx, arena, kd_value, out_key->count);
+    return out_key->values == NULL ? KD_NOMEM : KD_OK;
 }
 
 /* Where output column `index` stands in the table; false when it is computed. */
@@ -82,25 +88,21 @@ kd_status kdi_short_read_make(kd_ctx *ctx, kd_prepared *prepared)
     const kd_statement_plan *plan = prepared->plan;
     kd_arena *arena = prepared->plan_arena;
     prepared->short_read = NULL;
-    const kd_plan *scan = prepared->bound->kind == KD_DML_SELECT ? scan_of(plan) : NULL;
-    if (scan == NULL)
+    const kd_plan *scan = prepared->bound->kind == KD_DML_SELECT ? kdi_short_probe(plan) : NULL;
+    if (scan == NULL || scan->as.index_scan.ref_column != 0)
         return KD_OK;
     kdi_short_read *made = KD_NEW(ctx, arena, kdi_short_read);
     uint32_t count = plan->root->column_count;
     if (made == NULL)
         return KD_NOMEM;
-    *made = (kdi_short_read){.table = scan->as.index_scan.table,
-                             .index_no = scan->as.index_scan.index->storage.index_no,
-                             .key_count = scan->as.index_scan.bound.equal_count,
-                             .keys = scan->as.index_scan.bound.equals,
-                             .column_count = count};
-    made->key_values = KD_NEW_ARRAY(ctx, arena, kd_value, made->key_count);
+    *made = (kdi_short_read){.column_count = count};
+    KD_TRY(kdi_short_key_init(ctx, arena, scan, &made->key));
     made->positions = KD_NEW_ARRAY(ctx, arena, uint32_t, count);
     made->row = KD_NEW_ARRAY(ctx, arena, kd_value, count);
     made->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, count);
     made->arena = kd_arena_create(ctx, arena, "short read", KD_ARENA_UNLIMITED);
-    if (made->key_values == NULL || made->positions == NULL || made->row == NULL ||
-        made->columns == NULL || made->arena == NULL)
+    if (made->positions == NULL || made->row == NULL || made->columns == NULL ||
+        made->arena == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
         if (!position_of(plan, scan, i, &made->positions[i]))
@@ -129,36 +131,38 @@ kd_status kdi_short_value(kd_ctx *ctx, kd_arena *arena, const kd_run *run, const
                          expr->type, KD_CAST_ASSIGNMENT, out_value);
 }
 
-static kd_status make_key(kd_ctx *ctx, kdi_short_read *it, const kd_value *parameters,
-                          uint32_t parameter_count, kd_table *storage, kd_buffer *out_key,
-                          bool *out_null)
+kd_status kdi_short_key_make(kd_ctx *ctx, kdi_short_key *key, kd_arena *arena, const kd_run *run,
+                             const kd_value *parameters, uint32_t parameter_count,
+                             kd_table *storage, kd_buffer *out_bytes, bool *out_null)
 {
     *out_null = false;
-    for (uint32_t i = 0; i < it->key_count; i++) {
-        KD_TRY(kdi_short_value(ctx, it->arena, &it->run, it->keys[i], parameters, parameter_count,
-                               &it->key_values[i]));
-        *out_null |= it->key_values[i].is_null;
+    for (uint32_t i = 0; i < key->count; i++) {
+        KD_TRY(kdi_short_value(ctx, arena, run, key->exprs[i], parameters, parameter_count,
+                               &key->values[i]));
+        *out_null |= key->values[i].is_null;
     }
     if (*out_null)
         return KD_OK;
-    return kd_table_index_key(ctx, storage, it->index_no, it->key_values, it->key_count, out_key);
+    return kd_table_index_key(ctx, storage, key->index_no, key->values, key->count, out_bytes);
 }
 
 static kd_status read_row(kd_ctx *ctx, kdi_short_read *it, kd_prepared *prepared, kd_txn *txn,
                           const kd_value *parameters, uint32_t parameter_count, bool *out_found)
 {
-    kd_table *storage = kd_table_find(prepared->session->database->storage, it->table->table_no);
-    kd_snapshot snapshot = kd_txn_snapshot(txn);
+    const kdi_short_key *wanted = &it->key;
+    kd_table *storage =
+        kd_table_find(prepared->session->database->storage, wanted->table->table_no);
     kd_buffer key = kd_buffer_in(it->arena);
     bool is_null;
     *out_found = false;
     kd_arena_reset(it->arena);
-    KD_TRY(make_key(ctx, it, parameters, parameter_count, storage, &key, &is_null));
+    KD_TRY(kdi_short_key_make(ctx, &it->key, it->arena, &it->run, parameters, parameter_count,
+                              storage, &key, &is_null));
     if (is_null)
         return KD_OK;
-    KD_TRY(kd_table_get_by_key(ctx, it->arena, storage, snapshot, it->index_no,
-                               kd_buffer_slice(&key), it->table->shape, it->positions,
-                               it->column_count, it->row, out_found));
+    KD_TRY(kd_table_get_by_key(ctx, it->arena, storage, kd_txn_snapshot(txn), wanted->index_no,
+                               kd_buffer_slice(&key), wanted->table->shape, it->positions,
+                               it->column_count, it->row, NULL, out_found));
     for (uint32_t i = 0; *out_found && i < it->column_count; i++) {
         if (it->row[i].is_null)
             kd_vector_set_null(&it->columns[i], 0);

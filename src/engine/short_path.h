@@ -3,8 +3,8 @@
  *
  * What such a statement works with is made once and kept in the prepared statement, so
  * that a run allocates next to nothing: short_path.c reads a row by a unique key,
- * short_write.c inserts one. The ordinary way is taken where a short one does not
- * apply; it gives the same answers.
+ * short_write.c inserts one, or changes or deletes one by its key. The ordinary way is taken where
+ * a short one does not apply; it gives the same answers.
  */
 #ifndef KD_ENGINE_SHORT_PATH_H
 #define KD_ENGINE_SHORT_PATH_H
@@ -19,12 +19,13 @@ kd_status kdi_short_read_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_valu
 /* The row; the run is not done yet. */
 void kdi_short_read_next(kd_run *run, kd_batch *out_batch);
 
-/* Sets prepared->short_insert where the statement inserts one row of given values into a table
- * that asks for nothing but NOT NULL and its indexes. */
-kd_status kdi_short_insert_make(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK;
-/* Inserts the row. `*out_run` stays NULL when the ordinary way must be taken. */
-kd_status kdi_short_insert_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
-                                 uint32_t parameter_count, kd_run **out_run) KD_MUST_CHECK;
+/* Sets prepared->short_write where the statement inserts one row of given values, or updates or
+ * deletes the row of a unique key, in a table that asks for nothing but NOT NULL and its indexes.
+ */
+kd_status kdi_short_write_make(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK;
+/* Writes the row. `*out_run` stays NULL when the ordinary way must be taken. */
+kd_status kdi_short_write_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
+                                uint32_t parameter_count, kd_run **out_run) KD_MUST_CHECK;
 
 /* --- What both are made of -------------------------------------------------------------------- */
 
@@ -34,6 +35,22 @@ bool kdi_short_has_value(const kd_expr *expr);
 kd_status kdi_short_value(kd_ctx *ctx, kd_arena *arena, const kd_run *run, const kd_expr *expr,
                           const kd_value *parameters, uint32_t parameter_count,
                           kd_value *out_value) KD_MUST_CHECK;
+/* A unique index's key made of such values. */
+typedef struct kdi_short_key {
+    const kd_table_entry *table;
+    uint64_t index_no;
+    uint32_t count;
+    kd_expr **exprs; /* In the index's order. */
+    kd_value *values;
+} kdi_short_key;
+/* The plan's one probe of a unique index, perhaps below a projection; NULL: it does more. */
+const kd_plan *kdi_short_probe(const kd_statement_plan *plan);
+kd_status kdi_short_key_init(kd_ctx *ctx, kd_arena *arena, const kd_plan *probe,
+                             kdi_short_key *out_key) KD_MUST_CHECK;
+/* The key's bytes; `*out_null`: a value is NULL, so no row has it. */
+kd_status kdi_short_key_make(kd_ctx *ctx, kdi_short_key *key, kd_arena *arena, const kd_run *run,
+                             const kd_value *parameters, uint32_t parameter_count,
+                             kd_table *storage, kd_buffer *out_bytes, bool *out_null) KD_MUST_CHECK;
 /* Runs that live in their prepared statement. Open ones are in the session's list. */
 void kdi_short_run_init(kd_run *run, kd_prepared *prepared);
 void kdi_short_run_open(kd_run *run);

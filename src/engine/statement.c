@@ -76,7 +76,7 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
         prepared->columns = prepared->bound->returning_columns;
     }
     KD_TRY(kdi_short_read_make(ctx, prepared));
-    return kdi_short_insert_make(ctx, prepared);
+    return kdi_short_write_make(ctx, prepared);
 }
 
 static void forget_plan(kd_prepared *prepared)
@@ -86,7 +86,7 @@ static void forget_plan(kd_prepared *prepared)
     prepared->bound = NULL;
     prepared->plan = NULL;
     prepared->short_read = NULL;
-    prepared->short_insert = NULL;
+    prepared->short_write = NULL;
 }
 
 /* Settings that change what a text means, and files that were found changed. */
@@ -478,7 +478,7 @@ static kd_status commit_if_done(kd_ctx *ctx, kd_run *run)
 
 static bool is_short(const kd_prepared *prepared)
 {
-    return (prepared->short_read != NULL || prepared->short_insert != NULL) &&
+    return (prepared->short_read != NULL || prepared->short_write != NULL) &&
            prepared->settings_stamp == settings_stamp(prepared->session);
 }
 
@@ -487,7 +487,7 @@ static kd_status short_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value 
 {
     if (prepared->short_read != NULL)
         return kdi_short_read_begin(ctx, prepared, parameters, parameter_count, out_run);
-    KD_TRY(kdi_short_insert_begin(ctx, prepared, parameters, parameter_count, out_run));
+    KD_TRY(kdi_short_write_begin(ctx, prepared, parameters, parameter_count, out_run));
     kd_status status = *out_run == NULL ? KD_OK : flush_for_tests(ctx, prepared->session);
     if (status != KD_OK) {
         kdi_short_run_close(*out_run);

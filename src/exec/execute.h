@@ -67,6 +67,12 @@ kd_status kd_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
                           const kd_column_id *ids, uint32_t id_count, const kd_session_facts *facts,
                           const kd_value *parameters, uint32_t parameter_count,
                           kd_compiled_expr **out_compiled) KD_MUST_CHECK;
+/* The same for kd_expr_evaluate_row alone: takes little memory. */
+kd_status kd_expr_compile_row(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
+                              const kd_column_id *ids, uint32_t id_count,
+                              const kd_session_facts *facts, const kd_value *parameters,
+                              uint32_t parameter_count,
+                              kd_compiled_expr **out_compiled) KD_MUST_CHECK;
 /* Over the selected rows of a batch; results are at the rows' own positions (any form). Valid until
  * the next evaluation or until `batch_arena`, which the caller resets between batches, is reset. */
 kd_status kd_expr_evaluate(kd_ctx *ctx, kd_compiled_expr *compiled, kd_arena *batch_arena,

@@ -291,3 +291,13 @@ kd_status kd_expr_compile(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
         .facts = facts, .parameters = parameters, .parameter_count = parameter_count};
     return kdi_expr_compile(ctx, arena, expr, ids, id_count, &scope, out_compiled);
 }
+
+kd_status kd_expr_compile_row(kd_ctx *ctx, kd_arena *arena, const kd_expr *expr,
+                              const kd_column_id *ids, uint32_t id_count,
+                              const kd_session_facts *facts, const kd_value *parameters,
+                              uint32_t parameter_count, kd_compiled_expr **out_compiled)
+{
+    kdi_scope scope = {
+        .facts = facts, .parameters = parameters, .parameter_count = parameter_count};
+    return kdi_expr_compile_row(ctx, arena, expr, ids, id_count, &scope, out_compiled);
+}

@@ -71,12 +71,16 @@ kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd
 kd_status kd_table_get_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                               uint64_t index_no, kd_slice key, const kd_table_shape *shape,
                               const uint32_t *positions, uint32_t position_count,
-                              kd_value *out_values, bool *out_found)
+                              kd_value *out_values, kd_rowref *out_ref, bool *out_found)
 {
     kdi_place place;
+    if (out_ref != NULL)
+        *out_ref = KD_ROWREF_NONE;
     KD_TRY(place_by_key(ctx, arena, table, snapshot, index_no, key, &place, out_found));
     if (!*out_found)
         return KD_OK;
+    if (out_ref != NULL)
+        *out_ref = place.ref;
     kd_status status =
         kdi_place_values(ctx, arena, &place, shape, positions, position_count, out_values);
     *out_found = status == KD_OK;

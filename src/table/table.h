@@ -215,11 +215,12 @@ kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd
                                uint64_t index_no, kd_slice key, kd_rowref *out_ref,
                                bool *out_found) KD_MUST_CHECK;
 /* The same and kd_table_get in one step, for the short path: no allocation but strings' bytes in
- * `arena`. */
+ * `arena`. `out_ref` may be NULL. */
 kd_status kd_table_get_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                               uint64_t index_no, kd_slice key, const kd_table_shape *shape,
                               const uint32_t *positions, uint32_t position_count,
-                              kd_value *out_values, bool *out_found) KD_MUST_CHECK;
+                              kd_value *out_values, kd_rowref *out_ref,
+                              bool *out_found) KD_MUST_CHECK;
 /* The key of an index for given values (in the index's column order), in `out`; NULLs included. */
 kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
                              const kd_value *values, uint32_t value_count,

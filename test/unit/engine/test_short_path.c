@@ -143,6 +143,108 @@ TEST(a_prepared_insert_through_a_view_is_checked)
     kit_close(&it);
 }
 
+static int64_t change(kade_statement *statement, int64_t first, int64_t second)
+{
+    bool has_row;
+    CHECK_EQ(kade_bind_int64(statement, 1, first), KADE_OK);
+    if (kade_parameter_count(statement) > 1)
+        CHECK_EQ(kade_bind_int64(statement, 2, second), KADE_OK);
+    if (kade_step(statement, &has_row) != KADE_OK)
+        return -1;
+    CHECK(!has_row);
+    return kade_rows_affected(statement);
+}
+
+TEST(prepared_updates_and_deletes_by_key)
+{
+    kit it = kit_memory();
+    kit_run(it.session, "CREATE TABLE t (id int PRIMARY KEY, v bigint, n text UNIQUE);"
+                        "INSERT INTO t SELECT g, g * 10, 'n' || g FROM generate_series(1, 2000) g");
+    kade_statement *add =
+        prepare(it.session, "UPDATE t SET v = v + $2, n = n || 'x' WHERE id = $1");
+    kade_statement *set = prepare(it.session, "UPDATE t SET id = $2 WHERE id = $1");
+    kade_statement *clear = prepare(it.session, "UPDATE t SET v = NULL WHERE id = $1");
+    kade_statement *drop = prepare(it.session, "DELETE FROM t WHERE id = $1");
+    for (int round = 0; round < 3; round++) {
+        CHECK_EQ(change(add, 7, 5), 1);
+        CHECK_TEXT(kade_command_tag(add), "UPDATE 1");
+        CHECK_EQ(change(add, 2000, -1), 1);
+        if (round == 1)
+            kit_run(it.session, "CHECKPOINT; VACUUM");
+    }
+    CHECK_ROWS(it.session, "SELECT * FROM t WHERE id IN (7, 2000) ORDER BY id",
+               "7|85|n7xxx;2000|19997|n2000xxx");
+    CHECK_EQ(change(add, 9999, 1), 0);
+    CHECK_TEXT(kade_command_tag(add), "UPDATE 0");
+    CHECK_EQ(change(set, 7, 8), -1);
+    CHECK_TEXT(sqlstate(set), "23505");
+    CHECK_EQ(change(set, 7, 70000), 1);
+    CHECK_EQ(change(clear, 70000, 0), 1);
+    CHECK_EQ(change(drop, 2000, 0), 1);
+    CHECK_TEXT(kade_command_tag(drop), "DELETE 1");
+    CHECK_EQ(change(drop, 2000, 0), 0);
+    CHECK_ROWS(it.session, "SELECT v, n FROM t WHERE id = 70000", "~|n7xxx");
+    CHECK_ROWS(it.session, "SELECT count(*), count(v), max(id) FROM t", "1999|1998|70000");
+    CHECK_EQ(kade_bind_null(drop, 1), KADE_OK);
+    bool has_row;
+    CHECK_EQ(kade_step(drop, &has_row), KADE_OK);
+    CHECK_EQ(kade_rows_affected(drop), 0);
+    kade_finalize(add);
+    kade_finalize(set);
+    kade_finalize(clear);
+    kade_finalize(drop);
+    kit_close(&it);
+}
+
+TEST(a_prepared_update_meets_other_transactions)
+{
+    kit it = kit_memory();
+    kade_session *other = kit_connect(&it);
+    kit_run(it.session,
+            "CREATE TABLE t (id int PRIMARY KEY, v bigint); INSERT INTO t VALUES (1, 0)");
+    kade_statement *add = prepare(it.session, "UPDATE t SET v = v + $2 WHERE id = $1");
+    CHECK_EQ(change(add, 1, 1), 1);
+    kit_run(it.session, "BEGIN");
+    CHECK_ROWS(it.session, "SELECT v FROM t", "1");
+    kit_run(other, "UPDATE t SET v = 10");
+    CHECK_EQ(change(add, 1, 1), -1);
+    CHECK_TEXT(sqlstate(add), "40001");
+    kit_run(it.session, "ROLLBACK; BEGIN ISOLATION LEVEL READ COMMITTED");
+    CHECK_ROWS(it.session, "SELECT v FROM t", "10");
+    kit_run(other, "UPDATE t SET v = 20");
+    CHECK_EQ(change(add, 1, 1), 1);
+    CHECK_EQ(change(add, 1, 1), 1);
+    kit_run(it.session, "COMMIT");
+    CHECK_ROWS(other, "SELECT v FROM t", "22");
+    kade_finalize(add);
+    kade_disconnect(other);
+    kit_close(&it);
+}
+
+/* now() and texts that settings read are not kept from run to run. */
+TEST(a_prepared_update_computes_anew)
+{
+    kit it = kit_memory();
+    kit_run(it.session, "CREATE TABLE t (id int PRIMARY KEY, at timestamptz, s text);"
+                        "INSERT INTO t VALUES (1, NULL, ''), (2, NULL, '')");
+    kade_statement *touch = prepare(it.session, "UPDATE t SET at = now() WHERE id = $1");
+    kade_statement *note =
+        prepare(it.session, "UPDATE t SET s = (timestamptz '2020-01-01 00:00+00')::text || $2::int "
+                            "WHERE id = $1");
+    CHECK_EQ(change(touch, 1, 0), 1);
+    CHECK_EQ(change(touch, 2, 0), 1);
+    CHECK_ROWS(it.session, "SELECT count(DISTINCT at) FROM t", "2");
+    kit_run(it.session, "SET TimeZone = 'UTC'");
+    CHECK_EQ(change(note, 1, 1), 1);
+    kit_run(it.session, "SET TimeZone = 'Europe/Berlin'");
+    CHECK_EQ(change(note, 2, 2), 1);
+    CHECK_ROWS(it.session, "SELECT s FROM t ORDER BY id",
+               "2020-01-01 00:00:00+001;2020-01-01 01:00:00+012");
+    kade_finalize(touch);
+    kade_finalize(note);
+    kit_close(&it);
+}
+
 TEST(settings_of_a_transaction_end_with_it)
 {
     kit it = kit_memory();
