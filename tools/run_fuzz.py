@@ -2,7 +2,8 @@
 """Runs every libFuzzer target of a build folder for some seconds on its corpus.
 
 A target is an executable fuzz_* under build/fuzz/fuzz; its seeds lie in fuzz/corpus/<name>, what it
-finds goes to build/fuzz/found/<name>. The last line is the totals. Standard library only.
+finds goes to build/fuzz/found/<name>. fuzz/<name>.dict, where there is one, holds words to try. Each
+target's line says how many inputs it ran. The last line is the totals. Standard library only.
 """
 import argparse
 import os
@@ -31,12 +32,16 @@ def main():
                    "-rss_limit_mb=2048", f"-artifact_prefix={found}/", str(found)]
         if seeds.is_dir():
             command.append(str(seeds))
+        words = pathlib.Path("fuzz") / f"{name}.dict"
+        if words.is_file():
+            command.append(f"-dict={words}")
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace")
         lines = done.stdout.splitlines()
         if done.returncode == 0:
             passed += 1
-            print(f"ok   {name}: {lines[-1] if lines else ''}", flush=True)
+            print(f"ok   {name}: {next((l for l in reversed(lines) if l.startswith('Done')), '')}",
+                  flush=True)
         else:
             failed += 1
             print(f"FAIL {name}", flush=True)

@@ -3,6 +3,7 @@
  */
 #include "link/message_internal.h"
 
+#include "types/utf8.h"
 #include "types/zone.h"
 
 #include <stdio.h>
@@ -147,6 +148,28 @@ kd_status kdi_parameters_put(kd_ctx *ctx, const kd_value *values, uint32_t count
     return KD_OK;
 }
 
+/* What kade_bind_* makes, as it makes it: other values go through their texts, which are checked
+ * where they become values. */
+static bool is_bindable(const kd_value *value)
+{
+    if (value->is_null)
+        return true;
+    switch (value->type.is_array ? KD_TYPE_VOID : value->type.id) {
+    case KD_TYPE_TEXT:
+        return kd_utf8_is_valid(kd_str_slice(&value->as.str), NULL);
+    case KD_TYPE_JSON:
+    case KD_TYPE_JSONB:
+    case KD_TYPE_VARCHAR:
+    case KD_TYPE_CHAR:
+    case KD_TYPE_ENUM:
+    case KD_TYPE_VOID:
+    case KD_TYPE_UNKNOWN:
+        return false;
+    default:
+        return true;
+    }
+}
+
 kd_status kdi_parameters_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader, kd_value **out_values,
                              uint32_t *out_count)
 {
@@ -162,7 +185,7 @@ kd_status kdi_parameters_get(kd_ctx *ctx, kd_arena *arena, kd_reader *reader, kd
         kd_type type;
         kd_value value;
         KD_TRY(kdi_type_get(ctx, reader, &type));
-        if (kd_value_read(ctx, type, reader, &value) != KD_OK) {
+        if (kd_value_read(ctx, type, reader, &value) != KD_OK || !is_bindable(&value)) {
             kd_error_clear(ctx);
             return kdi_protocol_fail(ctx, "a parameter is malformed");
         }

@@ -698,10 +698,12 @@ static kd_status emit_codes(kd_ctx *ctx, kdi_column_writer *column, kdi_block_ou
         encoding = KDI_CONSTANT;
         const kdi_dictionary *dictionary = &column->dictionary;
         uint32_t code = order[profile.min_rank];
-        kd_slice value = {(const char *)&column->dictionary.integers[code],
-                          kd_physical_bytes(column->physical)};
+        kd_slice value;
         if (dictionary->of_strings)
             value = kd_str_slice(&dictionary->strings[code]);
+        else
+            value = (kd_slice){(const char *)&dictionary->integers[code],
+                               kd_physical_bytes(column->physical)};
         KD_TRY(append_constant(ctx, &output->block, false, value.data, value.size_bytes));
     } else {
         uint32_t entry_count = column->dictionary.count + column->has_null;

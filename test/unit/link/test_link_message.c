@@ -77,6 +77,26 @@ TEST(parameters_come_back_as_they_were)
     kd_arena_destroy(arena);
 }
 
+/* A peer may send any bytes: the engine takes a text for UTF-8 and a jsonb for a right one. */
+TEST(parameters_that_no_client_binds_are_refused)
+{
+    begin();
+    kd_value jsonb = kd_value_text(KD_SLICE("\x26\xff\xff\xff"));
+    jsonb.type = kd_type_of(KD_TYPE_JSONB);
+    kd_value array = kd_value_text(KD_SLICE("no array"));
+    array.type.is_array = 1;
+    const kd_value values[] = {kd_value_text(KD_SLICE("\xff\xfe")), jsonb, array};
+    for (size_t i = 0; i < 3; i++) {
+        kd_value *back;
+        uint32_t count;
+        kd_buffer buffer = kd_buffer_in(arena);
+        CHECK_STATUS(&ctx, kdi_parameters_put(&ctx, &values[i], 1, &buffer));
+        kd_reader reader = kd_reader_of(kd_buffer_slice(&buffer));
+        CHECK_FAILS(&ctx, kdi_parameters_get(&ctx, arena, &reader, &back, &count), "08P01");
+    }
+    kd_arena_destroy(arena);
+}
+
 /* Three columns: flat integers with NULLs, a dictionary of texts, a constant. */
 static kd_batch make_batch(uint32_t rows)
 {
