@@ -57,16 +57,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     static uint64_t count;
     if (size_bytes < 2 || size_bytes > TEXT_BYTES_MAX)
         return 0;
-    if (!kd_utf8_is_valid((kd_slice){(const char *)data + 2, size_bytes - 2}, NULL))
+    size_t left = size_bytes - 2, cut = data[1] * left / 255;
+    const char *text = (const char *)data + 2;
+    kd_slice one = {text, cut}, two = {text + cut, left - cut};
+    if (!kd_utf8_is_valid(one, NULL) || !kd_utf8_is_valid(two, NULL))
         return 0; /* No door lets it in. */
     if (engine.database == NULL) {
         fuzz_engine_open(&engine, (uint64_t)64 << 20);
         (void)!fuzz_run(&engine, KD_SLICE("SET statement_timeout = 3000"), NULL, 0);
     }
-    size_t left = size_bytes - 2, cut = data[1] * left / 255;
-    const char *text = (const char *)data + 2;
-    kd_value values[2] = {kd_value_text((kd_slice){text, cut}),
-                          kd_value_text((kd_slice){text + cut, left - cut})};
+    kd_value values[2] = {kd_value_text(one), kd_value_text(two)};
     (void)!fuzz_run(&engine, kd_slice_of(calls[data[0] % CALLS]), values, 2);
     if (++count % 20000 == 0) {
         fuzz_engine_close(&engine);

@@ -94,19 +94,12 @@ out:
     return status;
 }
 
-static kd_status rows_read(kd_ctx *ctx, kd_storage *storage)
+static kd_status rows_read(kd_ctx *ctx, kd_txn *txn, kd_table *table)
 {
     kd_status status = KD_OK;
-    kd_txn_options options = {.isolation = KD_SNAPSHOT_ISOLATION};
     kd_scan_spec spec = {.shape = &shape, .positions = positions, .position_count = COLUMNS};
     kd_table_scan *scan = NULL;
     kd_scan_reader *reader = NULL;
-    kd_txn *txn;
-    kd_table *table = kd_table_find(storage, 1);
-    KD_TRY(kd_storage_check(ctx, storage));
-    if (table == NULL)
-        return KD_OK;
-    KD_TRY(kd_txn_begin(ctx, kd_storage_txns(storage), &options, &txn));
     kd_arena *arena = kd_txn_arena(txn);
     KD_TRY_OUT(kd_table_scan_open(ctx, arena, table, kd_txn_snapshot(txn), &spec, &scan));
     KD_TRY_OUT(kd_scan_reader_create(ctx, arena, scan, &reader));
@@ -117,6 +110,19 @@ static kd_status rows_read(kd_ctx *ctx, kd_storage *storage)
 out:
     kd_scan_reader_destroy(reader);
     kd_table_scan_close(scan);
+    return status;
+}
+
+static kd_status everything_read(kd_ctx *ctx, kd_storage *storage)
+{
+    kd_txn_options options = {.isolation = KD_SNAPSHOT_ISOLATION};
+    kd_txn *txn;
+    kd_table *table = kd_table_find(storage, 1);
+    KD_TRY(kd_storage_check(ctx, storage));
+    if (table == NULL)
+        return KD_OK;
+    KD_TRY(kd_txn_begin(ctx, kd_storage_txns(storage), &options, &txn));
+    kd_status status = rows_read(ctx, txn, table);
     kd_txn_rollback(txn);
     return status;
 }
@@ -137,7 +143,7 @@ static void run(kd_ctx *ctx, kd_governor *governor, const uint8_t *data, size_t 
         status = kd_root_write(ctx, "db", &root, &old_stays);
     }
     if (status == KD_OK && storage_open(ctx, governor, &storage) == KD_OK) {
-        (void)!rows_read(ctx, storage);
+        (void)!everything_read(ctx, storage);
         kd_storage_abandon(storage);
     }
 }

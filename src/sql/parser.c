@@ -93,7 +93,7 @@ kd_status kdi_parse_enter(kd_parser *p)
 {
     if (++p->depth <= KD_PARSER_DEPTH_MAX)
         return KD_OK;
-    if (p->token.kind == TOKEN_ERROR)
+    if (p->ctx->error.status != KD_OK)
         return p->ctx->error.status;
     kd_status status = KD_FAIL(p->ctx, KD_LIMIT, "54001", "statement is nested too deeply");
     kd_error_set_position(p->ctx, p->token.position);
@@ -103,8 +103,8 @@ kd_status kdi_parse_enter(kd_parser *p)
 
 kd_status kdi_fail_at(kd_parser *p, const char *sqlstate, int32_t position, const char *message)
 {
-    if (p->token.kind == TOKEN_ERROR)
-        return p->ctx->error.status; /* The lexer recorded it first. */
+    if (p->ctx->error.status != KD_OK)
+        return p->ctx->error.status; /* The lexer's, of this token or of one ahead, came first. */
     kd_status status = KD_FAIL(p->ctx, KD_INVALID, sqlstate, "%s", message);
     kd_error_set_position(p->ctx, position);
     return status;
@@ -112,7 +112,7 @@ kd_status kdi_fail_at(kd_parser *p, const char *sqlstate, int32_t position, cons
 
 kd_status kdi_unsupported(kd_parser *p, int32_t position, const char *what)
 {
-    if (p->token.kind == TOKEN_ERROR)
+    if (p->ctx->error.status != KD_OK)
         return p->ctx->error.status;
     kd_status status = KD_FAIL(p->ctx, KD_UNSUPPORTED, "0A000", "%s is not supported", what);
     kd_error_set_position(p->ctx, position);

@@ -70,8 +70,8 @@ static const char *suggest(const kdi_token *token)
 kd_status kdi_syntax_error(kd_parser *p, const char *expected)
 {
     kd_ctx *ctx = p->ctx;
-    if (p->token.kind == TOKEN_ERROR)
-        return ctx->error.status;
+    if (ctx->error.status != KD_OK)
+        return ctx->error.status; /* The lexer's, of this token or of one ahead. */
     kd_status status;
     if (p->token.kind == TOKEN_END) {
         status = KD_FAIL(ctx, KD_INVALID, "42601", "syntax error at end of input");
