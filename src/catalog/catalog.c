@@ -22,6 +22,7 @@ enum {
     SYSTEM_SEQUENCE_NO = 1,
     FIRST_OBJECT_NO = 16384, /* Lower numbers are for system views. */
     SYSTEM_COLUMN_COUNT = 2,
+    REFERENCE_MAX = 4096, /* Of one entry: types and sequences of all its columns, and more. */
 };
 
 typedef struct box {
@@ -53,8 +54,11 @@ struct kd_catalog_version {
 /* The work of a transaction that did DDL. Lives in the transaction's arena. */
 typedef struct change {
     struct change *earlier;
-    uint32_t tag;               /* kd_txn_savepoint_now when it was made. */
-    kd_catalog_version *result; /* The version after it. */
+    uint32_t tag; /* kd_txn_savepoint_now when it was made. */
+    uint32_t object_no;
+    box *added;                 /* The object's new entry; NULL: it was removed. */
+    kd_catalog_version *result; /* The version after it: all changes so far over a base. */
+    uint64_t base_no;           /* The version that the base is. */
 } change;
 
 typedef struct session_work {
@@ -63,6 +67,8 @@ typedef struct session_work {
     uint64_t txn_no;
     kd_txn *txn;
     change *latest;
+    kd_catalog_version *final; /* Made to be committed, if the latest's base is not the newest. */
+    uint32_t *references;      /* Room for REFERENCE_MAX numbers. */
 } session_work;
 
 struct kd_catalog {
@@ -187,12 +193,28 @@ static uint64_t next_version_no(kd_catalog *catalog)
     return version_no;
 }
 
-/* A version that has the boxes of `base` (may be NULL) except those of object `without` (0: none),
- * and the `added_count` boxes of `added`. */
-static kd_status version_create(kd_ctx *ctx, kd_catalog *catalog, const kd_catalog_version *base,
-                                uint32_t without, box *const *added, uint32_t added_count,
-                                kd_catalog_version **out_version)
+static bool is_listed(const uint32_t *numbers, uint32_t count, uint32_t number)
 {
+    for (uint32_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
+
+/* What a version has that its base has not: other entries for these objects, or none. */
+typedef struct difference {
+    uint32_t object_count;
+    const uint32_t *object_nos;
+    uint32_t added_count;
+    box *const *added;
+} difference;
+
+/* `base` may be NULL. */
+static kd_status version_create(kd_ctx *ctx, kd_catalog *catalog, const kd_catalog_version *base,
+                                difference differs, kd_catalog_version **out_version)
+{
+    box *const *added = differs.added;
+    uint32_t added_count = differs.added_count;
     *out_version = NULL;
     uint32_t capacity = base == NULL ? 0 : base->item_count;
     for (uint32_t i = 0; i < added_count; i++)
@@ -218,7 +240,8 @@ static kd_status version_create(kd_ctx *ctx, kd_catalog *catalog, const kd_catal
                                     .slots = slots};
     version->version_no = next_version_no(catalog);
     for (uint32_t i = 0; base != NULL && i < base->item_count; i++)
-        if (base->items[i].is_owner && base->items[i].object->object_no != without)
+        if (base->items[i].is_owner &&
+            !is_listed(differs.object_nos, differs.object_count, base->items[i].object->object_no))
             add_items(version, base->items[i].holder);
     for (uint32_t i = 0; i < added_count; i++)
         add_items(version, added[i]);
@@ -424,12 +447,9 @@ static session_work *work_of(kd_catalog *catalog, uint64_t txn_no)
     return NULL;
 }
 
-/* What the transaction sees. The caller holds the mutex. */
-static kd_catalog_version *visible_to(kd_catalog *catalog, kd_txn *txn)
+/* The version of the transaction's snapshot, without its own work. The caller holds the mutex. */
+static kd_catalog_version *base_of(kd_catalog *catalog, kd_txn *txn)
 {
-    const session_work *work = work_of(catalog, kd_txn_no(txn));
-    if (work != NULL && work->latest != NULL)
-        return work->latest->result;
     kd_snapshot snapshot = kd_txn_snapshot(txn);
     kd_catalog_version *version = catalog->newest;
     while (version != NULL && version->stamp > snapshot.stamp)
@@ -437,21 +457,85 @@ static kd_catalog_version *visible_to(kd_catalog *catalog, kd_txn *txn)
     return version;
 }
 
+/* Whether the transaction has changed the object. */
+static bool has_changed(const session_work *work, uint32_t object_no)
+{
+    for (const change *it = work == NULL ? NULL : work->latest; it != NULL; it = it->earlier)
+        if (it->object_no == object_no)
+            return true;
+    return false;
+}
+
+/* The transaction's changes over another version. */
+static kd_status merge(kd_ctx *ctx, const session_work *work, const kd_catalog_version *base,
+                       kd_catalog_version **out_version)
+{
+    kd_status status = KD_OK;
+    uint32_t count = 0, object_count = 0, added_count = 0;
+    *out_version = NULL;
+    for (const change *it = work->latest; it != NULL; it = it->earlier)
+        count++;
+    kd_arena *scratch = kd_arena_create(ctx, NULL, "catalog merge", KD_ARENA_UNLIMITED);
+    if (scratch == NULL)
+        return KD_NOMEM;
+    uint32_t *object_nos = KD_NEW_ARRAY(ctx, scratch, uint32_t, count);
+    box **added = KD_NEW_ARRAY(ctx, scratch, box *, count);
+    if (object_nos == NULL || added == NULL) {
+        status = KD_NOMEM;
+        goto out;
+    }
+    for (const change *it = work->latest; it != NULL; it = it->earlier) {
+        if (is_listed(object_nos, object_count, it->object_no))
+            continue; /* A later change of it counts. */
+        object_nos[object_count++] = it->object_no;
+        if (it->added != NULL)
+            added[added_count++] = it->added;
+    }
+    KD_TRY_OUT(version_create(ctx, work->catalog, base,
+                              (difference){object_count, object_nos, added_count, added},
+                              out_version));
+out:
+    kd_arena_destroy(scratch);
+    return status;
+}
+
+static void discard(kd_catalog *catalog, kd_catalog_version *version);
+
+/* What the transaction sees, pinned. Under READ COMMITTED the snapshot moves, and the transaction's
+ * changes with it. */
 kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          kd_catalog_version **out_version)
 {
     *out_version = NULL;
     kd_snapshot snapshot = kd_txn_snapshot(txn);
     kd_mutex_lock(&catalog->mutex);
-    kd_catalog_version *version = visible_to(catalog, txn);
+    session_work *work = work_of(catalog, kd_txn_no(txn));
+    kd_catalog_version *base = base_of(catalog, txn);
+    change *latest = work == NULL ? NULL : work->latest;
+    kd_catalog_version *version = latest == NULL ? base : latest->result;
+    bool moved = latest != NULL && base != NULL && latest->base_no != base->version_no;
     if (version != NULL)
-        version->pin_count++;
+        (moved ? base : version)->pin_count++;
     kd_mutex_unlock(&catalog->mutex);
     if (version == NULL)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "no catalog version for snapshot %llu",
                        (unsigned long long)snapshot.stamp);
     *out_version = version;
-    return KD_OK;
+    if (!moved)
+        return KD_OK;
+    kd_status status = merge(ctx, work, base, out_version);
+    kd_mutex_lock(&catalog->mutex);
+    base->pin_count--;
+    kd_catalog_version *replaced = latest->result;
+    if (status == KD_OK) {
+        (*out_version)->pin_count++;
+        latest->result = *out_version;
+        latest->base_no = base->version_no;
+    }
+    kd_mutex_unlock(&catalog->mutex);
+    if (status == KD_OK)
+        discard(catalog, replaced);
+    return status;
 }
 
 bool kd_catalog_is_current(const kd_catalog_version *version, kd_snapshot snapshot)
@@ -467,7 +551,7 @@ bool kd_catalog_is_newest(kd_catalog *catalog, kd_txn *txn, const kd_object *ent
     kd_mutex_lock(&catalog->mutex);
     const session_work *work = work_of(catalog, kd_txn_no(txn));
     const kd_catalog_version *version =
-        work != NULL && work->latest != NULL ? work->latest->result : catalog->newest;
+        has_changed(work, entry->object_no) ? work->latest->result : catalog->newest;
     bool is_newest = kd_catalog_get(version, entry->object_no) == entry;
     kd_mutex_unlock(&catalog->mutex);
     return is_newest;
@@ -518,19 +602,42 @@ static void work_rolled_back_to(void *object, uint32_t savepoint)
 {
     session_work *work = object;
     while (work->latest != NULL && work->latest->tag >= savepoint) {
-        kd_catalog_version *version = work->latest->result;
+        change *undone = work->latest;
         kd_mutex_lock(&work->catalog->mutex);
-        work->latest = work->latest->earlier;
+        work->latest = undone->earlier;
         kd_mutex_unlock(&work->catalog->mutex);
-        discard(work->catalog, version);
+        box_put(undone->added);
+        discard(work->catalog, undone->result);
     }
 }
 
 static void work_rolled_back(void *object)
 {
     session_work *work = object;
+    if (work->final != NULL)
+        version_destroy(work->final);
     work_rolled_back_to(work, 0);
     forget_work(work);
+}
+
+/* From here to the end of the commit no other transaction's changes get in between: versions stand
+ * in the order of their stamps. The lock is held only for that time. */
+static kd_status work_prepare(kd_ctx *ctx, void *object)
+{
+    session_work *work = object;
+    kd_catalog *catalog = work->catalog;
+    if (work->latest == NULL)
+        return KD_OK;
+    KD_TRY(kd_txn_lock_table(ctx, work->txn, SYSTEM_TABLE_NO, KD_TABLE_EXCLUSIVE, false));
+    kd_mutex_lock(&catalog->mutex);
+    kd_catalog_version *newest = catalog->newest;
+    newest->pin_count++;
+    kd_mutex_unlock(&catalog->mutex);
+    kd_status status = work->latest->base_no == newest->version_no
+                           ? KD_OK
+                           : merge(ctx, work, newest, &work->final);
+    kd_catalog_unpin(newest);
+    return status;
 }
 
 static void work_committed(void *object, kd_stamp stamp)
@@ -538,10 +645,9 @@ static void work_committed(void *object, kd_stamp stamp)
     session_work *work = object;
     kd_catalog *catalog = work->catalog;
     kd_stamp oldest = kd_txn_oldest_snapshot(kd_storage_txns(catalog->storage));
-    kd_catalog_version *final = NULL;
     kd_catalog_version *old = NULL;
     if (work->latest != NULL) {
-        final = work->latest->result;
+        kd_catalog_version *final = work->final != NULL ? work->final : work->latest->result;
         kd_mutex_lock(&catalog->mutex);
         final->stamp = stamp;
         final->older = catalog->newest;
@@ -549,14 +655,18 @@ static void work_committed(void *object, kd_stamp stamp)
         atomic_store_explicit(&catalog->newest_no, final->version_no, memory_order_release);
         old = detach_old(catalog, oldest);
         kd_mutex_unlock(&catalog->mutex);
-        for (change *it = work->latest->earlier; it != NULL; it = it->earlier)
-            discard(catalog, it->result);
+        for (change *it = work->latest; it != NULL; it = it->earlier) {
+            box_put(it->added);
+            if (it->result != final)
+                discard(catalog, it->result);
+        }
     }
     forget_work(work);
     destroy_list(old);
 }
 
 static const kd_txn_participant participant = {
+    .prepare = work_prepare,
     .committed = work_committed,
     .rolled_back = work_rolled_back,
     .rolled_back_to = work_rolled_back_to,
@@ -573,18 +683,11 @@ static kd_status work_begin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, sessi
     if (kd_txn_is_read_only(txn))
         return KD_FAIL(ctx, KD_INVALID, "25006",
                        "cannot change the catalog in a read-only transaction");
-    KD_TRY(kd_txn_lock_table(ctx, txn, SYSTEM_TABLE_NO, KD_TABLE_EXCLUSIVE, false));
-    /* What is about to be written was made from what the transaction sees. When that is not the
-     * newest any more, names may be taken, entries changed, targets dropped: the change would undo
-     * those. */
-    kd_mutex_lock(&catalog->mutex);
-    bool is_current = visible_to(catalog, txn) == catalog->newest;
-    kd_mutex_unlock(&catalog->mutex);
-    if (!is_current)
-        return KD_FAIL(ctx, KD_CONFLICT, "40001",
-                       "could not serialize access due to a concurrent change of the catalog");
     session_work *work = KD_NEW(ctx, kd_txn_arena(txn), session_work);
     if (work == NULL)
+        return KD_NOMEM;
+    work->references = KD_NEW_ARRAY(ctx, kd_txn_arena(txn), uint32_t, REFERENCE_MAX);
+    if (work->references == NULL)
         return KD_NOMEM;
     work->catalog = catalog;
     work->txn = txn;
@@ -597,11 +700,6 @@ static kd_status work_begin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, sessi
     kd_mutex_unlock(&catalog->mutex);
     *out_work = work;
     return KD_OK;
-}
-
-static const kd_catalog_version *work_version(const session_work *work)
-{
-    return work->latest != NULL ? work->latest->result : work->catalog->newest;
 }
 
 /* --- The system table --------------------------------------------------------------------------
@@ -715,19 +813,209 @@ static kd_status insert_row(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, uint3
                                &system_shape, values, NULL, &outcome);
 }
 
+/* --- Claims: an object and its name belong to the transaction until it ends ---------------------
+ *
+ * Transactions that change different objects do not meet. One that changes an object waits for
+ * whoever has changed it, or depends on it, and then must have seen what is there now.
+ */
+
+#define OBJECT_LOCK ((uint64_t)1 << 62) /* | object number, in the space of table locks. */
+#define NAME_LOCK ((uint64_t)1 << 63)   /* | hash of a name. */
+
+/* The objects that must be there for an entry to have a meaning. Zeros stand for none. */
+static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t max)
+{
+    uint32_t count = 0;
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    const kd_view_entry *view = (const kd_view_entry *)entry;
+#define ADD(number)                  \
+    do {                             \
+        if (count < max)             \
+            out[count++] = (number); \
+    } while (0)
+    ADD(entry->schema_no);
+    if (entry->kind == KD_OBJECT_TABLE) {
+        ADD(table->parent_no);
+        for (uint32_t i = 0; i < table->column_count; i++) {
+            ADD(table->columns[i].storage.type.object);
+            ADD(table->columns[i].sequence_no);
+        }
+        for (uint32_t i = 0; i < table->foreign_count; i++)
+            ADD(table->foreign_keys[i].target_no);
+        for (uint32_t i = 0; i < table->depends_count; i++)
+            ADD(table->depends_on[i]);
+    } else if (entry->kind == KD_OBJECT_VIEW) {
+        for (uint32_t i = 0; i < view->depends_count; i++)
+            ADD(view->depends_on[i]);
+    } else if (entry->kind == KD_OBJECT_DOMAIN) {
+        ADD(((const kd_domain_entry *)entry)->base.object);
+    }
+#undef ADD
+    return count;
+}
+
+static bool refers_to(const kd_object *entry, uint32_t object_no, uint32_t *scratch)
+{
+    uint32_t count = references_of(entry, scratch, REFERENCE_MAX);
+    return is_listed(scratch, count, object_no);
+}
+
+static kd_status changed_meanwhile(kd_ctx *ctx, const kd_object *object)
+{
+    return KD_FAIL(ctx, KD_CONFLICT, "40001",
+                   "could not serialize access due to a concurrent change of \"%.*s\"",
+                   object == NULL ? 0 : (int)object->name.size_bytes,
+                   object == NULL ? "" : object->name.data);
+}
+
+/* Waits for whoever has the object, and checks that it is as the transaction sees it. */
+static kd_status claim_object(kd_ctx *ctx, session_work *work, uint32_t object_no, bool *out_exists)
+{
+    kd_catalog *catalog = work->catalog;
+    kd_status status = KD_OK;
+    KD_TRY(kd_txn_lock_table(ctx, work->txn, OBJECT_LOCK | object_no, KD_TABLE_EXCLUSIVE, false));
+    kd_mutex_lock(&catalog->mutex);
+    const kd_catalog_version *own =
+        work->latest != NULL ? work->latest->result : base_of(catalog, work->txn);
+    const kd_object *seen = kd_catalog_get(own, object_no);
+    const kd_object *there = kd_catalog_get(catalog->newest, object_no);
+    *out_exists = seen != NULL;
+    if (!has_changed(work, object_no) && seen != there)
+        status = changed_meanwhile(ctx, seen != NULL ? seen : there);
+    kd_mutex_unlock(&catalog->mutex);
+    return status;
+}
+
+static kd_status name_is_taken(kd_ctx *ctx, const kd_object *object)
+{
+    int space = space_of(object->kind);
+    return KD_FAIL(ctx, KD_INVALID,
+                   space == 0   ? "42P06"
+                   : space == 1 ? "42P07"
+                                : "42710",
+                   "%s \"%.*s\" already exists",
+                   space == 0   ? "schema"
+                   : space == 1 ? "relation"
+                                : "type",
+                   (int)object->name.size_bytes, object->name.data);
+}
+
+/* Names of others that were not committed when the transaction looked. */
+static kd_status claim_name(kd_ctx *ctx, session_work *work, const kd_object *object)
+{
+    kd_catalog *catalog = work->catalog;
+    kd_status status = KD_OK;
+    int space = space_of(object->kind);
+    uint64_t hash = name_hash(space, object->schema_no, object->name);
+    kd_mutex_lock(&catalog->mutex);
+    const kd_catalog_version *own =
+        work->latest != NULL ? work->latest->result : base_of(catalog, work->txn);
+    const kd_object *before = kd_catalog_get(own, object->object_no);
+    bool is_same = before != NULL && before->schema_no == object->schema_no &&
+                   kd_slice_equal(before->name, object->name);
+    kd_mutex_unlock(&catalog->mutex);
+    if (is_same)
+        return KD_OK;
+    KD_TRY(kd_txn_lock_table(ctx, work->txn, NAME_LOCK | hash >> 1, KD_TABLE_EXCLUSIVE, false));
+    kd_mutex_lock(&catalog->mutex);
+    const kd_object *there = find_by_name(catalog->newest, space, object->schema_no, object->name);
+    if (there != NULL && there->object_no != object->object_no) {
+        const kd_object *owner = there->kind == KD_OBJECT_INDEX
+                                     ? item_of(catalog->newest, there->object_no)->holder->entry
+                                     : there;
+        if (!has_changed(work, owner->object_no))
+            status = name_is_taken(ctx, object);
+    }
+    kd_mutex_unlock(&catalog->mutex);
+    return status;
+}
+
+/* What the entry refers to stays until the transaction ends, and is still there. */
+static kd_status claim_references(kd_ctx *ctx, session_work *work, const kd_object *entry)
+{
+    kd_catalog *catalog = work->catalog;
+    uint32_t *numbers = work->references;
+    uint32_t count = references_of(entry, numbers, REFERENCE_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        if (numbers[i] == 0 || numbers[i] == entry->object_no || has_changed(work, numbers[i]))
+            continue;
+        KD_TRY(kd_txn_lock_table(ctx, work->txn, OBJECT_LOCK | numbers[i], KD_TABLE_SHARE, false));
+        kd_mutex_lock(&catalog->mutex);
+        bool is_there = kd_catalog_get(catalog->newest, numbers[i]) != NULL;
+        kd_mutex_unlock(&catalog->mutex);
+        if (!is_there)
+            return changed_meanwhile(ctx, entry);
+    }
+    return KD_OK;
+}
+
+static kd_status claim_put(kd_ctx *ctx, session_work *work, const kd_object *entry,
+                           bool *out_exists)
+{
+    KD_TRY(claim_object(ctx, work, entry->object_no, out_exists));
+    KD_TRY(claim_name(ctx, work, entry));
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    for (uint32_t i = 0; entry->kind == KD_OBJECT_TABLE && i < table->index_count; i++)
+        KD_TRY(claim_name(ctx, work, &table->indexes[i].object));
+    return claim_references(ctx, work, entry);
+}
+
+/* Also nobody may have come to depend on it since the transaction looked. */
+static kd_status claim_remove(kd_ctx *ctx, session_work *work, uint32_t object_no)
+{
+    kd_catalog *catalog = work->catalog;
+    kd_status status = KD_OK;
+    bool exists;
+    KD_TRY(claim_object(ctx, work, object_no, &exists));
+    kd_mutex_lock(&catalog->mutex);
+    const kd_catalog_version *base = base_of(catalog, work->txn), *newest = catalog->newest;
+    for (uint32_t i = 0; newest != base && status == KD_OK && i < newest->item_count; i++) {
+        const kd_object *entry = newest->items[i].object;
+        if (newest->items[i].is_owner && kd_catalog_get(base, entry->object_no) != entry &&
+            !has_changed(work, entry->object_no) && refers_to(entry, object_no, work->references))
+            status = changed_meanwhile(ctx, entry);
+    }
+    kd_mutex_unlock(&catalog->mutex);
+    return status;
+}
+
 /* --- Put and remove ----------------------------------------------------------------------------
  */
 
-static kd_status change_apply(kd_ctx *ctx, session_work *work, kd_txn *txn, uint32_t object_no,
-                              box *added)
+/* The transaction's newest version, pinned, and the number of its base. */
+static const kd_catalog_version *work_pin(session_work *work, uint64_t *out_base_no)
 {
-    change *made = KD_NEW(ctx, kd_txn_arena(txn), change);
+    kd_catalog *catalog = work->catalog;
+    kd_mutex_lock(&catalog->mutex);
+    kd_catalog_version *version =
+        work->latest != NULL ? work->latest->result : base_of(catalog, work->txn);
+    *out_base_no = work->latest != NULL ? work->latest->base_no : version->version_no;
+    version->pin_count++;
+    kd_mutex_unlock(&catalog->mutex);
+    return version;
+}
+
+static kd_status change_apply(kd_ctx *ctx, session_work *work, uint32_t object_no, box *added)
+{
+    change *made = KD_NEW(ctx, kd_txn_arena(work->txn), change);
+    uint64_t base_no;
     if (made == NULL)
         return KD_NOMEM;
-    kd_catalog_version *version;
-    KD_TRY(version_create(ctx, work->catalog, work_version(work), object_no, &added, added != NULL,
-                          &version));
-    *made = (change){.earlier = work->latest, .tag = kd_txn_savepoint_now(txn), .result = version};
+    const kd_catalog_version *before = work_pin(work, &base_no);
+    kd_catalog_version *version = NULL;
+    kd_status status = version_create(ctx, work->catalog, before,
+                                      (difference){1, &object_no, added != NULL, &added}, &version);
+    kd_catalog_unpin((kd_catalog_version *)(uintptr_t)before);
+    if (status != KD_OK)
+        return status;
+    if (added != NULL)
+        (void)atomic_fetch_add(&added->use_count, 1);
+    *made = (change){.earlier = work->latest,
+                     .tag = kd_txn_savepoint_now(work->txn),
+                     .object_no = object_no,
+                     .added = added,
+                     .result = version,
+                     .base_no = base_no};
     kd_mutex_lock(&work->catalog->mutex);
     work->latest = made;
     kd_mutex_unlock(&work->catalog->mutex);
@@ -739,17 +1027,19 @@ kd_status kd_catalog_put(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, const kd
     kd_status status = KD_OK;
     box *added = NULL;
     session_work *work;
+    bool exists;
     kd_arena *scratch = kd_arena_create(ctx, NULL, "catalog put", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
         return KD_NOMEM;
     kd_buffer body = kd_buffer_in(scratch);
     KD_TRY_OUT(work_begin(ctx, catalog, txn, &work));
+    KD_TRY_OUT(claim_put(ctx, work, entry, &exists));
     KD_TRY_OUT(kd_entry_encode(ctx, entry, &body));
     KD_TRY_OUT(box_create(ctx, kd_buffer_slice(&body), &added));
-    if (kd_catalog_get(work_version(work), entry->object_no) != NULL)
+    if (exists)
         KD_TRY_OUT(delete_row(ctx, catalog, txn, entry->object_no));
     KD_TRY_OUT(insert_row(ctx, catalog, txn, entry->object_no, kd_buffer_slice(&body)));
-    KD_TRY_OUT(change_apply(ctx, work, txn, entry->object_no, added));
+    KD_TRY_OUT(change_apply(ctx, work, entry->object_no, added));
 out:
     box_put(added);
     kd_arena_destroy(scratch);
@@ -760,8 +1050,9 @@ kd_status kd_catalog_remove(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, uint3
 {
     session_work *work;
     KD_TRY(work_begin(ctx, catalog, txn, &work));
+    KD_TRY(claim_remove(ctx, work, object_no));
     KD_TRY(delete_row(ctx, catalog, txn, object_no));
-    return change_apply(ctx, work, txn, object_no, NULL);
+    return change_apply(ctx, work, object_no, NULL);
 }
 
 kd_status kd_catalog_next_object_no(kd_ctx *ctx, kd_catalog *catalog, uint32_t *out_object_no)
@@ -846,7 +1137,9 @@ static kd_status load(kd_ctx *ctx, kd_catalog *catalog)
     if (list.arena == NULL)
         return KD_NOMEM;
     KD_TRY_OUT(visit_rows(ctx, catalog->storage, snapshot, load_row, &list));
-    KD_TRY_OUT(version_create(ctx, catalog, NULL, 0, list.boxes, list.count, &version));
+    KD_TRY_OUT(version_create(ctx, catalog, NULL,
+                              (difference){.added = list.boxes, .added_count = list.count},
+                              &version));
     catalog->newest = version;
     atomic_store(&catalog->newest_no, version->version_no);
 out:
@@ -869,7 +1162,7 @@ kd_status kd_catalog_open(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
     catalog->registry = registry;
     kd_mutex_init(&catalog->mutex, ctx->world);
     if (kd_table_find(storage, SYSTEM_TABLE_NO) == NULL) {
-        KD_TRY_OUT(version_create(ctx, catalog, NULL, 0, NULL, 0, &catalog->newest));
+        KD_TRY_OUT(version_create(ctx, catalog, NULL, (difference){0}, &catalog->newest));
         KD_TRY_OUT(bootstrap(ctx, catalog));
     } else {
         KD_TRY_OUT(load(ctx, catalog));

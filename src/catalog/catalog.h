@@ -239,9 +239,10 @@ void kd_catalog_visit(const kd_catalog_version *version,
 kd_status kd_catalog_next_object_no(kd_ctx *ctx, kd_catalog *catalog,
                                     uint32_t *out_object_no) KD_MUST_CHECK;
 /*
- * Adds or replaces an object; the entry is copied. A transaction's first change takes the catalog's
- * lock to the end of the transaction (DDL transactions run one at a time); it fails with 40001 when
- * the catalog has changed since the transaction's snapshot.
+ * Adds or replaces an object; the entry is copied. The object and its name are the transaction's to
+ * its end, and what the entry refers to stays: others who want them wait. 40001 when somebody has
+ * changed the object, or come to depend on one that is removed, since the transaction's snapshot;
+ * 42P07 (42710, 42P06) when the name was taken meanwhile.
  */
 kd_status kd_catalog_put(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          const kd_object *entry) KD_MUST_CHECK;

@@ -138,6 +138,8 @@ static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
                        "current transaction is aborted, commands ignored until end of "
                        "transaction block");
     KD_TRY_OUT(kdi_transaction_ensure(ctx, session, &owns));
+    if (session->runs == NULL) /* Names are looked up where the statement will look. */
+        kd_txn_statement_begin(session->txn);
     KD_TRY_OUT(kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog));
     if (prepared->class == KDI_QUERY)
         KD_TRY_OUT(ensure_plan(ctx, prepared, catalog, session->txn));

@@ -204,3 +204,60 @@ TEST(system_views_and_functions_describe_the_catalog)
                "0");
     kit_close(&it);
 }
+
+typedef struct definer {
+    kade_session *session;
+    kd_thread *thread;
+    int number;
+} definer;
+
+/* Transactions with definitions of its own tables, and one change of a table that all share. */
+static void define_again_and_again(void *object)
+{
+    definer *self = object;
+    for (int i = 0; i < 20; i++) {
+        char text[400];
+        (void)snprintf(text, sizeof text,
+                       "BEGIN ISOLATION LEVEL READ COMMITTED; CREATE TABLE d%d_%d (a int PRIMARY "
+                       "KEY); ALTER TABLE d%d_%d ADD COLUMN b int DEFAULT 5; INSERT INTO d%d_%d "
+                       "VALUES (%d); COMMIT; ALTER TABLE shared ADD COLUMN c%d_%d int",
+                       self->number, i, self->number, i, self->number, i, i, self->number, i);
+        kit_run(self->session, text);
+        if (i % 2 == 0) {
+            (void)snprintf(text, sizeof text, "DROP TABLE d%d_%d", self->number, i);
+            kit_run(self->session, text);
+        }
+    }
+}
+
+/* Goal: transactions that define different things at once all commit, and the catalog has all of
+ * it, also after a reopen. */
+TEST(definitions_of_several_sessions_do_not_meet)
+{
+    enum { SESSIONS = 3 };
+    const char *path = kit_directory("definers");
+    const char *count = "SELECT (SELECT count(*) FROM information_schema.tables WHERE table_name "
+                        "LIKE 'd%'), (SELECT count(*) FROM information_schema.columns WHERE "
+                        "table_name = 'shared')";
+    kd_ctx ctx = {.world = kd_world_posix()};
+    definer all[SESSIONS];
+    kd_error_clear(&ctx);
+    kit it = kit_open(path);
+    kit_run(it.session, "CREATE TABLE shared (id int)");
+    for (int i = 0; i < SESSIONS; i++) {
+        all[i] = (definer){.session = kit_connect(&it), .number = i};
+        CHECK_STATUS(&ctx, kd_thread_start(&ctx, "definer", define_again_and_again, &all[i],
+                                           &all[i].thread));
+    }
+    for (int i = 0; i < SESSIONS; i++) {
+        kd_thread_join(ctx.world, all[i].thread);
+        kade_disconnect(all[i].session);
+    }
+    CHECK_ROWS(it.session, count, "30|61");
+    CHECK_ROWS(it.session, "SELECT a, b FROM d2_19", "19|5");
+    kit_close(&it);
+    it = kit_open(path);
+    CHECK_ROWS(it.session, count, "30|61");
+    kit_close(&it);
+    (void)kit_directory("definers");
+}
