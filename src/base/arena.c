@@ -59,6 +59,7 @@ struct kd_arena {
     cleanup *cleanups;
     atomic_size_t used_bytes; /* Chunks of this arena and of all its descendants. */
     size_t budget_bytes;
+    kd_account *account; /* Counts the same; NULL: none does. */
 };
 
 static size_t align_up(size_t size_bytes)
@@ -74,6 +75,8 @@ static void budget_refund(kd_arena *arena, const kd_arena *end, size_t size_byte
             atomic_fetch_sub_explicit(&arena->used_bytes, size_bytes, memory_order_relaxed);
         assert(before >= size_bytes);
         (void)before;
+        if (arena->account != NULL)
+            kd_account_subtract(arena->account, size_bytes);
     }
 }
 
@@ -83,6 +86,8 @@ static bool budget_charge(kd_arena *arena, size_t size_bytes)
     for (kd_arena *level = arena; level != NULL; level = level->parent) {
         size_t before =
             atomic_fetch_add_explicit(&level->used_bytes, size_bytes, memory_order_relaxed);
+        if (level->account != NULL)
+            kd_account_add(level->account, size_bytes);
         if (size_bytes > level->budget_bytes || before > level->budget_bytes - size_bytes) {
             budget_refund(arena, level->parent, size_bytes);
             return false;
@@ -266,6 +271,13 @@ kd_status kd_arena_defer(kd_ctx *ctx, kd_arena *arena, void (*fn)(void *object),
     *entry = (cleanup){.next = arena->cleanups, .fn = fn, .object = object};
     arena->cleanups = entry;
     return KD_OK;
+}
+
+void kd_arena_charge_to(kd_arena *arena, kd_account *account)
+{
+    assert(arena->account == NULL);
+    arena->account = account;
+    kd_account_add(account, kd_arena_used_bytes(arena));
 }
 
 /* Frees everything but the oldest chunk, which holds the arena itself. */

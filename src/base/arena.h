@@ -15,7 +15,7 @@
 #ifndef KD_BASE_ARENA_H
 #define KD_BASE_ARENA_H
 
-#include "base/ctx.h"
+#include "base/heap.h"
 
 typedef struct kd_arena kd_arena;
 
@@ -25,6 +25,9 @@ typedef struct kd_arena kd_arena;
 /* `name` must be a literal: memory reports and limit errors show it. `parent` may be NULL. */
 kd_arena *kd_arena_create(kd_ctx *ctx, kd_arena *parent, const char *name,
                           size_t budget_bytes) KD_MUST_CHECK;
+/* From now on the arena and its descendants count in the account too, which outlives it. The arena
+ * has just been made. */
+void kd_arena_charge_to(kd_arena *arena, kd_account *account);
 void kd_arena_reset(kd_arena *arena);
 void kd_arena_destroy(kd_arena *arena); /* NULL is allowed. */
 

@@ -8,7 +8,12 @@
 
 #include <assert.h>
 
-enum { KEPT_PAGES_MAX = 32 };
+enum {
+    KEPT_PAGES_MAX = 32,
+    STATEMENT_BYTES_MIN = 4 << 20, /* What a statement needs to work with. */
+    RUNNING_MIN = 2,
+    LOOK_EVERY_NS = 20 * 1000 * 1000,
+};
 
 struct kd_governor {
     kd_world *world;
@@ -17,6 +22,10 @@ struct kd_governor {
     void *kept[KEPT_PAGES_MAX];
     unsigned kept_count;
     atomic_size_t budget_bytes; /* The account itself has no limit: see must_have. */
+    kd_mutex entry_lock;
+    kd_cond left;
+    atomic_uint waiting;
+    atomic_uint running;
 };
 
 kd_governor *kd_governor_create(kd_ctx *ctx, size_t budget_bytes)
@@ -34,6 +43,10 @@ kd_governor *kd_governor_create(kd_ctx *ctx, size_t budget_bytes)
     governor->kept_count = 0;
     kd_account_init(&governor->account, NULL, "database", SIZE_MAX);
     kd_mutex_init(&governor->lock, world);
+    kd_mutex_init(&governor->entry_lock, world);
+    kd_cond_init(&governor->left, world);
+    atomic_init(&governor->waiting, 0);
+    atomic_init(&governor->running, 0);
     atomic_init(&governor->budget_bytes, budget_bytes);
     return governor;
 }
@@ -44,8 +57,11 @@ void kd_governor_destroy(kd_governor *governor)
         return;
     kd_world *world = governor->world;
     assert(kd_governor_used_bytes(governor) == 0);
+    assert(atomic_load(&governor->running) == 0);
     for (unsigned i = 0; i < governor->kept_count; i++)
         world->memory_free(world, governor->kept[i], KD_GOVERNOR_PAGE_BYTES);
+    kd_cond_clear(&governor->left);
+    kd_mutex_clear(&governor->entry_lock);
     kd_mutex_clear(&governor->lock);
     world->memory_free(world, governor, sizeof *governor);
 }
@@ -119,6 +135,57 @@ size_t kd_governor_used_bytes(const kd_governor *governor)
 void kd_governor_set_budget(kd_governor *governor, size_t budget_bytes)
 {
     atomic_store_explicit(&governor->budget_bytes, budget_bytes, memory_order_relaxed);
+}
+
+/* The block cache and the delta have the other half. */
+static size_t statements_bytes(const kd_governor *governor)
+{
+    return kd_governor_budget_bytes(governor) / 2;
+}
+
+static bool has_room(const kd_governor *governor)
+{
+    size_t most = statements_bytes(governor) / STATEMENT_BYTES_MIN;
+    return atomic_load(&governor->running) < (most < RUNNING_MIN ? RUNNING_MIN : most);
+}
+
+kd_status kd_governor_enter(kd_ctx *ctx, kd_governor *governor, bool waits)
+{
+    kd_status status = KD_OK;
+    if (!waits) {
+        (void)atomic_fetch_add(&governor->running, 1);
+        return KD_OK;
+    }
+    kd_mutex_lock(&governor->entry_lock);
+    (void)atomic_fetch_add(&governor->waiting, 1);
+    while (status == KD_OK && !has_room(governor)) {
+        (void)kd_cond_wait(&governor->left, &governor->entry_lock, LOOK_EVERY_NS);
+        status = kd_check_cancelled(ctx);
+    }
+    (void)atomic_fetch_sub(&governor->waiting, 1);
+    if (status == KD_OK)
+        (void)atomic_fetch_add(&governor->running, 1);
+    kd_mutex_unlock(&governor->entry_lock);
+    return status;
+}
+
+void kd_governor_leave(kd_governor *governor)
+{
+    unsigned before = atomic_fetch_sub(&governor->running, 1);
+    assert(before > 0);
+    (void)before;
+    /* One that begins to wait just now looks again by itself. */
+    if (atomic_load(&governor->waiting) == 0)
+        return;
+    kd_mutex_lock(&governor->entry_lock);
+    kd_cond_signal(&governor->left);
+    kd_mutex_unlock(&governor->entry_lock);
+}
+
+size_t kd_governor_share_bytes(const kd_governor *governor)
+{
+    unsigned running = atomic_load_explicit(&governor->running, memory_order_relaxed);
+    return statements_bytes(governor) / (running == 0 ? 1 : running);
 }
 
 kd_account *kd_governor_account(kd_governor *governor)

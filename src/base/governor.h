@@ -7,6 +7,10 @@
  * result, not a failure) and the client spills its own pages and asks again.
  * One page per client is granted even over the budget, so that every operator
  * can make progress with a spill. Thread-safe.
+ *
+ * Statements that keep rows say when they run. Each is due a share of the budget,
+ * and when so many run that the shares would be too small to work with, the next
+ * one waits before it begins.
  */
 #ifndef KD_BASE_GOVERNOR_H
 #define KD_BASE_GOVERNOR_H
@@ -29,6 +33,13 @@ void kd_governor_put_page(kd_governor *governor, void *page); /* NULL is allowed
 size_t kd_governor_budget_bytes(const kd_governor *governor);
 size_t kd_governor_used_bytes(const kd_governor *governor);
 void kd_governor_set_budget(kd_governor *governor, size_t budget_bytes);
+/* A statement runs from here to kd_governor_leave. `waits`: first until there is room for it, which
+ * its cancellation ends (57014); one that holds locks must not wait. */
+kd_status kd_governor_enter(kd_ctx *ctx, kd_governor *governor, bool waits) KD_MUST_CHECK;
+void kd_governor_leave(kd_governor *governor);
+/* What each of the statements running now may keep when memory is short. */
+size_t kd_governor_share_bytes(const kd_governor *governor);
+
 /* The account that heap memory counted against the same budget is charged to. */
 kd_account *kd_governor_account(kd_governor *governor);
 

@@ -29,6 +29,17 @@ static void refund(kd_account *account, const kd_account *end, size_t size_bytes
         (void)atomic_fetch_sub_explicit(&account->used_bytes, size_bytes, memory_order_relaxed);
 }
 
+void kd_account_add(kd_account *account, size_t size_bytes)
+{
+    for (; account != NULL; account = account->parent)
+        (void)atomic_fetch_add_explicit(&account->used_bytes, size_bytes, memory_order_relaxed);
+}
+
+void kd_account_subtract(kd_account *account, size_t size_bytes)
+{
+    refund(account, NULL, size_bytes);
+}
+
 static bool charge(kd_account *account, size_t size_bytes)
 {
     for (kd_account *level = account; level != NULL; level = level->parent) {

@@ -24,6 +24,10 @@ struct kd_account {
 void kd_account_init(kd_account *account, kd_account *parent, const char *name,
                      size_t budget_bytes);
 
+/* Counts memory that came from elsewhere; without regard to budgets. */
+void kd_account_add(kd_account *account, size_t size_bytes);
+void kd_account_subtract(kd_account *account, size_t size_bytes);
+
 /* Zeroed, 16-byte aligned. NULL means failure, recorded in `ctx` (53200). */
 void *kd_heap_alloc(kd_ctx *ctx, kd_account *account, size_t size_bytes) KD_MUST_CHECK;
 /* Not zeroed. */

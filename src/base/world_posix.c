@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -383,11 +384,27 @@ static bool spare_put(void *memory, size_t size_bytes)
     return true;
 }
 
+/*
+ * Large blocks are the system's: the C library would keep them in the heap of the thread that freed
+ * them, where other threads do not find them, and a budget would be exceeded by what is free. The
+ * sanitizer sees its own allocator's blocks only.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+enum { MAPPED_BYTES_MIN = INT32_MAX };
+#else
+enum { MAPPED_BYTES_MIN = 256 * 1024 };
+#endif
+
 static void *posix_memory_alloc(kd_world *world, size_t size_bytes)
 {
     (void)world;
     if (size_bytes == SPARE_BLOCK_BYTES && spare_count > 0)
         return spare_blocks[--spare_count];
+    if (size_bytes >= MAPPED_BYTES_MIN) {
+        void *mapped =
+            mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return mapped == MAP_FAILED ? NULL : mapped;
+    }
     if (size_bytes > SIZE_MAX - MEMORY_ALIGN_BYTES)
         return NULL;
     /* What direct I/O reads into or writes from must be page-aligned: give it to all large blocks.
@@ -403,7 +420,11 @@ static void *posix_memory_alloc(kd_world *world, size_t size_bytes)
 static void posix_memory_free(kd_world *world, void *memory, size_t size_bytes)
 {
     (void)world;
-    if (memory != NULL && !spare_put(memory, size_bytes))
+    if (memory == NULL || spare_put(memory, size_bytes))
+        return;
+    if (size_bytes >= MAPPED_BYTES_MIN)
+        (void)munmap(memory, size_bytes);
+    else
         free(memory);
 }
 

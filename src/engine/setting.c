@@ -24,6 +24,7 @@ typedef struct setting {
     const char *const *labels; /* ENUM: by value, NULL-terminated. */
     int64_t min, max;
     const char *unit;
+    int64_t plain_factor; /* Of a number without a unit; 0: 1. */
     const char *description;
     bool fixed; /* May be read only, or set to what it is. */
     /* Runs after a text was stored; may refuse it. */
@@ -185,6 +186,15 @@ static const setting settings_table[] = {
      .offset = AT(temp_directory),
      .default_text = "",
      .description = "Where statements spill; empty: inside the database."},
+    {.name = "temp_file_limit",
+     .kind = SETTING_INTEGER,
+     .offset = AT(temp_file_limit_bytes),
+     .default_text = "-1",
+     .min = -1,
+     .max = INT64_MAX,
+     .unit = "bytes",
+     .plain_factor = 1024,
+     .description = "What one statement may spill to disk; -1: no limit."},
     {.name = "threads",
      .kind = SETTING_INTEGER,
      .offset = AT(threads),
@@ -203,7 +213,8 @@ static const setting settings_table[] = {
      .default_text = "0",
      .max = INT64_MAX,
      .unit = "bytes",
-     .description = "PostgreSQL's name of memory_limit."},
+     .plain_factor = 1024,
+     .description = "PostgreSQL's name of memory_limit; a plain number is in kB."},
 };
 enum { SETTING_COUNT = sizeof settings_table / sizeof *settings_table };
 
@@ -392,8 +403,8 @@ static bool parse_integer(const setting *it, kd_slice value, int64_t *out)
     while (suffix.size_bytes > 0 && suffix.data[0] == ' ')
         suffix = (kd_slice){suffix.data + 1, suffix.size_bytes - 1};
     if (suffix.size_bytes == 0) {
-        *out = number;
-        return true;
+        int64_t factor = it->plain_factor == 0 || number < 0 ? 1 : it->plain_factor;
+        return !__builtin_mul_overflow(number, factor, out);
     }
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (it->unit == NULL || strcmp(units[i].unit, it->unit) != 0 ||
@@ -539,6 +550,20 @@ kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, k
     return set_one(ctx, arena, settings, it, kd_buffer_slice(&list));
 }
 
+/* The largest unit in which the number is whole. */
+static const char *shown_unit(const setting *it, int64_t *number)
+{
+    static const char *const sizes[] = {"", "kB", "MB", "GB", "TB"};
+    size_t size = 0;
+    if (it->unit == NULL || *number <= 0)
+        return "";
+    if (strcmp(it->unit, "ms") == 0)
+        return "ms";
+    for (; size < 4 && *number % 1024 == 0; size++)
+        *number /= 1024;
+    return sizes[size];
+}
+
 kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *settings, kd_slice name,
                            kd_slice *out_value)
 {
@@ -565,9 +590,8 @@ kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *sett
     else if (it->kind == SETTING_ENUM)
         *out_value = kd_slice_of(it->labels[number]);
     else {
-        char *text =
-            kd_format_text(ctx, arena, "%lld%s", (long long)number,
-                           number != 0 && it->unit != NULL && it->unit[0] == 'm' ? "ms" : "");
+        const char *unit = shown_unit(it, &number);
+        char *text = kd_format_text(ctx, arena, "%lld%s", (long long)number, unit);
         if (text == NULL)
             return KD_NOMEM;
         *out_value = kd_slice_of(text);

@@ -29,9 +29,10 @@ typedef struct kd_settings {
     int64_t idle_timeout_ms;
     int64_t isolation; /* kd_isolation of new transactions. */
     int64_t read_only;
-    int64_t durability;         /* kd_durability of new transactions. */
-    int64_t threads;            /* Of one statement; 0: all workers. */
-    int64_t memory_limit_bytes; /* Of one statement's blocking operators; 0: the budget. */
+    int64_t durability;            /* kd_durability of new transactions. */
+    int64_t threads;               /* Of one statement; 0: all workers. */
+    int64_t memory_limit_bytes;    /* Of one statement's blocking operators; 0: the budget. */
+    int64_t temp_file_limit_bytes; /* Of one statement's spill file; -1: none. */
     int64_t enable_index_scan;
     int64_t enable_hash_join;
     int64_t join_collapse_limit;

@@ -320,6 +320,13 @@ static kd_status cast_parameters(kd_ctx *ctx, kd_run *run, const kd_value *param
     return KD_OK;
 }
 
+/* As executions have it: 0 is none. */
+static uint64_t spill_limit(const kd_session *session)
+{
+    int64_t limit = session->settings.temp_file_limit_bytes;
+    return limit < 0 ? 0 : limit == 0 ? 1 : (uint64_t)limit;
+}
+
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution)
 {
@@ -332,7 +339,9 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .spill_directory = session->settings.temp_directory.size_bytes > 0
                                ? session->settings.temp_directory.data
                                : database->spill_directory,
+        .spill_limit_bytes = spill_limit(session),
         .memory_limit_bytes = (size_t)session->settings.memory_limit_bytes,
+        .waits_for_memory = run->owns_transaction && run->next == NULL,
         .txn = session->txn,
         .snapshot =
             run->reads_latest ? kd_table_latest(session->txn) : kd_txn_snapshot(session->txn),

@@ -33,6 +33,7 @@ typedef struct kd_execute_options {
     const char *spill_directory; /* Created when needed; files are removed at the end. */
     uint64_t spill_limit_bytes;  /* Of those files; 0: none. */
     size_t memory_limit_bytes;   /* Of this statement's blocking operators; 0: the governor's. */
+    bool waits_for_memory;       /* Before it begins, when many run; it holds no locks. */
     kd_txn *txn;                 /* For row locks (FOR UPDATE) and the snapshot's own work. */
     kd_snapshot snapshot;
     kd_storage *storage;

@@ -71,6 +71,7 @@ kd_status kdi_build_sink(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *inp
     KD_TRY(kdi_pipeline_create(ctx, pipeline->exec, &below));
     KD_TRY(kdi_build(ctx, below, input));
     below->sink = sink;
+    pipeline->exec->shared->keeps_rows = true;
     below->is_serial |= sink->sink_is_serial;
     return kdi_pipeline_need(ctx, pipeline, below);
 }
@@ -260,6 +261,8 @@ kd_status kd_execution_create(kd_ctx *ctx, kd_arena *arena, const kd_statement_p
     kd_arena *own = kd_arena_create(ctx, arena, "execution", arena_limit(options));
     if (own == NULL)
         return KD_NOMEM;
+    if (options->governor != NULL)
+        kd_arena_charge_to(own, kd_governor_account(options->governor));
     kd_execution *exec = KD_NEW(ctx, own, kd_execution);
     if (exec == NULL) {
         kd_arena_destroy(own);
@@ -309,13 +312,9 @@ out:
     return status;
 }
 
-kd_status kd_execution_next(kd_ctx *ctx, kd_execution *execution, kd_batch *out_batch,
-                            bool *out_end)
+static kd_status execution_step(kd_ctx *ctx, kd_execution *execution, kd_batch *out_batch,
+                                bool *out_end)
 {
-    *out_batch = (kd_batch){0};
-    *out_end = execution->is_ended;
-    if (execution->is_ended)
-        return KD_OK;
     if (execution->runner == NULL) {
         KD_TRY(kdi_pipeline_prepare(ctx, execution->root));
         KD_TRY(kdi_runner_create(ctx, execution->arena, execution->root, &execution->runner));
@@ -323,6 +322,24 @@ kd_status kd_execution_next(kd_ctx *ctx, kd_execution *execution, kd_batch *out_
     KD_TRY(kdi_runner_next(ctx, execution->runner, out_batch, out_end));
     execution->is_ended = *out_end;
     return KD_OK;
+}
+
+kd_status kd_execution_next(kd_ctx *ctx, kd_execution *execution, kd_batch *out_batch,
+                            bool *out_end)
+{
+    kd_governor *governor = execution->options->governor;
+    *out_batch = (kd_batch){0};
+    *out_end = execution->is_ended;
+    if (execution->is_ended)
+        return KD_OK;
+    if (execution->is_sub || !execution->shared->keeps_rows)
+        return execution_step(ctx, execution, out_batch, out_end);
+    /* One that was parked holds memory already: it does not wait for any. */
+    bool waits = execution->runner == NULL && execution->options->waits_for_memory;
+    KD_TRY(kd_governor_enter(ctx, governor, waits));
+    kd_status status = execution_step(ctx, execution, out_batch, out_end);
+    kd_governor_leave(governor);
+    return status;
 }
 
 /* A join has two ops, for its two pipelines: rows and batches are the probing one's, which alone is

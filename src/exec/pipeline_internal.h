@@ -84,6 +84,7 @@ typedef struct kdi_shared {
     const kd_execute_options *options;
     kdi_budget budget;
     kdi_spill_file spill;
+    bool keeps_rows;               /* Some operator does. */
     struct kdi_cte **ctes;         /* By number; made at first use. */
     struct kdi_working **workings; /* By number: rows of the current round of a recursion. */
     kd_plan_actual *actuals;

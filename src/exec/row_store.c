@@ -47,15 +47,38 @@ void kdi_budget_put_page(kdi_budget *budget, void *page)
                                     memory_order_relaxed);
 }
 
+void kdi_budget_promise(kdi_budget *budget, size_t *promise, size_t size_bytes)
+{
+    if (size_bytes > *promise)
+        (void)atomic_fetch_add_explicit(&budget->promised_bytes, size_bytes - *promise,
+                                        memory_order_relaxed);
+    else
+        (void)atomic_fetch_sub_explicit(&budget->promised_bytes, *promise - size_bytes,
+                                        memory_order_relaxed);
+    *promise = size_bytes;
+}
+
+/* A statement within its share goes on when others have taken too much, which they give back at
+ * their next batch: but not without end. */
+static bool all_is_tight(const kdi_budget *budget, size_t own_bytes, size_t more_bytes)
+{
+    size_t total = kd_governor_used_bytes(budget->governor) + more_bytes;
+    size_t all = kd_governor_budget_bytes(budget->governor);
+    if (total <= all)
+        return false;
+    return own_bytes > kd_governor_share_bytes(budget->governor) || total > all + all / 8;
+}
+
 bool kdi_budget_is_tight(const kdi_budget *budget, size_t more_bytes)
 {
     size_t spare = 4 * (size_t)KD_GOVERNOR_PAGE_BYTES;
+    size_t more =
+        more_bytes + spare + atomic_load_explicit(&budget->promised_bytes, memory_order_relaxed);
     size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) +
                   atomic_load_explicit(&budget->account.used_bytes, memory_order_relaxed);
-    if (budget->limit_bytes != SIZE_MAX && used + more_bytes + spare > budget->limit_bytes)
+    if (budget->limit_bytes != SIZE_MAX && used + more > budget->limit_bytes)
         return true;
-    return kd_governor_used_bytes(budget->governor) + more_bytes + spare >
-           kd_governor_budget_bytes(budget->governor);
+    return all_is_tight(budget, used + more, more);
 }
 
 /* ---- Layout ---- */

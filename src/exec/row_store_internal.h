@@ -26,6 +26,7 @@ typedef struct kdi_budget {
     size_t limit_bytes;       /* SIZE_MAX: only the governor's. */
     atomic_size_t used_bytes; /* Pages. */
     atomic_size_t spilled_bytes;
+    atomic_size_t promised_bytes; /* What several threads will need soon, as for sorting. */
 } kdi_budget;
 
 void kdi_budget_init(kdi_budget *budget, kd_governor *governor, size_t limit_bytes);
@@ -34,6 +35,8 @@ size_t kdi_budget_limit_bytes(const kdi_budget *budget);
 kd_status kdi_budget_get_page(kd_ctx *ctx, kdi_budget *budget, bool must_have,
                               void **out_page) KD_MUST_CHECK;
 void kdi_budget_put_page(kdi_budget *budget, void *page);
+/* Changes what one of the statement's operators will need, from `*promise` to `size_bytes`. */
+void kdi_budget_promise(kdi_budget *budget, size_t *promise, size_t size_bytes);
 /* Whether `more_bytes` and a few pages would not fit: time to spill. Operators ask before they take
  * a batch and then take what the batch needs, so that they never stop in the middle of one. */
 bool kdi_budget_is_tight(const kdi_budget *budget, size_t more_bytes);

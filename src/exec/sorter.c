@@ -38,6 +38,7 @@ void kdi_sorter_clear(kdi_sorter *sorter)
     sorter->runs = NULL;
     sorter->run_count = sorter->run_capacity = 0;
     kdi_row_store_clear(sorter->world, &sorter->store);
+    kdi_budget_promise(sorter->budget, &sorter->promise, 0);
 }
 
 uint64_t kdi_sorter_row_count(const kdi_sorter *sorter)
@@ -93,6 +94,7 @@ out:
 
 kd_status kdi_sorter_seal(kd_ctx *ctx, kdi_sorter *sorter)
 {
+    kdi_budget_promise(sorter->budget, &sorter->promise, 0);
     if (sorter->store.row_count == 0)
         return KD_OK;
     kdi_sort_entry *entries;
@@ -106,9 +108,9 @@ kd_status kdi_sorter_seal(kd_ctx *ctx, kdi_sorter *sorter)
 
 kd_status kdi_sorter_make_room(kd_ctx *ctx, kdi_sorter *sorter)
 {
-    /* Sorting needs room for entries too. */
-    if (sorter->store.page_count < RUN_PAGES_MIN ||
-        !kdi_budget_is_tight(sorter->budget, sorter->store.row_count * 2 * sizeof(kdi_sort_entry)))
+    kdi_budget_promise(sorter->budget, &sorter->promise,
+                       sorter->store.row_count * 2 * sizeof(kdi_sort_entry));
+    if (sorter->store.page_count < RUN_PAGES_MIN || !kdi_budget_is_tight(sorter->budget, 0))
         return KD_OK;
     KD_TRY(kdi_sorter_seal(ctx, sorter));
     return run_write(ctx, sorter, &sorter->runs[sorter->run_count - 1]);

@@ -15,6 +15,7 @@ typedef struct kdi_sorter {
     kdi_budget *budget;
     kdi_sort_order order;
     kdi_row_store store; /* Rows not sorted yet. */
+    size_t promise;      /* Of memory to sort them. */
     kdi_sort_run *runs;  /* On the heap. */
     size_t run_count, run_capacity;
     uint64_t next; /* Of the only run, when it is in memory. */
