@@ -46,6 +46,7 @@ typedef struct hash_join {
     uint32_t part;                        /* The partition at work, from 1. */
     uint32_t left_page;                   /* Of it, the left page to probe next. */
     bool is_part_open;
+    const kdi_runtime_filter **filters; /* Per key; NULL: nobody asked, or there is none. */
 } hash_join;
 
 /* The probing half is an op of its own in the left pipeline. */
@@ -188,12 +189,24 @@ static kd_status build_combine(kd_ctx *ctx, kdi_op *op, void *object)
     return kdi_row_store_move(ctx, &self->store, &local->store);
 }
 
+/* Build sides in partitions make none: their rows may be on disk. */
+static kd_status filters_make(kd_ctx *ctx, hash_join *self)
+{
+    uint64_t wanted = self->op.plan->as.join.filter_keys;
+    for (uint32_t k = 0; k < self->key_count && k < 64 && !self->is_dealt; k++)
+        if ((wanted >> k & 1) != 0)
+            KD_TRY(
+                kdi_runtime_filter_create(ctx, self->op.arena, &self->store, k, &self->filters[k]));
+    return KD_OK;
+}
+
 static kd_status build_finish(kd_ctx *ctx, kdi_op *op)
 {
     hash_join *self = (hash_join *)op;
     self->build_count = self->store.row_count;
     for (uint32_t p = 0; p < PARTITIONS; p++)
         self->build_count += self->parts[p].row_count;
+    KD_TRY(filters_make(ctx, self));
     if (!self->is_dealt && !(self->store.page_count >= DEAL_PAGES_MIN &&
                              kdi_budget_is_tight(self->store.budget, self->store.row_count * 16)))
         return kdi_join_table_build(ctx, &self->table, &self->store);
@@ -406,10 +419,17 @@ static void round_find(hash_join *join, probe_local *local)
     local->active_count = kept;
 }
 
+/* Kinds whose build rows without a match are given in the end. */
+static bool gives_unmet(kd_join_kind kind)
+{
+    return kind == KD_JOIN_RIGHT || kind == KD_JOIN_FULL || kind == KD_JOIN_RIGHT_ANTI;
+}
+
 /* Active rows whose chain goes on; in SEMI and the like only those not matched yet. */
 static void round_keep(const hash_join *join, probe_local *local)
 {
-    bool once = !kdi_join_gives_right(join->kind);
+    bool once = !kdi_join_gives_right(join->kind) && join->kind != KD_JOIN_RIGHT_SEMI &&
+                join->kind != KD_JOIN_RIGHT_ANTI;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < local->active_count; i++) {
         uint16_t position = local->active[i];
@@ -462,7 +482,7 @@ static kd_status matches_pass(kd_ctx *ctx, hash_join *join, probe_local *local, 
     } else {
         memcpy(passed, rows, *count * sizeof *rows);
     }
-    bool flags_right = join->kind == KD_JOIN_RIGHT || join->kind == KD_JOIN_FULL;
+    bool flags_right = gives_unmet(join->kind) || join->kind == KD_JOIN_RIGHT_SEMI;
     uint32_t next = 0;
     for (uint32_t i = 0; i < *count && next < passed_count; i++) {
         if (rows[i] != passed[next])
@@ -686,15 +706,16 @@ static kd_status probe_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batc
     return left_put(ctx, self->join, local, in);
 }
 
-/* RIGHT and FULL: the right rows that nobody met. */
+/* RIGHT and FULL: the right rows that nobody met; RIGHT_SEMI: those that somebody did. */
 static void unmet_give(hash_join *join, probe_local *local, const kdi_op *op, kd_batch *out)
 {
     uint32_t count = 0;
     char *row;
-    if (join->kind != KD_JOIN_RIGHT && join->kind != KD_JOIN_FULL)
+    bool met = join->kind == KD_JOIN_RIGHT_SEMI;
+    if (!gives_unmet(join->kind) && !met)
         return;
     while (count < KD_BATCH_ROWS && kdi_row_store_next(&join->store, &join->unmet, 1, &row) == 1)
-        if (!kdi_join_row_is_met(row))
+        if (kdi_join_row_is_met(row) == met)
             local->pair_right[count++] = row;
     if (count == 0)
         return;
@@ -820,13 +841,10 @@ static const kdi_op_class probe_class = {
 
 kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
 {
-    KD_TRY(kdi_build(ctx, pipeline, plan->inputs[0]));
     hash_join *join;
     hash_probe *probe;
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &build_class, sizeof *join, &join));
-    KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &probe_class, sizeof *probe, &probe));
     kd_mutex_init(&join->lock, ctx->world);
-    probe->join = join;
     join->kind = plan->as.join.kind;
     join->key_count = plan->as.join.key_count;
     join->right_count = plan->inputs[1]->column_count;
@@ -849,6 +867,23 @@ kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
         kdi_row_store_init(&join->parts[p], budget, &join->layout);
         kdi_row_store_init(&join->left_parts[p], budget, &join->left_layout);
     }
+    join->filters =
+        KD_NEW_ARRAY(ctx, pipeline->exec->arena, const kdi_runtime_filter *, join->key_count);
+    if (join->filters == NULL)
+        return KD_NOMEM;
+    /* The build side first, before everything that the left side needs: its keys filter there. */
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[1], &join->op));
+    KD_TRY(kdi_build(ctx, pipeline, plan->inputs[0]));
+    KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &probe_class, sizeof *probe, &probe));
+    probe->join = join;
     return kdi_pipeline_add(ctx, pipeline, &probe->op);
+}
+
+const kdi_runtime_filter *kdi_hash_join_filter(const kd_execution *exec, uint32_t join_no,
+                                               uint32_t key_no)
+{
+    for (const kdi_op *op = exec->made; op != NULL; op = op->next_made)
+        if (op->class == &build_class && op->plan->no == join_no)
+            return ((const hash_join *)op)->filters[key_no];
+    return NULL;
 }

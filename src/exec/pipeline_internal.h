@@ -16,6 +16,7 @@
 #include "exec/execute.h"
 #include "exec/expr_internal.h"
 #include "exec/row_store_internal.h"
+#include "exec/runtime_filter_internal.h"
 #include "exec/spill_file_internal.h"
 
 typedef enum kdi_flow { KDI_NEED_INPUT = 0, KDI_HAVE_MORE, KDI_BLOCKED, KDI_DONE } kdi_flow;
@@ -150,6 +151,9 @@ kd_status kdi_build_recursive(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
 kd_status kdi_build_working_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_lock_rows(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_empty(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
+/* What the join's complete build side says of a key; NULL: nothing, or not yet. */
+const kdi_runtime_filter *kdi_hash_join_filter(const kd_execution *exec, uint32_t join_no,
+                                               uint32_t key_no);
 /* CTEs read somewhere below `plan` must be there before a sub-execution runs it. */
 kd_status kdi_need_ctes(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan) KD_MUST_CHECK;
 

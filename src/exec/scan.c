@@ -14,6 +14,9 @@ typedef struct scan_op {
     uint32_t filter_count;
     uint32_t position_count;
     bool has_refs;
+    uint32_t use_count; /* Runtime filters that there are. */
+    const kdi_runtime_filter **runtime_filters;
+    uint32_t *use_columns;
 } scan_op;
 
 typedef struct scan_local {
@@ -22,13 +25,16 @@ typedef struct scan_local {
     kd_arena *batch_arena;
     kd_vector *columns;
     uint16_t *rows;
+    kd_arena *arena;
+    kdi_filter_use *uses;
 } scan_local;
 
 static kd_status filters_evaluate(kd_ctx *ctx, scan_op *self)
 {
     const kd_plan *plan = self->op.plan;
     uint32_t count = plan->as.scan.prune_count;
-    self->filters = KD_NEW_ARRAY(ctx, self->op.arena, kd_scan_filter, count);
+    self->filters = KD_NEW_ARRAY(ctx, self->op.arena, kd_scan_filter,
+                                 (size_t)count + (size_t)plan->as.scan.filter_count * 2);
     if (self->filters == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
@@ -46,12 +52,49 @@ static kd_status filters_evaluate(kd_ctx *ctx, scan_op *self)
     return KD_OK;
 }
 
+static void bounds_add(scan_op *self, uint32_t column, const kdi_runtime_filter *filter)
+{
+    kd_value ends[2];
+    static const kd_scan_test tests[2] = {KD_SCAN_GREATER_EQUAL, KD_SCAN_LESS_EQUAL};
+    if (!kdi_runtime_filter_bounds(filter, &ends[0], &ends[1]))
+        return;
+    for (int e = 0; e < 2; e++)
+        self->filters[self->filter_count++] =
+            (kd_scan_filter){.shape_position = self->op.plan->as.scan.positions[column],
+                             .test = tests[e],
+                             .value = ends[e]};
+}
+
+/* What joins above have found out about their keys: bounds for zone maps, sets for rows. */
+static kd_status runtime_filters_find(kd_ctx *ctx, scan_op *self)
+{
+    const kd_plan *plan = self->op.plan;
+    uint32_t count = plan->as.scan.filter_count;
+    self->runtime_filters = KD_NEW_ARRAY(ctx, self->op.arena, const kdi_runtime_filter *, count);
+    self->use_columns = KD_NEW_ARRAY(ctx, self->op.arena, uint32_t, count);
+    if (self->runtime_filters == NULL || self->use_columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_runtime_filter *from = &plan->as.scan.filters[i];
+        uint32_t column = kdi_column_find(plan, from->column);
+        const kdi_runtime_filter *filter =
+            kdi_hash_join_filter(self->op.exec, from->join_no, from->key_no);
+        if (filter == NULL || column >= self->position_count)
+            continue;
+        self->use_columns[self->use_count] = column;
+        self->runtime_filters[self->use_count++] = filter;
+        bounds_add(self, column, filter);
+    }
+    return KD_OK;
+}
+
 static kd_status scan_open(kd_ctx *ctx, kdi_op *op)
 {
     scan_op *self = (scan_op *)op;
     const kd_plan *plan = op->plan;
     const kd_execute_options *options = op->exec->options;
     KD_TRY(filters_evaluate(ctx, self));
+    KD_TRY(runtime_filters_find(ctx, self));
     self->table = kd_table_find(options->storage, plan->as.scan.table->table_no);
     if (self->table == NULL)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "the storage of table \"%.*s\" is missing",
@@ -79,11 +122,17 @@ static kd_status scan_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, voi
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
+    local->arena = arena;
     local->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, op->plan->column_count);
     local->rows = kd_alloc_raw(ctx, arena, sizeof(uint16_t) * KD_BATCH_ROWS);
+    local->uses = KD_NEW_ARRAY(ctx, arena, kdi_filter_use, self->use_count);
     local->batch_arena = kd_arena_create(ctx, arena, "scan batch", KD_ARENA_UNLIMITED);
-    if (local->columns == NULL || local->rows == NULL || local->batch_arena == NULL)
+    if (local->columns == NULL || local->rows == NULL || local->uses == NULL ||
+        local->batch_arena == NULL)
         return KD_NOMEM;
+    for (uint32_t i = 0; i < self->use_count; i++)
+        local->uses[i] =
+            (kdi_filter_use){.filter = self->runtime_filters[i], .column = self->use_columns[i]};
     KD_TRY(kdi_compile(ctx, op, arena, op->plan->as.scan.condition, op->plan, &local->condition));
     return kd_scan_reader_create(ctx, arena, self->scan, &local->reader);
 }
@@ -110,6 +159,33 @@ static void scan_attach_refs(const scan_op *self, scan_local *local, const kd_ro
     out->column_count++;
 }
 
+/* The rows of the batch that pass the condition and the runtime filters. */
+static kd_status scan_select(kd_ctx *ctx, scan_op *self, scan_local *local, const kd_batch *batch,
+                             uint32_t *out_count)
+{
+    if (local->condition != NULL) {
+        kd_arena_reset(local->batch_arena);
+        KD_TRY(kd_expr_select(ctx, local->condition, local->batch_arena, batch, local->rows,
+                              out_count));
+    } else {
+        *out_count = batch->selected_count;
+        for (uint32_t i = 0; i < batch->selected_count; i++)
+            local->rows[i] = (uint16_t)kd_batch_row(batch, i);
+    }
+    for (uint32_t i = 0; i < self->use_count; i++)
+        KD_TRY(kdi_filter_use_select(ctx, local->arena, &local->uses[i], batch, local->rows,
+                                     out_count));
+    return KD_OK;
+}
+
+static bool scan_selects(const scan_op *self, const scan_local *local)
+{
+    bool selects = local->condition != NULL;
+    for (uint32_t i = 0; i < self->use_count; i++)
+        selects |= !local->uses[i].is_off;
+    return selects;
+}
+
 static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
     scan_op *self = (scan_op *)op;
@@ -124,11 +200,10 @@ static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
         if (op->exec->options->progress_rows != NULL)
             (void)atomic_fetch_add_explicit(op->exec->options->progress_rows, out->selected_count,
                                             memory_order_relaxed);
-        if (local->condition == NULL)
+        if (!scan_selects(self, local))
             return KD_OK;
-        kd_arena_reset(local->batch_arena);
         uint32_t count;
-        KD_TRY(kd_expr_select(ctx, local->condition, local->batch_arena, out, local->rows, &count));
+        KD_TRY(scan_select(ctx, self, local, out, &count));
         if (count > 0) {
             if (count < out->row_count)
                 out->selection = local->rows;

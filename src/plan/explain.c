@@ -19,6 +19,8 @@ static const char *const join_names[] = {
     [KD_JOIN_ANTI_NULL] = "Anti Null ",
     [KD_JOIN_MARK] = "Mark ",
     [KD_JOIN_SINGLE] = "Single ",
+    [KD_JOIN_RIGHT_SEMI] = "Right Semi ",
+    [KD_JOIN_RIGHT_ANTI] = "Right Anti ",
 };
 
 static const char *plan_name(const kd_plan *plan)
@@ -206,11 +208,28 @@ static kd_status hash_condition(kd_ctx *ctx, explaining *e, uint32_t depth, cons
     return kd_buffer_append_byte(ctx, e->out, '\n');
 }
 
+/* The columns that joins above filter at run time. */
+static kd_status runtime_filters(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    if (plan->as.scan.filter_count == 0)
+        return KD_OK;
+    KD_TRY(indent(ctx, e->out, depth));
+    KD_TRY(kd_buffer_append_text(ctx, e->out, "Runtime Filter: "));
+    for (uint32_t i = 0; i < plan->as.scan.filter_count; i++)
+        for (uint32_t c = 0; c < plan->column_count; c++)
+            if (plan->columns[c].id == plan->as.scan.filters[i].column) {
+                KD_TRY(kd_buffer_append_text(ctx, e->out, i > 0 ? ", " : ""));
+                KD_TRY(kd_buffer_append_slice(ctx, e->out, plan->columns[c].name));
+            }
+    return kd_buffer_append_byte(ctx, e->out, '\n');
+}
+
 static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
 {
     switch (plan->kind) {
     case KD_PLAN_SCAN:
-        return detail(ctx, e, depth, "Filter", plan->as.scan.condition);
+        KD_TRY(detail(ctx, e, depth, "Filter", plan->as.scan.condition));
+        return runtime_filters(ctx, e, depth, plan);
     case KD_PLAN_INDEX_SCAN:
         KD_TRY(exprs(ctx, e, depth, "Index Key", plan->as.index_scan.bound.equals,
                      plan->as.index_scan.bound.equal_count));

@@ -125,6 +125,7 @@ struct kd_plan {
             bool *null_equal;     /* Per key: IS NOT DISTINCT FROM. */
             kd_expr *residual;    /* Over both sides' columns. NULL: true. */
             kd_column_id mark;
+            uint64_t filter_keys; /* Bit k: scans below use key k's build side as a filter. */
         } join;
         struct {               /* The right side is planned with the left's columns free in it. */
             kd_join_kind kind; /* INNER, LEFT, SEMI, ANTI, MARK, SINGLE */

@@ -42,7 +42,9 @@ static kd_status plan_root(kd_ctx *ctx, kdi_planner *p, const kd_bound_statement
     kd_id_set all = kdi_set(p);
     KD_TRY(kd_rel_column_set(ctx, bound->query, &all));
     KD_TRY(kdi_physical(ctx, p, query, &all, &out->root));
-    return kdi_exact_columns(ctx, p, bound->query->columns, bound->query->column_count, &out->root);
+    KD_TRY(
+        kdi_exact_columns(ctx, p, bound->query->columns, bound->query->column_count, &out->root));
+    return kdi_place_filters(ctx, p, out->root);
 }
 
 /* The statements in WITH share numbers, WITH queries and working tables with the main one. */
@@ -80,6 +82,8 @@ kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options 
     for (uint32_t i = 0; i < plan->modifying_count; i++)
         KD_TRY(plan_root(ctx, p, bound->modifying_ctes[i].statement, &plan->modifying[i]));
     KD_TRY(plan_root(ctx, p, bound, plan));
+    for (size_t i = 0; i < p->cte_count; i++)
+        KD_TRY(kdi_place_filters(ctx, p, p->ctes[i]));
     for (uint32_t i = 0; i < plan->modifying_count; i++)
         share_lists(p, &plan->modifying[i]);
     share_lists(p, plan);

@@ -155,6 +155,8 @@ kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
                                  bool *out_excluded) KD_MUST_CHECK;
 kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                         kd_plan **out) KD_MUST_CHECK;
+/* Tells the scans below hash joins of their build sides (join_filter.c). */
+kd_status kdi_place_filters(kd_ctx *ctx, kdi_planner *p, kd_plan *plan) KD_MUST_CHECK;
 kd_plan *kdi_make_plan(kd_ctx *ctx, kdi_planner *p, kd_plan_kind kind, double rows,
                        uint32_t column_count);
 /* The columns of `from` that are needed, in order. */

@@ -144,6 +144,14 @@ static void choose_sides(kdi_planner *p, kd_rel *rel, bool hashed)
         if (left < right)
             swap_sides(rel);
         return;
+    case KD_JOIN_SEMI:
+    case KD_JOIN_ANTI:
+        if (hashed && left < right) {
+            swap_sides(rel);
+            rel->as.join.kind =
+                rel->as.join.kind == KD_JOIN_SEMI ? KD_JOIN_RIGHT_SEMI : KD_JOIN_RIGHT_ANTI;
+        }
+        return;
     case KD_JOIN_LEFT:
         if (hashed && left * 4 < right) {
             swap_sides(rel);

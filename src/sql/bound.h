@@ -146,11 +146,13 @@ typedef enum kd_join_kind {
     KD_JOIN_LEFT,
     KD_JOIN_RIGHT,
     KD_JOIN_FULL,
-    KD_JOIN_SEMI,      /* left rows with a match; made by the planner */
-    KD_JOIN_ANTI,      /* left rows without */
-    KD_JOIN_ANTI_NULL, /* NOT IN: no row passes once the right side has a NULL; see executor */
-    KD_JOIN_MARK,      /* left rows and one boolean column: matched (NULL when unknown) */
-    KD_JOIN_SINGLE,    /* left join that fails (21000) on a second match: scalar sub-queries */
+    KD_JOIN_SEMI,       /* left rows with a match; made by the planner */
+    KD_JOIN_ANTI,       /* left rows without */
+    KD_JOIN_ANTI_NULL,  /* NOT IN: no row passes once the right side has a NULL; see executor */
+    KD_JOIN_MARK,       /* left rows and one boolean column: matched (NULL when unknown) */
+    KD_JOIN_SINGLE,     /* left join that fails (21000) on a second match: scalar sub-queries */
+    KD_JOIN_RIGHT_SEMI, /* right rows with a match; a physical choice for SEMI */
+    KD_JOIN_RIGHT_ANTI, /* right rows without; for ANTI */
 } kd_join_kind;
 
 typedef enum kd_set_kind { KD_SET_UNION = 0, KD_SET_INTERSECT, KD_SET_EXCEPT } kd_set_kind;

@@ -1,0 +1,328 @@
+/*
+ * Runtime filters: the keys of a join's build side, tested by the scans of its probe side.
+ *
+ * Integers that lie close together make a bit per value, which is exact and needs no hash. Other
+ * keys make a Bloom filter of one 64-bit word per key (Putze, Sanders, Singler, JEA 2009), of the
+ * executor's own hashes. A dictionary's entries are tested once each. A use that lets nearly all
+ * rows through turns itself off.
+ */
+#include "exec/runtime_filter_internal.h"
+
+#include "base/hash.h"
+
+enum {
+    BITS_MAX = 1 << 27,
+    BITS_PER_ROW_MAX = 256,
+    BITS_MIN = 1 << 16,
+    TEST_ROWS_MIN = 16 * 1024,
+    PASS_PERCENT_MAX = 80,
+    DICTIONARY_SHARE = 2, /* Entries are tested when there are at most so many per row. */
+};
+
+/* --- Making one ------------------------------------------------------------------------------ */
+
+static bool integer_at(const void *payload, uint8_t physical, int64_t *out)
+{
+    switch ((kd_physical)physical) {
+    case KD_PHYS_I16: {
+        int16_t value;
+        memcpy(&value, payload, sizeof value);
+        *out = value;
+        return true;
+    }
+    case KD_PHYS_I32: {
+        int32_t value;
+        memcpy(&value, payload, sizeof value);
+        *out = value;
+        return true;
+    }
+    case KD_PHYS_I64:
+        memcpy(out, payload, sizeof *out);
+        return true;
+    default:
+        return false;
+    }
+}
+
+typedef struct filter_build {
+    kdi_runtime_filter *filter;
+    const kdi_row_layout *layout;
+    uint32_t column;
+    uint8_t physical;
+} filter_build;
+
+static void bounds_add(const filter_build *build, const void *payload)
+{
+    kdi_runtime_filter *filter = build->filter;
+    int64_t value;
+    if (integer_at(payload, build->physical, &value)) {
+        filter->min = filter->row_count == 0 || value < filter->min ? value : filter->min;
+        filter->max = filter->row_count == 0 || value > filter->max ? value : filter->max;
+    }
+    filter->row_count++;
+}
+
+static uint64_t bloom_bits(uint64_t hash)
+{
+    return (uint64_t)1 << (hash & 63) | (uint64_t)1 << (hash >> 6 & 63) |
+           (uint64_t)1 << (hash >> 12 & 63);
+}
+
+static void key_add(const filter_build *build, const void *payload)
+{
+    kdi_runtime_filter *filter = build->filter;
+    int64_t value;
+    if (filter->bits != NULL) {
+        if (integer_at(payload, build->physical, &value)) {
+            uint64_t at = (uint64_t)value - (uint64_t)filter->min;
+            filter->bits[at / 64] |= (uint64_t)1 << (at % 64);
+        }
+        return;
+    }
+    uint64_t hash = kdi_payload_hash(filter->type, payload);
+    filter->words[hash >> filter->shift] |= bloom_bits(hash);
+}
+
+static void each_key(const filter_build *build, const kdi_row_store *store,
+                     void (*visit)(const filter_build *build, const void *payload))
+{
+    char *rows[256];
+    kdi_row_cursor cursor = {0};
+    for (uint32_t count;
+         (count = kdi_row_store_next(store, &cursor, sizeof rows / sizeof *rows, rows)) > 0;)
+        for (uint32_t i = 0; i < count; i++)
+            if (!kdi_row_is_null(build->layout, rows[i], build->column))
+                visit(build, kdi_row_at(build->layout, rows[i], build->column));
+}
+
+static kd_status set_allocate(kd_ctx *ctx, kd_arena *arena, kdi_runtime_filter *filter)
+{
+    uint64_t range = (uint64_t)filter->max - (uint64_t)filter->min;
+    uint64_t most = filter->row_count * BITS_PER_ROW_MAX;
+    if (most < BITS_MIN)
+        most = BITS_MIN;
+    if (filter->has_bounds && range < BITS_MAX && range < most) {
+        filter->bits = kd_alloc_array(ctx, arena, range / 64 + 1, sizeof *filter->bits);
+        return filter->bits == NULL ? KD_NOMEM : KD_OK;
+    }
+    uint32_t log = 4;
+    while (((uint64_t)1 << log) * 5 < filter->row_count && log < 28)
+        log++;
+    filter->shift = 64 - log;
+    filter->words = kd_alloc_array(ctx, arena, (size_t)1 << log, sizeof *filter->words);
+    return filter->words == NULL ? KD_NOMEM : KD_OK;
+}
+
+kd_status kdi_runtime_filter_create(kd_ctx *ctx, kd_arena *arena, const kdi_row_store *store,
+                                    uint32_t column, const kdi_runtime_filter **out_filter)
+{
+    kdi_runtime_filter *filter = KD_NEW(ctx, arena, kdi_runtime_filter);
+    *out_filter = filter;
+    if (filter == NULL)
+        return KD_NOMEM;
+    filter->type = store->layout->types[column];
+    filter_build build = {.filter = filter,
+                          .layout = store->layout,
+                          .column = column,
+                          .physical = store->layout->physicals[column]};
+    int64_t unused, zero = 0;
+    filter->has_bounds = integer_at(&zero, build.physical, &unused);
+    each_key(&build, store, bounds_add);
+    if (filter->row_count == 0)
+        return KD_OK;
+    KD_TRY(set_allocate(ctx, arena, filter));
+    each_key(&build, store, key_add);
+    return KD_OK;
+}
+
+bool kdi_runtime_filter_bounds(const kdi_runtime_filter *filter, kd_value *out_min,
+                               kd_value *out_max)
+{
+    if (!filter->has_bounds || filter->row_count == 0)
+        return false;
+    *out_min = *out_max = (kd_value){.type = filter->type};
+    switch (kd_type_physical(filter->type)) {
+    case KD_PHYS_I16:
+        out_min->as.i16 = (int16_t)filter->min;
+        out_max->as.i16 = (int16_t)filter->max;
+        return true;
+    case KD_PHYS_I32:
+        out_min->as.i32 = (int32_t)filter->min;
+        out_max->as.i32 = (int32_t)filter->max;
+        return true;
+    default:
+        out_min->as.i64 = filter->min;
+        out_max->as.i64 = filter->max;
+        return true;
+    }
+}
+
+/* --- Using one ------------------------------------------------------------------------------- */
+
+static inline bool bits_have(const kdi_runtime_filter *filter, int64_t value)
+{
+    uint64_t at = (uint64_t)value - (uint64_t)filter->min;
+    return at <= (uint64_t)filter->max - (uint64_t)filter->min &&
+           (filter->bits[at / 64] >> (at % 64) & 1) != 0;
+}
+
+static inline bool words_have(const kdi_runtime_filter *filter, uint64_t hash)
+{
+    uint64_t bits = bloom_bits(hash);
+    return (filter->words[hash >> filter->shift] & bits) == bits;
+}
+
+#define BITS_LOOP(name, value_type)                                                              \
+    static uint32_t name(const kdi_runtime_filter *filter, const kdi_view *view, uint32_t count, \
+                         uint16_t *rows)                                                         \
+    {                                                                                            \
+        const value_type *values = view->values;                                                 \
+        uint32_t kept = 0;                                                                       \
+        for (uint32_t i = 0; i < count; i++) {                                                   \
+            uint16_t row = rows[i];                                                              \
+            rows[kept] = row;                                                                    \
+            kept += bits_have(filter, values[view->index[i]]) && !kdi_view_is_null(view, i);     \
+        }                                                                                        \
+        return kept;                                                                             \
+    }
+BITS_LOOP(bits_i16, int16_t)
+BITS_LOOP(bits_i32, int32_t)
+BITS_LOOP(bits_i64, int64_t)
+#undef BITS_LOOP
+
+/* A frame's offsets are tested as they are: bit base - min + offset. */
+#define FRAME_LOOP(name, offset_type)                                               \
+    static uint32_t name(const kdi_runtime_filter *filter, const kd_vector *vector, \
+                         uint32_t count, uint16_t *rows)                            \
+    {                                                                               \
+        const offset_type *offsets = vector->values;                                \
+        uint64_t shift = (uint64_t)vector->base - (uint64_t)filter->min;            \
+        uint64_t range = (uint64_t)filter->max - (uint64_t)filter->min;             \
+        uint32_t kept = 0;                                                          \
+        for (uint32_t i = 0; i < count; i++) {                                      \
+            uint16_t row = rows[i];                                                 \
+            uint64_t at = shift + offsets[row];                                     \
+            rows[kept] = row;                                                       \
+            kept += at <= range && (filter->bits[at / 64] >> (at % 64) & 1) != 0;   \
+        }                                                                           \
+        return kept;                                                                \
+    }
+FRAME_LOOP(frame_u8, uint8_t)
+FRAME_LOOP(frame_u16, uint16_t)
+FRAME_LOOP(frame_u32, uint32_t)
+#undef FRAME_LOOP
+
+static uint32_t frame_select(const kdi_runtime_filter *filter, const kd_vector *vector,
+                             uint32_t count, uint16_t *rows)
+{
+    switch (vector->width_bytes) {
+    case 1:
+        return frame_u8(filter, vector, count, rows);
+    case 2:
+        return frame_u16(filter, vector, count, rows);
+    default:
+        return frame_u32(filter, vector, count, rows);
+    }
+}
+
+static kd_status view_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
+                             const kd_vector *vector, uint16_t *rows, uint32_t *io_count)
+{
+    const kdi_runtime_filter *filter = use->filter;
+    uint32_t count = *io_count, kept = 0;
+    KD_TRY(kdi_view_open(ctx, arena, &use->view, vector, rows, count));
+    if (filter->bits != NULL) {
+        *io_count = use->view.physical == KD_PHYS_I16   ? bits_i16(filter, &use->view, count, rows)
+                    : use->view.physical == KD_PHYS_I32 ? bits_i32(filter, &use->view, count, rows)
+                                                        : bits_i64(filter, &use->view, count, rows);
+        return KD_OK;
+    }
+    if (use->hashes == NULL)
+        use->hashes = kd_alloc_raw(ctx, arena, sizeof *use->hashes * KD_BATCH_ROWS);
+    if (use->hashes == NULL)
+        return KD_NOMEM;
+    kdi_view_hash(&use->view, count, false, use->hashes);
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t row = rows[i];
+        rows[kept] = row;
+        kept += words_have(filter, use->hashes[i]) && !kdi_view_is_null(&use->view, i);
+    }
+    *io_count = kept;
+    return KD_OK;
+}
+
+static bool payload_passes(const kdi_runtime_filter *filter, uint8_t physical, const void *payload)
+{
+    int64_t value;
+    if (filter->bits != NULL)
+        return integer_at(payload, physical, &value) && bits_have(filter, value);
+    return words_have(filter, kdi_payload_hash(filter->type, payload));
+}
+
+/* Tests the entries of the vector's dictionary, unless they are those at hand. */
+static kd_status entries_test(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
+                              const kd_vector *vector)
+{
+    if (use->dictionary_id == vector->dictionary_id)
+        return KD_OK;
+    if (vector->dictionary_count > use->entry_capacity) {
+        use->entry_capacity = vector->dictionary_count * 2;
+        use->entries = kd_alloc_raw(ctx, arena, use->entry_capacity);
+        if (use->entries == NULL)
+            return KD_NOMEM;
+    }
+    for (uint32_t e = 0; e < vector->dictionary_count; e++) {
+        uint64_t scratch[2];
+        use->entries[e] = !kd_vector_is_null(vector->dictionary, e) &&
+                          payload_passes(use->filter, vector->physical,
+                                         kd_vector_payload(vector->dictionary, e, scratch));
+    }
+    use->dictionary_id = vector->dictionary_id;
+    return KD_OK;
+}
+
+static uint32_t entries_select(const kdi_filter_use *use, const kd_vector *vector, uint32_t count,
+                               uint16_t *rows)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t row = rows[i];
+        rows[kept] = row;
+        kept += use->entries[kdi_code_at(vector, row)];
+    }
+    return kept;
+}
+
+static kd_status rows_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
+                             const kd_vector *vector, uint16_t *rows, uint32_t *io_count)
+{
+    bool known = vector->form == KD_VECTOR_DICT && vector->dictionary_id != 0 &&
+                 (vector->dictionary_id == use->dictionary_id ||
+                  vector->dictionary_count <= *io_count * DICTIONARY_SHARE);
+    if (known) {
+        KD_TRY(entries_test(ctx, arena, use, vector));
+        *io_count = entries_select(use, vector, *io_count, rows);
+        return KD_OK;
+    }
+    if (vector->form == KD_VECTOR_FRAME && vector->validity == NULL && use->filter->bits != NULL) {
+        *io_count = frame_select(use->filter, vector, *io_count, rows);
+        return KD_OK;
+    }
+    return view_select(ctx, arena, use, vector, rows, io_count);
+}
+
+kd_status kdi_filter_use_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
+                                const kd_batch *batch, uint16_t *rows, uint32_t *io_count)
+{
+    if (use->is_off || *io_count == 0)
+        return KD_OK;
+    use->tested += *io_count;
+    if (use->filter->row_count == 0)
+        *io_count = 0;
+    else
+        KD_TRY(rows_select(ctx, arena, use, &batch->columns[use->column], rows, io_count));
+    use->passed += *io_count;
+    use->is_off =
+        use->tested >= TEST_ROWS_MIN && use->passed * 100 > use->tested * PASS_PERCENT_MAX;
+    return KD_OK;
+}
