@@ -504,16 +504,28 @@ static kd_status add_elements(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *
     return KD_OK;
 }
 
+static kd_status set_temporary(kd_ctx *ctx, kdi_draft *draft, kd_ast_persistence persistence,
+                               kd_ast_on_commit on_commit)
+{
+    kd_table_entry *entry = &draft->entry;
+    entry->is_temporary = persistence == KD_AST_TEMPORARY;
+    if (on_commit == KD_AST_ON_COMMIT_NONE)
+        return KD_OK;
+    if (!entry->is_temporary)
+        return KD_FAIL(ctx, KD_INVALID, "42P16", "ON COMMIT can only be used on temporary tables");
+    entry->on_commit = on_commit == KD_AST_ON_COMMIT_DELETE ? KD_ON_COMMIT_DELETE
+                       : on_commit == KD_AST_ON_COMMIT_DROP ? KD_ON_COMMIT_DROP
+                                                            : KD_ON_COMMIT_PRESERVE;
+    draft->run->session->has_on_commit |= entry->on_commit != KD_ON_COMMIT_PRESERVE;
+    return KD_OK;
+}
+
 kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *ast)
 {
     uint32_t schema_no;
     bool exists;
     kdi_draft *draft;
     kdi_set_tag(run, "CREATE TABLE");
-    if (ast->on_commit == KD_AST_ON_COMMIT_DELETE || ast->on_commit == KD_AST_ON_COMMIT_DROP)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                       "ON COMMIT DROP and DELETE ROWS are not "
-                       "supported: temporary tables last as long as the session");
     if (ast->persistence == KD_AST_TEMPORARY)
         KD_TRY(kdi_temp_schema(ctx, run, &schema_no));
     else
@@ -527,7 +539,7 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
     if (exists)
         return KD_OK;
     KD_TRY(kdi_draft_create(ctx, run, schema_no, ast->name.name, &draft));
-    draft->entry.is_temporary = ast->persistence == KD_AST_TEMPORARY;
+    KD_TRY(set_temporary(ctx, draft, ast->persistence, ast->on_commit));
     if (ast->partition_of.position >= 0)
         KD_TRY(add_partition_of(ctx, draft, ast));
     KD_TRY(add_elements(ctx, draft, &ast->elements, true));
@@ -598,7 +610,7 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
     KD_TRY_OUT(query_text(ctx, run, ast, &text));
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, text, NULL, 0, &query));
     KD_TRY_OUT(kdi_draft_create(ctx, run, schema_no, ast->name.name, &draft));
-    draft->entry.is_temporary = ast->persistence == KD_AST_TEMPORARY;
+    KD_TRY_OUT(set_temporary(ctx, draft, ast->persistence, ast->on_commit));
     KD_TRY_OUT(columns_of_query(ctx, draft, query, &ast->columns));
     KD_TRY_OUT(kdi_draft_build(ctx, draft));
     uint32_t *given = KD_NEW_ARRAY(ctx, run->arena, uint32_t, draft->entry.column_count);

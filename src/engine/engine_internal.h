@@ -107,6 +107,8 @@ struct kd_session {
     kd_session_state state;
     bool read_only;                      /* The database is, or the session's owner wants it so. */
     bool is_explicit;                    /* BEGIN was said. */
+    bool has_queried;                    /* A query has run since: its isolation is settled. */
+    bool has_on_commit;                  /* It has made temporary tables with ON COMMIT. */
     kdi_constraint_mode constraint_mode; /* SET CONSTRAINTS, in this transaction. */
     kdi_deferred *deferred;              /* In the transaction's arena. */
     kdi_named *prepared;
@@ -225,6 +227,9 @@ kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK
 void kdi_transaction_rollback(kd_session *session);
 /* Called before a setting is changed, in a transaction: most transactions change none. */
 void kdi_settings_keep(kd_session *session);
+/* SET TRANSACTION: the open transaction's isolation and access. */
+kd_status kdi_set_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_set *ast,
+                              char tag[KDI_TAG_BYTES]) KD_MUST_CHECK;
 /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE, ROLLBACK TO; fills the tag. */
 kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session,
                                   const kd_ast_transaction *command,

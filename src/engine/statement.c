@@ -35,6 +35,9 @@ static kdi_class class_of(const kd_ast_node *node)
         return KDI_QUERY;
     case KD_AST_TRANSACTION:
         return KDI_TRANSACTION;
+    case KD_AST_SET:
+        return ((const kd_ast_set *)node)->what == KD_AST_SET_TRANSACTION ? KDI_TRANSACTION
+                                                                          : KDI_UTILITY;
     default:
         return KDI_UTILITY;
     }
@@ -382,6 +385,7 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
     KD_TRY(run_enter(ctx, run, parameters, parameter_count));
     if (run->prepared->class == KDI_UTILITY)
         return kdi_utility_run(ctx, run);
+    run->session->has_queried = true;
     if (run->prepared->bound->kind != KD_DML_SELECT ||
         run->prepared->bound->modifying_cte_count > 0)
         return kdi_dml_run(ctx, run);
@@ -452,8 +456,12 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
 
 static kd_status run_transaction_command(kd_ctx *ctx, kd_run *run)
 {
-    kd_status status = kdi_transaction_command(
-        ctx, run->session, (const kd_ast_transaction *)run->prepared->statement.node, run->tag);
+    const kd_ast_node *node = run->prepared->statement.node;
+    kd_status status =
+        node->kind == KD_AST_SET
+            ? kdi_set_transaction(ctx, run->session, (const kd_ast_set *)node, run->tag)
+            : kdi_transaction_command(ctx, run->session, (const kd_ast_transaction *)node,
+                                      run->tag);
     if (status != KD_OK)
         note_failure(run->session);
     return status;

@@ -32,6 +32,7 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
     session->deferred = NULL;
     session->savepoints = NULL;
     session->constraint_mode = KDI_CONSTRAINTS_AS_DECLARED;
+    session->has_queried = false;
     return KD_OK;
 }
 
@@ -88,10 +89,58 @@ static void close_cursors(kd_session *session)
     }
 }
 
+typedef struct temporary_list {
+    kd_ctx *ctx;
+    kd_session *session;
+    kd_arena *arena;
+    kd_buffer text; /* What to do, as statements' texts, each ended by a NUL. */
+    kd_status status;
+} temporary_list;
+
+static void note_on_commit(void *object, const kd_object *entry)
+{
+    temporary_list *list = object;
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    if (list->status != KD_OK || entry->kind != KD_OBJECT_TABLE ||
+        entry->schema_no != list->session->temp_schema_no ||
+        table->on_commit == KD_ON_COMMIT_PRESERVE)
+        return;
+    bool drops = table->on_commit == KD_ON_COMMIT_DROP;
+    list->status = kd_buffer_append_format(list->ctx, &list->text, "%s \"%s\".\"%.*s\"%s",
+                                           drops ? "DROP TABLE IF EXISTS" : "DELETE FROM",
+                                           list->session->temp_schema, (int)entry->name.size_bytes,
+                                           entry->name.data, drops ? " CASCADE" : "");
+    if (list->status == KD_OK)
+        list->status = kd_buffer_append_byte(list->ctx, &list->text, '\0');
+}
+
+/* Temporary tables are emptied or dropped by the commit, as its last work. */
+static kd_status act_on_commit(kd_ctx *ctx, kd_session *session)
+{
+    kd_catalog_version *catalog = NULL;
+    if (!session->has_on_commit || kd_txn_is_read_only(session->txn) ||
+        !kd_txn_has_work(session->txn))
+        return KD_OK;
+    temporary_list list = {.ctx = ctx, .session = session, .arena = kd_txn_arena(session->txn)};
+    list.text = kd_buffer_in(list.arena);
+    KD_TRY(kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog));
+    kd_catalog_visit(catalog, note_on_commit, &list);
+    kd_catalog_unpin(catalog);
+    KD_TRY(list.status);
+    for (size_t at = 0; at < list.text.size_bytes;) {
+        kd_slice statement = kd_slice_of(list.text.data + at);
+        KD_TRY(kdi_run_internal(ctx, session, statement, NULL, 0, NULL));
+        at += statement.size_bytes + 1;
+    }
+    return KD_OK;
+}
+
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session)
 {
     assert(session->txn != NULL);
     kd_status status = kdi_deferred_run(ctx, session, true);
+    if (status == KD_OK)
+        status = act_on_commit(ctx, session);
     close_cursors(session);
     kd_txn *txn = session->txn;
     if (status == KD_OK)
@@ -133,13 +182,34 @@ static kd_status begin(kd_ctx *ctx, kd_session *session, const kd_ast_transactio
     return KD_OK;
 }
 
-static kd_status chain(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command)
+/* What a transaction that follows by AND CHAIN takes over. */
+static kd_ast_transaction_modes modes_of(const kd_txn *txn)
+{
+    static const kd_ast_isolation levels[] = {KD_AST_READ_COMMITTED, KD_AST_REPEATABLE_READ,
+                                              KD_AST_SERIALIZABLE};
+    return (kd_ast_transaction_modes){.isolation = levels[kd_txn_isolation(txn)],
+                                      .read_only =
+                                          kd_txn_is_read_only(txn) ? KD_AST_ON : KD_AST_UNSET};
+}
+
+static kd_status chain(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                       const kd_ast_transaction_modes *modes)
 {
     if (command->chain != KD_AST_ON)
         return KD_OK;
-    KD_TRY(txn_start(ctx, session, NULL));
+    KD_TRY(txn_start(ctx, session, modes));
     session->is_explicit = true;
     session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
+}
+
+static kd_status no_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                                const char *word)
+{
+    if (command->chain == KD_AST_ON)
+        return KD_FAIL(ctx, KD_INVALID, "25P01",
+                       "%s AND CHAIN can only be used in transaction blocks", word);
+    kdi_session_notice(session, "WARNING", "25P01", "there is no transaction in progress");
     return KD_OK;
 }
 
@@ -147,30 +217,98 @@ static kd_status commit(kd_ctx *ctx, kd_session *session, const kd_ast_transacti
                         char tag[KDI_TAG_BYTES])
 {
     set_tag(tag, "COMMIT");
-    if (session->txn == NULL) {
-        kdi_session_notice(session, "WARNING", "25P01", "there is no transaction in progress");
-        return KD_OK;
-    }
+    if (session->txn == NULL)
+        return no_transaction(ctx, session, command, "COMMIT");
+    kd_ast_transaction_modes modes = modes_of(session->txn);
     if (session->state == KD_SESSION_FAILED) {
         set_tag(tag, "ROLLBACK");
         kdi_transaction_rollback(session);
-        return chain(ctx, session, command);
+        return chain(ctx, session, command, &modes);
     }
     KD_TRY(kdi_transaction_commit(ctx, session));
-    return chain(ctx, session, command);
+    return chain(ctx, session, command, &modes);
 }
 
 static kd_status rollback(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
                           char tag[KDI_TAG_BYTES])
 {
     set_tag(tag, "ROLLBACK");
-    if (session->txn == NULL) {
-        kdi_session_notice(session, "WARNING", "25P01", "there is no transaction in progress");
+    if (session->txn == NULL)
+        return no_transaction(ctx, session, command, "ROLLBACK");
+    kd_ast_transaction_modes modes = modes_of(session->txn);
+    kdi_transaction_rollback(session);
+    return chain(ctx, session, command, &modes);
+}
+
+/* --- SET TRANSACTION */
+
+static kd_status set_isolation(kd_ctx *ctx, kd_session *session, kd_ast_isolation isolation)
+{
+    static const kd_isolation levels[] = {KD_SNAPSHOT_ISOLATION, KD_READ_COMMITTED,
+                                          KD_READ_COMMITTED, KD_SNAPSHOT_ISOLATION,
+                                          KD_SERIALIZABLE};
+    if (isolation == KD_AST_ISOLATION_DEFAULT ||
+        levels[isolation] == kd_txn_isolation(session->txn))
+        return KD_OK;
+    if (session->savepoints != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+    if (session->has_queried || kd_txn_has_work(session->txn))
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "SET TRANSACTION ISOLATION LEVEL must be called before any query");
+    /* Nothing has been seen or done: another one takes its place. Settings made since BEGIN stay.
+     */
+    kd_ast_transaction_modes modes = modes_of(session->txn);
+    kd_settings now = session->settings, committed = session->committed;
+    kd_settings at_begin = session->at_begin;
+    modes.isolation = isolation;
+    kd_txn_rollback(session->txn);
+    txn_ended(session, false);
+    KD_TRY(txn_start(ctx, session, &modes));
+    session->settings = now;
+    session->committed = committed;
+    session->at_begin = at_begin;
+    session->is_explicit = true;
+    session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
+}
+
+static kd_status set_access(kd_ctx *ctx, kd_session *session, bool read_only)
+{
+    if (read_only == kd_txn_is_read_only(session->txn))
+        return KD_OK;
+    if (!read_only && session->read_only)
+        return KD_FAIL(ctx, KD_INVALID, "25006", "the database was opened read-only");
+    if (!read_only && session->savepoints != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "cannot set transaction read-write mode inside a read-only transaction");
+    if (!read_only && session->has_queried)
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "transaction read-write mode must be set before any query");
+    kd_txn_set_read_only(session->txn, read_only);
+    return KD_OK;
+}
+
+kd_status kdi_set_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_set *ast,
+                              char tag[KDI_TAG_BYTES])
+{
+    set_tag(tag, "SET");
+    if (session->state == KD_SESSION_FAILED)
+        return KD_FAIL(ctx, KD_INVALID, "25P02",
+                       "current transaction is aborted, commands ignored "
+                       "until end of transaction block");
+    if (!session->is_explicit) {
+        kdi_session_notice(session, "WARNING", "25P01",
+                           "SET TRANSACTION can only be used in transaction blocks");
         return KD_OK;
     }
-    kdi_transaction_rollback(session);
-    return chain(ctx, session, command);
+    KD_TRY(set_isolation(ctx, session, ast->modes.isolation));
+    return ast->modes.read_only == KD_AST_UNSET
+               ? KD_OK
+               : set_access(ctx, session, ast->modes.read_only == KD_AST_ON);
 }
+
+/* --- Savepoints */
 
 static kdi_named *find_savepoint(kd_session *session, kd_slice name)
 {

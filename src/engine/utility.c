@@ -70,27 +70,6 @@ static kd_status set_characteristics(kd_ctx *ctx, kd_session *session, const kd_
     return KD_OK;
 }
 
-/* SET TRANSACTION acts on the open transaction; its isolation cannot change any more here. */
-static kd_status set_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_set *ast)
-{
-    static const kd_isolation levels[] = {KD_SNAPSHOT_ISOLATION, KD_READ_COMMITTED,
-                                          KD_READ_COMMITTED, KD_SNAPSHOT_ISOLATION,
-                                          KD_SERIALIZABLE};
-    if (!session->is_explicit) {
-        kdi_session_notice(session, "WARNING", "25P01",
-                           "SET TRANSACTION can only be used in transaction blocks");
-        return KD_OK;
-    }
-    if (ast->modes.isolation != KD_AST_ISOLATION_DEFAULT &&
-        levels[ast->modes.isolation] != kd_txn_isolation(session->txn))
-        return KD_FAIL(ctx, KD_INVALID, "25001",
-                       "the isolation level is chosen with BEGIN ISOLATION LEVEL ...");
-    if (ast->modes.read_only != KD_AST_UNSET &&
-        (ast->modes.read_only == KD_AST_ON) != kd_txn_is_read_only(session->txn))
-        return KD_FAIL(ctx, KD_INVALID, "25001", "READ ONLY and READ WRITE are chosen with BEGIN");
-    return KD_OK;
-}
-
 static kd_status reset_all(kd_ctx *ctx, kd_session *session)
 {
     kd_setting_info info;
@@ -113,8 +92,8 @@ static kd_status run_set(kd_ctx *ctx, kd_run *run, const kd_ast_set *ast)
     switch (ast->what) {
     case KD_AST_SET_CHARACTERISTICS:
         return set_characteristics(ctx, session, ast);
-    case KD_AST_SET_TRANSACTION:
-        return set_transaction(ctx, session, ast);
+    case KD_AST_SET_TRANSACTION: /* See transaction.c. */
+        return KD_OK;
     case KD_AST_RESET_ALL:
         return reset_all(ctx, session);
     case KD_AST_SET_FROM_CURRENT:

@@ -440,6 +440,11 @@ bool kd_txn_is_read_only(const kd_txn *txn)
     return txn->options.read_only;
 }
 
+void kd_txn_set_read_only(kd_txn *txn, bool read_only)
+{
+    txn->options.read_only = read_only;
+}
+
 uint64_t kd_txn_no(const kd_txn *txn)
 {
     return txn->no;

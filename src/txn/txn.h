@@ -63,6 +63,7 @@ void kd_txn_statement_begin(kd_txn *txn);
 kd_snapshot kd_txn_snapshot(const kd_txn *txn);
 kd_isolation kd_txn_isolation(const kd_txn *txn);
 bool kd_txn_is_read_only(const kd_txn *txn);
+void kd_txn_set_read_only(kd_txn *txn, bool read_only); /* SET TRANSACTION */
 uint64_t kd_txn_no(const kd_txn *txn);
 int64_t kd_txn_start_us(const kd_txn *txn); /* Wall clock at begin, us since 1970 UTC: now(). */
 kd_arena *kd_txn_arena(kd_txn *txn);        /* Lives until the transaction ends. */
