@@ -241,6 +241,8 @@ typedef enum kade_type {
     KADE_TYPE_OID = 22,
     KADE_TYPE_VOID = 23,
     KADE_TYPE_RECORD = 24,
+    KADE_TYPE_BIT = 25,
+    KADE_TYPE_VARBIT = 26,
     KADE_TYPE_ARRAY = 256
 } kade_type;
 

@@ -151,6 +151,8 @@ static const kd_function comparisons[] = {
     OPERATORS(str, KDI_TYPE(TEXT)),
     OPERATORS(str, KDI_TYPE(CHAR)),
     OPERATORS(str, KDI_TYPE(BYTEA)),
+    OPERATORS(str, KDI_TYPE(BIT)),
+    OPERATORS(str, KDI_TYPE(VARBIT)),
     OPERATORS(i32, KDI_TYPE(DATE)),
     OPERATORS(i64, KDI_TYPE(TIME)),
     OPERATORS(i64, KDI_TYPE(TIMESTAMP)),

@@ -230,6 +230,9 @@ static char category(kd_type type)
         return 'D';
     case KD_TYPE_INTERVAL:
         return 'T';
+    case KD_TYPE_BIT:
+    case KD_TYPE_VARBIT:
+        return 'V';
     case KD_TYPE_ENUM:
         return 'E';
     case KD_TYPE_RECORD:
@@ -246,7 +249,8 @@ static bool is_preferred(kd_type type)
     if (type.is_array)
         return false;
     return type.id == KD_TYPE_BOOL || type.id == KD_TYPE_FLOAT8 || type.id == KD_TYPE_OID ||
-           type.id == KD_TYPE_TEXT || type.id == KD_TYPE_TIMESTAMPTZ || type.id == KD_TYPE_INTERVAL;
+           type.id == KD_TYPE_TEXT || type.id == KD_TYPE_TIMESTAMPTZ ||
+           type.id == KD_TYPE_INTERVAL || type.id == KD_TYPE_VARBIT;
 }
 
 static bool is_unknown(kd_type type)

@@ -218,7 +218,8 @@ static kd_status put_sizes(kdi_sys_view *view, kd_type type)
     int64_t bits = type.id == KD_TYPE_FLOAT4   ? 24
                    : type.id == KD_TYPE_FLOAT8 ? 53
                                                : kd_physical_bytes(kd_type_physical(type)) * 8;
-    put_number_or_null(view, is_text && type.modifier >= 0, type.modifier);
+    bool is_bits = !type.is_array && (type.id == KD_TYPE_BIT || type.id == KD_TYPE_VARBIT);
+    put_number_or_null(view, (is_text || is_bits) && type.modifier >= 0, type.modifier);
     put_number_or_null(view, is_text || type.id == KD_TYPE_TEXT,
                        is_text && type.modifier >= 0 ? (int64_t)type.modifier * 4 : 1 << 30);
     put_number_or_null(view, is_number && (!is_numeric || type.modifier >= 0),

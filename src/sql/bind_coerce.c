@@ -29,13 +29,19 @@ static kd_status add_cast(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_cont
     return KD_OK;
 }
 
+static bool has_length(kd_type type)
+{
+    return !type.is_array && type.modifier >= 0 &&
+           (type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_CHAR || type.id == KD_TYPE_BIT ||
+            type.id == KD_TYPE_VARBIT);
+}
+
 /* An untyped literal takes the type; a length is applied afterwards, as its cast says. */
 static kd_status literal_to(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
                             kd_expr **io_expr)
 {
     const kd_expr *expr = *io_expr;
-    bool by_length = !type.is_array && type.modifier >= 0 &&
-                     (type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_CHAR);
+    bool by_length = has_length(type);
     kd_type parsed = type;
     if (by_length)
         parsed.modifier = -1;
@@ -88,9 +94,8 @@ kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context c
         return kdi_coerce_row(ctx, b, type, context, io_expr);
     }
     /* Anything else as varchar(n): its text, which is then cut or refused. */
-    bool has_length = !type.is_array && type.modifier >= 0 &&
-                      (type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_CHAR);
-    if (has_length && !kd_type_is_string(expr->type))
+    if (has_length(type) && (type.id == KD_TYPE_VARCHAR || type.id == KD_TYPE_CHAR) &&
+        !kd_type_is_string(expr->type))
         KD_TRY(add_cast(ctx, b, kd_type_of(KD_TYPE_TEXT), KD_CAST_EXPLICIT, io_expr));
     return add_cast(ctx, b, type, context, io_expr);
 }

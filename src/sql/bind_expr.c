@@ -29,8 +29,10 @@ static kd_status bind_constant(kd_ctx *ctx, kdi_binder *b, const kd_ast_constant
         value.type = kd_type_of(KD_TYPE_UNKNOWN);
         break;
     case KD_AST_BITS:
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "bit strings are not supported"));
+        KD_TRY(kdi_at(ctx, b, ast->node.position,
+                      kd_value_parse(ctx, b->arena, &b->settings, kd_type_of(KD_TYPE_BIT),
+                                     ast->text, &value)));
+        break;
     }
     *out = kdi_constant(ctx, b, value, ast->node.position);
     return *out == NULL ? KD_NOMEM : KD_OK;
@@ -100,9 +102,9 @@ static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     }
     kd_expr *operand;
     KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &operand));
-    /* A literal char 'abc' has no length, where a column of type char has one. */
-    if (ast->form == KD_AST_CAST_LITERAL && type.id == KD_TYPE_CHAR &&
-        ast->type.modifiers.count == 0)
+    /* Literals char 'abc' and bit '10' have no length, where a column of type char has one. */
+    if (ast->form == KD_AST_CAST_LITERAL && ast->type.modifiers.count == 0 &&
+        (type.id == KD_TYPE_CHAR || type.id == KD_TYPE_BIT))
         type.modifier = -1;
     kd_status status = kdi_coerce(ctx, b, type, KD_CAST_EXPLICIT, &operand);
     *out = operand;

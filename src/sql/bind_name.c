@@ -2,6 +2,7 @@
  * Names: relations and types by the search path, columns by scopes.
  */
 #include "sql/bind_internal.h"
+#include "types/bits.h"
 #include "types/interval.h"
 
 #include <stdio.h>
@@ -129,11 +130,17 @@ static kd_status numeric_modifier(kd_ctx *ctx, int32_t precision, int32_t scale,
 
 static kd_status length_modifier(kd_ctx *ctx, int32_t length, kd_type *io_type)
 {
-    const char *name = io_type->id == KD_TYPE_CHAR ? "char" : "varchar";
+    bool is_bits = io_type->id == KD_TYPE_BIT || io_type->id == KD_TYPE_VARBIT;
+    const char *name = io_type->id == KD_TYPE_CHAR  ? "char"
+                       : io_type->id == KD_TYPE_BIT ? "bit"
+                       : is_bits                    ? "varbit"
+                                                    : "varchar";
+    int32_t length_max = is_bits ? KD_BITS_LENGTH_MAX : 10485760;
     if (length < 1)
         return KD_FAIL(ctx, KD_INVALID, "22023", "length for type %s must be at least 1", name);
-    if (length > 10485760)
-        return KD_FAIL(ctx, KD_INVALID, "22023", "length for type %s cannot exceed 10485760", name);
+    if (length > length_max)
+        return KD_FAIL(ctx, KD_INVALID, "22023", "length for type %s cannot exceed %d", name,
+                       length_max);
     io_type->modifier = length;
     return KD_OK;
 }
@@ -152,6 +159,8 @@ static kd_status modifiers_apply(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *
         return numeric_modifier(ctx, values[0], values[1], io_type);
     case KD_TYPE_VARCHAR:
     case KD_TYPE_CHAR:
+    case KD_TYPE_BIT:
+    case KD_TYPE_VARBIT:
         return length_modifier(ctx, values[0], io_type);
     case KD_TYPE_TIME:
     case KD_TYPE_TIMESTAMP:
@@ -213,9 +222,10 @@ kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_
             return kdi_at(ctx, b, type->position, status);
     } else if (type->interval_fields != 0) {
         out_type->modifier = kd_interval_modifier(type->interval_fields, KD_INTERVAL_DIGITS_ALL);
-    } else if (out_type->id == KD_TYPE_CHAR && !out_type->is_array && out_type->modifier < 0 &&
+    } else if ((out_type->id == KD_TYPE_CHAR || out_type->id == KD_TYPE_BIT) &&
+               !out_type->is_array && out_type->modifier < 0 &&
                !kd_slice_equal(type->name.name, KD_SLICE("bpchar"))) {
-        out_type->modifier = 1; /* char is char(1) */
+        out_type->modifier = 1; /* char is char(1), bit is bit(1) */
     }
     if (type->dimensions > 0)
         out_type->is_array = 1;

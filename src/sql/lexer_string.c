@@ -337,8 +337,8 @@ static kd_status lex_bits(kd_ctx *ctx, kdi_lexer *lexer, kdi_token *token)
         char c = body.data[i];
         if (kind == 'b' ? c != '0' && c != '1' : hex_value(c) < 0)
             return fail_at(ctx, "22P02", start,
-                           kind == 'b' ? "invalid binary digit in bit string"
-                                       : "invalid hexadecimal digit in bit string");
+                           kd_format_text(ctx, lexer->arena, "\"%c\" is not a valid %s digit", c,
+                                          kind == 'b' ? "binary" : "hexadecimal"));
         text[i + 1] = c;
     }
     token->kind = TOKEN_BITS;

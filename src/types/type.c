@@ -48,6 +48,8 @@ kd_physical kd_type_physical(kd_type type)
     case KD_TYPE_JSON:
     case KD_TYPE_JSONB:
     case KD_TYPE_RECORD:
+    case KD_TYPE_BIT:
+    case KD_TYPE_VARBIT:
     case KD_TYPE_COUNT:
         break;
     }
@@ -121,6 +123,8 @@ static const struct type_names {
     [KD_TYPE_OID] = {"oid", "oid", "_oid"},
     [KD_TYPE_VOID] = {"void", "void", "_void"},
     [KD_TYPE_RECORD] = {"record", "record", "_record"},
+    [KD_TYPE_BIT] = {"bit", "bit", "_bit"},
+    [KD_TYPE_VARBIT] = {"bit varying", "varbit", "_varbit"},
 };
 
 static kd_status interval_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
@@ -147,6 +151,8 @@ static kd_status modifier_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
                                        kd_numeric_scale(type));
     case KD_TYPE_VARCHAR:
     case KD_TYPE_CHAR:
+    case KD_TYPE_BIT:
+    case KD_TYPE_VARBIT:
         return kd_buffer_append_format(ctx, out, "%s(%d)", type_names[type.id].canonical,
                                        type.modifier);
     case KD_TYPE_TIME:
@@ -233,6 +239,9 @@ static const struct type_spelling {
     {"oid", KD_TYPE_OID},
     {"void", KD_TYPE_VOID},
     {"record", KD_TYPE_RECORD},
+    {"bit", KD_TYPE_BIT},
+    {"bit varying", KD_TYPE_VARBIT},
+    {"varbit", KD_TYPE_VARBIT},
     {"unknown", KD_TYPE_UNKNOWN},
     {"name", KD_TYPE_TEXT}, /* Catalog views' identifiers. */
 };

@@ -16,6 +16,7 @@
  *   uuid                   I128           big-endian, top bit flipped: sorts as its bytes do
  *   interval               INTERVAL       months, days, microseconds
  *   text, varchar, char, bytea, json      STR (char(n) is held without its padding blanks)
+ *   bit, bit varying       STR            a character per bit, see bits.h
  *   jsonb                  STR            binary, see jsonb.h
  *   arrays                 STR            see array.h
  *   rows                   STR            see record.h
@@ -62,6 +63,8 @@ typedef enum kd_type_id {
     KD_TYPE_OID = 22,  /* Object numbers in catalog views; held as I64. */
     KD_TYPE_VOID = 23, /* Functions called for their effect. */
     KD_TYPE_RECORD = 24,
+    KD_TYPE_BIT = 25,
+    KD_TYPE_VARBIT = 26,
     KD_TYPE_COUNT
 } kd_type_id;
 
@@ -81,9 +84,9 @@ typedef enum kd_physical {
 /*
  * A type as a column or an expression has it. 12 bytes, passed by value, stored
  * as it is. `modifier` is -1 for none; numeric: precision * 256 + scale (scale
- * 0 .. precision); varchar, char: the length in characters; time and timestamps:
- * digits of the second, 0 .. 6; interval: see interval.h. An array has `is_array` set and describes
- * its elements in the other fields; dimensions are part of the value, not the type.
+ * 0 .. precision); varchar, char: the length in characters; bit, bit varying: in bits; time and
+ * timestamps: digits of the second, 0 .. 6; interval: see interval.h. An array has `is_array` set
+ * and describes its elements in the other fields; dimensions are part of the value, not the type.
  */
 typedef struct kd_type {
     uint8_t id; /* kd_type_id */

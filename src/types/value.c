@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "types/array.h"
+#include "types/bits.h"
 #include "types/bytes_text.h"
 #include "types/datetime.h"
 #include "types/interval.h"
@@ -228,6 +229,9 @@ static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settin
     case KD_TYPE_CHAR:
     case KD_TYPE_JSON:
         return parse_string(ctx, arena, type, text, &out->as.str);
+    case KD_TYPE_BIT:
+    case KD_TYPE_VARBIT:
+        return kd_bits_parse(ctx, arena, type, text, &out->as.str);
     case KD_TYPE_RECORD:
         return parse_row(ctx, arena, settings, type, text, &out->as.str);
     case KD_TYPE_VOID:
