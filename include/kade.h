@@ -243,6 +243,7 @@ typedef enum kade_type {
     KADE_TYPE_RECORD = 24,
     KADE_TYPE_BIT = 25,
     KADE_TYPE_VARBIT = 26,
+    KADE_TYPE_JSONPATH = 27,
     KADE_TYPE_ARRAY = 256
 } kade_type;
 

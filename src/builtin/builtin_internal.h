@@ -29,6 +29,7 @@ kd_status kdi_register_json_make(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_overlaps(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_identifier(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_bits(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_jsonpath(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_misc(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_datetime(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_number(kd_ctx *ctx, kd_registry *registry);

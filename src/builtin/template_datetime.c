@@ -5,6 +5,7 @@
  * is taken, quoted text and everything else stands for itself. FM before a pattern
  * leaves padding out; TH and th after a number add an ordinal's ending.
  */
+#include "builtin/jsonpath_internal.h"
 #include "builtin/signature_internal.h"
 #include "types/datetime.h"
 #include "types/utf8.h"
@@ -726,28 +727,80 @@ KDI_ROW(to_date)
     return date_of_fields(ctx, kdi_arg_text(args, 0), &f, result);
 }
 
+/* The local time that was read, or, `as_instant`, the time in UTC that it means. */
+static kd_status instant_of_fields(kd_ctx *ctx, const kd_zone *zone, kd_slice input,
+                                   const fields *f, bool as_instant, int64_t *out)
+{
+    int32_t date;
+    int64_t hour = f->hour, local;
+    KD_TRY(date_of_fields(ctx, input, f, &date));
+    if (f->has_meridiem && (hour < 1 || hour > 12))
+        return KD_FAIL(ctx, KD_INVALID, "22007", "hour \"%lld\" is invalid for the 12-hour clock",
+                       (long long)hour);
+    if (f->has_meridiem)
+        hour = hour % 12 + (f->is_pm ? 12 : 0);
+    if (hour > 24 || f->minute > 59 || f->second > 60)
+        return field_out_of_range(ctx, input);
+    KD_TRY(kd_date_to_timestamp(ctx, date, &local));
+    local += hour * KD_HOUR_US + f->minute * KD_MINUTE_US + f->second * KD_SECOND_US + f->micros;
+    *out = local;
+    if (!as_instant)
+        return KD_OK;
+    if (!f->has_offset)
+        return kd_timestamp_to_utc(ctx, zone, local, out);
+    *out =
+        local - f->offset_sign * (f->offset_hours * KD_HOUR_US + f->offset_minutes * KD_MINUTE_US);
+    return kd_timestamp_check(ctx, *out);
+}
+
 KDI_ROW(to_timestamp)
 {
     kd_slice input = kdi_arg_text(args, 0);
     fields f;
-    int32_t date;
-    int64_t local;
     KD_TRY(read_fields(ctx, input, kdi_arg_text(args, 1), &f));
-    KD_TRY(date_of_fields(ctx, input, &f, &date));
-    if (f.has_meridiem && (f.hour < 1 || f.hour > 12))
-        return KD_FAIL(ctx, KD_INVALID, "22007", "hour \"%lld\" is invalid for the 12-hour clock",
-                       (long long)f.hour);
-    if (f.has_meridiem)
-        f.hour = f.hour % 12 + (f.is_pm ? 12 : 0);
-    if (f.hour > 24 || f.minute > 59 || f.second > 60)
-        return field_out_of_range(ctx, input);
-    KD_TRY(kd_date_to_timestamp(ctx, date, &local));
-    local += f.hour * KD_HOUR_US + f.minute * KD_MINUTE_US + f.second * KD_SECOND_US + f.micros;
-    if (!f.has_offset)
-        return kd_timestamp_to_utc(ctx, kdi_zone(env), local, result);
-    *(int64_t *)result =
-        local - f.offset_sign * (f.offset_hours * KD_HOUR_US + f.offset_minutes * KD_MINUTE_US);
-    return kd_timestamp_check(ctx, *(int64_t *)result);
+    return instant_of_fields(ctx, kdi_zone(env), input, &f, true, result);
+}
+
+/* Which parts of a date and time the template has. */
+static void template_parts(kd_slice format, bool *out_date, bool *out_time, bool *out_zone)
+{
+    *out_date = *out_time = *out_zone = false;
+    for (size_t at = 0; at < format.size_bytes;) {
+        place it = next_place(format, &at);
+        if (!it.is_pattern)
+            continue;
+        bool is_time = (it.kind >= P_FF1 && it.kind <= P_HH24) || it.kind == P_MI ||
+                       it.kind == P_MS || it.kind == P_SS || it.kind == P_SSSS || it.kind == P_US ||
+                       it.kind == P_AM || it.kind == P_A_M;
+        bool is_zone = it.kind == P_TZ || it.kind == P_TZH || it.kind == P_TZM || it.kind == P_OF;
+        *out_time |= is_time;
+        *out_zone |= is_zone;
+        *out_date |= !is_time && !is_zone;
+    }
+}
+
+kd_status kdi_template_datetime(kd_ctx *ctx, const kd_zone *zone, kd_slice input, kd_slice format,
+                                kd_value *out, int32_t *out_offset_s)
+{
+    bool has_date, has_time, has_zone;
+    fields f;
+    int64_t at;
+    *out_offset_s = 0;
+    template_parts(format, &has_date, &has_time, &has_zone);
+    if (has_zone && !has_date)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "time with time zone is not supported");
+    KD_TRY(read_fields(ctx, input, format, &f));
+    KD_TRY(instant_of_fields(ctx, zone, input, &f, has_zone, &at));
+    *out_offset_s = f.offset_sign * (f.offset_hours * 3600 + f.offset_minutes * 60);
+    if (has_date && !has_time) {
+        *out = (kd_value){.type = kd_type_of(KD_TYPE_DATE), .as.i32 = kd_timestamp_to_date(at)};
+        return KD_OK;
+    }
+    kd_type_id type = has_zone ? KD_TYPE_TIMESTAMPTZ : has_date ? KD_TYPE_TIMESTAMP : KD_TYPE_TIME;
+    *out = (kd_value){.type = kd_type_of(type), .as.i64 = at};
+    if (type == KD_TYPE_TIME)
+        out->as.i64 = (at % KD_DAY_US + KD_DAY_US) % KD_DAY_US;
+    return KD_OK;
 }
 
 static const kd_function functions[] = {

@@ -336,6 +336,7 @@ static const struct {
     [KD_TYPE_VOID] = {2278, 0},
     [KD_TYPE_BIT] = {1560, 1561},
     [KD_TYPE_VARBIT] = {1562, 1563},
+    [KD_TYPE_JSONPATH] = {4072, 4073},
 };
 
 /* Arrays of enums: their element's number with this bit. */

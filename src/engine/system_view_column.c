@@ -31,18 +31,33 @@ static kd_status pg_namespace(kdi_sys_view *view)
 
 /* --- pg_class --------------------------------------------------------------------------------- */
 
-#define PG_CLASS(X)                                                                              \
-    X(oid, OID)                                                                                  \
-    X(relname, TEXT)                                                                             \
-    X(relnamespace, OID)                                                                         \
-    X(reltype, OID)                                                                              \
-    X(reloftype, OID) X(relowner, OID) X(relam, OID) X(relfilenode, OID) X(reltablespace, OID)   \
-        X(relpages, INT4) X(reltuples, FLOAT4) X(reltoastrelid, OID) X(relhasindex, BOOL)        \
-            X(relisshared, BOOL) X(relpersistence, TEXT) X(relkind, TEXT) X(relnatts, INT2)      \
-                X(relchecks, INT2) X(relhasrules, BOOL) X(relhastriggers, BOOL)                  \
-                    X(relhassubclass, BOOL) X(relrowsecurity, BOOL) X(relforcerowsecurity, BOOL) \
-                        X(relispopulated, BOOL) X(relreplident, TEXT) X(relispartition, BOOL)    \
-                            X(relacl, TEXT) X(reloptions, TEXT) X(relpartbound, TEXT)
+#define PG_CLASS(X)              \
+    X(oid, OID)                  \
+    X(relname, TEXT)             \
+    X(relnamespace, OID)         \
+    X(reltype, OID)              \
+    X(reloftype, OID)            \
+    X(relowner, OID)             \
+    X(relam, OID)                \
+    X(relfilenode, OID)          \
+    X(reltablespace, OID)        \
+    X(relpages, INT4)            \
+    X(reltuples, FLOAT4)         \
+    X(reltoastrelid, OID)        \
+    X(relhasindex, BOOL)         \
+    X(relisshared, BOOL)         \
+    X(relpersistence, TEXT)      \
+    X(relkind, TEXT)             \
+    X(relnatts, INT2)            \
+    X(relchecks, INT2)           \
+    X(relhasrules, BOOL)         \
+    X(relhastriggers, BOOL)      \
+    X(relhassubclass, BOOL)      \
+    X(relrowsecurity, BOOL)      \
+    X(relforcerowsecurity, BOOL) \
+    X(relispopulated, BOOL)      \
+    X(relreplident, TEXT)        \
+    X(relispartition, BOOL) X(relacl, TEXT) X(reloptions, TEXT) X(relpartbound, TEXT)
 
 typedef struct relation_row {
     uint64_t number;
@@ -151,16 +166,26 @@ static kd_status pg_class(kdi_sys_view *view)
 
 /* --- pg_attribute ----------------------------------------------------------------------------- */
 
-#define PG_ATTRIBUTE(X)                                                                    \
-    X(attrelid, OID)                                                                       \
-    X(attname, TEXT)                                                                       \
-    X(atttypid, OID)                                                                       \
-    X(attstattarget, INT4)                                                                 \
-    X(attlen, INT2) X(attnum, INT2) X(attndims, INT4) X(atttypmod, INT4) X(attbyval, BOOL) \
-        X(attstorage, TEXT) X(attalign, TEXT) X(attnotnull, BOOL) X(atthasdef, BOOL)       \
-            X(atthasmissing, BOOL) X(attidentity, TEXT) X(attgenerated, TEXT)              \
-                X(attisdropped, BOOL) X(attislocal, BOOL) X(attinhcount, INT4)             \
-                    X(attcollation, OID) X(attacl, TEXT) X(attoptions, TEXT)
+#define PG_ATTRIBUTE(X)    \
+    X(attrelid, OID)       \
+    X(attname, TEXT)       \
+    X(atttypid, OID)       \
+    X(attstattarget, INT4) \
+    X(attlen, INT2)        \
+    X(attnum, INT2)        \
+    X(attndims, INT4)      \
+    X(atttypmod, INT4)     \
+    X(attbyval, BOOL)      \
+    X(attstorage, TEXT)    \
+    X(attalign, TEXT)      \
+    X(attnotnull, BOOL)    \
+    X(atthasdef, BOOL)     \
+    X(atthasmissing, BOOL) \
+    X(attidentity, TEXT)   \
+    X(attgenerated, TEXT)  \
+    X(attisdropped, BOOL)  \
+    X(attislocal, BOOL)    \
+    X(attinhcount, INT4) X(attcollation, OID) X(attacl, TEXT) X(attoptions, TEXT)
 
 typedef struct attribute_row {
     uint64_t relation;
@@ -342,15 +367,24 @@ static kd_status pg_description(kdi_sys_view *view)
 
 /* --- pg_type, pg_enum ------------------------------------------------------------------------- */
 
-#define PG_TYPE(X)                                                                       \
-    X(oid, OID)                                                                          \
-    X(typname, TEXT)                                                                     \
-    X(typnamespace, OID)                                                                 \
-    X(typowner, OID)                                                                     \
-    X(typlen, INT2) X(typbyval, BOOL) X(typtype, TEXT) X(typcategory, TEXT)              \
-        X(typispreferred, BOOL) X(typisdefined, BOOL) X(typdelim, TEXT) X(typrelid, OID) \
-            X(typelem, OID) X(typarray, OID) X(typnotnull, BOOL) X(typbasetype, OID)     \
-                X(typtypmod, INT4) X(typndims, INT4) X(typcollation, OID) X(typdefault, TEXT)
+#define PG_TYPE(X)          \
+    X(oid, OID)             \
+    X(typname, TEXT)        \
+    X(typnamespace, OID)    \
+    X(typowner, OID)        \
+    X(typlen, INT2)         \
+    X(typbyval, BOOL)       \
+    X(typtype, TEXT)        \
+    X(typcategory, TEXT)    \
+    X(typispreferred, BOOL) \
+    X(typisdefined, BOOL)   \
+    X(typdelim, TEXT)       \
+    X(typrelid, OID)        \
+    X(typelem, OID)         \
+    X(typarray, OID)        \
+    X(typnotnull, BOOL)     \
+    X(typbasetype, OID)     \
+    X(typtypmod, INT4) X(typndims, INT4) X(typcollation, OID) X(typdefault, TEXT)
 
 typedef struct type_row {
     kd_type type; /* Of domains: the base. */
@@ -506,13 +540,16 @@ static kd_status pg_enum(kdi_sys_view *view)
 
 /* --- pg_proc ---------------------------------------------------------------------------------- */
 
-#define PG_PROC(X)                                                                                \
-    X(oid, OID)                                                                                   \
-    X(proname, TEXT)                                                                              \
-    X(pronamespace, OID)                                                                          \
-    X(proowner, OID)                                                                              \
-    X(prolang, OID) X(prokind, TEXT) X(proisstrict, BOOL) X(proretset, BOOL) X(provolatile, TEXT) \
-        X(pronargs, INT2) X(prorettype, OID) X(proargtypes, TEXT) X(prosrc, TEXT)
+#define PG_PROC(X)       \
+    X(oid, OID)          \
+    X(proname, TEXT)     \
+    X(pronamespace, OID) \
+    X(proowner, OID)     \
+    X(prolang, OID)      \
+    X(prokind, TEXT)     \
+    X(proisstrict, BOOL) \
+    X(proretset, BOOL)   \
+    X(provolatile, TEXT) X(pronargs, INT2) X(prorettype, OID) X(proargtypes, TEXT) X(prosrc, TEXT)
 
 typedef struct function_list {
     kdi_sys_view *view;

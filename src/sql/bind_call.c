@@ -100,7 +100,8 @@ static uint32_t named_place(const kd_function *function, kd_slice name)
     return UINT32_MAX;
 }
 
-/* f(b => 1, a => 2): put in the function's order; numbers left out in between are 0. */
+/* f(b => 1, a => 2): put in the function's order; numbers left out in between are 0,
+ * jsonb is {}. */
 static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **arguments,
                             kd_expr **out)
 {
@@ -125,8 +126,13 @@ static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, 
         for (uint32_t i = 0; i < total && fits; i++) {
             if (ordered[i] != NULL)
                 continue;
-            fits = kd_type_is_number(wanted[i]);
-            ordered[i] = kdi_constant(ctx, b, kd_value_i32(0), -1);
+            bool is_object = wanted[i].id == KD_TYPE_JSONB && !wanted[i].is_array;
+            kd_value missing = kd_value_i32(0);
+            fits = kd_type_is_number(wanted[i]) || is_object;
+            if (is_object)
+                KD_TRY(kd_value_parse(ctx, b->arena, &b->settings, wanted[i], KD_SLICE("{}"),
+                                      &missing));
+            ordered[i] = kdi_constant(ctx, b, missing, -1);
             if (ordered[i] == NULL)
                 return KD_NOMEM;
         }

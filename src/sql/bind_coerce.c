@@ -109,7 +109,7 @@ kd_status kdi_settle(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr)
 
 kd_status kdi_check_equality(kd_ctx *ctx, kdi_binder *b, kd_type type, int position)
 {
-    if (type.id != KD_TYPE_JSON)
+    if (type.id != KD_TYPE_JSON && type.id != KD_TYPE_JSONPATH)
         return KD_OK;
     return kdi_at(ctx, b, position,
                   KD_FAIL(ctx, KD_INVALID, "42883",

@@ -88,10 +88,12 @@ kd_status kdi_bind_sort_key(kd_ctx *ctx, kdi_binder *b, const kd_ast_sort *ast, 
                             kd_sort_key *out)
 {
     KD_TRY(kdi_settle(ctx, b, &expr));
-    if (expr->type.id == KD_TYPE_JSON && !expr->type.is_array)
+    if ((expr->type.id == KD_TYPE_JSON || expr->type.id == KD_TYPE_JSONPATH) &&
+        !expr->type.is_array)
         return kdi_at(ctx, b, expr->position,
                       KD_FAIL(ctx, KD_INVALID, "42883",
-                              "could not identify an ordering operator for type json"));
+                              "could not identify an ordering operator for type %s",
+                              kdi_type_text(ctx, b, expr->type)));
     out->expr = expr;
     out->descending = ast->direction == KD_AST_DESCENDING;
     if (ast->direction == KD_AST_USING) {

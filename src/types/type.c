@@ -50,6 +50,7 @@ kd_physical kd_type_physical(kd_type type)
     case KD_TYPE_RECORD:
     case KD_TYPE_BIT:
     case KD_TYPE_VARBIT:
+    case KD_TYPE_JSONPATH:
     case KD_TYPE_COUNT:
         break;
     }
@@ -125,6 +126,7 @@ static const struct type_names {
     [KD_TYPE_RECORD] = {"record", "record", "_record"},
     [KD_TYPE_BIT] = {"bit", "bit", "_bit"},
     [KD_TYPE_VARBIT] = {"bit varying", "varbit", "_varbit"},
+    [KD_TYPE_JSONPATH] = {"jsonpath", "jsonpath", "_jsonpath"},
 };
 
 static kd_status interval_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
@@ -242,6 +244,7 @@ static const struct type_spelling {
     {"bit", KD_TYPE_BIT},
     {"bit varying", KD_TYPE_VARBIT},
     {"varbit", KD_TYPE_VARBIT},
+    {"jsonpath", KD_TYPE_JSONPATH},
     {"unknown", KD_TYPE_UNKNOWN},
     {"name", KD_TYPE_TEXT}, /* Catalog views' identifiers. */
 };

@@ -17,6 +17,7 @@
  *   interval               INTERVAL       months, days, microseconds
  *   text, varchar, char, bytea, json      STR (char(n) is held without its padding blanks)
  *   bit, bit varying       STR            a character per bit, see bits.h
+ *   jsonpath               STR            its text, see jsonpath.h
  *   jsonb                  STR            binary, see jsonb.h
  *   arrays                 STR            see array.h
  *   rows                   STR            see record.h
@@ -65,6 +66,7 @@ typedef enum kd_type_id {
     KD_TYPE_RECORD = 24,
     KD_TYPE_BIT = 25,
     KD_TYPE_VARBIT = 26,
+    KD_TYPE_JSONPATH = 27,
     KD_TYPE_COUNT
 } kd_type_id;
 

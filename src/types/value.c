@@ -10,6 +10,7 @@
 #include "types/datetime.h"
 #include "types/interval.h"
 #include "types/jsonb.h"
+#include "types/jsonpath.h"
 #include "types/number_text.h"
 #include "types/numeric.h"
 #include "types/record.h"
@@ -178,6 +179,18 @@ static kd_status parse_bytes(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_slic
     return KD_OK;
 }
 
+/* What is kept is the canonical text. */
+static kd_status parse_path(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_str *out)
+{
+    kd_jsonpath path;
+    kd_buffer canonical = kd_buffer_in(arena);
+    KD_TRY(kd_utf8_check(ctx, text));
+    KD_TRY(kd_jsonpath_parse(ctx, arena, text, &path));
+    KD_TRY(kd_jsonpath_format(ctx, &path, &canonical));
+    *out = kd_str_from(canonical.data, canonical.size_bytes);
+    return KD_OK;
+}
+
 static kd_status parse_row(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                            kd_type type, kd_slice text, kd_str *out)
 {
@@ -232,6 +245,8 @@ static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settin
     case KD_TYPE_BIT:
     case KD_TYPE_VARBIT:
         return kd_bits_parse(ctx, arena, type, text, &out->as.str);
+    case KD_TYPE_JSONPATH:
+        return parse_path(ctx, arena, text, &out->as.str);
     case KD_TYPE_RECORD:
         return parse_row(ctx, arena, settings, type, text, &out->as.str);
     case KD_TYPE_VOID:

@@ -67,7 +67,7 @@ static const wrong_case wrong[] = {
     {"select E'\\xff'", "22021", 8, "invalid byte sequence", ""},
     {"select E'\\000'", "22021", 8, "invalid byte sequence", ""},
     {"select '\xff'", "22021", 8, "invalid byte sequence for encoding \"UTF8\": 0xff", ""},
-    {"select B'12'", "22P02", 7, "invalid binary digit", ""},
+    {"select B'12'", "22P02", 7, "\"2\" is not a valid binary digit", ""},
     {"select 1 limit 1, 2", "42601", 16, "LIMIT #,# syntax is not supported", "separate LIMIT"},
     {"(select 1 limit 1) limit 2", "42601", 19, "multiple LIMIT clauses not allowed", ""},
     {"(select 1 order by 1) order by 1", "42601", 22, "multiple ORDER BY clauses", ""},
