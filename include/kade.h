@@ -118,6 +118,8 @@ typedef struct kade_open_options {
     uint32_t worker_count;        /* 0: one per core. */
     uint32_t durability;          /* kade_durability */
     const char *temp_directory;   /* NUL-terminated; NULL: inside the database directory. */
+    uint32_t owner_timeout_ms;    /* A client's: how long the process that has it open may give no
+                                     sign of life before calls fail with 08006. 0: 10 s. */
 } kade_open_options;
 
 /*

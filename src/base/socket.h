@@ -36,6 +36,10 @@ typedef struct kd_sockets {
     bool (*poke)(kd_socket *socket, const void *source, size_t size_bytes);
     /* Exactly `size_bytes`, waiting for them. */
     kd_status (*receive)(kd_ctx *ctx, kd_socket *socket, void *target, size_t size_bytes);
+    /* From now on this side waits in `send` and `receive` no longer than `silence_ns` for a sign of
+     * the peer, then asks whether it is alive; when not they fail with 08006. */
+    kd_status (*watch)(kd_ctx *ctx, kd_socket *socket, uint64_t silence_ns,
+                       bool (*is_alive)(void *object), void *object);
     /* Wakes whoever waits on the socket, in this process and at the other end; any thread. */
     void (*shutdown)(kd_socket *socket);
     void (*close)(kd_world *world, kd_socket *socket); /* NULL is allowed. */

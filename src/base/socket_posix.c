@@ -20,6 +20,8 @@ enum { BACKLOG = 128 };
 
 struct kd_socket {
     int descriptor;
+    bool (*is_alive)(void *object); /* NULL: the peer is waited for as long as it takes. */
+    void *object;
 };
 
 /* --- Failures --------------------------------------------------------------------------------- */
@@ -36,11 +38,23 @@ static kd_status gone(kd_ctx *ctx)
     return status;
 }
 
+/* After a wait that ran out: whether to go on waiting. */
+static bool waits_on(const kd_socket *socket, int code)
+{
+    if (code != EAGAIN && code != EWOULDBLOCK)
+        return false;
+    bool is_alive = socket->is_alive == NULL || socket->is_alive(socket->object);
+    errno = code;
+    return is_alive;
+}
+
 static kd_status socket_fail(kd_ctx *ctx, const char *what)
 {
     int code = errno;
     if (is_gone(code))
         return gone(ctx);
+    if (code == EAGAIN || code == EWOULDBLOCK)
+        return KD_FAIL(ctx, KD_IO, "08006", "the other side does not answer");
     return KD_FAIL(ctx, KD_IO, "58030", "could not %s: %s", what, strerror(code));
 }
 
@@ -90,7 +104,7 @@ static kd_status wrap(kd_ctx *ctx, int descriptor, kd_socket **out_socket)
         (void)close(descriptor);
         return KD_FAIL(ctx, KD_NOMEM, "53200", "out of memory for a connection");
     }
-    made->descriptor = descriptor;
+    *made = (kd_socket){.descriptor = descriptor};
     return KD_OK;
 }
 
@@ -192,7 +206,7 @@ static kd_status posix_send(kd_ctx *ctx, kd_socket *socket, const void *source, 
     const char *at = source;
     while (size_bytes > 0) {
         ssize_t put = send(socket->descriptor, at, size_bytes, MSG_NOSIGNAL);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && (errno == EINTR || waits_on(socket, errno)))
             continue;
         if (put < 0)
             return socket_fail(ctx, "send to a connection");
@@ -215,7 +229,7 @@ static kd_status posix_receive(kd_ctx *ctx, kd_socket *socket, void *target, siz
     char *at = target;
     while (size_bytes > 0) {
         ssize_t got = recv(socket->descriptor, at, size_bytes, 0);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && (errno == EINTR || waits_on(socket, errno)))
             continue;
         if (got < 0)
             return socket_fail(ctx, "receive from a connection");
@@ -224,6 +238,19 @@ static kd_status posix_receive(kd_ctx *ctx, kd_socket *socket, void *target, siz
         at += got;
         size_bytes -= (size_t)got;
     }
+    return KD_OK;
+}
+
+static kd_status posix_watch(kd_ctx *ctx, kd_socket *socket, uint64_t silence_ns,
+                             bool (*is_alive)(void *object), void *object)
+{
+    struct timeval span = {.tv_sec = (time_t)(silence_ns / 1000000000),
+                           .tv_usec = (suseconds_t)(silence_ns % 1000000000 / 1000)};
+    socket->is_alive = is_alive;
+    socket->object = object;
+    if (setsockopt(socket->descriptor, SOL_SOCKET, SO_RCVTIMEO, &span, sizeof span) != 0 ||
+        setsockopt(socket->descriptor, SOL_SOCKET, SO_SNDTIMEO, &span, sizeof span) != 0)
+        return socket_fail(ctx, "limit the wait on a connection");
     return KD_OK;
 }
 
@@ -254,6 +281,7 @@ static const kd_sockets posix_sockets = {
     .send = posix_send,
     .poke = posix_poke,
     .receive = posix_receive,
+    .watch = posix_watch,
     .shutdown = posix_shutdown,
     .close = posix_close,
     .own_user_id = posix_own_user_id,

@@ -126,6 +126,7 @@ static kd_database_options translate_options(const kade_open_options *options)
         .durability = later ? KD_DURABLE_LATER : KD_DURABLE,
         .no_sync = all.durability == KADE_DURABILITY_OFF,
         .temp_directory = all.temp_directory,
+        .owner_timeout_ms = all.owner_timeout_ms,
     };
 }
 

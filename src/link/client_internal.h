@@ -20,6 +20,7 @@ struct kd_remote {
     const kd_sockets *sockets;
     const char *socket_path;
     bool read_only;
+    uint64_t silence_ns; /* Of the owner, before it is asked whether it is alive. */
     const kd_registry *registry;
 };
 
@@ -40,7 +41,9 @@ typedef struct kdi_remote_talk {
     kd_socket *control;
     uint64_t key;
     atomic_uint_least32_t sequence; /* Of the last request; read when stopping it. */
-    bool is_gone;                   /* The owner has. */
+    bool is_greeted;
+    bool is_gone;   /* The owner has. */
+    bool is_silent; /* It has not, but does not answer. */
     kd_session_state state;
     kd_session_hooks hooks;
     uint8_t hook_bits; /* What the owner was told. */

@@ -11,9 +11,9 @@ kd_status kdi_owner_gone(kd_ctx *ctx, kdi_remote_talk *talk)
 {
     talk->is_gone = true;
     talk->state = KD_SESSION_IDLE;
-    kd_status status =
-        KD_FAIL(ctx, KD_IO, "08006", "the process that owns the database has gone; open it again");
-    return status;
+    return KD_FAIL(ctx, KD_IO, "08006",
+                   talk->is_silent ? "the process that owns the database does not answer"
+                                   : "the process that owns the database has gone; open it again");
 }
 
 /* What the socket or a frame failed with, as the caller is told. */

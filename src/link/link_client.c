@@ -11,6 +11,8 @@
 
 #include <assert.h>
 
+enum { OWNER_TIMEOUT_USUAL_MS = 10000 };
+
 /* --- Conversations ---------------------------------------------------------------------------- */
 
 static void talk_destroy(kdi_remote_talk *talk)
@@ -99,11 +101,11 @@ static const kd_conversation_ops remote_ops = {
 
 /* --- Greeting --------------------------------------------------------------------------------- */
 
-static kd_status put_greeting(kd_ctx *ctx, kdi_remote_talk *talk, kdi_frame_kind kind)
+static kd_status put_greeting(kd_ctx *ctx, kdi_frame_room *room, kdi_frame_kind kind)
 {
-    KD_TRY(kdi_frame_start(ctx, &talk->out, kind, 0));
-    KD_TRY(kd_buffer_append_u32(ctx, &talk->out.bytes, KDI_LINK_MAGIC));
-    return kd_buffer_append_u32(ctx, &talk->out.bytes, KDI_LINK_VERSION);
+    KD_TRY(kdi_frame_start(ctx, room, kind, 0));
+    KD_TRY(kd_buffer_append_u32(ctx, &room->bytes, KDI_LINK_MAGIC));
+    return kd_buffer_append_u32(ctx, &room->bytes, KDI_LINK_VERSION);
 }
 
 static kd_status greet(kd_ctx *ctx, kdi_remote_talk *talk, const kd_session_options *options)
@@ -111,7 +113,7 @@ static kd_status greet(kd_ctx *ctx, kdi_remote_talk *talk, const kd_session_opti
     kdi_frame answer;
     const char *user = options->user_name == NULL ? "" : options->user_name;
     bool read_only = options->read_only || talk->remote->read_only;
-    KD_TRY(put_greeting(ctx, talk, KDI_FRAME_HELLO));
+    KD_TRY(put_greeting(ctx, &talk->out, KDI_FRAME_HELLO));
     KD_TRY(kd_buffer_append_byte(ctx, &talk->out.bytes, read_only));
     KD_TRY(kd_buffer_append_byte(ctx, &talk->out.bytes, (uint8_t)options->isolation));
     KD_TRY(kd_buffer_append_counted(ctx, &talk->out.bytes, kd_slice_of(user)));
@@ -120,12 +122,61 @@ static kd_status greet(kd_ctx *ctx, kdi_remote_talk *talk, const kd_session_opti
     return answer.payload.failed ? kdi_protocol_fail(ctx, "the welcome is malformed") : KD_OK;
 }
 
+static bool is_never_alive(void *object)
+{
+    (void)object;
+    return false;
+}
+
+/* Whoever is stopped still gets connections, but says nothing on them. */
+static kd_status owner_probe(kd_ctx *ctx, const kd_remote *remote, kdi_frame_room *room)
+{
+    kd_socket *socket;
+    kdi_frame answer;
+    KD_TRY(remote->sockets->connect(ctx, remote->socket_path, &socket));
+    kd_status status =
+        remote->sockets->watch(ctx, socket, remote->silence_ns, is_never_alive, NULL);
+    if (status == KD_OK)
+        status = put_greeting(ctx, room, KDI_FRAME_CONTROL);
+    if (status == KD_OK)
+        status = kd_buffer_append_u64(ctx, &room->bytes, 0); /* Nobody's key: it is refused. */
+    if (status == KD_OK)
+        status = kdi_frame_send(ctx, remote->sockets, socket, room);
+    if (status == KD_OK)
+        status =
+            kdi_frame_receive(ctx, remote->sockets, socket, KDI_HELLO_BYTES_MAX, room, &answer);
+    remote->sockets->close(remote->world, socket);
+    return status;
+}
+
+/* A statement may take as long as it likes, as long as the process that runs it is there. */
+static bool owner_is_alive(void *object)
+{
+    kdi_remote_talk *talk = object;
+    kdi_frame_room room;
+    kd_ctx ctx = {.world = talk->remote->world};
+    kd_error_clear(&ctx);
+    bool is_alive = false;
+    if (talk->is_greeted && kdi_frame_room_init(&ctx, &room) == KD_OK) {
+        is_alive = owner_probe(&ctx, talk->remote, &room) == KD_OK;
+        kdi_frame_room_clear(&room);
+    }
+    if (!is_alive) {
+        talk->is_silent = true;
+        /* Should it go on one day, the session ends, and its transaction with it. */
+        talk->remote->sockets->shutdown(talk->socket);
+        if (talk->control != NULL)
+            talk->remote->sockets->shutdown(talk->control);
+    }
+    return is_alive;
+}
+
 /* On the second connection, spoken over the same rooms. */
 static kd_status greet_control(kd_ctx *ctx, kdi_remote_talk *talk)
 {
     const kd_sockets *sockets = talk->remote->sockets;
     kdi_frame answer;
-    KD_TRY(put_greeting(ctx, talk, KDI_FRAME_CONTROL));
+    KD_TRY(put_greeting(ctx, &talk->out, KDI_FRAME_CONTROL));
     KD_TRY(kd_buffer_append_u64(ctx, &talk->out.bytes, talk->key));
     if (kdi_frame_send(ctx, sockets, talk->control, &talk->out) != KD_OK)
         kd_error_clear(ctx); /* Why it hung up is still to be read. */
@@ -140,6 +191,7 @@ kd_status kdi_link_connect(kd_ctx *ctx, kd_remote *remote, const kd_session_opti
                            kd_conversation **out_conversation)
 {
     kd_status status = KD_OK;
+    bool is_silent = false;
     *out_conversation = NULL;
     kd_arena *arena = kd_arena_create(ctx, NULL, "link conversation", KD_ARENA_UNLIMITED);
     kdi_remote_talk *talk = arena == NULL ? NULL : KD_NEW(ctx, arena, kdi_remote_talk);
@@ -157,18 +209,25 @@ kd_status kdi_link_connect(kd_ctx *ctx, kd_remote *remote, const kd_session_opti
     KD_TRY_OUT(kdi_frame_room_init(ctx, &talk->in));
     KD_TRY_OUT(kdi_frame_room_init(ctx, &talk->copy));
     KD_TRY_OUT(remote->sockets->connect(ctx, remote->socket_path, &talk->socket));
+    KD_TRY_OUT(remote->sockets->watch(ctx, talk->socket, remote->silence_ns, owner_is_alive, talk));
     KD_TRY_OUT(greet(ctx, talk, options));
     KD_TRY_OUT(remote->sockets->connect(ctx, remote->socket_path, &talk->control));
+    KD_TRY_OUT(
+        remote->sockets->watch(ctx, talk->control, remote->silence_ns, owner_is_alive, talk));
     KD_TRY_OUT(greet_control(ctx, talk));
+    talk->is_greeted = true;
     *out_conversation = &talk->base;
     talk = NULL;
 out:
-    if (talk != NULL)
+    if (talk != NULL) {
+        is_silent = talk->is_silent;
         talk_destroy(talk);
+    }
     if (status == KD_IO && strcmp(ctx->error.sqlstate, "08P01") != 0) {
         kd_error_clear(ctx);
         status = KD_FAIL(ctx, KD_IO, "08006",
-                         "the process that owns the database has gone; open it again");
+                         is_silent ? "the process that owns the database does not answer"
+                                   : "the process that owns the database has gone; open it again");
     }
     return status;
 }
@@ -195,6 +254,9 @@ static kd_status remote_create(kd_ctx *ctx, const char *path, const kd_database_
     remote->sockets = sockets;
     remote->socket_path = socket_path;
     remote->read_only = options->read_only;
+    remote->silence_ns =
+        (uint64_t)1000000 *
+        (options->owner_timeout_ms != 0 ? options->owner_timeout_ms : OWNER_TIMEOUT_USUAL_MS);
     *out_remote = remote;
     return KD_OK;
 }

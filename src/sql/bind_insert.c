@@ -3,7 +3,7 @@
  */
 #include "sql/bind_internal.h"
 
-enum { COMPUTED = UINT32_MAX }; /* A view's column that values can not be given for. */
+static const uint32_t COMPUTED = UINT32_MAX; /* A view's column that values can not be given for. */
 
 /* Without a column list a view's computed columns are refused only where values are given. */
 static kd_status check_given(kd_ctx *ctx, kdi_binder *b, const kd_bound_statement *bound,

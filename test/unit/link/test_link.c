@@ -243,6 +243,43 @@ static void child_owns(int in, int out)
     hear(in); /* Killed here. */
 }
 
+static kade_database *open_impatiently(void)
+{
+    kade_open_options options = {.struct_bytes = sizeof options, .owner_timeout_ms = 300};
+    kade_database *database;
+    CHECK_EQ(kade_open(path, KADE_NUL, &options, &database, NULL), KADE_OK);
+    return database;
+}
+
+/* A stopped process keeps its sockets open, and its clients used to wait for ever. */
+TEST(an_owner_that_is_stopped_is_given_up_and_one_that_is_slow_is_not)
+{
+    prepare_path();
+    process child = start(child_owns);
+    hear(child.from);
+    kade_database *database = open_impatiently();
+    kade_session *session = open_session(database);
+    CHECK_EQ(number(session, "SELECT pg_sleep(1) IS NULL, 7"), 0); /* Longer than its time-out. */
+    run(session, "BEGIN; INSERT INTO t VALUES (1)");
+    CHECK(kill(child.id, SIGSTOP) == 0);
+    run_fails(session, "SELECT 1", "08006");
+    run_fails(session, "SELECT 1", "08006");
+    kade_error *error;
+    kade_session *other;
+    CHECK(kade_connect(database, &other, &error) != KADE_OK);
+    CHECK_TEXT(error->sqlstate, "08006");
+    kade_error_free(error);
+    kade_close(database);
+    CHECK(kill(child.id, SIGCONT) == 0);
+    database = open_impatiently();
+    session = open_session(database);
+    run(session, "INSERT INTO t VALUES (2)");
+    CHECK_EQ(number(session, "SELECT sum(a) FROM t"), 2); /* The other session has ended. */
+    kade_close(database);
+    CHECK(kill(child.id, SIGKILL) == 0);
+    CHECK(waitpid(child.id, NULL, 0) == child.id);
+}
+
 TEST(a_client_of_a_killed_owner_reopens_and_finds_every_commit)
 {
     prepare_path();
@@ -469,6 +506,42 @@ static void use_copy(kade_session *session)
     CHECK_EQ(number(session, "SELECT count(*) FROM t"), 1005);
 }
 
+/* Batches of every kind of column out of a result, and into a table again. */
+static void use_arrow(kade_session *session)
+{
+    kade_statement *statement;
+    kade_appender *appender;
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    int64_t rows = 0;
+    run(session, "CREATE TABLE source (b bool, l bigint, g float8, n numeric(10,2), x text, d date,"
+                 " z timestamptz, j interval, u uuid, o jsonb, r int[]);"
+                 "INSERT INTO source SELECT g % 2 = 0, g, g / 4.0, g / 8.0, 'text number ' || g,"
+                 " '2024-01-01'::date + g, '2024-01-01 00:00+00', g * interval '1 month 2 days',"
+                 " '01020304-0506-0708-090a-0b0c0d0e0f10', '{\"a\": 1}', ARRAY[g, NULL]"
+                 " FROM generate_series(1, 9000) g; INSERT INTO source (l) VALUES (1);"
+                 "CREATE TABLE target (LIKE source)");
+    CHECK_EQ(kade_prepare(session, "SELECT * FROM source", KADE_NUL, &statement), KADE_OK);
+    CHECK_EQ(kade_arrow_schema(statement, &schema), KADE_OK);
+    CHECK_EQ(schema.n_children, 11);
+    CHECK_EQ(kade_appender_create(session, NULL, "target", NULL, 0, &appender), KADE_OK);
+    for (;;) {
+        CHECK_EQ(kade_arrow_next(statement, &array), KADE_OK);
+        if (array.release == NULL)
+            break;
+        rows += array.length;
+        CHECK_EQ(kade_append_arrow(appender, &schema, &array), KADE_OK);
+        array.release(&array);
+    }
+    CHECK_EQ(rows, 9001);
+    schema.release(&schema);
+    kade_finalize(statement);
+    CHECK_EQ(kade_appender_close(appender), KADE_OK);
+    CHECK_EQ(number(session, "SELECT count(*) FROM (SELECT * FROM source EXCEPT ALL"
+                             " SELECT * FROM target) q"),
+             0);
+}
+
 static void child_uses_everything(int in, int out)
 {
     hear(in);
@@ -478,6 +551,7 @@ static void child_uses_everything(int in, int out)
     use_parameters(session);
     use_many_rows(session);
     use_copy(session);
+    use_arrow(session);
     kade_close(database);
 
     kade_open_options options = {.struct_bytes = sizeof options, .read_only = true};
