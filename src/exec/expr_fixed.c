@@ -260,9 +260,14 @@ static bool bounds_of(fixed_kind kind, const kdi_fixed_vector *a, const kdi_fixe
     if (kind == FIXED_MULTIPLY) {
         if (!bounds_product(a, b, out))
             return false;
+    } else if (kind == FIXED_ADD) {
+        if (__builtin_add_overflow(a->low, b->low, &out->low) ||
+            __builtin_add_overflow(a->high, b->high, &out->high))
+            return false;
     } else {
-        out->low = kind == FIXED_ADD ? a->low + b->low : a->low - b->high;
-        out->high = kind == FIXED_ADD ? a->high + b->high : a->high - b->low;
+        if (__builtin_sub_overflow(a->low, b->high, &out->low) ||
+            __builtin_sub_overflow(a->high, b->low, &out->high))
+            return false;
     }
     return out->low > -limit() && out->high < limit();
 }

@@ -80,7 +80,8 @@ static kd_status make_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, const kd_
     kd_expr *row = kdi_expr_new(ctx, b, KD_EXPR_ROW, type, position, count);
     if (row == NULL)
         return KD_NOMEM;
-    memcpy(row->arguments, exprs, count * sizeof *exprs);
+    for (uint32_t i = 0; i < count; i++) /* ROW() has none. */
+        row->arguments[i] = exprs[i];
     row->field_names = names;
     *out = row;
     return KD_OK;

@@ -91,24 +91,61 @@ static int64_t count_rows(kd_session *session, const char *sql)
     return rows;
 }
 
+static bool copy_is_done;
+
+static bool copy_read(void *object, void *target, size_t capacity_bytes, size_t *out_bytes)
+{
+    static const char rows[] = "2000,copied\n2001,\"also, copied\"\n";
+    (void)object;
+    *out_bytes = copy_is_done || capacity_bytes < sizeof rows ? 0 : sizeof rows - 1;
+    memcpy(target, rows, *out_bytes);
+    copy_is_done = true;
+    return true;
+}
+
+static bool copy_write(void *object, const void *source, size_t size_bytes)
+{
+    (void)object;
+    (void)source;
+    (void)size_bytes;
+    return true;
+}
+
+/* Statements separated by ';', none of which has one inside. */
+static kd_status script(kd_session *session, const char *sql)
+{
+    char one[512];
+    int64_t rows;
+    kd_status status = KD_OK;
+    copy_is_done = false;
+    while (status == KD_OK && *sql != '\0') {
+        size_t size = strcspn(sql, ";");
+        (void)snprintf(one, sizeof one, "%.*s", (int)size, sql);
+        status = run(session, one, &rows);
+        sql += size + (sql[size] == ';');
+    }
+    return status;
+}
+
 /* Answers how many runs failed. */
 static int sweep(kd_session *session, const char *sql, const char *undo)
 {
     int failures = 0;
     kd_ctx *ctx = kd_session_ctx(session);
     for (uint64_t nth = 1;; nth += nth < STEP_AFTER ? 1 : 7) {
-        int64_t rows;
         test_note("allocation %llu of: %s", (unsigned long long)nth, sql);
         int64_t before = count_rows(session, "SELECT a FROM t");
         counted = 0;
         fail_at = nth;
-        kd_status status = run(session, sql, &rows);
+        kd_status status = script(session, sql);
         bool fired = counted >= nth;
         fail_at = 0;
         if (status != KD_OK) {
             CHECK_EQ(status, KD_NOMEM);
             CHECK_TEXT(ctx->error.sqlstate, "53200");
-            CHECK_EQ(kd_session_get_state(session), KD_SESSION_IDLE);
+            if (kd_session_get_state(session) != KD_SESSION_IDLE)
+                must(session, "ROLLBACK");
+            must(session, "DEALLOCATE ALL");
             CHECK_EQ(count_rows(session, "SELECT a FROM t"), before);
             failures++;
         } else if (undo != NULL) {
@@ -142,6 +179,55 @@ TEST(statements_survive_every_failing_allocation)
         {"ALTER TABLE u ADD COLUMN y integer DEFAULT 5", "ALTER TABLE u DROP COLUMN y"},
         {"CREATE VIEW made AS SELECT a FROM t", "DROP VIEW made"},
         {"EXPLAIN SELECT * FROM t JOIN u USING (a)", NULL},
+        {"EXPLAIN ANALYZE SELECT b, count(*) FROM t GROUP BY b", NULL},
+        {"WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 20)"
+         " SELECT sum(n) FROM r",
+         NULL},
+        {"SELECT a, row_number() OVER (PARTITION BY b ORDER BY a), lag(a) OVER (ORDER BY a) FROM t",
+         NULL},
+        {"SELECT b, a, sum(a) FROM t GROUP BY GROUPING SETS ((b), (a), ())", NULL},
+        {"SELECT * FROM t LEFT JOIN LATERAL (SELECT max(x) FROM u WHERE u.a = t.a) m ON true",
+         NULL},
+        {"SELECT to_char(timestamp '2001-02-03', 'YYYY-MM-DD'), b ~ '^[a-c]$', b LIKE '%a%',"
+         " regexp_replace(b, 'a', 'x', 'g'), ('{\"k\":[1,2]}'::jsonb -> 'k' ->> 0) FROM t",
+         NULL},
+        {"SELECT array_agg(a ORDER BY a DESC), jsonb_object_agg(a, b), avg(a::numeric) FROM t",
+         NULL},
+        {"MERGE INTO t USING (SELECT DISTINCT a FROM u) u ON t.a = u.a WHEN MATCHED THEN UPDATE "
+         "SET b = 'm'"
+         " WHEN NOT MATCHED THEN INSERT VALUES (u.a + 5000, 'n')",
+         "DELETE FROM t WHERE a >= 5000"},
+        {"UPDATE t SET b = u.x::text FROM u WHERE u.a = t.a RETURNING t.a", NULL},
+        {"DELETE FROM t USING u WHERE t.a = u.a + 100000", NULL},
+        {"COPY t FROM STDIN WITH (FORMAT csv)", "DELETE FROM t WHERE a >= 2000"},
+        {"COPY (SELECT * FROM t) TO STDOUT WITH (FORMAT csv, HEADER)", NULL},
+        {"BEGIN;DECLARE c CURSOR FOR SELECT a FROM t ORDER BY a;FETCH 2 FROM c;FETCH ALL FROM c;"
+         "CLOSE c;COMMIT",
+         NULL},
+        {"BEGIN;SAVEPOINT s;INSERT INTO t VALUES (3000, 'x');ROLLBACK TO s;"
+         "SELECT a FROM t FOR UPDATE;COMMIT",
+         NULL},
+        {"BEGIN ISOLATION LEVEL SERIALIZABLE;SELECT count(*) FROM t;UPDATE u SET x = x;COMMIT",
+         NULL},
+        {"PREPARE p (int) AS SELECT a FROM t WHERE a = $1;EXECUTE p (2);DEALLOCATE p", NULL},
+        {"CREATE TYPE made AS ENUM ('a', 'b')", "DROP TYPE made"},
+        {"CREATE SEQUENCE made START 5", "DROP SEQUENCE made"},
+        {"CREATE SCHEMA made", "DROP SCHEMA made"},
+        {"CREATE TABLE made AS SELECT a, b FROM t", "DROP TABLE made"},
+        {"CREATE TABLE made (a int, b text) PARTITION BY RANGE (a)", "DROP TABLE made"},
+        {"CREATE TEMP TABLE made (a int)", "DROP TABLE made"},
+        {"ALTER TABLE u RENAME COLUMN x TO renamed", "ALTER TABLE u RENAME COLUMN renamed TO x"},
+        {"ALTER TABLE u ADD CONSTRAINT made CHECK (x > 0)", "ALTER TABLE u DROP CONSTRAINT made"},
+        {"ALTER TABLE t ALTER COLUMN b SET DEFAULT 'd'", NULL},
+        {"BEGIN;TRUNCATE u;ROLLBACK", NULL},
+        {"COMMENT ON TABLE t IS 'a table'", NULL},
+        {"ANALYZE t", NULL},
+        {"SET work_mem = '64kB'", NULL},
+        {"SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+         " WHERE n.nspname = 'public'",
+         NULL},
+        {"VACUUM", NULL},
+        {"CHECKPOINT", NULL},
     };
     kd_database *database;
     kd_session *session;
@@ -154,6 +240,8 @@ TEST(statements_survive_every_failing_allocation)
     kd_session_options session_options = {.isolation = KD_SNAPSHOT_ISOLATION};
     CHECK_STATUS(&ctx, kd_database_open(&ctx, ":memory:", &options, &database));
     CHECK_STATUS(&ctx, kd_session_open(&ctx, database, &session_options, &session));
+    kd_session_hooks hooks = {.copy_read = copy_read, .copy_write = copy_write};
+    kd_session_set_hooks(session, &hooks);
     must(session, "CREATE TABLE t (a integer PRIMARY KEY, b text)");
     must(session, "CREATE TABLE u (a integer, x integer)");
     must(session,

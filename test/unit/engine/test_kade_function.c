@@ -3,6 +3,8 @@
  */
 #include "engine_kit.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,4 +169,83 @@ TEST(an_aggregate_over_groups)
     CHECK_EQ(destroyed, 0);
     kit_close(&it);
     CHECK_EQ(destroyed, 2);
+}
+
+/* --- Registered beside statements --------------------------------------------------------------
+ */
+
+enum { REGISTRARS = 2, CALLERS = 2, ROUNDS = 150 };
+
+typedef struct racer {
+    kit *it;
+    int no;
+} racer;
+
+static void *register_always(void *object)
+{
+    const racer *self = object;
+    static const char *const types[] = {"bigint"};
+    static int steps[2] = {1, 2};
+    char name[32];
+    for (int i = 0; i < ROUNDS; i++) {
+        (void)snprintf(name, sizeof name, "step_%d_%d", self->no, i);
+        kade_scalar_options options = {.struct_bytes = sizeof options,
+                                       .name = name,
+                                       .argument_types = types,
+                                       .argument_count = 1,
+                                       .return_type = "bigint",
+                                       .run = add_one,
+                                       .object = &steps[i % 2]};
+        create(self->it, &options);
+        options.name = "shared_step"; /* Replaced by whoever comes. */
+        create(self->it, &options);
+    }
+    return NULL;
+}
+
+static void *call_always(void *object)
+{
+    const racer *self = object;
+    kade_session *session;
+    char sql[128];
+    CHECK_EQ(kade_connect(self->it->database, &session, NULL), KADE_OK);
+    for (int i = 0; i < ROUNDS; i++) {
+        (void)snprintf(
+            sql, sizeof sql,
+            "CREATE TABLE t_%d_%d AS SELECT shared_step(g) FROM generate_series(1, 50) g", self->no,
+            i);
+        CHECK_EQ(kade_execute(session, sql, KADE_NUL, NULL, NULL), KADE_OK);
+        (void)snprintf(sql, sizeof sql, "SELECT step_%d_%d(1)", self->no % REGISTRARS, i);
+        if (kade_execute(session, sql, KADE_NUL, NULL, NULL) != KADE_OK)
+            CHECK_TEXT(kade_session_error(session)->sqlstate, "42883");
+    }
+    kade_disconnect(session);
+    return NULL;
+}
+
+TEST(functions_are_registered_while_others_call_them)
+{
+    kit it = kit_memory();
+    racer racers[REGISTRARS + CALLERS];
+    pthread_t threads[REGISTRARS + CALLERS];
+    static const char *const types[] = {"bigint"};
+    static int step = 3;
+    kade_scalar_options options = {.struct_bytes = sizeof options,
+                                   .name = "shared_step",
+                                   .argument_types = types,
+                                   .argument_count = 1,
+                                   .return_type = "bigint",
+                                   .run = add_one,
+                                   .object = &step};
+    create(&it, &options);
+    for (int i = 0; i < REGISTRARS + CALLERS; i++) {
+        racers[i] = (racer){&it, i};
+        CHECK_EQ(pthread_create(&threads[i], NULL, i < REGISTRARS ? register_always : call_always,
+                                &racers[i]),
+                 0);
+    }
+    for (int i = 0; i < REGISTRARS + CALLERS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    CHECK_ROWS(it.session, "SELECT step_0_149(1), step_1_0(1)", "3|2");
+    kit_close(&it);
 }
