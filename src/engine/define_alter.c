@@ -89,6 +89,8 @@ static kd_status add_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     draft->exists = false;
     uint32_t index_count = draft->entry.index_count, check_count = draft->entry.check_count;
     kd_status status = kdi_draft_add_definition(ctx, draft, definition);
+    if (status == KD_OK)
+        status = kdi_draft_add_late(ctx, draft, definition);
     draft->storage = storage;
     draft->exists = true;
     KD_TRY(status);
@@ -121,6 +123,45 @@ static bool index_has_column(const kd_table_index *index, uint32_t column_no)
     return index->storage.predicate_column_no == (int64_t)column_no;
 }
 
+static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action);
+
+/* Generated columns that are made from the column stop the drop, or go with it. */
+static kd_status drop_generated_from(kd_ctx *ctx, alteration *work,
+                                     const kd_ast_alter_action *action, int position)
+{
+    uint32_t column_no = work->draft->columns[position].storage.column_no;
+    for (uint32_t i = 0; i < work->draft->entry.column_count; i++) {
+        const kd_column *other = &work->draft->columns[i];
+        bool uses = false;
+        uint32_t at = 0;
+        while (work->draft->columns[at].storage.column_no != column_no)
+            at++;
+        if (other->generated && !other->hidden && i != at)
+            KD_TRY(kdi_draft_uses_column(ctx, work->draft, other->default_text, at, &uses));
+        if (!uses)
+            continue;
+        if (action->behavior == KD_AST_CASCADE) {
+            kd_ast_alter_action dependent = *action;
+            dependent.name = other->storage.name;
+            KD_TRY(drop_column(ctx, work, &dependent));
+            i = UINT32_MAX; /* From the start: the list has become shorter. */
+            continue;
+        }
+        kd_slice table = work->table->object.name;
+        kd_status status = KD_FAIL(
+            ctx, KD_INVALID, "2BP01",
+            "cannot drop column %.*s of table %.*s because other objects depend on it",
+            (int)action->name.size_bytes, action->name.data, (int)table.size_bytes, table.data);
+        kd_error_set_detail(ctx, "column %.*s of table %.*s depends on column %.*s of table %.*s",
+                            (int)other->storage.name.size_bytes, other->storage.name.data,
+                            (int)table.size_bytes, table.data, (int)action->name.size_bytes,
+                            action->name.data, (int)table.size_bytes, table.data);
+        kd_error_set_hint(ctx, "Use DROP ... CASCADE to drop the dependent objects too.");
+        return status;
+    }
+    return KD_OK;
+}
+
 static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
 {
     kdi_draft *draft = work->draft;
@@ -136,6 +177,8 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
                            "cannot drop column \"%.*s\" because it is part "
                            "of the partition key",
                            (int)action->name.size_bytes, action->name.data);
+    KD_TRY(drop_generated_from(ctx, work, action, position));
+    KD_TRY(find_column(ctx, work, action->name, &position));
     for (uint32_t i = entry->index_count; i > 0; i--)
         if (index_has_column(&draft->indexes[i - 1], column_no))
             KD_TRY(kdi_draft_drop_index(ctx, draft, i - 1));
@@ -184,6 +227,21 @@ static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     if (work->changed >= 0)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "change the type of one column per ALTER TABLE");
+    for (uint32_t i = 0; i < work->draft->entry.column_count; i++) {
+        const kd_column *other = &work->draft->columns[i];
+        bool uses = false;
+        if (other->generated && !other->hidden)
+            KD_TRY(kdi_draft_uses_column(ctx, work->draft, other->default_text, (uint32_t)position,
+                                         &uses));
+        if (!uses)
+            continue;
+        kd_status status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                   "cannot alter type of a column used by a generated column");
+        kd_error_set_detail(ctx, "Column \"%.*s\" is used by generated column \"%.*s\".",
+                            (int)action->name.size_bytes, action->name.data,
+                            (int)other->storage.name.size_bytes, other->storage.name.data);
+        return status;
+    }
     kd_column *column = &work->draft->columns[position];
     bool by_cast = kd_registry_can_coerce(run->session->database->registry, column->storage.type,
                                           type, KD_CAST_ASSIGNMENT);
@@ -303,14 +361,9 @@ static kd_status change_identity(kd_ctx *ctx, alteration *work, const kd_ast_alt
 /* --- Constraints
  * --------------------------------------------------------------------------------------------- */
 
-static kd_status add_constraint(kd_ctx *ctx, alteration *work, const kd_ast_constraint *constraint)
+static kd_status check_holds(kd_ctx *ctx, alteration *work, const kd_check *check)
 {
-    uint32_t before = work->draft->entry.check_count;
     bool any;
-    KD_TRY(kdi_draft_add_constraint(ctx, work->draft, constraint, -1));
-    if (work->draft->entry.check_count == before || constraint->not_valid)
-        return KD_OK;
-    const kd_check *check = &work->draft->checks[before];
     kd_buffer condition = kd_buffer_in(work->run->arena);
     KD_TRY(kd_buffer_append_format(ctx, &condition, "NOT (%.*s)",
                                    (int)check->expression_text.size_bytes,
@@ -322,6 +375,54 @@ static kd_status add_constraint(kd_ctx *ctx, alteration *work, const kd_ast_cons
                        (int)check->name.size_bytes, check->name.data,
                        (int)work->table->object.name.size_bytes, work->table->object.name.data);
     return KD_OK;
+}
+
+static kd_status add_constraint(kd_ctx *ctx, alteration *work, const kd_ast_constraint *constraint)
+{
+    uint32_t before = work->draft->entry.check_count;
+    KD_TRY(kdi_draft_add_constraint(ctx, work->draft, constraint, -1));
+    if (work->draft->entry.check_count == before || constraint->not_valid)
+        return KD_OK;
+    return check_holds(ctx, work, &work->draft->checks[before]);
+}
+
+/* Rows from before the constraint are looked at now. */
+static kd_status validate_constraint(kd_ctx *ctx, alteration *work,
+                                     const kd_ast_alter_action *action)
+{
+    kdi_draft *draft = work->draft;
+    kd_table_entry *entry = &draft->entry;
+    for (uint32_t i = 0; i < entry->check_count; i++) {
+        kd_check *check = &draft->checks[i];
+        if (!kd_slice_equal(check->name, action->name))
+            continue;
+        if (check->not_valid)
+            KD_TRY(check_holds(ctx, work, check));
+        check->not_valid = false;
+        return KD_OK;
+    }
+    for (uint32_t i = 0; i < entry->foreign_count; i++) {
+        kd_foreign_key *key = &draft->foreign_keys[i];
+        if (!kd_slice_equal(key->name, action->name))
+            continue;
+        const kd_object *target = kd_catalog_get(work->run->catalog, key->target_no);
+        if (key->not_valid && target != NULL)
+            KD_TRY(kdi_draft_check_rows(ctx, draft, key, (const kd_table_entry *)target));
+        key->not_valid = false;
+        return KD_OK;
+    }
+    for (uint32_t i = 0; i < entry->index_count; i++)
+        if (draft->indexes[i].is_constraint &&
+            kd_slice_equal(draft->indexes[i].object.name, action->name))
+            return KD_FAIL(ctx, KD_INVALID, "42809",
+                           "constraint \"%.*s\" of relation \"%.*s\" is not a foreign key or check "
+                           "constraint",
+                           (int)action->name.size_bytes, action->name.data,
+                           (int)entry->object.name.size_bytes, entry->object.name.data);
+    return KD_FAIL(ctx, KD_INVALID, "42704",
+                   "constraint \"%.*s\" of relation \"%.*s\" does not exist",
+                   (int)action->name.size_bytes, action->name.data,
+                   (int)entry->object.name.size_bytes, entry->object.name.data);
 }
 
 static kd_status drop_constraint(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
@@ -501,6 +602,8 @@ static kd_status act(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *a
         return add_constraint(ctx, work, action->constraint);
     case KD_AST_DROP_CONSTRAINT:
         return drop_constraint(ctx, work, action);
+    case KD_AST_VALIDATE_CONSTRAINT:
+        return validate_constraint(ctx, work, action);
     case KD_AST_ADD_INDEX:
         return kdi_draft_add_index(ctx, work->draft, action->index);
     case KD_AST_ATTACH_PARTITION:
@@ -520,7 +623,6 @@ static kd_status act(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *a
     case KD_AST_SET_REPLICA_IDENTITY:
     case KD_AST_CLUSTER_ON:
     case KD_AST_SET_WITHOUT_CLUSTER:
-    case KD_AST_VALIDATE_CONSTRAINT:
         return KD_OK; /* Accepted: they have no meaning here, or hold already. */
     default:
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "this action of ALTER TABLE is not supported");

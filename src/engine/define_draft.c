@@ -7,6 +7,7 @@
 #include "store/segment.h"
 
 #include <assert.h>
+#include <string.h>
 
 kd_status kdi_draft_create(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name,
                            kdi_draft **out_draft)
@@ -137,6 +138,45 @@ kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_
     return KD_OK;
 }
 
+kd_status kdi_draft_uses_column(kd_ctx *ctx, kdi_draft *draft, kd_slice text, uint32_t position,
+                                bool *out_uses)
+{
+    kd_run *run = draft->run;
+    kd_bind_options options;
+    kd_column_id *ids;
+    kd_expr *bound;
+    kd_id_set used = {.arena = draft->arena};
+    *out_uses = false;
+    KD_TRY(kdi_draft_sync(ctx, draft));
+    KD_TRY(kdi_bind_options(ctx, draft->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(kd_bind_expression_text(ctx, draft->arena, &options, text, &draft->entry,
+                                   kd_type_of(KD_TYPE_UNKNOWN), &ids, &bound));
+    KD_TRY(kd_expr_columns(ctx, bound, &used));
+    *out_uses = kd_id_set_has(&used, ids[position]);
+    return KD_OK;
+}
+
+/* A generated column is made from stored ones only. */
+static kd_status no_generated(kd_ctx *ctx, kdi_draft *draft, kd_slice text)
+{
+    for (uint32_t i = 0; i < draft->entry.column_count; i++) {
+        bool uses = false;
+        if (!draft->columns[i].generated || draft->columns[i].hidden)
+            continue;
+        KD_TRY(kdi_draft_uses_column(ctx, draft, text, i, &uses));
+        if (!uses)
+            continue;
+        kd_slice name = draft->columns[i].storage.name;
+        kd_status status =
+            KD_FAIL(ctx, KD_INVALID, "42P17",
+                    "cannot use generated column \"%.*s\" in column generation expression",
+                    (int)name.size_bytes, name.data);
+        kd_error_set_detail(ctx, "A generated column cannot reference another generated column.");
+        return status;
+    }
+    return KD_OK;
+}
+
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
                                      kd_type wanted, const char *what, kd_type *out_type)
 {
@@ -221,6 +261,24 @@ static kd_status add_domain(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
     return KD_OK;
 }
 
+/* Whether a column's constraint may name columns that come after it. */
+static bool is_late(const kd_ast_node *node)
+{
+    kd_ast_constraint_kind what = ((const kd_ast_constraint *)node)->what;
+    return what == KD_AST_CONSTRAINT_GENERATED || what == KD_AST_CONSTRAINT_CHECK;
+}
+
+kd_status kdi_draft_add_late(kd_ctx *ctx, kdi_draft *draft, const kd_ast_column_def *definition)
+{
+    int position = kdi_draft_find_column(draft, definition->name);
+    assert(position >= 0);
+    for (size_t i = 0; i < definition->constraints.count; i++)
+        if (is_late(definition->constraints.items[i]))
+            KD_TRY(kdi_draft_add_constraint(
+                ctx, draft, (const kd_ast_constraint *)definition->constraints.items[i], position));
+    return KD_OK;
+}
+
 kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
                                    const kd_ast_column_def *definition)
 {
@@ -242,8 +300,9 @@ kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
     for (size_t i = 0; i < definition->constraints.count; i++) {
         int position = kdi_draft_find_column(draft, definition->name);
         assert(position >= 0);
-        KD_TRY(kdi_draft_add_constraint(
-            ctx, draft, (const kd_ast_constraint *)definition->constraints.items[i], position));
+        if (!is_late(definition->constraints.items[i]))
+            KD_TRY(kdi_draft_add_constraint(
+                ctx, draft, (const kd_ast_constraint *)definition->constraints.items[i], position));
     }
     return KD_OK;
 }
@@ -258,6 +317,11 @@ static kd_status set_default(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
     KD_TRY(kdi_node_text(ctx, draft->run, value, &column->default_text));
     kd_slice text = column->default_text;
     kd_status status = kdi_draft_check_expression(ctx, draft, text, false, type, NULL, NULL);
+    if (status != KD_OK && strcmp(ctx->error.sqlstate, "42703") == 0) {
+        kd_error_clear(ctx);
+        status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                         "cannot use column reference in DEFAULT expression");
+    }
     kd_error_set_position(ctx, value->position);
     return status;
 }
@@ -276,9 +340,23 @@ static kd_status set_generated(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
                        (int)column->storage.name.size_bytes, column->storage.name.data);
     KD_TRY(kdi_node_text(ctx, draft->run, constraint->value, &text));
     KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, type, "generation expression", NULL));
-    column->default_text = text;
     column->generated = true;
+    KD_TRY(no_generated(ctx, draft, text));
+    column->default_text = text;
     return KD_OK;
+}
+
+static kd_status check_is_condition(kd_ctx *ctx, kdi_draft *draft, kd_slice text)
+{
+    kd_status status =
+        kdi_draft_check_expression(ctx, draft, text, true, kd_type_of(KD_TYPE_BOOL), NULL, NULL);
+    if (status == KD_OK || strcmp(ctx->error.sqlstate, "42846") != 0)
+        return status;
+    kd_type type = kd_type_of(KD_TYPE_UNKNOWN);
+    kd_error_clear(ctx);
+    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, type, NULL, &type));
+    return KD_FAIL(ctx, KD_INVALID, "42804", "argument of CHECK must be type boolean, not type %s",
+                   kd_type_internal_name(type));
 }
 
 static kd_status add_check(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
@@ -288,8 +366,7 @@ static kd_status add_check(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrain
     kd_slice text, name = constraint->name;
     kd_check *added;
     KD_TRY(kdi_node_text(ctx, draft->run, constraint->value, &text));
-    KD_TRY(
-        kdi_draft_check_expression(ctx, draft, text, true, kd_type_of(KD_TYPE_BOOL), NULL, NULL));
+    KD_TRY(check_is_condition(ctx, draft, text));
     if (name.size_bytes == 0)
         KD_TRY(kdi_choose_name(
             ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
@@ -304,7 +381,8 @@ static kd_status add_check(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrain
                            entry->object.name.data);
     KD_TRY(KD_PUSH(ctx, draft->arena, draft->checks, entry->check_count, draft->check_capacity,
                    &added));
-    *added = (kd_check){.name = name, .expression_text = text};
+    *added = (kd_check){
+        .name = name, .expression_text = text, .not_valid = draft->exists && constraint->not_valid};
     return KD_OK;
 }
 
@@ -403,8 +481,8 @@ static kd_foreign_action action_of(kd_ast_fk_action action)
 }
 
 /* Rows that are there already must fit a new foreign key. */
-static kd_status check_rows_fit(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_key *key,
-                                const kd_table_entry *target)
+kd_status kdi_draft_check_rows(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_key *key,
+                               const kd_table_entry *target)
 {
     if (!draft->exists || draft->entry.table_no == 0)
         return KD_OK;
@@ -517,9 +595,10 @@ static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_con
                          .on_update = action_of(constraint->on_update),
                          .match_full = constraint->match == KD_AST_MATCH_FULL,
                          .deferrable = constraint->deferrable || constraint->initially_deferred,
-                         .initially_deferred = constraint->initially_deferred};
+                         .initially_deferred = constraint->initially_deferred,
+                         .not_valid = draft->exists && constraint->not_valid};
     KD_TRY(kdi_draft_sync(ctx, draft));
-    return constraint->not_valid ? KD_OK : check_rows_fit(ctx, draft, added, target);
+    return constraint->not_valid ? KD_OK : kdi_draft_check_rows(ctx, draft, added, target);
 }
 
 /* lint: long, because it is the list of constraints. */

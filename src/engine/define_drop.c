@@ -9,6 +9,7 @@
 #include "engine/define_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { DEPTH_MAX = 200 };
 
@@ -20,14 +21,35 @@ typedef struct drop {
 
 static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no);
 
-static kd_status refuse(kd_ctx *ctx, const kd_object *object, const kd_object *dependent,
-                        const char *what)
+/* "table t", "column c of table t": what an object is called in messages. */
+static kd_status describe(kd_ctx *ctx, const kd_object *object, kd_buffer *out)
 {
+    static const char *const words[] = {
+        [KD_OBJECT_SCHEMA] = "schema", [KD_OBJECT_TABLE] = "table",       [KD_OBJECT_VIEW] = "view",
+        [KD_OBJECT_INDEX] = "index",   [KD_OBJECT_SEQUENCE] = "sequence", [KD_OBJECT_ENUM] = "type",
+        [KD_OBJECT_DOMAIN] = "type"};
+    kd_slice query;
+    const char *word = object->kind < sizeof words / sizeof *words && words[object->kind] != NULL
+                           ? words[object->kind]
+                           : "object";
+    if (kdi_materialized_query(object, &query))
+        word = "materialized view";
+    return kd_buffer_append_format(ctx, out, "%s %.*s", word, (int)object->name.size_bytes,
+                                   object->name.data);
+}
+
+/* 2BP01 with one dependent: `what` comes before its name ("constraint c on "), and may be empty. */
+static kd_status refuse(kd_ctx *ctx, kd_arena *arena, const kd_object *object,
+                        const kd_object *dependent, const char *what)
+{
+    kd_buffer of = kd_buffer_in(arena), by = kd_buffer_in(arena);
+    KD_TRY(describe(ctx, object, &of));
+    KD_TRY(describe(ctx, dependent, &by));
     kd_status status =
         KD_FAIL(ctx, KD_INVALID, "2BP01", "cannot drop %.*s because other objects depend on it",
-                (int)object->name.size_bytes, object->name.data);
-    kd_error_set_detail(ctx, "%s %.*s depends on %.*s.", what, (int)dependent->name.size_bytes,
-                        dependent->name.data, (int)object->name.size_bytes, object->name.data);
+                (int)of.size_bytes, of.data);
+    kd_error_set_detail(ctx, "%s%.*s depends on %.*s", what, (int)by.size_bytes, by.data,
+                        (int)of.size_bytes, of.data);
     kd_error_set_hint(ctx, "Use DROP ... CASCADE to drop the dependent objects too.");
     return status;
 }
@@ -111,6 +133,28 @@ static bool is_in_schema(const kd_object *entry, uint32_t of)
     return entry->schema_no == of && entry->kind != KD_OBJECT_INDEX;
 }
 
+/* Whether a default's text is a call of nextval with this sequence's name, with or without schema.
+ */
+static bool calls_nextval(kd_slice text, kd_slice sequence)
+{
+    static const char call[] = "nextval('";
+    size_t call_bytes = sizeof call - 1;
+    if (text.size_bytes < call_bytes || memcmp(text.data, call, call_bytes) != 0)
+        return false;
+    kd_slice name = {text.data + call_bytes, 0};
+    size_t left = text.size_bytes - call_bytes;
+    while (name.size_bytes < left && name.data[name.size_bytes] != '\'')
+        name.size_bytes++;
+    for (size_t i = name.size_bytes; i > 0; i--)
+        if (name.data[i - 1] == '.') {
+            name = (kd_slice){name.data + i, name.size_bytes - i};
+            break;
+        }
+    if (name.size_bytes >= 2 && name.data[0] == '"')
+        name = (kd_slice){name.data + 1, name.size_bytes - 2};
+    return kd_slice_equal(name, sequence);
+}
+
 static bool uses_sequence(const kd_object *entry, uint32_t of)
 {
     if (entry->kind != KD_OBJECT_TABLE)
@@ -134,10 +178,27 @@ static kd_status drop_views_over(kd_ctx *ctx, drop *work, const kd_object *objec
         if (view == NULL)
             continue;
         if (!work->cascade)
-            return refuse(ctx, object, view, "view");
+            return refuse(ctx, work->run->arena, object, view, "");
         KD_TRY(drop_one(ctx, work, view->object_no));
     }
     return KD_OK;
+}
+
+/* "constraint c on ": the first key of a table that refers to another. */
+static const char *key_text(const drop *work, const kd_object *entry, const kd_object *target)
+{
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    kd_ctx quiet = {.world = work->run->session->ctx.world};
+    kd_error_clear(&quiet);
+    for (uint32_t i = 0; i < table->foreign_count; i++) {
+        kd_slice name = table->foreign_keys[i].name;
+        if (table->foreign_keys[i].target_no != target->object_no)
+            continue;
+        const char *text = kd_format_text(&quiet, work->run->arena, "constraint %.*s on ",
+                                          (int)name.size_bytes, name.data);
+        return text == NULL ? "" : text;
+    }
+    return "";
 }
 
 static kd_status drop_foreign_keys_to(kd_ctx *ctx, drop *work, const kd_object *object)
@@ -151,7 +212,7 @@ static kd_status drop_foreign_keys_to(kd_ctx *ctx, drop *work, const kd_object *
         if (entry == NULL)
             continue;
         if (!work->cascade)
-            return refuse(ctx, object, entry, "constraint on table");
+            return refuse(ctx, work->run->arena, object, entry, key_text(work, entry, object));
         KD_TRY(kdi_draft_open(ctx, work->run, (const kd_table_entry *)entry, &draft));
         for (uint32_t k = 0; k < draft->entry.foreign_count; k++)
             if (draft->foreign_keys[k].target_no != object->object_no)
@@ -227,18 +288,57 @@ static kd_status drop_index(kd_ctx *ctx, drop *work, uint32_t object_no)
     return kdi_draft_put(ctx, draft);
 }
 
+typedef struct default_search {
+    kd_ctx *ctx;
+    kd_slice sequence;
+    collection *users;
+} default_search;
+
+static void visit_defaults(void *object, const kd_object *entry)
+{
+    default_search *search = object;
+    collection *users = search->users;
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    uint32_t *added;
+    if (entry->kind != KD_OBJECT_TABLE || users->status != KD_OK)
+        return;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (table->columns[i].generated ||
+            !calls_nextval(table->columns[i].default_text, search->sequence))
+            continue;
+        users->status = KD_PUSH(search->ctx, users->arena, users->numbers, users->count,
+                                users->capacity, &added);
+        if (users->status == KD_OK)
+            *added = entry->object_no;
+        return;
+    }
+}
+
+/* Tables whose defaults name the sequence in a call of nextval. */
+static kd_status collect_defaults(kd_ctx *ctx, kd_run *run, const kd_sequence_entry *sequence,
+                                  collection *users)
+{
+    default_search search = {.ctx = ctx, .sequence = sequence->object.name, .users = users};
+    kd_catalog_visit(run->catalog, visit_defaults, &search);
+    return users->status;
+}
+
 static kd_status drop_owned_sequence(kd_ctx *ctx, drop *work, const kd_sequence_entry *sequence)
 {
     collection users;
     KD_TRY(collect(ctx, work->run, uses_sequence, sequence->object.object_no, &users));
+    KD_TRY(collect_defaults(ctx, work->run, sequence, &users));
     for (uint32_t i = 0; i < users.count; i++) {
         const kd_object *table = kd_catalog_get(work->run->catalog, users.numbers[i]);
         kdi_draft *draft;
         if (!work->cascade)
-            return refuse(ctx, &sequence->object, table, "default value of a column of table");
+            return refuse(ctx, work->run->arena, &sequence->object, table,
+                          "default value of a column of ");
         KD_TRY(kdi_draft_open(ctx, work->run, (const kd_table_entry *)table, &draft));
         for (uint32_t c = 0; c < draft->entry.column_count; c++) {
-            if (draft->columns[c].sequence_no != sequence->object.object_no)
+            bool is_default = !draft->columns[c].generated &&
+                              calls_nextval(draft->columns[c].default_text, sequence->object.name);
+            if (draft->columns[c].sequence_no != sequence->object.object_no && !is_default)
                 continue;
             draft->columns[c].sequence_no = 0;
             draft->columns[c].identity = KD_IDENTITY_NONE;
@@ -249,14 +349,38 @@ static kd_status drop_owned_sequence(kd_ctx *ctx, drop *work, const kd_sequence_
     return drop_sequence(ctx, work, sequence);
 }
 
+/* The columns of a type go with it. */
+static kd_status drop_columns_of(kd_ctx *ctx, drop *work, const kd_table_entry *table,
+                                 uint32_t type_no)
+{
+    const kd_object *schema = kd_catalog_get(work->run->catalog, table->object.schema_no);
+    for (uint32_t i = 0; i < table->visible_count; i++) {
+        kd_slice name = table->columns[i].storage.name;
+        kd_buffer text = kd_buffer_in(work->run->arena);
+        if (table->columns[i].storage.type.object != type_no || table->parent_no != 0)
+            continue; /* A partition's columns go with its parent's. */
+        KD_TRY(kd_buffer_append_format(
+            ctx, &text, "ALTER TABLE \"%.*s\".\"%.*s\" DROP COLUMN \"%.*s\" CASCADE",
+            (int)schema->name.size_bytes, schema->name.data, (int)table->object.name.size_bytes,
+            table->object.name.data, (int)name.size_bytes, name.data));
+        KD_TRY(kdi_run_internal(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, NULL));
+        KD_TRY(kdi_catalog_refresh(ctx, work->run));
+    }
+    return KD_OK;
+}
+
 static kd_status drop_type(kd_ctx *ctx, drop *work, const kd_object *type)
 {
     collection tables;
     KD_TRY(collect(ctx, work->run, has_column_of_type, type->object_no, &tables));
-    if (tables.count > 0)
-        /* Dropping columns with their type is left to the user, also with CASCADE. */
-        return refuse(ctx, type, kd_catalog_get(work->run->catalog, tables.numbers[0]),
-                      "a column of table");
+    for (uint32_t i = 0; i < tables.count; i++) {
+        const kd_object *table = kd_catalog_get(work->run->catalog, tables.numbers[i]);
+        if (table == NULL)
+            continue;
+        if (!work->cascade)
+            return refuse(ctx, work->run->arena, type, table, "a column of ");
+        KD_TRY(drop_columns_of(ctx, work, (const kd_table_entry *)table, type->object_no));
+    }
     return kdi_remove(ctx, work->run, type->object_no);
 }
 
@@ -269,7 +393,7 @@ static kd_status drop_schema(kd_ctx *ctx, drop *work, const kd_object *schema)
         if (member == NULL)
             continue; /* Went with an earlier one. */
         if (!work->cascade)
-            return refuse(ctx, schema, member, "object");
+            return refuse(ctx, work->run->arena, schema, member, "");
         KD_TRY(drop_one(ctx, work, member->object_no));
     }
     return kdi_remove(ctx, work->run, schema->object_no);

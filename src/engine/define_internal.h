@@ -86,10 +86,18 @@ int kdi_draft_find_column(const kdi_draft *draft, kd_slice name);
 kd_status kdi_check_column_type(kd_ctx *ctx, kd_slice name, kd_type type) KD_MUST_CHECK;
 kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_type type,
                                bool hidden, kd_column **out_column) KD_MUST_CHECK;
-/* A column as written, with its constraints. Those that need the table (checks, keys) are added
- * too. */
+/* A column as written, with its constraints, keys included. Checks and generation expressions may
+ * name any column: kdi_draft_add_late adds them when all are there. */
 kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
                                    const kd_ast_column_def *definition) KD_MUST_CHECK;
+kd_status kdi_draft_add_late(kd_ctx *ctx, kdi_draft *draft,
+                             const kd_ast_column_def *definition) KD_MUST_CHECK;
+/* Whether an expression over the table names the column at a position. */
+kd_status kdi_draft_uses_column(kd_ctx *ctx, kdi_draft *draft, kd_slice text, uint32_t position,
+                                bool *out_uses) KD_MUST_CHECK;
+/* 23503 when a row that is there has nothing to refer to. */
+kd_status kdi_draft_check_rows(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_key *key,
+                               const kd_table_entry *target) KD_MUST_CHECK;
 /* A table constraint, or a column's with `column` >= 0. */
 kd_status kdi_draft_add_constraint(kd_ctx *ctx, kdi_draft *draft,
                                    const kd_ast_constraint *constraint, int column) KD_MUST_CHECK;

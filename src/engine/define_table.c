@@ -504,6 +504,16 @@ static kd_status add_elements(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *
     return KD_OK;
 }
 
+static kd_status add_late(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *elements)
+{
+    for (size_t i = 0; i < elements->count; i++) {
+        const kd_ast_column_def *definition = (const kd_ast_column_def *)elements->items[i];
+        if (elements->items[i]->kind == KD_AST_COLUMN_DEF && definition->has_type)
+            KD_TRY(kdi_draft_add_late(ctx, draft, definition));
+    }
+    return KD_OK;
+}
+
 static kd_status set_temporary(kd_ctx *ctx, kdi_draft *draft, kd_ast_persistence persistence,
                                kd_ast_on_commit on_commit)
 {
@@ -543,6 +553,7 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
     if (ast->partition_of.position >= 0)
         KD_TRY(add_partition_of(ctx, draft, ast));
     KD_TRY(add_elements(ctx, draft, &ast->elements, true));
+    KD_TRY(add_late(ctx, draft, &ast->elements));
     KD_TRY(add_elements(ctx, draft, &ast->elements, false));
     if (ast->partition_by != NULL) {
         KD_TRY(set_partition_by(ctx, draft, ast->partition_by));

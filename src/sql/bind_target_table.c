@@ -258,7 +258,13 @@ kd_status kdi_bind_assignments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
             continue;
         }
         const kd_ast_args *row = (const kd_ast_args *)ast->value;
-        if (ast->value->kind != KD_AST_ROW || row->args.count != ast->targets.count)
+        if (ast->value->kind != KD_AST_ROW)
+            return kdi_at(
+                ctx, b, ast->node.position,
+                KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                        "source for a multiple-column UPDATE item must be a sub-SELECT or "
+                        "ROW() expression"));
+        if (row->args.count != ast->targets.count)
             return kdi_at(ctx, b, ast->node.position,
                           KD_FAIL(ctx, KD_INVALID, "42601",
                                   "number of columns does not match number of values"));
