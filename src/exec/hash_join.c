@@ -24,7 +24,13 @@
 
 #include <assert.h>
 
-enum { PAIR_SHARE = 4, PARTITION_BITS = 5, PARTITIONS = 1 << PARTITION_BITS, DEAL_PAGES_MIN = 4 };
+enum {
+    PAIR_SHARE = 4,
+    PARTITION_BITS = 5,
+    PARTITIONS = 1 << PARTITION_BITS,
+    DEAL_PAGES_MIN = 4,
+    PREFETCH_SLOTS_MIN = 1 << 14,
+};
 
 typedef struct hash_join {
     kdi_op op;
@@ -200,6 +206,11 @@ static kd_status filters_make(kd_ctx *ctx, hash_join *self)
     return KD_OK;
 }
 
+static bool is_one_key(const hash_join *self)
+{
+    return self->key_count == 1 && !self->op.plan->as.join.null_equal[0];
+}
+
 static kd_status build_finish(kd_ctx *ctx, kdi_op *op)
 {
     hash_join *self = (hash_join *)op;
@@ -209,7 +220,7 @@ static kd_status build_finish(kd_ctx *ctx, kdi_op *op)
     KD_TRY(filters_make(ctx, self));
     if (!self->is_dealt && !(self->store.page_count >= DEAL_PAGES_MIN &&
                              kdi_budget_is_tight(self->store.budget, self->store.row_count * 16)))
-        return kdi_join_table_build(ctx, &self->table, &self->store);
+        return kdi_join_table_build(ctx, &self->table, &self->store, is_one_key(self));
     self->is_dealt = true;
     return store_deal(ctx, &self->store, self->parts);
 }
@@ -337,38 +348,94 @@ static void probe_local_destroy(kdi_op *op, void *object)
     parts_clear(op->exec->world, local->left_parts);
 }
 
-/* Hashes of the left keys, in `hashes`. */
-static kd_status probe_hash(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
+/* Whether it is enough to know that a row has a match. */
+static bool has_enough(const hash_join *join, const probe_local *local)
 {
-    uint32_t count = in->selected_count;
+    return !kdi_join_gives_right(join->kind) && join->kind != KD_JOIN_RIGHT_SEMI &&
+           join->kind != KD_JOIN_RIGHT_ANTI && local->wide->condition == NULL;
+}
+
+static kd_status probe_keys(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
+{
     kd_arena_reset(local->batch_arena);
     for (uint32_t k = 0; k < join->key_count; k++)
         KD_TRY(kd_expr_evaluate(ctx, local->keys[k], local->batch_arena, in, &local->vectors[k]));
-    KD_TRY(kdi_views_open(ctx, local->arena, local->views, join->key_count, local->vectors,
-                          in->selection, count));
+    return kdi_views_open(ctx, local->arena, local->views, join->key_count, local->vectors,
+                          in->selection, in->selected_count);
+}
+
+/* Hashes of the left keys, in `hashes`. */
+static void probe_hash(hash_join *join, probe_local *local, uint32_t count)
+{
     for (uint32_t k = 0; k < join->key_count; k++)
         kdi_view_hash(&local->views[k], count, k > 0, local->hashes);
-    return KD_OK;
+}
+
+#define DIRECT_LOOP(name, value_type)                                                              \
+    static void name(const kdi_join_table *table, const kdi_view *view, uint32_t count, char **at) \
+    {                                                                                              \
+        const value_type *values = view->values;                                                   \
+        const uint32_t *index = view->index;                                                       \
+        if (table->span > PREFETCH_SLOTS_MIN)                                                      \
+            for (uint32_t i = 0; i < count; i++) {                                                 \
+                uint64_t slot = (uint64_t)(int64_t)values[index[i]] - (uint64_t)table->low;        \
+                __builtin_prefetch(&table->slots[slot < table->span ? slot : 0]);                  \
+            }                                                                                      \
+        for (uint32_t i = 0; i < count; i++)                                                       \
+            at[i] = kdi_join_table_of_key(table, values[index[i]]);                                \
+    }
+DIRECT_LOOP(direct_i16, int16_t)
+DIRECT_LOOP(direct_i32, int32_t)
+DIRECT_LOOP(direct_i64, int64_t)
+#undef DIRECT_LOOP
+
+static void starts_direct(const kdi_join_table *table, const kdi_view *view, uint32_t count,
+                          char **at)
+{
+    switch (view->physical) {
+    case KD_PHYS_I16:
+        direct_i16(table, view, count, at);
+        break;
+    case KD_PHYS_I32:
+        direct_i32(table, view, count, at);
+        break;
+    default:
+        direct_i64(table, view, count, at);
+        break;
+    }
+}
+
+static void starts_by_hash(const kdi_join_table *table, const uint64_t *hashes, uint32_t count,
+                           char **at)
+{
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(&table->slots[hashes[i] >> table->shift]);
+    for (uint32_t i = 0; i < count; i++)
+        at[i] = kdi_join_table_first(table, hashes[i]);
 }
 
 /* And the starts of their chains. */
 static kd_status probe_begin(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
 {
     uint32_t count = in->selected_count;
-    KD_TRY(probe_hash(ctx, join, local, in));
+    KD_TRY(probe_keys(ctx, join, local, in));
     memset(local->matched, 0, count);
     memset(local->null_key, 0, count);
     if (views_have_validity(join, local->views))
         for (uint32_t i = 0; i < count; i++)
             local->null_key[i] = keys_null(join, local->views, i);
+    if (join->table.is_direct) {
+        starts_direct(&join->table, &local->views[0], count, local->at);
+    } else {
+        probe_hash(join, local, count);
+        starts_by_hash(&join->table, local->hashes, count, local->at);
+    }
     uint32_t active = 0;
-    for (uint32_t i = 0; i < count; i++)
-        __builtin_prefetch(&join->table.slots[local->hashes[i] >> join->table.shift]);
+    bool reads_rows = !join->table.is_direct || !has_enough(join, local);
     for (uint32_t i = 0; i < count; i++) {
-        char *first = kdi_join_table_first(&join->table, local->hashes[i]);
-        if (first != NULL)
+        char *first = local->at[i];
+        if (reads_rows && first != NULL)
             __builtin_prefetch(first);
-        local->at[i] = first;
         local->active[active] = (uint16_t)i;
         active += first != NULL && !local->null_key[i];
     }
@@ -376,10 +443,25 @@ static kd_status probe_begin(kd_ctx *ctx, hash_join *join, probe_local *local, c
     return KD_OK;
 }
 
+/* A direct table has only rows of the key in a chain: each is a match. */
+static void round_take(hash_join *join, probe_local *local)
+{
+    for (uint32_t i = 0; i < local->active_count; i++) {
+        uint16_t position = local->active[i];
+        char *row = local->at[position];
+        local->hit[position] = row;
+        local->at[position] = join->table.has_chains ? kdi_join_row_next(row) : NULL;
+    }
+}
+
 /* The next match of each active row, into hit[]; rows without one leave the active list. `at` moves
  * past the match. */
 static void round_find(hash_join *join, probe_local *local)
 {
+    if (join->table.is_direct) {
+        round_take(join, local);
+        return;
+    }
     uint32_t open_count = local->active_count;
     memcpy(local->open, local->active, open_count * sizeof *local->open);
     for (uint32_t i = 0; i < local->active_count; i++)
@@ -525,6 +607,17 @@ static kd_status probe_round(kd_ctx *ctx, hash_probe *self, probe_local *local, 
     return KD_OK;
 }
 
+static bool row_matches(const hash_join *join, const probe_local *local, uint16_t position,
+                        char *row)
+{
+    if (kdi_row_hash(row) != local->hashes[position])
+        return false;
+    uint32_t equal = 1;
+    for (uint32_t k = 0; k < join->key_count && equal > 0; k++)
+        equal = kdi_rows_match(&join->layout, k, &local->views[k], &position, &row, 1);
+    return equal > 0;
+}
+
 /* Up to a batch of pairs of the active rows and everything left in their chains. */
 static kd_status probe_pairs(kd_ctx *ctx, hash_probe *self, probe_local *local, const kd_batch *in,
                              kd_batch *out)
@@ -537,14 +630,7 @@ static kd_status probe_pairs(kd_ctx *ctx, hash_probe *self, probe_local *local, 
         uint16_t position = local->active[local->pair_next];
         char *row = local->at[position];
         for (; row != NULL && count < KD_BATCH_ROWS; row = kdi_join_row_next(row)) {
-            if (kdi_row_hash(row) != local->hashes[position])
-                continue;
-            uint16_t subset = position;
-            char *candidate = row;
-            uint32_t equal = 1;
-            for (uint32_t k = 0; k < join->key_count && equal > 0; k++)
-                equal = kdi_rows_match(&join->layout, k, &local->views[k], &subset, &candidate, 1);
-            if (equal == 0)
+            if (!join->table.is_direct && !row_matches(join, local, position, row))
                 continue;
             owners[count] = position;
             local->pair_rows[count] = (uint16_t)kd_batch_row(in, position);
@@ -616,6 +702,11 @@ static kd_status batch_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, 
     if (local->phase == PROBE_START) {
         KD_TRY(probe_begin(ctx, self->join, local, in));
         local->phase = PROBE_ROUNDS;
+        if (self->join->table.is_direct && has_enough(self->join, local)) {
+            for (uint32_t i = 0; i < local->active_count; i++)
+                local->matched[local->active[i]] = 1;
+            local->phase = PROBE_REST;
+        }
     }
     while (local->phase == PROBE_ROUNDS && out->selected_count == 0) {
         if (local->active_count == 0) {
@@ -648,7 +739,8 @@ static kd_status batch_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, 
 /* Dealt: left rows are put away by the hash of their keys. */
 static kd_status left_put(kd_ctx *ctx, hash_join *join, probe_local *local, const kd_batch *in)
 {
-    KD_TRY(probe_hash(ctx, join, local, in));
+    KD_TRY(probe_keys(ctx, join, local, in));
+    probe_hash(join, local, in->selected_count);
     KD_TRY(kdi_appender_add(ctx, &local->appender, &local->left, in));
     for (uint32_t i = 0; i < in->selected_count; i++) {
         kd_store_u64(local->appender.rows[i], local->hashes[i]);
@@ -736,7 +828,7 @@ static kd_status part_open(kd_ctx *ctx, hash_join *join)
     join->unmet = (kdi_row_cursor){0};
     join->left_page = 0;
     join->is_part_open = true;
-    return kdi_join_table_build(ctx, &join->table, &join->store);
+    return kdi_join_table_build(ctx, &join->table, &join->store, is_one_key(join));
 }
 
 /* The next left rows of the partition at work, as a batch. */

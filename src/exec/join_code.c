@@ -28,7 +28,9 @@ static char *entry_match(const kdi_join_table *table, const kdi_row_layout *layo
                          const kdi_view *view, uint16_t position, uint64_t hash, bool *out_several)
 {
     char *match = NULL;
-    for (char *row = kdi_join_table_first(table, hash); row != NULL; row = kdi_join_row_next(row)) {
+    char *row = table->is_direct ? kdi_join_table_of_key(table, kdi_view_integer(view, position))
+                                 : kdi_join_table_first(table, hash);
+    for (; row != NULL; row = kdi_join_row_next(row)) {
         uint16_t subset = position;
         char *candidate = row;
         if (kdi_row_hash(row) != hash ||

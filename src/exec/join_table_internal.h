@@ -4,6 +4,10 @@
  * A slot holds the address of the first row of its chain and, in its upper 16 bits, a small filter
  * of all hashes in the chain: most probes without a match end at the slot. A row's header holds
  * its hash and the next row of the chain.
+ *
+ * A single integer key whose values lie close together needs no hashes: the table is direct then,
+ * with a slot for every integer from the lowest key to the highest. Its chains hold rows of one
+ * key, and a bitmap of the keys says which left rows may match at all.
  */
 #ifndef KD_EXEC_JOIN_TABLE_INTERNAL_H
 #define KD_EXEC_JOIN_TABLE_INTERNAL_H
@@ -16,11 +20,16 @@ typedef struct kdi_join_table {
     kdi_row_store *store;
     uint64_t *slots;
     uint32_t shift; /* Slot of a hash: hash >> shift. */
+    bool is_direct;
+    bool has_chains; /* Direct: some key has several rows. */
+    int64_t low;     /* Direct: slot of a key: key - low, below `span`. */
+    uint64_t span;
 } kdi_join_table;
 
-/* Chains all rows of the store whose header's flag does not say that a key is NULL. */
-kd_status kdi_join_table_build(kd_ctx *ctx, kdi_join_table *table,
-                               kdi_row_store *store) KD_MUST_CHECK;
+/* Chains all rows of the store whose header's flag does not say that a key is NULL. With
+ * `is_one_key` the first column is the only key, compared with =. */
+kd_status kdi_join_table_build(kd_ctx *ctx, kdi_join_table *table, kdi_row_store *store,
+                               bool is_one_key) KD_MUST_CHECK;
 void kdi_join_table_clear(kdi_join_table *table);
 
 static inline uint64_t kdi_join_tag(uint64_t hash)
@@ -35,6 +44,13 @@ static inline char *kdi_join_table_first(const kdi_join_table *table, uint64_t h
     if ((slot & kdi_join_tag(hash)) == 0)
         return NULL;
     return (char *)(uintptr_t)(slot & (((uint64_t)1 << 48) - 1));
+}
+
+/* Direct: the first row of a key, or NULL. */
+static inline char *kdi_join_table_of_key(const kdi_join_table *table, int64_t key)
+{
+    uint64_t at = (uint64_t)key - (uint64_t)table->low;
+    return at < table->span ? (char *)(uintptr_t)table->slots[at] : NULL;
 }
 
 /* The upper bit of a row's chain word says that some probe row has met it: RIGHT and FULL joins set

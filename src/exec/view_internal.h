@@ -36,6 +36,20 @@ static inline const void *kdi_view_at(const kdi_view *view, uint32_t i)
     return (const char *)view->values + (size_t)view->index[i] * view->value_bytes;
 }
 
+/* Of integer types. */
+static inline int64_t kdi_view_integer(const kdi_view *view, uint32_t i)
+{
+    const void *at = kdi_view_at(view, i);
+    switch (view->physical) {
+    case KD_PHYS_I16:
+        return *(const int16_t *)at;
+    case KD_PHYS_I32:
+        return *(const int32_t *)at;
+    default:
+        return *(const int64_t *)at;
+    }
+}
+
 /* Hashes of the selected rows, into or (with `combine`) onto hashes[i]. NULL has a hash of its own.
  */
 void kdi_view_hash(const kdi_view *view, uint32_t count, bool combine, uint64_t *hashes);
@@ -44,6 +58,8 @@ uint64_t kdi_payload_hash(kd_type type, const void *payload);
 bool kdi_payload_equal(kd_type type, const void *a, const void *b);
 /* Types whose payload bytes are equal exactly when the values are. */
 bool kdi_type_is_bitwise(kd_type type);
+/* Strings that are equal exactly when their bytes are. */
+bool kdi_type_is_plain_string(kd_type type);
 
 /* Writes the selected rows of `source` at their own positions of the FLAT `target`. */
 void kdi_vector_copy_rows(const kd_vector *source, const uint16_t *selection, uint32_t count,
