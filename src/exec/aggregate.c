@@ -22,6 +22,7 @@ enum {
     PARTITION_BITS = KDI_LATER_BITS,
     PARTITIONS = KDI_LATER_PARTS,
     TABLE_ROWS_MAX = 1 << 16,
+    REPEATING_ROWS_MAX = 1 << 20,
     TIGHT_ROWS_MIN = 1 << 12,
 };
 
@@ -53,6 +54,7 @@ typedef struct agg_local {
     char **groups;
     uint64_t *hashes;
     kdi_group_codes *codes;
+    uint64_t input_rows; /* Since the table was empty. */
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
     kdi_later *later; /* NULL: no row has been put away. */
@@ -141,7 +143,10 @@ static bool deal_is_due(const agg_op *self, const agg_local *local)
     uint64_t rows = local->table.store.row_count;
     if (!self->can_deal || rows < TIGHT_ROWS_MIN)
         return false;
-    return rows > TABLE_ROWS_MAX || kdi_budget_is_tight(local->table.store.budget, 0);
+    /* Groups that come again soon are better kept, even beyond the cache. */
+    bool repeats = local->input_rows > rows + rows / 4;
+    return rows > (repeats ? REPEATING_ROWS_MAX : TABLE_ROWS_MAX) ||
+           kdi_budget_is_tight(local->table.store.budget, 0);
 }
 
 static bool has_init(const kdi_agg *agg)
@@ -279,10 +284,12 @@ static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch 
     *out_flow = KDI_NEED_INPUT;
     if (deal_is_due(self, local)) {
         local->is_dealt = true;
+        local->input_rows = 0;
         KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
         KD_TRY(table_deal(ctx, &local->table, local->parts));
     }
     KD_TRY(room_make(ctx, self, local));
+    local->input_rows += in->selected_count;
     kd_arena_reset(local->batch_arena);
     KD_TRY(keys_evaluate(ctx, self, local, in));
     if (op->plan->as.aggregate.set_count > 0)

@@ -153,7 +153,8 @@ static bool range_key(const kd_vector *vector, const kd_batch *batch, const kdi_
     *out = *before;
     if (range_holds(before, low, high))
         return true;
-    if ((uint64_t)high - (uint64_t)low >= KDI_CODES_MAX / 2)
+    uint32_t most = is_alone ? KDI_RANGE_MAX : KDI_CODES_MAX;
+    if ((uint64_t)high - (uint64_t)low >= most / 2)
         return false;
     *out = (kdi_code_key){.cardinality = is_alone ? RANGE_MIN_ALONE : RANGE_MIN};
     for (;; out->cardinality *= 2) {
@@ -297,7 +298,7 @@ kd_status kdi_group_codes_open(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg
         if (!key_of(&keys[k], batch, &codes->keys[k], key_count == 1, &found[k]))
             return KD_OK;
         cardinality *= found[k].cardinality;
-        if (cardinality > KDI_CODES_MAX)
+        if (cardinality > (key_count == 1 ? KDI_RANGE_MAX : KDI_CODES_MAX))
             return KD_OK;
     }
     if (!keys_same(codes, found, key_count) || codes->row_count > EPOCH_ROWS_MAX) {

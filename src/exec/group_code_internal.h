@@ -14,6 +14,7 @@
 
 enum {
     KDI_CODES_MAX = 1 << 17,
+    KDI_RANGE_MAX = 1 << 20, /* Of a single key that is a range. */
     KDI_CODE_KEYS_MAX = 8,
     /* Up to so many codes have their counts and sums in four lanes, so that neighbours in one group
      * do not wait for each other. */

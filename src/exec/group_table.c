@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-enum { SLOTS_MIN = 64, TAG_SHIFT = 48 };
+enum { SLOTS_MIN = 64, TAG_SHIFT = 48, PREFETCH_SLOTS_MIN = 1 << 13 };
 
 static uint64_t slot_tag(uint64_t hash)
 {
@@ -96,6 +96,9 @@ static void slots_probe(kdi_group_table *table, const uint64_t *hashes, uint32_t
     uint64_t *slots = table->slots;
     uint64_t mask = table->slot_mask;
     uint32_t fresh = 0, match = 0;
+    if (mask >= PREFETCH_SLOTS_MIN)
+        for (uint32_t i = 0; i < open_count; i++)
+            __builtin_prefetch(&slots[table->slot_of[table->open[i]]], 1);
     for (uint32_t i = 0; i < open_count; i++) {
         uint16_t position = table->open[i];
         uint64_t hash = hashes[position];
@@ -107,6 +110,7 @@ static void slots_probe(kdi_group_table *table, const uint64_t *hashes, uint32_t
             slots[at] = slot_make(hash, NULL) | (uint64_t)(position + 1);
             table->fresh[fresh++] = position;
         } else {
+            __builtin_prefetch(slot_row(slots[at]), 1);
             table->match[match++] = position;
         }
     }

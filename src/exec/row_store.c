@@ -553,6 +553,23 @@ MATCH_LOOP(match_4, uint32_t)
 MATCH_LOOP(match_8, uint64_t)
 #undef MATCH_LOOP
 
+/* Strings whose bytes are their values. */
+static uint32_t match_str(const kdi_view *view, uint16_t *subset, char **rows, uint32_t offset,
+                          uint32_t count)
+{
+    const kd_str *values = view->values;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t position = subset[i];
+        char *row = rows[i];
+        subset[kept] = position;
+        rows[kept] = row;
+        kept += kd_str_equal((const kd_str *)(const void *)(row + offset),
+                             &values[view->index[position]]);
+    }
+    return kept;
+}
+
 static uint32_t match_nulls(const kdi_row_layout *layout, uint32_t column, const kdi_view *view,
                             uint16_t *subset, char **rows, uint32_t count)
 {
@@ -586,10 +603,14 @@ static bool rows_have_null(const kdi_row_layout *layout, uint32_t column, char *
 uint32_t kdi_rows_match(const kdi_row_layout *layout, uint32_t column, const kdi_view *view,
                         uint16_t *subset, char **rows, uint32_t count)
 {
+    bool text = kdi_type_is_plain_string(layout->types[column]);
     bool bitwise = kdi_type_is_bitwise(layout->types[column]) && view->value_bytes <= 8;
-    if (!bitwise || view->validity != NULL || rows_have_null(layout, column, rows, count))
+    if ((!bitwise && !text) || view->validity != NULL ||
+        rows_have_null(layout, column, rows, count))
         return match_nulls(layout, column, view, subset, rows, count);
     uint32_t offset = layout->offsets[column];
+    if (text)
+        return match_str(view, subset, rows, offset, count);
     switch (view->value_bytes) {
     case 1:
         return match_1(view, subset, rows, offset, count);

@@ -182,7 +182,7 @@ bool kdi_type_is_bitwise(kd_type type)
     }
 }
 
-static bool type_is_plain_string(kd_type type)
+bool kdi_type_is_plain_string(kd_type type)
 {
     return !type.is_array &&
            (kd_type_is_string(type) || type.id == KD_TYPE_BYTEA || type.id == KD_TYPE_JSON);
@@ -223,7 +223,7 @@ uint64_t kdi_payload_hash(kd_type type, const void *payload)
     case KD_PHYS_I128:
         return i128_hash(payload);
     case KD_PHYS_STR:
-        if (type_is_plain_string(type))
+        if (kdi_type_is_plain_string(type))
             return str_hash(payload);
         break;
     default:
@@ -246,7 +246,7 @@ bool kdi_payload_equal(kd_type type, const void *a, const void *b)
     case KD_PHYS_I128:
         return memcmp(a, b, 16) == 0;
     case KD_PHYS_STR:
-        if (type_is_plain_string(type))
+        if (kdi_type_is_plain_string(type))
             return kd_str_equal(a, b);
         break;
     default:
@@ -269,6 +269,14 @@ HASH_LOOP(hash_i16, int16_t)
 HASH_LOOP(hash_i32, int32_t)
 HASH_LOOP(hash_i64, int64_t)
 #undef HASH_LOOP
+
+static void hash_strings(const kdi_view *view, uint32_t count, uint64_t *out)
+{
+    const kd_str *values = view->values;
+    for (uint32_t i = 0; i < count; i++)
+        if (!kdi_view_is_null(view, i))
+            out[i] = str_hash(&values[view->index[i]]);
+}
 
 static void hash_others(const kdi_view *view, uint32_t count, uint64_t *out)
 {
@@ -293,7 +301,10 @@ static void hash_values(const kdi_view *view, uint32_t count, uint64_t *out)
         hash_i64(view->values, view->index, count, out);
         break;
     default:
-        hash_others(view, count, out);
+        if (kdi_type_is_plain_string(view->type))
+            hash_strings(view, count, out);
+        else
+            hash_others(view, count, out);
         break;
     }
     if (view->validity == NULL)
