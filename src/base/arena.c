@@ -300,6 +300,9 @@ void kd_arena_reset(kd_arena *arena)
         arena->world->memory_free(arena->world, old, old->size_bytes);
     }
 
+    /* An arena that is reset for every batch would end at the largest chunks, which the system maps
+     * and unmaps, whatever little it needs. */
+    arena->next_chunk_bytes = KDI_CHUNK_BYTES;
     chunk *first = arena->chunks;
     size_t kept_bytes = sizeof(chunk) + align_up(sizeof(kd_arena)) + KDI_REDZONE_BYTES;
     first->used_bytes = kept_bytes;

@@ -115,49 +115,70 @@ static void flat_fill(const int32_t *values, const uint16_t *selection, uint32_t
     }
 }
 
-/* Entries' answers to the rows of their codes. */
-static int32_t *entries_spread(kd_ctx *ctx, kd_arena *arena, const kd_vector *source,
-                               const int32_t *entries, const uint16_t *selection, uint32_t count,
-                               uint32_t row_count)
-{
-    int32_t *values = kd_alloc_raw(ctx, arena, row_count * sizeof *values);
-    for (uint32_t i = 0; i < count && values != NULL; i++) {
-        uint32_t row = selection == NULL ? i : selection[i];
-        values[row] = entries[kdi_code_at(source, row)];
-    }
-    return values;
-}
-
 static bool has_plain_entries(const kd_vector *source, uint32_t count)
 {
     return source->form == KD_VECTOR_DICT && source->dictionary_id == 0 &&
            source->dictionary->validity == NULL && source->dictionary_count <= count;
 }
 
-/* By rows, or by the entries of a dictionary of this batch alone. */
-static kd_status answers_take(kd_ctx *ctx, const date_part *part, kd_arena *arena,
-                              const kd_vector *source, const uint16_t *selection, uint32_t count,
-                              uint32_t row_count, int32_t **out_values, int32_t *bounds,
-                              bool *out_plain)
-{
-    bool by_entries = source->form == KD_VECTOR_DICT;
-    uint32_t room = by_entries ? source->dictionary_count : row_count;
-    int32_t *values = kd_alloc_raw(ctx, arena, room * sizeof *values);
-    *out_values = values;
-    if (values == NULL)
-        return KD_NOMEM;
-    if (!by_entries)
-        return parts_take(ctx, part, source, selection, count, values, bounds, out_plain);
-    KD_TRY(parts_take(ctx, part, source->dictionary, NULL, room, values, bounds, out_plain));
-    if (*out_plain)
-        *out_values = entries_spread(ctx, arena, source, values, selection, count, row_count);
-    return *out_values == NULL ? KD_NOMEM : KD_OK;
-}
-
 bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t count)
 {
     return node->part != NULL && node->part_source->eval == NULL &&
            has_plain_entries(source, count);
+}
+
+#define SPREAD_LOOP(name, code_type)                                                  \
+    static void name(uint8_t *restrict offsets, const uint8_t *restrict table,        \
+                     const void *restrict values, const uint16_t *restrict selection, \
+                     uint32_t count)                                                  \
+    {                                                                                 \
+        const code_type *codes = values;                                              \
+        if (selection == NULL)                                                        \
+            for (uint32_t i = 0; i < count; i++)                                      \
+                offsets[i] = table[codes[i]];                                         \
+        else                                                                          \
+            for (uint32_t i = 0; i < count; i++)                                      \
+                offsets[selection[i]] = table[codes[selection[i]]];                   \
+    }
+SPREAD_LOOP(spread_u8, uint8_t)
+SPREAD_LOOP(spread_u16, uint16_t)
+SPREAD_LOOP(spread_u32, uint32_t)
+#undef SPREAD_LOOP
+
+/* A frame of the entries' answers, by the rows' codes. */
+static kd_status entries_frame(kd_ctx *ctx, kdi_node *node, kd_arena *arena,
+                               const kd_vector *source, const int32_t *answers,
+                               const uint16_t *selection, uint32_t count, uint32_t row_count,
+                               int32_t base, kd_vector *out)
+{
+    uint8_t *offsets = node->result.values;
+    uint8_t *table = kd_alloc_raw(ctx, arena, source->dictionary_count);
+    if (table == NULL)
+        return KD_NOMEM;
+    for (uint32_t e = 0; e < source->dictionary_count; e++)
+        table[e] = (uint8_t)(answers[e] - base);
+    if (selection != NULL)
+        memset(offsets, 0, row_count);
+    if (source->width_bytes == 1)
+        spread_u8(offsets, table, source->values, selection, count);
+    else if (source->width_bytes == 2)
+        spread_u16(offsets, table, source->values, selection, count);
+    else
+        spread_u32(offsets, table, source->values, selection, count);
+    out->form = KD_VECTOR_FRAME;
+    out->width_bytes = 1;
+    out->base = base;
+    return KD_OK;
+}
+
+/* Entries' answers to the rows of their codes, one value each. */
+static void entries_flat(const kd_vector *source, const int32_t *answers, const uint16_t *selection,
+                         uint32_t count, int32_t *values)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = selection == NULL ? i : selection[i];
+        values[row] = answers[kdi_code_at(source, row)];
+    }
 }
 
 static kd_status part_eval(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
@@ -169,21 +190,37 @@ static kd_status part_eval(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const 
     int32_t bounds[2];
     KD_TRY(kdi_node_evaluate(ctx, node->part_source, frame, selection, count, &source));
     uint32_t row_count = frame->input->row_count;
+    bool by_entries = has_plain_entries(&source, count);
     bool taken = count > 0 && row_count <= node->capacity &&
-                 (source.form == KD_VECTOR_FLAT || source.form == KD_VECTOR_FRAME ||
-                  has_plain_entries(&source, count));
-    int32_t *values = NULL;
-    if (taken)
-        KD_TRY(answers_take(ctx, part, frame->arena, &source, selection, count, row_count, &values,
-                            bounds, &plain));
+                 (source.form == KD_VECTOR_FLAT || source.form == KD_VECTOR_FRAME || by_entries);
+    uint32_t answer_count = by_entries ? source.dictionary_count : row_count;
+    int32_t *answers = kd_alloc_raw(ctx, frame->arena, answer_count * sizeof *answers);
+    if (answers == NULL)
+        return KD_NOMEM;
+    if (taken && by_entries)
+        KD_TRY(
+            parts_take(ctx, part, source.dictionary, NULL, answer_count, answers, bounds, &plain));
+    else if (taken)
+        KD_TRY(parts_take(ctx, part, &source, selection, count, answers, bounds, &plain));
     if (!plain)
         return kdi_eval_call(ctx, node, frame, selection, count, out);
     *out = node->result;
-    out->validity = source.form == KD_VECTOR_DICT ? NULL : source.validity;
+    out->validity = by_entries ? NULL : source.validity;
     if (bounds[0] > bounds[1])
         bounds[0] = bounds[1] = 0; /* All NULL. */
     int32_t base = bounds[0] >= 0 && bounds[1] <= FRAME_MAX ? 0 : bounds[0];
-    if ((int64_t)bounds[1] - base <= FRAME_MAX)
+    bool is_frame = (int64_t)bounds[1] - base <= FRAME_MAX;
+    if (by_entries && is_frame)
+        return entries_frame(ctx, node, frame->arena, &source, answers, selection, count, row_count,
+                             base, out);
+    int32_t *values = answers;
+    if (by_entries) {
+        values = kd_alloc_raw(ctx, frame->arena, row_count * sizeof *values);
+        if (values == NULL)
+            return KD_NOMEM;
+        entries_flat(&source, answers, selection, count, values);
+    }
+    if (is_frame)
         frame_fill(node, values, selection, count, row_count, base, out);
     else
         flat_fill(values, selection, count, out);

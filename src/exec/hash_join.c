@@ -751,6 +751,38 @@ static kd_status left_put(kd_ctx *ctx, hash_join *join, probe_local *local, cons
     return store_deal(ctx, &local->left, local->left_parts);
 }
 
+#define CODES_LOOP(name, code_type)                                                        \
+    static uint32_t name(const kd_vector *key, const uint8_t *matched, const kd_batch *in, \
+                         uint16_t *out_rows)                                               \
+    {                                                                                      \
+        const code_type *codes = key->values;                                              \
+        uint32_t kept = 0;                                                                 \
+        for (uint32_t i = 0; i < in->selected_count; i++) {                                \
+            uint16_t row = (uint16_t)kd_batch_row(in, i);                                  \
+            out_rows[kept] = row;                                                          \
+            kept += matched[codes[row]];                                                   \
+        }                                                                                  \
+        return kept;                                                                       \
+    }
+CODES_LOOP(codes_u8, uint8_t)
+CODES_LOOP(codes_u16, uint16_t)
+CODES_LOOP(codes_u32, uint32_t)
+#undef CODES_LOOP
+
+/* The rows whose code has a match. */
+static uint32_t codes_select(const kd_vector *key, const uint8_t *matched, const kd_batch *in,
+                             uint16_t *out_rows)
+{
+    switch (key->width_bytes) {
+    case 1:
+        return codes_u8(key, matched, in, out_rows);
+    case 2:
+        return codes_u16(key, matched, in, out_rows);
+    default:
+        return codes_u32(key, matched, in, out_rows);
+    }
+}
+
 /* A whole batch by the codes of its key; `*out_done` is false when that cannot be. */
 static kd_status codes_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, const kd_batch *in,
                              kd_batch *out, bool *out_done)
@@ -764,19 +796,19 @@ static kd_status codes_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, 
                                &join->layout, &key, in->selected_count, out_done));
     if (!*out_done)
         return KD_OK;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < in->selected_count; i++) {
-        uint16_t row = (uint16_t)kd_batch_row(in, i);
-        local->rows[count] = row;
-        count += join->kind == KD_JOIN_LEFT || codes->matched[kdi_code_at(&key, row)];
+    const uint16_t *rows = in->selection;
+    uint32_t count = in->selected_count;
+    if (join->kind != KD_JOIN_LEFT && !codes->all_matched) {
+        count = codes_select(&key, codes->matched, in, local->rows);
+        rows = local->rows;
     }
     if (count == 0)
         return KD_OK;
     memcpy(wide->columns, in->columns, in->column_count * sizeof *in->columns);
     for (uint32_t c = 0; c < wide->right_count; c++)
         wide->columns[wide->left_count + c] = kdi_join_codes_column(codes, &key, c);
-    bool all = in->selection == NULL && count == in->row_count;
-    kdi_join_wide_emit(wide, &self->op, in->row_count, all ? NULL : local->rows, count, out);
+    kdi_join_wide_emit(wide, &self->op, in->row_count, count == in->row_count ? NULL : rows, count,
+                       out);
     return KD_OK;
 }
 

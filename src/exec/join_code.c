@@ -47,6 +47,7 @@ static void entry_fill(kdi_join_codes *codes, const kdi_row_layout *layout, uint
 {
     uint16_t position = (uint16_t)code;
     codes->matched[code] = match != NULL;
+    codes->all_matched = codes->all_matched && match != NULL;
     for (uint32_t c = 0; c < codes->column_count; c++) {
         if (match == NULL)
             kd_vector_set_null(&codes->columns[c], code);
@@ -87,6 +88,7 @@ static kd_status codes_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_t
     codes->matched = KD_NEW_ARRAY(ctx, codes->arena, uint8_t, entries);
     if (codes->matched == NULL)
         return KD_NOMEM;
+    codes->all_matched = true;
     for (uint32_t c = 0; c < codes->column_count; c++) {
         kd_vector *column = &codes->columns[c];
         KD_TRY(kd_vector_init_flat(ctx, codes->arena, layout->types[1 + c], entries, column));

@@ -17,6 +17,7 @@ typedef struct kdi_join_codes {
     kd_vector *columns; /* The right columns by code; NULL where there is no match. */
     uint64_t *ids;      /* Of these dictionaries. */
     uint8_t *matched;   /* By code. */
+    bool all_matched;
 } kdi_join_codes;
 
 kd_status kdi_join_codes_create(kd_ctx *ctx, kd_arena *arena, uint32_t column_count,
