@@ -105,6 +105,15 @@ static kd_status call_get_indexdef(ARGS)
     return return_buffer(ctx, env, &text, result, out_is_null);
 }
 
+static kd_status call_get_partkeydef(ARGS)
+{
+    const kd_object *object = object_of(env, args[0]);
+    kd_buffer text = kd_buffer_in(env->arena);
+    if (object != NULL && object->kind == KD_OBJECT_TABLE)
+        KD_TRY(kdi_text_partition_key(ctx, (const kd_table_entry *)object, &text));
+    return return_buffer(ctx, env, &text, result, out_is_null);
+}
+
 static kd_status call_get_constraintdef(ARGS)
 {
     const kd_catalog_version *catalog = kdi_call_catalog(env);
@@ -319,6 +328,7 @@ static const kd_function functions[] = {
     ONE("pg_get_viewdef", TEXT, TEXT, call_get_viewdef_named),
     ONE("pg_get_indexdef", OID, TEXT, call_get_indexdef),
     THREE("pg_get_indexdef", OID, INT4, BOOL, TEXT, call_get_indexdef),
+    ONE("pg_get_partkeydef", OID, TEXT, call_get_partkeydef),
     ONE("pg_get_constraintdef", OID, TEXT, call_get_constraintdef),
     TWO("pg_get_constraintdef", OID, BOOL, TEXT, call_get_constraintdef),
     TWO("pg_get_serial_sequence", TEXT, TEXT, TEXT, call_get_serial_sequence),

@@ -342,6 +342,88 @@ static const struct {
 /* Arrays of enums: their element's number with this bit. */
 #define ENUM_ARRAY_BIT ((uint64_t)1 << 30)
 
+/* --- Partitions ------------------------------------------------------------------------------- */
+
+static kd_status bound_value(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
+                             int8_t kind, kd_buffer *out)
+{
+    if (kind != 0)
+        return kd_buffer_append_text(ctx, out, kind < 0 ? "MINVALUE" : "MAXVALUE");
+    if (value->is_null)
+        return kd_buffer_append_text(ctx, out, "NULL");
+    if (kd_type_is_number(value->type) || value->type.id == KD_TYPE_BOOL)
+        return kd_value_format(ctx, settings, value, out);
+    size_t start = out->size_bytes;
+    KD_TRY(kd_buffer_append_byte(ctx, out, '\''));
+    KD_TRY(kd_value_format(ctx, settings, value, out));
+    for (size_t i = start + 1; i < out->size_bytes; i++) {
+        if (out->data[i] != '\'')
+            continue;
+        KD_TRY(kd_buffer_append_byte(ctx, out, '\''));
+        memmove(out->data + i + 1, out->data + i, out->size_bytes - i - 1);
+        i++;
+    }
+    return kd_buffer_append_byte(ctx, out, '\'');
+}
+
+static kd_status bound_values(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *values,
+                              const int8_t *kinds, uint32_t count, kd_buffer *out)
+{
+    KD_TRY(kd_buffer_append_byte(ctx, out, '('));
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+        KD_TRY(bound_value(ctx, settings, &values[i], kinds == NULL ? 0 : kinds[i], out));
+    }
+    return kd_buffer_append_byte(ctx, out, ')');
+}
+
+kd_status kdi_text_partition_bound(kd_ctx *ctx, const kd_catalog_version *version,
+                                   const kd_text_settings *settings,
+                                   const kd_table_entry *partition, kd_buffer *out)
+{
+    const kd_partition_bound *bound = &partition->bound;
+    const kd_object *parent =
+        partition->parent_no == 0 ? NULL : kd_catalog_get(version, partition->parent_no);
+    if (parent == NULL)
+        return KD_OK;
+    if (bound->is_default)
+        return kd_buffer_append_text(ctx, out, "DEFAULT");
+    switch (((const kd_table_entry *)parent)->strategy) {
+    case KD_PARTITION_RANGE:
+        KD_TRY(kd_buffer_append_text(ctx, out, "FOR VALUES FROM "));
+        KD_TRY(bound_values(ctx, settings, bound->from, bound->from_kind, bound->count, out));
+        KD_TRY(kd_buffer_append_text(ctx, out, " TO "));
+        return bound_values(ctx, settings, bound->to, bound->to_kind, bound->count, out);
+    case KD_PARTITION_LIST:
+        KD_TRY(kd_buffer_append_text(ctx, out, "FOR VALUES IN "));
+        return bound_values(ctx, settings, bound->from, NULL, bound->count, out);
+    case KD_PARTITION_HASH:
+        return kd_buffer_append_format(ctx, out, "FOR VALUES WITH (modulus %lld, remainder %lld)",
+                                       (long long)bound->from[0].as.i64,
+                                       (long long)bound->from[1].as.i64);
+    case KD_PARTITION_NONE:
+        break;
+    }
+    return KD_OK;
+}
+
+kd_status kdi_text_partition_key(kd_ctx *ctx, const kd_table_entry *table, kd_buffer *out)
+{
+    static const char *const words[] = {"", "RANGE (", "LIST (", "HASH ("};
+    if (table->strategy == KD_PARTITION_NONE)
+        return KD_OK;
+    KD_TRY(kd_buffer_append_text(ctx, out, words[table->strategy]));
+    for (uint32_t i = 0; i < table->partition_column_count; i++) {
+        if (i > 0)
+            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+        for (uint32_t c = 0; c < table->column_count; c++)
+            if (table->columns[c].storage.column_no == table->partition_column_nos[i])
+                KD_TRY(kdi_text_name(ctx, table->columns[c].storage.name, out));
+    }
+    return kd_buffer_append_byte(ctx, out, ')');
+}
+
 uint64_t kdi_type_number(kd_type type)
 {
     if (type.id == KD_TYPE_ENUM)

@@ -27,6 +27,14 @@ kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
 kd_status kdi_text_index_key(kd_ctx *ctx, const kd_table_entry *table, const kd_table_index *index,
                              uint32_t position, kd_buffer *out) KD_MUST_CHECK;
 
+/* "FOR VALUES FROM (1) TO (10)", "DEFAULT"; nothing for a table that is no partition. */
+kd_status kdi_text_partition_bound(kd_ctx *ctx, const kd_catalog_version *version,
+                                   const kd_text_settings *settings,
+                                   const kd_table_entry *partition, kd_buffer *out) KD_MUST_CHECK;
+/* "RANGE (day, city)"; nothing for a table without partitions. */
+kd_status kdi_text_partition_key(kd_ctx *ctx, const kd_table_entry *table,
+                                 kd_buffer *out) KD_MUST_CHECK;
+
 /*
  * Constraints of a table have no objects: they are counted, those of indexes first, then checks,
  * then foreign keys, and their number is made from the table's and this count.

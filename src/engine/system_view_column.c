@@ -67,6 +67,7 @@ typedef struct relation_row {
     double row_count;
     bool has_index, is_temporary, has_partitions, is_partition;
     uint32_t column_count, check_count;
+    kd_slice partition_bound;
 } relation_row;
 
 static kd_status emit_relation(kdi_sys_view *view, const relation_row *row)
@@ -97,7 +98,11 @@ static kd_status emit_relation(kdi_sys_view *view, const relation_row *row)
     kdi_put_bool(view, true);
     kdi_put_char(view, 'd');
     kdi_put_bool(view, row->is_partition);
-    kdi_put_nulls(view, 3);
+    kdi_put_nulls(view, 2);
+    if (row->is_partition)
+        kdi_put_text(view, row->partition_bound);
+    else
+        kdi_put_null(view);
     return kdi_sys_emit(view);
 }
 
@@ -115,6 +120,7 @@ static kd_status emit_object(kdi_sys_view *view, const kd_object *object)
                         .schema_no = object->schema_no,
                         .kind = kdi_relation_kind(object)};
     const kd_table_entry *table = kdi_as_table(object);
+    kd_buffer bound = kd_buffer_in(view->arena);
     if (table != NULL) {
         row.row_count = rows_of(view, table->table_no);
         row.has_index = table->index_count > 0;
@@ -123,6 +129,10 @@ static kd_status emit_object(kdi_sys_view *view, const kd_object *object)
         row.is_partition = table->parent_no != 0;
         row.column_count = table->visible_count;
         row.check_count = table->check_count;
+        kd_text_settings settings;
+        kdi_session_text(view->session, (kd_catalog_version *)(uintptr_t)view->version, &settings);
+        KD_TRY(kdi_text_partition_bound(view->ctx, view->version, &settings, table, &bound));
+        row.partition_bound = kd_buffer_slice(&bound);
     } else if (object->kind == KD_OBJECT_VIEW) {
         const kd_view_entry *entry = (const kd_view_entry *)object;
         row.column_count = entry->column_count;

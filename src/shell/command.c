@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ARGUMENTS_MAX = 8, INCLUDE_DEPTH_MAX = 16 };
 
@@ -207,6 +208,120 @@ static bool run_copy(command_line *line)
     return sql != NULL && kdi_shell_run(shell, kd_slice_of(sql));
 }
 
+static bool run_go(command_line *line)
+{
+    return kdi_query_go(line->shell, argument(line, 0), false);
+}
+
+static bool run_go_expanded(command_line *line)
+{
+    return kdi_query_go(line->shell, argument(line, 0), true);
+}
+
+static bool run_print(command_line *line)
+{
+    return kdi_query_print(line->shell);
+}
+
+static bool run_reset(command_line *line)
+{
+    return kdi_query_reset(line->shell);
+}
+
+static bool run_edit(command_line *line)
+{
+    return kdi_query_edit(line->shell, argument(line, 0));
+}
+
+static bool run_watch(command_line *line)
+{
+    return kdi_query_watch(line->shell, line->arguments, line->count);
+}
+
+/* \set NAME VALUE ...: the values one behind the other. */
+static bool run_set(command_line *line)
+{
+    kdi_shell *shell = line->shell;
+    const char *name = argument(line, 0);
+    if (name == NULL) {
+        kdi_variable_list(shell);
+        return true;
+    }
+    kd_buffer value = kd_buffer_in(shell->arena);
+    bool fine = kd_buffer_append_text(&shell->ctx, &value, "") == KD_OK;
+    for (int i = 1; fine && i < line->count; i++)
+        fine = kd_buffer_append_text(&shell->ctx, &value, line->arguments[i]) == KD_OK;
+    return fine && kdi_variable_set(shell, name, value.data);
+}
+
+static bool run_unset(command_line *line)
+{
+    if (line->count != 1) {
+        kdi_shell_complain(line->shell, "usage: \\unset NAME");
+        return false;
+    }
+    kdi_variable_unset(line->shell, line->arguments[0]);
+    return true;
+}
+
+/* What of \pset has a meaning here. */
+static bool run_print_setting(command_line *line)
+{
+    const char *name = argument(line, 0);
+    command_line rest = *line;
+    rest.count = line->count > 0 ? line->count - 1 : 0;
+    memmove(rest.arguments, line->arguments + 1, (size_t)rest.count * sizeof *rest.arguments);
+    if (name != NULL && strcmp(name, "null") == 0)
+        return run_null_text(&rest);
+    if (name != NULL && strcmp(name, "tuples_only") == 0) {
+        bool only = !line->shell->show_header;
+        bool fine = toggle(&rest, &only, "Tuples only");
+        line->shell->show_header = !only;
+        return fine;
+    }
+    if (name != NULL && (strcmp(name, "expanded") == 0 || strcmp(name, "x") == 0))
+        return run_expanded(&rest);
+    if (name != NULL && strcmp(name, "format") == 0) {
+        static const char *const names[][2] = {
+            {"aligned", "box"}, {"unaligned", "plain"}, {"wrapped", "box"}};
+        for (size_t i = 0; rest.count > 0 && i < sizeof names / sizeof names[0]; i++)
+            if (strcmp(rest.arguments[0], names[i][0]) == 0)
+                rest.arguments[0] = names[i][1];
+        return run_mode(&rest);
+    }
+    kdi_shell_complain(line->shell,
+                       "\\pset knows null, format, expanded and tuples_only, not \"%s\"",
+                       name == NULL ? "" : name);
+    return false;
+}
+
+static bool run_connection(command_line *line)
+{
+    fprintf(line->shell->out, "You are connected to database \"%s\" with kade %s.\n",
+            line->shell->path, kade_version());
+    return true;
+}
+
+static bool run_system(command_line *line)
+{
+    fflush(line->shell->out);
+    bool fine = line->rest[0] == '\0' || system(line->rest) == 0;
+    if (!fine)
+        line->shell->has_failed = true;
+    return fine;
+}
+
+static bool run_directory(command_line *line)
+{
+    const char *path = argument(line, 0);
+    if (path == NULL)
+        path = getenv("HOME");
+    if (path != NULL && chdir(path) == 0)
+        return true;
+    kdi_shell_complain(line->shell, "\\cd: cannot go to %s", path == NULL ? "the home" : path);
+    return false;
+}
+
 static const command COMMANDS[] = {
     {"?", "\\?, .help", "this list", run_help},
     {"help", NULL, NULL, run_help},
@@ -214,9 +329,11 @@ static const command COMMANDS[] = {
     {"q", "\\q, .quit", "leave", run_quit},
     {"quit", NULL, NULL, run_quit},
     {"exit", NULL, NULL, run_quit},
-    {"d", "\\d [NAME], .schema", "describe a table or view; without a name list all", NULL},
-    {"dt", "\\dt \\dv \\di \\ds [PATTERN]", "tables, views, indexes, sequences", NULL},
-    {"dn", "\\dn \\df \\dT [PATTERN]", "schemas, functions, types", NULL},
+    {"d", "\\d[S+] [NAME], .schema", "describe a table or view; without a name list all", NULL},
+    {"dt", "\\dt \\dv \\dm \\di \\ds [PATTERN]",
+     "tables, views, materialized views, indexes, sequences; + tells more, S shows the system's",
+     NULL},
+    {"dn", "\\dn \\df \\dT \\du [PATTERN]", "schemas, functions, types, roles", NULL},
     {"tables", ".tables [PATTERN]", "as \\dt", run_tables},
     {"schema", NULL, NULL, run_schema},
     {"l", "\\l", "the database's name", run_list_databases},
@@ -233,6 +350,22 @@ static const command COMMANDS[] = {
     {"o", "\\o [FILE], .output", "send results to a file; without a name back here", run_output},
     {"output", NULL, NULL, run_output},
     {"echo", "\\echo TEXT", "write a text", run_echo},
+    {"g", "\\g [FILE], \\gx", "run the query typed (or the last one); x: one block per row",
+     run_go},
+    {"gx", NULL, NULL, run_go_expanded},
+    {"p", "\\p, \\r, \\e [FILE]", "show, drop, edit the query typed (or the last one)", run_print},
+    {"r", NULL, NULL, run_reset},
+    {"e", NULL, NULL, run_edit},
+    {"edit", NULL, NULL, run_edit},
+    {"watch", "\\watch [SECONDS] [c=COUNT]", "run it again and again; Ctrl-C ends it", run_watch},
+    {"set", "\\set [NAME [VALUE]], \\unset NAME",
+     "variables: :NAME, :'NAME' and :\"NAME\" in statements", run_set},
+    {"unset", NULL, NULL, run_unset},
+    {"pset", "\\pset null|format|expanded ...", "how results look, in psql's words",
+     run_print_setting},
+    {"conninfo", "\\conninfo", "what the shell is connected to", run_connection},
+    {"!", "\\! COMMAND", "run a command of the system", run_system},
+    {"cd", "\\cd [FOLDER]", "go to another folder", run_directory},
     {"copy", "\\copy TABLE FROM|TO 'FILE' ...", "as COPY", run_copy},
     {"import", ".import FILE TABLE [rejects TABLE]", "load a file; the table is made if absent",
      run_import},
@@ -263,6 +396,10 @@ static bool split_arguments(kdi_shell *shell, const char *text, command_line *li
         while (*at != '\0' && (open != '\0' || (*at != ' ' && *at != '\t'))) {
             char byte = *at++;
             bool is_quote = byte == '\'' || byte == '"';
+            if (byte == '\'' && open == byte && *at == byte) { /* A doubled quote is one. */
+                word[size++] = *at++;
+                continue;
+            }
             if (open == '\0' && is_quote)
                 open = byte;
             else if (byte == open)
@@ -293,7 +430,7 @@ bool kdi_command_run(kdi_shell *shell, const char *text)
     if (!split_arguments(shell, rest, &line))
         return false;
     if (text[0] == '\\' && copy[0] == 'd')
-        return kdi_describe_run(shell, copy + 1 + (copy[1] == '+'), argument(&line, 0));
+        return kdi_describe_run(shell, copy + 1, argument(&line, 0));
     for (size_t i = 0; i < sizeof COMMANDS / sizeof COMMANDS[0]; i++)
         if (COMMANDS[i].run != NULL && strcmp(copy, COMMANDS[i].name) == 0)
             return COMMANDS[i].run(&line);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROWS_MAX = 1000 };
+enum { ROWS_MAX = 1000, DEFINITIONS_MAX = 32 };
 
 typedef struct program {
     const char *name;
@@ -30,7 +30,9 @@ typedef struct arguments {
     const char *file;    /* -f */
     bool is_quiet;
     bool mode_is_set;
-    int exit_code; /* Not negative: leave with it. */
+    int exit_code;                            /* Not negative: leave with it. */
+    const char *definitions[DEFINITIONS_MAX]; /* NAME=VALUE of -v. */
+    int definition_count;
 } arguments;
 
 static void show_help(void)
@@ -40,6 +42,7 @@ static void show_help(void)
           "DATABASE is a directory, made when absent; without it the database is in memory.\n\n"
           "  -c SQL            run this and leave\n"
           "  -f FILE           run this file and leave\n"
+          "  -v NAME=VALUE     a variable, as \\set makes it\n"
           "  --csv, --json, --markdown, --ndjson, --tabs, --plain, --line, --box, --ascii\n"
           "                    how results look\n"
           "  --no-header       no column names\n"
@@ -118,7 +121,7 @@ static void parse_option(arguments *parsed, int argc, char **argv, int *index)
         return;
     bool takes_value = strcmp(word, "-c") == 0 || strcmp(word, "-f") == 0 ||
                        strcmp(word, "--null") == 0 || strcmp(word, "--memory") == 0 ||
-                       strcmp(word, "--temp") == 0;
+                       strcmp(word, "--temp") == 0 || strcmp(word, "-v") == 0;
     if (!takes_value) {
         fprintf(stderr, "kade: unknown option %s; try kade --help\n", word);
         parsed->exit_code = 2;
@@ -131,6 +134,13 @@ static void parse_option(arguments *parsed, int argc, char **argv, int *index)
         parsed->command = value;
     } else if (strcmp(word, "-f") == 0) {
         parsed->file = value;
+    } else if (strcmp(word, "-v") == 0) {
+        if (parsed->definition_count < DEFINITIONS_MAX && strchr(value, '=') != NULL) {
+            parsed->definitions[parsed->definition_count++] = value;
+        } else {
+            fprintf(stderr, "kade: -v: expected NAME=VALUE, not %s\n", value);
+            parsed->exit_code = 2;
+        }
     } else if (strcmp(word, "--null") == 0) {
         shell->null_text = value;
     } else if (strcmp(word, "--temp") == 0) {
@@ -170,10 +180,22 @@ static void run_file(kdi_shell *shell, const char *path)
         fclose(stream);
 }
 
+static bool define_variables(arguments *parsed)
+{
+    kdi_shell *shell = parsed->shell;
+    for (int i = 0; i < parsed->definition_count; i++) {
+        const char *text = parsed->definitions[i], *value = strchr(text, '=');
+        const char *name = kd_copy_text(&shell->ctx, shell->arena, text, (size_t)(value - text));
+        if (name == NULL || !kdi_variable_set(shell, name, value + 1))
+            return false;
+    }
+    return true;
+}
+
 static int shell_run(arguments *parsed)
 {
     kdi_shell *shell = parsed->shell;
-    if (kdi_shell_open(shell) != KD_OK)
+    if (!define_variables(parsed) || kdi_shell_open(shell) != KD_OK)
         return 1;
     if (parsed->command != NULL) {
         if (!kdi_shell_run_text(shell, parsed->command))
@@ -215,6 +237,7 @@ static int shell_main(int argc, char **argv)
     shell.statement_arena =
         kd_arena_create(&shell.ctx, shell.arena, "statement", KD_ARENA_UNLIMITED);
     int code = 1;
+    shell.last_query = kd_buffer_in(shell.arena);
     if (shell.statement_arena != NULL) {
         kdi_shell_catch_interrupts(&shell);
         code = shell_run(&parsed);

@@ -375,8 +375,20 @@ static void drop_counted(kdi_shell *shell, kdi_splitter *splitter, size_t size_b
     kdi_splitter_drop(splitter, size_bytes);
 }
 
-/* Runs every complete statement; with `at_end` also what has no ';'. False stops the script. */
-static bool run_complete(kdi_shell *shell, kdi_splitter *splitter, bool at_end)
+bool kdi_shell_run_query(kdi_shell *shell, kd_slice sql)
+{
+    kd_arena *arena = kd_arena_create(&shell->ctx, shell->arena, "query", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return false;
+    shell->last_query.size_bytes = 0;
+    if (kd_buffer_append(&shell->ctx, &shell->last_query, sql.data, sql.size_bytes) != KD_OK)
+        kd_error_clear(&shell->ctx);
+    bool fine = kdi_shell_run(shell, kdi_variables_expand(shell, arena, sql));
+    kd_arena_destroy(arena);
+    return fine;
+}
+
+bool kdi_shell_run_complete(kdi_shell *shell, kdi_splitter *splitter, bool at_end)
 {
     bool fine = true;
     while (fine && !shell->wants_exit) {
@@ -388,27 +400,53 @@ static bool run_complete(kdi_shell *shell, kdi_splitter *splitter, bool at_end)
             size = splitter->text.size_bytes;
         if (size == 0)
             break;
-        fine = kdi_shell_run(shell, (kd_slice){splitter->text.data, size});
+        fine = kdi_shell_run_query(shell, (kd_slice){splitter->text.data, size});
         drop_counted(shell, splitter, size);
     }
     return fine;
 }
 
+/* A command that follows a query on its line: "SELECT 1 \gx". It is taken out of the text. */
+static const char *command_behind(kdi_shell *shell, kdi_splitter *splitter)
+{
+    kdi_splitter scan = {0};
+    kd_slice text = kd_buffer_slice(&splitter->text);
+    size_t at = kdi_splitter_find(&scan, text, '\\');
+    if (at == SIZE_MAX)
+        return NULL;
+    const char *command =
+        kd_copy_text(&shell->ctx, shell->arena, text.data + at, text.size_bytes - at);
+    if (command != NULL)
+        splitter->text.size_bytes = at;
+    return command;
+}
+
 static bool run_line(kdi_shell *shell, kdi_splitter *splitter, const char *line, size_t size_bytes)
 {
+    const char *command = NULL;
+    kdi_splitter *outer = shell->query;
+    bool fine = true;
     if (is_command(line, size_bytes) && kdi_splitter_is_blank(splitter)) {
         kdi_splitter_clear(splitter);
-        char *command = kd_copy_text(&shell->ctx, shell->arena, line, size_bytes);
-        bool fine = command != NULL && kdi_command_run(shell, command);
+        command = kd_copy_text(&shell->ctx, shell->arena, line, size_bytes);
+        fine = command != NULL;
+    } else {
+        if (kdi_splitter_feed(&shell->ctx, splitter, line, size_bytes) != KD_OK) {
+            kdi_shell_complain(shell, "%s", shell->ctx.error.message);
+            kd_error_clear(&shell->ctx);
+            return false;
+        }
+        if (memchr(line, '\\', size_bytes) != NULL)
+            command = command_behind(shell, splitter);
+        fine = kdi_shell_run_complete(shell, splitter, false);
+    }
+    if (fine && command != NULL) {
+        shell->query = splitter;
+        fine = kdi_command_run(shell, command);
+        shell->query = outer;
         shell->source_line++;
-        return fine;
     }
-    if (kdi_splitter_feed(&shell->ctx, splitter, line, size_bytes) != KD_OK) {
-        kdi_shell_complain(shell, "%s", shell->ctx.error.message);
-        kd_error_clear(&shell->ctx);
-        return false;
-    }
-    return run_complete(shell, splitter, false);
+    return fine;
 }
 
 bool kdi_shell_run_stream(kdi_shell *shell, FILE *stream, const char *name)
@@ -429,7 +467,7 @@ bool kdi_shell_run_stream(kdi_shell *shell, FILE *stream, const char *name)
     while (fine && !shell->wants_exit && (size = getline(&line, &capacity, stream)) > 0)
         fine = run_line(shell, &splitter, line, (size_t)size);
     if (fine && !shell->wants_exit)
-        fine = run_complete(shell, &splitter, true);
+        fine = kdi_shell_run_complete(shell, &splitter, true);
     free(line);
     shell->source_name = outer_name;
     shell->source_line = outer_line;
@@ -446,7 +484,7 @@ bool kdi_shell_run_text(kdi_shell *shell, const char *text)
     kdi_splitter_init(&splitter, arena);
     bool fine = run_line(shell, &splitter, text, strlen(text));
     if (fine)
-        fine = run_complete(shell, &splitter, true);
+        fine = kdi_shell_run_complete(shell, &splitter, true);
     kd_arena_destroy(arena);
     return fine;
 }
@@ -477,14 +515,17 @@ static void terminal_line(kdi_shell *shell, kdi_line_edit *edit, kdi_splitter *s
         (void)run_line(shell, splitter, line, size_bytes);
         return;
     }
-    if (kdi_splitter_feed(&shell->ctx, splitter, line, size_bytes) != KD_OK) {
-        kd_error_clear(&shell->ctx);
-        return;
+    kdi_splitter probe = {.text = kd_buffer_in(shell->statement_arena)};
+    kd_slice before = kd_buffer_slice(&splitter->text);
+    if (kdi_splitter_feed(&shell->ctx, &probe, before.data, before.size_bytes) == KD_OK &&
+        kdi_splitter_feed(&shell->ctx, &probe, line, size_bytes) == KD_OK) {
+        kd_slice whole = kd_buffer_slice(&probe.text);
+        kdi_splitter scan = {0};
+        if (kdi_splitter_next(&probe) > 0 || kdi_splitter_find(&scan, whole, '\\') != SIZE_MAX)
+            kdi_line_edit_remember(edit, whole);
     }
-    kdi_splitter probe = *splitter;
-    if (kdi_splitter_next(&probe) > 0)
-        kdi_line_edit_remember(edit, kd_buffer_slice(&splitter->text));
-    if (!run_complete(shell, splitter, false))
+    kd_error_clear(&shell->ctx);
+    if (!run_line(shell, splitter, line, size_bytes))
         kdi_splitter_clear(splitter);
 }
 

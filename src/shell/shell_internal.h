@@ -31,6 +31,9 @@ typedef enum kdi_mode {
 const char *kdi_mode_name(kdi_mode mode);
 bool kdi_mode_find(const char *name, kdi_mode *out_mode);
 
+typedef struct kdi_splitter kdi_splitter;
+typedef struct kdi_variable kdi_variable;
+
 typedef struct kdi_shell {
     kd_ctx ctx;
     kd_arena *arena;           /* As long as the program. */
@@ -54,6 +57,9 @@ typedef struct kdi_shell {
     int include_depth;
     const char *source_name; /* A script's name for messages; NULL when typed. */
     uint64_t source_line;    /* Where the statement begins in it. */
+    kdi_splitter *query;     /* What is being typed, for commands about it. */
+    kd_buffer last_query;    /* What was run last. */
+    kdi_variable *variables; /* \set */
 } kdi_shell;
 
 /* ---- shell.c ---- */
@@ -86,9 +92,31 @@ bool kdi_shell_run_stream(kdi_shell *shell, FILE *stream, const char *name);
 bool kdi_shell_run_text(kdi_shell *shell, const char *text);
 void kdi_shell_run_terminal(kdi_shell *shell);
 
+/* Runs `sql` with its variables replaced, and remembers it as the last query. */
+bool kdi_shell_run_query(kdi_shell *shell, kd_slice sql);
+/* Runs what is complete of the query being typed; with `at_end` also what has no ';'. */
+bool kdi_shell_run_complete(kdi_shell *shell, kdi_splitter *splitter, bool at_end);
+
+/* ---- variable.c ---- */
+
+bool kdi_variable_set(kdi_shell *shell, const char *name, const char *value);
+void kdi_variable_unset(kdi_shell *shell, const char *name);
+void kdi_variable_list(const kdi_shell *shell);
+/* The text with :NAME, :'NAME' and :"NAME" replaced, in `arena` when anything was. */
+kd_slice kdi_variables_expand(kdi_shell *shell, kd_arena *arena, kd_slice sql);
+
+/* ---- query_command.c: commands about the query being typed ---- */
+
+/* \\g, \\gx, \\p, \\r, \\e, \\watch; `arguments` has `count`. */
+bool kdi_query_go(kdi_shell *shell, const char *path, bool expanded);
+bool kdi_query_print(kdi_shell *shell);
+bool kdi_query_reset(kdi_shell *shell);
+bool kdi_query_edit(kdi_shell *shell, const char *path);
+bool kdi_query_watch(kdi_shell *shell, const char *const *arguments, int count);
+
 /* ---- splitter.c: finds where statements end ---- */
 
-typedef struct kdi_splitter {
+struct kdi_splitter {
     kd_buffer text; /* The statement so far. */
     size_t offset;  /* Bytes of it that were looked at. */
     int state;
@@ -96,11 +124,14 @@ typedef struct kdi_splitter {
     uint32_t parentheses;
     size_t tag_offset; /* Where the open dollar quote's tag stands in `text`. */
     size_t tag_bytes;
-} kdi_splitter;
+};
 
 void kdi_splitter_init(kdi_splitter *splitter, kd_arena *arena);
 kd_status kdi_splitter_feed(kd_ctx *ctx, kdi_splitter *splitter, const char *text,
                             size_t size_bytes);
+/* Where `byte` next stands outside quotes and comments; SIZE_MAX: nowhere. `scan` starts as {0} and
+ * goes on from its `offset`; of it, `text` is not used. */
+size_t kdi_splitter_find(kdi_splitter *scan, kd_slice text, char byte);
 /* The first complete statement with its ';' is at the front: its size; else 0. */
 size_t kdi_splitter_next(kdi_splitter *splitter);
 void kdi_splitter_drop(kdi_splitter *splitter, size_t size_bytes);

@@ -152,20 +152,35 @@ static size_t inner_step(kdi_splitter *splitter, kd_slice text, size_t at)
     return 1;
 }
 
+static size_t step(kdi_splitter *splitter, kd_slice text, size_t at)
+{
+    return splitter->state == SPLIT_PLAIN ? plain_step(splitter, text, at)
+                                          : inner_step(splitter, text, at);
+}
+
+size_t kdi_splitter_find(kdi_splitter *scan, kd_slice text, char byte)
+{
+    while (scan->offset < text.size_bytes) {
+        size_t at = scan->offset;
+        if (scan->state == SPLIT_PLAIN && text.data[at] == byte) {
+            scan->offset = at + 1;
+            return at;
+        }
+        scan->offset += step(scan, text, at);
+    }
+    return SIZE_MAX;
+}
+
 size_t kdi_splitter_next(kdi_splitter *splitter)
 {
     kd_slice text = kd_buffer_slice(&splitter->text);
     while (splitter->offset < text.size_bytes) {
         size_t at = splitter->offset;
-        if (splitter->state != SPLIT_PLAIN) {
-            splitter->offset += inner_step(splitter, text, at);
-            continue;
-        }
-        if (text.data[at] == ';' && splitter->parentheses == 0) {
+        if (splitter->state == SPLIT_PLAIN && text.data[at] == ';' && splitter->parentheses == 0) {
             splitter->offset = at + 1;
             return at + 1;
         }
-        splitter->offset += plain_step(splitter, text, at);
+        splitter->offset += step(splitter, text, at);
     }
     return 0;
 }

@@ -99,6 +99,56 @@ def test_describe():
         assert word in out, (word, out)
 
 
+def test_describe_tells_more():
+    script = ("CREATE TYPE mood AS ENUM ('sad', 'ok');\n"
+              "CREATE TABLE t (id int PRIMARY KEY, m mood);\nCOMMENT ON TABLE t IS 'things';\n"
+              "COMMENT ON COLUMN t.m IS 'how it is';\nCREATE SCHEMA other;\n"
+              "CREATE TABLE other.u (a int);\n"
+              "CREATE TABLE p (d date, name text) PARTITION BY RANGE (d, name);\n"
+              "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2020-01-01', MINVALUE) "
+              "TO ('2021-01-01', 'it''s');\n"
+              "CREATE MATERIALIZED VIEW mv AS SELECT count(*) FROM t;\n"
+              "\\dt+\n\\d+ t\n\\di+\n\\dT+ mood\n\\df substr*\n\\dt other.*\n\\d p\n\\d p1\n\\dm\n"
+              "\\du\n\\dn+\n\\conninfo\n\\dvS pg_catalog.pg_cl*\n")
+    code, out, err = kade(script=script)
+    assert code == 0, err
+    for word in ("things", "how it is", "CREATE UNIQUE INDEX", "sad, ok", "text, integer",
+                 "RANGE (d, name)", "FOR VALUES FROM ('2020-01-01', MINVALUE) TO ('2021-01-01', 'it''s')",
+                 "materialized view", "Superuser", "connected to", "pg_class"):
+        assert word in out, (word, out)
+    code, _, err = kade(script="\\dq\n")
+    assert code == 1 and "invalid command" in err, err
+
+
+def test_the_query_buffer():
+    target = SCRATCH / "gone.csv"
+    script = (".mode csv\nSELECT 1 AS a, 'x\\y' AS b \\gx\nSELECT 2 AS c\n\\p\n\\g " + str(target) +
+              "\nSELECT 3 AS d;\n\\g\nSELECT nothing\n\\r\nSELECT 4 AS e \\watch i=0 c=3\n")
+    code, out, err = kade("--csv", script=script)
+    assert code == 0, err
+    assert out.splitlines()[-10:] == ["d", "3", "d", "3", "e", "4", "e", "4", "e", "4"], out
+    assert "SELECT 2 AS c" in out and target.read_text() == "c\n2\n"
+    assert kade(script="\\g\n")[0] == 1
+    assert kade(script="SELECT 1 \\watch soon\n")[0] == 1
+    editor = SCRATCH / "editor.sh"
+    editor.write_text("#!/bin/sh\necho \"SELECT 'edited' AS f;\" > \"$1\"\n")
+    editor.chmod(0o755)
+    ENVIRONMENT["VISUAL"] = str(editor)
+    code, out, err = kade("--csv", script="SELECT 1\n\\e\n")
+    assert (code, out) == (0, "f\nedited\n"), (code, out, err)
+
+
+def test_variables():
+    script = ("\\set n 42\n\\set who 'it''s me'\n\\set col odd\n"
+              "SELECT :n + 1 AS a, :'who' AS b, 7 AS :\"col\", '12:00'::time AS t, ':n' AS s, "
+              "(ARRAY[1,2,3])[1:2] AS slice, $$:n$$ AS dollar; -- :n\n\\unset n\nSELECT ':n' AS left;\n")
+    code, out, err = kade("--csv", "-v", "x=1", script=script)
+    assert code == 0, err
+    assert out == ("a,b,odd,t,s,slice,dollar\n43,it's me,7,12:00:00,:n,\"{1,2}\",:n\nleft\n:n\n"), out
+    assert kade("--csv", "-v", "x=5", "-c", "SELECT :x AS x")[1] == "x\n5\n"
+    assert kade("-v", "x")[0] == 2
+
+
 def test_import_and_export():
     path = database("import")
     source = SCRATCH / "cities.csv"
