@@ -791,7 +791,7 @@ static kd_status match_row(kd_ctx *ctx, void *object, kd_rowref ref, int64_t obj
 static kd_status delete_row(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn, uint32_t object_no)
 {
     row_search search = {.object_no = object_no, .ref = KD_ROWREF_NONE};
-    KD_TRY(visit_rows(ctx, catalog->storage, kd_table_latest(txn), match_row, &search));
+    KD_TRY(visit_rows(ctx, catalog->storage, kd_table_settled(txn), match_row, &search));
     if (search.ref == KD_ROWREF_NONE)
         return KD_OK;
     kd_write_outcome outcome;

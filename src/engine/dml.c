@@ -5,9 +5,11 @@
  * write: a statement never sees its own changes, whatever its plan. A row that
  * comes twice (UPDATE ... FROM with two matches) is written once.
  *
- * A row that another transaction changed after the snapshot ends the attempt with
- * 40001; statement.c runs the statement again under a new snapshot where the
- * isolation level allows it.
+ * READ COMMITTED: a row that another transaction changed after the snapshot is looked
+ * at again as it is now, alone, and changed if it still fits (kd_recheck). Where more
+ * than the row decides (joins, sub-queries, MERGE), and under the other levels, the
+ * attempt ends with 40001; statement.c runs the statement again under a new snapshot
+ * where the isolation level allows it.
  */
 #include "engine/engine_internal.h"
 
@@ -26,6 +28,7 @@ typedef struct dml {
     kd_compiled_expr **view_checks;
     kd_value *returning_row; /* Values of the ids that RETURNING is compiled against. */
     uint32_t extra_count;    /* Query columns after the target's in returning_row. */
+    kd_row_recheck *recheck; /* Made when a row changed first. */
 } dml;
 
 static kd_column_id *all_ids(kd_ctx *ctx, dml *work, uint32_t *out_count)
@@ -439,40 +442,119 @@ static kd_status fetch_target(kd_ctx *ctx, dml *work, kd_rowref ref, kd_value **
                                   out_found);
 }
 
-static kd_status update_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
-{
-    kd_value *written = object;
-    const kd_bound_statement *bound = work->bound;
-    kd_rowref ref = (kd_rowref)row[0].as.i64;
+/* A row on its way through an UPDATE or DELETE: what the query said of it, and what it was. */
+typedef struct target_row {
+    const kd_value *row; /* Of the query: the reference first, then the partition, if any. */
+    kd_rowref ref;
     kd_value *old_values;
     bool found;
-    KD_TRY(fetch_target(ctx, work, ref, &old_values, &found));
-    if (!found)
+} target_row;
+
+/* Locks the newest version from `newest` on; KD_ROWREF_NONE when the row has gone. Without the lock
+ * it could be met between the end of one version and the begin of the next, and seem to be gone. */
+static kd_status newest_lock(kd_ctx *ctx, dml *work, kd_rowref newest, kd_rowref *out_ref)
+{
+    const kd_session *session = work->run->session;
+    kd_table *storage = kd_table_find(session->database->storage, work->table->table_no);
+    kd_row_lock mode = work->bound->kind == KD_DML_DELETE ? KD_LOCK_UPDATE : KD_LOCK_NO_KEY_UPDATE;
+    kd_write_outcome outcome = {.result = KD_WRITE_CHANGED, .newest = newest};
+    *out_ref = KD_ROWREF_NONE;
+    while (storage != NULL && outcome.result == KD_WRITE_CHANGED)
+        KD_TRY(
+            kd_table_lock_row(ctx, session->txn, storage, outcome.newest, mode, KD_WAIT, &outcome));
+    if (outcome.result == KD_WRITE_DONE)
+        *out_ref = outcome.newest;
+    return KD_OK;
+}
+
+/* The row changed after the snapshot: looks at it as it is now. `target->found`: try again. */
+static kd_status look_again(kd_ctx *ctx, dml *work, kd_rowref newest, target_row *target)
+{
+    const kd_run *run = work->run;
+    const kd_rel *query = work->bound->query;
+    const kd_recheck *recheck = work->job->plan->recheck;
+    kd_value *row = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, query->column_count);
+    bool twice;
+    if (row == NULL)
+        return KD_NOMEM;
+    if (work->recheck == NULL)
+        KD_TRY(kd_row_recheck_create(ctx, work->arena, recheck, &run->facts, run->parameters,
+                                     run->parameter_count, &work->recheck));
+    target->found = false;
+    KD_TRY(newest_lock(ctx, work, newest, &target->ref));
+    if (target->ref == KD_ROWREF_NONE)
         return KD_OK;
-    kd_write_outcome outcome;
-    /* The reference comes first, then, for a partitioned table, the partition. */
-    const kd_value *values = row + 1 + bound->has_partition_column;
-    KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, old_values, bound->target_positions,
-                                   values, bound->target_count, written, &outcome));
-    if (outcome.result != KD_WRITE_DONE)
-        return missed(ctx, work, outcome);
-    return row_written(ctx, work, written, row);
+    newest = target->ref;
+    KD_TRY(note_written(ctx, work, newest, &twice));
+    if (twice)
+        return KD_OK;
+    KD_TRY(kdi_table_writer_fetch(ctx, work->writer, newest, kd_table_latest(run->session->txn),
+                                  work->row_arena, target->old_values, &target->found));
+    if (target->found)
+        KD_TRY(kd_row_recheck_run(ctx, work->recheck, work->row_arena, target->old_values, newest,
+                                  &target->found));
+    for (uint32_t i = 0; target->found && i < query->column_count; i++) {
+        const kd_value *value = kd_row_recheck_value(work->recheck, query->columns[i].id);
+        if (value == NULL)
+            return KD_FAIL(ctx, KD_INTERNAL, "XX000", "a changed row lacks a column");
+        row[i] = *value;
+    }
+    target->row = row;
+    return KD_OK;
+}
+
+typedef kd_status (*row_writer)(kd_ctx *ctx, dml *work, void *object, const target_row *target,
+                                kd_write_outcome *out_outcome);
+
+/* Writes one row, as it is in the snapshot or, where it changed and still fits, as it is now.
+ * `*out_target` says which. */
+static kd_status write_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row,
+                           row_writer change, target_row *out_target)
+{
+    *out_target = (target_row){.row = row, .ref = (kd_rowref)row[0].as.i64};
+    KD_TRY(fetch_target(ctx, work, out_target->ref, &out_target->old_values, &out_target->found));
+    while (out_target->found) {
+        kd_write_outcome outcome;
+        KD_TRY(change(ctx, work, object, out_target, &outcome));
+        if (outcome.result == KD_WRITE_DONE)
+            return KD_OK;
+        if (outcome.result != KD_WRITE_CHANGED || work->job->plan->recheck == NULL) {
+            out_target->found = false;
+            return missed(ctx, work, outcome);
+        }
+        KD_TRY(look_again(ctx, work, outcome.newest, out_target));
+    }
+    return KD_OK;
+}
+
+static kd_status update_write(kd_ctx *ctx, dml *work, void *object, const target_row *target,
+                              kd_write_outcome *out_outcome)
+{
+    const kd_bound_statement *bound = work->bound;
+    return kdi_table_writer_update(
+        ctx, work->writer, target->ref, target->old_values, bound->target_positions,
+        target->row + 1 + bound->has_partition_column, bound->target_count, object, out_outcome);
+}
+
+static kd_status update_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
+{
+    target_row target;
+    KD_TRY(write_row(ctx, work, object, row, update_write, &target));
+    return target.found ? row_written(ctx, work, object, target.row) : KD_OK;
+}
+
+static kd_status delete_write(kd_ctx *ctx, dml *work, void *object, const target_row *target,
+                              kd_write_outcome *out_outcome)
+{
+    (void)object;
+    return kdi_table_writer_delete(ctx, work->writer, target->ref, target->old_values, out_outcome);
 }
 
 static kd_status delete_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
 {
-    (void)object;
-    kd_rowref ref = (kd_rowref)row[0].as.i64;
-    kd_value *old_values;
-    bool found;
-    KD_TRY(fetch_target(ctx, work, ref, &old_values, &found));
-    if (!found)
-        return KD_OK;
-    kd_write_outcome outcome;
-    KD_TRY(kdi_table_writer_delete(ctx, work->writer, ref, old_values, &outcome));
-    if (outcome.result != KD_WRITE_DONE)
-        return missed(ctx, work, outcome);
-    return return_row(ctx, work, old_values, row);
+    target_row target;
+    KD_TRY(write_row(ctx, work, object, row, delete_write, &target));
+    return target.found ? return_row(ctx, work, target.old_values, target.row) : KD_OK;
 }
 
 static kd_status run_update(kd_ctx *ctx, dml *work)

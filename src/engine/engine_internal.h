@@ -109,6 +109,7 @@ struct kd_session {
     bool is_explicit;                    /* BEGIN was said. */
     bool has_queried;                    /* A query has run since: its isolation is settled. */
     bool has_on_commit;                  /* It has made temporary tables with ON COMMIT. */
+    bool has_let_go;                     /* FAILED, and its work is undone already. */
     kdi_constraint_mode constraint_mode; /* SET CONSTRAINTS, in this transaction. */
     kdi_deferred *deferred;              /* In the transaction's arena. */
     kdi_named *prepared;
@@ -225,6 +226,11 @@ kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_own
 /* Commits with everything that waits for it; the transaction is over in any case. */
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 void kdi_transaction_rollback(kd_session *session);
+/* A FAILED transaction without savepoints undoes its work at once, so that nobody waits for its
+ * locks until the session says ROLLBACK; a new one stands in its place till then. */
+void kdi_transaction_let_go(kd_session *session);
+/* A statement failed, if only to parse or bind: inside an explicit transaction that fails, too. */
+void kdi_note_failure(kd_session *session);
 /* Called before a setting is changed, in a transaction: most transactions change none. */
 void kdi_settings_keep(kd_session *session);
 /* SET TRANSACTION: the open transaction's isolation and access. */

@@ -122,7 +122,7 @@ static kd_status lock_parent(kd_ctx *ctx, kd_session *session, kd_arena *arena,
                               index->storage.column_count, &key));
     for (;;) {
         kd_rowref ref;
-        KD_TRY(kd_table_find_by_key(ctx, arena, storage, kd_table_latest(session->txn),
+        KD_TRY(kd_table_find_by_key(ctx, arena, storage, kd_table_settled(session->txn),
                                     index->storage.index_no, kd_buffer_slice(&key), &ref,
                                     out_found));
         if (!*out_found)

@@ -361,8 +361,7 @@ static kd_status give_up(kd_ctx *ctx, kd_session *session, kd_status status, boo
         kd_error_clear(ctx);
         return KD_OK;
     }
-    if (session->is_explicit)
-        session->state = KD_SESSION_FAILED;
+    kdi_note_failure(session);
     return status;
 }
 

@@ -158,12 +158,13 @@ out:
     return status;
 }
 
-/* A statement inside an explicit transaction that fails to parse or bind fails the transaction,
- * too. */
-static void note_failure(kd_session *session)
+void kdi_note_failure(kd_session *session)
 {
     if (session->is_explicit && session->state == KD_SESSION_IN_TRANSACTION)
         session->state = KD_SESSION_FAILED;
+    bool is_outermost = session->runs == NULL || session->runs->next == NULL;
+    if (session->state == KD_SESSION_FAILED && is_outermost && session->cursors == NULL)
+        kdi_transaction_let_go(session);
 }
 
 kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
@@ -205,7 +206,7 @@ kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
     prepared = NULL;
 out:
     if (prepared != NULL) {
-        note_failure(session);
+        kdi_note_failure(session);
         kd_prepared_destroy(prepared);
     }
     return status;
@@ -347,7 +348,7 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .waits_for_memory = run->owns_transaction && run->next == NULL,
         .txn = session->txn,
         .snapshot =
-            run->reads_latest ? kd_table_latest(session->txn) : kd_txn_snapshot(session->txn),
+            run->reads_latest ? kd_table_settled(session->txn) : kd_txn_snapshot(session->txn),
         .storage = database->storage,
         .catalog = run->catalog,
         .facts = &run->facts,
@@ -379,6 +380,14 @@ static kd_status run_enter(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
     return cast_parameters(ctx, run, parameters, parameter_count);
 }
 
+/* Rows that are locked are given when all of them are: until then the statement may run again. */
+static kd_status run_locking(kd_ctx *ctx, kd_run *run)
+{
+    KD_TRY(kdi_dml_read(ctx, run, run->prepared->plan, &run->rows));
+    run->affected = (int64_t)run->rows->row_count;
+    return kd_txn_wait_visible_durable(ctx, run->session->txn);
+}
+
 static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
                              uint32_t parameter_count)
 {
@@ -390,6 +399,8 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
         run->prepared->bound->modifying_cte_count > 0)
         return kdi_dml_run(ctx, run);
     run->affected = 0;
+    if (run->prepared->bound->for_update && run->actuals == NULL)
+        return run_locking(ctx, run);
     return kdi_run_execute(ctx, run, run->prepared->plan, &run->execution);
 }
 
@@ -446,7 +457,7 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
         run_release(run);
         undo_attempt(session, run->owns_transaction, savepoint);
         if (!again) {
-            note_failure(session);
+            kdi_note_failure(session);
             return status;
         }
         kd_error_clear(ctx);
@@ -463,7 +474,7 @@ static kd_status run_transaction_command(kd_ctx *ctx, kd_run *run)
             : kdi_transaction_command(ctx, run->session, (const kd_ast_transaction *)node,
                                       run->tag);
     if (status != KD_OK)
-        note_failure(run->session);
+        kdi_note_failure(run->session);
     return status;
 }
 
@@ -571,7 +582,7 @@ static void run_failed(kd_run *run)
     if (run->owns_transaction)
         kdi_transaction_rollback(session);
     else
-        note_failure(session);
+        kdi_note_failure(session);
     run->owns_transaction = false;
 }
 

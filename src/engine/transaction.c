@@ -31,6 +31,7 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
     KD_TRY(kd_txn_begin(ctx, kd_storage_txns(session->database->storage), &options, &session->txn));
     session->deferred = NULL;
     session->savepoints = NULL;
+    session->has_let_go = false;
     session->constraint_mode = KDI_CONSTRAINTS_AS_DECLARED;
     session->has_queried = false;
     return KD_OK;
@@ -157,6 +158,23 @@ void kdi_transaction_rollback(kd_session *session)
     close_cursors(session);
     kd_txn_rollback(session->txn);
     txn_ended(session, false);
+}
+
+void kdi_transaction_let_go(kd_session *session)
+{
+    kd_ctx own = {.world = session->ctx.world};
+    kd_txn_options options = {.isolation = KD_READ_COMMITTED, .durability = KD_DURABLE_LATER};
+    kd_txn *rest;
+    if (session->txn == NULL || session->savepoints != NULL || session->has_let_go)
+        return;
+    if (kd_txn_begin(&own, kd_storage_txns(session->database->storage), &options, &rest) != KD_OK) {
+        kd_error_clear(&own); /* Others wait a little longer, then. */
+        return;
+    }
+    kd_txn_rollback(session->txn);
+    session->txn = rest;
+    session->deferred = NULL;
+    session->has_let_go = true;
 }
 
 /* --- Commands

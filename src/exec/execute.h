@@ -86,4 +86,18 @@ kd_status kd_expr_select(kd_ctx *ctx, kd_compiled_expr *compiled, kd_arena *batc
 kd_status kd_expr_evaluate_row(kd_ctx *ctx, kd_compiled_expr *compiled, kd_arena *arena,
                                const kd_value *values, kd_value *out_value) KD_MUST_CHECK;
 
+/*
+ * One row looked at again, after it changed while its lock was waited for: `row` has its values by
+ * shape position. `*out_holds`: it is still a row of the query, whose columns
+ * kd_row_recheck_value gives (NULL: not one of its columns) until the next run.
+ */
+typedef struct kd_row_recheck kd_row_recheck;
+kd_status kd_row_recheck_create(kd_ctx *ctx, kd_arena *arena, const kd_recheck *recheck,
+                                const kd_session_facts *facts, const kd_value *parameters,
+                                uint32_t parameter_count,
+                                kd_row_recheck **out_recheck) KD_MUST_CHECK;
+kd_status kd_row_recheck_run(kd_ctx *ctx, kd_row_recheck *self, kd_arena *arena,
+                             const kd_value *row, kd_rowref ref, bool *out_holds) KD_MUST_CHECK;
+const kd_value *kd_row_recheck_value(const kd_row_recheck *self, kd_column_id id);
+
 #endif

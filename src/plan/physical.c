@@ -432,6 +432,8 @@ static kd_status plan_limit(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_i
     KD_TRY(limit_by_index(ctx, p, rel, needed, &input));
     if (input == NULL)
         KD_TRY(kdi_physical(ctx, p, rel->inputs[0], needed, &input));
+    for (kd_plan *below = input; below->kind == KD_PLAN_LOCK_ROWS; below = below->inputs[0])
+        below->as.lock.one_by_one = true;
     bool top = input->kind == KD_PLAN_SORT && count != NULL;
     if (top &&
         ((is_bound_constant(count) && is_bound_constant(offset)) || rel->as.limit.with_ties)) {
@@ -466,6 +468,7 @@ static kd_status plan_lock(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id
     (*out)->as.lock.wait = rel->as.lock.wait;
     (*out)->as.lock.table = rel->as.lock.table;
     (*out)->as.lock.ref_column = rel->as.lock.ref_column;
+    (*out)->as.lock.recheck = rel->as.lock.recheck;
     return KD_OK;
 }
 

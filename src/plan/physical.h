@@ -63,6 +63,27 @@ typedef struct kd_runtime_filter {
     kd_column_id column;
 } kd_runtime_filter;
 
+/*
+ * How a row of one table becomes a row of a query that reads nothing else: for rows that changed
+ * while their lock was waited for. The steps follow one another from the scan up; each may name
+ * what the scan and the steps before it give.
+ */
+typedef struct kd_recheck_step {
+    kd_expr *condition; /* Must hold; NULL for a projection, */
+    uint32_t count;     /* which gives these columns. */
+    kd_column_id *ids;
+    kd_expr **exprs;
+} kd_recheck_step;
+typedef struct kd_recheck {
+    const kd_table_entry *table;
+    kd_column_id ref_column;
+    uint32_t column_count;
+    kd_column_id *ids; /* Of the scan, and their positions in the table's shape. */
+    uint32_t *positions;
+    uint32_t step_count;
+    kd_recheck_step *steps;
+} kd_recheck;
+
 struct kd_plan {
     kd_plan_kind kind;
     uint32_t no; /* In the plan, from 1: for EXPLAIN ANALYZE and runtime filters. */
@@ -186,6 +207,8 @@ struct kd_plan {
             kd_wait wait;
             const kd_table_entry *table;
             kd_column_id ref_column;
+            bool one_by_one;           /* Below a LIMIT: no row is locked that is not given. */
+            const kd_recheck *recheck; /* NULL: more than the row decides. */
         } lock;
     } as;
 };
@@ -193,8 +216,9 @@ struct kd_plan {
 typedef struct kd_statement_plan kd_statement_plan;
 struct kd_statement_plan {
     const kd_bound_statement *bound;
-    kd_plan *root;      /* NULL for INSERT ... DEFAULT VALUES. */
-    uint32_t cte_count; /* Materialised ones, in the order to compute them lazily. */
+    kd_plan *root;       /* NULL for INSERT ... DEFAULT VALUES. */
+    kd_recheck *recheck; /* UPDATE, DELETE; NULL: more than the row decides. */
+    uint32_t cte_count;  /* Materialised ones, in the order to compute them lazily. */
     kd_plan **ctes;
     uint32_t working_count;
     uint32_t plan_count; /* Highest `no`. */

@@ -38,6 +38,8 @@ static kd_status plan_root(kd_ctx *ctx, kdi_planner *p, const kd_bound_statement
     if (bound->query == NULL)
         return KD_OK;
     kd_rel *query = bound->query;
+    if (bound->kind == KD_DML_UPDATE || bound->kind == KD_DML_DELETE)
+        KD_TRY(kdi_recheck_make(ctx, p, query, &out->recheck));
     KD_TRY(kdi_optimize(ctx, p, &query));
     kd_id_set all = kdi_set(p);
     KD_TRY(kd_rel_column_set(ctx, bound->query, &all));
@@ -74,6 +76,7 @@ kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options 
     plan->modifying = KD_NEW_ARRAY(ctx, arena, kd_statement_plan, plan->modifying_count);
     if (plan->modifying == NULL)
         return KD_NOMEM;
+    KD_TRY(kdi_recheck_note_locks(ctx, p, bound));
     /* CTEs that stay are optimised in place, in order, so that a later one sees the earlier. */
     uint32_t no;
     for (uint32_t i = 0; i < bound->cte_count; i++)

@@ -100,6 +100,12 @@ kd_status kdi_conditions_join(kd_ctx *ctx, kdi_planner *p, const kdi_conditions 
 /* A copy in which columns among `ids` are replaced by `exprs`. */
 kd_status kdi_substitute(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_column_id *ids,
                          kd_expr *const *exprs, uint32_t count, kd_expr **out) KD_MUST_CHECK;
+/* recheck.c. NULL when more than one row of one table decides. */
+kd_status kdi_recheck_make(kd_ctx *ctx, kdi_planner *p, kd_rel *rel,
+                           kd_recheck **out) KD_MUST_CHECK;
+/* For every KD_REL_LOCK of the statement. */
+kd_status kdi_recheck_note_locks(kd_ctx *ctx, kdi_planner *p,
+                                 const kd_bound_statement *bound) KD_MUST_CHECK;
 bool kdi_has_column(const kd_rel *rel, kd_column_id id);
 /* Whether the expression names only columns of `set` (correlations count as named). */
 kd_status kdi_uses_only(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_id_set *set,

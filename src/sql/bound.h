@@ -270,7 +270,8 @@ struct kd_rel {
             kd_row_lock mode;
             kd_wait wait;
             const kd_table_entry *table;
-            kd_column_id ref_column; /* The scan's row reference below. */
+            kd_column_id ref_column;    /* The scan's row reference below. */
+            struct kd_recheck *recheck; /* The planner's. */
         } lock;
         struct {
             const kd_virtual_table *table;

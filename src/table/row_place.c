@@ -218,6 +218,9 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
         if (newest == place.ref || !kdi_place_find(table, newest, &place))
             return KD_OK;
         KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_visible));
+        /* It follows a version whose end is committed, so it is committed, though its begin may
+         * be stamped a moment later. */
+        *out_visible |= !kdi_stamp_seen(kdi_place_end(&place), snapshot);
     }
     if (!*out_visible)
         return KD_OK;
@@ -225,6 +228,15 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
         kdi_place_values(ctx, arena, &place, shape, positions, position_count, out_values);
     *out_visible = status == KD_OK;
     return status;
+}
+
+kd_snapshot kd_table_settled(kd_txn *txn)
+{
+    kd_txn_manager *manager = kd_txn_manager_of(txn);
+    kd_stamp newest = kd_txn_newest_stamp(manager);
+    kd_txn_note_latest(txn);
+    kd_txn_wait_watermark(manager, newest);
+    return (kd_snapshot){.stamp = newest, .txn_no = kd_txn_no(txn)};
 }
 
 kd_snapshot kd_table_latest(kd_txn *txn)

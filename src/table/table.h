@@ -239,9 +239,13 @@ kd_status kd_index_scan_next(kd_ctx *ctx, kd_index_scan *scan, kd_rowref *out_re
                              bool *out_end) KD_MUST_CHECK;
 void kd_index_scan_close(kd_index_scan *scan); /* NULL is allowed. */
 
-/* A snapshot that sees everything committed up to now, and the transaction's own work: for
- * foreign-key and unique checks, which read latest state under key locks. */
+/* What is committed at the moment of looking, and the transaction's own work: for rows by
+ * reference, under locks. A commit that is just being stamped may be seen in part: a row that it
+ * updates shows neither version to a scan or a look-up by key. */
 kd_snapshot kd_table_latest(kd_txn *txn);
+/* Everything committed before the call, and the transaction's own work: for the scans and look-ups
+ * of foreign-key checks, which read latest state under key locks. */
+kd_snapshot kd_table_settled(kd_txn *txn);
 
 /* --- Upkeep and numbers ---------------------------------------------------------------------- */
 

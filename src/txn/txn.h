@@ -214,6 +214,8 @@ uint64_t kd_row_lock_count(kd_txn_manager *manager);
  * lock time-out, 57014 when cancelled. No latch is held. */
 kd_status kd_txn_wait_for(kd_ctx *ctx, kd_txn *txn, uint64_t other_no) KD_MUST_CHECK;
 bool kd_txn_is_active(kd_txn_manager *manager, uint64_t txn_no);
+/* How many transactions wait for one that has not ended. */
+uint32_t kd_txn_waiting_count(kd_txn_manager *manager);
 
 /*
  * Pins: what was reachable when a transaction began (or a pin was taken) stays in

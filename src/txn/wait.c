@@ -93,6 +93,16 @@ kd_status kd_txn_wait_for(kd_ctx *ctx, kd_txn *txn, uint64_t other_no)
     return status;
 }
 
+uint32_t kd_txn_waiting_count(kd_txn_manager *manager)
+{
+    uint32_t count = 0;
+    kd_mutex_lock(&manager->wait_lock);
+    for (kd_txn *txn = manager->waiting; txn != NULL; txn = txn->next_waiting)
+        count += kd_txn_is_active(manager, txn->waiting_for);
+    kd_mutex_unlock(&manager->wait_lock);
+    return count;
+}
+
 void kdi_wait_wake(kd_txn_manager *manager, uint64_t ended_no)
 {
     if (atomic_load(&manager->waiting_count) == 0)

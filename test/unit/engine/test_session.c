@@ -64,6 +64,46 @@ TEST(every_durability_keeps_what_was_closed)
     (void)kit_directory("durability");
 }
 
+enum { COUNTERS = 6, COUNTS = 4000 };
+
+static void count_up(void *object)
+{
+    kade_session *session = object;
+    kade_statement *statement;
+    kit_run(session, "SET default_transaction_isolation = 'read committed'");
+    CHECK_EQ(
+        kade_prepare(session, "UPDATE t SET v = v + 1 WHERE id + 0 = $1", KADE_NUL, &statement),
+        KADE_OK);
+    for (int i = 0; i < COUNTS; i++) {
+        bool has_row;
+        CHECK_EQ(kade_bind_int64(statement, 1, 1), KADE_OK);
+        CHECK_EQ(kade_step(statement, &has_row), KADE_OK);
+        CHECK_EQ(kade_rows_affected(statement), 1);
+        kade_reset(statement);
+    }
+    kade_finalize(statement);
+}
+
+/* The newest version was met between the end of one version and the begin of the next, and the row
+ * taken for gone: one update of some 100,000 was lost. */
+TEST(counting_in_one_row_loses_nothing)
+{
+    kit it = kit_memory();
+    kd_ctx ctx = test_ctx();
+    kd_thread *threads[COUNTERS];
+    kade_session *sessions[COUNTERS];
+    kit_run(it.session, "CREATE TABLE t (id bigint PRIMARY KEY, v bigint);"
+                        "INSERT INTO t VALUES (1, 0)");
+    for (int i = 0; i < COUNTERS; i++) {
+        sessions[i] = kit_connect(&it);
+        CHECK_STATUS(&ctx, kd_thread_start(&ctx, "counter", count_up, sessions[i], &threads[i]));
+    }
+    for (int i = 0; i < COUNTERS; i++)
+        kd_thread_join(ctx.world, threads[i]);
+    CHECK_ROWS(it.session, "SELECT v FROM t", "24000");
+    kit_close(&it);
+}
+
 TEST(two_sessions_and_one_row)
 {
     kit it = kit_memory();
