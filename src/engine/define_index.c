@@ -196,21 +196,51 @@ static kd_status index_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_
     return KD_OK;
 }
 
-static bool method_is_known(kd_slice method)
-{
-    static const char *const methods[] = {"", "btree", "hash", "gin", "gist", "brin"};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (kd_slice_equal(method, kd_slice_of(methods[i])))
-            return true;
-    return false;
-}
+/* What CREATE INDEX makes of each access method. */
+typedef struct access_method {
+    const char *name;
+    bool is_built;     /* Else it is only declared. */
+    bool takes_unique; /* And several columns. */
+    bool is_kept;      /* Else it is refused. */
+} access_method;
 
-/* An inverted index is declared so that its DDL is kept; until there is one, scans answer the
- * queries that it would serve. */
-static bool method_is_inverted(kd_slice method)
+/* Hash: an ordered index that the planner uses for equality only. BRIN: zone maps stand in every
+ * segment. There is no inverted index, so the methods that need one are refused. */
+static const access_method access_methods[] = {
+    {.name = "btree", .is_built = true, .takes_unique = true, .is_kept = true},
+    {.name = "hash", .is_built = true, .is_kept = true},
+    {.name = "brin", .is_kept = true},
+    {.name = "gin"},
+    {.name = "gist"},
+    {.name = "spgist"},
+};
+
+static kd_status method_find(kd_ctx *ctx, const kd_ast_create_index *ast,
+                             const access_method **out_method)
 {
-    return kd_slice_equal(method, KD_SLICE("gin")) || kd_slice_equal(method, KD_SLICE("gist")) ||
-           kd_slice_equal(method, KD_SLICE("brin"));
+    *out_method = &access_methods[0];
+    size_t i = 0, count = sizeof access_methods / sizeof *access_methods;
+    while (i < count && ast->method.size_bytes > 0 &&
+           !kd_slice_equal(ast->method, kd_slice_of(access_methods[i].name)))
+        i++;
+    if (i == count)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "access method \"%.*s\" does not exist",
+                       (int)ast->method.size_bytes, ast->method.data);
+    const access_method *method = &access_methods[i];
+    *out_method = method;
+    if (!method->is_kept) {
+        kd_status status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                   "access method \"%s\" is not supported", method->name);
+        kd_error_set_hint(ctx, "There are no inverted indexes; scans answer such conditions. "
+                               "CREATE INDEX ON t ((doc ->> 'field')) serves one field.");
+        return status;
+    }
+    bool is_brin = !method->is_built;
+    if (!method->takes_unique && (ast->unique || (ast->items.count > 1 && !is_brin)))
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "access method \"%s\" does not support %s indexes", method->name,
+                       ast->unique ? "unique" : "multicolumn");
+    return KD_OK;
 }
 
 kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create_index *ast)
@@ -221,9 +251,8 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create
     uint32_t count = (uint32_t)ast->items.count, predicate_no = 0;
     bool hidden = false;
     kd_table_index *index;
-    if (!method_is_known(ast->method))
-        return KD_FAIL(ctx, KD_INVALID, "42704", "access method \"%.*s\" does not exist",
-                       (int)ast->method.size_bytes, ast->method.data);
+    const access_method *method;
+    KD_TRY(method_find(ctx, ast, &method));
     if (count > INDEX_COLUMNS_MAX)
         return KD_FAIL(ctx, KD_LIMIT, "54011", "cannot use more than %d columns in an index",
                        INDEX_COLUMNS_MAX);
@@ -250,8 +279,11 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create
     index->predicate_text = predicate_text;
     if (ast->method.size_bytes > 0)
         KD_TRY(kdi_copy_name(ctx, draft->arena, ast->method, &index->method));
-    if (method_is_inverted(ast->method))
+    if (!method->is_built) {
+        kdi_session_notice(draft->run->session, "NOTICE", "00000",
+                           "the index stores nothing: scans use the zone maps of every column");
         return KD_OK;
+    }
     if (hidden && old_storage != NULL)
         return KD_OK; /* The caller rewrites the table and builds all indexes with it. */
     return build_if_there(ctx, draft, index);
