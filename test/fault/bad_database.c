@@ -479,3 +479,25 @@ TEST(a_full_disk_loses_nothing_that_was_acknowledged)
     kade_close(database);
     CHECK_EQ(umount2(mounted, MNT_DETACH), 0);
 }
+
+TEST(a_statement_that_finds_no_room_to_spill_fails_alone)
+{
+    const char *mounted = test_path("disk"), *path = test_path("disk/db");
+    const char *sorting = "SELECT count(*) FROM (SELECT md5(g::text) || md5(g::text) AS x FROM "
+                          "generate_series(1, %d) g ORDER BY x OFFSET 1) AS s";
+    small_disk(mounted);
+    kade_database *database = kit_open(path, 0);
+    kade_session *session = kit_connect(database);
+    kit_run(session, "CREATE TABLE t (id integer PRIMARY KEY)");
+    kit_run(session, "SET memory_limit = '4MB'");
+    kit_run(session, "BEGIN");
+    kit_run(session, "INSERT INTO t VALUES (1)");
+    kit_run(session, "COMMIT");
+    CHECK_TEXT(kit_try(session, sorting, 600000), "53100");
+    CHECK_TEXT(kit_try(session, sorting, 60000), "00000");
+    kit_run(session, "INSERT INTO t VALUES (2)");
+    CHECK_EQ(kit_int(session, "SELECT count(*) FROM t"), 2);
+    kade_disconnect(session);
+    kade_close(database);
+    CHECK_EQ(umount2(mounted, MNT_DETACH), 0);
+}
