@@ -3,9 +3,11 @@
  *
  * Chunks are taken whole, and only when no row in them is still being inserted: then
  * nothing but ends can change in them, and those are carried over at the publication.
- * Versions that no snapshot sees any more are left behind.
+ * Versions that no snapshot sees any more are left behind. Chunks that hold nothing else -
+ * rows that are changed again and again make such - go early, without a segment.
  */
 #include "table/segment_build.h"
+#include "table/upkeep.h"
 
 /* All rows of the chunk are either committed or dead. */
 static bool chunk_is_settled(kdi_chunk *chunk)
@@ -39,22 +41,38 @@ static kd_status chunk_collect(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk *chunk
     return KD_OK;
 }
 
-static kd_status flush_locked(kd_ctx *ctx, kd_table *table, kdi_rewrite *build)
+/* No snapshot sees any of its rows, and nobody comes to it for slots. */
+static bool chunk_is_over(kd_table *table, kdi_chunk *chunk, kd_stamp oldest)
+{
+    uint32_t used = kdi_chunk_used(chunk);
+    if (chunk == atomic_load(&table->active))
+        return false;
+    for (uint32_t i = 0; i < used; i++) {
+        if (atomic_load(&chunk->begins[i]) != KDI_STAMP_DEAD &&
+            atomic_load(&chunk->ends[i]) > oldest)
+            return false;
+    }
+    return used == chunk->capacity;
+}
+
+static kd_status flush_locked(kd_ctx *ctx, kd_table *table, bool only_over, kdi_rewrite *build)
 {
     kd_txn_manager *txns = table->storage->txns;
-    kdi_delta_seal(table);
+    if (!only_over)
+        kdi_delta_seal(table);
     const kdi_unit_list *units = atomic_load(&table->units);
     kd_stamp oldest = kd_txn_oldest_snapshot(txns);
     for (uint32_t i = 0; units != NULL && i < units->chunk_count; i++) {
+        kdi_chunk *chunk = units->chunks[i];
         KD_TRY(kd_check_cancelled(ctx));
-        if (chunk_is_settled(units->chunks[i]))
-            KD_TRY(chunk_collect(ctx, build, units->chunks[i], oldest));
+        if (only_over ? chunk_is_over(table, chunk, oldest) : chunk_is_settled(chunk))
+            KD_TRY(chunk_collect(ctx, build, chunk, oldest));
     }
     KD_TRY(kdi_rewrite_write(ctx, build, 0));
     return kdi_rewrite_move(ctx, build);
 }
 
-kd_status kd_table_flush(kd_ctx *ctx, kd_table *table)
+static kd_status flush(kd_ctx *ctx, kd_table *table, bool only_over)
 {
     kd_txn_manager *txns = table->storage->txns;
     kdi_rewrite build;
@@ -63,11 +81,26 @@ kd_status kd_table_flush(kd_ctx *ctx, kd_table *table)
     kd_mutex_lock(&table->upkeep);
     kd_status status = kdi_rewrite_begin(ctx, table, &build);
     if (status == KD_OK) {
-        status = flush_locked(ctx, table, &build);
+        status = flush_locked(ctx, table, only_over, &build);
         kdi_rewrite_end(ctx, &build);
     }
     kd_mutex_unlock(&table->upkeep);
     kd_txn_unpin(txns, pin);
     kd_txn_reclaim(txns);
     return status;
+}
+
+kd_status kd_table_flush(kd_ctx *ctx, kd_table *table)
+{
+    return flush(ctx, table, false);
+}
+
+kd_status kdi_flush_over(kd_ctx *ctx, kd_table *table, uint32_t chunks_min)
+{
+    const kdi_unit_list *units = atomic_load(&table->units);
+    kd_stamp oldest = kd_txn_oldest_snapshot(table->storage->txns);
+    uint32_t over_count = 0;
+    for (uint32_t i = 0; units != NULL && i < units->chunk_count; i++)
+        over_count += chunk_is_over(table, units->chunks[i], oldest);
+    return over_count < chunks_min ? KD_OK : flush(ctx, table, true);
 }

@@ -49,12 +49,18 @@ static kd_status row_judge(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref 
 
 /*
  * A version that ended before every snapshot: its entries leave all indexes, or a row that is
- * changed often would drag an ever longer tail of them through every lookup.
+ * changed often would drag an ever longer tail of them through every lookup. Where its chunk has
+ * gone already, only the key at hand is known.
  */
-static void version_clean(kdi_write_set *writes, kd_table *table, kd_rowref ref, kd_stamp oldest)
+static void version_clean(kdi_write_set *writes, kd_table *table, const kdi_index *index,
+                          kd_slice key, kd_rowref ref, kd_stamp oldest)
 {
     kdi_place place;
-    if (!kdi_place_find(table, ref, &place) || place.chunk == NULL || place.ref != ref)
+    if (!kdi_place_find(table, ref, &place)) {
+        kd_index_forget(index->index, key, ref);
+        return;
+    }
+    if (place.chunk == NULL || place.ref != ref)
         return; /* Moved: entries that compaction and checkpoint deal with. */
     kd_stamp begin = atomic_load(&place.chunk->begins[place.ordinal]);
     kd_stamp end = atomic_load(&place.chunk->ends[place.ordinal]);
@@ -63,14 +69,14 @@ static void version_clean(kdi_write_set *writes, kd_table *table, kd_rowref ref,
     kdi_indexes_remove_row(table, place.chunk, place.ordinal, UINT32_MAX, &writes->old_key);
 }
 
-static void versions_clean(kdi_write_set *writes, kd_table *table, const kd_rowref *refs,
-                           uint32_t count)
+static void versions_clean(kdi_write_set *writes, kd_table *table, const kdi_index *index,
+                           kd_slice key, const kd_rowref *refs, uint32_t count)
 {
     if (count < CLEANED_FROM)
         return;
     kd_stamp oldest = kd_txn_oldest_snapshot(table->storage->txns);
     for (uint32_t i = 0; i < count; i++)
-        version_clean(writes, table, refs[i], oldest);
+        version_clean(writes, table, index, key, refs[i], oldest);
 }
 
 /* The key's latch is held. */
@@ -96,7 +102,7 @@ static kd_status key_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
         if (state->conflict != KD_ROWREF_NONE)
             break;
     }
-    versions_clean(writes, table, refs, count);
+    versions_clean(writes, table, index, key, refs, count);
     return KD_OK;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum {
+    CHUNKS_OVER = 16,   /* So many chunks that nobody sees are dropped. */
     SEGMENTS_LOOSE = 8, /* More small segments than this are merged. */
     INDEX_SHARE = 4,    /* Of the budget: indexes with more in memory are checkpointed. */
     FLUSH_SHARE = 8,    /* Of the budget: a delta larger than this is flushed. */
@@ -52,6 +53,8 @@ kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage)
         kd_table *table = table_at(storage, i);
         if (table != NULL && delta_bytes(table) > limit)
             status = kd_table_flush(ctx, table);
+        else if (table != NULL)
+            status = kdi_flush_over(ctx, table, CHUNKS_OVER);
     }
     kd_txn_unpin(storage->txns, pin);
     return status;

@@ -10,7 +10,10 @@ kd_status kdi_upkeep_start(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 void kdi_upkeep_stop(kd_storage *storage); /* Not started is fine. */
 /* Delete marks that lie before every snapshot take their small form. */
 kd_status kdi_marks_shrink(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
-/* Flushes the deltas that are over the limit. */
+/* Drops the chunks whose rows no snapshot sees, when there are so many of them. The caller's pin or
+ * transaction keeps the table. */
+kd_status kdi_flush_over(kd_ctx *ctx, kd_table *table, uint32_t chunks_min) KD_MUST_CHECK;
+/* Flushes the deltas that are over the limit, and drops what nobody sees from the others. */
 kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Removes unit files that nothing names. */
 kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;

@@ -9,6 +9,7 @@
 #include "sim_world.h"
 #include "table/storage_check.h"
 #include "table/table.h"
+#include "table/upkeep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,6 +246,8 @@ static kd_status work(kd_ctx *ctx, sim_run *run)
         return work_checkpoint(ctx, run);
     case 3:
         return work_commit(ctx, run, true);
+    case 4:
+        return kdi_flush_over(ctx, run->table, 1);
     default:
         return work_commit(ctx, run, false);
     }

@@ -5,6 +5,7 @@
  * The model keeps the committed rows, a copy of them for each open snapshot, and who has written
  * which id; operations that would wait for another transaction of the same thread are left out.
  */
+#include "table/upkeep.h"
 #include "table_fixture.h"
 
 enum { IDS = 300, TXNS = 4, ABSENT = -1 };
@@ -170,7 +171,7 @@ static void reopen(model *m)
 
 static void upkeep(model *m)
 {
-    switch (below(m, 4)) {
+    switch (below(m, 5)) {
     case 0:
         CHECK_STATUS(&m->f.ctx, kd_table_flush(&m->f.ctx, m->f.table));
         break;
@@ -179,6 +180,9 @@ static void upkeep(model *m)
         break;
     case 2:
         CHECK_STATUS(&m->f.ctx, kd_storage_checkpoint(&m->f.ctx, m->f.storage));
+        break;
+    case 3:
+        CHECK_STATUS(&m->f.ctx, kdi_flush_over(&m->f.ctx, m->f.table, 1));
         break;
     default:
         if (below(m, 4) == 0)

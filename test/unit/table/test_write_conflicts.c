@@ -3,6 +3,7 @@
  * beside them.
  */
 #include "base/thread.h"
+#include "table/upkeep.h"
 #include "table_fixture.h"
 
 TEST(snapshot_isolation_lets_the_first_updater_win)
@@ -305,5 +306,53 @@ TEST(key_share_under_a_snapshot_fails_when_the_key_has_gone)
         kd_table_lock_row(&f.ctx, locker, f.table, moved, KD_LOCK_KEY_SHARE, KD_WAIT, &outcome),
         "40001");
     kd_txn_rollback(locker);
+    fixture_close(&f);
+}
+
+enum { HOT_UPDATES = 9000, HOT_READER_ENDS = 2500 };
+
+static void hot_update(table_fixture *f, int32_t score)
+{
+    kd_rowref ref;
+    kd_txn *txn = fixture_begin(f);
+    CHECK(fixture_find(f, kd_txn_snapshot(txn), 1, &ref, NULL));
+    CHECK_EQ(fixture_update(f, txn, ref, score).result, KD_WRITE_DONE);
+    if (score < HOT_UPDATES)
+        kd_txn_set_durability(txn, KD_DURABLE_LATER);
+    fixture_commit(f, txn);
+    kd_arena_reset(f->arena);
+}
+
+TEST(versions_of_a_hot_row_that_nobody_sees_go_without_a_segment)
+{
+    table_fixture f;
+    fixture_open(&f);
+    kd_txn *txn = fixture_begin(&f);
+    (void)fixture_insert(&f, txn, 1, "hot", 0);
+    fixture_commit(&f, txn);
+    kd_txn *reader = fixture_begin(&f); /* Sees the first version to the end. */
+    for (int i = 1; i <= HOT_UPDATES; i++) {
+        if (i == HOT_READER_ENDS) {
+            /* Nothing is over as long as the reader is there. */
+            uint64_t before = kd_storage_read_statistics(f.storage).delta_bytes;
+            CHECK_STATUS(&f.ctx, kdi_flush_over(&f.ctx, f.table, 1));
+            CHECK_EQ(kd_storage_read_statistics(f.storage).delta_bytes, before);
+            CHECK_EQ(fixture_score(&f, reader, 1), 0);
+            kd_txn_rollback(reader);
+        }
+        hot_update(&f, i);
+        if (i > HOT_READER_ENDS && i % 1000 == 0)
+            CHECK_STATUS(&f.ctx, kdi_flush_over(&f.ctx, f.table, 1));
+    }
+    kd_txn_reclaim(kd_storage_txns(f.storage));
+    kd_storage_statistics statistics = kd_storage_read_statistics(f.storage);
+    CHECK(statistics.delta_bytes < 1 << 20);
+    CHECK_EQ(statistics.segment_count, 0);
+    kd_storage_abandon(f.storage);
+    fixture_reopen(&f);
+    CHECK_STATUS(&f.ctx, kd_storage_check(&f.ctx, f.storage));
+    txn = fixture_begin(&f);
+    CHECK_EQ(fixture_score(&f, txn, 1), HOT_UPDATES);
+    kd_txn_rollback(txn);
     fixture_close(&f);
 }
