@@ -392,6 +392,13 @@ kd_status kdi_view_rel(kd_ctx *ctx, kdi_binder *b, kd_rel **io_rel,
 kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
                               const kd_ast_node *node, const char *verb,
                               uint32_t *out_position) KD_MUST_CHECK;
+/* Parts of columns as targets (bind_part.c): a[1], j['k'], c.field. */
+bool kdi_is_part(const kd_ast_node *target);
+const kd_ast_node *kdi_part_column(const kd_ast_node *target);
+/* The whole column's new value, from the old one and the part's. */
+kd_status kdi_assign_part(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *target,
+                          const kd_column *column, kd_expr *old, kd_expr *value,
+                          kd_expr **out) KD_MUST_CHECK;
 /* The expression that a DEFAULT means for a column: a constant NULL where there is none. */
 kd_status kdi_default_expr(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table,
                            uint32_t position, kd_expr **out) KD_MUST_CHECK;

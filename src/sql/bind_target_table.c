@@ -168,6 +168,7 @@ kd_status kdi_default_expr(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *tab
 typedef struct assignment_list {
     kd_bound_assignment *items;
     size_t count, capacity;
+    bool last_is_part; /* The last was to a part of its column: more may follow. */
 } assignment_list;
 
 static kd_status refuse_generated(kd_ctx *ctx, kdi_binder *b, const kd_column *column, int position)
@@ -184,31 +185,88 @@ static kd_status refuse_generated(kd_ctx *ctx, kdi_binder *b, const kd_column *c
     return kdi_at(ctx, b, position, KD_INVALID);
 }
 
+/* What a column holds, for an assignment to a part of it: the target is the scope's first item. */
+static kd_status old_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                           kd_expr **out)
+{
+    kd_slice name = ((const kd_ast_column *)node)->parts[0];
+    const kdi_source *target = &scope->names.sources[0];
+    for (uint32_t i = 0; i < target->column_count; i++)
+        if (kd_slice_equal(target->columns[i].name, name)) {
+            *out = kdi_column_expr(ctx, b, &target->columns[i], node->position);
+            return *out == NULL ? KD_NOMEM : KD_OK;
+        }
+    return kdi_bind_expr(ctx, b, scope, node, out);
+}
+
+/* A part's value made to the whole column's; `before` is an earlier assignment to the column. */
+static kd_status complete_part(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                               const kd_ast_node *target, const kd_column *column,
+                               const kd_bound_assignment *before, kd_expr **io_value)
+{
+    kd_expr *old;
+    if (before != NULL)
+        old = before->value;
+    else
+        KD_TRY(old_value(ctx, b, scope, kdi_part_column(target), &old));
+    return kdi_assign_part(ctx, b, scope, target, column, old, *io_value, io_value);
+}
+
+typedef struct assigned {
+    const kd_ast_node *target;
+    const kd_ast_node *value; /* NULL: it is bound already. */
+    kd_expr *bound;
+} assigned;
+
+static kd_status bind_assigned(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                               const kd_table_entry *table, uint32_t position,
+                               const assigned *given, const kd_bound_assignment *before,
+                               kd_expr **out)
+{
+    const kd_column *column = &table->columns[position];
+    bool is_part = kdi_is_part(given->target);
+    *out = given->bound;
+    if (given->value != NULL && given->value->kind == KD_AST_DEFAULT) {
+        if (is_part)
+            return kdi_at(
+                ctx, b, given->value->position,
+                KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "cannot set an array element to DEFAULT"));
+        return kdi_default_expr(ctx, b, table, position, out);
+    }
+    KD_TRY(refuse_generated(ctx, b, column, given->target->position));
+    if (*out == NULL)
+        KD_TRY(kdi_bind_expr(ctx, b, scope, given->value, out));
+    if (is_part)
+        KD_TRY(complete_part(ctx, b, scope, given->target, column, before, out));
+    return kdi_assign(ctx, b, column, out);
+}
+
 static kd_status add_assignment(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                 const kd_table_entry *table, const kd_ast_node *target,
                                 const kd_ast_node *value, kd_expr *bound_value,
                                 assignment_list *list)
 {
     uint32_t position;
-    KD_TRY(kdi_target_position(ctx, b, table, target, "update", &position));
+    const assigned given = {target, value, bound_value};
+    kd_bound_assignment *before = NULL, *added;
+    KD_TRY(kdi_target_position(ctx, b, table, kdi_part_column(target), "update", &position));
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].shape_position == position)
-            return kdi_at(ctx, b, target->position,
-                          KD_FAIL(ctx, KD_INVALID, "42601",
-                                  "multiple assignments to same column \"%.*s\"",
-                                  KDI_S(table->columns[position].storage.name)));
-    kd_expr *expr = bound_value;
-    if (value != NULL && value->kind == KD_AST_DEFAULT) {
-        if (table->columns[position].generated)
-            return KD_OK; /* It is computed anyway. */
-        KD_TRY(kdi_default_expr(ctx, b, table, position, &expr));
-    } else {
-        KD_TRY(refuse_generated(ctx, b, &table->columns[position], target->position));
-        if (expr == NULL)
-            KD_TRY(kdi_bind_expr(ctx, b, scope, value, &expr));
-        KD_TRY(kdi_assign(ctx, b, &table->columns[position], &expr));
+            before = &list->items[i];
+    if (before != NULL && (!kdi_is_part(target) || !list->last_is_part))
+        return kdi_at(ctx, b, target->position,
+                      KD_FAIL(ctx, KD_INVALID, "42601",
+                              "multiple assignments to same column \"%.*s\"",
+                              KDI_S(table->columns[position].storage.name)));
+    list->last_is_part = kdi_is_part(target);
+    if (value != NULL && value->kind == KD_AST_DEFAULT && table->columns[position].generated)
+        return KD_OK; /* It is computed anyway. */
+    kd_expr *expr;
+    KD_TRY(bind_assigned(ctx, b, scope, table, position, &given, before, &expr));
+    if (before != NULL) {
+        before->value = expr;
+        return KD_OK;
     }
-    kd_bound_assignment *added;
     KD_TRY(KD_PUSH(ctx, b->arena, list->items, list->count, list->capacity, &added));
     *added = (kd_bound_assignment){.shape_position = position, .value = expr};
     return KD_OK;
