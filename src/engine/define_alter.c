@@ -502,32 +502,29 @@ static kd_status same_columns(kd_ctx *ctx, const kd_table_entry *parent,
                    (int)parent->object.name.size_bytes, parent->object.name.data);
 }
 
-static kd_status batch_fits(kd_ctx *ctx, const kd_table_entry *parent,
-                            const kd_table_entry *partition, const kd_partition_bound *bound,
-                            const kd_batch *batch)
+static bool batch_has(const kd_table_entry *parent, const kd_partition_bound *bound, bool inside,
+                      const kd_batch *batch)
 {
     kd_value keys[32];
     for (uint32_t r = 0; r < batch->selected_count; r++) {
         for (uint32_t k = 0; k < parent->partition_column_count; k++)
             keys[k] = kd_vector_get(&batch->columns[k], kd_batch_row(batch, r));
-        if (!kdi_bound_holds(parent, bound, keys))
-            return KD_FAIL(ctx, KD_INVALID, "23514",
-                           "partition constraint of relation \"%.*s\" is violated by some row",
-                           (int)partition->object.name.size_bytes, partition->object.name.data);
+        if (kdi_bound_holds(parent, bound, keys) == inside)
+            return true;
     }
-    return KD_OK;
+    return false;
 }
 
-/* Every row that is there must lie within the bound. */
-static kd_status rows_fit(kd_ctx *ctx, alteration *work, const kd_table_entry *partition,
-                          const kd_partition_bound *bound)
+kd_status kdi_partition_has_row(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                                const kd_table_entry *table, const kd_partition_bound *bound,
+                                bool inside, bool *out_has)
 {
     kd_status status = KD_OK;
     kd_prepared *query = NULL;
     kd_run *reading = NULL;
-    const kd_table_entry *parent = work->table;
-    const kd_object *schema = kd_catalog_get(work->run->catalog, partition->object.schema_no);
-    kd_buffer text = kd_buffer_in(work->run->arena);
+    const kd_object *schema = kd_catalog_get(run->catalog, table->object.schema_no);
+    kd_buffer text = kd_buffer_in(run->arena);
+    *out_has = false;
     KD_TRY_OUT(kd_buffer_append_text(ctx, &text, "SELECT "));
     for (uint32_t k = 0; k < parent->partition_column_count; k++) {
         uint32_t i = 0;
@@ -539,19 +536,106 @@ static kd_status rows_fit(kd_ctx *ctx, alteration *work, const kd_table_entry *p
     }
     KD_TRY_OUT(kd_buffer_append_format(
         ctx, &text, " FROM \"%.*s\".\"%.*s\"", (int)schema->name.size_bytes, schema->name.data,
-        (int)partition->object.name.size_bytes, partition->object.name.data));
-    KD_TRY_OUT(
-        kd_prepared_create(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, &query));
+        (int)table->object.name.size_bytes, table->object.name.data));
+    KD_TRY_OUT(kd_prepared_create(ctx, run->session, kd_buffer_slice(&text), NULL, 0, &query));
     KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
-    for (bool end = bound->is_default; !end;) {
+    for (bool end = false; !end && !*out_has;) {
         kd_batch batch;
         KD_TRY_OUT(kd_run_next(ctx, reading, &batch, &end));
-        KD_TRY_OUT(batch_fits(ctx, parent, partition, bound, &batch));
+        *out_has = batch_has(parent, bound, inside, &batch);
     }
 out:
     kd_run_abandon(reading);
     kd_prepared_destroy(query);
     return status;
+}
+
+/* A default partition may hold what no other one does. */
+static kd_status rows_fit(kd_ctx *ctx, alteration *work, const kd_table_entry *partition,
+                          const kd_partition_bound *bound)
+{
+    const kd_table_entry **others;
+    uint32_t count;
+    bool any = false;
+    KD_TRY(kd_catalog_partitions(ctx, work->run->arena, work->run->catalog,
+                                 work->table->object.object_no, &others, &count));
+    if (!bound->is_default)
+        KD_TRY(kdi_partition_has_row(ctx, work->run, work->table, partition, bound, false, &any));
+    for (uint32_t i = 0; bound->is_default && i < count && !any; i++)
+        KD_TRY(kdi_partition_has_row(ctx, work->run, work->table, partition, &others[i]->bound,
+                                     true, &any));
+    if (any)
+        return KD_FAIL(ctx, KD_INVALID, "23514",
+                       "partition constraint of relation \"%.*s\" is violated by some row",
+                       (int)partition->object.name.size_bytes, partition->object.name.data);
+    return KD_OK;
+}
+
+/* What the parent asks of its rows, the partition must ask too. */
+static kd_status same_constraints(kd_ctx *ctx, const kd_table_entry *parent,
+                                  const kd_table_entry *partition)
+{
+    for (uint32_t i = 0; i < parent->check_count; i++) {
+        kd_slice name = parent->checks[i].name;
+        bool found = false;
+        for (uint32_t k = 0; k < partition->check_count; k++)
+            found |= kd_slice_equal(partition->checks[k].name, name);
+        if (!found)
+            return KD_FAIL(ctx, KD_INVALID, "42804", "child table is missing constraint \"%.*s\"",
+                           (int)name.size_bytes, name.data);
+    }
+    for (uint32_t i = 0; i < parent->visible_count; i++) {
+        kd_slice name = parent->columns[i].storage.name;
+        int own = column_named(partition, name);
+        if (own >= 0 && parent->columns[i].storage.not_null &&
+            !partition->columns[own].storage.not_null)
+            return KD_FAIL(ctx, KD_INVALID, "42804",
+                           "column \"%.*s\" in child table must be marked NOT NULL",
+                           (int)name.size_bytes, name.data);
+    }
+    return KD_OK;
+}
+
+static bool has_like(const kdi_draft *draft, const kd_table_index *index)
+{
+    for (uint32_t i = 0; i < draft->entry.index_count; i++) {
+        const kd_table_index *own = &draft->indexes[i];
+        uint32_t same = 0;
+        if (own->storage.unique != index->storage.unique ||
+            own->is_constraint != index->is_constraint ||
+            own->storage.column_count != index->storage.column_count ||
+            !kd_slice_equal(own->predicate_text, index->predicate_text))
+            continue;
+        for (uint32_t c = 0; c < own->storage.column_count; c++)
+            same += kd_slice_equal(own->key_texts[c], index->key_texts[c]);
+        if (same == own->storage.column_count)
+            return true;
+    }
+    return false;
+}
+
+/* The parent's indexes and foreign keys that the partition has not got yet. */
+static kd_status complete_partition(kd_ctx *ctx, alteration *work, kdi_draft *draft)
+{
+    const kd_table_entry *parent = work->table;
+    for (uint32_t i = 0; i < parent->index_count; i++)
+        if (!has_like(draft, &parent->indexes[i]))
+            KD_TRY(kdi_draft_copy_index(ctx, draft, &parent->indexes[i]));
+    for (uint32_t i = 0; i < parent->foreign_count; i++) {
+        const kd_foreign_key *key = &parent->foreign_keys[i];
+        bool found = false;
+        for (uint32_t k = 0; k < draft->entry.foreign_count; k++)
+            found |= kd_slice_equal(draft->foreign_keys[k].name, key->name);
+        if (found)
+            continue;
+        KD_TRY(kdi_draft_copy_foreign(ctx, draft, parent, key));
+        KD_TRY(kdi_draft_sync(ctx, draft));
+        const kd_object *target = kd_catalog_get(work->run->catalog, key->target_no);
+        KD_TRY(kdi_draft_check_rows(ctx, draft,
+                                    &draft->foreign_keys[draft->entry.foreign_count - 1],
+                                    (const kd_table_entry *)target));
+    }
+    return KD_OK;
 }
 
 static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
@@ -566,8 +650,13 @@ static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
     KD_TRY(kdi_make_partition_bound(ctx, work->run, work->table, action->bound,
                                     partition->object.name, &bound));
     KD_TRY(same_columns(ctx, work->table, partition));
+    KD_TRY(same_constraints(ctx, work->table, partition));
     KD_TRY(rows_fit(ctx, work, partition, &bound));
     KD_TRY(kdi_draft_open(ctx, work->run, partition, &draft));
+    uint32_t columns = draft->entry.column_count;
+    KD_TRY(complete_partition(ctx, work, draft));
+    if (draft->entry.column_count > columns && draft->storage != NULL)
+        KD_TRY(kdi_draft_rewrite(ctx, draft, partition, -1, (kd_slice){"", 0}));
     draft->entry.parent_no = work->table->object.object_no;
     draft->entry.bound = bound;
     return kdi_draft_put(ctx, draft);
@@ -664,8 +753,9 @@ static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry
     KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent->object.object_no,
                                  &partitions, &count));
     for (uint32_t i = 0; i < count; i++) {
-        KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
-                                 KD_TABLE_EXCLUSIVE, false));
+        if (partitions[i]->table_no != 0)
+            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                     KD_TABLE_EXCLUSIVE, false));
         KD_TRY(alter_one(ctx, run, partitions[i], ast));
     }
     return KD_OK;

@@ -308,6 +308,32 @@ static bool has_hidden_beyond(const kdi_draft *draft, const kd_table_entry *tabl
     return draft->entry.column_count > table->column_count;
 }
 
+/* A partitioned table's index stands on each partition, under a name of its own. */
+static kd_status index_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                                  const kd_ast_create_index *ast)
+{
+    const kd_table_entry **partitions;
+    uint32_t count;
+    kd_ast_create_index own = *ast;
+    own.name = (kd_slice){"", 0};
+    KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent->object.object_no,
+                                 &partitions, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        kdi_draft *draft;
+        if (partitions[i]->table_no != 0)
+            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                     KD_TABLE_EXCLUSIVE, false));
+        KD_TRY(kdi_draft_open(ctx, run, partitions[i], &draft));
+        KD_TRY(kdi_draft_add_index(ctx, draft, &own));
+        if (has_hidden_beyond(draft, partitions[i]) && draft->storage != NULL)
+            KD_TRY(kdi_draft_rewrite(ctx, draft, partitions[i], -1, (kd_slice){"", 0}));
+        KD_TRY(kdi_draft_put(ctx, draft));
+        if (partitions[i]->strategy != KD_PARTITION_NONE)
+            KD_TRY(index_partitions(ctx, run, partitions[i], ast));
+    }
+    return KD_OK;
+}
+
 kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *ast)
 {
     const kd_table_entry *table;
@@ -327,21 +353,5 @@ kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *
     KD_TRY(kdi_draft_put(ctx, draft));
     if (table->strategy == KD_PARTITION_NONE)
         return KD_OK;
-    /* A partitioned table's index stands on each partition. */
-    const kd_table_entry **partitions;
-    uint32_t count;
-    KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, table->object.object_no,
-                                 &partitions, &count));
-    for (uint32_t i = 0; i < count; i++) {
-        kd_ast_create_index own = *ast;
-        own.name = (kd_slice){"", 0};
-        KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
-                                 KD_TABLE_EXCLUSIVE, false));
-        KD_TRY(kdi_draft_open(ctx, run, partitions[i], &draft));
-        KD_TRY(kdi_draft_add_index(ctx, draft, &own));
-        if (has_hidden_beyond(draft, partitions[i]))
-            KD_TRY(kdi_draft_rewrite(ctx, draft, partitions[i], -1, (kd_slice){"", 0}));
-        KD_TRY(kdi_draft_put(ctx, draft));
-    }
-    return KD_OK;
+    return index_partitions(ctx, run, table, ast);
 }

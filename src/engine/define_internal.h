@@ -121,6 +121,15 @@ kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice tex
 kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,
                             int changed, kd_slice using_text) KD_MUST_CHECK;
 
+/* An index, a foreign key like one of another table, over the draft's columns of the same names. */
+kd_status kdi_draft_copy_index(kd_ctx *ctx, kdi_draft *draft,
+                               const kd_table_index *source) KD_MUST_CHECK;
+kd_status kdi_draft_copy_foreign(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *parent,
+                                 const kd_foreign_key *key) KD_MUST_CHECK;
+/* Whether some row of `table` lies within the bound (or, not `inside`, without). */
+kd_status kdi_partition_has_row(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                                const kd_table_entry *table, const kd_partition_bound *bound,
+                                bool inside, bool *out_has) KD_MUST_CHECK;
 /* The bound of a partition as written, checked against the parent's other partitions. */
 kd_status kdi_make_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
                                    const kd_ast_partition_bound *ast, kd_slice name,

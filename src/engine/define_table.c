@@ -217,7 +217,7 @@ static kd_status bound_side(kd_ctx *ctx, kd_run *run, const kd_table_entry *pare
 
 static kd_status wrong_bound(kd_ctx *ctx, const char *what)
 {
-    return KD_FAIL(ctx, KD_INVALID, "42P17", "invalid bound specification for a %s partition",
+    return KD_FAIL(ctx, KD_INVALID, "42P16", "invalid bound specification for a %s partition",
                    what);
 }
 
@@ -225,7 +225,10 @@ static kd_status make_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *pare
                             const kd_ast_partition_bound *ast, kd_partition_bound *out)
 {
     *out = (kd_partition_bound){.is_default = ast->form == KD_AST_BOUND_DEFAULT};
-    if (out->is_default)
+    if (out->is_default && parent->strategy == KD_PARTITION_HASH)
+        return KD_FAIL(ctx, KD_INVALID, "42P16",
+                       "a hash-partitioned table may not have a default partition");
+    if (out->is_default && parent->strategy != KD_PARTITION_NONE)
         return KD_OK;
     switch (parent->strategy) {
     case KD_PARTITION_RANGE:
@@ -258,7 +261,7 @@ static kd_status make_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *pare
     case KD_PARTITION_NONE:
         break;
     }
-    return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not partitioned",
+    return KD_FAIL(ctx, KD_INVALID, "42P17", "\"%.*s\" is not partitioned",
                    (int)parent->object.name.size_bytes, parent->object.name.data);
 }
 
@@ -286,8 +289,11 @@ static bool bounds_overlap(kd_partition_strategy strategy, const kd_partition_bo
     if (strategy == KD_PARTITION_RANGE)
         return compare_bounds(a->from, a->from_kind, b->to, b->to_kind, a->count) < 0 &&
                compare_bounds(b->from, b->from_kind, a->to, a->to_kind, a->count) < 0;
-    if (strategy == KD_PARTITION_HASH)
-        return a->from[0].as.i64 == b->from[0].as.i64 && a->from[1].as.i64 == b->from[1].as.i64;
+    if (strategy == KD_PARTITION_HASH) { /* One modulus divides the other: see check_modulus. */
+        int64_t smaller =
+            a->from[0].as.i64 < b->from[0].as.i64 ? a->from[0].as.i64 : b->from[0].as.i64;
+        return a->from[1].as.i64 % smaller == b->from[1].as.i64 % smaller;
+    }
     for (uint32_t i = 0; i < a->count; i++)
         for (uint32_t k = 0; k < b->count; k++)
             if (a->from[i].is_null || b->from[k].is_null
@@ -295,6 +301,34 @@ static bool bounds_overlap(kd_partition_strategy strategy, const kd_partition_bo
                     : kd_value_compare(&a->from[i], &b->from[k]) == 0)
                 return true;
     return false;
+}
+
+static kd_status check_modulus(kd_ctx *ctx, const kd_partition_bound *bound,
+                               const kd_table_entry *const *others, uint32_t count)
+{
+    int64_t modulus = bound->from[0].as.i64;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t other = others[i]->bound.from[0].as.i64;
+        if (modulus % other != 0 && other % modulus != 0)
+            return KD_FAIL(ctx, KD_INVALID, "42P16",
+                           "every hash partition modulus must be a factor of the next larger "
+                           "modulus");
+    }
+    return KD_OK;
+}
+
+/* Rows that a default partition has taken must not belong to a new one. */
+static kd_status check_default(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
+                               const kd_table_entry *holder, const kd_partition_bound *bound)
+{
+    bool any;
+    KD_TRY(kdi_partition_has_row(ctx, run, parent, holder, bound, true, &any));
+    if (any)
+        return KD_FAIL(ctx, KD_INVALID, "23514",
+                       "updated partition constraint for default partition \"%.*s\" would be "
+                       "violated by some row",
+                       (int)holder->object.name.size_bytes, holder->object.name.data);
+    return KD_OK;
 }
 
 static kd_status check_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
@@ -309,12 +343,17 @@ static kd_status check_bound(kd_ctx *ctx, kd_run *run, const kd_table_entry *par
                        name.data);
     KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent->object.object_no, &others,
                                  &count));
+    if (parent->strategy == KD_PARTITION_HASH)
+        KD_TRY(check_modulus(ctx, bound, others, count));
     for (uint32_t i = 0; i < count; i++)
         if (bounds_overlap(parent->strategy, bound, &others[i]->bound))
             return KD_FAIL(ctx, KD_INVALID, "42P17",
                            "partition \"%.*s\" would overlap partition \"%.*s\"",
                            (int)name.size_bytes, name.data, (int)others[i]->object.name.size_bytes,
                            others[i]->object.name.data);
+    for (uint32_t i = 0; i < count; i++)
+        if (others[i]->bound.is_default && !bound->is_default)
+            KD_TRY(check_default(ctx, run, parent, others[i], bound));
     return KD_OK;
 }
 
@@ -344,8 +383,27 @@ static kd_status copy_column(kd_ctx *ctx, kdi_draft *draft, const kd_column *sou
     return KD_OK;
 }
 
+kd_status kdi_draft_copy_foreign(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *parent,
+                                 const kd_foreign_key *key)
+{
+    kd_foreign_key *added;
+    uint32_t *numbers = KD_NEW_ARRAY(ctx, draft->arena, uint32_t, key->column_count);
+    if (numbers == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < key->column_count; i++) {
+        int theirs = position_of(parent, key->column_nos[i]);
+        int ours = kdi_draft_find_column(draft, parent->columns[theirs].storage.name);
+        numbers[i] = draft->columns[ours].storage.column_no;
+    }
+    KD_TRY(KD_PUSH(ctx, draft->arena, draft->foreign_keys, draft->entry.foreign_count,
+                   draft->foreign_capacity, &added));
+    *added = *key;
+    added->column_nos = numbers;
+    return KD_OK;
+}
+
 /* An index like one of another table, over this draft's columns of the same names. */
-static kd_status copy_index(kd_ctx *ctx, kdi_draft *draft, const kd_table_index *source)
+kd_status kdi_draft_copy_index(kd_ctx *ctx, kdi_draft *draft, const kd_table_index *source)
 {
     kd_ast_constraint constraint = {.what = source->is_primary ? KD_AST_CONSTRAINT_PRIMARY
                                                                : KD_AST_CONSTRAINT_UNIQUE,
@@ -411,7 +469,7 @@ static kd_status add_like(kd_ctx *ctx, kdi_draft *draft, const kd_ast_table_like
         KD_TRY(copy_checks(ctx, draft, source));
     for (uint32_t i = 0; i < source->index_count; i++)
         if ((like->including & KD_AST_INCLUDING_INDEXES) != 0)
-            KD_TRY(copy_index(ctx, draft, &source->indexes[i]));
+            KD_TRY(kdi_draft_copy_index(ctx, draft, &source->indexes[i]));
     return KD_OK;
 }
 
@@ -426,13 +484,9 @@ static kd_status add_partition_of(kd_ctx *ctx, kdi_draft *draft, const kd_ast_cr
         KD_TRY(copy_column(ctx, draft, &parent->columns[i], true));
     KD_TRY(copy_checks(ctx, draft, parent));
     for (uint32_t i = 0; i < parent->index_count; i++)
-        KD_TRY(copy_index(ctx, draft, &parent->indexes[i]));
-    for (uint32_t i = 0; i < parent->foreign_count; i++) {
-        kd_foreign_key *added;
-        KD_TRY(KD_PUSH(ctx, draft->arena, draft->foreign_keys, draft->entry.foreign_count,
-                       draft->foreign_capacity, &added));
-        *added = parent->foreign_keys[i];
-    }
+        KD_TRY(kdi_draft_copy_index(ctx, draft, &parent->indexes[i]));
+    for (uint32_t i = 0; i < parent->foreign_count; i++)
+        KD_TRY(kdi_draft_copy_foreign(ctx, draft, parent, &parent->foreign_keys[i]));
     return KD_OK;
 }
 

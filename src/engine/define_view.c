@@ -342,13 +342,13 @@ static kd_status rename_in_texts(kd_ctx *ctx, kdi_draft *draft, kd_slice from, k
     return KD_OK;
 }
 
-static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
+/* In the table and in its partitions, whose columns go by the parent's names. */
+static kd_status rename_column_of(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                                  const kd_ast_rename *ast)
 {
-    const kd_table_entry *table;
     kdi_draft *draft;
-    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, ast->if_exists, &table));
-    if (table == NULL)
-        return KD_OK;
+    const kd_table_entry **partitions;
+    uint32_t count;
     KD_TRY(kdi_draft_open(ctx, run, table, &draft));
     int position = kdi_draft_find_column(draft, ast->member);
     if (position < 0)
@@ -372,6 +372,27 @@ static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
         index->key_texts = texts;
     }
     KD_TRY(kdi_draft_put(ctx, draft));
+    KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, table->object.object_no,
+                                 &partitions, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        if (partitions[i]->table_no != 0)
+            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                     KD_TABLE_EXCLUSIVE, false));
+        KD_TRY(rename_column_of(ctx, run, partitions[i], ast));
+    }
+    return KD_OK;
+}
+
+static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
+{
+    const kd_table_entry *table;
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, ast->if_exists, &table));
+    if (table == NULL)
+        return KD_OK;
+    if (table->parent_no != 0)
+        return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot rename inherited column \"%.*s\"",
+                       (int)ast->member.size_bytes, ast->member.data);
+    KD_TRY(rename_column_of(ctx, run, table, ast));
     return kdi_views_after(ctx, run, &table->object, false);
 }
 

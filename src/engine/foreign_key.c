@@ -34,12 +34,37 @@ struct kdi_deferred {
 typedef struct referrer_search {
     kd_ctx *ctx;
     kd_arena *arena;
-    const kd_table_entry *target;
+    const kd_table_entry *table;  /* Whose rows are written. */
+    const kd_table_entry *target; /* It, or a parent that it is a partition of. */
     kdi_referrer *found;
     uint32_t count;
     size_t capacity;
     kd_status status;
 } referrer_search;
+
+/* The key for a partition of the table that it refers to: the same columns by name. */
+static kd_status key_of_partition(kd_ctx *ctx, kd_arena *arena, const kd_foreign_key *key,
+                                  const kd_table_entry *parent, const kd_table_entry *partition,
+                                  const kd_foreign_key **out_key)
+{
+    kd_foreign_key *own = KD_NEW(ctx, arena, kd_foreign_key);
+    uint32_t *numbers = KD_NEW_ARRAY(ctx, arena, uint32_t, key->column_count);
+    *out_key = own;
+    if (own == NULL || numbers == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < key->column_count; i++) {
+        kd_slice name = {"", 0};
+        for (uint32_t c = 0; c < parent->column_count; c++)
+            if (parent->columns[c].storage.column_no == key->target_column_nos[i])
+                name = parent->columns[c].storage.name;
+        for (uint32_t c = 0; c < partition->visible_count; c++)
+            if (kd_slice_equal(partition->columns[c].storage.name, name))
+                numbers[i] = partition->columns[c].storage.column_no;
+    }
+    *own = *key;
+    own->target_column_nos = numbers;
+    return KD_OK;
+}
 
 static void visit_referrer(void *object, const kd_object *entry)
 {
@@ -49,12 +74,17 @@ static void visit_referrer(void *object, const kd_object *entry)
     const kd_table_entry *table = (const kd_table_entry *)entry;
     for (uint32_t i = 0; i < table->foreign_count && search->status == KD_OK; i++) {
         kdi_referrer *added;
-        if (table->foreign_keys[i].target_no != search->target->object.object_no)
+        const kd_foreign_key *key = &table->foreign_keys[i];
+        if (key->target_no != search->target->object.object_no)
             continue;
-        search->status = KD_PUSH(search->ctx, search->arena, search->found, search->count,
-                                 search->capacity, &added);
+        if (search->target != search->table)
+            search->status = key_of_partition(search->ctx, search->arena, key, search->target,
+                                              search->table, &key);
         if (search->status == KD_OK)
-            *added = (kdi_referrer){.table = table, .key = &table->foreign_keys[i]};
+            search->status = KD_PUSH(search->ctx, search->arena, search->found, search->count,
+                                     search->capacity, &added);
+        if (search->status == KD_OK)
+            *added = (kdi_referrer){.table = table, .key = key};
     }
 }
 
@@ -62,8 +92,13 @@ kd_status kdi_foreign_referrers(kd_ctx *ctx, kd_arena *arena, const kd_catalog_v
                                 const kd_table_entry *table, kdi_referrer **out_referrers,
                                 uint32_t *out_count)
 {
-    referrer_search search = {.ctx = ctx, .arena = arena, .target = table};
-    kd_catalog_visit(catalog, visit_referrer, &search);
+    referrer_search search = {.ctx = ctx, .arena = arena, .table = table, .target = table};
+    while (search.target != NULL && search.status == KD_OK) {
+        kd_catalog_visit(catalog, visit_referrer, &search);
+        uint32_t parent_no = search.target->parent_no;
+        search.target =
+            parent_no == 0 ? NULL : (const kd_table_entry *)kd_catalog_get(catalog, parent_no);
+    }
     *out_referrers = search.found;
     *out_count = search.count;
     return search.status;
@@ -136,20 +171,43 @@ static kd_status lock_parent(kd_ctx *ctx, kd_session *session, kd_arena *arena,
     }
 }
 
-static kd_status parent_exists(kd_ctx *ctx, kd_session *session, kd_arena *arena,
-                               const kd_catalog_version *catalog, const kd_foreign_key *key,
-                               const kd_value *values, bool *out_found)
+static kd_status exists_in(kd_ctx *ctx, kd_session *session, kd_arena *arena,
+                           const kd_catalog_version *catalog, const kd_table_entry *target,
+                           const kd_foreign_key *key, const kd_value *values, bool *out_found)
 {
     uint32_t order[KEY_COLUMNS_MAX];
     kd_value ordered[KEY_COLUMNS_MAX];
-    const kd_table_entry *target = (const kd_table_entry *)kd_catalog_get(catalog, key->target_no);
-    const kd_table_index *index = target == NULL ? NULL : index_of(target, key, order);
+    *out_found = false;
+    if (target->strategy != KD_PARTITION_NONE) {
+        const kd_table_entry **partitions;
+        uint32_t count;
+        KD_TRY(kd_catalog_partitions(ctx, arena, catalog, target->object.object_no, &partitions,
+                                     &count));
+        for (uint32_t i = 0; i < count && !*out_found; i++) {
+            const kd_foreign_key *own;
+            KD_TRY(key_of_partition(ctx, arena, key, target, partitions[i], &own));
+            KD_TRY(exists_in(ctx, session, arena, catalog, partitions[i], own, values, out_found));
+        }
+        return KD_OK;
+    }
+    const kd_table_index *index = index_of(target, key, order);
     if (index == NULL)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "foreign key \"%.*s\" refers to no unique index",
                        (int)key->name.size_bytes, key->name.data);
     for (uint32_t i = 0; i < key->column_count; i++)
         ordered[i] = values[order[i]];
     return lock_parent(ctx, session, arena, target, index, ordered, out_found);
+}
+
+static kd_status parent_exists(kd_ctx *ctx, kd_session *session, kd_arena *arena,
+                               const kd_catalog_version *catalog, const kd_foreign_key *key,
+                               const kd_value *values, bool *out_found)
+{
+    const kd_table_entry *target = (const kd_table_entry *)kd_catalog_get(catalog, key->target_no);
+    if (target == NULL)
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "foreign key \"%.*s\" refers to no table",
+                       (int)key->name.size_bytes, key->name.data);
+    return exists_in(ctx, session, arena, catalog, target, key, values, out_found);
 }
 
 /* --- Messages

@@ -49,6 +49,7 @@ struct kdi_table_writer {
     uint32_t *arbiters;
     kd_on_conflict policy; /* The same for the storage; a parent's indexes have none. */
     bool keeps_partition;  /* DO UPDATE does not move rows. */
+    bool is_moving; /* A delete is half of a move: what refers to the row is for the mover. */
 };
 
 /* --- Making a writer
@@ -186,12 +187,12 @@ kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
     if (writer->batch_arena == NULL)
         return KD_NOMEM;
     KD_TRY(make_sources(ctx, writer, given, given_count));
+    KD_TRY(kdi_foreign_referrers(ctx, arena, run->catalog, table, &writer->referrers,
+                                 &writer->referrer_count));
     if (table->strategy != KD_PARTITION_NONE) {
         KD_TRY(make_partitions(ctx, writer));
     } else {
         KD_TRY(make_checks(ctx, writer));
-        KD_TRY(kdi_foreign_referrers(ctx, arena, run->catalog, table, &writer->referrers,
-                                     &writer->referrer_count));
     }
     *out_writer = writer;
     return KD_OK;
@@ -479,6 +480,8 @@ static kd_status pass_arbiters(kd_ctx *ctx, kdi_table_writer *parent, kdi_table_
 {
     uint32_t *positions = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, writer->table->index_count);
     uint32_t count = 0;
+    if (!parent->keeps_partition)
+        return KD_OK; /* No ON CONFLICT. */
     if (positions == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < writer->table->index_count; i++)
@@ -683,15 +686,18 @@ static kd_status update_in_parent(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         return status;
     }
     if (from != to) {
-        KD_TRY(kdi_table_writer_delete(ctx, from->writer, ref, old_own, out_outcome));
-        if (out_outcome->result != KD_WRITE_DONE)
-            return KD_OK;
+        from->writer->is_moving = true;
+        kd_status status = kdi_table_writer_delete(ctx, from->writer, ref, old_own, out_outcome);
+        from->writer->is_moving = false;
+        if (status != KD_OK || out_outcome->result != KD_WRITE_DONE)
+            return status;
         kd_insert_outcome inserted;
         KD_TRY(partition_writer(ctx, writer, to));
         KD_TRY(to_partition(ctx, writer, to, new_values, &new_own));
         KD_TRY(kdi_table_writer_insert_row(ctx, to->writer, new_own, false, &inserted));
         out_outcome->newest = inserted.ref;
-        return KD_OK;
+        return kdi_foreign_act(ctx, writer->run, writer->table, writer->referrers,
+                               writer->referrer_count, old_values, new_values);
     }
     uint32_t count = from->table->visible_count;
     uint32_t *positions = KD_NEW_ARRAY(ctx, writer->batch_arena, uint32_t, count);
@@ -754,10 +760,11 @@ kd_status kdi_table_writer_delete(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         kd_value *own;
         KD_TRY(partition_writer(ctx, writer, from));
         KD_TRY(to_partition(ctx, writer, from, old_values, &own));
+        from->writer->is_moving = writer->is_moving;
         return kdi_table_writer_delete(ctx, from->writer, ref, own, out_outcome);
     }
     KD_TRY(kd_table_delete(ctx, writer->run->session->txn, writer->storage, ref, out_outcome));
-    if (out_outcome->result != KD_WRITE_DONE || writer->referrer_count == 0)
+    if (out_outcome->result != KD_WRITE_DONE || writer->referrer_count == 0 || writer->is_moving)
         return KD_OK;
     return kdi_foreign_act(ctx, writer->run, writer->table, writer->referrers,
                            writer->referrer_count, old_values, NULL);
@@ -781,18 +788,32 @@ static kd_status fetch_from(kd_ctx *ctx, kdi_table_writer *writer, const kd_tabl
                         table->column_count, out_values, out_visible);
 }
 
+/* A row of a partition, or of one of its own partitions, in the partition's order. */
+static kd_status fetch_of(kd_ctx *ctx, kdi_table_writer *writer, partition *it, kd_rowref ref,
+                          kd_snapshot snapshot, kd_arena *arena, kd_value **out_values,
+                          bool *out_visible)
+{
+    *out_visible = false;
+    *out_values = KD_NEW_ARRAY(ctx, arena, kd_value, it->table->column_count);
+    if (*out_values == NULL)
+        return KD_NOMEM;
+    if (it->table->strategy == KD_PARTITION_NONE)
+        return fetch_from(ctx, writer, it->table, ref, snapshot, arena, *out_values, out_visible);
+    KD_TRY(partition_writer(ctx, writer, it));
+    return kdi_table_writer_fetch(ctx, it->writer, ref, snapshot, arena, *out_values, out_visible);
+}
+
 /* References are unique over all tables, so the partition that knows one is its owner. */
 static partition *partition_of_ref(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref)
 {
     kd_ctx quiet = {.world = ctx->world};
     kd_error_clear(&quiet);
+    kd_snapshot latest = kd_table_latest(writer->run->session->txn);
     for (uint32_t p = 0; p < writer->partition_count; p++) {
-        const kd_table_entry *table = writer->partitions[p].table;
-        kd_value *values = KD_NEW_ARRAY(&quiet, writer->batch_arena, kd_value, table->column_count);
+        kd_value *values;
         bool visible = false;
-        if (values != NULL &&
-            fetch_from(&quiet, writer, table, ref, kd_table_latest(writer->run->session->txn),
-                       writer->batch_arena, values, &visible) == KD_OK &&
+        if (fetch_of(&quiet, writer, &writer->partitions[p], ref, latest, writer->batch_arena,
+                     &values, &visible) == KD_OK &&
             visible)
             return &writer->partitions[p];
         kd_error_clear(&quiet);
@@ -809,11 +830,9 @@ kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowre
         return fetch_from(ctx, writer, parent, ref, snapshot, arena, out_values, out_visible);
     *out_visible = false;
     for (uint32_t p = 0; p < writer->partition_count && !*out_visible; p++) {
-        const partition *it = &writer->partitions[p];
-        kd_value *own = KD_NEW_ARRAY(ctx, arena, kd_value, it->table->column_count);
-        if (own == NULL)
-            return KD_NOMEM;
-        KD_TRY(fetch_from(ctx, writer, it->table, ref, snapshot, arena, own, out_visible));
+        partition *it = &writer->partitions[p];
+        kd_value *own;
+        KD_TRY(fetch_of(ctx, writer, it, ref, snapshot, arena, &own, out_visible));
         for (uint32_t i = 0; *out_visible && i < parent->column_count; i++)
             out_values[i] = own[it->positions_of[i]];
     }
