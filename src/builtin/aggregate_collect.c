@@ -1,6 +1,7 @@
 /*
  * Aggregates that keep their rows' values: string_agg, array_agg, json_agg and its kin,
  * percentiles, median; and those that keep one of them: any_value, first, last, min_by, max_by.
+ * Those with states of a bounded size are in aggregate_approximate.c.
  *
  * Kept bytes live in env->state_arena.
  */
@@ -323,7 +324,8 @@ FINISH(mode_finish)
     return KD_OK;
 }
 
-/* --- median and quantile_cont: rows come as they are ------------------------------------------ */
+/* --- median, quantile_cont, quantile_disc: rows come as they are
+ * ------------------------------------------ */
 
 static int value_order(const void *a, const void *b)
 {
@@ -339,9 +341,9 @@ STEP(median_step)
     return list_add(ctx, env, list, &value);
 }
 
-FINISH(median_finish)
+static kd_status sorted_percentile(kd_ctx *ctx, kd_call_env *env, const list_state *list,
+                                   percentile method, void *result, bool *out_is_null)
 {
-    const list_state *list = object;
     *out_is_null = list->count == 0;
     if (list->count == 0)
         return KD_OK;
@@ -352,9 +354,19 @@ FINISH(median_finish)
     memcpy(sorted.items, list->items, list->count * sizeof *list->items);
     qsort(sorted.items, sorted.count, sizeof *sorted.items, value_order);
     kd_value value;
-    KD_TRY(continuous(ctx, &sorted, env->argument_count > 1 ? list->direct.as.f64 : 0.5, &value));
+    KD_TRY(method(ctx, &sorted, env->argument_count > 1 ? list->direct.as.f64 : 0.5, &value));
     kdi_return_value(&value, result, out_is_null);
     return KD_OK;
+}
+
+FINISH(median_finish)
+{
+    return sorted_percentile(ctx, env, object, continuous, result, out_is_null);
+}
+
+FINISH(quantile_disc_finish)
+{
+    return sorted_percentile(ctx, env, object, discrete, result, out_is_null);
 }
 
 /* --- One row's value -------------------------------------------------------------------------- */
@@ -469,72 +481,33 @@ static kd_type first_type(const kd_type *arguments, uint32_t argument_count)
     return arguments[0];
 }
 
-/* --- approx_count_distinct -------------------------------------------------------------------- */
+/* --- The first and the last row ----------------------------------------------------------------
+ */
 
-enum { SKETCH_BITS = 12, SKETCH_SIZE = 1 << SKETCH_BITS };
-
-/* HyperLogLog (Flajolet et al. 2007) with 4096 registers: about 1.6 % standard error. */
-typedef struct sketch_state {
-    uint8_t *registers;
-    int64_t padding;
-} sketch_state;
-
-static kd_status sketch_open(kd_ctx *ctx, kd_call_env *env, sketch_state *state)
+STEP(first_row_step)
 {
-    if (state->registers == NULL)
-        state->registers = kd_alloc(ctx, env->state_arena, SKETCH_SIZE);
-    return state->registers == NULL ? KD_NOMEM : KD_OK;
-}
-
-STEP(sketch_step)
-{
-    sketch_state *state = object;
-    KD_TRY(sketch_open(ctx, env, state));
-    uint64_t hash = kd_payload_hash(env->argument_types[0], args[0]);
-    hash ^= hash >> 32;
-    hash *= 0xd6e8feb86659fd93u;
-    hash ^= hash >> 32;
-    uint64_t rest = hash >> SKETCH_BITS | (uint64_t)1 << (64 - SKETCH_BITS);
-    uint8_t rank = (uint8_t)(__builtin_ctzll(rest) + 1);
-    uint8_t *slot = &state->registers[hash & (SKETCH_SIZE - 1)];
-    if (rank > *slot)
-        *slot = rank;
-    return KD_OK;
-}
-
-COMBINE(sketch_combine)
-{
-    sketch_state *state = object;
-    const sketch_state *more = other;
-    if (more->registers == NULL)
+    pick_state *state = object;
+    if (state->seen)
         return KD_OK;
-    KD_TRY(sketch_open(ctx, env, state));
-    for (int i = 0; i < SKETCH_SIZE; i++)
-        if (more->registers[i] > state->registers[i])
-            state->registers[i] = more->registers[i];
-    return KD_OK;
+    state->seen = true;
+    kd_value value = kdi_arg_value(env, args, 0);
+    return pick_keep(ctx, env, state, 0, &value);
 }
 
-FINISH(sketch_finish)
+STEP(last_row_step)
+{
+    pick_state *state = object;
+    state->seen = true;
+    kd_value value = kdi_arg_value(env, args, 0);
+    return pick_keep(ctx, env, state, 0, &value);
+}
+
+COMBINE(last_row_combine)
 {
     (void)ctx;
     (void)env;
-    (void)out_is_null;
-    const sketch_state *state = object;
-    *(int64_t *)result = 0;
-    if (state->registers == NULL)
-        return KD_OK;
-    double sum = 0;
-    int zeros = 0;
-    for (int i = 0; i < SKETCH_SIZE; i++) {
-        sum += ldexp(1.0, -state->registers[i]);
-        zeros += state->registers[i] == 0;
-    }
-    double size = SKETCH_SIZE;
-    double estimate = 0.7213 / (1.0 + 1.079 / size) * size * size / sum;
-    if (estimate <= 2.5 * size && zeros > 0)
-        estimate = size * log(size / zeros);
-    *(int64_t *)result = (int64_t)llround(estimate);
+    if (((const pick_state *)other)->seen)
+        *(pick_state *)object = *(const pick_state *)other;
     return KD_OK;
 }
 
@@ -597,8 +570,16 @@ static const kd_aggregate aggregates[] = {
     PICK("max_by", last, true),
     {KEEPER("any_value", pick_state, any_value_step, any_value_combine, pick_finish),
      .skips_nulls = true, .result = ANY, .result_type = first_type, KDI_SIGNATURE(ANY)},
-    {KEEPER("approx_count_distinct", sketch_state, sketch_step, sketch_combine, sketch_finish),
-     .skips_nulls = true, .result = INT8, KDI_SIGNATURE(ANY)},
+    {KEEPER("arbitrary", pick_state, any_value_step, any_value_combine, pick_finish),
+     .skips_nulls = true, .result = ANY, .result_type = first_type, KDI_SIGNATURE(ANY)},
+    {KEEPER("first", pick_state, first_row_step, any_value_combine, pick_finish),
+     .order_matters = true, .result = ANY, .result_type = first_type, KDI_SIGNATURE(ANY)},
+    {KEEPER("last", pick_state, last_row_step, last_row_combine, pick_finish),
+     .order_matters = true, .result = ANY, .result_type = first_type, KDI_SIGNATURE(ANY)},
+    {KEEPER("list", list_state, array_agg_step, list_combine, array_agg_finish),
+     .order_matters = true, .result = ELEMENTS, KDI_SIGNATURE(ELEMENT)},
+    {KEEPER("quantile_disc", list_state, median_step, list_combine, quantile_disc_finish),
+     .skips_nulls = true, .result = ELEMENT, KDI_SIGNATURE(ELEMENT, FLOAT8)},
 };
 
 kd_status kdi_register_collect(kd_ctx *ctx, kd_registry *registry)

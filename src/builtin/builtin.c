@@ -25,6 +25,8 @@ static const kdi_family families[] = {
     kdi_register_bits,
     kdi_register_identifier,
     kdi_register_collect,
+    kdi_register_approximate,
+    kdi_register_moment,
     kdi_register_statistics,
     kdi_register_series,
     kdi_register_array,

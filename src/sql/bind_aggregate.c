@@ -84,6 +84,16 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
         return kdi_at(ctx, b, ast->node.position, KD_INVALID);
     }
     bool ordered_set = call->aggregate->ordered_set != 0;
+    /* mode(x) is mode() WITHIN GROUP (ORDER BY x). */
+    if (ordered_set && ast->within_group.count == 0 && ast->order_by.count == 0 && count == 1) {
+        call->order = KD_NEW(ctx, b->arena, kd_sort_key);
+        if (call->order == NULL)
+            return KD_NOMEM;
+        call->order_count = 1;
+        KD_TRY(kdi_coerce(ctx, b, wanted[0], KD_CAST_IMPLICIT, &call->arguments[0]));
+        call->order[0].expr = call->arguments[0];
+        return KD_OK;
+    }
     if (ordered_set != (ast->within_group.count > 0))
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42809",
