@@ -33,6 +33,7 @@ kd_status kdi_register_bits(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_jsonpath(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_approximate(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_moment(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_sql_json(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_misc(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_datetime(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_number(kd_ctx *ctx, kd_registry *registry);

@@ -57,6 +57,15 @@ static kd_status path_of(kd_ctx *ctx, kd_call_env *env, kd_slice text, path_stat
     return KD_OK;
 }
 
+kd_status kdi_path_prepare(kd_ctx *ctx, kd_slice text, kdi_path_call *io_call)
+{
+    path_state *state;
+    KD_TRY(path_of(ctx, io_call->env, text, &state));
+    io_call->path = &state->path;
+    io_call->patterns = state->patterns;
+    return KD_OK;
+}
+
 static kd_status check_variables(kd_ctx *ctx, kd_slice variables)
 {
     if (kd_jsonb_open(variables).kind == KD_JSONB_OBJECT)
@@ -71,14 +80,11 @@ static kd_status check_variables(kd_ctx *ctx, kd_slice variables)
 static kd_status call_of(kd_ctx *ctx, kd_call_env *env, const void *const *args, kdi_path_call *out)
 {
     const path_form *form = env->data;
-    path_state *state;
-    KD_TRY(path_of(ctx, env, kdi_arg_text(args, 1), &state));
     *out = (kdi_path_call){.env = env,
-                           .path = &state->path,
-                           .patterns = state->patterns,
                            .json = kdi_arg_text(args, 0),
                            .throws = !form->is_quiet,
                            .uses_zone = form->uses_zone};
+    KD_TRY(kdi_path_prepare(ctx, kdi_arg_text(args, 1), out));
     if (env->argument_count > 2) {
         out->variables = kdi_arg_text(args, 2);
         KD_TRY(check_variables(ctx, out->variables));

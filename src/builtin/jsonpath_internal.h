@@ -37,6 +37,8 @@ typedef struct kdi_path_call {
     bool uses_zone;     /* Dates may be compared with timestamps with time zone. */
 } kdi_path_call;
 
+/* Fills in `path` and `patterns`: parsed from argument 1 of the call and kept in env->state. */
+kd_status kdi_path_prepare(kd_ctx *ctx, kd_slice text, kdi_path_call *io_call) KD_MUST_CHECK;
 /* All items that the path gives, or, where `values` is NULL, whether there are any. */
 kd_status kdi_path_run(kd_ctx *ctx, const kdi_path_call *call, kdi_path_values *values,
                        kdi_path_result *out) KD_MUST_CHECK;

@@ -306,19 +306,28 @@ TRIM_FUNCTION(btrim, true, true)
 TRIM_FUNCTION(ltrim, true, false)
 TRIM_FUNCTION(rtrim, false, true)
 
-KDI_ROW(byte_trim)
+static kd_slice bytes_trimmed(kd_slice bytes, kd_slice set, bool leading, bool trailing)
 {
-    kd_slice bytes = kdi_arg_text(args, 0), set = kdi_arg_text(args, 1);
-    while (bytes.size_bytes > 0 && set.size_bytes > 0 &&
+    while (leading && bytes.size_bytes > 0 && set.size_bytes > 0 &&
            memchr(set.data, bytes.data[0], set.size_bytes) != NULL) {
         bytes.data++;
         bytes.size_bytes--;
     }
-    while (bytes.size_bytes > 0 && set.size_bytes > 0 &&
+    while (trailing && bytes.size_bytes > 0 && set.size_bytes > 0 &&
            memchr(set.data, bytes.data[bytes.size_bytes - 1], set.size_bytes) != NULL)
         bytes.size_bytes--;
-    return kdi_return_text(result, bytes);
+    return bytes;
 }
+
+#define BYTE_TRIM(name, leading, trailing)                                                         \
+    KDI_ROW(name)                                                                                  \
+    {                                                                                              \
+        return kdi_return_text(result, bytes_trimmed(kdi_arg_text(args, 0), kdi_arg_text(args, 1), \
+                                                     leading, trailing));                          \
+    }
+BYTE_TRIM(byte_btrim, true, true)
+BYTE_TRIM(byte_ltrim, true, false)
+BYTE_TRIM(byte_rtrim, false, true)
 
 /* Appends `count` characters of `fill`, over and over. */
 static kd_status append_fill(kd_ctx *ctx, kd_slice fill, size_t count, kd_buffer *buffer)
@@ -535,7 +544,9 @@ static const kd_function functions[] = {
     IMMUTABLE("ltrim", ltrim_set, TEXT, TEXT, TEXT),
     IMMUTABLE("rtrim", rtrim_blanks, TEXT, TEXT),
     IMMUTABLE("rtrim", rtrim_set, TEXT, TEXT, TEXT),
-    IMMUTABLE("btrim", byte_trim, BYTEA, BYTEA, BYTEA),
+    IMMUTABLE("btrim", byte_btrim, BYTEA, BYTEA, BYTEA),
+    IMMUTABLE("ltrim", byte_ltrim, BYTEA, BYTEA, BYTEA),
+    IMMUTABLE("rtrim", byte_rtrim, BYTEA, BYTEA, BYTEA),
     IMMUTABLE("lpad", lpad_blanks, TEXT, TEXT, INT4),
     IMMUTABLE("lpad", lpad_fill, TEXT, TEXT, INT4, TEXT),
     IMMUTABLE("rpad", rpad_blanks, TEXT, TEXT, INT4),

@@ -539,6 +539,21 @@ static uint32_t drop_mixed_real(candidate *list, uint32_t list_count, const kd_t
     return kept;
 }
 
+/* A function that was added later hides one of the same name and arguments: a user's the built-in.
+ */
+static bool is_hidden(const candidate *list, uint32_t list_count, uint32_t count)
+{
+    const candidate *older = &list[list_count];
+    for (uint32_t c = 0; c < list_count; c++) {
+        bool same = list[c].described->variadic == older->described->variadic;
+        for (uint32_t i = 0; i < count && same; i++)
+            same = kd_type_same(wanted_type(&list[c], i), wanted_type(older, i));
+        if (same)
+            return true;
+    }
+    return false;
+}
+
 static bool find(const kd_registry *registry, char kind, kd_slice name, const kd_type *arguments,
                  uint32_t count, candidate *out_found, bool *out_ambiguous)
 {
@@ -555,7 +570,8 @@ static bool find(const kd_registry *registry, char kind, kd_slice name, const kd
             *out_found = list[list_count];
             return true;
         }
-        list_count++;
+        if (!is_hidden(list, list_count, count))
+            list_count++;
     }
     if (name_is_operator(name))
         list_count = drop_mixed_real(list, list_count, arguments, count);

@@ -294,6 +294,22 @@ static kd_status is_test(kd_parser *p, kd_ast_is *node)
     return KD_OK;
 }
 
+static kd_status take_is_json(kd_parser *p, climb_state *s, bool negated)
+{
+    kd_ast_node *test;
+    KD_TRY(kdi_is_json(p, s->left, &test));
+    if (negated) {
+        kd_ast_unary *node = NEW(p, s, KD_AST_NOT, kd_ast_unary);
+        if (node == NULL)
+            return KD_NOMEM;
+        node->operand = test;
+        test = &node->node;
+    }
+    done(p, s, test);
+    s->closed = LEVEL_NONE;
+    return KD_OK;
+}
+
 static kd_status take_is(kd_parser *p, climb_state *s)
 {
     kdi_keyword word = (kdi_keyword)p->token.keyword;
@@ -301,6 +317,8 @@ static kd_status take_is(kd_parser *p, climb_state *s)
     bool negated = word == KW_NOTNULL || (word == KW_IS && kdi_accept(p, KW_NOT));
     if (word == KW_IS && kdi_accept(p, KW_DISTINCT))
         return take_is_distinct(p, s, negated);
+    if (word == KW_IS && kdi_at_word(p, "json"))
+        return take_is_json(p, s, negated);
     kd_ast_is *node = NEW(p, s, KD_AST_IS, kd_ast_is);
     if (node == NULL)
         return KD_NOMEM;

@@ -181,6 +181,9 @@ kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_e
 kd_status kdi_window_spec(kd_parser *p, kd_ast_window *window) KD_MUST_CHECK;
 /* EXTRACT, SUBSTRING, ... and the other words with a syntax of their own. */
 kd_status kdi_special_form(kd_parser *p, bool *out_found, kd_ast_node **out_expr) KD_MUST_CHECK;
+/* parser_json.c: JSON_VALUE(...) and its kin; at JSON behind IS [NOT]. */
+kd_status kdi_json_form(kd_parser *p, bool *out_found, kd_ast_node **out_expr) KD_MUST_CHECK;
+kd_status kdi_is_json(kd_parser *p, kd_ast_node *operand, kd_ast_node **out_expr) KD_MUST_CHECK;
 kd_status kdi_parse_make_call(kd_parser *p, const char *name, int32_t position,
                               kd_ast_call **out_call) KD_MUST_CHECK;
 kd_status kdi_push_arg(kd_parser *p, kd_ast_call *call, kd_ast_node *value) KD_MUST_CHECK;

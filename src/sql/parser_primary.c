@@ -625,6 +625,7 @@ static kd_status word_expr(kd_parser *p, kd_ast_node **out_expr)
 
 kd_status kdi_primary(kd_parser *p, kd_ast_node **out_expr)
 {
+    bool found;
     *out_expr = NULL;
     switch (p->token.kind) {
     case TOKEN_STRING:
@@ -644,7 +645,8 @@ kd_status kdi_primary(kd_parser *p, kd_ast_node **out_expr)
     case TOKEN_IDENT:
         if (kdi_at_word(p, "try_cast") && kdi_next_is_token(p, '('))
             return cast_expr(p, KD_AST_CAST_TRY, out_expr);
-        return name_expr(p, out_expr);
+        KD_TRY(kdi_json_form(p, &found, out_expr));
+        return found ? KD_OK : name_expr(p, out_expr);
     case TOKEN_QUOTED_IDENT:
         return name_expr(p, out_expr);
     default:
