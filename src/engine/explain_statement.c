@@ -65,33 +65,73 @@ static kd_status add_time(kd_ctx *ctx, kdi_row_set *rows, const char *what, uint
     return kdi_row_set_add(ctx, rows, &line);
 }
 
+/* FORMAT JSON: one row with everything. Times are left out where nothing was run. */
+static kd_status add_json(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
+                          const kd_plan_actual *actuals, uint64_t planned_ns, uint64_t run_ns,
+                          kdi_row_set *rows)
+{
+    kd_buffer text = kd_buffer_in(run->arena);
+    KD_TRY(kd_buffer_append_text(ctx, &text, "[{"));
+    KD_TRY(kd_plan_explain_json(ctx, run->arena, plan, actuals, &text));
+    if (run_ns > 0)
+        KD_TRY(kd_buffer_append_format(ctx, &text,
+                                       ", \"Planning Time\": %.3f, \"Execution Time\": %.3f",
+                                       (double)planned_ns / 1e6, (double)run_ns / 1e6));
+    KD_TRY(kd_buffer_append_text(ctx, &text, "}]"));
+    kd_value line = kd_value_text(kd_buffer_slice(&text));
+    return kdi_row_set_add(ctx, rows, &line);
+}
+
+/* FORMAT json or FORMAT 'json'. */
+static kd_slice option_word(const kd_ast_option *option)
+{
+    const kd_ast_node *value = option->value;
+    if (value != NULL && value->kind == KD_AST_CONSTANT)
+        return ((const kd_ast_constant *)value)->text;
+    if (value != NULL && value->kind == KD_AST_COLUMN)
+        return ((const kd_ast_column *)value)->parts[0];
+    return KD_SLICE("");
+}
+
+static bool wants_json(const kd_ast_list *options)
+{
+    for (size_t i = 0; i < options->count; i++) {
+        const kd_ast_option *option = (const kd_ast_option *)options->items[i];
+        if (kd_slice_equal_ignoring_case(option->name, KD_SLICE("format")))
+            return kd_slice_equal_ignoring_case(option_word(option), KD_SLICE("json"));
+    }
+    return false;
+}
+
 /* EXPLAIN ANALYZE of a statement that writes does write, as in PostgreSQL. */
 static kd_status explain_analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, kdi_row_set *rows,
-                                 uint64_t planned_ns)
+                                 uint64_t planned_ns, bool json)
 {
     kd_world *world = ctx->world;
-    kd_plan_actual *actuals;
-    kd_buffer text = kd_buffer_in(run->arena);
+    kd_plan_actual *actuals = NULL;
     uint64_t started = world->monotonic_ns(world);
     if (inner->bound->kind != KD_DML_SELECT) {
         kd_run *written;
         KD_TRY(kd_run_begin(ctx, inner, NULL, 0, &written));
         KD_TRY(kd_run_end(ctx, written));
-        KD_TRY(kd_plan_explain(ctx, run->arena, inner->plan, NULL, &text));
     } else {
         KD_TRY(measure(ctx, run, inner->plan, &actuals));
-        KD_TRY(kd_plan_explain(ctx, run->arena, inner->plan, actuals, &text));
     }
-    uint64_t ended = world->monotonic_ns(world);
+    uint64_t run_ns = world->monotonic_ns(world) - started;
+    if (json)
+        return add_json(ctx, run, inner->plan, actuals, planned_ns, run_ns, rows);
+    kd_buffer text = kd_buffer_in(run->arena);
+    KD_TRY(kd_plan_explain(ctx, run->arena, inner->plan, actuals, &text));
     KD_TRY(add_lines(ctx, rows, kd_buffer_slice(&text)));
     KD_TRY(add_time(ctx, rows, "Planning Time", planned_ns));
-    return add_time(ctx, rows, "Execution Time", ended - started);
+    return add_time(ctx, rows, "Execution Time", run_ns);
 }
 
 kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
 {
     static const char *const names[] = {"QUERY PLAN"};
-    const kd_type text_type = kd_type_of(KD_TYPE_TEXT);
+    bool json = wants_json(&ast->options);
+    const kd_type text_type = kd_type_of(json ? KD_TYPE_JSON : KD_TYPE_TEXT);
     kd_status status = KD_OK;
     kd_prepared *inner = NULL;
     kd_rel_column *columns;
@@ -109,7 +149,9 @@ kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
         kd_value line = kd_value_text(KD_SLICE("Utility Statement"));
         KD_TRY_OUT(kdi_row_set_add(ctx, rows, &line));
     } else if (option_is_on(&ast->options, "analyze")) {
-        KD_TRY_OUT(explain_analyze(ctx, run, inner, rows, planned_ns));
+        KD_TRY_OUT(explain_analyze(ctx, run, inner, rows, planned_ns, json));
+    } else if (json) {
+        KD_TRY_OUT(add_json(ctx, run, inner->plan, NULL, 0, 0, rows));
     } else {
         kd_buffer text = kd_buffer_in(run->arena);
         KD_TRY_OUT(kd_plan_explain(ctx, run->arena, inner->plan, NULL, &text));

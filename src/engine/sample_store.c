@@ -515,6 +515,44 @@ static bool answer_passing(kd_ctx *ctx, const kd_statistics *statistics, kd_aren
     return status == KD_OK && known;
 }
 
+static kd_status column_copy(kd_ctx *ctx, kd_arena *arena, const table_sample *sample,
+                             const kd_vector *vectors, kd_value **out_values)
+{
+    kd_value *values = KD_NEW_ARRAY(ctx, arena, kd_value, sample->row_count);
+    uint32_t count = 0;
+    if (values == NULL)
+        return KD_NOMEM;
+    for (size_t b = 0; b < sample->batch_count; b++)
+        for (uint32_t row = 0; row < sample->batch_rows[b]; row++) {
+            kd_value value = kd_vector_get(&vectors[b], row);
+            KD_TRY(kd_value_copy(ctx, arena, &value, &values[count++]));
+        }
+    *out_values = values;
+    return KD_OK;
+}
+
+kd_status kdi_sample_store_column(kd_ctx *ctx, const kd_statistics *statistics, kd_arena *arena,
+                                  const kd_table_entry *entry, uint32_t position,
+                                  kd_value **out_values, uint32_t *out_count, double *out_distinct,
+                                  double *out_population)
+{
+    asking a;
+    kd_status status = KD_OK;
+    *out_values = NULL;
+    *out_count = 0;
+    if (!asking_begin(ctx, statistics, entry, &a))
+        return KD_OK;
+    const kd_vector *vectors = column_get(ctx, &a, position);
+    if (vectors != NULL) {
+        *out_distinct = column_distinct(ctx, &a, position);
+        *out_population = (double)a.sample->population;
+        status = column_copy(ctx, arena, a.sample, vectors, out_values);
+        *out_count = status == KD_OK ? a.sample->row_count : 0;
+    }
+    asking_end(&a);
+    return status;
+}
+
 kd_statistics kdi_sample_store_statistics(kdi_sample_store *store, kd_snapshot snapshot,
                                           const kd_session_facts *facts)
 {

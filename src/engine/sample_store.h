@@ -17,5 +17,11 @@ void kdi_sample_store_forget(kdi_sample_store *store, uint64_t table_no);
 /* The planner's questions, for as long as the store is there. */
 kd_statistics kdi_sample_store_statistics(kdi_sample_store *store, kd_snapshot snapshot,
                                           const kd_session_facts *facts);
+/* The sampled values of a column in the rows' order (copied into `arena`; none for an empty table),
+ * the distinct values and the rows of the whole table. */
+kd_status kdi_sample_store_column(kd_ctx *ctx, const kd_statistics *statistics, kd_arena *arena,
+                                  const kd_table_entry *entry, uint32_t position,
+                                  kd_value **out_values, uint32_t *out_count, double *out_distinct,
+                                  double *out_population) KD_MUST_CHECK;
 
 #endif

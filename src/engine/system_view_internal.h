@@ -6,6 +6,7 @@
  *   system_view_key.c       pg_index, pg_constraint, pg_tables, pg_indexes, ...
  *   system_view_server.c    pg_settings, pg_roles, pg_stat_activity, ...
  *   system_view_standard.c  information_schema
+ *   system_view_statistics.c  pg_stats
  *
  * A view's function visits the objects of the catalog version and emits rows. A
  * constraint has no object of its own: its number is made from its table's.
@@ -145,6 +146,7 @@ const kd_virtual_table *kdi_column_views(uint32_t *out_count);
 const kd_virtual_table *kdi_key_views(uint32_t *out_count);
 const kd_virtual_table *kdi_server_views(uint32_t *out_count);
 const kd_virtual_table *kdi_standard_views(uint32_t *out_count);
+const kd_virtual_table *kdi_statistics_views(uint32_t *out_count);
 /* All of them. */
 const kd_virtual_table *kdi_virtual_at(uint32_t position); /* NULL past the last. */
 

@@ -3,6 +3,8 @@
  */
 #include "engine/engine_internal.h"
 
+#include "engine/sample_store.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -179,6 +181,26 @@ static kd_status run_show(kd_ctx *ctx, kd_run *run, const kd_ast_show *ast)
 /* --- Upkeep
  * --------------------------------------------------------------------------------------- */
 
+/* Samples are taken again when somebody asks: to forget them is enough. */
+static kd_status run_analyze(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
+{
+    kd_bind_options options;
+    kd_session *session = run->session;
+    kdi_sample_store *samples = session->database->samples;
+    if (ast->item_count == 0) {
+        kdi_sample_store_forget(samples, 0);
+        return KD_OK;
+    }
+    KD_TRY(kdi_bind_options(ctx, run->arena, session, run->catalog, &run->facts, &options));
+    for (size_t i = 0; i < ast->item_count; i++) {
+        const kd_object *object;
+        KD_TRY(kd_bind_relation(ctx, &options, &ast->items[i].table, false, &object));
+        if (object->kind == KD_OBJECT_TABLE && ((const kd_table_entry *)object)->table_no != 0)
+            kdi_sample_store_forget(samples, ((const kd_table_entry *)object)->table_no);
+    }
+    return KD_OK;
+}
+
 /* Storage work runs beside transactions, and waits for none: only the statement's own must not be
  * one that has written. */
 static kd_status run_vacuum(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
@@ -186,8 +208,9 @@ static kd_status run_vacuum(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
     kdi_set_tag(run, ast->is_analyze ? "ANALYZE" : "VACUUM");
     if (!ast->is_analyze && run->session->is_explicit)
         return KD_FAIL(ctx, KD_INVALID, "25001", "VACUUM cannot run inside a transaction block");
+    KD_TRY(run_analyze(ctx, run, ast));
     if (ast->is_analyze)
-        return KD_OK; /* Statistics are kept as data changes. */
+        return KD_OK;
     return kd_storage_flush(ctx, run->session->database->storage, true);
 }
 

@@ -55,6 +55,7 @@ kd_status kd_execution_create(kd_ctx *ctx, kd_arena *arena, const kd_statement_p
 /* The next batch; its vectors are valid until the next call. Never empty; at the end `*out_end`. */
 kd_status kd_execution_next(kd_ctx *ctx, kd_execution *execution, kd_batch *out_batch,
                             bool *out_end) KD_MUST_CHECK;
+/* Figures by plan no. Asked for once, at the end. */
 const kd_plan_actual *kd_execution_actuals(const kd_execution *execution);
 /* Stops the pipelines, waits for them, frees, removes spill files. NULL is allowed. */
 void kd_execution_destroy(kd_execution *execution);

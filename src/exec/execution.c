@@ -342,23 +342,28 @@ kd_status kd_execution_next(kd_ctx *ctx, kd_execution *execution, kd_batch *out_
     return status;
 }
 
-/* A join has two ops, for its two pipelines: rows and batches are the probing one's, which alone is
- * opened and gives any. */
-const kd_plan_actual *kd_execution_actuals(const kd_execution *execution)
+/* Adds up what the execution's ops have done; right sides of APPLYs do so in any thread. A join has
+ * two ops, for its two pipelines: rows and batches are the probing one's, which alone is opened. */
+static void actuals_add(const kd_execution *execution)
 {
-    kd_plan_actual *actuals = execution->shared->actuals;
-    memset(actuals, 0, (execution->shared->plan->plan_count + 1) * sizeof *actuals);
     for (const kdi_op *op = execution->made; op != NULL; op = op->next_made) {
         if (op->plan == NULL || op->plan->no > execution->shared->plan->plan_count)
             continue;
-        kd_plan_actual *actual = &actuals[op->plan->no];
-        actual->rows += atomic_load(&op->rows);
-        actual->batches += atomic_load(&op->batches);
-        actual->time_ns += atomic_load(&op->time_ns);
-        actual->spilled_bytes += atomic_load(&op->spilled_bytes);
-        actual->was_run |= op->is_open;
+        kd_plan_actual *actual = &execution->shared->actuals[op->plan->no];
+        __atomic_fetch_add(&actual->rows, atomic_load(&op->rows), __ATOMIC_RELAXED);
+        __atomic_fetch_add(&actual->batches, atomic_load(&op->batches), __ATOMIC_RELAXED);
+        __atomic_fetch_add(&actual->time_ns, atomic_load(&op->time_ns), __ATOMIC_RELAXED);
+        __atomic_fetch_add(&actual->spilled_bytes, atomic_load(&op->spilled_bytes),
+                           __ATOMIC_RELAXED);
+        if (op->is_open)
+            __atomic_store_n(&actual->was_run, true, __ATOMIC_RELAXED);
     }
-    return actuals;
+}
+
+const kd_plan_actual *kd_execution_actuals(const kd_execution *execution)
+{
+    actuals_add(execution);
+    return execution->shared->actuals;
 }
 
 void kd_execution_destroy(kd_execution *execution)
@@ -366,6 +371,8 @@ void kd_execution_destroy(kd_execution *execution)
     if (execution == NULL)
         return;
     kdi_runner_destroy(execution->runner);
+    if (execution->is_sub && execution->options->collect_actuals)
+        actuals_add(execution);
     ops_close(execution);
     if (!execution->is_sub && execution->shared != NULL) {
         kd_ctx ctx = {.world = execution->world};

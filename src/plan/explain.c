@@ -3,8 +3,12 @@
  */
 #include "plan/plan_internal.h"
 
+#include "types/json.h"
+
 typedef struct explaining {
     kd_buffer *out;
+    kd_buffer text; /* Of a field that is being made. */
+    bool is_json;
     const kd_plan_actual *actual;
     const kd_statement_plan *statement;
 } explaining;
@@ -149,79 +153,93 @@ static kd_status indent(kd_ctx *ctx, kd_buffer *out, uint32_t depth)
     return KD_OK;
 }
 
+/* The text for the next field, made up in one place. */
+static kd_buffer *field_text(explaining *e)
+{
+    e->text.size_bytes = 0;
+    return &e->text;
+}
+
+/* What field_text holds, as a line of its own or as a member of the operator's object. */
+static kd_status field(kd_ctx *ctx, explaining *e, uint32_t depth, const char *label)
+{
+    if (e->is_json) {
+        KD_TRY(kd_buffer_append_format(ctx, e->out, ", \"%s\": ", label));
+        return kd_json_append_string(ctx, kd_buffer_slice(&e->text), e->out);
+    }
+    KD_TRY(indent(ctx, e->out, depth));
+    KD_TRY(kd_buffer_append_format(ctx, e->out, "%s: ", label));
+    KD_TRY(kd_buffer_append_slice(ctx, e->out, kd_buffer_slice(&e->text)));
+    return kd_buffer_append_byte(ctx, e->out, '\n');
+}
+
 static kd_status detail(kd_ctx *ctx, explaining *e, uint32_t depth, const char *label,
                         const kd_expr *expr)
 {
     if (expr == NULL)
         return KD_OK;
-    KD_TRY(indent(ctx, e->out, depth));
-    KD_TRY(kd_buffer_append_format(ctx, e->out, "%s: ", label));
-    KD_TRY(kd_expr_format(ctx, expr, e->out));
-    return kd_buffer_append_byte(ctx, e->out, '\n');
+    KD_TRY(kd_expr_format(ctx, expr, field_text(e)));
+    return field(ctx, e, depth, label);
 }
 
 static kd_status exprs(kd_ctx *ctx, explaining *e, uint32_t depth, const char *label,
                        kd_expr *const *list, uint32_t count)
 {
+    kd_buffer *text = field_text(e);
     if (count == 0)
         return KD_OK;
-    KD_TRY(indent(ctx, e->out, depth));
-    KD_TRY(kd_buffer_append_format(ctx, e->out, "%s: ", label));
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
-            KD_TRY(kd_buffer_append_text(ctx, e->out, ", "));
-        KD_TRY(kd_expr_format(ctx, list[i], e->out));
+            KD_TRY(kd_buffer_append_text(ctx, text, ", "));
+        KD_TRY(kd_expr_format(ctx, list[i], text));
     }
-    return kd_buffer_append_byte(ctx, e->out, '\n');
+    return field(ctx, e, depth, label);
 }
 
 static kd_status sort_keys(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_sort_key *keys,
                            uint32_t count)
 {
-    KD_TRY(indent(ctx, e->out, depth));
-    KD_TRY(kd_buffer_append_text(ctx, e->out, "Sort Key: "));
+    kd_buffer *text = field_text(e);
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
-            KD_TRY(kd_buffer_append_text(ctx, e->out, ", "));
-        KD_TRY(kd_expr_format(ctx, keys[i].expr, e->out));
+            KD_TRY(kd_buffer_append_text(ctx, text, ", "));
+        KD_TRY(kd_expr_format(ctx, keys[i].expr, text));
         if (keys[i].descending)
-            KD_TRY(kd_buffer_append_text(ctx, e->out, " DESC"));
+            KD_TRY(kd_buffer_append_text(ctx, text, " DESC"));
         if (keys[i].nulls_first != keys[i].descending)
-            KD_TRY(kd_buffer_append_text(ctx, e->out,
+            KD_TRY(kd_buffer_append_text(ctx, text,
                                          keys[i].nulls_first ? " NULLS FIRST" : " NULLS LAST"));
     }
-    return kd_buffer_append_byte(ctx, e->out, '\n');
+    return field(ctx, e, depth, "Sort Key");
 }
 
 static kd_status hash_condition(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
 {
-    KD_TRY(indent(ctx, e->out, depth));
-    KD_TRY(kd_buffer_append_text(ctx, e->out, "Hash Cond: "));
+    kd_buffer *text = field_text(e);
     for (uint32_t i = 0; i < plan->as.join.key_count; i++) {
-        KD_TRY(kd_buffer_append_text(ctx, e->out, i > 0 ? " AND (" : "("));
-        KD_TRY(kd_expr_format(ctx, plan->as.join.left_keys[i], e->out));
+        KD_TRY(kd_buffer_append_text(ctx, text, i > 0 ? " AND (" : "("));
+        KD_TRY(kd_expr_format(ctx, plan->as.join.left_keys[i], text));
         const char *op = plan->as.join.null_equal[i] ? " IS NOT DISTINCT FROM " : " = ";
-        KD_TRY(kd_buffer_append_text(ctx, e->out, op));
-        KD_TRY(kd_expr_format(ctx, plan->as.join.right_keys[i], e->out));
-        KD_TRY(kd_buffer_append_text(ctx, e->out, ")"));
+        KD_TRY(kd_buffer_append_text(ctx, text, op));
+        KD_TRY(kd_expr_format(ctx, plan->as.join.right_keys[i], text));
+        KD_TRY(kd_buffer_append_text(ctx, text, ")"));
     }
-    return kd_buffer_append_byte(ctx, e->out, '\n');
+    return field(ctx, e, depth, "Hash Cond");
 }
 
 /* The columns that joins above filter at run time. */
 static kd_status runtime_filters(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
 {
+    kd_buffer *text = field_text(e);
     if (plan->as.scan.filter_count == 0)
         return KD_OK;
-    KD_TRY(indent(ctx, e->out, depth));
-    KD_TRY(kd_buffer_append_text(ctx, e->out, "Runtime Filter: "));
     for (uint32_t i = 0; i < plan->as.scan.filter_count; i++)
         for (uint32_t c = 0; c < plan->column_count; c++)
             if (plan->columns[c].id == plan->as.scan.filters[i].column) {
-                KD_TRY(kd_buffer_append_text(ctx, e->out, i > 0 ? ", " : ""));
-                KD_TRY(kd_buffer_append_slice(ctx, e->out, plan->columns[c].name));
+                KD_TRY(kd_buffer_append_text(ctx, text, i > 0 ? ", " : ""));
+                KD_TRY(kd_buffer_append_slice(ctx, text, plan->columns[c].name));
             }
-    return kd_buffer_append_byte(ctx, e->out, '\n');
+    return field(ctx, e, depth, "Runtime Filter");
 }
 
 static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
@@ -276,8 +294,7 @@ static kd_status explain(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_pl
 kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
                           const kd_plan_actual *actual, kd_buffer *out)
 {
-    (void)arena;
-    explaining e = {.out = out, .actual = actual, .statement = plan};
+    explaining e = {.out = out, .text = kd_buffer_in(arena), .actual = actual, .statement = plan};
     for (uint32_t i = 0; i < plan->cte_count; i++) {
         if (plan->ctes[i] == NULL)
             continue;
@@ -293,4 +310,122 @@ kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan 
         KD_TRY(explain(ctx, &e, 1, plan->modifying[i].root));
     }
     return explain(ctx, &e, 0, plan->root);
+}
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+static kd_status member_text(kd_ctx *ctx, kd_buffer *out, const char *label, kd_slice text)
+{
+    KD_TRY(kd_buffer_append_format(ctx, out, ", \"%s\": ", label));
+    return kd_json_append_string(ctx, text, out);
+}
+
+static kd_status json_table(kd_ctx *ctx, explaining *e, const kd_table_entry *table, kd_slice alias)
+{
+    KD_TRY(member_text(ctx, e->out, "Relation Name", table->object.name));
+    return member_text(ctx, e->out, "Alias", alias.size_bytes > 0 ? alias : table->object.name);
+}
+
+static kd_status json_subject(kd_ctx *ctx, explaining *e, const kd_plan *plan)
+{
+    static const char *const join_types[] = {
+        [KD_JOIN_INNER] = "Inner",
+        [KD_JOIN_LEFT] = "Left",
+        [KD_JOIN_RIGHT] = "Right",
+        [KD_JOIN_FULL] = "Full",
+        [KD_JOIN_SEMI] = "Semi",
+        [KD_JOIN_ANTI] = "Anti",
+        [KD_JOIN_ANTI_NULL] = "Anti Null",
+        [KD_JOIN_MARK] = "Mark",
+        [KD_JOIN_SINGLE] = "Single",
+        [KD_JOIN_RIGHT_SEMI] = "Right Semi",
+        [KD_JOIN_RIGHT_ANTI] = "Right Anti",
+    };
+    switch (plan->kind) {
+    case KD_PLAN_SCAN:
+        return json_table(ctx, e, plan->as.scan.table, plan->as.scan.alias);
+    case KD_PLAN_INDEX_SCAN:
+        KD_TRY(member_text(ctx, e->out, "Index Name", plan->as.index_scan.index->object.name));
+        return json_table(ctx, e, plan->as.index_scan.table, plan->as.index_scan.alias);
+    case KD_PLAN_HASH_JOIN:
+    case KD_PLAN_NESTED_LOOP:
+        return member_text(ctx, e->out, "Join Type", kd_slice_of(join_types[plan->as.join.kind]));
+    case KD_PLAN_APPLY:
+        return member_text(ctx, e->out, "Join Type", kd_slice_of(join_types[plan->as.apply.kind]));
+    default:
+        return KD_OK;
+    }
+}
+
+static kd_status json_figures(kd_ctx *ctx, explaining *e, const kd_plan *plan)
+{
+    KD_TRY(kd_buffer_append_format(ctx, e->out, ", \"Plan Rows\": %.0f", plan->row_estimate));
+    if (e->actual == NULL)
+        return KD_OK;
+    const kd_plan_actual *actual = &e->actual[plan->no];
+    return kd_buffer_append_format(
+        ctx, e->out,
+        ", \"Actual Rows\": %llu, \"Actual Total Time\": %.3f, \"Actual Batches\": %llu, "
+        "\"Spilled Bytes\": %llu",
+        (unsigned long long)actual->rows, (double)actual->time_ns / 1e6,
+        (unsigned long long)actual->batches, (unsigned long long)actual->spilled_bytes);
+}
+
+static const char *json_node_type(const kd_plan *plan)
+{
+    switch (plan->kind) {
+    case KD_PLAN_HASH_JOIN:
+        return "Hash Join";
+    case KD_PLAN_NESTED_LOOP:
+        return "Nested Loop";
+    default:
+        return plan_name(plan);
+    }
+}
+
+static kd_status json_plan(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    bool first = true;
+    if (depth > KDI_PLAN_DEPTH_MAX)
+        return KD_FAIL(ctx, KD_LIMIT, "54001", "stack depth limit exceeded");
+    KD_TRY(kd_buffer_append_format(ctx, e->out, "{\"Node Type\": \"%s\"", json_node_type(plan)));
+    KD_TRY(json_subject(ctx, e, plan));
+    KD_TRY(json_figures(ctx, e, plan));
+    KD_TRY(details(ctx, e, 0, plan));
+    for (uint32_t i = 0; i < plan->more_count + 2; i++) {
+        const kd_plan *input =
+            i < plan->more_count ? plan->more[i] : plan->inputs[i - plan->more_count];
+        if (input == NULL)
+            continue;
+        KD_TRY(kd_buffer_append_text(ctx, e->out, first ? ", \"Plans\": [" : ", "));
+        first = false;
+        KD_TRY(json_plan(ctx, e, depth + 1, input));
+    }
+    return kd_buffer_append_text(ctx, e->out, first ? "}" : "]}");
+}
+
+kd_status kd_plan_explain_json(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
+                               const kd_plan_actual *actual, kd_buffer *out)
+{
+    explaining e = {.out = out,
+                    .text = kd_buffer_in(arena),
+                    .is_json = true,
+                    .actual = actual,
+                    .statement = plan};
+    KD_TRY(kd_buffer_append_text(ctx, out, "\"Plan\": "));
+    if (plan->root == NULL)
+        KD_TRY(kd_buffer_append_text(ctx, out, "null"));
+    else
+        KD_TRY(json_plan(ctx, &e, 0, plan->root));
+    bool first = true;
+    for (uint32_t i = 0; i < plan->cte_count; i++) {
+        if (plan->ctes[i] == NULL)
+            continue;
+        KD_TRY(kd_buffer_append_format(
+            ctx, out, "%s{\"CTE\": %u, \"Plan\": ", first ? ", \"CTEs\": [" : ", ", i));
+        first = false;
+        KD_TRY(json_plan(ctx, &e, 0, plan->ctes[i]));
+        KD_TRY(kd_buffer_append_byte(ctx, out, '}'));
+    }
+    return first ? KD_OK : kd_buffer_append_byte(ctx, out, ']');
 }

@@ -247,6 +247,9 @@ typedef struct kd_plan_actual {
 } kd_plan_actual;
 kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
                           const kd_plan_actual *actual, kd_buffer *out) KD_MUST_CHECK;
+/* The same as members of a JSON object: "Plan", and "CTEs" where there are any. */
+kd_status kd_plan_explain_json(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
+                               const kd_plan_actual *actual, kd_buffer *out) KD_MUST_CHECK;
 /* An expression as SQL text, for EXPLAIN and messages. */
 kd_status kd_expr_format(kd_ctx *ctx, const kd_expr *expr, kd_buffer *out) KD_MUST_CHECK;
 

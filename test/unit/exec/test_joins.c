@@ -29,6 +29,11 @@ static bool kind_gives_right(kd_join_kind kind)
            kind == KD_JOIN_FULL || kind == KD_JOIN_SINGLE;
 }
 
+static bool kind_keeps_right(kd_join_kind kind)
+{
+    return kind == KD_JOIN_RIGHT_SEMI || kind == KD_JOIN_RIGHT_ANTI;
+}
+
 static const char *text_of(kit *k, const kd_value *value)
 {
     if (value->is_null)
@@ -113,6 +118,9 @@ static kit_rows expected_rows(kit *k, const join_case *c, const kit_column *left
     for (uint64_t r = 0; r < c->right_rows; r++)
         if (!met[r] && (c->kind == KD_JOIN_RIGHT || c->kind == KD_JOIN_FULL))
             row_give(k, &want, c, NULL, right[r], NULL);
+    for (uint64_t r = 0; r < c->right_rows && kind_keeps_right(c->kind); r++)
+        if (met[r] == (c->kind == KD_JOIN_RIGHT_SEMI))
+            kit_rows_add(k, &want, "%s|%s", text_of(k, &right[r][0]), text_of(k, &right[r][1]));
     return want;
 }
 
@@ -124,6 +132,10 @@ static kd_plan *join_plan(kit *k, const join_case *c, kd_plan *left, kd_plan *ri
                                               : KD_PLAN_APPLY,
                              left, right);
     kit_take_columns(k, plan, kind_gives_right(c->kind));
+    if (kind_keeps_right(c->kind)) {
+        plan->columns = right->columns;
+        plan->column_count = right->column_count;
+    }
     kd_column_id mark = 0;
     if (c->kind == KD_JOIN_MARK)
         kit_add_column(k, plan, kd_type_of(KD_TYPE_BOOL), &mark);
@@ -195,9 +207,9 @@ static void join_check(const join_case *c, join_how how, size_t budget)
 
 static void kinds_check(join_how how, join_case base)
 {
-    for (int kind = KD_JOIN_INNER; kind <= KD_JOIN_SINGLE; kind++)
+    for (int kind = KD_JOIN_INNER; kind <= KD_JOIN_RIGHT_ANTI; kind++)
         for (int residual = 0; residual < 2; residual++) {
-            if (kind == KD_JOIN_SINGLE)
+            if (kind == KD_JOIN_SINGLE || (kind > KD_JOIN_SINGLE && how != BY_HASH))
                 continue;
             base.kind = (kd_join_kind)kind;
             base.has_residual = residual;
@@ -242,8 +254,9 @@ TEST(hash_joins_with_null_equal_keys)
                    .null_every = 10,
                    .key_type = KD_TYPE_INT8,
                    .null_equal = true};
-    kd_join_kind kinds[] = {KD_JOIN_INNER, KD_JOIN_LEFT, KD_JOIN_FULL, KD_JOIN_SEMI, KD_JOIN_ANTI};
-    for (size_t i = 0; i < 5; i++) {
+    kd_join_kind kinds[] = {KD_JOIN_INNER, KD_JOIN_LEFT,       KD_JOIN_FULL,      KD_JOIN_SEMI,
+                            KD_JOIN_ANTI,  KD_JOIN_RIGHT_SEMI, KD_JOIN_RIGHT_ANTI};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         c.kind = kinds[i];
         join_check(&c, BY_HASH, 0);
     }
