@@ -220,10 +220,96 @@ static kd_status try_lookups(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *out
     return KD_OK;
 }
 
+/* --- Joins that change nothing --- */
+
+/* Whether the conditions fix the column of the right side by something of the left. */
+static kd_status is_fixed(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *all,
+                          const kd_id_set *right, kd_column_id column, bool *out_fixed)
+{
+    *out_fixed = false;
+    for (size_t i = 0; i < all->count && !*out_fixed; i++) {
+        kd_expr *sides[2];
+        bool null_equal, uses_right;
+        if (!kdi_is_equality(all->items[i], &sides[0], &sides[1], &null_equal) || null_equal)
+            continue;
+        for (int s = 0; s < 2 && !*out_fixed; s++) {
+            if (sides[s]->kind != KD_EXPR_COLUMN || sides[s]->column != column)
+                continue;
+            KD_TRY(kdi_uses_any(ctx, p, sides[1 - s], right, &uses_right));
+            *out_fixed = !uses_right;
+        }
+    }
+    return KD_OK;
+}
+
+static kd_status index_is_fixed(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *all,
+                                const kd_id_set *right, const kd_rel *scan,
+                                const kd_table_index *index, bool *out_fixed)
+{
+    const kd_table_entry *table = scan->as.scan.table;
+    *out_fixed =
+        index->storage.unique && index->storage.predicate_column_no < 0 && !index->deferrable;
+    for (uint32_t k = 0; k < index->storage.column_count && *out_fixed; k++) {
+        kd_column_id id = 0;
+        for (uint32_t c = 0; c < scan->column_count; c++)
+            if (scan->columns[c].id != scan->as.scan.ref_column &&
+                table->columns[scan->as.scan.positions[c]].storage.column_no ==
+                    index->storage.columns[k].column_no)
+                id = scan->columns[c].id;
+        *out_fixed = false;
+        if (id != 0)
+            KD_TRY(is_fixed(ctx, p, all, right, id, out_fixed));
+    }
+    return KD_OK;
+}
+
+/* Whether a left row has at most one partner: a unique index, or groups, of the right side. */
+static kd_status matches_once(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *out_once)
+{
+    kdi_conditions all = {0};
+    kd_id_set right = kdi_set(p);
+    kd_rel *at = rel->inputs[1];
+    KD_TRY(kd_rel_column_set(ctx, at, &right));
+    KD_TRY(kdi_conditions_add(ctx, p, &all, rel->as.join.condition));
+    *out_once = false;
+    while (at->kind == KD_REL_FILTER)
+        at = at->inputs[0];
+    if (at->kind == KD_REL_AGGREGATE && at->as.aggregate.set_count == 0) {
+        *out_once = true;
+        for (uint32_t k = 0; k < at->as.aggregate.key_count && *out_once; k++)
+            KD_TRY(is_fixed(ctx, p, &all, &right, at->as.aggregate.key_ids[k], out_once));
+        return KD_OK;
+    }
+    for (uint32_t i = 0; at->kind == KD_REL_SCAN && i < at->as.scan.table->index_count; i++) {
+        KD_TRY(index_is_fixed(ctx, p, &all, &right, at, &at->as.scan.table->indexes[i], out_once));
+        if (*out_once)
+            break;
+    }
+    return KD_OK;
+}
+
+/* A left join whose right side nobody asks for, and that repeats no row, is its left side. */
+static kd_status is_needless(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
+                             bool *out_needless)
+{
+    *out_needless = false;
+    if (rel->as.join.kind != KD_JOIN_LEFT || rel->as.join.lateral ||
+        rel->as.join.condition == NULL || kd_expr_is_volatile(rel->as.join.condition) ||
+        kd_rel_is_volatile(rel->inputs[1]))
+        return KD_OK;
+    for (uint32_t i = 0; i < rel->inputs[1]->column_count; i++)
+        if (kd_id_set_has(needed, rel->inputs[1]->columns[i].id))
+            return KD_OK;
+    return matches_once(ctx, p, rel, out_needless);
+}
+
 kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                         kd_plan **out)
 {
-    bool looks_up = false;
+    bool looks_up = false, needless;
+    KD_TRY(is_needless(ctx, p, rel, needed, &needless));
+    if (needless)
+        return kdi_physical(ctx, p, rel->inputs[0], needed, out);
     if (!rel->as.join.lateral)
         KD_TRY(try_lookups(ctx, p, rel, &looks_up));
     if (rel->as.join.lateral)
