@@ -13,7 +13,7 @@
 enum {
     BITS_MAX = 1 << 27,
     BITS_PER_ROW_MAX = 256,
-    BITS_MIN = 1 << 16,
+    BITS_MIN = 1 << 21, /* 256 KiB: in the second cache whatever the rows are. */
     TEST_ROWS_MIN = 16 * 1024,
     PASS_PERCENT_MAX = 80,
     DICTIONARY_SHARE = 2, /* Entries are tested when there are at most so many per row. */
@@ -105,8 +105,8 @@ static kd_status set_allocate(kd_ctx *ctx, kd_arena *arena, kdi_runtime_filter *
         filter->bits = kd_alloc_array(ctx, arena, range / 64 + 1, sizeof *filter->bits);
         return filter->bits == NULL ? KD_NOMEM : KD_OK;
     }
-    uint32_t log = 4;
-    while (((uint64_t)1 << log) * 5 < filter->row_count && log < 28)
+    uint32_t log = 8;
+    while (((uint64_t)1 << log) * 4 < filter->row_count && log < 28)
         log++;
     filter->shift = 64 - log;
     filter->words = kd_alloc_array(ctx, arena, (size_t)1 << log, sizeof *filter->words);

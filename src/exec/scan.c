@@ -25,6 +25,7 @@ typedef struct scan_local {
     kd_arena *batch_arena;
     kd_vector *columns;
     uint16_t *rows;
+    uint16_t *filtered; /* Rows that passed the runtime filters, where those go first. */
     kd_arena *arena;
     kdi_filter_use *uses;
 } scan_local;
@@ -125,10 +126,11 @@ static kd_status scan_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, voi
     local->arena = arena;
     local->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, op->plan->column_count);
     local->rows = kd_alloc_raw(ctx, arena, sizeof(uint16_t) * KD_BATCH_ROWS);
+    local->filtered = kd_alloc_raw(ctx, arena, sizeof(uint16_t) * KD_BATCH_ROWS);
     local->uses = KD_NEW_ARRAY(ctx, arena, kdi_filter_use, self->use_count);
     local->batch_arena = kd_arena_create(ctx, arena, "scan batch", KD_ARENA_UNLIMITED);
-    if (local->columns == NULL || local->rows == NULL || local->uses == NULL ||
-        local->batch_arena == NULL)
+    if (local->columns == NULL || local->rows == NULL || local->filtered == NULL ||
+        local->uses == NULL || local->batch_arena == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < self->use_count; i++)
         local->uses[i] =
@@ -159,23 +161,52 @@ static void scan_attach_refs(const scan_op *self, scan_local *local, const kd_ro
     out->column_count++;
 }
 
+/* Whether the runtime filters go before the condition: one of them leaves less than half. */
+static bool filters_go_first(const scan_op *self, const scan_local *local)
+{
+    for (uint32_t i = 0; i < self->use_count; i++)
+        if (!local->uses[i].is_off && local->uses[i].passed * 2 <= local->uses[i].tested)
+            return true;
+    return false;
+}
+
+static kd_status filters_select(kd_ctx *ctx, scan_op *self, scan_local *local,
+                                const kd_batch *batch, uint16_t *rows, uint32_t *io_count)
+{
+    for (uint32_t i = 0; i < self->use_count; i++)
+        KD_TRY(kdi_filter_use_select(ctx, local->arena, &local->uses[i], batch, rows, io_count));
+    return KD_OK;
+}
+
+static void rows_list(const kd_batch *batch, uint16_t *rows)
+{
+    for (uint32_t i = 0; i < batch->selected_count; i++)
+        rows[i] = (uint16_t)kd_batch_row(batch, i);
+}
+
 /* The rows of the batch that pass the condition and the runtime filters. */
 static kd_status scan_select(kd_ctx *ctx, scan_op *self, scan_local *local, const kd_batch *batch,
                              uint32_t *out_count)
 {
-    if (local->condition != NULL) {
-        kd_arena_reset(local->batch_arena);
-        KD_TRY(kd_expr_select(ctx, local->condition, local->batch_arena, batch, local->rows,
-                              out_count));
-    } else {
-        *out_count = batch->selected_count;
-        for (uint32_t i = 0; i < batch->selected_count; i++)
-            local->rows[i] = (uint16_t)kd_batch_row(batch, i);
+    kd_batch left = *batch;
+    *out_count = batch->selected_count;
+    if (local->condition == NULL) {
+        rows_list(batch, local->rows);
+        return filters_select(ctx, self, local, batch, local->rows, out_count);
     }
-    for (uint32_t i = 0; i < self->use_count; i++)
-        KD_TRY(kdi_filter_use_select(ctx, local->arena, &local->uses[i], batch, local->rows,
-                                     out_count));
-    return KD_OK;
+    bool first = filters_go_first(self, local);
+    if (first) {
+        rows_list(batch, local->filtered);
+        KD_TRY(filters_select(ctx, self, local, batch, local->filtered, out_count));
+        if (*out_count == 0)
+            return KD_OK;
+        left.selection = local->filtered;
+        left.selected_count = *out_count;
+    }
+    kd_arena_reset(local->batch_arena);
+    KD_TRY(
+        kd_expr_select(ctx, local->condition, local->batch_arena, &left, local->rows, out_count));
+    return first ? KD_OK : filters_select(ctx, self, local, batch, local->rows, out_count);
 }
 
 static bool scan_selects(const scan_op *self, const scan_local *local)

@@ -622,6 +622,86 @@ kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
     return KD_OK;
 }
 
+/* --- The order of conditions --- */
+
+/* Comparisons of columns, constants and parameters: none fails, whatever the row. */
+static bool never_fails(const kd_expr *expr)
+{
+    switch (expr->kind) {
+    case KD_EXPR_COLUMN:
+    case KD_EXPR_CONSTANT:
+    case KD_EXPR_PARAMETER:
+        return true;
+    case KD_EXPR_CAST:
+        if (bare_column(expr) == NULL)
+            return false;
+        break;
+    case KD_EXPR_CALL: {
+        kd_scan_test test;
+        const char *name = expr->function->name;
+        if (expr->argument_count != 2 || (!test_of(name, false, &test) && strcmp(name, "<>") != 0 &&
+                                          strcmp(name, "~~") != 0 && strcmp(name, "!~~") != 0))
+            return false;
+        break;
+    }
+    case KD_EXPR_AND:
+    case KD_EXPR_OR:
+    case KD_EXPR_NOT:
+    case KD_EXPR_IS_NULL:
+    case KD_EXPR_IN_LIST:
+        break;
+    default:
+        return false;
+    }
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        if (!never_fails(expr->arguments[i]))
+            return false;
+    return true;
+}
+
+/* Rough work per row, in comparisons of a column with a constant. */
+static double work_of(const kd_expr *expr)
+{
+    double work = expr->kind == KD_EXPR_COLUMN ? 0.5 : 0;
+    if (expr->kind == KD_EXPR_CALL)
+        work = strstr(expr->function->name, "~~") != NULL ? 10 : 0.5;
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        work += work_of(expr->arguments[i]);
+    return work;
+}
+
+enum { ORDER_ROWS_MIN = 50000, ORDER_CONDITIONS_MAX = 16 };
+
+/* Conditions are evaluated one after the other on the rows that are left: those that drop most rows
+ * for their work go first. Only what cannot fail moves, and stays before what can. */
+static kd_status order_conditions(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
+                                  const kdi_conditions *list, kdi_conditions *out)
+{
+    double ranks[ORDER_CONDITIONS_MAX];
+    kd_expr *items[ORDER_CONDITIONS_MAX];
+    size_t count = 0;
+    bool ordered = list->count > 1 && list->count <= ORDER_CONDITIONS_MAX &&
+                   p->options->statistics != NULL && kdi_estimate(p, scan) >= ORDER_ROWS_MIN;
+    for (size_t i = 0; i < list->count && ordered; i++) {
+        if (!never_fails(list->items[i]))
+            continue;
+        double rank = (1 - kdi_selectivity(p, list->items[i])) / (work_of(list->items[i]) + 0.1);
+        size_t at = count++;
+        for (; at > 0 && ranks[at - 1] < rank; at--) {
+            ranks[at] = ranks[at - 1];
+            items[at] = items[at - 1];
+        }
+        ranks[at] = rank;
+        items[at] = list->items[i];
+    }
+    for (size_t i = 0; i < count; i++)
+        KD_TRY(kdi_conditions_add(ctx, p, out, items[i]));
+    for (size_t i = 0; i < list->count; i++)
+        if (!ordered || !never_fails(list->items[i]))
+            KD_TRY(kdi_conditions_add(ctx, p, out, list->items[i]));
+    return KD_OK;
+}
+
 kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditions *conditions,
                           const kd_id_set *needed, kd_plan **out)
 {
@@ -638,7 +718,9 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
     kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_SCAN, kdi_estimate(p, scan), 0);
     if (plan == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_conditions_join(ctx, p, conditions, &plan->as.scan.condition));
+    kdi_conditions ordered = {0};
+    KD_TRY(order_conditions(ctx, p, scan, conditions, &ordered));
+    KD_TRY(kdi_conditions_join(ctx, p, &ordered, &plan->as.scan.condition));
     if (plan->as.scan.condition != NULL) {
         KD_TRY(kd_expr_columns(ctx, plan->as.scan.condition, &wanted));
         plan->row_estimate *= kdi_selectivity_all(p, conditions);

@@ -1,6 +1,7 @@
 /*
  * Conditions that follow from others: a = b and b = 5 give a = 5; an OR whose
- * branches share a condition has it outside.
+ * branches share a condition has it outside; an OR whose branches all say something
+ * about one input gives that input an OR of its own.
  */
 #include "plan/plan_internal.h"
 
@@ -88,6 +89,60 @@ static kd_status common_factors(kd_ctx *ctx, kdi_planner *p, kdi_conditions *lis
             if (everywhere && !is_known(list, part))
                 KD_TRY(kdi_conditions_add(ctx, p, list, part));
         }
+    }
+    return KD_OK;
+}
+
+/* What the branch says about these columns alone; NULL: nothing. */
+static kd_status branch_part(kd_ctx *ctx, kdi_planner *p, kd_expr *branch, const kd_id_set *set,
+                             kd_expr **out)
+{
+    kdi_conditions all = {0}, part = {0};
+    KD_TRY(kdi_conditions_add(ctx, p, &all, branch));
+    for (size_t i = 0; i < all.count; i++) {
+        bool only;
+        KD_TRY(kdi_uses_only(ctx, p, all.items[i], set, &only));
+        if (only)
+            KD_TRY(kdi_conditions_add(ctx, p, &part, all.items[i]));
+    }
+    return kdi_conditions_join(ctx, p, &part, out);
+}
+
+/* The rows that a condition drops here are not dropped again where it stands itself. */
+static kd_status note_implied(kd_ctx *ctx, kdi_planner *p, const kd_expr *condition,
+                              const kd_expr *implied)
+{
+    double share = kdi_selectivity(p, condition), part = kdi_selectivity(p, implied);
+    for (size_t i = 0; i < p->share_count; i++)
+        if (p->shares[i].condition == condition) {
+            p->shares[i].share = share < part ? share / part : 1;
+            return KD_OK;
+        }
+    kdi_share *slot;
+    KD_TRY(KD_PUSH(ctx, p->arena, p->shares, p->share_count, p->share_capacity, &slot));
+    *slot = (kdi_share){condition, share < part ? share / part : 1};
+    return KD_OK;
+}
+
+kd_status kdi_derive_for(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *list,
+                         const kd_id_set *set, kdi_conditions *out)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const kd_expr *either = list->items[i];
+        if (either->kind != KD_EXPR_OR || kd_expr_is_volatile(either))
+            continue;
+        kd_expr *made = kdi_make_expr(ctx, p, KD_EXPR_OR, either->type, either->argument_count);
+        if (made == NULL)
+            return KD_NOMEM;
+        bool everywhere = true;
+        for (uint32_t b = 0; b < either->argument_count && everywhere; b++) {
+            KD_TRY(branch_part(ctx, p, either->arguments[b], set, &made->arguments[b]));
+            everywhere = made->arguments[b] != NULL;
+        }
+        if (!everywhere)
+            continue;
+        KD_TRY(note_implied(ctx, p, either, made));
+        KD_TRY(kdi_conditions_add(ctx, p, out, made));
     }
     return KD_OK;
 }

@@ -137,6 +137,9 @@ kd_status kdi_push_down(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
 /* Adds what follows from the conditions, for inner joins (derive.c). */
 kd_status kdi_derive_conditions(kd_ctx *ctx, kdi_planner *p, kdi_conditions *list) KD_MUST_CHECK;
 /* The first leaf is INNER. */
+/* What ORs over several inputs imply for the one that has the columns of `set`. */
+kd_status kdi_derive_for(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *list,
+                         const kd_id_set *set, kdi_conditions *out) KD_MUST_CHECK;
 kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, size_t leaf_count,
                           kdi_conditions *conditions, kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_physical(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,

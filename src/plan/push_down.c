@@ -387,6 +387,7 @@ static kd_status push_joins(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditi
             KD_TRY(kd_rel_column_set(ctx, leaf->rel, &set));
             KD_TRY(split(ctx, p, &all, &own, &set, &inside, &outside));
             all = outside;
+            KD_TRY(kdi_derive_for(ctx, p, &all, &set, &inside));
         }
         KD_TRY(push_into(ctx, p, &leaf->rel, leaf->kind == KD_JOIN_INNER ? &inside : &to_right[i]));
     }
