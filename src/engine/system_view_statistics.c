@@ -10,12 +10,15 @@
 
 enum { COMMON_MAX = 100, BOUNDS_MAX = 101 };
 
-#define PG_STATS(X)                                                                        \
-    X(schemaname, TEXT)                                                                    \
-    X(tablename, TEXT)                                                                     \
-    X(attname, TEXT) X(inherited, BOOL) X(null_frac, FLOAT4) X(avg_width, INT4)            \
-        X(n_distinct, FLOAT4) X(most_common_vals, TEXT) X(most_common_freqs, TEXT)         \
-            X(histogram_bounds, TEXT) X(correlation, FLOAT4)
+/* In two parts: the formatter does not settle on one long list. */
+#define PG_STATS_OF(X) X(schemaname, TEXT) X(tablename, TEXT) X(attname, TEXT) X(inherited, BOOL)
+#define PG_STATS(X)           \
+    PG_STATS_OF(X)            \
+    X(null_frac, FLOAT4)      \
+    X(avg_width, INT4)        \
+    X(n_distinct, FLOAT4)     \
+    X(most_common_vals, TEXT) \
+    X(most_common_freqs, TEXT) X(histogram_bounds, TEXT) X(correlation, FLOAT4)
 
 /* A sampled value and where in the sample it stood. */
 typedef struct placed_value {
@@ -178,8 +181,7 @@ static void put_correlation(kdi_sys_view *view, const column_values *values)
         other_squares += row * row;
         products += rank * row;
     }
-    double spread =
-        sqrt((n * squares - sum * sum) * (n * other_squares - other_sum * other_sum));
+    double spread = sqrt((n * squares - sum * sum) * (n * other_squares - other_sum * other_sum));
     if (values->count < 2 || !(spread > 0))
         kdi_put_null(view);
     else
