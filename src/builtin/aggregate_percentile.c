@@ -1,5 +1,6 @@
 /*
- * percentile_disc over integers (and dates and times, which are integers) without sorting.
+ * percentile_disc and percentile_cont without sorting: over integers, dates and times, which are
+ * integers, and doubles, which become integers of the same order.
  *
  * Values are kept as they come, in chunks per group; states of several threads join by linking
  * their chunks. The answer is found by digits: the values' distances from the least one are
@@ -63,8 +64,30 @@ static inline kd_status bag_add(kd_ctx *ctx, kd_call_env *env, bag_state *bag, b
     return KD_OK;
 }
 
+/* Doubles as integers of the same order; NaN is above everything. */
+static int64_t double_key(double value)
+{
+    int64_t bits;
+    if (isnan(value))
+        return INT64_MAX;
+    memcpy(&bits, &value, sizeof bits);
+    return bits < 0 ? bits ^ INT64_MAX : bits;
+}
+
+static double key_double(int64_t key)
+{
+    double value;
+    if (key == INT64_MAX)
+        return NAN;
+    int64_t bits = key < 0 ? key ^ INT64_MAX : key;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static int64_t value_at(const kd_vector *vector, uint32_t row)
 {
+    if (vector->physical == KD_PHYS_F64)
+        return double_key(((const double *)vector->values)[row]);
     if (vector->physical == KD_PHYS_I16)
         return ((const int16_t *)vector->values)[row];
     if (vector->physical == KD_PHYS_I32)
@@ -176,6 +199,14 @@ static int64_t bag_nth(const bag_state *bag, bool narrow, uint64_t nth)
     }
 }
 
+static kd_status fraction_check(kd_ctx *ctx, const bag_state *bag)
+{
+    if (!(bag->fraction >= 0 && bag->fraction <= 1))
+        return KD_FAIL(ctx, KD_INVALID, "22003", "percentile value %g is not between 0 and 1",
+                       bag->fraction);
+    return KD_OK;
+}
+
 static kd_status bag_finish(kd_ctx *ctx, kd_call_env *env, const void *object, void *result,
                             bool *out_is_null)
 {
@@ -183,9 +214,7 @@ static kd_status bag_finish(kd_ctx *ctx, kd_call_env *env, const void *object, v
     *out_is_null = bag->count == 0;
     if (bag->count == 0)
         return KD_OK;
-    if (!(bag->fraction >= 0 && bag->fraction <= 1))
-        return KD_FAIL(ctx, KD_INVALID, "22003", "percentile value %g is not between 0 and 1",
-                       bag->fraction);
+    KD_TRY(fraction_check(ctx, bag));
     double row = ceil(bag->fraction * (double)bag->count);
     int64_t value = bag_nth(bag, is_narrow(env), row < 1 ? 0 : (uint64_t)row - 1);
     kd_physical physical = kd_type_physical(env->argument_types[1]);
@@ -193,8 +222,30 @@ static kd_status bag_finish(kd_ctx *ctx, kd_call_env *env, const void *object, v
         *(int16_t *)result = (int16_t)value;
     else if (physical == KD_PHYS_I32)
         *(int32_t *)result = (int32_t)value;
+    else if (physical == KD_PHYS_F64)
+        *(double *)result = key_double(value);
     else
         *(int64_t *)result = value;
+    return KD_OK;
+}
+
+/* Between the two rows that the fraction falls between. */
+static kd_status bag_finish_between(kd_ctx *ctx, kd_call_env *env, const void *object, void *result,
+                                    bool *out_is_null)
+{
+    (void)env;
+    const bag_state *bag = object;
+    *out_is_null = bag->count == 0;
+    if (bag->count == 0)
+        return KD_OK;
+    KD_TRY(fraction_check(ctx, bag));
+    double at = bag->fraction * (double)(bag->count - 1);
+    double low = key_double(bag_nth(bag, false, (uint64_t)floor(at)));
+    *(double *)result = low;
+    if (floor(at) == ceil(at))
+        return KD_OK;
+    double high = key_double(bag_nth(bag, false, (uint64_t)ceil(at)));
+    *(double *)result = low + (at - floor(at)) * (high - low);
     return KD_OK;
 }
 
@@ -208,4 +259,16 @@ const kd_aggregate kdi_percentile_disc_unsorted = {
     .step_vector = bag_step_vector,
     .combine = bag_combine,
     .finish = bag_finish,
+};
+
+const kd_aggregate kdi_percentile_cont_unsorted = {
+    .name = "percentile_cont",
+    .argument_count = 2,
+    .state_bytes = sizeof(bag_state),
+    .skips_nulls = true,
+    .keeps_rows = true,
+    .ordered_set = 1,
+    .step_vector = bag_step_vector,
+    .combine = bag_combine,
+    .finish = bag_finish_between,
 };

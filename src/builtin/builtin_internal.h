@@ -15,6 +15,7 @@ kd_status kdi_register_arithmetic(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_casts(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_aggregates(kd_ctx *ctx, kd_registry *registry);
 extern const kd_aggregate kdi_percentile_disc_unsorted;
+extern const kd_aggregate kdi_percentile_cont_unsorted;
 kd_status kdi_register_text(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_concat(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_bytes(kd_ctx *ctx, kd_registry *registry);

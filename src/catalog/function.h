@@ -142,7 +142,7 @@ typedef struct kd_aggregate {
     kd_type (*result_type)(const kd_type *arguments, uint32_t argument_count);
     const void *data;
     /* Ordered sets: gives the same answer from rows in any order, where the sorted value is an
-     * integer, date or time and the order ascending. May be NULL. */
+     * integer, double, date or time and the order ascending. May be NULL. */
     const struct kd_aggregate *unsorted;
 } kd_aggregate;
 
