@@ -792,8 +792,16 @@ static kd_status codes_probe(kd_ctx *ctx, hash_probe *self, probe_local *local, 
     const kdi_join_codes *codes = local->codes;
     kd_vector key;
     KD_TRY(kd_expr_evaluate(ctx, local->keys[0], local->batch_arena, in, &key));
-    KD_TRY(kdi_join_codes_open(ctx, local->codes, self->op.exec->shared, &join->table,
-                               &join->layout, &key, in->selected_count, out_done));
+    *out_done = false;
+    if (!codes->is_of_slots)
+        KD_TRY(kdi_join_codes_open(ctx, local->codes, self->op.exec->shared, &join->table,
+                                   &join->layout, &key, in->selected_count, out_done));
+    if (!*out_done && kdi_join_codes_fit(&join->table, &key)) {
+        KD_TRY(kdi_view_open(ctx, local->arena, &local->views[0], &key, in->selection,
+                             in->selected_count));
+        KD_TRY(kdi_join_codes_of_slots(ctx, local->codes, self->op.exec->shared, &join->table,
+                                       &join->layout, in, &local->views[0], &key, out_done));
+    }
     if (!*out_done)
         return KD_OK;
     const uint16_t *rows = in->selection;

@@ -80,11 +80,13 @@ static kd_status chunk_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_t
     return KD_OK;
 }
 
-static kd_status codes_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_table *table,
-                            const kdi_row_layout *layout, const kd_vector *key, bool *out_several)
+/* Room for the answers of so many codes. */
+static kd_status codes_reserve(kd_ctx *ctx, kdi_join_codes *codes, const kdi_row_layout *layout,
+                               uint32_t entries)
 {
-    uint32_t entries = key->dictionary_count;
     kd_arena_reset(codes->arena);
+    codes->is_of_slots = false;
+    codes->dictionary_id = 0;
     codes->matched = KD_NEW_ARRAY(ctx, codes->arena, uint8_t, entries);
     if (codes->matched == NULL)
         return KD_NOMEM;
@@ -94,6 +96,23 @@ static kd_status codes_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_t
         KD_TRY(kd_vector_init_flat(ctx, codes->arena, layout->types[1 + c], entries, column));
         memset(column->values, 0, entries * kd_physical_bytes((kd_physical)column->physical));
     }
+    return KD_OK;
+}
+
+/* Nothing else of this statement may take them for dictionaries that it knows. */
+static void ids_draw(kdi_join_codes *codes, kdi_shared *shared, uint64_t seed)
+{
+    for (uint32_t c = 0; c < codes->column_count; c++) {
+        uint64_t serial = atomic_fetch_add(&shared->dictionaries_made, 1) + 1;
+        codes->ids[c] = kd_hash_u64(kd_hash_u64(serial) ^ seed) | 1;
+    }
+}
+
+static kd_status codes_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_table *table,
+                            const kdi_row_layout *layout, const kd_vector *key, bool *out_several)
+{
+    uint32_t entries = key->dictionary_count;
+    KD_TRY(codes_reserve(ctx, codes, layout, entries));
     for (uint32_t start = 0; start < entries && !*out_several; start += KD_BATCH_ROWS) {
         uint32_t count = entries - start < KD_BATCH_ROWS ? entries - start : KD_BATCH_ROWS;
         KD_TRY(chunk_fill(ctx, codes, table, layout, key->dictionary, start, count, out_several));
@@ -114,19 +133,91 @@ kd_status kdi_join_codes_open(kd_ctx *ctx, kdi_join_codes *codes, kdi_shared *sh
             key->dictionary_count > CODES_PER_ROW * row_count)
             return KD_OK;
         bool several = false;
-        codes->dictionary_id = 0;
         KD_TRY(codes_fill(ctx, codes, table, layout, key, &several));
         if (several) {
             codes->failed_id = key->dictionary_id;
             return KD_OK;
         }
         codes->dictionary_id = key->dictionary_id;
-        /* Nothing else of this statement may take them for dictionaries that it knows. */
-        for (uint32_t c = 0; c < codes->column_count; c++) {
-            uint64_t serial = atomic_fetch_add(&shared->dictionaries_made, 1) + 1;
-            codes->ids[c] = kd_hash_u64(kd_hash_u64(serial) ^ key->dictionary_id) | 1;
-        }
+        ids_draw(codes, shared, key->dictionary_id);
     }
+    *out_done = true;
+    return KD_OK;
+}
+
+bool kdi_join_codes_fit(const kdi_join_table *table, const kd_vector *key)
+{
+    return table->is_direct && !table->has_chains && table->span < CODES_MAX &&
+           key->form != KD_VECTOR_CONSTANT;
+}
+
+static kd_status slots_fill(kd_ctx *ctx, kdi_join_codes *codes, const kdi_join_table *table,
+                            const kdi_row_layout *layout)
+{
+    uint32_t slots = (uint32_t)table->span;
+    KD_TRY(codes_reserve(ctx, codes, layout, slots + 1));
+    codes->slot_codes = kd_alloc_raw(ctx, codes->arena, KD_BATCH_ROWS * sizeof(uint16_t));
+    if (codes->slot_codes == NULL)
+        return KD_NOMEM;
+    for (uint32_t slot = 0; slot < slots; slot++)
+        entry_fill(codes, layout, slot, (char *)(uintptr_t)table->slots[slot]);
+    entry_fill(codes, layout, slots, NULL);
+    codes->is_of_slots = true;
+    return KD_OK;
+}
+
+#define SLOT_LOOP(name, value_type)                                                            \
+    static void name(const kdi_join_table *table, const kdi_view *view, const kd_batch *batch, \
+                     uint16_t *codes)                                                          \
+    {                                                                                          \
+        const value_type *values = view->values;                                               \
+        const uint32_t *index = view->index;                                                   \
+        uint64_t low = (uint64_t)table->low, span = table->span;                               \
+        for (uint32_t i = 0; i < batch->selected_count; i++) {                                 \
+            uint64_t at = (uint64_t)(int64_t)values[index[i]] - low;                           \
+            codes[kd_batch_row(batch, i)] = (uint16_t)(at < span ? at : span);                 \
+        }                                                                                      \
+    }
+SLOT_LOOP(slots_i16, int16_t)
+SLOT_LOOP(slots_i32, int32_t)
+SLOT_LOOP(slots_i64, int64_t)
+#undef SLOT_LOOP
+
+static void slots_take(const kdi_join_table *table, const kdi_view *view, const kd_batch *batch,
+                       uint16_t *codes)
+{
+    if (batch->selection != NULL) /* What is not selected has no match either. */
+        for (uint32_t row = 0; row < batch->row_count; row++)
+            codes[row] = (uint16_t)table->span;
+    if (view->physical == KD_PHYS_I16)
+        slots_i16(table, view, batch, codes);
+    else if (view->physical == KD_PHYS_I32)
+        slots_i32(table, view, batch, codes);
+    else
+        slots_i64(table, view, batch, codes);
+    for (uint32_t i = 0; view->validity != NULL && i < batch->selected_count; i++)
+        if (kdi_view_is_null(view, i))
+            codes[kd_batch_row(batch, i)] = (uint16_t)table->span;
+}
+
+kd_status kdi_join_codes_of_slots(kd_ctx *ctx, kdi_join_codes *codes, kdi_shared *shared,
+                                  const kdi_join_table *table, const kdi_row_layout *layout,
+                                  const kd_batch *batch, const kdi_view *view, kd_vector *io_key,
+                                  bool *out_done)
+{
+    *out_done = false;
+    if (!codes->is_of_slots) {
+        codes->probed_rows += batch->selected_count;
+        if (codes->probed_rows < table->span)
+            return KD_OK;
+        KD_TRY(slots_fill(ctx, codes, table, layout));
+        ids_draw(codes, shared, table->span);
+    }
+    slots_take(table, view, batch, codes->slot_codes);
+    *io_key = (kd_vector){.form = KD_VECTOR_DICT,
+                          .width_bytes = sizeof(uint16_t),
+                          .values = codes->slot_codes,
+                          .dictionary_count = (uint32_t)table->span + 1};
     *out_done = true;
     return KD_OK;
 }
