@@ -15,9 +15,10 @@ typedef struct alteration {
     kd_run *run;
     const kd_table_entry *table;
     kdi_draft *draft;
-    bool rewrite; /* The rows must be copied into a new storage. */
-    int changed;  /* Position of a column whose type changes, or -1. */
-    kd_slice using_text;
+    bool rewrite;                /* The rows must be copied into a new storage. */
+    kdi_conversion *conversions; /* Columns whose types change. */
+    uint32_t conversion_count;
+    size_t conversion_capacity;
 } alteration;
 
 static kd_status find_column(kd_ctx *ctx, const alteration *work, kd_slice name, int *out_position)
@@ -125,6 +126,20 @@ static bool index_has_column(const kd_table_index *index, uint32_t column_no)
 
 static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action);
 
+typedef struct owned_search {
+    uint32_t table_no, column_no;
+    uint32_t found; /* A sequence that the column owns, by OWNED BY; 0: none. */
+} owned_search;
+
+static void visit_owned(void *object, const kd_object *entry)
+{
+    owned_search *search = object;
+    const kd_sequence_entry *sequence = (const kd_sequence_entry *)entry;
+    if (entry->kind == KD_OBJECT_SEQUENCE && sequence->owner_table_no == search->table_no &&
+        sequence->owner_column_no == search->column_no)
+        search->found = entry->object_no;
+}
+
 /* Generated columns that are made from the column stop the drop, or go with it. */
 static kd_status drop_generated_from(kd_ctx *ctx, alteration *work,
                                      const kd_ast_alter_action *action, int position)
@@ -208,10 +223,14 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
             return bound;
     }
     entry->check_count = kept;
-    if (sequence_no == 0)
+    owned_search owned = {.table_no = entry->object.object_no, .column_no = column_no};
+    kd_catalog_visit(work->run->catalog, visit_owned, &owned);
+    if (sequence_no == 0 && owned.found == 0)
         return KD_OK;
     KD_TRY(kdi_draft_put(ctx, draft));
-    return kdi_drop_object(ctx, work->run, sequence_no, false);
+    if (owned.found != 0 && owned.found != sequence_no)
+        KD_TRY(kdi_drop_object(ctx, work->run, owned.found, action->behavior == KD_AST_CASCADE));
+    return sequence_no == 0 ? KD_OK : kdi_drop_object(ctx, work->run, sequence_no, false);
 }
 
 static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
@@ -224,9 +243,11 @@ static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     KD_TRY(find_column(ctx, work, action->name, &position));
     KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
     KD_TRY(kd_bind_type(ctx, &options, &action->type, &type));
-    if (work->changed >= 0)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                       "change the type of one column per ALTER TABLE");
+    for (uint32_t i = 0; i < work->conversion_count; i++)
+        if (work->conversions[i].column_no == work->draft->columns[position].storage.column_no)
+            return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                           "cannot alter type of column \"%.*s\" twice",
+                           (int)action->name.size_bytes, action->name.data);
     for (uint32_t i = 0; i < work->draft->entry.column_count; i++) {
         const kd_column *other = &work->draft->columns[i];
         bool uses = false;
@@ -266,8 +287,11 @@ static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
         KD_TRY(kd_buffer_append_format(ctx, &text, "\"%.*s\"::%s", (int)action->name.size_bytes,
                                        action->name.data, type_text.data));
     }
-    work->using_text = kd_buffer_slice(&text);
-    work->changed = position;
+    kdi_conversion *added;
+    KD_TRY(KD_PUSH(ctx, run->arena, work->conversions, work->conversion_count,
+                   work->conversion_capacity, &added));
+    *added =
+        (kdi_conversion){.column_no = column->storage.column_no, .text = kd_buffer_slice(&text)};
     work->rewrite = true;
     return KD_OK;
 }
@@ -330,9 +354,26 @@ static kd_status change_identity(kd_ctx *ctx, alteration *work, const kd_ast_alt
     int position;
     KD_TRY(find_column(ctx, work, action->name, &position));
     kd_column *column = &work->draft->columns[position];
+    kd_slice table = work->table->object.name;
+    if (action->what == KD_AST_ADD_IDENTITY && column->identity != KD_IDENTITY_NONE)
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "column \"%.*s\" of relation \"%.*s\" is already an identity column",
+                       (int)action->name.size_bytes, action->name.data, (int)table.size_bytes,
+                       table.data);
+    if (action->what == KD_AST_ADD_IDENTITY && !column->storage.not_null)
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "column \"%.*s\" of relation \"%.*s\" must be declared NOT NULL before "
+                       "identity can be added",
+                       (int)action->name.size_bytes, action->name.data, (int)table.size_bytes,
+                       table.data);
+    if (action->what == KD_AST_ADD_IDENTITY && column->default_text.size_bytes > 0)
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "column \"%.*s\" of relation \"%.*s\" already has a default value",
+                       (int)action->name.size_bytes, action->name.data, (int)table.size_bytes,
+                       table.data);
     if (action->what == KD_AST_ADD_IDENTITY)
         return kdi_draft_add_constraint(ctx, work->draft, action->constraint, position);
-    if (action->what == KD_AST_SET_IDENTITY) {
+    if (action->what == KD_AST_SET_IDENTITY && column->identity != KD_IDENTITY_NONE) {
         for (size_t i = 0; i < action->options.count; i++) {
             const kd_ast_option *option = (const kd_ast_option *)action->options.items[i];
             if (kd_slice_equal(option->name, KD_SLICE("generated")))
@@ -340,7 +381,11 @@ static kd_status change_identity(kd_ctx *ctx, alteration *work, const kd_ast_alt
                                        ? KD_IDENTITY_ALWAYS
                                        : KD_IDENTITY_BY_DEFAULT;
         }
-        return KD_OK;
+        const kd_object *sequence = kd_catalog_get(work->run->catalog, column->sequence_no);
+        return sequence == NULL
+                   ? KD_OK
+                   : kdi_sequence_change(ctx, work->run, (const kd_sequence_entry *)sequence,
+                                         &action->options);
     }
     if (column->identity == KD_IDENTITY_NONE) {
         if (action->if_exists)
@@ -656,7 +701,7 @@ static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
     uint32_t columns = draft->entry.column_count;
     KD_TRY(complete_partition(ctx, work, draft));
     if (draft->entry.column_count > columns && draft->storage != NULL)
-        KD_TRY(kdi_draft_rewrite(ctx, draft, partition, -1, (kd_slice){"", 0}));
+        KD_TRY(kdi_draft_rewrite(ctx, draft, partition, NULL, 0));
     draft->entry.parent_no = work->table->object.object_no;
     draft->entry.bound = bound;
     return kdi_draft_put(ctx, draft);
@@ -725,14 +770,14 @@ static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry
 static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
                            const kd_ast_alter_table *ast)
 {
-    alteration work = {.run = run, .table = table, .changed = -1};
+    alteration work = {.run = run, .table = table};
     KD_TRY(kdi_draft_open(ctx, run, table, &work.draft));
     for (size_t i = 0; i < ast->actions.count; i++)
         KD_TRY(act(ctx, &work, (const kd_ast_alter_action *)ast->actions.items[i]));
     bool hidden_added = work.draft->entry.column_count - work.draft->entry.visible_count >
                         table->column_count - table->visible_count;
     if ((work.rewrite || hidden_added) && work.draft->storage != NULL)
-        KD_TRY(kdi_draft_rewrite(ctx, work.draft, table, work.changed, work.using_text));
+        KD_TRY(kdi_draft_rewrite(ctx, work.draft, table, work.conversions, work.conversion_count));
     KD_TRY(kdi_draft_put(ctx, work.draft));
     for (size_t i = 0; i < ast->actions.count; i++) {
         const kd_ast_alter_action *action = (const kd_ast_alter_action *)ast->actions.items[i];

@@ -247,8 +247,6 @@ static kd_status add_domain(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
         return KD_OK;
     const kd_domain_entry *domain = (const kd_domain_entry *)object;
     column->storage.not_null |= domain->not_null;
-    if (column->default_text.size_bytes == 0)
-        column->default_text = domain->default_text;
     kd_slice name = column->storage.name;
     for (uint32_t i = 0; i < domain->check_count; i++) {
         kd_check *added;
@@ -297,6 +295,9 @@ kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
     column = &draft->columns[kdi_draft_find_column(draft, definition->name)];
     if (is_serial)
         KD_TRY(add_sequence(ctx, draft, column, NULL));
+    const kd_object *domain = definition->type.dimensions > 0 || is_serial
+                                  ? NULL
+                                  : kdi_find_type(run, &definition->type.name);
     for (size_t i = 0; i < definition->constraints.count; i++) {
         int position = kdi_draft_find_column(draft, definition->name);
         assert(position >= 0);
@@ -304,6 +305,10 @@ kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
             KD_TRY(kdi_draft_add_constraint(
                 ctx, draft, (const kd_ast_constraint *)definition->constraints.items[i], position));
     }
+    /* A domain's default is for columns that have none of their own. */
+    column = &draft->columns[kdi_draft_find_column(draft, definition->name)];
+    if (domain != NULL && domain->kind == KD_OBJECT_DOMAIN && column->default_text.size_bytes == 0)
+        column->default_text = ((const kd_domain_entry *)domain)->default_text;
     return KD_OK;
 }
 

@@ -93,6 +93,12 @@ static bool is_partition_of(const kd_object *entry, uint32_t of)
     return entry->kind == KD_OBJECT_TABLE && ((const kd_table_entry *)entry)->parent_no == of;
 }
 
+static bool is_owned_by(const kd_object *entry, uint32_t of)
+{
+    return entry->kind == KD_OBJECT_SEQUENCE &&
+           ((const kd_sequence_entry *)entry)->owner_table_no == of;
+}
+
 static bool is_view_over(const kd_object *entry, uint32_t of)
 {
     const kd_view_entry *view = (const kd_view_entry *)entry;
@@ -254,6 +260,9 @@ static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table
             ((const kd_sequence_entry *)sequence)->owner_table_no == table->object.object_no)
             KD_TRY(drop_sequence(ctx, work, (const kd_sequence_entry *)sequence));
     }
+    KD_TRY(collect(ctx, work->run, is_owned_by, table->object.object_no, &partitions));
+    for (uint32_t i = 0; i < partitions.count; i++)
+        KD_TRY(drop_one(ctx, work, partitions.numbers[i]));
     if (table->table_no != 0)
         KD_TRY(kd_table_drop(ctx, session->txn,
                              kd_table_find(session->database->storage, table->table_no)));

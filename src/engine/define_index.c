@@ -102,6 +102,49 @@ static kd_status no_nulls(kd_ctx *ctx, kdi_draft *draft, kd_slice column)
     return KD_OK;
 }
 
+/* ADD CONSTRAINT ... USING INDEX: an index that is there becomes the constraint's. */
+static kd_status key_from_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint)
+{
+    kd_slice name = constraint->using_index;
+    kd_table_index *index = NULL;
+    for (uint32_t i = 0; i < draft->entry.index_count; i++)
+        if (kd_slice_equal(draft->indexes[i].object.name, name))
+            index = &draft->indexes[i];
+    if (index == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "index \"%.*s\" does not exist",
+                       (int)name.size_bytes, name.data);
+    if (index->is_constraint)
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "index \"%.*s\" is already associated with a constraint",
+                       (int)name.size_bytes, name.data);
+    if (!index->storage.unique)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a unique index",
+                       (int)name.size_bytes, name.data);
+    if (index->storage.predicate_column_no >= 0)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is a partial index",
+                       (int)name.size_bytes, name.data);
+    bool is_primary = constraint->what == KD_AST_CONSTRAINT_PRIMARY;
+    for (uint32_t i = 0; i < index->storage.column_count; i++) {
+        int position = kdi_draft_find_column(draft, index->key_texts[i]);
+        if (position < 0)
+            return KD_FAIL(ctx, KD_INVALID, "42809", "index \"%.*s\" contains expressions",
+                           (int)name.size_bytes, name.data);
+        if (!is_primary || draft->columns[position].storage.not_null)
+            continue;
+        KD_TRY(no_nulls(ctx, draft, index->key_texts[i]));
+        draft->columns[position].storage.not_null = true;
+    }
+    index->is_primary = is_primary;
+    index->is_constraint = true;
+    index->deferrable = constraint->deferrable || constraint->initially_deferred;
+    index->initially_deferred = constraint->initially_deferred;
+    if (constraint->name.size_bytes == 0)
+        return KD_OK;
+    KD_TRY(kdi_copy_name(ctx, draft->arena, constraint->name, &index->object.name));
+    index->storage.name = index->object.name;
+    return KD_OK;
+}
+
 kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
                             const kd_slice *names, uint32_t name_count)
 {
@@ -115,6 +158,8 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
                        INDEX_COLUMNS_MAX);
     if (is_primary)
         KD_TRY(one_primary_key(ctx, draft));
+    if (constraint->using_index.size_bytes > 0)
+        return key_from_index(ctx, draft, constraint);
     for (uint32_t i = 0; i < name_count; i++) {
         int position = kdi_draft_find_column(draft, names[i]);
         if (position < 0)
@@ -326,7 +371,7 @@ static kd_status index_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry
         KD_TRY(kdi_draft_open(ctx, run, partitions[i], &draft));
         KD_TRY(kdi_draft_add_index(ctx, draft, &own));
         if (has_hidden_beyond(draft, partitions[i]) && draft->storage != NULL)
-            KD_TRY(kdi_draft_rewrite(ctx, draft, partitions[i], -1, (kd_slice){"", 0}));
+            KD_TRY(kdi_draft_rewrite(ctx, draft, partitions[i], NULL, 0));
         KD_TRY(kdi_draft_put(ctx, draft));
         if (partitions[i]->strategy != KD_PARTITION_NONE)
             KD_TRY(index_partitions(ctx, run, partitions[i], ast));
@@ -349,7 +394,7 @@ kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *
     KD_TRY(kdi_draft_open(ctx, run, table, &draft));
     KD_TRY(kdi_draft_add_index(ctx, draft, ast));
     if (has_hidden_beyond(draft, table) && draft->storage != NULL)
-        KD_TRY(kdi_draft_rewrite(ctx, draft, table, -1, (kd_slice){"", 0}));
+        KD_TRY(kdi_draft_rewrite(ctx, draft, table, NULL, 0));
     KD_TRY(kdi_draft_put(ctx, draft));
     if (table->strategy == KD_PARTITION_NONE)
         return KD_OK;

@@ -116,10 +116,15 @@ kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position)
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
                                      kd_type wanted, const char *what,
                                      kd_type *out_type) KD_MUST_CHECK;
-/* Copies all rows into a new storage of the draft's shape; `changed` is the position of a column
- * whose values come from `using_text` (over the old table), or -1. */
+/* A column whose values come from an expression over the old table. */
+typedef struct kdi_conversion {
+    uint32_t column_no;
+    kd_slice text;
+} kdi_conversion;
+
+/* Copies all rows into a new storage of the draft's shape. */
 kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,
-                            int changed, kd_slice using_text) KD_MUST_CHECK;
+                            const kdi_conversion *conversions, uint32_t count) KD_MUST_CHECK;
 
 /* An index, a foreign key like one of another table, over the draft's columns of the same names. */
 kd_status kdi_draft_copy_index(kd_ctx *ctx, kdi_draft *draft,
@@ -143,6 +148,10 @@ kd_status kdi_make_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entr
 kd_status kdi_sequence_make(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name,
                             kd_type type, const kd_ast_list *options, uint32_t owner_table_no,
                             uint32_t owner_column_no, uint32_t *out_object_no) KD_MUST_CHECK;
+
+/* Changes a sequence as ALTER SEQUENCE's options say. */
+kd_status kdi_sequence_change(kd_ctx *ctx, kd_run *run, const kd_sequence_entry *entry,
+                              const kd_ast_list *options) KD_MUST_CHECK;
 
 /* --- define_drop.c
  * --------------------------------------------------------------------------------- */

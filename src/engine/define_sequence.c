@@ -135,26 +135,77 @@ kd_status kdi_sequence_make(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_sli
     return kdi_put(ctx, run, &entry.object);
 }
 
-kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run, const kd_ast_create_sequence *ast)
+/* OWNED BY table.column, or NONE. */
+static kd_status set_owner(kd_ctx *ctx, kd_run *run, const kd_ast_node *node,
+                           kd_sequence_entry *entry)
 {
-    uint32_t schema_no, object_no;
-    bool exists;
-    kdi_set_tag(run, "CREATE SEQUENCE");
-    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
-    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
-    if (exists)
+    const kd_ast_column *ast = (const kd_ast_column *)node;
+    const kd_table_entry *table;
+    if (node->kind != KD_AST_COLUMN || ast->part_count == 0)
+        return KD_FAIL(ctx, KD_INVALID, "42601", "invalid OWNED BY option");
+    if (ast->part_count == 1) {
+        entry->owner_table_no = entry->owner_column_no = 0;
+        return kd_slice_equal_ignoring_case(ast->parts[0], KD_SLICE("none"))
+                   ? KD_OK
+                   : KD_FAIL(ctx, KD_INVALID, "42601", "invalid OWNED BY option");
+    }
+    kd_ast_name name = {.name = ast->parts[ast->part_count - 2], .position = node->position};
+    if (ast->part_count > 2)
+        name.schema = ast->parts[ast->part_count - 3];
+    kd_slice column = ast->parts[ast->part_count - 1];
+    KD_TRY(kdi_table_for_change(ctx, run, &name, false, &table));
+    if (table->object.schema_no != entry->object.schema_no)
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "sequence must be in same schema as table it is linked to");
+    for (uint32_t i = 0; i < table->visible_count; i++)
+        if (kd_slice_equal(table->columns[i].storage.name, column)) {
+            entry->owner_table_no = table->object.object_no;
+            entry->owner_column_no = table->columns[i].storage.column_no;
+            return KD_OK;
+        }
+    return KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" of relation \"%.*s\" does not exist",
+                   (int)column.size_bytes, column.data, (int)table->object.name.size_bytes,
+                   table->object.name.data);
+}
+
+/* Puts the entry again if the options give it another owner. */
+static kd_status change_owner(kd_ctx *ctx, kd_run *run, const kd_sequence_entry *entry,
+                              const kd_ast_list *options)
+{
+    for (size_t i = 0; i < options->count; i++) {
+        const kd_ast_option *option = (const kd_ast_option *)options->items[i];
+        kd_sequence_entry changed = *entry;
+        if (!is_option(option, "owned_by") || option->value == NULL)
+            continue;
+        KD_TRY(set_owner(ctx, run, option->value, &changed));
+        return kdi_put(ctx, run, &changed.object);
+    }
+    return KD_OK;
+}
+
+kd_status kdi_sequence_change(kd_ctx *ctx, kd_run *run, const kd_sequence_entry *entry,
+                              const kd_ast_list *options)
+{
+    kd_storage *storage = run->session->database->storage;
+    int64_t last;
+    bool called;
+    sequence_options read = {
+        .type = entry->type, .has_min = true, .has_max = true, .has_start = true};
+    KD_TRY(kd_sequence_get(ctx, storage, entry->sequence_no, &read.definition, &last, &called));
+    for (size_t i = 0; i < options->count; i++)
+        KD_TRY(read_option(ctx, run, (const kd_ast_option *)options->items[i], &read));
+    KD_TRY(check_definition(ctx, &read));
+    KD_TRY(kd_sequence_alter(ctx, storage, entry->sequence_no, &read.definition));
+    if (!read.restarts)
         return KD_OK;
-    return kdi_sequence_make(ctx, run, schema_no, ast->name.name, kd_type_of(KD_TYPE_INT8),
-                             &ast->options, 0, 0, &object_no);
+    return kd_sequence_set(ctx, storage, entry->sequence_no,
+                           read.has_restart ? read.restart : read.definition.start, false);
 }
 
 kd_status kdi_alter_sequence(kd_ctx *ctx, kd_run *run, const kd_ast_alter_sequence *ast)
 {
-    kd_storage *storage = run->session->database->storage;
     kd_bind_options options;
     const kd_object *object;
-    int64_t last;
-    bool called;
     kdi_set_tag(run, "ALTER SEQUENCE");
     KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
     KD_TRY(kd_bind_relation(ctx, &options, &ast->name, ast->if_exists, &object));
@@ -164,15 +215,21 @@ kd_status kdi_alter_sequence(kd_ctx *ctx, kd_run *run, const kd_ast_alter_sequen
         return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a sequence",
                        (int)ast->name.name.size_bytes, ast->name.name.data);
     const kd_sequence_entry *entry = (const kd_sequence_entry *)object;
-    sequence_options read = {
-        .type = entry->type, .has_min = true, .has_max = true, .has_start = true};
-    KD_TRY(kd_sequence_get(ctx, storage, entry->sequence_no, &read.definition, &last, &called));
-    for (size_t i = 0; i < ast->options.count; i++)
-        KD_TRY(read_option(ctx, run, (const kd_ast_option *)ast->options.items[i], &read));
-    KD_TRY(check_definition(ctx, &read));
-    KD_TRY(kd_sequence_alter(ctx, storage, entry->sequence_no, &read.definition));
-    if (!read.restarts)
+    KD_TRY(kdi_sequence_change(ctx, run, entry, &ast->options));
+    return change_owner(ctx, run, entry, &ast->options);
+}
+
+kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run, const kd_ast_create_sequence *ast)
+{
+    uint32_t schema_no, object_no;
+    bool exists;
+    kdi_set_tag(run, "CREATE SEQUENCE");
+    KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
+    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    if (exists)
         return KD_OK;
-    return kd_sequence_set(ctx, storage, entry->sequence_no,
-                           read.has_restart ? read.restart : read.definition.start, false);
+    KD_TRY(kdi_sequence_make(ctx, run, schema_no, ast->name.name, kd_type_of(KD_TYPE_INT8),
+                             &ast->options, 0, 0, &object_no));
+    const kd_object *made = kd_catalog_get(run->catalog, object_no);
+    return change_owner(ctx, run, (const kd_sequence_entry *)made, &ast->options);
 }

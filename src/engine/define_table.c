@@ -87,7 +87,7 @@ static kd_status append_qualified(kd_ctx *ctx, kdi_draft *draft, const kd_table_
 }
 
 kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,
-                            int changed, kd_slice using_text)
+                            const kdi_conversion *conversions, uint32_t count)
 {
     kd_session *session = draft->run->session;
     kd_table *old_storage = kd_table_find(session->database->storage, old_table->table_no);
@@ -104,9 +104,13 @@ kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry 
         bool is_new = position_of(old_table, column->storage.column_no) < 0;
         if (column->generated || is_new)
             continue; /* The writer makes these. */
-        if ((int)i == changed)
+        kd_slice text = {NULL, 0};
+        for (uint32_t k = 0; k < count; k++)
+            if (conversions[k].column_no == column->storage.column_no)
+                text = conversions[k].text;
+        if (text.data != NULL)
             KD_TRY(kd_buffer_append_format(ctx, &select, "%s%.*s", given_count == 0 ? "" : ", ",
-                                           (int)using_text.size_bytes, using_text.data));
+                                           (int)text.size_bytes, text.data));
         else
             KD_TRY(kd_buffer_append_format(ctx, &select, "%s\"%.*s\"", given_count == 0 ? "" : ", ",
                                            (int)name.size_bytes, name.data));
@@ -451,6 +455,28 @@ static kd_status copy_checks(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry
     return KD_OK;
 }
 
+/* What LIKE takes over of a column: its default, generation, identity each only when asked for. */
+static kd_status like_column(kd_ctx *ctx, kdi_draft *draft, const kd_column *source,
+                             unsigned including)
+{
+    kd_column plain = *source;
+    bool is_identity = source->identity != KD_IDENTITY_NONE;
+    unsigned wanted = source->generated ? KD_AST_INCLUDING_GENERATED : KD_AST_INCLUDING_DEFAULTS;
+    plain.identity = KD_IDENTITY_NONE;
+    if (is_identity || (including & wanted) == 0) {
+        plain.default_text = (kd_slice){"", 0};
+        plain.generated = false;
+        plain.sequence_no = 0;
+    }
+    KD_TRY(copy_column(ctx, draft, &plain, true));
+    if (!is_identity || (including & KD_AST_INCLUDING_IDENTITY) == 0)
+        return KD_OK;
+    const kd_ast_constraint identity = {.what = KD_AST_CONSTRAINT_IDENTITY,
+                                        .always = source->identity == KD_IDENTITY_ALWAYS};
+    return kdi_draft_add_constraint(ctx, draft, &identity,
+                                    kdi_draft_find_column(draft, source->storage.name));
+}
+
 static kd_status add_like(kd_ctx *ctx, kdi_draft *draft, const kd_ast_table_like *like)
 {
     kd_run *run = draft->run;
@@ -463,8 +489,7 @@ static kd_status add_like(kd_ctx *ctx, kdi_draft *draft, const kd_ast_table_like
                        (int)like->name.name.size_bytes, like->name.name.data);
     const kd_table_entry *source = (const kd_table_entry *)object;
     for (uint32_t i = 0; i < source->visible_count; i++)
-        KD_TRY(copy_column(ctx, draft, &source->columns[i],
-                           (like->including & KD_AST_INCLUDING_DEFAULTS) != 0));
+        KD_TRY(like_column(ctx, draft, &source->columns[i], like->including));
     if ((like->including & KD_AST_INCLUDING_CONSTRAINTS) != 0)
         KD_TRY(copy_checks(ctx, draft, source));
     for (uint32_t i = 0; i < source->index_count; i++)
