@@ -92,7 +92,7 @@ FINISH(sketch_finish)
 
 /* --- approx_quantile -------------------------------------------------------------------------- */
 
-enum { DIGEST_DELTA = 200, DIGEST_CENTROIDS = DIGEST_DELTA + 8, DIGEST_PENDING = 512 };
+enum { DIGEST_DELTA = 200, DIGEST_CENTROIDS = DIGEST_DELTA + 8, DIGEST_PENDING = 2048 };
 
 typedef struct centroid {
     double mean;
@@ -104,19 +104,14 @@ typedef struct centroid {
  * error in rank is least there. New values wait in `pending` and are merged in when it is full.
  */
 typedef struct digest_state {
-    centroid *items; /* Merged, then pending ones. */
-    uint32_t merged; /* In order. */
-    uint32_t count;  /* With those that wait. */
-    uint32_t capacity;
+    centroid *items; /* Room for DIGEST_CENTROIDS; NULL before the first merge. */
+    uint32_t count;
+    uint32_t pending_count;
+    uint32_t pending_capacity;
+    double *pending;
     double least, greatest;
     kd_value fractions;
 } digest_state;
-
-static int centroid_order(const void *a, const void *b)
-{
-    double x = ((const centroid *)a)->mean, y = ((const centroid *)b)->mean;
-    return (x > y) - (x < y);
-}
 
 /* The scale function k1: how far the fraction `q` is along the digest. */
 static double scale_of(double q)
@@ -130,48 +125,135 @@ static double fraction_at(double scale)
     return turned >= 1.5707963267948966 ? 1 : (sin(turned) + 1) / 2;
 }
 
-/* Neighbours join as long as together they span no more than one step of the scale. */
-static void digest_merge(digest_state *state)
+/* Bits that order as the numbers do. */
+static uint64_t sortable(double number)
 {
-    double total = 0, before = 0;
-    if (state->count == state->merged)
-        return;
-    qsort(state->items, state->count, sizeof *state->items, centroid_order);
-    for (uint32_t i = 0; i < state->count; i++)
-        total += state->items[i].weight;
-    double limit = total * fraction_at(scale_of(0) + 1);
-    uint32_t kept = 0;
-    for (uint32_t i = 1; i < state->count; i++) {
-        centroid *last = &state->items[kept], next = state->items[i];
-        if (before + last->weight + next.weight <= limit || kept + 1 >= DIGEST_CENTROIDS) {
-            last->weight += next.weight;
-            last->mean += (next.mean - last->mean) * next.weight / last->weight;
-            continue;
-        }
-        before += last->weight;
-        limit = total * fraction_at(scale_of(before / total) + 1);
-        state->items[++kept] = next;
-    }
-    state->merged = state->count = kept + 1;
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-static kd_status digest_add(kd_ctx *ctx, kd_call_env *env, digest_state *state, centroid added)
+static double number_of(uint64_t bits)
 {
-    if (state->count == state->capacity && state->capacity >= DIGEST_CENTROIDS + DIGEST_PENDING)
-        digest_merge(state);
-    if (state->count == state->capacity) {
-        uint32_t capacity = state->capacity == 0 ? 16 : state->capacity * 2;
-        if (capacity > DIGEST_CENTROIDS + DIGEST_PENDING)
-            capacity = DIGEST_CENTROIDS + DIGEST_PENDING;
-        centroid *items = KD_NEW_ARRAY(ctx, env->state_arena, centroid, capacity);
-        if (items == NULL)
-            return KD_NOMEM;
-        if (state->count > 0)
-            memcpy(items, state->items, state->count * sizeof *items);
-        state->items = items;
-        state->capacity = capacity;
+    double number;
+    bits = bits >> 63 ? bits & ~((uint64_t)1 << 63) : ~bits;
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
+/* By digits of 8 bits from the lowest; a digit that all share is passed over. */
+static void numbers_sort(double *numbers, uint32_t count)
+{
+    uint64_t room[2][DIGEST_PENDING];
+    uint64_t *from = room[0], *to = room[1];
+    for (uint32_t i = 0; i < count; i++)
+        from[i] = sortable(numbers[i]);
+    for (int shift = 0; shift < 64; shift += 8) {
+        uint32_t starts[257] = {0};
+        for (uint32_t i = 0; i < count; i++)
+            starts[(from[i] >> shift & 255) + 1]++;
+        if (starts[(from[0] >> shift & 255) + 1] == count)
+            continue;
+        for (int digit = 0; digit < 256; digit++)
+            starts[digit + 1] += starts[digit];
+        for (uint32_t i = 0; i < count; i++)
+            to[starts[from[i] >> shift & 255]++] = from[i];
+        uint64_t *swapped = from;
+        from = to;
+        to = swapped;
     }
-    state->items[state->count++] = added;
+    for (uint32_t i = 0; i < count; i++)
+        numbers[i] = number_of(from[i]);
+}
+
+/* Takes centroids in order; neighbours join as long as together they span no more than one step of
+ * the scale. */
+typedef struct packer {
+    centroid *items;
+    uint32_t count;
+    double total, before, limit; /* Weights: of all, before the last centroid, where it must end. */
+} packer;
+
+static void pack(packer *it, centroid next)
+{
+    centroid *last = &it->items[it->count == 0 ? 0 : it->count - 1];
+    if (it->count == 0) {
+        it->limit = it->total * fraction_at(scale_of(0) + 1);
+        it->items[it->count++] = next;
+    } else if (it->before + last->weight + next.weight <= it->limit ||
+               it->count >= DIGEST_CENTROIDS) {
+        last->weight += next.weight;
+        last->mean += (next.mean - last->mean) * next.weight / last->weight;
+    } else {
+        it->before += last->weight;
+        it->limit = it->total * fraction_at(scale_of(it->before / it->total) + 1);
+        it->items[it->count++] = next;
+    }
+}
+
+static double weight_of(const centroid *items, uint32_t count)
+{
+    double total = 0;
+    for (uint32_t i = 0; i < count; i++)
+        total += items[i].weight;
+    return total;
+}
+
+/* Merges the numbers that wait, and `more` centroids, which are in order. */
+static kd_status digest_merge(kd_ctx *ctx, kd_arena *arena, digest_state *state,
+                              const centroid *more, uint32_t more_count)
+{
+    centroid merged[DIGEST_CENTROIDS];
+    packer it = {.items = merged};
+    uint32_t a = 0, b = 0, c = 0;
+    if (state->pending_count == 0 && more_count == 0)
+        return KD_OK;
+    if (state->items == NULL)
+        state->items = KD_NEW_ARRAY(ctx, arena, centroid, DIGEST_CENTROIDS);
+    if (state->items == NULL)
+        return KD_NOMEM;
+    if (state->pending_count > 0)
+        numbers_sort(state->pending, state->pending_count);
+    it.total =
+        weight_of(state->items, state->count) + state->pending_count + weight_of(more, more_count);
+    while (a < state->count || b < state->pending_count || c < more_count) {
+        double x = a < state->count ? state->items[a].mean : INFINITY;
+        double y = b < state->pending_count ? state->pending[b] : INFINITY;
+        double z = c < more_count ? more[c].mean : INFINITY;
+        if (a < state->count && x <= y && x <= z)
+            pack(&it, state->items[a++]);
+        else if (b < state->pending_count && y <= z)
+            pack(&it, (centroid){state->pending[b++], 1});
+        else if (c < more_count)
+            pack(&it, more[c++]);
+        else if (b < state->pending_count)
+            pack(&it, (centroid){state->pending[b++], 1});
+        else
+            pack(&it, state->items[a++]);
+    }
+    memcpy(state->items, merged, it.count * sizeof *merged);
+    state->count = it.count;
+    state->pending_count = 0;
+    return KD_OK;
+}
+
+static kd_status digest_add(kd_ctx *ctx, kd_call_env *env, digest_state *state, double number)
+{
+    if (state->pending_count == DIGEST_PENDING)
+        KD_TRY(digest_merge(ctx, env->state_arena, state, NULL, 0));
+    if (state->pending_count == state->pending_capacity) {
+        uint32_t capacity = state->pending_capacity == 0 ? 16 : state->pending_capacity * 4;
+        if (capacity > DIGEST_PENDING)
+            capacity = DIGEST_PENDING;
+        double *pending = KD_NEW_ARRAY(ctx, env->state_arena, double, capacity);
+        if (pending == NULL)
+            return KD_NOMEM;
+        if (state->pending_count > 0)
+            memcpy(pending, state->pending, state->pending_count * sizeof *pending);
+        state->pending = pending;
+        state->pending_capacity = capacity;
+    }
+    state->pending[state->pending_count++] = number;
     return KD_OK;
 }
 
@@ -181,32 +263,32 @@ STEP(digest_step)
     double number = KDI_ARG(double, args, 0);
     if (isnan(number))
         return KD_FAIL(ctx, KD_INVALID, "22003", "approx_quantile of NaN");
-    if (state->count == 0) {
+    if (state->count == 0 && state->pending_count == 0) {
         kd_value fractions = kdi_arg_value(env, args, 1);
         KD_TRY(kd_value_copy(ctx, env->state_arena, &fractions, &state->fractions));
         state->least = state->greatest = number;
     }
     state->least = number < state->least ? number : state->least;
     state->greatest = number > state->greatest ? number : state->greatest;
-    return digest_add(ctx, env, state, (centroid){number, 1});
+    return digest_add(ctx, env, state, number);
 }
 
 COMBINE(digest_combine)
 {
     digest_state *state = object;
     const digest_state *more = other;
-    if (more->count == 0)
+    if (more->count == 0 && more->pending_count == 0)
         return KD_OK;
-    if (state->count == 0) {
+    if (state->count == 0 && state->pending_count == 0) {
         state->fractions = more->fractions;
         state->least = more->least;
         state->greatest = more->greatest;
     }
     state->least = more->least < state->least ? more->least : state->least;
     state->greatest = more->greatest > state->greatest ? more->greatest : state->greatest;
-    for (uint32_t i = 0; i < more->count; i++)
-        KD_TRY(digest_add(ctx, env, state, more->items[i]));
-    return KD_OK;
+    for (uint32_t i = 0; i < more->pending_count; i++)
+        KD_TRY(digest_add(ctx, env, state, more->pending[i]));
+    return digest_merge(ctx, env->state_arena, state, more->items, more->count);
 }
 
 /* Between the middles of two centroids, in proportion; at the ends the least and greatest value. */
@@ -239,15 +321,21 @@ static kd_status check_fraction(kd_ctx *ctx, double fraction)
 
 FINISH(digest_finish)
 {
-    digest_state state = *(const digest_state *)object;
-    *out_is_null = state.count == 0 || state.fractions.is_null;
+    /* On a copy: a window asks for the answer and goes on. */
+    const digest_state *whole = object;
+    digest_state state = *whole;
+    *out_is_null = (state.count == 0 && state.pending_count == 0) || state.fractions.is_null;
     if (*out_is_null)
         return KD_OK;
-    state.items = KD_NEW_ARRAY(ctx, env->arena, centroid, state.count);
-    if (state.items == NULL)
+    state.items = KD_NEW_ARRAY(ctx, env->arena, centroid, DIGEST_CENTROIDS);
+    state.pending = KD_NEW_ARRAY(ctx, env->arena, double, state.pending_count);
+    if (state.items == NULL || state.pending == NULL)
         return KD_NOMEM;
-    memcpy(state.items, ((const digest_state *)object)->items, state.count * sizeof *state.items);
-    digest_merge(&state);
+    if (state.count > 0)
+        memcpy(state.items, whole->items, state.count * sizeof *state.items);
+    if (state.pending_count > 0)
+        memcpy(state.pending, whole->pending, state.pending_count * sizeof *state.pending);
+    KD_TRY(digest_merge(ctx, env->arena, &state, NULL, 0));
     if (!state.fractions.type.is_array) {
         KD_TRY(check_fraction(ctx, state.fractions.as.f64));
         *(double *)result = digest_quantile(&state, state.fractions.as.f64);

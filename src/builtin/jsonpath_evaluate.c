@@ -70,6 +70,10 @@ static bool is_container(const value *v)
 static kd_status push(kd_ctx *ctx, run *r, values *list, const value *v)
 {
     value *added;
+    if (list->capacity == 0) {
+        list->items = &list->first;
+        list->capacity = 1;
+    }
     KD_TRY(KD_PUSH(ctx, r->arena, list->items, list->count, list->capacity, &added));
     *added = *v;
     return KD_OK;

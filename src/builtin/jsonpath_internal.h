@@ -15,10 +15,12 @@ typedef struct kdi_path_value {
     int32_t offset_s; /* Of a timestamp with time zone: the one that it was written with. */
 } kdi_path_value;
 
+/* Zeroed before use, and not copied: most lists have one item, which is held inside. */
 typedef struct kdi_path_values {
     kdi_path_value *items;
     size_t count;
     size_t capacity;
+    kdi_path_value first;
 } kdi_path_values;
 
 typedef enum kdi_path_result {
