@@ -45,6 +45,8 @@ typedef struct kd_settings {
     kd_slice dialect;
     kd_slice temp_directory;
     kd_slice password_encryption;
+    kd_slice checkpoint_timeout;
+    kd_slice wal_buffers;
     kd_slice flush_mode; /* "off", "always", "mixed": flush after statements, for tests. */
     uint32_t custom_count;
     struct kd_custom_setting {

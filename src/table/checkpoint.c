@@ -439,6 +439,7 @@ static kd_status checkpoint_write(kd_ctx *ctx, capture *all)
     uint64_t old_image = storage->image_unit;
     storage->image_unit = image_unit;
     storage->checkpoint_position = all->replay_position;
+    atomic_store(&storage->checkpoint_at_ns, ctx->world->monotonic_ns(ctx->world));
     kdi_doomed_free(storage, all->doomed, true);
     all->doomed = NULL;
     KD_TRY(root_took_over(ctx, all));

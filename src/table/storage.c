@@ -63,6 +63,7 @@ static kd_status storage_make(kd_ctx *ctx, const kd_storage_options *options,
         return KD_NOMEM;
     storage->world = ctx->world;
     storage->options = *options;
+    atomic_init(&storage->checkpoint_at_ns, ctx->world->monotonic_ns(ctx->world));
     storage->governor = options->governor;
     kd_account_init(&storage->account, account, "storage", SIZE_MAX);
     kd_mutex_init(&storage->structure, ctx->world);

@@ -24,6 +24,7 @@ typedef struct kd_storage_options {
     kd_governor *governor;
     uint64_t wal_file_bytes;       /* 0: 64 MiB. */
     uint64_t checkpoint_log_bytes; /* Log written between checkpoints; 0: 1 GiB. */
+    uint64_t checkpoint_ns;        /* Time between them while anything is written; 0: 5 min. */
     uint64_t delta_flush_bytes;    /* A delta larger than this is flushed; 0: 64 MiB. */
     bool no_sync;                  /* The log is forced to the disk by checkpoints only. */
     bool no_background;            /* Tests: flush, compact, checkpoint only when told to. */

@@ -20,6 +20,8 @@ static const uint64_t tick_ns = 100u * 1000 * 1000;
 static const uint64_t flush_bytes_usual = 64u << 20;
 static const uint64_t index_bytes_least = 32u << 20;
 static const uint64_t checkpoint_bytes_usual = 1u << 30;
+static const uint64_t checkpoint_bytes_least = 64u << 10; /* Less is not worth one. */
+static const uint64_t checkpoint_ns_usual = 300u * UINT64_C(1000000000);
 
 static uint64_t delta_bytes(kd_table *table)
 {
@@ -147,10 +149,21 @@ static uint64_t index_limit(kd_storage *storage)
     return limit < index_bytes_least ? index_bytes_least : limit;
 }
 
-static kd_status tick(kd_ctx *ctx, kd_storage *storage)
+static bool checkpoint_is_due(kd_storage *storage)
 {
     uint64_t limit = storage->options.checkpoint_log_bytes;
     limit = limit == 0 ? checkpoint_bytes_usual : limit;
+    uint64_t interval_ns = storage->options.checkpoint_ns;
+    interval_ns = interval_ns == 0 ? checkpoint_ns_usual : interval_ns;
+    uint64_t written = kd_wal_next_position(storage->wal) - storage->checkpoint_position;
+    uint64_t passed_ns =
+        storage->world->monotonic_ns(storage->world) - atomic_load(&storage->checkpoint_at_ns);
+    return written > limit || (written > checkpoint_bytes_least && passed_ns > interval_ns) ||
+           kd_storage_read_statistics(storage).index_bytes > index_limit(storage);
+}
+
+static kd_status tick(kd_ctx *ctx, kd_storage *storage)
+{
     kdi_dropped_reap(storage);
     kd_txn_reclaim(storage->txns);
     /* First: what was acknowledged without waiting needs no room on the disk any more. */
@@ -158,8 +171,7 @@ static kd_status tick(kd_ctx *ctx, kd_storage *storage)
     KD_TRY(kdi_flush_large(ctx, storage));
     KD_TRY(compact_scattered(ctx, storage));
     KD_TRY(kdi_marks_shrink(ctx, storage));
-    if (kd_wal_next_position(storage->wal) - storage->checkpoint_position > limit ||
-        kd_storage_read_statistics(storage).index_bytes > index_limit(storage))
+    if (checkpoint_is_due(storage))
         KD_TRY(kd_storage_checkpoint(ctx, storage));
     return kd_wal_prepare(ctx, storage->wal);
 }

@@ -117,3 +117,34 @@ TEST(rows_that_come_and_move_during_a_checkpoint_have_one_entry_after_a_crash)
     CHECK_EQ(fixture_count(&f), ROWS + 10);
     fixture_close(&f);
 }
+
+static uint64_t checkpoints(table_fixture *f)
+{
+    return kd_storage_read_statistics(f->storage).checkpoint_count;
+}
+
+/* Waits for what must come; the bound only keeps a broken build from hanging. */
+static void await_checkpoint(table_fixture *f, uint64_t before)
+{
+    for (int i = 0; i < 3000 && checkpoints(f) == before; i++)
+        f->ctx.world->sleep_ns(f->ctx.world, 10u * 1000 * 1000);
+    CHECK(checkpoints(f) > before);
+}
+
+TEST(checkpoints_come_with_time_once_something_is_written)
+{
+    table_fixture f;
+    fixture_open(&f);
+    CHECK_STATUS(&f.ctx, kd_storage_close(&f.ctx, f.storage));
+    f.options.no_background = false;
+    f.options.checkpoint_ns = 1;
+    fixture_reopen(&f);
+    for (int64_t round = 0; round < 2; round++) {
+        uint64_t before = checkpoints(&f);
+        for (int64_t part = 0; part < 10; part++)
+            rows_insert(&f, round * 10 * ROWS + part * ROWS, ROWS);
+        await_checkpoint(&f, before);
+    }
+    CHECK_EQ(fixture_count(&f), 20 * ROWS);
+    fixture_close(&f);
+}
