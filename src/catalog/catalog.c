@@ -839,6 +839,7 @@ static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t ma
         for (uint32_t i = 0; i < table->column_count; i++) {
             ADD(table->columns[i].storage.type.object);
             ADD(table->columns[i].sequence_no);
+            ADD(table->columns[i].domain_no);
         }
         for (uint32_t i = 0; i < table->foreign_count; i++)
             ADD(table->foreign_keys[i].target_no);

@@ -50,6 +50,8 @@ typedef struct kd_column {
     bool hidden;             /* Key of an expression or predicate of a partial index; generated. */
     kd_column_identity identity;
     uint32_t sequence_no; /* Identity or serial: the owned sequence's object; 0: none. */
+    uint32_t domain_no;   /* The domain that it was declared with; 0: none. */
+    bool domain_not_null; /* Only the domain says NOT NULL. */
     kd_slice comment;
 } kd_column;
 

@@ -181,6 +181,10 @@ static void walk_columns(codec *c, kd_table_entry *table)
         column->identity = (kd_column_identity)identity;
         walk_u32(c, &column->sequence_no);
         walk_slice(c, &column->comment);
+        if (c->format >= 3) {
+            walk_u32(c, &column->domain_no);
+            walk_bool(c, &column->domain_not_null);
+        }
     }
     table->columns = list;
 }

@@ -15,7 +15,7 @@
 
 #include "catalog/catalog.h"
 
-enum { KD_ENTRY_FORMAT = 2 };
+enum { KD_ENTRY_FORMAT = 3 };
 
 kd_status kd_entry_encode(kd_ctx *ctx, const kd_object *entry, kd_buffer *out) KD_MUST_CHECK;
 /* Everything is copied into `arena`. Damage is KD_CORRUPT, a newer format KD_UNSUPPORTED. */

@@ -277,6 +277,7 @@ static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     }
     column->storage.type = type;
     column->storage.missing = kd_value_null(type);
+    column->domain_no = 0;
     KD_TRY(kd_session_format_type(ctx, run->session, type, &type_text));
     if (action->value != NULL) {
         kd_slice using_text;

@@ -246,7 +246,9 @@ static kd_status add_domain(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
     if (object == NULL || object->kind != KD_OBJECT_DOMAIN)
         return KD_OK;
     const kd_domain_entry *domain = (const kd_domain_entry *)object;
+    column->domain_no = object->object_no;
     column->storage.not_null |= domain->not_null;
+    column->domain_not_null = domain->not_null;
     kd_slice name = column->storage.name;
     for (uint32_t i = 0; i < domain->check_count; i++) {
         kd_check *added;
@@ -616,6 +618,7 @@ kd_status kdi_draft_add_constraint(kd_ctx *ctx, kdi_draft *draft,
     switch (constraint->what) {
     case KD_AST_CONSTRAINT_NOT_NULL:
         own->storage.not_null = true;
+        own->domain_not_null = false;
         return KD_OK;
     case KD_AST_CONSTRAINT_NULL:
         if (own->storage.not_null)

@@ -129,7 +129,7 @@ static bool has_column_of_type(const kd_object *entry, uint32_t of)
         return false;
     const kd_table_entry *table = (const kd_table_entry *)entry;
     for (uint32_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].storage.type.object == of)
+        if (table->columns[i].storage.type.object == of || table->columns[i].domain_no == of)
             return true;
     return false;
 }
@@ -366,7 +366,9 @@ static kd_status drop_columns_of(kd_ctx *ctx, drop *work, const kd_table_entry *
     for (uint32_t i = 0; i < table->visible_count; i++) {
         kd_slice name = table->columns[i].storage.name;
         kd_buffer text = kd_buffer_in(work->run->arena);
-        if (table->columns[i].storage.type.object != type_no || table->parent_no != 0)
+        bool is_of = table->columns[i].storage.type.object == type_no ||
+                     table->columns[i].domain_no == type_no;
+        if (!is_of || table->parent_no != 0)
             continue; /* A partition's columns go with its parent's. */
         KD_TRY(kd_buffer_append_format(
             ctx, &text, "ALTER TABLE \"%.*s\".\"%.*s\" DROP COLUMN \"%.*s\" CASCADE",

@@ -378,6 +378,8 @@ static kd_status copy_column(kd_ctx *ctx, kdi_draft *draft, const kd_column *sou
     KD_TRY(kdi_draft_add_column(ctx, draft, source->storage.name, source->storage.type, false,
                                 &column));
     column->storage.not_null = source->storage.not_null;
+    column->domain_no = source->domain_no;
+    column->domain_not_null = source->domain_not_null;
     if (defaults || source->generated) {
         column->default_text = source->default_text;
         column->generated = source->generated;

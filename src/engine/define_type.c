@@ -194,6 +194,162 @@ kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain
     return kdi_put(ctx, run, &entry.object);
 }
 
+/* --- Columns of a domain: they have its checks and NOT NULL as their own */
+
+typedef struct domain_change {
+    kd_run *run;
+    const kd_domain_entry *domain;
+    kd_slice dropped;      /* DROP CONSTRAINT: its name; else empty. */
+    const kd_check *added; /* ADD CONSTRAINT; else NULL. */
+    bool not_valid;
+    bool sets_not_null, drops_not_null;
+} domain_change;
+
+static kd_status rows_hold(kd_ctx *ctx, const domain_change *change, const kd_table_entry *table,
+                           kd_slice condition, bool *out_hold)
+{
+    const kd_object *schema = kd_catalog_get(change->run->catalog, table->object.schema_no);
+    kd_buffer text = kd_buffer_in(change->run->arena);
+    int64_t found;
+    KD_TRY(kd_buffer_append_format(
+        ctx, &text, "SELECT 1 FROM \"%.*s\".\"%.*s\" WHERE NOT (%.*s) LIMIT 1",
+        (int)schema->name.size_bytes, schema->name.data, (int)table->object.name.size_bytes,
+        table->object.name.data, (int)condition.size_bytes, condition.data));
+    KD_TRY(kdi_run_internal(ctx, change->run->session, kd_buffer_slice(&text), NULL, 0, &found));
+    *out_hold = found == 0;
+    return KD_OK;
+}
+
+static kd_status add_check_to(kd_ctx *ctx, const domain_change *change, const kd_table_entry *table,
+                              kdi_draft *draft, kd_slice column)
+{
+    kd_check *added;
+    kd_slice text;
+    bool hold = true;
+    KD_TRY(kdi_replace_name(ctx, draft->arena, change->added->expression_text, KD_SLICE("value"),
+                            column, &text));
+    if (!change->not_valid)
+        KD_TRY(rows_hold(ctx, change, table, text, &hold));
+    if (!hold)
+        return KD_FAIL(ctx, KD_INVALID, "23514",
+                       "column \"%.*s\" of table \"%.*s\" contains values that violate the new "
+                       "constraint",
+                       (int)column.size_bytes, column.data, (int)table->object.name.size_bytes,
+                       table->object.name.data);
+    KD_TRY(KD_PUSH(ctx, draft->arena, draft->checks, draft->entry.check_count,
+                   draft->check_capacity, &added));
+    *added = (kd_check){
+        .name = change->added->name, .expression_text = text, .not_valid = change->not_valid};
+    return KD_OK;
+}
+
+static kd_status set_not_null_of(kd_ctx *ctx, const domain_change *change,
+                                 const kd_table_entry *table, kd_column *column)
+{
+    kd_slice name = column->storage.name;
+    bool hold;
+    char *condition = kd_format_text(ctx, change->run->arena, "\"%.*s\" IS NOT NULL",
+                                     (int)name.size_bytes, name.data);
+    if (condition == NULL)
+        return KD_NOMEM;
+    if (column->storage.not_null)
+        return KD_OK;
+    KD_TRY(rows_hold(ctx, change, table, kd_slice_of(condition), &hold));
+    if (!hold)
+        return KD_FAIL(ctx, KD_INVALID, "23502",
+                       "column \"%.*s\" of table \"%.*s\" contains null values",
+                       (int)name.size_bytes, name.data, (int)table->object.name.size_bytes,
+                       table->object.name.data);
+    column->storage.not_null = column->domain_not_null = true;
+    return KD_OK;
+}
+
+static kd_status change_column(kd_ctx *ctx, const domain_change *change,
+                               const kd_table_entry *table, kdi_draft *draft, uint32_t position)
+{
+    kd_column *column = &draft->columns[position];
+    if (change->added != NULL)
+        KD_TRY(add_check_to(ctx, change, table, draft, column->storage.name));
+    if (change->sets_not_null)
+        KD_TRY(set_not_null_of(ctx, change, table, column));
+    if (change->drops_not_null && column->domain_not_null)
+        column->storage.not_null = column->domain_not_null = false;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < draft->entry.check_count; i++)
+        if (change->dropped.size_bytes == 0 ||
+            !kd_slice_equal(draft->checks[i].name, change->dropped))
+            draft->checks[kept++] = draft->checks[i];
+    draft->entry.check_count = kept;
+    return KD_OK;
+}
+
+typedef struct table_list {
+    kd_ctx *ctx;
+    kd_arena *arena;
+    uint32_t domain_no;
+    const kd_table_entry **tables;
+    size_t count, capacity;
+    kd_status status;
+} table_list;
+
+static void visit_table(void *object, const kd_object *entry)
+{
+    table_list *list = object;
+    const kd_table_entry *table = (const kd_table_entry *)entry, **added;
+    if (entry->kind != KD_OBJECT_TABLE || list->status != KD_OK)
+        return;
+    for (uint32_t i = 0; i < table->visible_count; i++) {
+        if (table->columns[i].domain_no != list->domain_no)
+            continue;
+        list->status =
+            KD_PUSH(list->ctx, list->arena, list->tables, list->count, list->capacity, &added);
+        if (list->status == KD_OK)
+            *added = table;
+        return;
+    }
+}
+
+static kd_status change_columns(kd_ctx *ctx, const domain_change *change)
+{
+    kd_run *run = change->run;
+    table_list list = {
+        .ctx = ctx, .arena = run->arena, .domain_no = change->domain->object.object_no};
+    kd_catalog_visit(run->catalog, visit_table, &list);
+    KD_TRY(list.status);
+    for (size_t i = 0; i < list.count; i++) {
+        kdi_draft *draft;
+        if (list.tables[i]->table_no != 0)
+            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, list.tables[i]->table_no,
+                                     KD_TABLE_EXCLUSIVE, false));
+        KD_TRY(kdi_draft_open(ctx, run, list.tables[i], &draft));
+        for (uint32_t c = 0; c < draft->entry.column_count; c++)
+            if (draft->columns[c].domain_no == list.domain_no)
+                KD_TRY(change_column(ctx, change, list.tables[i], draft, c));
+        KD_TRY(kdi_draft_put(ctx, draft));
+    }
+    return KD_OK;
+}
+
+static kd_status drop_domain_constraint(kd_ctx *ctx, kd_run *run, kd_domain_entry *entry,
+                                        const kd_ast_alter_action *action)
+{
+    uint32_t kept = 0;
+    kd_check *checks = KD_NEW_ARRAY(ctx, run->arena, kd_check, entry->check_count);
+    if (checks == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < entry->check_count; i++)
+        if (!kd_slice_equal(entry->checks[i].name, action->name))
+            checks[kept++] = entry->checks[i];
+    if (kept == entry->check_count && !action->if_exists)
+        return KD_FAIL(ctx, KD_INVALID, "42704",
+                       "constraint \"%.*s\" of domain \"%.*s\" does not exist",
+                       (int)action->name.size_bytes, action->name.data,
+                       (int)entry->object.name.size_bytes, entry->object.name.data);
+    entry->checks = checks;
+    entry->check_count = kept;
+    return KD_OK;
+}
+
 kd_status kdi_alter_domain(kd_ctx *ctx, kd_run *run, const kd_ast_alter_domain *ast)
 {
     const kd_object *object;
@@ -201,37 +357,41 @@ kd_status kdi_alter_domain(kd_ctx *ctx, kd_run *run, const kd_ast_alter_domain *
     kdi_set_tag(run, "ALTER DOMAIN");
     KD_TRY(named_type(ctx, run, &ast->name, KD_OBJECT_DOMAIN, "a domain", &object));
     kd_domain_entry entry = *(const kd_domain_entry *)object;
+    domain_change change = {.run = run, .domain = &entry};
     switch (action->what) {
     case KD_AST_SET_DEFAULT:
         KD_TRY(kdi_node_text(ctx, run, action->value, &entry.default_text));
-        break;
+        return kdi_put(ctx, run, &entry.object);
     case KD_AST_DROP_DEFAULT:
         entry.default_text = (kd_slice){"", 0};
+        return kdi_put(ctx, run, &entry.object);
+    case KD_AST_SET_NOT_NULL:
+        change.sets_not_null = entry.not_null = true;
         break;
     case KD_AST_DROP_NOT_NULL:
+        change.drops_not_null = true;
         entry.not_null = false;
         break;
-    case KD_AST_DROP_CONSTRAINT: {
-        uint32_t kept = 0;
-        kd_check *checks = KD_NEW_ARRAY(ctx, run->arena, kd_check, entry.check_count);
-        if (checks == NULL)
-            return KD_NOMEM;
+    case KD_AST_ADD_CONSTRAINT:
         for (uint32_t i = 0; i < entry.check_count; i++)
-            if (!kd_slice_equal(entry.checks[i].name, action->name))
-                checks[kept++] = entry.checks[i];
-        if (kept == entry.check_count && !action->if_exists)
-            return KD_FAIL(ctx, KD_INVALID, "42704",
-                           "constraint \"%.*s\" of domain \"%.*s\" does not exist",
-                           (int)action->name.size_bytes, action->name.data,
-                           (int)entry.object.name.size_bytes, entry.object.name.data);
-        entry.checks = checks;
-        entry.check_count = kept;
+            if (kd_slice_equal(entry.checks[i].name, action->constraint->name))
+                return KD_FAIL(ctx, KD_INVALID, "42710",
+                               "constraint \"%.*s\" for domain \"%.*s\" already exists",
+                               (int)action->constraint->name.size_bytes,
+                               action->constraint->name.data, (int)entry.object.name.size_bytes,
+                               entry.object.name.data);
+        KD_TRY(add_domain_constraint(ctx, run, &entry, action->constraint));
+        if (action->constraint->what == KD_AST_CONSTRAINT_CHECK)
+            change.added = &entry.checks[entry.check_count - 1];
+        change.not_valid = action->constraint->not_valid;
         break;
-    }
+    case KD_AST_DROP_CONSTRAINT:
+        KD_TRY(drop_domain_constraint(ctx, run, &entry, action));
+        change.dropped = action->name;
+        break;
     default:
-        return KD_FAIL(
-            ctx, KD_UNSUPPORTED, "0A000",
-            "this ALTER DOMAIN is not supported: columns of the domain are not re-checked");
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "this ALTER DOMAIN is not supported");
     }
+    KD_TRY(change_columns(ctx, &change));
     return kdi_put(ctx, run, &entry.object);
 }
