@@ -32,6 +32,7 @@ static const kdi_family families[] = {
     kdi_register_series,
     kdi_register_array,
     kdi_register_subscript,
+    kdi_register_domain,
     kdi_register_math,
     kdi_register_datetime,
     kdi_register_row,

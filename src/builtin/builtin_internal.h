@@ -22,6 +22,7 @@ kd_status kdi_register_bytes(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_like(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_math(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_array(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_domain(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_subscript(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_series(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_statistics(kd_ctx *ctx, kd_registry *registry);

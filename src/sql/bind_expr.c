@@ -108,7 +108,10 @@ static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
         type.modifier = -1;
     kd_status status = kdi_coerce(ctx, b, type, KD_CAST_EXPLICIT, &operand);
     *out = operand;
-    return status == KD_OK ? KD_OK : kdi_at(ctx, b, ast->node.mark, status);
+    if (status != KD_OK)
+        return kdi_at(ctx, b, ast->node.mark, status);
+    const kd_domain_entry *domain = kdi_find_domain(b, &ast->type);
+    return domain == NULL ? KD_OK : kdi_check_domain(ctx, b, domain, out);
 }
 
 static kd_status bind_any(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,

@@ -151,6 +151,9 @@ kd_expr *kdi_expr_new(kd_ctx *ctx, kdi_binder *b, kd_expr_kind kind, kd_type typ
                       uint32_t argument_count);
 kd_expr *kdi_constant(kd_ctx *ctx, kdi_binder *b, kd_value value, int position);
 kd_expr *kdi_column_expr(kd_ctx *ctx, kdi_binder *b, const kd_rel_column *column, int position);
+/* Trees share nothing, since the planner works in place. Sub-queries are not copied. */
+kd_status kdi_copy_expr(kd_ctx *ctx, kdi_binder *b, const kd_expr *expr,
+                        kd_expr **out) KD_MUST_CHECK;
 kd_expr *kdi_not(kd_ctx *ctx, kdi_binder *b, kd_expr *argument);
 /* Joins two conditions, either of which may be NULL. */
 kd_status kdi_and(kd_ctx *ctx, kdi_binder *b, kd_expr *left, kd_expr *right,
@@ -176,6 +179,11 @@ kd_status kdi_find_relation(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name,
                             const kd_virtual_table **out_virtual) KD_MUST_CHECK;
 kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type,
                         kd_type *out_type) KD_MUST_CHECK;
+/* The domain that a type's name stands for, or NULL. */
+const kd_domain_entry *kdi_find_domain(const kdi_binder *b, const kd_ast_type *type);
+/* A cast's value, already of the base type, checked as the domain asks (bind_domain.c). */
+kd_status kdi_check_domain(kd_ctx *ctx, kdi_binder *b, const kd_domain_entry *domain,
+                           kd_expr **io_value) KD_MUST_CHECK;
 const char *kdi_type_text(kd_ctx *ctx, kdi_binder *b, kd_type type);
 kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_column *ast,
                           kd_expr **out) KD_MUST_CHECK;

@@ -196,6 +196,17 @@ static const kd_object *find_catalog_type(const kdi_binder *b, const kd_ast_name
     return NULL;
 }
 
+const kd_domain_entry *kdi_find_domain(const kdi_binder *b, const kd_ast_type *type)
+{
+    kd_type built_in;
+    bool in_catalog_schema = type->name.schema.size_bytes == 0 ||
+                             kd_slice_equal(type->name.schema, KD_SLICE("pg_catalog"));
+    if (type->dimensions > 0 || (in_catalog_schema && kd_type_find(type->name.name, &built_in)))
+        return NULL;
+    const kd_object *found = find_catalog_type(b, &type->name);
+    return found != NULL && found->kind == KD_OBJECT_DOMAIN ? (const kd_domain_entry *)found : NULL;
+}
+
 kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_type *out_type)
 {
     bool built_in_schema = type->name.schema.size_bytes == 0 ||

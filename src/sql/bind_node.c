@@ -193,3 +193,19 @@ kd_status kdi_rel_join(kd_ctx *ctx, kdi_binder *b, kd_join_kind kind, kd_rel *le
     *out = rel;
     return KD_OK;
 }
+
+kd_status kdi_copy_expr(kd_ctx *ctx, kdi_binder *b, const kd_expr *expr, kd_expr **out)
+{
+    KD_TRY(kdi_enter(ctx, b));
+    *out = KD_NEW(ctx, b->arena, kd_expr);
+    if (*out == NULL)
+        return KD_NOMEM;
+    **out = *expr;
+    (*out)->arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, expr->argument_count);
+    if ((*out)->arguments == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        KD_TRY(kdi_copy_expr(ctx, b, expr->arguments[i], &(*out)->arguments[i]));
+    kdi_leave(b);
+    return KD_OK;
+}

@@ -79,29 +79,12 @@ typedef struct replacing {
     size_t count;
 } replacing;
 
-/* Trees share nothing, since the planner works in place. */
-static kd_status copy_expr(kd_ctx *ctx, kdi_binder *b, const kd_expr *expr, kd_expr **out)
-{
-    KD_TRY(kdi_enter(ctx, b));
-    *out = KD_NEW(ctx, b->arena, kd_expr);
-    if (*out == NULL)
-        return KD_NOMEM;
-    **out = *expr;
-    (*out)->arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, expr->argument_count);
-    if ((*out)->arguments == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < expr->argument_count; i++)
-        KD_TRY(copy_expr(ctx, b, expr->arguments[i], &(*out)->arguments[i]));
-    kdi_leave(b);
-    return KD_OK;
-}
-
 static kd_status replace_one(kd_ctx *ctx, void *object, kd_expr **slot)
 {
     replacing *r = object;
     for (size_t i = 0; i < r->count; i++)
         if ((*slot)->kind == KD_EXPR_COLUMN && (*slot)->column == r->ids[i])
-            return copy_expr(ctx, r->b, r->exprs[i], slot);
+            return kdi_copy_expr(ctx, r->b, r->exprs[i], slot);
     return KD_OK;
 }
 
