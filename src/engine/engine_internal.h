@@ -8,6 +8,7 @@
  *   row_set.c                          results that are made row by row (SHOW, EXPLAIN, RETURNING)
  *   table_writer.c                     rows into tables: defaults, checks, partitions
  *   foreign_key.c                      references both ways
+ *   cursor.c, named.c                  cursors; PREPARE, EXECUTE
  *   dml.c, modifying_with.c            INSERT, UPDATE, DELETE, MERGE; those in WITH
  *   utility.c                          everything else, by kind of statement
  *   define_*.c                         CREATE, ALTER, DROP
@@ -20,6 +21,7 @@
 #include "base/map.h"
 #include "base/thread.h"
 #include "base/world_memory.h"
+#include "exec/row_log.h"
 #include "security/authorize.h"
 #include "sql/binder.h"
 
@@ -58,7 +60,8 @@ struct kdi_named {
     kd_run *run;           /* Cursors. */
     uint32_t savepoint;
     bool hold;
-    kd_arena *arena; /* Holds this struct. */
+    bool has_committed; /* The transaction that declared it WITH HOLD. */
+    kd_arena *arena;    /* Holds this struct. */
 };
 
 /* Work put off to the end of the statement or transaction: see foreign_key.c. */
@@ -172,7 +175,9 @@ struct kd_run {
     kd_run *next; /* In the session's list. */
     kd_arena *arena;
     kd_execution *execution; /* Queries. */
-    kdi_row_set *rows;       /* Statements whose rows are made: RETURNING, SHOW, EXECUTE's copy. */
+    kdi_row_set *rows;       /* Statements whose rows are made: RETURNING, SHOW. */
+    kd_row_log *log;         /* Copies of rows: EXECUTE, FETCH. */
+    uint64_t log_next;
     kd_catalog_version *catalog; /* Pinned for as long as the run. */
     kd_text_settings text;       /* The run's own: worker threads read them. */
     kd_session_facts facts;
@@ -261,6 +266,15 @@ void kdi_row_set_rewind(kdi_row_set *rows);
 kd_status kdi_columns(kd_ctx *ctx, kd_arena *arena, const char *const *names, const kd_type *types,
                       uint32_t count, kd_rel_column **out_columns) KD_MUST_CHECK;
 /* Makes `columns` the run's result and gives an empty row set for it. */
+/* The run's rows are copied into a log. */
+kd_status kdi_run_start_log(kd_ctx *ctx, kd_run *run, const kd_rel_column *columns,
+                            uint32_t column_count) KD_MUST_CHECK;
+kd_status kdi_row_log_create(kd_ctx *ctx, kd_session *session, kd_arena *arena,
+                             const kd_rel_column *columns, uint32_t column_count,
+                             kd_row_log **out_log) KD_MUST_CHECK;
+/* Takes a run that has begun out of the session's list: it is neither timed nor cancelled until it
+ * is asked for rows again. */
+void kdi_run_park(kd_run *run);
 kd_status kdi_run_start_rows(kd_ctx *ctx, kd_run *run, const kd_rel_column *columns,
                              uint32_t column_count, kdi_row_set **out_rows) KD_MUST_CHECK;
 
@@ -317,6 +331,17 @@ void kdi_set_tag_count(kd_run *run, const char *words);
  * --------------------------------------------------------------------------- */
 
 /* PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH, CLOSE, DISCARD. */
+/* --- cursor.c ----------------------------------------------------------------------------------
+ */
+
+kd_status kdi_cursor_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
+/* Reads open cursors to their ends: before something is written, or those WITH HOLD at commit. */
+kd_status kdi_cursors_settle(kd_ctx *ctx, kd_session *session, bool only_held) KD_MUST_CHECK;
+/* Those WITH HOLD stay from now on. */
+void kdi_cursors_committed(kd_session *session);
+/* All, or those that end with their transaction. */
+void kdi_cursors_close(kd_session *session, bool all);
+
 kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
 kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast) KD_MUST_CHECK;
 /* DESCRIBE and SUMMARIZE. */

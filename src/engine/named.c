@@ -1,15 +1,11 @@
 /*
- * Statements by name: PREPARE and EXECUTE, cursors, DISCARD.
+ * Statements by name: PREPARE and EXECUTE, DISCARD; cursors are in cursor.c.
  *
- * EXECUTE and FETCH copy the rows they give into their own run. A cursor that
- * must move backwards keeps what it has read; one WITH HOLD is read to its end
- * when it is declared, so that it outlives its transaction.
+ * EXECUTE copies the rows it gives into its own run.
  */
 #include "engine/engine_internal.h"
 
 #include "engine/value_cast.h"
-
-#include <stdio.h>
 
 static kdi_named *find(kdi_named *list, kd_slice name)
 {
@@ -116,22 +112,18 @@ static kd_status run_in_place(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
 {
     kd_status status = KD_OK;
     kd_run *inner = NULL;
-    kdi_row_set *rows;
     KD_TRY_OUT(kd_run_begin(ctx, prepared, values, value_count, &inner));
     run->text = *kd_run_text_settings(inner);
     run->text.enum_object = run->catalog;
-    KD_TRY_OUT(
-        kdi_run_start_rows(ctx, run, kd_run_columns(inner), kd_run_column_count(inner), &rows));
+    KD_TRY_OUT(kdi_run_start_log(ctx, run, kd_run_columns(inner), kd_run_column_count(inner)));
     for (bool end = false; !end;) {
         kd_batch batch;
         KD_TRY_OUT(kd_run_next(ctx, inner, &batch, &end));
         if (batch.selected_count > 0)
-            KD_TRY_OUT(kdi_row_set_add_batch(ctx, rows, &batch));
+            KD_TRY_OUT(kd_row_log_append(ctx, run->log, &batch));
     }
     run->affected = kd_run_affected(inner);
     kdi_set_tag(run, kd_run_tag(inner));
-    if (run->column_count == 0)
-        run->rows = NULL;
 out:
     if (status == KD_OK)
         return kd_run_end(ctx, inner);
@@ -181,178 +173,6 @@ static kd_status deallocate(kd_ctx *ctx, kd_run *run, const kd_ast_deallocate *a
     return KD_OK;
 }
 
-/* --- Cursors: all rows are read when the cursor is declared, and kept until it is closed
- * ------------- */
-
-typedef struct cursor {
-    kdi_named named;
-    kdi_row_set *rows;
-    kd_value *row;
-    int64_t position; /* 0 before the first row, 1 on it, row_count + 1 after the last. */
-} cursor;
-
-static kd_status cursor_fill(kd_ctx *ctx, kd_session *session, cursor *it, kd_slice text)
-{
-    kd_status status = KD_OK;
-    kd_run *inner = NULL;
-    KD_TRY_OUT(kd_prepared_create(ctx, session, text, NULL, 0, &it->named.prepared));
-    KD_TRY_OUT(kd_run_begin(ctx, it->named.prepared, NULL, 0, &inner));
-    KD_TRY_OUT(kdi_row_set_create(ctx, it->named.arena, kd_run_columns(inner),
-                                  kd_run_column_count(inner), &it->rows));
-    it->row = KD_NEW_ARRAY(ctx, it->named.arena, kd_value, it->rows->column_count);
-    if (it->row == NULL)
-        status = KD_NOMEM;
-    for (bool end = status != KD_OK; !end;) {
-        kd_batch batch;
-        KD_TRY_OUT(kd_run_next(ctx, inner, &batch, &end));
-        if (batch.selected_count > 0)
-            KD_TRY_OUT(kdi_row_set_add_batch(ctx, it->rows, &batch));
-    }
-out:
-    if (status == KD_OK)
-        return kd_run_end(ctx, inner);
-    kd_run_abandon(inner);
-    return status;
-}
-
-static kd_status declare(kd_ctx *ctx, kd_run *run, const kd_ast_declare_cursor *ast)
-{
-    kd_session *session = run->session;
-    kdi_set_tag(run, "DECLARE CURSOR");
-    if (!session->is_explicit && !ast->hold)
-        return KD_FAIL(ctx, KD_INVALID, "25P01",
-                       "DECLARE CURSOR can only be used in transaction blocks");
-    if (find(session->cursors, ast->name) != NULL)
-        return KD_FAIL(ctx, KD_INVALID, "42P03", "cursor \"%.*s\" already exists",
-                       (int)ast->name.size_bytes, ast->name.data);
-    kd_arena *arena = kd_arena_create(ctx, NULL, "cursor", KD_ARENA_UNLIMITED);
-    if (arena == NULL)
-        return KD_NOMEM;
-    cursor *added = KD_NEW(ctx, arena, cursor);
-    char *name = kd_copy_text(ctx, arena, ast->name.data, ast->name.size_bytes);
-    kd_status status = added == NULL || name == NULL ? KD_NOMEM : KD_OK;
-    if (status == KD_OK) {
-        added->named.arena = arena;
-        added->named.hold = ast->hold;
-        added->named.name = (kd_slice){name, ast->name.size_bytes};
-        status = cursor_fill(ctx, session, added, text_of(run, ast->query));
-    }
-    if (status != KD_OK) {
-        if (added != NULL)
-            kd_prepared_destroy(added->named.prepared);
-        kd_arena_destroy(arena);
-        return status;
-    }
-    added->named.next = session->cursors;
-    session->cursors = &added->named;
-    return KD_OK;
-}
-
-/* Row `position`, from 1. */
-static bool cursor_read(cursor *it, int64_t position)
-{
-    if (position < 1 || position > (int64_t)it->rows->row_count)
-        return false;
-    kdi_row_set_rewind(it->rows);
-    int64_t before = 0;
-    for (;;) {
-        kd_batch batch;
-        bool end;
-        kdi_row_set_next(it->rows, &batch, &end);
-        if (end)
-            return false;
-        if (position <= before + batch.row_count) {
-            uint32_t row = (uint32_t)(position - before - 1);
-            for (uint32_t i = 0; i < it->rows->column_count; i++)
-                it->row[i] = kd_vector_get(&batch.columns[i], row);
-            return true;
-        }
-        before += batch.row_count;
-    }
-}
-
-static int64_t clamp_position(const cursor *it, int64_t position)
-{
-    int64_t last = (int64_t)it->rows->row_count + 1;
-    return position < 0 ? 0 : position > last ? last : position;
-}
-
-static kd_status give(kd_ctx *ctx, cursor *it, int64_t position, kdi_row_set *rows,
-                      int64_t *in_out_count)
-{
-    it->position = clamp_position(it, position);
-    if (!cursor_read(it, it->position))
-        return KD_OK;
-    (*in_out_count)++;
-    return rows == NULL ? KD_OK : kdi_row_set_add(ctx, rows, it->row);
-}
-
-static kd_status fetch_rows(kd_ctx *ctx, cursor *it, const kd_ast_fetch *ast, kdi_row_set *rows,
-                            int64_t *out_count)
-{
-    int64_t last = (int64_t)it->rows->row_count;
-    *out_count = 0;
-    if (ast->direction == KD_AST_FETCH_ABSOLUTE)
-        return give(ctx, it, ast->count < 0 ? last + 1 + ast->count : ast->count, rows, out_count);
-    if (ast->direction == KD_AST_FETCH_RELATIVE)
-        return give(ctx, it, it->position + ast->count, rows, out_count);
-    bool backward = (ast->direction == KD_AST_FETCH_BACKWARD) != (ast->count < 0);
-    int64_t wanted = ast->all ? last + 1 : ast->count < 0 ? -ast->count : ast->count;
-    if (wanted == 0)
-        return give(ctx, it, it->position, rows, out_count);
-    for (int64_t i = 0; i < wanted; i++) {
-        int64_t before = *out_count;
-        KD_TRY(give(ctx, it, it->position + (backward ? -1 : 1), rows, out_count));
-        if (*out_count == before)
-            break;
-        KD_TRY(kd_check_cancelled(ctx));
-    }
-    return KD_OK;
-}
-
-static kd_status fetch(kd_ctx *ctx, kd_run *run, const kd_ast_fetch *ast)
-{
-    cursor *it = (cursor *)find(run->session->cursors, ast->cursor);
-    kdi_row_set *rows = NULL;
-    int64_t count;
-    if (it == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "34000", "cursor \"%.*s\" does not exist",
-                       (int)ast->cursor.size_bytes, ast->cursor.data);
-    if (!ast->is_move)
-        KD_TRY(kdi_run_start_rows(ctx, run, it->rows->columns, it->rows->column_count, &rows));
-    KD_TRY(fetch_rows(ctx, it, ast, rows, &count));
-    run->affected = count;
-    (void)snprintf(run->tag, sizeof run->tag, "%s %lld", ast->is_move ? "MOVE" : "FETCH",
-                   (long long)count);
-    return KD_OK;
-}
-
-static void close_all(kd_session *session)
-{
-    while (session->cursors != NULL) {
-        kdi_named *next = session->cursors->next;
-        named_destroy(session->cursors);
-        session->cursors = next;
-    }
-}
-
-static kd_status close_cursor(kd_ctx *ctx, kd_run *run, const kd_ast_close *ast)
-{
-    kd_session *session = run->session;
-    kdi_set_tag(run, ast->name.size_bytes == 0 ? "CLOSE CURSOR ALL" : "CLOSE CURSOR");
-    if (ast->name.size_bytes == 0) {
-        close_all(session);
-        return KD_OK;
-    }
-    kdi_named *named = find(session->cursors, ast->name);
-    if (named == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "34000", "cursor \"%.*s\" does not exist",
-                       (int)ast->name.size_bytes, ast->name.data);
-    unlink_named(&session->cursors, named);
-    named_destroy(named);
-    return KD_OK;
-}
-
 static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
 {
     kd_session *session = run->session;
@@ -364,7 +184,7 @@ static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
     if (session->is_explicit)
         return KD_FAIL(ctx, KD_INVALID, "25001",
                        "DISCARD ALL cannot run inside a transaction block");
-    close_all(session);
+    kdi_cursors_close(session, true);
     kd_ast_deallocate all = {.name = {"", 0}};
     KD_TRY(deallocate(ctx, run, &all));
     kdi_set_tag(run, "DISCARD ALL");
@@ -381,11 +201,9 @@ kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node)
     case KD_AST_DEALLOCATE:
         return deallocate(ctx, run, (const kd_ast_deallocate *)node);
     case KD_AST_DECLARE_CURSOR:
-        return declare(ctx, run, (const kd_ast_declare_cursor *)node);
     case KD_AST_FETCH:
-        return fetch(ctx, run, (const kd_ast_fetch *)node);
     case KD_AST_CLOSE:
-        return close_cursor(ctx, run, (const kd_ast_close *)node);
+        return kdi_cursor_command(ctx, run, node);
     default:
         return discard(ctx, run, (const kd_ast_discard *)node);
     }

@@ -160,8 +160,7 @@ void kd_session_close(kd_session *session)
         return;
     kd_database *database = session->database;
     kd_error_clear(&session->ctx);
-    end_named(session->cursors);
-    session->cursors = NULL;
+    kdi_cursors_close(session, true);
     if (session->txn != NULL)
         kdi_transaction_rollback(session);
     drop_temp_schema(session);

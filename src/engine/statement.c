@@ -285,6 +285,9 @@ static void run_release(kd_run *run)
     kd_catalog_unpin(run->catalog);
     run->catalog = NULL;
     run->rows = NULL;
+    kd_row_log_destroy(run->log);
+    run->log = NULL;
+    run->log_next = 0;
     run->hides_own_work = false;
     run->given_count = 0;
 }
@@ -296,6 +299,14 @@ static void run_unlink(kd_run *run)
         link = &(*link)->next;
     if (*link == run)
         *link = run->next;
+}
+
+void kdi_run_park(kd_run *run)
+{
+    if (run->is_watched)
+        kdi_watch_end(run->session);
+    run->is_watched = false;
+    run_unlink(run);
 }
 
 static void run_destroy(kd_run *run)
@@ -324,6 +335,12 @@ static kd_status cast_parameters(kd_ctx *ctx, kd_run *run, const kd_value *param
     return KD_OK;
 }
 
+static const char *spill_directory(const kd_session *session)
+{
+    return session->settings.temp_directory.size_bytes > 0 ? session->settings.temp_directory.data
+                                                           : session->database->spill_directory;
+}
+
 /* As executions have it: 0 is none. */
 static uint64_t spill_limit(const kd_session *session)
 {
@@ -340,9 +357,7 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .workers = database->workers,
         .thread_max = (unsigned)session->settings.threads,
         .governor = database->governor,
-        .spill_directory = session->settings.temp_directory.size_bytes > 0
-                               ? session->settings.temp_directory.data
-                               : database->spill_directory,
+        .spill_directory = spill_directory(session),
         .spill_limit_bytes = spill_limit(session),
         .memory_limit_bytes = (size_t)session->settings.memory_limit_bytes,
         .waits_for_memory = run->owns_transaction && run->next == NULL,
@@ -362,6 +377,35 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
     if (run->hides_own_work)
         options.snapshot.txn_no = 0;
     return kd_execution_create(ctx, run->arena, plan, &options, out_execution);
+}
+
+kd_status kdi_row_log_create(kd_ctx *ctx, kd_session *session, kd_arena *arena,
+                             const kd_rel_column *columns, uint32_t column_count,
+                             kd_row_log **out_log)
+{
+    kd_row_log_options options = {
+        .governor = session->database->governor,
+        .spill_directory = spill_directory(session),
+        .spill_limit_bytes = spill_limit(session),
+        .memory_limit_bytes = (size_t)session->settings.memory_limit_bytes,
+    };
+    kd_type *types = KD_NEW_ARRAY(ctx, arena, kd_type, column_count);
+    *out_log = NULL;
+    if (types == NULL)
+        return KD_NOMEM;
+    for (uint32_t c = 0; c < column_count; c++)
+        types[c] = columns[c].type;
+    return kd_row_log_create(ctx, arena, &options, types, column_count, out_log);
+}
+
+kd_status kdi_run_start_log(kd_ctx *ctx, kd_run *run, const kd_rel_column *columns,
+                            uint32_t column_count)
+{
+    run->columns = columns;
+    run->column_count = column_count;
+    if (column_count == 0)
+        return KD_OK;
+    return kdi_row_log_create(ctx, run->session, run->arena, columns, column_count, &run->log);
 }
 
 /* Binds the run to the session's transaction: catalog, facts, plan, parameters. */
@@ -526,6 +570,27 @@ static kd_status short_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value 
     return status;
 }
 
+/* Open cursors do not see what is written after they were declared. */
+static bool may_write(const kd_prepared *prepared)
+{
+    if (prepared->class == KDI_QUERY)
+        return prepared->bound == NULL || prepared->bound->kind != KD_DML_SELECT ||
+               prepared->bound->modifying_cte_count > 0;
+    if (prepared->class != KDI_UTILITY)
+        return false;
+    switch (prepared->statement.node->kind) {
+    case KD_AST_DECLARE_CURSOR:
+    case KD_AST_FETCH:
+    case KD_AST_CLOSE:
+    case KD_AST_PREPARE:
+    case KD_AST_EXECUTE:
+    case KD_AST_DEALLOCATE:
+        return false;
+    default:
+        return true;
+    }
+}
+
 kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *parameters,
                        uint32_t parameter_count, kd_run **out_run)
 {
@@ -533,7 +598,8 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     kd_session *session = prepared->session;
     *out_run = NULL;
     kd_run *run = NULL;
-    if (is_short(prepared)) {
+    bool settles = session->cursors != NULL && may_write(prepared);
+    if (is_short(prepared) && !settles) {
         KD_TRY_OUT(short_begin(ctx, prepared, parameters, parameter_count, out_run));
         if (*out_run != NULL)
             return KD_OK;
@@ -559,6 +625,8 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
                              "ignored until end of transaction block");
             goto out;
         }
+        if (settles)
+            KD_TRY_OUT(kdi_cursors_settle(ctx, session, false));
         KD_TRY_OUT(run_with_retries(ctx, run, parameters, parameter_count));
         KD_TRY_OUT(commit_if_done(ctx, run));
     }
@@ -599,6 +667,12 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
     if (run->rows != NULL) {
         kdi_row_set_next(run->rows, out_batch, out_end);
         run->is_done = *out_end;
+        return KD_OK;
+    }
+    if (run->log != NULL) {
+        KD_TRY(kd_row_log_read(ctx, run->log, run->log_next, KD_BATCH_ROWS, out_batch));
+        run->log_next += out_batch->selected_count;
+        run->is_done = *out_end = out_batch->selected_count == 0;
         return KD_OK;
     }
     if (run->execution == NULL) {

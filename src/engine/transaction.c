@@ -73,23 +73,6 @@ static void txn_ended(kd_session *session, bool committed)
     }
 }
 
-/* Cursors without HOLD end with their transaction. */
-static void close_cursors(kd_session *session)
-{
-    kdi_named **link = &session->cursors;
-    while (*link != NULL) {
-        kdi_named *cursor = *link;
-        if (cursor->hold) {
-            link = &cursor->next;
-            continue;
-        }
-        *link = cursor->next;
-        kd_run_abandon(cursor->run);
-        kd_prepared_destroy(cursor->prepared);
-        kd_arena_destroy(cursor->arena);
-    }
-}
-
 typedef struct temporary_list {
     kd_ctx *ctx;
     kd_session *session;
@@ -141,8 +124,12 @@ kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session)
     assert(session->txn != NULL);
     kd_status status = kdi_deferred_run(ctx, session, true);
     if (status == KD_OK)
+        status = kdi_cursors_settle(ctx, session, true);
+    if (status == KD_OK)
         status = act_on_commit(ctx, session);
-    close_cursors(session);
+    if (status == KD_OK)
+        kdi_cursors_committed(session);
+    kdi_cursors_close(session, false);
     kd_txn *txn = session->txn;
     if (status == KD_OK)
         status = kd_txn_commit(ctx, txn);
@@ -155,7 +142,7 @@ kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session)
 void kdi_transaction_rollback(kd_session *session)
 {
     assert(session->txn != NULL);
-    close_cursors(session);
+    kdi_cursors_close(session, false);
     kd_txn_rollback(session->txn);
     txn_ended(session, false);
 }
@@ -377,6 +364,9 @@ static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_tra
         session->savepoints = found->next;
         return KD_OK;
     }
+    /* Open cursors are not to miss what is undone now. */
+    if (session->state != KD_SESSION_FAILED)
+        KD_TRY(kdi_cursors_settle(ctx, session, false));
     kd_txn_rollback_to(session->txn, found->savepoint);
     session->savepoints = found;
     session->state = KD_SESSION_IN_TRANSACTION;

@@ -3,8 +3,6 @@
  */
 #include "exec/row_reader_internal.h"
 
-#include <assert.h>
-
 void kdi_row_reader_init(kdi_row_reader *reader, kd_world *world, const kdi_row_store *store)
 {
     *reader = (kdi_row_reader){.world = world, .store = store};
@@ -79,7 +77,8 @@ kd_status kdi_row_reader_next(kd_ctx *ctx, kdi_row_reader *reader, kdi_row_curso
 kd_status kdi_row_reader_number(kd_ctx *ctx, kdi_row_reader *reader)
 {
     const kdi_row_store *store = reader->store;
-    assert(reader->first_rows == NULL);
+    kd_heap_free(reader->world, &store->budget->account, reader->first_rows);
+    reader->near_page = 0;
     reader->first_rows = kd_heap_alloc_raw(ctx, &store->budget->account,
                                            (store->page_count + 1) * sizeof *reader->first_rows);
     if (reader->first_rows == NULL)

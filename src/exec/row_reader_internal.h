@@ -32,7 +32,7 @@ kd_status kdi_row_reader_page(kd_ctx *ctx, kdi_row_reader *reader, uint32_t page
 kd_status kdi_row_reader_next(kd_ctx *ctx, kdi_row_reader *reader, kdi_row_cursor *cursor,
                               uint32_t capacity, char **out_rows,
                               uint32_t *out_count) KD_MUST_CHECK;
-/* The store is complete: rows can be asked for by number. */
+/* The rows that are there now can be asked for by number. */
 kd_status kdi_row_reader_number(kd_ctx *ctx, kdi_row_reader *reader) KD_MUST_CHECK;
 kd_status kdi_row_reader_row(kd_ctx *ctx, kdi_row_reader *reader, uint64_t row,
                              char **out_row) KD_MUST_CHECK;

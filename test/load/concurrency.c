@@ -252,6 +252,48 @@ TEST(statements_read_in_part_hold_no_worker)
     close_it();
 }
 
+enum { CURSOR_SESSIONS = 10, CURSORS = 5 };
+
+/* Fifty cursors, some over more rows than could ever be read, on however few cores: the others go
+ * on, and every cursor sees what there was when it was declared. */
+TEST(open_cursors_hold_no_worker)
+{
+    kade_session *readers[CURSOR_SESSIONS];
+    open_it();
+    numbers("t", 60000);
+    for (int i = 0; i < CURSOR_SESSIONS; i++) {
+        readers[i] = kit_connect(database);
+        kit_run(readers[i], "BEGIN ISOLATION LEVEL READ COMMITTED");
+        kit_run(readers[i], "DECLARE c0 CURSOR FOR SELECT n FROM t");
+        kit_run(readers[i], "DECLARE c1 CURSOR FOR SELECT a.i FROM t a CROSS JOIN t b, t c");
+        kit_run(readers[i], "DECLARE c2 NO SCROLL CURSOR FOR SELECT n FROM t ORDER BY i");
+        kit_run(readers[i], "DECLARE c3 CURSOR FOR SELECT count(*) FROM t GROUP BY i");
+        kit_run(readers[i], "DECLARE c4 CURSOR FOR SELECT a.n FROM t a JOIN t b ON a.i = b.i");
+        for (int c = 0; c < CURSORS; c++)
+            kit_run(readers[i], "FETCH 10 FROM c%d", c);
+    }
+    double began = kit_seconds();
+    kit_run(main_session, "UPDATE t SET n = 1 WHERE i <= 30000");
+    kit_run(main_session, "DELETE FROM t WHERE i > 59000");
+    kit_run(main_session, "VACUUM");
+    kit_run(main_session, "CHECKPOINT");
+    CHECK_EQ(kit_int(main_session, "SELECT sum(n) FROM t"), 30000);
+    CHECK(kit_seconds() - began < 30);
+    for (int i = 0; i < CURSOR_SESSIONS; i++) {
+        /* The session itself sees the news; its cursors do not. */
+        CHECK_EQ(kit_int(readers[i], "SELECT sum(n) FROM t"), 30000);
+        kit_run(readers[i], "FETCH 5000 FROM c1");
+        for (int c = 0; c < CURSORS; c += 2) {
+            kit_run(readers[i], "MOVE 59979 FROM c%d", c);
+            CHECK_EQ(kit_int(readers[i], "FETCH 1 FROM c%d", c), 0);
+            CHECK_EQ(kit_int(readers[i], "FETCH ABSOLUTE 59995 FROM c%d", c), 0);
+        }
+        kit_run(readers[i], "COMMIT");
+        kade_disconnect(readers[i]);
+    }
+    close_it();
+}
+
 /* --- Isolation
  * ------------------------------------------------------------------------------------ */
 
