@@ -79,8 +79,9 @@ kd_status kdi_distinct_spill_create(kd_ctx *ctx, const kdi_op *op, kd_arena *are
         spill->rows == NULL)
         return KD_NOMEM;
     KD_TRY(layout_make(ctx, spill));
-    spill->by_hash[0] = (kdi_sort_column){.column = COLUMN_HASH};
-    spill->by_hash[1] = spill->by_number[0] = (kdi_sort_column){.column = COLUMN_NUMBER};
+    spill->by_hash[0] = (kdi_sort_column){.column = COLUMN_HASH, .never_null = true};
+    spill->by_hash[1] = spill->by_number[0] =
+        (kdi_sort_column){.column = COLUMN_NUMBER, .never_null = true};
     kdi_sorter_init(&spill->sorter, ctx->world, budget, &spill->layout, spill->by_hash, 2);
     kdi_sorter_init(&spill->ordered, ctx->world, budget, &spill->layout, spill->by_number, 1);
     kdi_row_store_init(&spill->head_rows, budget, &spill->layout);

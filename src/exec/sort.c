@@ -119,7 +119,7 @@ static kd_status top_prune(kd_ctx *ctx, sort_op *self, sort_local *local)
         kd_heap_alloc_raw(ctx, account_of(self), (local->entry_count + 1) * sizeof *scratch);
     if (scratch == NULL)
         return KD_NOMEM;
-    kdi_sort_entries(&self->order, local->entries, scratch, local->entry_count);
+    KD_TRY_OUT(kdi_sort_entries(ctx, &self->order, local->entries, scratch, local->entry_count));
     uint64_t kept = top_kept(self, local->entries, local->entry_count);
     for (uint64_t i = 0; i < kept; i++)
         KD_TRY_OUT(

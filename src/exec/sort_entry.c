@@ -1,13 +1,21 @@
 /*
- * Sort entries: normalised key prefixes, their comparison, and a stable merge sort over them.
+ * Sort entries: normalised key prefixes, their comparison, and sorting them: by one byte after the
+ * other from the front, down to groups that are sorted by insertion.
  */
 #include "exec/sort_internal.h"
 
 #include <assert.h>
 
-enum { PREFIX_BYTES = 16, INSERTION_MAX = 16 };
+enum {
+    PREFIX_BYTES = 16,
+    KEY_BYTES = 48, /* A value may begin at the prefix's last byte. */
+    MAKE_ROWS = 256,
+    INSERTION_MAX = 24,
+    LOOK_ROWS = 2048, /* Cancellation is looked for where so many are moved. */
+    STOPPED = 255,
+};
 
-/* Bytes of a type's normalised value, 0 where only a comparison of the columns decides. */
+/* Bytes of a type's normalised value, 0 where it is of no fixed length. */
 static uint32_t normal_bytes(kd_type type)
 {
     switch (kd_type_physical(type)) {
@@ -28,9 +36,15 @@ static uint32_t normal_bytes(kd_type type)
     }
 }
 
+/* Bytes that may be 0 say nothing about where they end. */
 static bool type_is_text(kd_type type)
 {
-    return !type.is_array && (kd_type_is_string(type) || type.id == KD_TYPE_BYTEA);
+    return !type.is_array && kd_type_is_string(type);
+}
+
+static bool type_is_bytes(kd_type type)
+{
+    return !type.is_array && type.id == KD_TYPE_BYTEA;
 }
 
 kdi_sort_order kdi_sort_order_of(const kdi_row_layout *layout, const kdi_sort_column *columns,
@@ -41,7 +55,7 @@ kdi_sort_order kdi_sort_order_of(const kdi_row_layout *layout, const kdi_sort_co
     order.is_decided = true;
     for (uint32_t i = 0; i < column_count; i++) {
         uint32_t bytes = normal_bytes(layout->types[columns[i].column]);
-        total += bytes + 1;
+        total += bytes + !columns[i].never_null;
         if (bytes == 0 || total > PREFIX_BYTES)
             order.is_decided = false;
     }
@@ -54,86 +68,173 @@ static void store_big_endian(uint8_t *out, uint64_t value, uint32_t bytes)
         out[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
 }
 
+static void store_word(uint8_t *out, uint64_t value)
+{
+    kd_store_u64(out, __builtin_bswap64(value));
+}
+
 static uint64_t float_normal(uint64_t bits, uint64_t sign)
 {
     return bits & sign ? ~bits : bits | sign;
 }
 
-/* Writes at most 16 bytes, whose memcmp order is the order of the values. */
-static uint32_t value_normalise(kd_type type, const void *payload, uint8_t *out)
+/* Writes a value of fixed length, whose memcmp order is the order of the values. */
+static void value_normalise(uint8_t physical, const void *payload, uint8_t *out)
 {
-    switch (kd_type_physical(type)) {
+    switch (physical) {
     case KD_PHYS_BOOL:
         out[0] = *(const uint8_t *)payload;
-        return 1;
+        return;
     case KD_PHYS_I16:
         store_big_endian(out, (uint16_t)(kd_load_u16(payload) ^ 0x8000u), 2);
-        return 2;
+        return;
     case KD_PHYS_I32:
-        store_big_endian(out, kd_load_u32(payload) ^ 0x80000000u, 4);
-        return 4;
+        kd_store_u32(out, __builtin_bswap32(kd_load_u32(payload) ^ 0x80000000u));
+        return;
     case KD_PHYS_I64:
-        store_big_endian(out, kd_load_u64(payload) ^ ((uint64_t)1 << 63), 8);
-        return 8;
+        store_word(out, kd_load_u64(payload) ^ ((uint64_t)1 << 63));
+        return;
     case KD_PHYS_I128:
-        store_big_endian(out, kd_load_u64((const char *)payload + 8) ^ ((uint64_t)1 << 63), 8);
-        store_big_endian(out + 8, kd_load_u64(payload), 8);
-        return 16;
+        store_word(out, kd_load_u64((const char *)payload + 8) ^ ((uint64_t)1 << 63));
+        store_word(out + 8, kd_load_u64(payload));
+        return;
     case KD_PHYS_F32: {
         float value;
         memcpy(&value, payload, sizeof value);
         uint32_t bits = value != value ? 0x7fffffffu : value == 0 ? 0 : kd_load_u32(payload);
         store_big_endian(out, (uint32_t)(bits & 0x80000000u ? ~bits : bits | 0x80000000u), 4);
-        return 4;
+        return;
     }
-    case KD_PHYS_F64: {
+    default: {
         double value;
         memcpy(&value, payload, sizeof value);
         uint64_t bits = value != value ? INT64_MAX : value == 0 ? 0 : kd_load_u64(payload);
-        store_big_endian(out, float_normal(bits, (uint64_t)1 << 63), 8);
-        return 8;
+        store_word(out, float_normal(bits, (uint64_t)1 << 63));
+        return;
     }
-    case KD_PHYS_STR: {
-        const kd_str *str = payload;
-        uint32_t bytes = !type_is_text(type)              ? 0
-                         : str->size_bytes < PREFIX_BYTES ? str->size_bytes
-                                                          : PREFIX_BYTES;
-        if (bytes > 0)
-            memcpy(out, kd_str_data(str), bytes);
-        return bytes;
     }
-    default:
-        return 0;
+}
+
+/* The keys being made of a few rows. */
+typedef struct key_batch {
+    char *const *rows;
+    uint32_t count;
+    uint8_t keys[MAKE_ROWS][KEY_BYTES];
+    uint8_t used[MAKE_ROWS]; /* STOPPED: what follows would not line up. */
+} key_batch;
+
+static void bytes_turn(uint8_t *bytes, uint32_t count)
+{
+    for (uint32_t b = 0; b < count; b++)
+        bytes[b] = (uint8_t)~bytes[b];
+}
+
+/* The first byte; false for NULL. */
+static bool null_encode(const kdi_row_layout *layout, const kdi_sort_column *column,
+                        const char *row, uint8_t *key, uint8_t *used)
+{
+    if (column->never_null)
+        return true;
+    bool is_null = kdi_row_is_null(layout, row, column->column);
+    key[(*used)++] = !is_null ? 1 : column->nulls_first ? 0 : 2;
+    return !is_null;
+}
+
+static void fixed_encode(const kdi_sort_order *order, const kdi_sort_column *column, uint8_t bytes,
+                         key_batch *batch)
+{
+    uint8_t physical = order->layout->physicals[column->column];
+    uint32_t offset = order->layout->offsets[column->column];
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint8_t *used = &batch->used[i];
+        if (*used >= PREFIX_BYTES)
+            continue;
+        const char *row = batch->rows[i];
+        if (null_encode(order->layout, column, row, batch->keys[i], used)) {
+            uint8_t *out = batch->keys[i] + *used;
+            value_normalise(physical, row + offset, out);
+            if (column->descending)
+                bytes_turn(out, bytes);
+        }
+        *used = (uint8_t)(*used + bytes);
+    }
+}
+
+/* Text ends with a byte 0; of other bytes the prefix is taken, and nothing behind it. */
+static void bytes_encode(const kdi_sort_order *order, const kdi_sort_column *column, bool is_text,
+                         key_batch *batch)
+{
+    uint32_t offset = order->layout->offsets[column->column];
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint8_t *used = &batch->used[i];
+        if (*used >= PREFIX_BYTES)
+            continue;
+        const char *row = batch->rows[i];
+        if (!null_encode(order->layout, column, row, batch->keys[i], used))
+            continue;
+        kd_str str;
+        memcpy(&str, row + offset, sizeof str);
+        uint32_t bytes = str.size_bytes < PREFIX_BYTES ? str.size_bytes : PREFIX_BYTES;
+        uint8_t *out = batch->keys[i] + *used;
+        memcpy(out, kd_str_data(&str), bytes);
+        if (column->descending)
+            bytes_turn(out, is_text ? bytes + 1 : PREFIX_BYTES);
+        *used = is_text ? (uint8_t)(*used + bytes + 1) : STOPPED;
+    }
+}
+
+static void other_encode(const kdi_sort_order *order, const kdi_sort_column *column,
+                         key_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint8_t *used = &batch->used[i];
+        if (*used < PREFIX_BYTES &&
+            null_encode(order->layout, column, batch->rows[i], batch->keys[i], used))
+            *used = STOPPED;
+    }
+}
+
+static void batch_encode(const kdi_sort_order *order, key_batch *batch)
+{
+    memset(batch->keys, 0, batch->count * sizeof batch->keys[0]);
+    memset(batch->used, 0, batch->count);
+    for (uint32_t k = 0; k < order->column_count; k++) {
+        const kdi_sort_column *column = &order->columns[k];
+        kd_type type = order->layout->types[column->column];
+        uint32_t fixed = normal_bytes(type);
+        if (fixed > 0)
+            fixed_encode(order, column, (uint8_t)fixed, batch);
+        else if (type_is_text(type) || type_is_bytes(type))
+            bytes_encode(order, column, type_is_text(type), batch);
+        else
+            other_encode(order, column, batch);
+    }
+}
+
+void kdi_sort_entries_make(const kdi_sort_order *order, char *const *rows, size_t count,
+                           kdi_sort_entry *out_entries)
+{
+    key_batch batch;
+    for (size_t done = 0; done < count; done += batch.count) {
+        batch.rows = rows + done;
+        batch.count = count - done < MAKE_ROWS ? (uint32_t)(count - done) : MAKE_ROWS;
+        batch_encode(order, &batch);
+        for (uint32_t i = 0; i < batch.count; i++) {
+            uint8_t *key = batch.keys[i];
+            if (!order->is_decided)
+                key[PREFIX_BYTES - 1] = batch.used[i] >= PREFIX_BYTES;
+            out_entries[done + i] = (kdi_sort_entry){.high = __builtin_bswap64(kd_load_u64(key)),
+                                                     .low = __builtin_bswap64(kd_load_u64(key + 8)),
+                                                     .row = rows[done + i]};
+        }
     }
 }
 
 kdi_sort_entry kdi_sort_entry_of(const kdi_sort_order *order, char *row)
 {
-    uint8_t prefix[2 * PREFIX_BYTES] = {0};
-    uint32_t used = 0;
-    const kdi_row_layout *layout = order->layout;
-    for (uint32_t i = 0; i < order->column_count && used < PREFIX_BYTES; i++) {
-        const kdi_sort_column *column = &order->columns[i];
-        kd_type type = layout->types[column->column];
-        uint32_t fixed = normal_bytes(type);
-        if (kdi_row_is_null(layout, row, column->column)) {
-            prefix[used] = column->nulls_first ? 0 : 2;
-            used += 1 + fixed;
-        } else {
-            prefix[used++] = 1;
-            uint32_t bytes =
-                value_normalise(type, kdi_row_at(layout, row, column->column), prefix + used);
-            uint32_t span = fixed == 0 ? PREFIX_BYTES - used : fixed;
-            for (uint32_t b = 0; column->descending && b < span; b++)
-                prefix[used + b] = (uint8_t)~prefix[used + b];
-            used += fixed == 0 ? bytes : fixed;
-        }
-        if (fixed == 0)
-            break; /* Of unknown length: what follows would not line up. */
-    }
-    return (kdi_sort_entry){.high = __builtin_bswap64(kd_load_u64(prefix)),
-                            .low = __builtin_bswap64(kd_load_u64(prefix + 8)),
-                            .row = row};
+    kdi_sort_entry entry;
+    kdi_sort_entries_make(order, &row, 1, &entry);
+    return entry;
 }
 
 static int columns_compare(const kdi_sort_order *order, const char *a, const char *b)
@@ -162,7 +263,9 @@ int kdi_sort_compare(const kdi_sort_order *order, const kdi_sort_entry *a, const
         return a->high < b->high ? -1 : 1;
     if (a->low != b->low)
         return a->low < b->low ? -1 : 1;
-    return order->is_decided ? 0 : columns_compare(order, a->row, b->row);
+    if (order->is_decided || (a->low & 0xff) == 0)
+        return 0;
+    return columns_compare(order, a->row, b->row);
 }
 
 static void insertion_sort(const kdi_sort_order *order, kdi_sort_entry *entries, size_t count)
@@ -196,8 +299,9 @@ static void merge(const kdi_sort_order *order, const kdi_sort_entry *left, size_
     memcpy(out + left_count, right, right_count * sizeof *out);
 }
 
-void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries, kdi_sort_entry *scratch,
-                      size_t count)
+/* By comparison, for keys of equal words. */
+static void merge_sort(const kdi_sort_order *order, kdi_sort_entry *entries,
+                       kdi_sort_entry *scratch, size_t count)
 {
     for (size_t start = 0; start < count; start += INSERTION_MAX)
         insertion_sort(order, entries + start,
@@ -220,6 +324,70 @@ void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries, kdi_
         memcpy(entries, from, count * sizeof *entries);
 }
 
+static uint8_t entry_byte(const kdi_sort_entry *entry, uint32_t byte)
+{
+    return (uint8_t)(byte < 8 ? entry->high >> (56 - 8 * byte) : entry->low >> (120 - 8 * byte));
+}
+
+/* Counts the entries per value of a byte; false when all have the same. */
+static bool byte_count(const kdi_sort_entry *entries, size_t count, uint32_t byte, size_t *counts)
+{
+    memset(counts, 0, 256 * sizeof *counts);
+    for (size_t i = 0; i < count; i++)
+        counts[entry_byte(&entries[i], byte)]++;
+    return counts[entry_byte(&entries[0], byte)] != count;
+}
+
+/* The first byte from `byte` on that differs; their number when there is none. */
+static uint32_t byte_find(const kdi_sort_entry *entries, size_t count, uint32_t byte,
+                          size_t *counts)
+{
+    while (byte < PREFIX_BYTES && !byte_count(entries, count, byte, counts))
+        byte++;
+    return byte;
+}
+
+/* Entries that agree in the bytes before `byte`; the result goes to `scratch` when `to_scratch`.
+ * One level per byte. */
+static kd_status radix_sort(kd_ctx *ctx, const kdi_sort_order *order, kdi_sort_entry *entries,
+                            kdi_sort_entry *scratch, size_t count, uint32_t byte, bool to_scratch)
+{
+    size_t counts[256];
+    if (count >= LOOK_ROWS)
+        KD_TRY(kd_check_cancelled(ctx));
+    if (count > INSERTION_MAX)
+        byte = byte_find(entries, count, byte, counts);
+    if (count <= INSERTION_MAX || byte == PREFIX_BYTES) {
+        if (count <= INSERTION_MAX)
+            insertion_sort(order, entries, count);
+        else if (!order->is_decided && (entries[0].low & 0xff) != 0)
+            merge_sort(order, entries, scratch, count);
+        if (to_scratch)
+            memcpy(scratch, entries, count * sizeof *entries);
+        return KD_OK;
+    }
+    size_t ends[256], end = 0;
+    for (uint32_t value = 0; value < 256; value++) {
+        ends[value] = end;
+        end += counts[value];
+    }
+    for (size_t i = 0; i < count; i++)
+        scratch[ends[entry_byte(&entries[i], byte)]++] = entries[i];
+    for (uint32_t value = 0; value < 256; value++) {
+        size_t start = ends[value] - counts[value];
+        if (counts[value] > 0)
+            KD_TRY(radix_sort(ctx, order, scratch + start, entries + start, counts[value], byte + 1,
+                              !to_scratch));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_sort_entries(kd_ctx *ctx, const kdi_sort_order *order, kdi_sort_entry *entries,
+                           kdi_sort_entry *scratch, size_t count)
+{
+    return count < 2 ? KD_OK : radix_sort(ctx, order, entries, scratch, count, 0, false);
+}
+
 kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort_order *order,
                          kdi_sort_entry **out_entries)
 {
@@ -234,12 +402,18 @@ kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort
         return KD_NOMEM;
     }
     kdi_row_cursor cursor = {0};
-    char *row;
-    while (kdi_row_store_next(store, &cursor, 1, &row) == 1)
-        entries[count++] = kdi_sort_entry_of(order, row);
+    char *rows[MAKE_ROWS];
+    for (uint32_t got = 1; got > 0; count += got) {
+        got = kdi_row_store_next(store, &cursor, MAKE_ROWS, rows);
+        kdi_sort_entries_make(order, rows, got, entries + count);
+    }
     assert(count == total);
-    kdi_sort_entries(order, entries, scratch, total);
+    kd_status status = kdi_sort_entries(ctx, order, entries, scratch, total);
     kd_heap_free(ctx->world, account, scratch);
+    if (status != KD_OK) {
+        kd_heap_free(ctx->world, account, entries);
+        return status;
+    }
     *out_entries = entries;
     return KD_OK;
 }

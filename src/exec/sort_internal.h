@@ -2,8 +2,12 @@
  * Sorting rows of stores.
  *
  * An entry is the first 16 bytes of the row's memory-comparable key, as two big-endian words, and
- * the row's address. Keys of fixed-width types that fit are decided by the words alone; others
- * fall back to comparing the columns.
+ * the row's address. Keys of fixed-width types that fit are decided by the words alone. Others, as
+ * those with text, leave the last byte to say whether the key went on: only then equal words are
+ * decided by comparing the columns.
+ *
+ *   value:  [1] [big-endian, sign turned]    NULL: [0 or 2] [zeros]
+ *   text:   [1] [bytes] [0]                  NULL: [0 or 2]
  */
 #ifndef KD_EXEC_SORT_INTERNAL_H
 #define KD_EXEC_SORT_INTERNAL_H
@@ -14,6 +18,7 @@ typedef struct kdi_sort_column {
     uint32_t column; /* Of the layout. */
     bool descending;
     bool nulls_first;
+    bool never_null; /* Its values have no first byte. */
 } kdi_sort_column;
 
 typedef struct kdi_sort_entry {
@@ -32,9 +37,12 @@ kdi_sort_order kdi_sort_order_of(const kdi_row_layout *layout, const kdi_sort_co
                                  uint32_t column_count);
 kdi_sort_entry kdi_sort_entry_of(const kdi_sort_order *order, char *row);
 int kdi_sort_compare(const kdi_sort_order *order, const kdi_sort_entry *a, const kdi_sort_entry *b);
-/* Stable. `scratch` has room for as many entries. */
-void kdi_sort_entries(const kdi_sort_order *order, kdi_sort_entry *entries, kdi_sort_entry *scratch,
-                      size_t count);
+/* Entries of `count` rows. */
+void kdi_sort_entries_make(const kdi_sort_order *order, char *const *rows, size_t count,
+                           kdi_sort_entry *out_entries);
+/* Stable. `scratch` has room for as many entries. Fails only when it is cancelled. */
+kd_status kdi_sort_entries(kd_ctx *ctx, const kdi_sort_order *order, kdi_sort_entry *entries,
+                           kdi_sort_entry *scratch, size_t count) KD_MUST_CHECK;
 /* Entries of all rows of a store in memory, in order; on the heap of the store's budget. */
 kd_status kdi_sort_store(kd_ctx *ctx, const kdi_row_store *store, const kdi_sort_order *order,
                          kdi_sort_entry **out_entries) KD_MUST_CHECK;

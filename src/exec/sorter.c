@@ -223,6 +223,9 @@ kd_status kdi_sorter_next(kd_ctx *ctx, kdi_sorter *sorter, char **out_rows, uint
     for (uint32_t i = 0; i < count; i++)
         out_rows[i] = run->entries[sorter->next + i].row;
     sorter->next += count;
+    /* Rows stand anywhere in memory: the next batch's are asked for while this one is read. */
+    for (uint64_t i = sorter->next; i < run->count && i < sorter->next + KD_BATCH_ROWS; i++)
+        __builtin_prefetch(run->entries[i].row);
     *out_count = count;
     return KD_OK;
 }

@@ -237,6 +237,20 @@ static kd_plan *group_make(kd_plan *input, uint32_t column, uint32_t key_count,
     return plan;
 }
 
+static kd_plan *copy_columns(kd_plan *plan, const kd_plan *left, const kd_plan *right);
+
+/* By `count` columns from `first`. */
+static kd_plan *sort_make(kd_plan *input, uint32_t first, uint32_t count)
+{
+    kd_plan *plan = copy_columns(plan_make(KD_PLAN_SORT, input, NULL), input, NULL);
+    kd_sort_key *keys = room(count * sizeof *keys);
+    for (uint32_t k = 0; k < count; k++)
+        keys[k].expr = column_ref(input, first + k);
+    plan->as.sort.key_count = count;
+    plan->as.sort.keys = keys;
+    return plan;
+}
+
 static kd_plan *copy_columns(kd_plan *plan, const kd_plan *left, const kd_plan *right)
 {
     uint32_t count = left->column_count + (right == NULL ? 0 : right->column_count);
@@ -346,12 +360,9 @@ int main(int argc, char **argv)
     join->as.join.right_keys[0] = column_ref(right, 3);
     measure("self-join on number, sum", group_make(join, 7, 0, NULL), numbers);
 
-    kd_plan *sort = copy_columns(plan_make(KD_PLAN_SORT, source, NULL), source, NULL);
-    sort->as.sort.key_count = 1;
-    kd_sort_key *key = room(sizeof *key);
-    key->expr = column_ref(source, 3);
-    sort->as.sort.keys = key;
-    measure("sort by number", sort, numbers);
+    measure("sort by number", sort_make(source, 3, 1), numbers);
+    measure("sort by carrier (text)", sort_make(source, 0, 1), numbers);
+    measure("sort by carrier, month, delay", sort_make(source, 0, 3), numbers);
     kd_arena_destroy(b.arena);
     kd_governor_destroy(b.governor);
     return 0;

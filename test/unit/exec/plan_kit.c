@@ -27,6 +27,7 @@ kit *kit_open(size_t budget_bytes, unsigned threads)
                                       .spill_directory = test_path("spill"),
                                       .facts = &k->facts};
     k->next_no = k->next_id = 1;
+    k->ctx.cancelled = &k->cancelled;
     return k;
 }
 
@@ -197,6 +198,9 @@ static kd_status flat_fill(kd_ctx *ctx, cursor *self, uint32_t c, uint32_t count
 static kd_status source_next(kd_ctx *ctx, void *object, kd_batch *out)
 {
     cursor *self = object;
+    kit *k = self->source->k;
+    if (++k->source_batches == k->cancel_at)
+        atomic_store(&k->cancelled, true);
     uint64_t remaining = self->source->row_count - self->next;
     uint32_t count = remaining < 1500 ? (uint32_t)remaining : 1500;
     kd_arena_reset(self->arena);

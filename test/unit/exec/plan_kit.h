@@ -21,6 +21,9 @@ typedef struct kit {
     kd_column_id next_id;
     kd_plan *ctes[8];
     uint32_t cte_count;
+    uint64_t source_batches; /* Given by sources. */
+    uint64_t cancel_at;      /* The one with which the statement is cancelled; 0: none. */
+    atomic_bool cancelled;
 } kit;
 
 /* `threads` 0: everything on the calling thread. */

@@ -200,3 +200,33 @@ TEST(whatever_keeps_rows_says_when_it_cannot_spill)
         }
     }
 }
+
+/* In memory and on disk, with the first batch, in the middle, and with the very last one, after
+ * which there is only sorting, merging and giving. */
+TEST(cancelling_ends_within_a_few_batches)
+{
+    for (int which = 0; which < SPILL_PLANS; which++)
+        for (int round = 0; round < 2; round++) {
+            uint64_t total = 0;
+            for (int when = 0; when < 4; when++) {
+                const char *name;
+                bool in_order;
+                kit *k = kit_open(0, 0);
+                k->options.memory_limit_bytes = round == 0 ? 0 : 1;
+                kd_plan *plan = spill_plan(k, which, ROWS / 9, &name, &in_order);
+                k->cancel_at = when == 0 ? 0 : when == 1 ? 1 : when == 2 ? total / 2 : total;
+                uint64_t count;
+                test_note("%s, round %d, batch %llu of %llu", name, round,
+                          (unsigned long long)k->cancel_at, (unsigned long long)total);
+                kd_status status = kit_try(k, plan, &count);
+                if (when == 0) {
+                    CHECK_STATUS(&k->ctx, status);
+                    total = k->source_batches;
+                } else {
+                    CHECK_FAILS(&k->ctx, status, "57014");
+                    CHECK(k->source_batches - k->cancel_at <= 1);
+                }
+                kit_close(k);
+            }
+        }
+}
