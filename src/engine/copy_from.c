@@ -214,12 +214,14 @@ static kd_status report_progress(kd_ctx *ctx, load *work)
 {
     kd_session *session = work->run->session;
     KD_TRY(kd_check_cancelled(ctx));
-    if (session->hooks.progress == NULL)
-        return KD_OK;
     uint64_t rows = atomic_load_explicit(&work->rows, memory_order_relaxed);
     uint64_t done = kd_text_source_consumed_bytes(work->source);
     uint64_t total = kd_text_source_total_bytes(work->source);
     uint64_t expected = done == 0 || total == 0 ? 0 : rows * total / done;
+    atomic_store(&session->progress.rows_done, rows);
+    atomic_store(&session->progress.rows_expected, expected);
+    if (session->hooks.progress == NULL)
+        return KD_OK;
     uint64_t elapsed_us = (ctx->world->monotonic_ns(ctx->world) - work->run->started_ns) / 1000;
     if (session->hooks.progress(session->hooks.object, "load", rows, expected, elapsed_us))
         return KD_OK;

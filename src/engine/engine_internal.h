@@ -85,6 +85,12 @@ typedef struct kdi_sequence_value {
     int64_t value;
 } kdi_sequence_value;
 
+/* How far the session's statement is; other sessions look at it too. */
+typedef struct kdi_progress {
+    atomic_uint_least64_t started_ns; /* 0: nothing is running. */
+    atomic_uint_least64_t rows_done, rows_expected;
+} kdi_progress;
+
 struct kd_session {
     kd_database *database;
     kd_session *next; /* In the database's list. */
@@ -125,6 +131,7 @@ struct kd_session {
     bool has_last_sequence_value;
     kd_run *runs; /* Open ones, newest first. */
     uint64_t statement_count;
+    kdi_progress progress;
     kd_text_settings text; /* Of the statement being made or run; see kdi_session_facts. */
     kd_session_facts facts;
     kd_catalog_version *catalog; /* Pinned while a statement is bound or run. */
@@ -198,8 +205,8 @@ struct kd_run {
     int64_t affected;
     char tag[KDI_TAG_BYTES];
     uint64_t started_ns;
-    bool is_watched; /* It has a statement_timeout: see watchdog.c. */
-    atomic_uint_least64_t progress_rows;
+    bool is_watched;         /* It has a statement_timeout: see watchdog.c. */
+    uint64_t ticked_ns;      /* When progress was told last. */
     kd_plan_actual *actuals; /* EXPLAIN ANALYZE. */
 };
 

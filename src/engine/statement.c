@@ -315,6 +315,8 @@ static void run_destroy(kd_run *run)
     if (run->is_watched)
         kdi_watch_end(run->session);
     run_unlink(run);
+    if (run->session->runs == NULL)
+        atomic_store(&run->session->progress.started_ns, 0);
     kd_arena_destroy(run->arena);
 }
 
@@ -348,6 +350,35 @@ static uint64_t spill_limit(const kd_session *session)
     return limit < 0 ? 0 : limit == 0 ? 1 : (uint64_t)limit;
 }
 
+/* Rows that the plan's scans are expected to give. */
+static double scanned_rows(const kd_plan *plan, uint32_t depth)
+{
+    enum { DEPTH_MAX = 200 };
+    if (plan == NULL || depth > DEPTH_MAX)
+        return 0;
+    double rows =
+        scanned_rows(plan->inputs[0], depth + 1) + scanned_rows(plan->inputs[1], depth + 1);
+    for (uint32_t i = 0; i < plan->more_count; i++)
+        rows += scanned_rows(plan->more[i], depth + 1);
+    return plan->kind == KD_PLAN_SCAN ? plan->row_estimate : rows;
+}
+
+static kd_status run_tick(kd_ctx *ctx, void *object)
+{
+    enum { TELL_EVERY_NS = 100 * 1000 * 1000 };
+    kd_run *run = object;
+    kd_session *session = run->session;
+    uint64_t now_ns = ctx->world->monotonic_ns(ctx->world);
+    if (now_ns - run->ticked_ns < TELL_EVERY_NS)
+        return KD_OK;
+    run->ticked_ns = now_ns;
+    if (session->hooks.progress(
+            session->hooks.object, "query", atomic_load(&session->progress.rows_done),
+            atomic_load(&session->progress.rows_expected), (now_ns - run->started_ns) / 1000))
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to user request");
+}
+
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution)
 {
@@ -370,10 +401,19 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .parameters = run->parameters,
         .parameter_count = run->parameter_count,
         .collect_actuals = run->actuals != NULL,
-        .progress_rows = &run->progress_rows,
+        .progress_rows = run->next == NULL ? &session->progress.rows_done : NULL,
+        .tick = run->next == NULL && session->hooks.progress != NULL ? run_tick : NULL,
+        .tick_object = run,
         .given = run->given,
         .given_count = run->given_count,
     };
+    if (run->next == NULL) {
+        double expected = scanned_rows(plan->root, 0);
+        for (uint32_t i = 0; i < plan->cte_count; i++)
+            expected += scanned_rows(plan->ctes[i], 0);
+        atomic_store(&session->progress.rows_done, 0);
+        atomic_store(&session->progress.rows_expected, (uint64_t)expected);
+    }
     if (run->hides_own_work)
         options.snapshot.txn_no = 0;
     return kd_execution_create(ctx, run->arena, plan, &options, out_execution);
@@ -608,8 +648,12 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     run->next = session->runs;
     session->runs = run;
     run->started_ns = ctx->world->monotonic_ns(ctx->world);
-    if (run->next == NULL) /* Not inside another statement. */
+    if (run->next == NULL) { /* Not inside another statement. */
         atomic_store_explicit(&session->cancelled, false, memory_order_relaxed);
+        atomic_store(&session->progress.rows_done, 0);
+        atomic_store(&session->progress.rows_expected, 0);
+        atomic_store(&session->progress.started_ns, run->started_ns);
+    }
     if (run->next == NULL && session->settings.statement_timeout_ms > 0) {
         uint64_t timeout_ns = (uint64_t)session->settings.statement_timeout_ms * 1000000;
         KD_TRY_OUT(kdi_watch_begin(ctx, session, run->started_ns + timeout_ns));

@@ -6,12 +6,21 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define PG_SETTINGS(X)                                                                       \
-    X(name, TEXT)                                                                            \
-    X(setting, TEXT) X(unit, TEXT) X(category, TEXT) X(short_desc, TEXT) X(extra_desc, TEXT) \
-        X(context, TEXT) X(vartype, TEXT) X(source, TEXT) X(min_val, TEXT) X(max_val, TEXT)  \
-            X(enumvals, TEXT_ARRAY) X(boot_val, TEXT) X(reset_val, TEXT) X(sourcefile, TEXT) \
-                X(sourceline, INT4) X(pending_restart, BOOL)
+#define PG_SETTINGS(X)      \
+    X(name, TEXT)           \
+    X(setting, TEXT)        \
+    X(unit, TEXT)           \
+    X(category, TEXT)       \
+    X(short_desc, TEXT)     \
+    X(extra_desc, TEXT)     \
+    X(context, TEXT)        \
+    X(vartype, TEXT)        \
+    X(source, TEXT)         \
+    X(min_val, TEXT)        \
+    X(max_val, TEXT)        \
+    X(enumvals, TEXT_ARRAY) \
+    X(boot_val, TEXT)       \
+    X(reset_val, TEXT) X(sourcefile, TEXT) X(sourceline, INT4) X(pending_restart, BOOL)
 
 static kd_status put_number_text(kdi_sys_view *view, int64_t number)
 {
@@ -62,11 +71,15 @@ static kd_status pg_settings(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define PG_DATABASE(X)                                                                           \
-    X(oid, OID)                                                                                  \
-    X(datname, TEXT) X(datdba, OID) X(encoding, INT4) X(datcollate, TEXT) X(datctype, TEXT)      \
-        X(datistemplate, BOOL) X(datallowconn, BOOL) X(datconnlimit, INT4) X(dattablespace, OID) \
-            X(datacl, TEXT)
+#define PG_DATABASE(X)     \
+    X(oid, OID)            \
+    X(datname, TEXT)       \
+    X(datdba, OID)         \
+    X(encoding, INT4)      \
+    X(datcollate, TEXT)    \
+    X(datctype, TEXT)      \
+    X(datistemplate, BOOL) \
+    X(datallowconn, BOOL) X(datconnlimit, INT4) X(dattablespace, OID) X(datacl, TEXT)
 
 static kd_status pg_database(kdi_sys_view *view)
 {
@@ -84,11 +97,16 @@ static kd_status pg_database(kdi_sys_view *view)
     return kdi_sys_emit(view);
 }
 
-#define PG_ROLES(X)                                                                             \
-    X(oid, OID)                                                                                 \
-    X(rolname, TEXT) X(rolsuper, BOOL) X(rolinherit, BOOL) X(rolcreaterole, BOOL)               \
-        X(rolcreatedb, BOOL) X(rolcanlogin, BOOL) X(rolreplication, BOOL) X(rolconnlimit, INT4) \
-            X(rolvaliduntil, TIMESTAMPTZ) X(rolbypassrls, BOOL)
+#define PG_ROLES(X)         \
+    X(oid, OID)             \
+    X(rolname, TEXT)        \
+    X(rolsuper, BOOL)       \
+    X(rolinherit, BOOL)     \
+    X(rolcreaterole, BOOL)  \
+    X(rolcreatedb, BOOL)    \
+    X(rolcanlogin, BOOL)    \
+    X(rolreplication, BOOL) \
+    X(rolconnlimit, INT4) X(rolvaliduntil, TIMESTAMPTZ) X(rolbypassrls, BOOL)
 
 static kd_status pg_roles(kdi_sys_view *view)
 {
@@ -122,14 +140,18 @@ static kd_status pg_am(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define PG_STAT_ACTIVITY(X)                                                                   \
-    X(datid, OID)                                                                             \
-    X(datname, TEXT) X(pid, INT4) X(usesysid, OID) X(usename, TEXT) X(application_name, TEXT) \
-        X(client_addr, TEXT) X(state, TEXT) X(backend_type, TEXT)
+#define PG_STAT_ACTIVITY(X) \
+    X(datid, OID)           \
+    X(datname, TEXT)        \
+    X(pid, INT4)            \
+    X(usesysid, OID)        \
+    X(usename, TEXT)        \
+    X(application_name, TEXT) X(client_addr, TEXT) X(state, TEXT) X(backend_type, TEXT)
 
 typedef struct activity {
     char user_name[KDI_NAME_BYTES];
     bool is_running;
+    uint64_t started_ns, rows_done, rows_expected;
 } activity;
 
 /* Sessions are copied under the lock and shown after it: emitting may wait for memory. */
@@ -144,7 +166,10 @@ static kd_status copy_sessions(kdi_sys_view *view, activity **out_list, uint32_t
     for (const kd_session *it = database->first_session; list != NULL && it != NULL;
          it = it->next) {
         (void)snprintf(list[count].user_name, sizeof list[count].user_name, "%s", it->user_name);
-        list[count].is_running = it == view->session;
+        list[count].started_ns = atomic_load(&it->progress.started_ns);
+        list[count].rows_done = atomic_load(&it->progress.rows_done);
+        list[count].rows_expected = atomic_load(&it->progress.rows_expected);
+        list[count].is_running = it == view->session || list[count].started_ns != 0;
         count++;
     }
     kd_mutex_unlock(&database->mutex);
@@ -177,11 +202,41 @@ static kd_status pg_stat_activity(kdi_sys_view *view)
     return KD_OK;
 }
 
+#define KADE_PROGRESS(X) \
+    X(pid, INT4) X(usename, TEXT) X(rows_done, INT8) X(rows_expected, INT8) X(elapsed_ms, INT8)
+
+/* Statements that run now: rows read so far, and how many there will be by the plan's estimate. */
+static kd_status kade_progress(kdi_sys_view *view)
+{
+    activity *list;
+    uint32_t count;
+    kd_world *world = view->session->database->world;
+    uint64_t now_ns = world->monotonic_ns(world);
+    KD_TRY(copy_sessions(view, &list, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i].started_ns == 0)
+            continue;
+        kdi_put_int4(view, count - i);
+        kdi_put_literal(view, list[i].user_name);
+        kdi_put_int8(view, (int64_t)list[i].rows_done);
+        if (list[i].rows_expected == 0)
+            kdi_put_null(view);
+        else
+            kdi_put_int8(view, (int64_t)list[i].rows_expected);
+        kdi_put_int8(view, now_ns < list[i].started_ns
+                               ? 0
+                               : (int64_t)((now_ns - list[i].started_ns) / 1000000));
+        KD_TRY(kdi_sys_emit(view));
+    }
+    return KD_OK;
+}
+
 KDI_VIEW(pg_settings, PG_SETTINGS)
 KDI_VIEW(pg_database, PG_DATABASE)
 KDI_VIEW(pg_roles, PG_ROLES)
 KDI_VIEW(pg_am, PG_AM)
 KDI_VIEW(pg_stat_activity, PG_STAT_ACTIVITY)
+KDI_VIEW(kade_progress, KADE_PROGRESS)
 
 const kd_virtual_table *kdi_server_views(uint32_t *out_count)
 {
@@ -191,6 +246,7 @@ const kd_virtual_table *kdi_server_views(uint32_t *out_count)
         KDI_VIEW_ENTRY("pg_catalog", "pg_roles", pg_roles),
         KDI_VIEW_ENTRY("pg_catalog", "pg_am", pg_am),
         KDI_VIEW_ENTRY("pg_catalog", "pg_stat_activity", pg_stat_activity),
+        KDI_VIEW_ENTRY("pg_catalog", "kade_progress", kade_progress),
     };
     *out_count = sizeof views / sizeof views[0];
     return views;

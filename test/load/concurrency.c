@@ -363,6 +363,13 @@ TEST(concurrent_upserts_count_every_one)
     close_it();
 }
 
+static bool stop_at_third(void *object, const kade_progress *progress)
+{
+    CHECK_TEXT(progress->phase, "query");
+    CHECK(progress->rows_expected >= 15000);
+    return ++*(int *)object < 3;
+}
+
 static void endless(void *object)
 {
     client *self = object;
@@ -379,6 +386,10 @@ TEST(cancelling_stops_a_long_statement_and_the_session_goes_on)
     (void)alarm(30);
     clients[0].thread = kit_thread_start(endless, &clients[0]);
     kit_sleep_ms(300);
+    /* Others see that it runs and what it has read. */
+    CHECK_EQ(kit_int(main_session, "SELECT count(*) FROM kade_progress WHERE rows_expected >= 15000"
+                                   " AND rows_done > 0 AND elapsed_ms > 100"),
+             1);
     double began = kit_seconds();
     kade_cancel(clients[0].session);
     CHECK_TEXT(finish(&clients[0]), "57014");
@@ -389,5 +400,11 @@ TEST(cancelling_stops_a_long_statement_and_the_session_goes_on)
               "SELECT count(*) FROM t a CROSS JOIN t b CROSS JOIN t c WHERE a.n + b.n + c.n < 0");
     CHECK(kit_seconds() - began < 2);
     CHECK_EQ(kit_int(clients[0].session, "SELECT count(*) FROM t"), 5000);
+    kit_run(clients[0].session, "SET statement_timeout = 0");
+    int told = 0;
+    kade_session_on_progress(clients[0].session, stop_at_third, &told);
+    kit_fails(clients[0].session, "57014",
+              "SELECT count(*) FROM t a CROSS JOIN t b CROSS JOIN t c WHERE a.n + b.n + c.n < 0");
+    CHECK_EQ(told, 3);
     close_it();
 }
