@@ -244,18 +244,23 @@ static kd_status index_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_
 /* What CREATE INDEX makes of each access method. */
 typedef struct access_method {
     const char *name;
-    bool is_built;     /* Else it is only declared. */
-    bool takes_unique; /* And several columns. */
-    bool is_kept;      /* Else it is refused. */
+    bool is_built;      /* Else it is only declared. */
+    bool takes_unique;  /* And several columns. */
+    bool is_kept;       /* Else it is refused. */
+    const char *notice; /* What a declared one means. */
 } access_method;
 
 /* Hash: an ordered index that the planner uses for equality only. BRIN: zone maps stand in every
- * segment. There is no inverted index, so the methods that need one are refused. */
+ * segment. There is no inverted index: GIN is declared, so that schemas that name it are taken. */
 static const access_method access_methods[] = {
     {.name = "btree", .is_built = true, .takes_unique = true, .is_kept = true},
     {.name = "hash", .is_built = true, .is_kept = true},
-    {.name = "brin", .is_kept = true},
-    {.name = "gin"},
+    {.name = "brin",
+     .is_kept = true,
+     .notice = "the index stores nothing: scans use the zone maps of every column"},
+    {.name = "gin",
+     .is_kept = true,
+     .notice = "the index stores nothing: scans answer the conditions that it would serve"},
     {.name = "gist"},
     {.name = "spgist"},
 };
@@ -325,8 +330,7 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create
     if (ast->method.size_bytes > 0)
         KD_TRY(kdi_copy_name(ctx, draft->arena, ast->method, &index->method));
     if (!method->is_built) {
-        kdi_session_notice(draft->run->session, "NOTICE", "00000",
-                           "the index stores nothing: scans use the zone maps of every column");
+        kdi_session_notice(draft->run->session, "NOTICE", "00000", "%s", method->notice);
         return KD_OK;
     }
     if (hidden && old_storage != NULL)
