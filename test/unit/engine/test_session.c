@@ -49,6 +49,8 @@ TEST(every_durability_keeps_what_was_closed)
     const char *path = kit_directory("durability");
     for (int durability = 0; durability <= KADE_DURABILITY_OFF; durability++) {
         kade_open_options options = {.struct_bytes = sizeof options,
+                                     .worker_count = 2,
+                                     .memory_budget_bytes = 256u << 20,
                                      .durability = (kade_durability)durability};
         kit it = {0};
         CHECK_EQ(kade_open(path, KADE_NUL, &options, &it.database, NULL), KADE_OK);
