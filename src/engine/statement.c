@@ -158,10 +158,15 @@ out:
     return status;
 }
 
-void kdi_note_failure(kd_session *session)
+static void mark_failed(kd_session *session)
 {
     if (session->is_explicit && session->state == KD_SESSION_IN_TRANSACTION)
         session->state = KD_SESSION_FAILED;
+}
+
+void kdi_note_failure(kd_session *session)
+{
+    mark_failed(session);
     bool is_outermost = session->runs == NULL || session->runs->next == NULL;
     if (session->state == KD_SESSION_FAILED && is_outermost && session->cursors == NULL)
         kdi_transaction_let_go(session);
@@ -206,7 +211,11 @@ kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
     prepared = NULL;
 out:
     if (prepared != NULL) {
-        kdi_note_failure(session);
+        /* Within a run, as DECLARE's, its transaction has something to undo yet. */
+        if (session->runs == NULL)
+            kdi_note_failure(session);
+        else
+            mark_failed(session);
         kd_prepared_destroy(prepared);
     }
     return status;
