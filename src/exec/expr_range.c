@@ -10,6 +10,7 @@
  */
 #include "exec/expr_internal.h"
 
+#include "exec/kernel_internal.h"
 #include "types/datetime.h"
 #include "types/numeric.h"
 
@@ -202,32 +203,26 @@ static kd_status cut_of(kd_ctx *ctx, kd_arena *arena, kd_type column, kd_value *
 }
 
 /* In range exactly when value - low, unsigned, is at most `span`. */
-#define RANGE_LOOP(name, value_type, unsigned_type)                                          \
-    static uint32_t name(const value_type *values, unsigned_type low, unsigned_type span,    \
-                         bool outside, const uint16_t *selection, uint32_t count,            \
-                         uint16_t *out_rows)                                                 \
-    {                                                                                        \
-        uint32_t kept = 0;                                                                   \
-        if (selection == NULL) {                                                             \
-            for (uint32_t i = 0; i < count; i++) {                                           \
-                out_rows[kept] = (uint16_t)i;                                                \
-                kept += ((unsigned_type)((unsigned_type)values[i] - low) <= span) ^ outside; \
-            }                                                                                \
-            return kept;                                                                     \
-        }                                                                                    \
-        for (uint32_t i = 0; i < count; i++) {                                               \
-            uint16_t row = selection[i];                                                     \
-            out_rows[kept] = row;                                                            \
-            kept += ((unsigned_type)((unsigned_type)values[row] - low) <= span) ^ outside;   \
-        }                                                                                    \
-        return kept;                                                                         \
+#define RANGE_LOOP(name, unsigned_type, kernel)                                                  \
+    static uint32_t name(const void *values, kdi_kernel_range inside, const uint16_t *selection, \
+                         uint32_t count, uint16_t *out_rows)                                     \
+    {                                                                                            \
+        const unsigned_type *from = values;                                                      \
+        unsigned_type low = (unsigned_type)inside.low, span = (unsigned_type)inside.span;        \
+        uint32_t kept = 0;                                                                       \
+        if (selection == NULL)                                                                   \
+            return kdi_kernels()->kernel(values, inside, count, out_rows);                       \
+        for (uint32_t i = 0; i < count; i++) {                                                   \
+            uint16_t row = selection[i];                                                         \
+            out_rows[kept] = row;                                                                \
+            kept += ((unsigned_type)(from[row] - low) <= span) ^ inside.outside;                 \
+        }                                                                                        \
+        return kept;                                                                             \
     }
-RANGE_LOOP(range_u8, uint8_t, uint8_t)
-RANGE_LOOP(range_u16, uint16_t, uint16_t)
-RANGE_LOOP(range_u32, uint32_t, uint32_t)
-RANGE_LOOP(range_i16, int16_t, uint16_t)
-RANGE_LOOP(range_i32, int32_t, uint32_t)
-RANGE_LOOP(range_i64, int64_t, uint64_t)
+RANGE_LOOP(range_8, uint8_t, select_8)
+RANGE_LOOP(range_16, uint16_t, select_16)
+RANGE_LOOP(range_32, uint32_t, select_32)
+RANGE_LOOP(range_64, uint64_t, select_64)
 #undef RANGE_LOOP
 
 static uint32_t rows_all(const uint16_t *selection, uint32_t count, uint16_t *out_rows)
@@ -275,16 +270,14 @@ static uint32_t select_frame(const kd_vector *vector, range wanted, const uint16
         high = most;
     if (low == 0 && high == most)
         return wanted.outside ? 0 : rows_all(selection, count, out_rows);
+    kdi_kernel_range inside = {low, high - low, wanted.outside};
     switch (vector->width_bytes) {
     case 1:
-        return range_u8(vector->values, (uint8_t)low, (uint8_t)(high - low), wanted.outside,
-                        selection, count, out_rows);
+        return range_8(vector->values, inside, selection, count, out_rows);
     case 2:
-        return range_u16(vector->values, (uint16_t)low, (uint16_t)(high - low), wanted.outside,
-                         selection, count, out_rows);
+        return range_16(vector->values, inside, selection, count, out_rows);
     default:
-        return range_u32(vector->values, (uint32_t)low, (uint32_t)(high - low), wanted.outside,
-                         selection, count, out_rows);
+        return range_32(vector->values, inside, selection, count, out_rows);
     }
 }
 
@@ -302,17 +295,15 @@ static uint32_t select_flat(const kd_vector *vector, range wanted, const uint16_
     if (wanted.low > wanted.high)
         return wanted.outside ? rows_all(selection, count, out_rows) : 0;
     uint64_t low = (uint64_t)wanted.low;
-    uint64_t span = (uint64_t)wanted.high - low;
+    kdi_kernel_range inside = {low, (uint64_t)wanted.high - low, wanted.outside};
     switch ((kd_physical)vector->physical) {
     case KD_PHYS_I16:
-        return range_i16(vector->values, (uint16_t)low, (uint16_t)span, wanted.outside, selection,
-                         count, out_rows);
+        return range_16(vector->values, inside, selection, count, out_rows);
     case KD_PHYS_I32:
-        return range_i32(vector->values, (uint32_t)low, (uint32_t)span, wanted.outside, selection,
-                         count, out_rows);
+        return range_32(vector->values, inside, selection, count, out_rows);
     default:
         assert(vector->physical == KD_PHYS_I64);
-        return range_i64(vector->values, low, span, wanted.outside, selection, count, out_rows);
+        return range_64(vector->values, inside, selection, count, out_rows);
     }
 }
 

@@ -8,7 +8,13 @@
 #ifndef KD_EXEC_KERNEL_INTERNAL_H
 #define KD_EXEC_KERNEL_INTERNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+typedef struct kdi_kernel_range {
+    uint64_t low, span;
+    bool outside;
+} kdi_kernel_range;
 
 typedef struct kdi_kernel_set {
     /* base + values, as 64 bits. */
@@ -36,6 +42,16 @@ typedef struct kdi_kernel_set {
                       uint32_t count);
     void (*codes_u32)(uint32_t *target, const void *values, uint32_t factor, uint32_t addend,
                       uint32_t count);
+    /* Rows 0 .. count - 1 whose value - low, unsigned and of the values' width, is at most `span`,
+     * or is not; gives their number. `out_rows` has room for `count`. */
+    uint32_t (*select_8)(const void *values, kdi_kernel_range range, uint32_t count,
+                         uint16_t *out_rows);
+    uint32_t (*select_16)(const void *values, kdi_kernel_range range, uint32_t count,
+                          uint16_t *out_rows);
+    uint32_t (*select_32)(const void *values, kdi_kernel_range range, uint32_t count,
+                          uint16_t *out_rows);
+    uint32_t (*select_64)(const void *values, kdi_kernel_range range, uint32_t count,
+                          uint16_t *out_rows);
 } kdi_kernel_set;
 
 const kdi_kernel_set *kdi_kernels(void);

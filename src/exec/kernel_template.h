@@ -5,6 +5,10 @@
  */
 #include "exec/kernel_internal.h"
 
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+#include <immintrin.h>
+#endif
+
 #define WIDEN(name, type)                                                                 \
     static void name(int64_t *restrict target, const void *restrict values, int64_t base, \
                      uint32_t count)                                                      \
@@ -84,6 +88,90 @@ CODES(codes_u16, uint16_t)
 CODES(codes_u32, uint32_t)
 #undef CODES
 
+/* ---- Selecting ---- */
+
+/* Writes every row number and advances only past those that match: nothing to mispredict. */
+#define SELECT_REST(type)                                                      \
+    for (; row < count; row++) {                                               \
+        type distance = (type)(((const type *)values)[row] - (type)range.low); \
+        out_rows[kept] = (uint16_t)row;                                        \
+        kept += (distance <= (type)range.span) ^ range.outside;                \
+    }
+
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+
+/* Sixteen rows from `row` on, of which `mask` says which to take. What is written beyond those
+ * taken lies within the rows looked at. */
+static inline uint32_t rows_take(uint32_t mask, uint32_t row, uint16_t *out_rows)
+{
+    const __m512i steps = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i rows = _mm512_add_epi32(_mm512_set1_epi32((int)row), steps);
+    __m512i taken = _mm512_maskz_compress_epi32((__mmask16)mask, rows);
+    _mm256_storeu_si256((__m256i *)(void *)out_rows, _mm512_cvtepi32_epi16(taken));
+    return (uint32_t)__builtin_popcount(mask & 0xffff);
+}
+
+#define SELECT(name, type, bits, lanes)                                                            \
+    static uint32_t name(const void *values, kdi_kernel_range range, uint32_t count,               \
+                         uint16_t *out_rows)                                                       \
+    {                                                                                              \
+        const __m512i low = _mm512_set1_epi##bits((int##bits##_t)range.low);                       \
+        const __m512i span = _mm512_set1_epi##bits((int##bits##_t)range.span);                     \
+        uint64_t flip = range.outside ? UINT64_MAX : 0;                                            \
+        uint32_t kept = 0, row = 0;                                                                \
+        for (; row + lanes <= count; row += lanes) {                                               \
+            const type *from = (const type *)values + row;                                         \
+            __m512i distance = _mm512_sub_epi##bits(_mm512_loadu_si512(from), low);                \
+            uint64_t mask = (uint64_t)_mm512_cmple_epu##bits##_mask(distance, span) ^ flip;        \
+            for (uint32_t part = 0; part < lanes; part += 16)                                      \
+                kept += rows_take((uint32_t)(mask >> part) & 0xffff, row + part, out_rows + kept); \
+        }                                                                                          \
+        SELECT_REST(type)                                                                          \
+        return kept;                                                                               \
+    }
+SELECT(select_8, uint8_t, 8, 64)
+SELECT(select_16, uint16_t, 16, 32)
+SELECT(select_32, uint32_t, 32, 16)
+#undef SELECT
+
+static uint32_t select_64(const void *values, kdi_kernel_range range, uint32_t count,
+                          uint16_t *out_rows)
+{
+    const __m512i low = _mm512_set1_epi64((int64_t)range.low);
+    const __m512i span = _mm512_set1_epi64((int64_t)range.span);
+    uint32_t flip = range.outside ? 0xffff : 0;
+    uint32_t kept = 0, row = 0;
+    for (; row + 16 <= count; row += 16) {
+        const uint64_t *from = (const uint64_t *)values + row;
+        __m512i first = _mm512_sub_epi64(_mm512_loadu_si512(from), low);
+        __m512i second = _mm512_sub_epi64(_mm512_loadu_si512(from + 8), low);
+        uint32_t mask = (uint32_t)_mm512_cmple_epu64_mask(first, span) |
+                        (uint32_t)_mm512_cmple_epu64_mask(second, span) << 8;
+        kept += rows_take(mask ^ flip, row, out_rows + kept);
+    }
+    SELECT_REST(uint64_t)
+    return kept;
+}
+
+#else
+
+#define SELECT(name, type)                                                           \
+    static uint32_t name(const void *values, kdi_kernel_range range, uint32_t count, \
+                         uint16_t *out_rows)                                         \
+    {                                                                                \
+        uint32_t kept = 0, row = 0;                                                  \
+        SELECT_REST(type)                                                            \
+        return kept;                                                                 \
+    }
+SELECT(select_8, uint8_t)
+SELECT(select_16, uint16_t)
+SELECT(select_32, uint32_t)
+SELECT(select_64, uint64_t)
+#undef SELECT
+
+#endif
+#undef SELECT_REST
+
 const kdi_kernel_set KDI_KERNEL_SET = {
     .widen_u8 = widen_u8,
     .widen_u16 = widen_u16,
@@ -102,4 +190,8 @@ const kdi_kernel_set KDI_KERNEL_SET = {
     .codes_u8 = codes_u8,
     .codes_u16 = codes_u16,
     .codes_u32 = codes_u32,
+    .select_8 = select_8,
+    .select_16 = select_16,
+    .select_32 = select_32,
+    .select_64 = select_64,
 };

@@ -1,0 +1,110 @@
+/*
+ * The kernels of every instruction set that this machine has, against naive loops.
+ */
+#include "exec/kernel_internal.h"
+
+#include "test.h"
+
+#include <string.h>
+
+enum { ROWS = 300, SETS_MAX = 3 };
+
+static uint64_t mixed(uint64_t i)
+{
+    i = (i ^ (i >> 30)) * 0xbf58476d1ce4e5b9u;
+    return i ^ (i >> 27);
+}
+
+static uint32_t sets_find(const kdi_kernel_set **sets)
+{
+    uint32_t count = 0;
+    sets[count++] = &kdi_kernels_baseline;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        sets[count++] = &kdi_kernels_avx2;
+#endif
+    if (kdi_kernels() != sets[count - 1])
+        sets[count++] = kdi_kernels();
+    return count;
+}
+
+static uint64_t value_at(const void *values, unsigned bytes, uint32_t row)
+{
+    uint64_t value = 0;
+    memcpy(&value, (const char *)values + (size_t)row * bytes, bytes);
+    return value;
+}
+
+static void check_select(const kdi_kernel_set *set, unsigned bytes, kdi_kernel_range range,
+                         uint32_t count)
+{
+    uint64_t values[ROWS];
+    uint16_t got[ROWS], want[ROWS];
+    uint32_t wanted = 0;
+    uint64_t mask = bytes == 8 ? UINT64_MAX : ((uint64_t)1 << (bytes * 8)) - 1;
+    for (uint32_t i = 0; i < ROWS; i++)
+        values[i] = mixed(i + bytes + count) & 0x3f3f3f3f3f3f3f3fu;
+    range.low &= mask;
+    range.span &= mask;
+    for (uint32_t row = 0; row < count; row++) {
+        uint64_t distance = (value_at(values, bytes, row) - range.low) & mask;
+        want[wanted] = (uint16_t)row;
+        wanted += (distance <= range.span) != range.outside;
+    }
+    uint32_t kept = bytes == 1   ? set->select_8(values, range, count, got)
+                    : bytes == 2 ? set->select_16(values, range, count, got)
+                    : bytes == 4 ? set->select_32(values, range, count, got)
+                                 : set->select_64(values, range, count, got);
+    CHECK_EQ(kept, wanted);
+    for (uint32_t i = 0; i < wanted; i++)
+        CHECK_EQ(got[i], want[i]);
+}
+
+TEST(rows_in_a_range_are_selected_at_every_width)
+{
+    const kdi_kernel_set *sets[SETS_MAX];
+    uint32_t set_count = sets_find(sets);
+    const uint64_t spans[] = {0, 7, 0x1f, 0x1f1f1f1f1f1f1f1fu, UINT64_MAX};
+    for (uint32_t s = 0; s < set_count; s++)
+        for (unsigned bytes = 1; bytes <= 8; bytes *= 2)
+            for (uint32_t count = 0; count <= ROWS; count += count < 70 ? 1 : 77)
+                for (size_t k = 0; k < sizeof spans / sizeof *spans; k++)
+                    for (int outside = 0; outside < 2; outside++)
+                        check_select(sets[s], bytes,
+                                     (kdi_kernel_range){mixed(k), spans[k], outside != 0}, count);
+}
+
+TEST(sums_products_and_bounds_agree)
+{
+    const kdi_kernel_set *sets[SETS_MAX];
+    uint32_t set_count = sets_find(sets);
+    int64_t a[ROWS], b[ROWS], got[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++) {
+        a[i] = (int64_t)mixed(i + 1) >> 20;
+        b[i] = (int64_t)mixed(i + 1000) >> 40;
+    }
+    for (uint32_t s = 0; s < set_count; s++)
+        for (uint32_t count = 1; count <= ROWS; count += 13) {
+            int64_t low = a[0], high = a[0], total = 0, least, most;
+            for (uint32_t i = 0; i < count; i++) {
+                low = a[i] < low ? a[i] : low;
+                high = a[i] > high ? a[i] : high;
+                total += a[i];
+            }
+            sets[s]->bounds(a, count, &least, &most);
+            CHECK(least == low && most == high);
+            CHECK(sets[s]->sum(a, count) == total);
+            sets[s]->multiply(got, a, b, count);
+            for (uint32_t i = 0; i < count; i++)
+                CHECK(got[i] == (int64_t)((uint64_t)a[i] * (uint64_t)b[i]));
+            sets[s]->multiply_add(got, a, -3, 17, count);
+            for (uint32_t i = 0; i < count; i++)
+                CHECK(got[i] == a[i] * -3 + 17);
+            sets[s]->widen_u16(got, a, -5, count);
+            for (uint32_t i = 0; i < count; i++)
+                CHECK(got[i] == (int64_t)value_at(a, 2, i) - 5);
+            sets[s]->widen_i32(got, a, 9, count);
+            for (uint32_t i = 0; i < count; i++)
+                CHECK(got[i] == (int32_t)value_at(a, 4, i) + INT64_C(9));
+        }
+}
