@@ -36,6 +36,9 @@ static const kdi_family families[] = {
     kdi_register_math,
     kdi_register_datetime,
     kdi_register_row,
+    kdi_register_sample,
+    kdi_register_side_by_side,
+    kdi_register_json_record,
 };
 
 kd_status kd_builtin_register(kd_ctx *ctx, kd_registry *registry)

@@ -41,6 +41,9 @@ kd_status kdi_register_template_datetime(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_number(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_side_by_side(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_json_record(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_sample(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_row(kd_ctx *ctx, kd_registry *registry);
 
 /* A type in a static table. */

@@ -163,8 +163,28 @@ struct kd_table_function {
     /* Fills up to KD_BATCH_ROWS rows; row_count 0 is the end. */
     kd_status (*next)(kd_ctx *ctx, void *cursor, kd_batch *out_batch);
     void (*close)(void *cursor); /* May be NULL. */
+    /* Its columns are named where it is called: `data` of the copy that is called is then the
+     * kd_record_shape of them. */
+    bool wants_columns;
     const void *data;
 };
+
+/*
+ * Functions side by side, row by row, the shorter ones padded with NULLs: ROWS FROM, and several
+ * set-returning functions in a select list. The table function of this name takes the arguments of
+ * all of them, one after the other; its `data` says whose they are.
+ */
+#define KD_SIDE_BY_SIDE "rows from"
+typedef struct kd_side_part {
+    const kd_table_function *function; /* NULL: one row with the argument. */
+    uint32_t argument_count;
+    uint32_t column_count;
+    const kd_type *column_types;
+} kd_side_part;
+typedef struct kd_side_by_side {
+    uint32_t part_count;
+    const kd_side_part *parts;
+} kd_side_by_side;
 
 /* How a cast may be applied without being written: PostgreSQL's contexts. */
 typedef enum kd_cast_context {

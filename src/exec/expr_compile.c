@@ -116,7 +116,10 @@ static kd_status call_prepare(kd_ctx *ctx, kdi_node *node)
     node->strict = function->strict;
     node->env.data = function->data;
     node->is_volatile |= function->volatility == KD_VOLATILE;
-    kdi_range_prepare(node);
+    if (node->expr->spreads)
+        node->eval = kdi_eval_spread;
+    else
+        kdi_range_prepare(node);
     return KD_OK;
 }
 

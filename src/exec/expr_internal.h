@@ -138,6 +138,8 @@ kd_status kdi_select_or(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uin
                         uint32_t count, uint16_t *out_rows, uint32_t *out_count);
 kd_status kdi_eval_call(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
                         uint32_t count, kd_vector *out);
+kd_status kdi_eval_spread(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
+                          uint32_t count, kd_vector *out);
 kd_status kdi_eval_retype(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
                           uint32_t count, kd_vector *out);
 kd_status kdi_eval_in_list(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,

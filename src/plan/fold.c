@@ -117,8 +117,8 @@ static kd_status fold_call(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
         *slot = made;
         return KD_OK;
     }
-    if (function->volatility != KD_IMMUTABLE || expr->argument_count == 0 || !are_constant ||
-        (has_null && function->row == NULL))
+    if (expr->spreads || function->volatility != KD_IMMUTABLE || expr->argument_count == 0 ||
+        !are_constant || (has_null && function->row == NULL))
         return KD_OK;
     callee fn = {.row = function->row, .vector = function->vector, .data = function->data};
     KD_TRY(call_now(ctx, p, &fn, expr, &made));

@@ -553,10 +553,13 @@ typedef struct kd_ast_alias {
     kd_ast_list column_defs; /* kd_ast_column_def with name, type, collation */
 } kd_ast_alias;
 
+/* TABLESAMPLE method (args) REPEATABLE (seed); USING SAMPLE has a size instead of arguments. */
 typedef struct kd_ast_sample {
     kd_ast_name method; /* position < 0: no TABLESAMPLE */
     kd_ast_list args;
     kd_ast_node *seed;
+    kd_ast_node *size; /* USING SAMPLE: how many rows, or percent of them. */
+    bool is_percent;
 } kd_ast_sample;
 
 typedef struct kd_ast_table_ref {
@@ -669,6 +672,7 @@ typedef struct kd_ast_select {
     kd_ast_node *having;
     kd_ast_list windows; /* kd_ast_window with names */
     kd_ast_node *qualify;
+    kd_ast_sample sample; /* USING SAMPLE: of what FROM gives. */
 } kd_ast_select;
 
 typedef enum kd_ast_setop_kind { KD_AST_UNION, KD_AST_INTERSECT, KD_AST_EXCEPT } kd_ast_setop_kind;

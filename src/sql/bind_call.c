@@ -30,32 +30,90 @@ static kd_status only_for_aggregates(kd_ctx *ctx, kdi_binder *b, const kd_ast_ca
                           KDI_S(ast->function.name)));
 }
 
-/* A set-returning function in the select list: its rows come from a lateral join. */
+/* Why a set-returning function may not stand here; NULL: it may. */
+static const char *srf_refusal(const kdi_query *query)
+{
+    if (query == NULL)
+        return "set-returning functions are not allowed in this context";
+    if (query->inside_aggregate)
+        return "aggregate function calls cannot contain set-returning function calls";
+    if (query->inside_window)
+        return "window function calls cannot contain set-returning function calls";
+    return NULL;
+}
+
+typedef struct srf_level {
+    const kdi_query *query;
+    uint32_t level;
+} srf_level;
+
+static kd_status note_level(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    (void)ctx;
+    srf_level *self = object;
+    for (size_t i = 0; (*slot)->kind == KD_EXPR_COLUMN && i < self->query->srf_count; i++) {
+        const kdi_srf *srf = &self->query->srfs[i];
+        for (uint32_t c = 0; c < srf->rel->column_count; c++)
+            if (srf->rel->columns[c].id == (*slot)->column && srf->level >= self->level)
+                self->level = srf->level + 1;
+    }
+    return KD_OK;
+}
+
+static bool same_srf(const kd_rel *a, const kd_table_function *function, kd_expr *const *arguments,
+                     uint32_t count)
+{
+    if (a->as.function.function != function || a->as.function.argument_count != count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (kd_expr_is_volatile(arguments[i]) ||
+            !kd_expr_equal(a->as.function.arguments[i], arguments[i]))
+            return false;
+    return true;
+}
+
+/* Its rows come from a lateral join; several columns are one row value. */
+static kd_status srf_value(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, int position, kd_expr **out)
+{
+    if (rel->column_count == 1) {
+        *out = kdi_column_expr(ctx, b, &rel->columns[0], position);
+        return *out == NULL ? KD_NOMEM : KD_OK;
+    }
+    kdi_source source = {.column_count = rel->column_count, .columns = rel->columns};
+    return kdi_whole_row(ctx, b, &source, position, out);
+}
+
 static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                           const kd_table_function *function, kd_expr **arguments,
                           const kd_type *wanted, kd_expr **out)
 {
     kdi_query *query = scope == NULL ? NULL : scope->query;
-    if (query == NULL || !query->srfs_ok)
+    const char *refusal = srf_refusal(query);
+    if (refusal != NULL)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "%s", refusal));
+    if (!query->srfs_ok || query->srf_barrier != NULL)
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                               "set-returning functions are not allowed in %s",
-                              query == NULL ? "this context" : query->clause));
+                              query->srf_barrier != NULL ? query->srf_barrier : query->clause));
     uint32_t count = (uint32_t)ast->arg_count;
-    for (uint32_t i = 0; i < count; i++)
-        KD_TRY(kdi_coerce(ctx, b, wanted[i], KD_CAST_IMPLICIT, &arguments[i]));
+    srf_level level = {.query = query};
+    for (uint32_t i = 0; i < count; i++) {
+        if (!(function->wants_columns && arguments[i]->type.id == KD_TYPE_RECORD))
+            KD_TRY(kdi_coerce(ctx, b, wanted[i], KD_CAST_IMPLICIT, &arguments[i]));
+        KD_TRY(kd_expr_walk(ctx, &arguments[i], note_level, &level));
+    }
+    for (size_t i = 0; i < query->srf_count; i++)
+        if (same_srf(query->srfs[i].rel, function, arguments, count))
+            return srf_value(ctx, b, query->srfs[i].rel, ast->node.position, out);
     kd_rel *rel;
-    KD_TRY(kdi_table_function_rel(ctx, b, function, arguments, count, ast->node.position, &rel));
-    if (rel->column_count != 1)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "function %.*s gives several columns and must be used in FROM",
-                              KDI_S(ast->function.name)));
+    KD_TRY(
+        kdi_table_function_rel(ctx, b, function, arguments, count, NULL, ast->node.position, &rel));
     kdi_srf *srf;
     KD_TRY(KD_PUSH(ctx, b->arena, query->srfs, query->srf_count, query->srf_capacity, &srf));
-    srf->rel = rel;
-    *out = kdi_column_expr(ctx, b, &rel->columns[0], ast->node.position);
-    return *out == NULL ? KD_NOMEM : KD_OK;
+    *srf = (kdi_srf){.rel = rel, .level = level.level};
+    return srf_value(ctx, b, rel, ast->node.position, out);
 }
 
 static kd_status bind_arguments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
@@ -82,102 +140,10 @@ static kd_status bind_typeof(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
     return *out == NULL ? KD_NOMEM : KD_OK;
 }
 
-static bool has_names(const kd_ast_call *ast)
-{
-    for (size_t i = 0; i < ast->arg_count; i++)
-        if (ast->args[i].name.size_bytes > 0)
-            return true;
-    return false;
-}
-
-/* Where a named argument stands in the function's list; UINT32_MAX: it has none of that name. */
-static uint32_t named_place(const kd_function *function, kd_slice name)
-{
-    for (uint32_t i = 0; i < function->argument_count; i++)
-        if (function->argument_names != NULL && function->argument_names[i] != NULL &&
-            kd_slice_equal(kd_slice_of(function->argument_names[i]), name))
-            return i;
-    return UINT32_MAX;
-}
-
-/* f(b => 1, a => 2): put in the function's order; numbers left out in between are 0,
- * jsonb is {}. */
-static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **arguments,
-                            kd_expr **out)
-{
-    kd_type types[KD_FUNCTION_ARGUMENTS_MAX], wanted[KD_FUNCTION_ARGUMENTS_MAX], result;
-    for (uint32_t total = (uint32_t)ast->arg_count; total <= KD_FUNCTION_ARGUMENTS_MAX; total++) {
-        const kd_function *function;
-        bool ambiguous;
-        for (uint32_t i = 0; i < total; i++)
-            types[i] = kd_type_of(KD_TYPE_UNKNOWN);
-        if (!kd_registry_find_function(b->registry, ast->function.name, types, total, &function,
-                                       wanted, &result, &ambiguous))
-            continue;
-        kd_expr *ordered[KD_FUNCTION_ARGUMENTS_MAX] = {NULL};
-        bool fits = true;
-        for (size_t i = 0; i < ast->arg_count && fits; i++) {
-            kd_slice name = ast->args[i].name;
-            uint32_t at = name.size_bytes > 0 ? named_place(function, name) : (uint32_t)i;
-            fits = at < total && ordered[at] == NULL;
-            if (fits)
-                ordered[at] = arguments[i];
-        }
-        for (uint32_t i = 0; i < total && fits; i++) {
-            if (ordered[i] != NULL)
-                continue;
-            bool is_object = wanted[i].id == KD_TYPE_JSONB && !wanted[i].is_array;
-            kd_value missing = kd_value_i32(0);
-            fits = kd_type_is_number(wanted[i]) || is_object;
-            if (is_object)
-                KD_TRY(kd_value_parse(ctx, b->arena, &b->settings, wanted[i], KD_SLICE("{}"),
-                                      &missing));
-            ordered[i] = kdi_constant(ctx, b, missing, -1);
-            if (ordered[i] == NULL)
-                return KD_NOMEM;
-        }
-        if (fits)
-            return kdi_call(ctx, b, ast->function.name, ordered, total, ast->node.position, out);
-    }
-    return kdi_at(ctx, b, ast->node.position,
-                  KD_FAIL(ctx, KD_INVALID, "42883",
-                          "function %.*s with these argument names does not exist",
-                          KDI_S(ast->function.name)));
-}
-
-/* f(a, VARIADIC ARRAY[b, c]) is f(a, b, c). */
-static kd_status spread_variadic(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
-                                 const kd_ast_call **out)
-{
-    const kd_ast_arg *last = ast->arg_count == 0 ? NULL : &ast->args[ast->arg_count - 1];
-    *out = ast;
-    if (last == NULL || !last->variadic)
-        return KD_OK;
-    if (last->value->kind != KD_AST_ARRAY)
-        return kdi_at(ctx, b, last->value->position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "VARIADIC takes an ARRAY[...] of single values here"));
-    const kd_ast_list *elements = &((const kd_ast_args *)last->value)->args;
-    kd_ast_call *spread = KD_NEW(ctx, b->arena, kd_ast_call);
-    kd_ast_arg *args = KD_NEW_ARRAY(ctx, b->arena, kd_ast_arg, ast->arg_count + elements->count);
-    if (spread == NULL || args == NULL)
-        return KD_NOMEM;
-    *spread = *ast;
-    spread->arg_count = ast->arg_count - 1;
-    for (size_t i = 0; i < spread->arg_count; i++)
-        args[i] = ast->args[i];
-    for (size_t i = 0; i < elements->count; i++)
-        args[spread->arg_count++].value = elements->items[i];
-    spread->args = args;
-    *out = spread;
-    return KD_OK;
-}
-
 kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                         kd_expr **out)
 {
     kd_slice name = ast->function.name;
-    KD_TRY(spread_variadic(ctx, b, ast, &ast));
     if (ast->over != NULL)
         return kdi_bind_window_call(ctx, b, scope, ast, out);
     if (is_window_function(name))
@@ -196,8 +162,8 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
         return KD_NOMEM;
     if (count == 1 && kd_slice_equal(name, KD_SLICE("pg_typeof")))
         return bind_typeof(ctx, b, ast, types[0], out);
-    if (has_names(ast))
-        return bind_named(ctx, b, ast, arguments, out);
+    if (!kdi_call_is_plain(ast))
+        return kdi_bind_named_call(ctx, b, ast, arguments, out);
     const kd_table_function *table_function;
     if (kd_registry_find_table_function(b->registry, name, types, count, &table_function, wanted))
         return bind_srf(ctx, b, scope, ast, table_function, arguments, wanted, out);

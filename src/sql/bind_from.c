@@ -291,21 +291,29 @@ static kd_status bind_file(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_ref *a
     if (argument == NULL || arguments == NULL)
         return KD_NOMEM;
     arguments[0] = argument;
-    KD_TRY(kdi_table_function_rel(ctx, b, function, arguments, 1, ast->node.position, out));
+    KD_TRY(kdi_table_function_rel(ctx, b, function, arguments, 1, NULL, ast->node.position, out));
     return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, path, *out,
                            (*out)->column_count, names);
+}
+
+static kd_status not_sampled(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_ref *ast)
+{
+    return kdi_at(ctx, b, ast->node.position,
+                  KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                          "TABLESAMPLE clause can only be applied to tables and materialized "
+                          "views"));
 }
 
 static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_ref *ast,
                                 kdi_names *names, kd_rel **out)
 {
-    if (ast->sample.method.position >= 0 && ast->sample.method.name.size_bytes > 0)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "TABLESAMPLE is not supported"));
     if (ast->is_file)
         return bind_file(ctx, b, ast, names, out);
     kdi_with *with = ast->name.schema.size_bytes == 0 ? kdi_find_with(b, ast->name.name) : NULL;
+    bool sampled = ast->sample.method.position >= 0 && ast->sample.method.name.size_bytes > 0;
     if (with != NULL) {
+        if (sampled)
+            return not_sampled(ctx, b, ast);
         KD_TRY(kdi_use_with(ctx, b, with, ast->node.position, out));
         return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, ast->name.name, *out,
                                (*out)->column_count, names);
@@ -313,6 +321,9 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
     const kd_object *object;
     const kd_virtual_table *system_view;
     KD_TRY(kdi_find_relation(ctx, b, &ast->name, false, &object, &system_view));
+    bool is_table = system_view == NULL && object->kind == KD_OBJECT_TABLE;
+    if (sampled && !is_table)
+        return not_sampled(ctx, b, ast);
     if (system_view != NULL) {
         KD_TRY(bind_virtual(ctx, b, system_view, ast->node.position, out));
         return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, ast->name.name, *out,
@@ -322,7 +333,7 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
         KD_TRY(kdi_authorize(ctx, b, object, 'r'));
     if (object->kind == KD_OBJECT_VIEW)
         return bind_view(ctx, b, (const kd_view_entry *)object, ast, names, out);
-    if (object->kind != KD_OBJECT_TABLE)
+    if (!is_table)
         return kdi_at(ctx, b, ast->name.position,
                       KD_FAIL(ctx, KD_INVALID, "42809", "cannot open relation \"%.*s\"",
                               KDI_S(ast->name.name)));
@@ -333,8 +344,10 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
         kd_error_set_hint(ctx, "Use the REFRESH MATERIALIZED VIEW command.");
         return KD_INVALID;
     }
-    bool with_ref = b->wants_refs && table->strategy == KD_PARTITION_NONE;
+    bool with_ref = sampled || (b->wants_refs && table->strategy == KD_PARTITION_NONE);
     KD_TRY(kdi_scan_table(ctx, b, table, ast->alias.name, with_ref, ast->node.position, out));
+    if (sampled)
+        KD_TRY(kdi_sample_table(ctx, b, &ast->sample, &(*out)->columns[table->visible_count], out));
     /* schema.table.column names the table also where FROM found it by the search path. */
     const kd_object *schema = kd_catalog_get(b->options->catalog, object->schema_no);
     KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, schema == NULL ? ast->name.schema : schema->name,

@@ -367,7 +367,16 @@ static kd_status check_column(kd_ctx *ctx, rewrite *r, kd_expr **slot)
     uint32_t at;
     const kdi_source *source = source_of(r->scope, (*slot)->column, &at);
     if (source == NULL) {
-        /* A merged column, or none of ours. */
+        /* A whole row, a merged column, or none of ours. */
+        for (size_t i = 0; i < r->scope->names.source_count; i++) {
+            const kdi_source *item = &r->scope->names.sources[i];
+            if (item->rel != NULL && item->rel->row_column.id == (*slot)->column)
+                return kdi_at(ctx, r->b, (*slot)->position,
+                              KD_FAIL(ctx, KD_INVALID, "42803",
+                                      "column \"%.*s.*\" must appear in the GROUP BY clause or be "
+                                      "used in an aggregate function",
+                                      KDI_S(item->alias)));
+        }
         for (size_t i = 0; i < r->scope->names.column_count; i++)
             if (r->scope->names.columns[i].id == (*slot)->column)
                 return kdi_at(ctx, r->b, (*slot)->position,

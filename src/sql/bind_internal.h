@@ -78,8 +78,11 @@ typedef struct kdi_window {
     size_t call_count, call_capacity;
 } kdi_window;
 
+/* A set-returning function outside FROM. */
 typedef struct kdi_srf {
-    kd_rel *rel; /* A FUNCTION of one column. */
+    kd_rel *rel;    /* A FUNCTION. */
+    uint32_t level; /* One more than the deepest one among its arguments. */
+    bool grouped;   /* Its rows are grouped by: it runs before the aggregation. */
 } kdi_srf;
 
 struct kdi_query {
@@ -92,6 +95,7 @@ struct kdi_query {
     size_t window_count, window_capacity;
     kdi_srf *srfs;
     size_t srf_count, srf_capacity;
+    const char *srf_barrier; /* Inside this construct they are refused: "CASE"; NULL: none. */
     const kd_ast_list *window_definitions;
     bool grouped;
     kd_expr **keys;
@@ -243,6 +247,10 @@ kd_status kdi_bind_special(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
                            kd_expr **out) KD_MUST_CHECK; /* bind_special.c */
 kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                         kd_expr **out) KD_MUST_CHECK; /* bind_call.c */
+/* Arguments in order, and what a call with names or VARIADIC becomes (bind_named.c). */
+bool kdi_call_is_plain(const kd_ast_call *ast);
+kd_status kdi_bind_named_call(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                              kd_expr **arguments, kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                              kd_expr **out) KD_MUST_CHECK; /* bind_aggregate.c */
 kd_status kdi_bind_window_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
@@ -301,9 +309,14 @@ kd_status kdi_apply_alias(kd_ctx *ctx, kdi_binder *b, const kd_ast_alias *alias,
 kd_status kdi_bind_table_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                               const kd_ast_table_call *ast, kdi_names *names,
                               kd_rel **out) KD_MUST_CHECK; /* bind_table_call.c */
+/* `columns` NULL: none were listed where it is called. */
 kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_function *function,
-                                 kd_expr **arguments, uint32_t count, int position,
+                                 kd_expr **arguments, uint32_t count,
+                                 const kd_record_shape *columns, int position,
                                  kd_rel **out) KD_MUST_CHECK;
+/* FUNCTIONs, and PROJECTs of one row, row by row; their columns keep their ids. */
+kd_status kdi_side_by_side(kd_ctx *ctx, kdi_binder *b, kd_rel *const *rels, uint32_t count,
+                           kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_scan_table(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
                          bool with_ref, int position, kd_rel **out) KD_MUST_CHECK;
 /* The union of a parent's partitions, columns by the names of `named_by`. With references, the row
@@ -334,6 +347,12 @@ kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
 kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
                        kd_rel **out) KD_MUST_CHECK;
 kdi_with *kdi_find_with(const kdi_binder *b, kd_slice name);
+
+/* TABLESAMPLE of a scan with row references, and USING SAMPLE (bind_sample.c). */
+kd_status kdi_sample_table(kd_ctx *ctx, kdi_binder *b, const kd_ast_sample *ast,
+                           const kd_rel_column *refs, kd_rel **io_rel) KD_MUST_CHECK;
+kd_status kdi_sample_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_sample *ast,
+                           kd_rel **io_rel) KD_MUST_CHECK;
 
 /* Targets: the select list and RETURNING. */
 typedef struct kdi_targets {

@@ -175,6 +175,20 @@ static kd_status join_names(kd_ctx *ctx, kdi_binder *b, join_state *join, kdi_na
     return KD_OK;
 }
 
+/* USING (...) AS x: the merged columns, which stand first, as a source of their own. */
+static kd_status using_alias(kd_ctx *ctx, kdi_binder *b, const join_state *join, kdi_names *names)
+{
+    if (join->ast->using_alias.size_bytes == 0)
+        return KD_OK;
+    kdi_source source = {.alias = join->ast->using_alias,
+                         .column_count = (uint32_t)join->merged_count,
+                         .columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, join->merged_count)};
+    if (source.columns == NULL)
+        return KD_NOMEM;
+    memcpy(source.columns, names->columns, join->merged_count * sizeof *source.columns);
+    return kdi_names_add_source(ctx, b, names, source);
+}
+
 /* (a JOIN b) AS x: only x is visible. */
 static kd_status join_alias(kd_ctx *ctx, kdi_binder *b, const kd_ast_join *ast, kdi_names *names)
 {
@@ -228,5 +242,6 @@ kd_status kdi_bind_join(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     if (join.needs_project)
         KD_TRY(project_merged(ctx, b, &join, out));
     KD_TRY(join_names(ctx, b, &join, names));
+    KD_TRY(using_alias(ctx, b, &join, names));
     return join_alias(ctx, b, ast, names);
 }

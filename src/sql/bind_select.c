@@ -141,6 +141,7 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
     b->wants_refs = ast->tail.locking.count > 0;
     KD_TRY(kdi_bind_from(ctx, b, s->scope.outer, &ast->from, &s->scope.names, &s->rel));
     b->wants_refs = false;
+    KD_TRY(kdi_sample_query(ctx, b, &ast->sample, &s->rel));
     if (ast->where != NULL) {
         kd_expr *condition;
         query->clause = "WHERE";
@@ -156,15 +157,18 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
         KD_TRY(kdi_settle(ctx, b, &s->targets.exprs[i]));
     s->visible_count = (uint32_t)s->targets.count;
     query->clause = "GROUP BY";
-    query->aggregates_ok = query->windows_ok = query->srfs_ok = false;
+    query->aggregates_ok = query->windows_ok = false;
     KD_TRY(kdi_bind_group_by(ctx, b, &s->scope, ast, &s->targets));
     query->aggregates_ok = true;
+    query->srfs_ok = false;
     query->clause = "HAVING";
     if (ast->having != NULL)
         KD_TRY(kdi_bind_condition(ctx, b, &s->scope, ast->having, "HAVING", &s->having));
-    query->windows_ok = query->srfs_ok = true;
+    query->windows_ok = true;
+    query->clause = "QUALIFY";
     if (ast->qualify != NULL)
         KD_TRY(kdi_bind_condition(ctx, b, &s->scope, ast->qualify, "QUALIFY", &s->qualify));
+    query->srfs_ok = true;
     KD_TRY(bind_order_by(ctx, b, s));
     return bind_distinct_on(ctx, b, s);
 }
@@ -190,8 +194,55 @@ static kd_status rewrite_windows(kd_ctx *ctx, kdi_binder *b, select_state *s)
     return KD_OK;
 }
 
+/* Set-returning functions of one level run side by side; those whose arguments hold others come
+ * after these. */
+static kd_status build_srfs(kd_ctx *ctx, kdi_binder *b, select_state *s, bool grouped)
+{
+    kd_rel **rels = KD_NEW_ARRAY(ctx, b->arena, kd_rel *, s->query.srf_count);
+    if (rels == NULL)
+        return KD_NOMEM;
+    uint32_t done = 0;
+    for (uint32_t level = 0; done < s->query.srf_count && level <= s->query.srf_count; level++) {
+        uint32_t count = 0;
+        for (size_t i = 0; i < s->query.srf_count; i++) {
+            const kdi_srf *srf = &s->query.srfs[i];
+            done += srf->level == level;
+            if (srf->level == level && srf->grouped == grouped)
+                rels[count++] = srf->rel;
+        }
+        if (count == 0)
+            continue;
+        kd_rel *rows;
+        KD_TRY(kdi_side_by_side(ctx, b, rels, count, &rows));
+        KD_TRY(kdi_rel_join(ctx, b, KD_JOIN_INNER, s->rel, rows, NULL, &s->rel));
+        s->rel->as.join.lateral = true;
+    }
+    return KD_OK;
+}
+
+/* Functions whose rows are grouped by, and those among their arguments, run first. */
+static kd_status note_grouped(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    kdi_query *query = object;
+    for (size_t i = 0; (*slot)->kind == KD_EXPR_COLUMN && i < query->srf_count; i++) {
+        kdi_srf *srf = &query->srfs[i];
+        bool mine = false;
+        for (uint32_t c = 0; c < srf->rel->column_count; c++)
+            mine |= srf->rel->columns[c].id == (*slot)->column;
+        if (!mine || srf->grouped)
+            continue;
+        srf->grouped = true;
+        for (uint32_t a = 0; a < srf->rel->as.function.argument_count; a++)
+            KD_TRY(kd_expr_walk(ctx, &srf->rel->as.function.arguments[a], note_grouped, query));
+    }
+    return KD_OK;
+}
+
 static kd_status rewrite_grouped(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
+    for (size_t i = 0; i < s->query.key_count; i++)
+        KD_TRY(kd_expr_walk(ctx, &s->query.keys[i], note_grouped, &s->query));
+    KD_TRY(build_srfs(ctx, b, s, true));
     for (size_t i = 0; i < s->targets.count; i++)
         KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &s->targets.exprs[i]));
     if (s->having != NULL)
@@ -200,6 +251,8 @@ static kd_status rewrite_grouped(kd_ctx *ctx, kdi_binder *b, select_state *s)
         KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &s->qualify));
     for (size_t i = 0; i < s->query.srf_count; i++) {
         kd_rel *srf = s->query.srfs[i].rel;
+        if (s->query.srfs[i].grouped)
+            continue;
         for (uint32_t a = 0; a < srf->as.function.argument_count; a++)
             KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &srf->as.function.arguments[a]));
     }
@@ -231,50 +284,6 @@ static kd_status build_windows(kd_ctx *ctx, kdi_binder *b, select_state *s)
         s->rel = rel;
     }
     return kdi_rel_filter(ctx, b, s->qualify, &s->rel);
-}
-
-/* Several set-returning functions run side by side, the shorter ones padded with NULL. */
-static kd_status build_srfs(kd_ctx *ctx, kdi_binder *b, select_state *s)
-{
-    kd_rel *rows = NULL;
-    kd_expr *row_no = NULL;
-    bool several = s->query.srf_count > 1;
-    for (size_t i = 0; i < s->query.srf_count; i++) {
-        kd_rel *rel = s->query.srfs[i].rel;
-        kd_expr *my_no = NULL;
-        if (several) {
-            kd_rel_column *columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, 2);
-            if (columns == NULL)
-                return KD_NOMEM;
-            columns[0] = rel->columns[0];
-            columns[1] = (kd_rel_column){.id = kdi_next_id(b), .type = kd_type_of(KD_TYPE_INT8)};
-            rel->columns = columns;
-            rel->column_count = 2;
-            rel->as.function.with_ordinality = true;
-            my_no = kdi_column_expr(ctx, b, &columns[1], -1);
-            if (my_no == NULL)
-                return KD_NOMEM;
-        }
-        if (rows == NULL) {
-            rows = rel;
-            row_no = my_no;
-            continue;
-        }
-        kd_expr *equal;
-        KD_TRY(kdi_operator(ctx, b, KD_SLICE("="), row_no, my_no, -1, &equal));
-        KD_TRY(kdi_rel_join(ctx, b, KD_JOIN_FULL, rows, rel, equal, &rows));
-        kd_expr *either = kdi_expr_new(ctx, b, KD_EXPR_COALESCE, my_no->type, -1, 2);
-        if (either == NULL)
-            return KD_NOMEM;
-        either->arguments[0] = row_no;
-        either->arguments[1] = my_no;
-        row_no = either;
-    }
-    if (rows == NULL)
-        return KD_OK;
-    KD_TRY(kdi_rel_join(ctx, b, KD_JOIN_INNER, s->rel, rows, NULL, &s->rel));
-    s->rel->as.join.lateral = true;
-    return KD_OK;
 }
 
 static bool is_locked(const kd_ast_locking *locking, const kdi_source *source)
@@ -417,7 +426,7 @@ static kd_status build(kd_ctx *ctx, kdi_binder *b, select_state *s)
     if (s->query.grouped)
         KD_TRY(rewrite_grouped(ctx, b, s));
     KD_TRY(build_windows(ctx, b, s));
-    KD_TRY(build_srfs(ctx, b, s));
+    KD_TRY(build_srfs(ctx, b, s, false));
     KD_TRY(lock_targets(ctx, b, s));
     KD_TRY(kdi_rel_project(ctx, b, s->rel, s->targets.exprs, s->targets.names,
                            (uint32_t)s->targets.count, true, &s->rel));

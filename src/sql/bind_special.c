@@ -290,14 +290,29 @@ static kd_status bind_whole(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     return kdi_bind_whole_row(ctx, b, scope, &column, out);
 }
 
+/* CASE and COALESCE do not evaluate all of their parts, so none may give several rows. */
+static kd_status bind_choice(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
+                             kd_expr **out)
+{
+    kdi_query *query = scope == NULL ? NULL : scope->query;
+    const char *barrier = query == NULL ? NULL : query->srf_barrier;
+    bool is_case = node->kind == KD_AST_CASE;
+    if (query != NULL)
+        query->srf_barrier = is_case ? "CASE" : "COALESCE";
+    kd_status status = is_case ? bind_case(ctx, b, scope, (const kd_ast_case *)node, out)
+                               : bind_coalesce(ctx, b, scope, (const kd_ast_args *)node, out);
+    if (query != NULL)
+        query->srf_barrier = barrier;
+    return status;
+}
+
 kd_status kdi_bind_special(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                            kd_expr **out)
 {
     switch (node->kind) {
     case KD_AST_CASE:
-        return bind_case(ctx, b, scope, (const kd_ast_case *)node, out);
     case KD_AST_COALESCE:
-        return bind_coalesce(ctx, b, scope, (const kd_ast_args *)node, out);
+        return bind_choice(ctx, b, scope, node, out);
     case KD_AST_GREATEST:
     case KD_AST_LEAST:
         return bind_extreme(ctx, b, scope, (const kd_ast_args *)node, out);

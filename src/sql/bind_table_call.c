@@ -3,8 +3,32 @@
  */
 #include "sql/bind_internal.h"
 
+/* The copy of a function that is called with these columns. */
+static kd_status with_columns(kd_ctx *ctx, kdi_binder *b, const kd_table_function *function,
+                              kd_expr *const *arguments, uint32_t count,
+                              const kd_record_shape *columns, const kd_table_function **out)
+{
+    kd_record_shape *shape = KD_NEW(ctx, b->arena, kd_record_shape);
+    kd_table_function *copy = KD_NEW(ctx, b->arena, kd_table_function);
+    if (shape == NULL || copy == NULL)
+        return KD_NOMEM;
+    bool known = columns != NULL;
+    if (known)
+        *shape = *columns;
+    else if (count > 1)
+        KD_TRY(kdi_row_shape(ctx, b, arguments[0]->type, shape, &known));
+    if (!known)
+        return KD_FAIL(ctx, KD_INVALID, "42601",
+                       "a column definition list is required for functions returning \"record\"");
+    *copy = *function;
+    copy->data = shape;
+    *out = copy;
+    return KD_OK;
+}
+
 kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_function *function,
-                                 kd_expr **arguments, uint32_t count, int position, kd_rel **out)
+                                 kd_expr **arguments, uint32_t count,
+                                 const kd_record_shape *columns, int position, kd_rel **out)
 {
     *out = NULL;
     kd_value *values = KD_NEW_ARRAY(ctx, b->arena, kd_value, count);
@@ -16,6 +40,15 @@ kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_func
         values[i] = arguments[i]->kind == KD_EXPR_CONSTANT ? arguments[i]->constant
                                                            : kd_value_null(types[i]);
     }
+    kd_status status = KD_OK;
+    if (function->wants_columns)
+        status = with_columns(ctx, b, function, arguments, count, columns, &function);
+    else if (columns != NULL)
+        status = KD_FAIL(ctx, KD_INVALID, "42601",
+                         "a column definition list is only allowed for functions returning "
+                         "\"record\"");
+    if (status != KD_OK)
+        return kdi_at(ctx, b, position, status);
     kd_call_env env = {.facts = b->options->facts,
                        .arena = b->arena,
                        .state_arena = b->arena,
@@ -25,8 +58,8 @@ kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_func
     uint32_t column_count;
     kd_slice *names;
     kd_type *column_types;
-    kd_status status = function->describe(ctx, b->arena, &env, values, count, &column_count, &names,
-                                          &column_types);
+    status = function->describe(ctx, b->arena, &env, values, count, &column_count, &names,
+                                &column_types);
     if (status != KD_OK)
         return kdi_at(ctx, b, position, status);
     kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_FUNCTION, position, column_count);
@@ -41,6 +74,68 @@ kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_func
     *out = rel;
     return KD_OK;
 }
+
+/* --- Side by side --- */
+
+static kd_status fill_part(kd_ctx *ctx, kdi_binder *b, const kd_rel *rel, kd_side_part *part)
+{
+    kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, rel->column_count);
+    if (types == NULL)
+        return KD_NOMEM;
+    for (uint32_t c = 0; c < rel->column_count; c++)
+        types[c] = rel->columns[c].type;
+    bool is_function = rel->kind == KD_REL_FUNCTION;
+    *part = (kd_side_part){.function = is_function ? rel->as.function.function : NULL,
+                           .argument_count = is_function ? rel->as.function.argument_count : 1,
+                           .column_count = rel->column_count,
+                           .column_types = types};
+    return KD_OK;
+}
+
+kd_status kdi_side_by_side(kd_ctx *ctx, kdi_binder *b, kd_rel *const *rels, uint32_t count,
+                           kd_rel **out)
+{
+    *out = rels[0];
+    if (count == 1 && rels[0]->kind == KD_REL_FUNCTION)
+        return KD_OK;
+    kd_side_by_side *side = KD_NEW(ctx, b->arena, kd_side_by_side);
+    kd_side_part *parts = KD_NEW_ARRAY(ctx, b->arena, kd_side_part, count);
+    kd_table_function *function = KD_NEW(ctx, b->arena, kd_table_function);
+    const kd_table_function *registered;
+    if (side == NULL || parts == NULL || function == NULL)
+        return KD_NOMEM;
+    if (!kd_registry_find_table_function(b->registry, KD_SLICE(KD_SIDE_BY_SIDE), NULL, 0,
+                                         &registered, NULL))
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "no function runs others side by side");
+    uint32_t columns = 0, arguments = 0, argument = 0, column = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        KD_TRY(fill_part(ctx, b, rels[i], &parts[i]));
+        columns += parts[i].column_count;
+        arguments += parts[i].argument_count;
+    }
+    *side = (kd_side_by_side){count, parts};
+    *function = *registered;
+    function->data = side;
+    kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_FUNCTION, rels[0]->position, columns);
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, arguments);
+    if (rel == NULL || exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        kd_expr **from = rels[i]->kind == KD_REL_FUNCTION ? rels[i]->as.function.arguments
+                                                          : rels[i]->as.project.exprs;
+        for (uint32_t a = 0; a < parts[i].argument_count; a++)
+            exprs[argument++] = from[a];
+        for (uint32_t c = 0; c < parts[i].column_count; c++)
+            rel->columns[column++] = rels[i]->columns[c];
+    }
+    rel->as.function.function = function;
+    rel->as.function.argument_count = arguments;
+    rel->as.function.arguments = exprs;
+    *out = rel;
+    return KD_OK;
+}
+
+/* --- FROM --- */
 
 static kd_status add_ordinality(kd_ctx *ctx, kdi_binder *b, kd_rel *rel)
 {
@@ -58,58 +153,112 @@ static kd_status add_ordinality(kd_ctx *ctx, kdi_binder *b, kd_rel *rel)
 
 /* Not a table function: one row with the value. */
 static kd_status bind_scalar(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
-                             bool ordinality, kd_rel **out)
+                             kd_rel **out)
 {
-    kd_expr *exprs[2];
-    kd_slice names[2] = {kdi_target_name(node), KD_SLICE("ordinality")};
-    KD_TRY(kdi_bind_expr(ctx, b, scope, node, &exprs[0]));
-    KD_TRY(kdi_settle(ctx, b, &exprs[0]));
-    exprs[1] = kdi_constant(ctx, b, kd_value_i64(1), -1);
+    kd_expr *expr;
+    kd_slice name = kdi_target_name(node);
+    KD_TRY(kdi_bind_expr(ctx, b, scope, node, &expr));
+    KD_TRY(kdi_settle(ctx, b, &expr));
     kd_rel *one = kdi_rel_one_row(ctx, b);
-    if (one == NULL || exprs[1] == NULL)
+    if (one == NULL)
         return KD_NOMEM;
-    return kdi_rel_project(ctx, b, one, exprs, names, ordinality ? 2 : 1, false, out);
+    return kdi_rel_project(ctx, b, one, &expr, &name, 1, false, out);
+}
+
+/* AS t(a int, b text) */
+static kd_status listed_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_list *list,
+                                kd_record_shape **out)
+{
+    *out = NULL;
+    if (list == NULL || list->count == 0)
+        return KD_OK;
+    kd_record_shape *shape = KD_NEW(ctx, b->arena, kd_record_shape);
+    kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, list->count);
+    kd_slice *names = KD_NEW_ARRAY(ctx, b->arena, kd_slice, list->count);
+    if (shape == NULL || types == NULL || names == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < list->count; i++) {
+        const kd_ast_column_def *definition = (const kd_ast_column_def *)list->items[i];
+        KD_TRY(kdi_bind_type(ctx, b, &definition->type, &types[i]));
+        names[i] = definition->name;
+        for (size_t k = 0; k < i; k++)
+            if (kd_slice_equal(names[k], names[i]))
+                return KD_FAIL(ctx, KD_INVALID, "42701",
+                               "column name \"%.*s\" specified more than once", KDI_S(names[i]));
+    }
+    *shape = (kd_record_shape){(uint32_t)list->count, types, names};
+    *out = shape;
+    return KD_OK;
 }
 
 static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
-                          bool ordinality, kd_rel **out)
+                          const kd_ast_list *definitions, kd_rel **out)
 {
     kdi_query query = {.clause = "functions in FROM"};
     kdi_scope inner = {.outer = scope, .query = &query, .depth = scope == NULL ? 0 : scope->depth};
-    if (node->kind != KD_AST_CALL)
-        return bind_scalar(ctx, b, &inner, node, ordinality, out);
+    kd_record_shape *columns;
+    KD_TRY(listed_columns(ctx, b, definitions, &columns));
     const kd_ast_call *call = (const kd_ast_call *)node;
-    uint32_t count = (uint32_t)call->arg_count;
+    bool is_call = node->kind == KD_AST_CALL && kdi_call_is_plain(call) &&
+                   !kd_registry_is_aggregate(b->registry, call->function.name);
+    uint32_t count = is_call ? (uint32_t)call->arg_count : 0;
     kd_expr **arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
     kd_type *wanted = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
     if (arguments == NULL || types == NULL || wanted == NULL)
         return KD_NOMEM;
-    if (kd_registry_is_aggregate(b->registry, call->function.name))
-        return bind_scalar(ctx, b, &inner, node, ordinality, out);
     for (uint32_t i = 0; i < count; i++) {
         KD_TRY(kdi_bind_expr(ctx, b, &inner, call->args[i].value, &arguments[i]));
         types[i] = arguments[i]->type;
     }
     const kd_table_function *function;
-    if (!kd_registry_find_table_function(b->registry, call->function.name, types, count, &function,
-                                         wanted))
-        return bind_scalar(ctx, b, &inner, node, ordinality, out);
+    if (!is_call || !kd_registry_find_table_function(b->registry, call->function.name, types, count,
+                                                     &function, wanted)) {
+        if (columns != NULL)
+            return kdi_at(ctx, b, node->position,
+                          KD_FAIL(ctx, KD_INVALID, "42601",
+                                  "a column definition list is only allowed for functions "
+                                  "returning \"record\""));
+        return bind_scalar(ctx, b, &inner, node, out);
+    }
     for (uint32_t i = 0; i < count; i++)
-        KD_TRY(kdi_coerce(ctx, b, wanted[i], KD_CAST_IMPLICIT, &arguments[i]));
-    KD_TRY(kdi_table_function_rel(ctx, b, function, arguments, count, node->position, out));
-    return ordinality ? add_ordinality(ctx, b, *out) : KD_OK;
+        if (!(function->wants_columns && types[i].id == KD_TYPE_RECORD))
+            KD_TRY(kdi_coerce(ctx, b, wanted[i], KD_CAST_IMPLICIT, &arguments[i]));
+    return kdi_table_function_rel(ctx, b, function, arguments, count, columns, node->position, out);
+}
+
+static kd_status bind_calls(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                            const kd_ast_table_call *ast, kd_rel **out)
+{
+    uint32_t count = (uint32_t)ast->calls.count;
+    kd_rel **rels = KD_NEW_ARRAY(ctx, b->arena, kd_rel *, count);
+    if (rels == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_ast_list *definitions =
+            ast->call_column_defs == NULL ? NULL : &ast->call_column_defs[i];
+        if (count == 1 && (definitions == NULL || definitions->count == 0))
+            definitions = &ast->alias.column_defs;
+        KD_TRY(bind_one(ctx, b, scope, ast->calls.items[i], definitions, &rels[i]));
+    }
+    if (ast->alias.column_defs.count > 0 && (count > 1 || ast->ordinality))
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42601",
+                              count > 1 ? "ROWS FROM() with multiple functions cannot have a "
+                                          "column definition list"
+                                        : "WITH ORDINALITY cannot be used with a column "
+                                          "definition list"));
+    *out = rels[0];
+    if (count > 1 || ast->ordinality)
+        KD_TRY(kdi_side_by_side(ctx, b, rels, count, out));
+    return ast->ordinality ? add_ordinality(ctx, b, *out) : KD_OK;
 }
 
 kd_status kdi_bind_table_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                               const kd_ast_table_call *ast, kdi_names *names, kd_rel **out)
 {
-    if (ast->calls.count != 1)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "ROWS FROM with several functions is not supported"));
     const kd_ast_node *node = ast->calls.items[0];
-    KD_TRY(bind_one(ctx, b, scope, node, ast->ordinality, out));
+    KD_TRY(bind_calls(ctx, b, scope, ast, out));
     kd_slice function_name = kdi_target_name(node);
     kd_rel named = **out;
     kd_rel_column first;

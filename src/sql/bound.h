@@ -66,6 +66,7 @@ struct kd_expr {
     uint32_t field;              /* FIELD */
     const kd_slice *field_names; /* ROW: one per argument. */
     bool all;                    /* ANY_ARRAY */
+    bool spreads;                /* CALL: its last argument is an array of the last ones. */
     kd_subquery_kind subquery_kind;
     kd_rel *subquery;
     const kd_function **operators; /* SUBQUERY ANY/ALL: one per compared column */

@@ -169,7 +169,8 @@ static bool nodes_equal(const kd_expr *a, const kd_expr *b)
     case KD_EXPR_PARAMETER:
         return a->parameter_no == b->parameter_no;
     case KD_EXPR_CALL:
-        return a->function == b->function && a->function->volatility != KD_VOLATILE;
+        return a->function == b->function && a->spreads == b->spreads &&
+               a->function->volatility != KD_VOLATILE;
     case KD_EXPR_CAST:
         return a->cast == b->cast;
     case KD_EXPR_CASE:

@@ -119,6 +119,48 @@ static kd_status tablesample(kd_parser *p, kd_ast_sample *sample)
     return KD_OK;
 }
 
+static kd_status sample_size(kd_parser *p, kd_ast_sample *sample)
+{
+    if (!kdi_at_token(p, TOKEN_INTEGER) && !kdi_at_token(p, TOKEN_DECIMAL))
+        return kdi_syntax_error(p, "a number of rows or percent");
+    KD_TRY(kdi_primary(p, &sample->size));
+    sample->is_percent = kdi_accept_token(p, '%') || kdi_accept_word(p, "percent");
+    if (!sample->is_percent)
+        (void)kdi_accept(p, KW_ROWS);
+    return KD_OK;
+}
+
+/* USING SAMPLE 10%, USING SAMPLE 5 ROWS, USING SAMPLE 10% (system, 42),
+ * USING SAMPLE reservoir(50 ROWS) REPEATABLE (42). */
+kd_status kdi_using_sample(kd_parser *p, kd_ast_sample *sample)
+{
+    if (!kdi_at(p, KW_USING) || kdi_peek(p, 1)->kind != TOKEN_IDENT)
+        return KD_OK;
+    kdi_advance(p);
+    sample->method.position = p->token.position;
+    if (!kdi_accept_word(p, "sample"))
+        return kdi_syntax_error(p, "SAMPLE");
+    if (kdi_at_token(p, TOKEN_IDENT) || p->token.keyword != 0) {
+        KD_TRY(kdi_label(p, &sample->method.name));
+        KD_TRY(kdi_expect_token(p, '('));
+        KD_TRY(sample_size(p, sample));
+        KD_TRY(kdi_expect_token(p, ')'));
+    } else {
+        KD_TRY(sample_size(p, sample));
+        if (kdi_accept_token(p, '(')) {
+            KD_TRY(kdi_label(p, &sample->method.name));
+            if (kdi_accept_token(p, ','))
+                KD_TRY(kdi_expr(p, &sample->seed));
+            KD_TRY(kdi_expect_token(p, ')'));
+        }
+    }
+    if (!kdi_accept(p, KW_REPEATABLE))
+        return KD_OK;
+    KD_TRY(kdi_expect_token(p, '('));
+    KD_TRY(kdi_expr(p, &sample->seed));
+    return kdi_expect_token(p, ')');
+}
+
 /* A file: FROM 'data.csv'. */
 static kd_status file_item(kd_parser *p, kd_ast_node **out_item)
 {

@@ -208,6 +208,7 @@ kd_status kdi_order_by(kd_parser *p, kd_ast_list *list) KD_MUST_CHECK; /* [ORDER
 kd_status kdi_sort_direction(kd_parser *p, kd_ast_direction *out_direction,
                              kd_ast_nulls *out_nulls) KD_MUST_CHECK;
 
+kd_status kdi_using_sample(kd_parser *p, kd_ast_sample *sample) KD_MUST_CHECK;
 kd_status kdi_from_list(kd_parser *p, kd_ast_list *list) KD_MUST_CHECK;
 kd_status kdi_from_item(kd_parser *p, kd_ast_node **out_item) KD_MUST_CHECK;
 kd_status kdi_relation(kd_parser *p, kd_ast_table_ref **out_table) KD_MUST_CHECK; /* [ONLY] t [*] */

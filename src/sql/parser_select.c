@@ -479,6 +479,7 @@ static kd_status simple_select(kd_parser *p, kd_ast_node **out_query)
         KD_TRY(kdi_expr(p, &select->qualify));
         KD_TRY(window_clause(p, select));
     }
+    KD_TRY(kdi_using_sample(p, &select->sample));
     kdi_finish(p, &select->node);
     *out_query = &select->node;
     return KD_OK;

@@ -180,6 +180,10 @@ typedef struct kd_scan_spec {
     uint32_t filter_count;
     bool with_refs;
     uint32_t sample_stride; /* Not 0: one vector (one chunk of the delta) of so many, by number. */
+    /* Whether a block of a segment, named by its first row, is read at all; NULL: every one is. May
+     * be called by several threads at once. */
+    kd_status (*block_test)(kd_ctx *ctx, void *object, kd_rowref first, bool *out_reads);
+    void *block_test_object;
 } kd_scan_spec;
 
 typedef struct kd_table_scan kd_table_scan;

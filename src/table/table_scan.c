@@ -19,6 +19,8 @@ struct kd_table_scan {
     uint32_t position_count;
     const kd_scan_filter *filters;
     uint32_t filter_count;
+    kd_status (*block_test)(kd_ctx *ctx, void *object, kd_rowref first, bool *out_reads);
+    void *block_test_object;
     bool with_refs;
     uint32_t sample_stride;
     uint32_t pin;
@@ -88,6 +90,8 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
     scan->filter_count = spec->filter_count;
     scan->with_refs = spec->with_refs;
     scan->sample_stride = spec->sample_stride;
+    scan->block_test = spec->block_test;
+    scan->block_test_object = spec->block_test_object;
     KD_TRY(kd_txn_pin(ctx, table->storage->txns, snapshot.stamp, &scan->pin));
     kd_status status = scan_measure(ctx, arena, scan);
     if (status != KD_OK) {
@@ -176,6 +180,12 @@ static kd_status block_is_excluded(kd_ctx *ctx, const kd_table_scan *scan,
                                    const kdi_segment *segment, uint32_t block, bool *out_excluded)
 {
     *out_excluded = false;
+    if (scan->block_test != NULL) {
+        bool reads;
+        KD_TRY(scan->block_test(ctx, scan->block_test_object,
+                                kdi_ref(segment->unit, block * KD_BLOCK_ROWS), &reads));
+        *out_excluded = !reads;
+    }
     for (uint32_t i = 0; i < scan->filter_count && !*out_excluded; i++) {
         const kd_scan_filter *filter = &scan->filters[i];
         bool is_about_null = filter->test == KD_SCAN_IS_NULL || filter->test == KD_SCAN_IS_NOT_NULL;
