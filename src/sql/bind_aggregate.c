@@ -110,6 +110,23 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
     return KD_OK;
 }
 
+/* DISTINCT sorts by the arguments, so another order has no meaning. */
+static kd_status check_distinct_order(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                                      const kd_aggregate_call *call)
+{
+    for (uint32_t i = 0; call->distinct && i < call->order_count; i++) {
+        bool found = false;
+        for (uint32_t a = 0; a < call->argument_count; a++)
+            found |= kd_expr_equal(call->arguments[a], call->order[i].expr);
+        if (!found)
+            return kdi_at(ctx, b, ast->node.position,
+                          KD_FAIL(ctx, KD_INVALID, "42P10",
+                                  "in an aggregate with DISTINCT, ORDER BY expressions must appear "
+                                  "in argument list"));
+    }
+    return KD_OK;
+}
+
 static bool same_call(const kd_aggregate_call *a, const kd_aggregate_call *b)
 {
     if (a->aggregate != b->aggregate || a->argument_count != b->argument_count ||
@@ -165,6 +182,7 @@ kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     KD_TRY(bind_arguments(ctx, b, scope, ast, &call));
     query->inside_aggregate = false;
     KD_TRY(resolve(ctx, b, ast, &call));
+    KD_TRY(check_distinct_order(ctx, b, ast, &call));
     for (uint32_t i = 0; i < call.argument_count && call.distinct; i++)
         KD_TRY(kdi_check_equality(ctx, b, call.arguments[i]->type, ast->node.position));
     /* All columns are of outer queries: the call is the outer one's. */

@@ -146,6 +146,8 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     kd_slice name = ast->function.name;
     if (ast->over != NULL)
         return kdi_bind_window_call(ctx, b, scope, ast, out);
+    if (ast->within_group.count > 0 && is_window_function(name))
+        return kdi_bind_hypothetical(ctx, b, scope, ast, out);
     if (is_window_function(name))
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42809",

@@ -117,26 +117,42 @@ static kd_status working_columns(kd_ctx *ctx, kdi_binder *b, kdi_with *with, kd_
     return KD_OK;
 }
 
+static bool has_tail(const kd_ast_query_tail *tail)
+{
+    return tail->order_by.count > 0 || tail->limit != NULL || tail->offset != NULL;
+}
+
 static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, const kd_ast_setop *ast,
                                 kd_rel **out)
 {
     kd_rel *start, *step;
     kdi_with *saved = b->with;
+    uint32_t uses = b->working_uses;
     KD_TRY(kdi_bind_with(ctx, b, with->scope, &ast->tail.with));
     with->starting = true;
     b->with = with;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->left, &start));
     with->starting = false;
     KD_TRY(rename_columns(ctx, b, with, &start));
+    KD_TRY(kdi_search_start(ctx, b, with, &start));
     KD_TRY(working_columns(ctx, b, with, &start));
     with->working = true;
     with->working_no = ++b->last_working_no;
     b->with = with;
     b->keep_unknown = true;
+    b->step = with->hidden_count > 0 ? with : NULL;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->right, &step));
     b->keep_unknown = false;
+    b->step = NULL;
     b->with = saved;
+    b->working_uses = uses;
     with->working = false;
+    if (!with->working_used && has_tail(&ast->tail)) {
+        b->with = with->outer;
+        KD_TRY(kdi_bind_query(ctx, b, with->scope, &ast->node, out));
+        b->with = saved;
+        return rename_columns(ctx, b, with, out);
+    }
     if (!with->working_used) {
         kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, start->column_count);
         if (types == NULL)
@@ -150,11 +166,14 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
         KD_TRY(kdi_cast_columns(ctx, b, types, KD_CAST_IMPLICIT, &step));
         return kdi_set_rel(ctx, b, KD_SET_UNION, ast->all, start, step, ast->node.mark, out);
     }
-    if (ast->tail.order_by.count > 0 || ast->tail.limit != NULL || ast->tail.offset != NULL)
+    if (has_tail(&ast->tail))
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "ORDER BY, OFFSET and LIMIT in a recursive query are not "
-                              "implemented"));
+                              "%s in a recursive query is not implemented",
+                              ast->tail.order_by.count > 0 ? "ORDER BY"
+                              : ast->tail.offset != NULL   ? "OFFSET"
+                                                           : "LIMIT"));
+    KD_TRY(kdi_search_step(ctx, b, with, &step));
     return recursive_rel(ctx, b, with, ast, start, step, out);
 }
 
@@ -163,17 +182,17 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
 static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive, kd_rel **out)
 {
     const kd_ast_cte *ast = with->ast;
-    if (ast->search_sequence.size_bytes > 0 || ast->cycle_mark.size_bytes > 0)
-        return kdi_at(
-            ctx, b, ast->node.position,
-            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "SEARCH and CYCLE clauses are not supported"));
     const kd_ast_setop *setop = (const kd_ast_setop *)ast->statement;
-    if (recursive && ast->statement->kind == KD_AST_SETOP && setop->what == KD_AST_UNION &&
-        setop->tail.order_by.count == 0 && setop->tail.limit == NULL)
+    if (recursive && ast->statement->kind == KD_AST_SETOP && setop->what == KD_AST_UNION)
         return bind_recursive(ctx, b, with, setop, out);
+    if (ast->search_sequence.size_bytes > 0 || ast->cycle_mark.size_bytes > 0)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42601", "WITH query is not recursive"));
     kdi_with *saved = b->with;
-    b->with = with->outer;
+    with->formless = recursive;
+    b->with = recursive ? with : with->outer;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->statement, out));
+    with->formless = false;
     b->with = saved;
     return rename_columns(ctx, b, with, out);
 }
@@ -294,7 +313,15 @@ static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int pos
     kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_WORKING, position, with->column_count);
     if (rel == NULL)
         return KD_NOMEM;
+    if (with->working_used)
+        return kdi_at(
+            ctx, b, position,
+            KD_FAIL(ctx, KD_INVALID, "42P19",
+                    "recursive reference to query \"%.*s\" must not appear more than once",
+                    KDI_S(with->name)));
     with->working_used = true;
+    with->working_rel = rel;
+    b->working_uses++;
     rel->as.working.working_no = with->working_no;
     for (uint32_t i = 0; i < with->column_count; i++) {
         rel->columns[i] = with->columns[i];
@@ -304,6 +331,18 @@ static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int pos
     return KD_OK;
 }
 
+kd_status kdi_refuse_working(kd_ctx *ctx, kdi_binder *b, uint32_t uses_before, const char *where)
+{
+    if (b->working_uses == uses_before)
+        return KD_OK;
+    const kdi_with *with = b->with;
+    while (with->outer != NULL && !with->working)
+        with = with->outer;
+    return KD_FAIL(ctx, KD_INVALID, "42P19",
+                   "recursive reference to query \"%.*s\" must not appear within %s",
+                   KDI_S(with->name), where);
+}
+
 kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position, kd_rel **out)
 {
     if (with->starting)
@@ -311,6 +350,12 @@ kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
                       KD_FAIL(ctx, KD_INVALID, "42P19",
                               "recursive reference to query \"%.*s\" must not appear within its "
                               "non-recursive term",
+                              KDI_S(with->name)));
+    if (with->formless)
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_INVALID, "42P19",
+                              "recursive query \"%.*s\" does not have the form non-recursive-term "
+                              "UNION [ALL] recursive-term",
                               KDI_S(with->name)));
     if (with->working)
         return use_working(ctx, b, with, position, out);

@@ -314,9 +314,12 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
     if (with != NULL) {
         if (sampled)
             return not_sampled(ctx, b, ast);
+        uint32_t hidden = with->working ? with->hidden_count : 0;
         KD_TRY(kdi_use_with(ctx, b, with, ast->node.position, out));
-        return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, ast->name.name, *out,
-                               (*out)->column_count, names);
+        KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, ast->name.name, *out,
+                               (*out)->column_count - hidden, names));
+        names->sources[names->source_count - 1].is_working = with->working;
+        return KD_OK;
     }
     const kd_object *object;
     const kd_virtual_table *system_view;

@@ -68,7 +68,6 @@ static bool uses_output(const kd_expr *expr, const kdi_query *query)
 static kd_status add_key(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr *expr,
                          uint32_t *out_index)
 {
-    KD_TRY(kdi_check_equality(ctx, b, expr->type, expr->position));
     for (size_t i = 0; i < query->key_count; i++)
         if (kd_expr_equal(query->keys[i], expr)) {
             *out_index = (uint32_t)i;
@@ -90,6 +89,7 @@ static kd_status bind_key(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
 {
     kd_expr *expr;
     KD_TRY(bind_item(ctx, b, scope, node, targets, &expr));
+    KD_TRY(kdi_check_equality(ctx, b, expr->type, expr->position));
     return add_key(ctx, b, scope->query, expr, out_index);
 }
 

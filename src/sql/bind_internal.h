@@ -28,6 +28,7 @@ typedef struct kdi_source {
     kd_rel_column *columns;
     kd_rel *scan;        /* The SCAN it is, or NULL. */
     kd_rel *rel;         /* What gives its rows; set when the item is bound. */
+    bool is_working;     /* A recursive query's use of itself. */
     uint32_t row_object; /* The table whose row type its rows are of; 0: none. */
     kd_slice row_name;   /* Of a view: its rows' type is called so. */
 } kdi_source;
@@ -56,11 +57,14 @@ typedef struct kdi_with {
     kdi_scope *scope; /* Where the WITH stands. */
     kd_cte *cte;      /* Bound once; NULL: bound anew at each use. */
     bool starting;    /* Inside its own non-recursive term, where it may not be used. */
+    bool formless;    /* Recursive, but no UNION: it may not be used inside itself. */
     bool working;     /* Inside its own recursive step: a use is the working table. */
     bool working_used;
     uint32_t working_no;
     uint32_t column_count; /* Of the recursive one being bound. */
     kd_rel_column *columns;
+    uint32_t hidden_count; /* The last of them: what SEARCH and CYCLE carry along. */
+    kd_rel *working_rel;   /* The use inside the step. */
 } kdi_with;
 
 typedef struct kdi_window {
@@ -129,9 +133,11 @@ typedef struct kdi_binder {
     kdi_shape *shapes;
     size_t shape_count, shape_capacity;
     int depth;
-    int inside_text; /* Views and stored expressions: positions mean nothing there. */
-    int deepest;     /* Deepest scope that a column was found in since it was last reset. */
-    int shallowest;  /* The other end. */
+    uint32_t working_uses; /* Of recursive queries inside themselves, so far. */
+    const kdi_with *step;  /* The next SELECT is this query's recursive step. */
+    int inside_text;       /* Views and stored expressions: positions mean nothing there. */
+    int deepest;           /* Deepest scope that a column was found in since it was last reset. */
+    int shallowest;        /* The other end. */
     const kd_table_entry *target; /* Of DML, to set reads_target. */
     struct kdi_view_target *view; /* That DML names; its table is `target`. */
     bool reads_target;
@@ -255,6 +261,12 @@ kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
                              kd_expr **out) KD_MUST_CHECK; /* bind_aggregate.c */
 kd_status kdi_bind_window_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                                kd_expr **out) KD_MUST_CHECK; /* bind_window.c */
+/* Windows that are defined and may be used by nobody. */
+kd_status kdi_check_windows(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                            const kd_ast_list *windows) KD_MUST_CHECK;
+/* rank(x) WITHIN GROUP (ORDER BY y) and its kin (bind_hypothetical.c). */
+kd_status kdi_bind_hypothetical(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                                const kd_ast_call *ast, kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_subquery(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                             const kd_ast_subquery *ast, kd_expr **out) KD_MUST_CHECK;
 /* operand op ANY/ALL (query); `operands` are one per column of the query. */
@@ -267,6 +279,9 @@ kd_status kdi_bind_quantified_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
 /* What a row type holds; not known for rows of any shape. */
 kd_status kdi_row_shape(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_record_shape *out,
                         bool *out_known) KD_MUST_CHECK;
+/* ROW of these expressions. */
+kd_status kdi_make_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, uint32_t count, int position,
+                       kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_row_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                              kd_expr **out) KD_MUST_CHECK;
 /* t, t.*: the row of a FROM item as one value. */
@@ -346,6 +361,15 @@ kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
                         const kd_ast_with *with) KD_MUST_CHECK; /* bind_cte.c */
 kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
                        kd_rel **out) KD_MUST_CHECK;
+/* SEARCH and CYCLE (bind_search.c): the columns that they carry, of the starting rows, and of the
+ * step's rows, which bring those of the rows that they came from. */
+kd_status kdi_search_start(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
+                           kd_rel **io_start) KD_MUST_CHECK;
+kd_status kdi_search_step(kd_ctx *ctx, kdi_binder *b, const kdi_with *with,
+                          kd_rel **io_step) KD_MUST_CHECK;
+/* 42P19 where recursive queries were used since `uses_before`. */
+kd_status kdi_refuse_working(kd_ctx *ctx, kdi_binder *b, uint32_t uses_before,
+                             const char *where) KD_MUST_CHECK;
 kdi_with *kdi_find_with(const kdi_binder *b, kd_slice name);
 
 /* TABLESAMPLE of a scan with row references, and USING SAMPLE (bind_sample.c). */

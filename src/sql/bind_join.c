@@ -223,12 +223,18 @@ kd_status kdi_bind_join(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     join_state join = {.ast = ast};
     KD_TRY(join_kind(ctx, b, ast, &join.kind));
     kd_rel *left, *right;
+    uint32_t uses = b->working_uses;
     KD_TRY(kdi_bind_from_item(ctx, b, scope, ast->left, &join.left, &left));
+    if (join.kind == KD_JOIN_RIGHT || join.kind == KD_JOIN_FULL)
+        KD_TRY(kdi_refuse_working(ctx, b, uses, "an outer join"));
+    uses = b->working_uses;
     kdi_scope lateral = {.outer = scope,
                          .names = join.left,
                          .is_lateral = true,
                          .depth = scope == NULL ? 0 : scope->depth};
     KD_TRY(kdi_bind_from_item(ctx, b, &lateral, ast->right, &join.right, &right));
+    if (join.kind == KD_JOIN_LEFT || join.kind == KD_JOIN_FULL)
+        KD_TRY(kdi_refuse_working(ctx, b, uses, "an outer join"));
     kdi_scope *outer = scope;
     while (outer != NULL && outer->is_lateral)
         outer = outer->outer;

@@ -88,8 +88,7 @@ kd_status kdi_bind_sort_key(kd_ctx *ctx, kdi_binder *b, const kd_ast_sort *ast, 
                             kd_sort_key *out)
 {
     KD_TRY(kdi_settle(ctx, b, &expr));
-    if ((expr->type.id == KD_TYPE_JSON || expr->type.id == KD_TYPE_JSONPATH) &&
-        !expr->type.is_array)
+    if (expr->type.id == KD_TYPE_JSON || expr->type.id == KD_TYPE_JSONPATH)
         return kdi_at(ctx, b, expr->position,
                       KD_FAIL(ctx, KD_INVALID, "42883",
                               "could not identify an ordering operator for type %s",
@@ -226,7 +225,9 @@ kd_status kdi_bind_subquery(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                             const kd_ast_subquery *ast, kd_expr **out)
 {
     kd_rel *rel;
+    uint32_t uses = b->working_uses;
     KD_TRY(kdi_bind_query(ctx, b, scope, ast->query, &rel));
+    KD_TRY(kdi_refuse_working(ctx, b, uses, "a subquery"));
     kd_type type = kd_type_of(KD_TYPE_BOOL);
     kd_subquery_kind kind = KD_SUBQUERY_EXISTS;
     if (ast->what != KD_AST_SUBQUERY_EXISTS) {
@@ -256,7 +257,9 @@ kd_status kdi_bind_quantified_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
                                     kd_expr **out)
 {
     kd_rel *rel;
+    uint32_t uses = b->working_uses;
     KD_TRY(kdi_bind_query(ctx, b, scope, query, &rel));
+    KD_TRY(kdi_refuse_working(ctx, b, uses, "a subquery"));
     if (rel->column_count != count)
         return kdi_at(ctx, b, position,
                       KD_FAIL(ctx, KD_INVALID, "42601",

@@ -146,15 +146,21 @@ static kd_status f_names(kd_ctx *ctx, kdi_binder *b, uint32_t count, kd_slice **
     return KD_OK;
 }
 
+kd_status kdi_make_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, uint32_t count, int position,
+                       kd_expr **out)
+{
+    kd_slice *names;
+    KD_TRY(f_names(ctx, b, count, &names));
+    return make_row(ctx, b, exprs, names, count, (kd_slice){NULL, 0}, position, out);
+}
+
 kd_status kdi_bind_row_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                              kd_expr **out)
 {
     kd_expr **exprs;
     uint32_t count;
     KD_TRY(kdi_bind_row(ctx, b, scope, node, &exprs, &count));
-    kd_slice *names;
-    KD_TRY(f_names(ctx, b, count, &names));
-    return make_row(ctx, b, exprs, names, count, (kd_slice){NULL, 0}, node->position, out);
+    return kdi_make_row(ctx, b, exprs, count, node->position, out);
 }
 
 /* --- Whole rows of FROM items --- */

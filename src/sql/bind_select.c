@@ -115,9 +115,12 @@ static kd_status bind_distinct_on(kd_ctx *ctx, kdi_binder *b, select_state *s)
     s->on_targets = KD_NEW_ARRAY(ctx, b->arena, uint32_t, s->on_count);
     if (s->on_targets == NULL)
         return KD_NOMEM;
-    for (uint32_t i = 0; i < s->on_count; i++)
-        KD_TRY(bind_output_item(ctx, b, s, s->ast->distinct_on.items[i], "DISTINCT ON",
-                                &s->on_targets[i]));
+    for (uint32_t i = 0; i < s->on_count; i++) {
+        const kd_ast_node *node = s->ast->distinct_on.items[i];
+        KD_TRY(bind_output_item(ctx, b, s, node, "DISTINCT ON", &s->on_targets[i]));
+        KD_TRY(
+            kdi_check_equality(ctx, b, s->targets.exprs[s->on_targets[i]]->type, node->position));
+    }
     /* The leading ORDER BY items must be the ON items, in any order. */
     for (uint32_t i = 0; i < s->order_count && i < s->on_count; i++) {
         bool found = false;
@@ -132,12 +135,50 @@ static kd_status bind_distinct_on(kd_ctx *ctx, kdi_binder *b, select_state *s)
     return KD_OK;
 }
 
+/* A recursive step hands on what SEARCH and CYCLE keep of the rows that it read. */
+static kd_status carry_hidden(kd_ctx *ctx, kdi_binder *b, select_state *s, const kdi_with *step)
+{
+    if (step == NULL)
+        return KD_OK;
+    const kd_rel *working = step->working_rel;
+    if (working == NULL)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "with a SEARCH or CYCLE clause, the recursive reference to WITH query "
+                       "\"%.*s\" must be at the top level of its right-hand SELECT",
+                       KDI_S(step->name));
+    for (uint32_t i = 0; i < step->hidden_count; i++) {
+        uint32_t at = working->column_count - step->hidden_count + i, index;
+        kd_expr *column = kdi_column_expr(ctx, b, &working->columns[at], -1);
+        if (column == NULL)
+            return KD_NOMEM;
+        KD_TRY(extra_target(ctx, b, s, column, &index));
+        s->targets.names[index] = working->columns[at].name;
+    }
+    return KD_OK;
+}
+
+/* A recursive step may not aggregate the rows of the last round. */
+static kd_status check_recursive(kd_ctx *ctx, kdi_binder *b, const select_state *s)
+{
+    bool reads_working = false;
+    for (size_t i = 0; i < s->scope.names.source_count; i++)
+        reads_working |= s->scope.names.sources[i].is_working;
+    if (!reads_working || s->query.call_count == 0)
+        return KD_OK;
+    return kdi_at(ctx, b, s->ast->node.position,
+                  KD_FAIL(ctx, KD_INVALID, "42P19",
+                          "aggregate functions are not allowed in a recursive query's recursive "
+                          "term"));
+}
+
 static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
     const kd_ast_select *ast = s->ast;
     kdi_query *query = &s->query;
     bool keep_unknown = b->keep_unknown;
+    const kdi_with *step = b->step;
     b->keep_unknown = false;
+    b->step = NULL;
     b->wants_refs = ast->tail.locking.count > 0;
     KD_TRY(kdi_bind_from(ctx, b, s->scope.outer, &ast->from, &s->scope.names, &s->rel));
     b->wants_refs = false;
@@ -153,6 +194,7 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
     query->window_definitions = &ast->windows;
     query->grouped = ast->group_by.count > 0 || ast->group_by_all || ast->having != NULL;
     KD_TRY(kdi_bind_targets(ctx, b, &s->scope, &ast->targets, &s->targets));
+    KD_TRY(carry_hidden(ctx, b, s, step));
     for (size_t i = 0; !keep_unknown && i < s->targets.count; i++)
         KD_TRY(kdi_settle(ctx, b, &s->targets.exprs[i]));
     s->visible_count = (uint32_t)s->targets.count;
@@ -170,7 +212,9 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
         KD_TRY(kdi_bind_condition(ctx, b, &s->scope, ast->qualify, "QUALIFY", &s->qualify));
     query->srfs_ok = true;
     KD_TRY(bind_order_by(ctx, b, s));
-    return bind_distinct_on(ctx, b, s);
+    KD_TRY(bind_distinct_on(ctx, b, s));
+    KD_TRY(kdi_check_windows(ctx, b, &s->scope, &ast->windows));
+    return check_recursive(ctx, b, s);
 }
 
 /* --- Building --- */
@@ -295,6 +339,26 @@ static bool is_locked(const kd_ast_locking *locking, const kdi_source *source)
     return locking->tables.count == 0;
 }
 
+static kd_status check_locked_names(kd_ctx *ctx, kdi_binder *b, const select_state *s)
+{
+    for (size_t l = 0; l < s->ast->tail.locking.count; l++) {
+        const kd_ast_locking *locking = (const kd_ast_locking *)s->ast->tail.locking.items[l];
+        for (size_t t = 0; t < locking->tables.count; t++) {
+            kd_slice name = ((const kd_ast_name_item *)locking->tables.items[t])->name.name;
+            bool found = false;
+            for (size_t i = 0; i < s->scope.names.source_count; i++)
+                found |= kd_slice_equal(s->scope.names.sources[i].alias, name);
+            if (!found)
+                return kdi_at(ctx, b, locking->tables.items[t]->position,
+                              KD_FAIL(ctx, KD_INVALID, "42P01",
+                                      "relation \"%.*s\" in FOR UPDATE clause not found in FROM "
+                                      "clause",
+                                      KDI_S(name)));
+        }
+    }
+    return KD_OK;
+}
+
 /* Row references of locked tables travel behind the select list. */
 static kd_status lock_targets(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
@@ -309,6 +373,7 @@ static kd_status lock_targets(kd_ctx *ctx, kdi_binder *b, select_state *s)
             ctx, b, s->ast->tail.locking.items[0]->position,
             KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "FOR UPDATE is not allowed with %s", with));
     b->locks_rows = true;
+    KD_TRY(check_locked_names(ctx, b, s));
     for (size_t i = 0; i < s->scope.names.source_count; i++) {
         const kd_rel *scan = s->scope.names.sources[i].scan;
         if (scan == NULL || scan->as.scan.ref_column == 0)

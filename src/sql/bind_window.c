@@ -26,7 +26,16 @@ static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_w
     *out = NULL;
     if (node == NULL)
         return KD_OK;
+    int deepest = b->deepest;
+    b->deepest = -1;
     KD_TRY(kdi_bind_expr(ctx, b, scope, node, out));
+    if (b->deepest == scope->depth)
+        return kdi_at(ctx, b, node->position,
+                      KD_FAIL(ctx, KD_INVALID, "42P10", "argument of %s must not contain variables",
+                              window->mode == KD_FRAME_ROWS    ? "ROWS"
+                              : window->mode == KD_FRAME_RANGE ? "RANGE"
+                                                               : "GROUPS"));
+    b->deepest = deepest > b->deepest ? deepest : b->deepest;
     if (window->mode != KD_FRAME_RANGE)
         return kdi_coerce(ctx, b, kd_type_of(KD_TYPE_INT8), KD_CAST_IMPLICIT, out);
     if (window->order_count != 1)
@@ -118,6 +127,11 @@ static kd_status bind_definition(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
             kdi_leave(b);
             return KD_OK;
         }
+        if (out->has_frame)
+            return kdi_at(ctx, b, ast->node.position,
+                          KD_FAIL(ctx, KD_INVALID, "42P20",
+                                  "cannot copy window \"%.*s\" because it has a frame clause",
+                                  KDI_S(base)));
         const char *wrong = ast->partition_by.count > 0 ? "PARTITION BY clause"
                             : ast->order_by.count > 0 && out->order_count > 0 ? "ORDER BY clause"
                                                                               : NULL;
@@ -307,4 +321,30 @@ kd_status kdi_bind_window_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, con
     kd_rel_column column = {.id = call.output, .type = call.type};
     *out = kdi_column_expr(ctx, b, &column, ast->node.position);
     return *out == NULL ? KD_NOMEM : KD_OK;
+}
+
+kd_status kdi_check_windows(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                            const kd_ast_list *windows)
+{
+    for (size_t i = 0; i < windows->count; i++) {
+        const kd_ast_window *window = (const kd_ast_window *)windows->items[i];
+        for (size_t k = 0; k < i; k++)
+            if (kd_slice_equal(((const kd_ast_window *)windows->items[k])->name, window->name))
+                return kdi_at(ctx, b, window->node.position,
+                              KD_FAIL(ctx, KD_INVALID, "42P20",
+                                      "window \"%.*s\" is already defined", KDI_S(window->name)));
+        kdi_window unused = {0};
+        kd_slice base = window->base;
+        for (size_t k = 0; k < i && base.size_bytes > 0; k++)
+            if (kd_slice_equal(((const kd_ast_window *)windows->items[k])->name, base))
+                base.size_bytes = 0;
+        if (base.size_bytes > 0) /* Only those defined before may be extended. */
+            return kdi_at(
+                ctx, b, window->node.position,
+                KD_FAIL(ctx, KD_INVALID, "42704", "window \"%.*s\" does not exist", KDI_S(base)));
+        scope->query->inside_window = true;
+        KD_TRY(bind_definition(ctx, b, scope, window, &unused));
+        scope->query->inside_window = false;
+    }
+    return KD_OK;
 }
