@@ -13,6 +13,14 @@ static kd_status not_here(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, co
                   KD_FAIL(ctx, KD_INVALID, "42803", "%s%s", message, clause));
 }
 
+/* The highest depth in the set that is not below `limit`; -1: none. */
+static int deepest_below(uint64_t depths, int limit)
+{
+    if (limit < 63)
+        depths &= ((uint64_t)2 << limit) - 1;
+    return depths == 0 ? -1 : 63 - __builtin_clzll(depths);
+}
+
 static kdi_scope *query_scope(kdi_scope *scope)
 {
     while (scope != NULL && scope->query == NULL)
@@ -116,8 +124,12 @@ static kd_status check_distinct_order(kd_ctx *ctx, kdi_binder *b, const kd_ast_c
 {
     for (uint32_t i = 0; call->distinct && i < call->order_count; i++) {
         bool found = false;
-        for (uint32_t a = 0; a < call->argument_count; a++)
-            found |= kd_expr_equal(call->arguments[a], call->order[i].expr);
+        for (uint32_t a = 0; a < call->argument_count; a++) {
+            const kd_expr *given = call->arguments[a];
+            const kd_expr *uncast = given->kind == KD_EXPR_CAST ? given->arguments[0] : given;
+            found |= kd_expr_equal(given, call->order[i].expr) ||
+                     kd_expr_equal(uncast, call->order[i].expr);
+        }
         if (!found)
             return kdi_at(ctx, b, ast->node.position,
                           KD_FAIL(ctx, KD_INVALID, "42P10",
@@ -172,7 +184,9 @@ kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     if (home == NULL)
         return not_here(ctx, b, ast, "aggregate functions are not allowed in ", "this context");
     int deepest = b->deepest;
+    uint64_t depths = b->found_depths;
     b->deepest = -1;
+    b->found_depths = 0;
     kdi_query *query = home->query;
     bool was_inside = query->inside_aggregate;
     if (was_inside)
@@ -185,10 +199,13 @@ kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     KD_TRY(check_distinct_order(ctx, b, ast, &call));
     for (uint32_t i = 0; i < call.argument_count && call.distinct; i++)
         KD_TRY(kdi_check_equality(ctx, b, call.arguments[i]->type, ast->node.position));
-    /* All columns are of outer queries: the call is the outer one's. */
-    if (b->deepest >= 0)
-        while (home->outer != NULL && query_scope(home->outer) != NULL && home->depth > b->deepest)
-            home = query_scope(home->outer);
+    /* All columns are of outer queries: the call is the outer one's. Those of sub-queries in the
+     * arguments do not count. */
+    int found = deepest_below(b->found_depths, home->depth);
+    while (found >= 0 && home->outer != NULL && query_scope(home->outer) != NULL &&
+           home->depth > found)
+        home = query_scope(home->outer);
+    b->found_depths |= depths;
     if (deepest > b->deepest)
         b->deepest = deepest;
     query = home->query;

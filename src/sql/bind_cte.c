@@ -127,10 +127,11 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
 {
     kd_rel *start, *step;
     kdi_with *saved = b->with;
-    uint32_t uses = b->working_uses;
-    KD_TRY(kdi_bind_with(ctx, b, with->scope, &ast->tail.with));
+    uint32_t uses = b->working_uses, reads = b->working_reads;
     with->starting = true;
     b->with = with;
+    KD_TRY(kdi_bind_with(ctx, b, with->scope, &ast->tail.with));
+    kdi_with *inner = b->with;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->left, &start));
     with->starting = false;
     KD_TRY(rename_columns(ctx, b, with, &start));
@@ -138,7 +139,7 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
     KD_TRY(working_columns(ctx, b, with, &start));
     with->working = true;
     with->working_no = ++b->last_working_no;
-    b->with = with;
+    b->with = inner;
     b->keep_unknown = true;
     b->step = with->hidden_count > 0 ? with : NULL;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->right, &step));
@@ -146,6 +147,7 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
     b->step = NULL;
     b->with = saved;
     b->working_uses = uses;
+    b->working_reads = reads;
     with->working = false;
     if (!with->working_used && has_tail(&ast->tail)) {
         b->with = with->outer;
@@ -265,11 +267,16 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recur
     int shallowest = b->shallowest, deepest = b->deepest;
     b->shallowest = INT_MAX;
     kd_rel *rows;
+    uint32_t uses = b->working_uses, reads = b->working_reads;
+    with->recursive = recursive;
     KD_TRY(bind_rows(ctx, b, with, recursive, &rows));
+    /* It changes with every round of the recursion that it reads. */
+    bool reads_working = b->working_reads > reads;
+    b->working_uses = uses;
     bool correlated = with->scope != NULL && b->shallowest <= with->scope->depth;
     b->shallowest = b->shallowest < shallowest ? b->shallowest : shallowest;
     b->deepest = deepest;
-    if (correlated || with->ast->materialized == KD_AST_NOT_MATERIALIZED)
+    if (correlated || reads_working || with->ast->materialized == KD_AST_NOT_MATERIALIZED)
         return KD_OK;
     kd_cte *cte = KD_NEW(ctx, b->arena, kd_cte);
     kd_cte **slot;
@@ -313,7 +320,7 @@ static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int pos
     kd_rel *rel = kdi_rel_new(ctx, b, KD_REL_WORKING, position, with->column_count);
     if (rel == NULL)
         return KD_NOMEM;
-    if (with->working_used)
+    if (with->working_used && !b->rebinding)
         return kdi_at(
             ctx, b, position,
             KD_FAIL(ctx, KD_INVALID, "42P19",
@@ -322,6 +329,7 @@ static kd_status use_working(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int pos
     with->working_used = true;
     with->working_rel = rel;
     b->working_uses++;
+    b->working_reads++;
     rel->as.working.working_no = with->working_no;
     for (uint32_t i = 0; i < with->column_count; i++) {
         rel->columns[i] = with->columns[i];
@@ -362,7 +370,13 @@ kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
     if (with->cte == NULL) {
         kdi_with again = *with;
         again.working_used = false;
-        return bind_rows(ctx, b, &again, true, out);
+        uint32_t uses = b->working_uses;
+        bool rebinding = b->rebinding;
+        b->rebinding = true;
+        KD_TRY(bind_rows(ctx, b, &again, with->recursive, out));
+        b->rebinding = rebinding;
+        b->working_uses = uses;
+        return KD_OK;
     }
     kd_cte *cte = with->cte;
     if (!kd_ast_is_query(with->ast->statement) && cte->query->column_count == 0)

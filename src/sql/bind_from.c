@@ -3,9 +3,10 @@
  */
 #include "sql/bind_internal.h"
 
-static kdi_scope *beyond_lateral(kdi_scope *scope)
+kdi_scope *kdi_beyond_lateral(kdi_scope *scope)
 {
-    while (scope != NULL && scope->is_lateral)
+    int depth = scope == NULL ? 0 : scope->depth;
+    while (scope != NULL && scope->is_lateral && scope->depth == depth)
         scope = scope->outer;
     return scope;
 }
@@ -362,7 +363,7 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
 static kd_status bind_table_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                   const kd_ast_table_query *ast, kdi_names *names, kd_rel **out)
 {
-    kdi_scope *outer = ast->lateral ? scope : beyond_lateral(scope);
+    kdi_scope *outer = ast->lateral ? scope : kdi_beyond_lateral(scope);
     KD_TRY(kdi_bind_query(ctx, b, outer, ast->query, out));
     return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, (kd_slice){NULL, 0}, *out,
                            (*out)->column_count, names);

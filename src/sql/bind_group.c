@@ -252,10 +252,10 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
 
 /* --- grouping() --- */
 
-kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr **arguments,
-                            uint32_t count, int position, kd_expr **out)
+/* `field` of it is the depth of the query whose grouping it asks for. */
+kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kd_expr **arguments, uint32_t count,
+                            int position, kd_expr **out)
 {
-    (void)query;
     kd_expr *expr =
         kdi_expr_new(ctx, b, KD_EXPR_GROUPING, kd_type_of(KD_TYPE_INT4), position, count);
     if (expr == NULL)
@@ -405,6 +405,8 @@ static kd_status rewrite_slot(kd_ctx *ctx, void *object, kd_expr **slot)
     rewrite *r = object;
     kdi_query *query = r->scope->query;
     kd_expr *expr = *slot;
+    if (expr->kind == KD_EXPR_GROUPING && expr->field != (uint32_t)r->scope->depth)
+        return KD_OK;
     if (expr->kind == KD_EXPR_GROUPING)
         return grouping_value(ctx, r->b, query, expr, slot);
     if (expr->kind == KD_EXPR_CONSTANT)
@@ -443,6 +445,12 @@ static kd_status copy_slot(kd_ctx *ctx, void *object, kd_expr **slot)
 kd_status kdi_group_rewrite(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kd_expr **slot)
 {
     rewrite r = {.b = b, .scope = scope};
+    /* A constant is what it is, unless it is grouped by and some sets are without it. */
+    if ((*slot)->kind == KD_EXPR_CONSTANT && scope->query->set_count > 0) {
+        uint32_t key = key_index(scope->query, *slot);
+        if (key != UINT32_MAX)
+            return key_column(ctx, b, scope->query, key, *slot, slot);
+    }
     KD_TRY(kd_expr_walk(ctx, slot, copy_slot, &r));
     return kd_expr_walk_deep(ctx, slot, rewrite_slot, &r);
 }

@@ -57,6 +57,7 @@ typedef struct kdi_with {
     kdi_scope *scope; /* Where the WITH stands. */
     kd_cte *cte;      /* Bound once; NULL: bound anew at each use. */
     bool starting;    /* Inside its own non-recursive term, where it may not be used. */
+    bool recursive;   /* WITH RECURSIVE */
     bool formless;    /* Recursive, but no UNION: it may not be used inside itself. */
     bool working;     /* Inside its own recursive step: a use is the working table. */
     bool working_used;
@@ -133,11 +134,15 @@ typedef struct kdi_binder {
     kdi_shape *shapes;
     size_t shape_count, shape_capacity;
     int depth;
-    uint32_t working_uses; /* Of recursive queries inside themselves, so far. */
-    const kdi_with *step;  /* The next SELECT is this query's recursive step. */
-    int inside_text;       /* Views and stored expressions: positions mean nothing there. */
-    int deepest;           /* Deepest scope that a column was found in since it was last reset. */
-    int shallowest;        /* The other end. */
+    uint32_t working_uses;  /* Of recursive queries inside themselves, so far. */
+    uint32_t working_reads; /* The same, WITH queries that read them counted at each use. */
+    bool rebinding;         /* A WITH query that reads a recursion's rows is bound at each use. */
+    const kdi_with *step;   /* The next SELECT is this query's recursive step. */
+    int inside_text;        /* Views and stored expressions: positions mean nothing there. */
+    int deepest;            /* Deepest scope that a column was found in since it was last reset. */
+    int shallowest;         /* The other end. */
+    uint64_t
+        found_depths; /* Bit d: a column was found at depth d; the last bit: at 63 or deeper. */
     const kd_table_entry *target; /* Of DML, to set reads_target. */
     struct kdi_view_target *view; /* That DML names; its table is `target`. */
     bool reads_target;
@@ -313,6 +318,9 @@ kd_status kdi_bind_sort_key(kd_ctx *ctx, kdi_binder *b, const kd_ast_sort *ast, 
 /* --- Queries --- */
 kd_status kdi_bind_from(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_list *from,
                         kdi_names *names, kd_rel **out) KD_MUST_CHECK; /* bind_from.c */
+/* What an item of this FROM sees that is not LATERAL: nothing to its left, but the items to the
+ * left of an enclosing LATERAL query. */
+kdi_scope *kdi_beyond_lateral(kdi_scope *scope);
 kd_status kdi_bind_from_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                              kdi_names *names, kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_bind_join(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_join *ast,
@@ -392,8 +400,8 @@ kd_status kdi_expand_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
                           kdi_targets *out) KD_MUST_CHECK;
 
 /* Grouping (bind_group.c). */
-kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr **arguments,
-                            uint32_t count, int position, kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kd_expr **arguments, uint32_t count,
+                            int position, kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_select *ast,
                             const kdi_targets *targets) KD_MUST_CHECK;
 /* Replaces group keys by their columns and refuses other columns of `scope`. */

@@ -235,9 +235,7 @@ kd_status kdi_bind_join(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     KD_TRY(kdi_bind_from_item(ctx, b, &lateral, ast->right, &join.right, &right));
     if (join.kind == KD_JOIN_LEFT || join.kind == KD_JOIN_FULL)
         KD_TRY(kdi_refuse_working(ctx, b, uses, "an outer join"));
-    kdi_scope *outer = scope;
-    while (outer != NULL && outer->is_lateral)
-        outer = outer->outer;
+    kdi_scope *outer = kdi_beyond_lateral(scope);
     if (ast->condition != NULL)
         KD_TRY(bind_on(ctx, b, outer, &join));
     else

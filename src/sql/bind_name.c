@@ -297,6 +297,7 @@ const kdi_source *kdi_find_source(kdi_scope *scope, kd_slice schema, kd_slice al
 
 static void found_at(kdi_binder *b, const kdi_scope *scope)
 {
+    b->found_depths |= (uint64_t)1 << (scope->depth < 63 ? scope->depth : 63);
     if (scope->depth > b->deepest)
         b->deepest = scope->depth;
     if (scope->depth < b->shallowest)

@@ -72,6 +72,9 @@ kd_status kdi_bind_limit(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
     if (!tail->limit_all)
         KD_TRY(bind_count(ctx, b, outer, tail->limit, "LIMIT", &count));
     KD_TRY(bind_count(ctx, b, outer, tail->offset, "OFFSET", &offset));
+    if (tail->with_ties && tail->limit != NULL && count == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "2201W",
+                       "row count cannot be null in FETCH FIRST ... WITH TIES clause");
     if (count == NULL && offset == NULL)
         return KD_OK;
     kd_rel *rel = kdi_rel_over(ctx, b, KD_REL_LIMIT, *io_rel);

@@ -36,6 +36,12 @@ static kd_status row_of(kd_ctx *ctx, kdi_binder *b, const kdi_with *with, const 
         for (uint32_t c = 0; c < rel->column_count && exprs[at] == NULL; c++)
             if (kd_slice_equal(rel->columns[c].name, names->items[i]))
                 exprs[at] = kdi_column_expr(ctx, b, &rel->columns[c], -1);
+        for (size_t k = 0; k < i; k++)
+            if (kd_slice_equal(names->items[k], names->items[i]))
+                return kdi_at(ctx, b, with->ast->node.position,
+                              KD_FAIL(ctx, KD_INVALID, "42701",
+                                      "%s column \"%.*s\" specified more than once", clause,
+                                      KDI_S(names->items[i])));
         if (exprs[at++] == NULL)
             return kdi_at(ctx, b, with->ast->node.position,
                           KD_FAIL(ctx, KD_INVALID, "42601",

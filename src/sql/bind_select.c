@@ -22,6 +22,7 @@ typedef struct select_state {
     uint32_t on_count;
     uint32_t *on_targets;
     kd_expr *having, *qualify;
+    kd_expr **postponed; /* Per visible target: volatile, computed after the sort; or NULL. */
 } select_state;
 
 static kd_status extra_target(kd_ctx *ctx, kdi_binder *b, select_state *s, kd_expr *expr,
@@ -468,15 +469,72 @@ static kd_status build_sort(kd_ctx *ctx, kdi_binder *b, select_state *s)
     return KD_OK;
 }
 
+/* --- Volatile targets --- */
+
+typedef struct keeper {
+    kdi_binder *b;
+    select_state *s;
+} keeper;
+
+static bool gives(const kd_rel *rel, kd_column_id id)
+{
+    for (uint32_t i = 0; i < rel->column_count; i++)
+        if (rel->columns[i].id == id)
+            return true;
+    return false;
+}
+
+static kd_status keep_column(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    keeper *self = object;
+    uint32_t index;
+    if ((*slot)->kind != KD_EXPR_COLUMN || !gives(self->s->rel, (*slot)->column))
+        return KD_OK;
+    kd_expr *column = KD_NEW(ctx, self->b->arena, kd_expr);
+    if (column == NULL)
+        return KD_NOMEM;
+    *column = **slot;
+    return extra_target(ctx, self->b, self->s, column, &index);
+}
+
+/* nextval and its like are called for the rows that are left, in their order: what they need
+ * travels through the sort, and they come after it. */
+static kd_status postpone_volatile(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    if (s->order_count == 0 || s->ast->distinct || s->on_count > 0)
+        return KD_OK;
+    s->postponed = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, s->visible_count);
+    if (s->postponed == NULL)
+        return KD_NOMEM;
+    keeper self = {b, s};
+    for (uint32_t i = 0; i < s->visible_count; i++) {
+        bool sorted = false;
+        for (uint32_t o = 0; o < s->order_count; o++)
+            sorted |= s->order_targets[o] == i;
+        if (sorted || !kd_expr_is_volatile(s->targets.exprs[i]))
+            continue;
+        s->postponed[i] = s->targets.exprs[i];
+        KD_TRY(kd_expr_walk_deep(ctx, &s->postponed[i], keep_column, &self));
+        s->targets.exprs[i] = kdi_constant(ctx, b, kd_value_null(s->postponed[i]->type), -1);
+        if (s->targets.exprs[i] == NULL)
+            return KD_NOMEM;
+    }
+    return KD_OK;
+}
+
 static kd_status cut_extras(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
-    if (s->rel->column_count == s->visible_count)
+    bool postponed = false;
+    for (uint32_t i = 0; s->postponed != NULL && i < s->visible_count; i++)
+        postponed |= s->postponed[i] != NULL;
+    if (s->rel->column_count == s->visible_count && !postponed)
         return KD_OK;
     kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, s->visible_count);
     if (exprs == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < s->visible_count; i++) {
-        exprs[i] = kdi_column_expr(ctx, b, &s->rel->columns[i], -1);
+        bool late = s->postponed != NULL && s->postponed[i] != NULL;
+        exprs[i] = late ? s->postponed[i] : kdi_column_expr(ctx, b, &s->rel->columns[i], -1);
         if (exprs[i] == NULL)
             return KD_NOMEM;
     }
@@ -493,6 +551,7 @@ static kd_status build(kd_ctx *ctx, kdi_binder *b, select_state *s)
     KD_TRY(build_windows(ctx, b, s));
     KD_TRY(build_srfs(ctx, b, s, false));
     KD_TRY(lock_targets(ctx, b, s));
+    KD_TRY(postpone_volatile(ctx, b, s));
     KD_TRY(kdi_rel_project(ctx, b, s->rel, s->targets.exprs, s->targets.names,
                            (uint32_t)s->targets.count, true, &s->rel));
     KD_TRY(build_distinct(ctx, b, s));

@@ -259,15 +259,10 @@ static kd_status bind_current(kd_ctx *ctx, kdi_binder *b, const kd_ast_current *
     return kdi_coerce(ctx, b, type, KD_CAST_EXPLICIT, out);
 }
 
+/* The arguments' columns say which query's grouping is asked for. */
 static kd_status bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_args *ast,
                                kd_expr **out)
 {
-    kdi_query *query = scope == NULL ? NULL : scope->query;
-    if (query == NULL || !query->grouped || !query->aggregates_ok)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_INVALID, "42803",
-                              "arguments to GROUPING must be grouping expressions of the "
-                              "associated query level"));
     if (ast->args.count > 31)
         return kdi_at(
             ctx, b, ast->node.position,
@@ -275,9 +270,22 @@ static kd_status bind_grouping(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, con
     kd_expr **arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, ast->args.count);
     if (arguments == NULL)
         return KD_NOMEM;
+    int deepest = b->deepest;
+    b->deepest = -1;
     KD_TRY(bind_list(ctx, b, scope, &ast->args, arguments));
-    return kdi_bind_grouping(ctx, b, query, arguments, (uint32_t)ast->args.count,
-                             ast->node.position, out);
+    kdi_scope *home = scope;
+    while (home != NULL && (home->query == NULL || (b->deepest >= 0 && home->depth > b->deepest)))
+        home = home->outer;
+    b->deepest = deepest > b->deepest ? deepest : b->deepest;
+    if (home == NULL || !home->query->grouped || !home->query->aggregates_ok)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42803",
+                              "arguments to GROUPING must be grouping expressions of the "
+                              "associated query level"));
+    KD_TRY(
+        kdi_bind_grouping(ctx, b, arguments, (uint32_t)ast->args.count, ast->node.position, out));
+    (*out)->field = (uint32_t)home->depth;
+    return KD_OK;
 }
 
 /* t.* as one value: count(t.*). */

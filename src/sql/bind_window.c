@@ -36,6 +36,10 @@ static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_w
                               : window->mode == KD_FRAME_RANGE ? "RANGE"
                                                                : "GROUPS"));
     b->deepest = deepest > b->deepest ? deepest : b->deepest;
+    if (kd_expr_has_subquery(*out))
+        return kdi_at(ctx, b, node->position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "sub-queries in the offsets of frames are not supported"));
     if (window->mode != KD_FRAME_RANGE)
         return kdi_coerce(ctx, b, kd_type_of(KD_TYPE_INT8), KD_CAST_IMPLICIT, out);
     if (window->order_count != 1)
@@ -43,6 +47,11 @@ static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_w
                            "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY "
                            "column");
     kd_type ordered = window->order_by[0].expr->type;
+    kd_type given = (*out)->type;
+    bool is_float = ordered.id == KD_TYPE_FLOAT4 || ordered.id == KD_TYPE_FLOAT8;
+    if ((kd_type_is_integer(ordered) && kd_type_is_integer(given)) ||
+        (is_float && given.id == KD_TYPE_FLOAT8 && !given.is_array))
+        return KD_OK;
     bool by_time = kd_type_is_timestamp(ordered) || ordered.id == KD_TYPE_DATE ||
                    ordered.id == KD_TYPE_TIME || ordered.id == KD_TYPE_INTERVAL;
     return kdi_coerce(ctx, b, by_time ? kd_type_of(KD_TYPE_INTERVAL) : ordered, KD_CAST_IMPLICIT,
