@@ -226,6 +226,7 @@ typedef struct kd_ast_star {
     size_t part_count;
     kd_ast_names exclude; /* EXCLUDE (a, b) */
     kd_ast_list replace;  /* REPLACE (e AS a): kd_ast_target, each with a name */
+    kd_ast_list rename;   /* RENAME (a AS b): kd_ast_target of a string constant */
 } kd_ast_star;
 
 /* Also the left spine: `node.mark` is the operator's place. `left` is NULL for a prefix operator.

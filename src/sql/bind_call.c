@@ -144,6 +144,9 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
                         kd_expr **out)
 {
     kd_slice name = ast->function.name;
+    if (kd_slice_equal(name, KD_SLICE("columns")) && scope != NULL &&
+        !kd_registry_has_name(b->registry, name))
+        return kdi_bind_columns(ctx, b, scope, ast, out);
     if (ast->over != NULL)
         return kdi_bind_window_call(ctx, b, scope, ast, out);
     if (ast->within_group.count > 0 && is_window_function(name))

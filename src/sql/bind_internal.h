@@ -102,6 +102,8 @@ struct kdi_query {
     size_t srf_count, srf_capacity;
     const char *srf_barrier; /* Inside this construct they are refused: "CASE"; NULL: none. */
     const kd_ast_list *window_definitions;
+    const kd_ast_list *aliases; /* The select list, whose names stand for their expressions ... */
+    size_t alias_limit;         /* ... those before this one. */
     bool grouped;
     kd_expr **keys;
     size_t key_count, key_capacity;
@@ -117,6 +119,12 @@ typedef struct kdi_shape {
     kd_record_shape shape;
 } kdi_shape;
 
+/* Columns that COLUMNS(...) in the target being bound stands for, and whose turn it is. */
+typedef struct kdi_columns {
+    size_t count, index;
+    kd_slice name;
+} kdi_columns;
+
 typedef struct kdi_binder {
     kd_arena *arena;
     const kd_bind_options *options;
@@ -131,6 +139,7 @@ typedef struct kdi_binder {
     size_t cte_count, cte_capacity;
     struct kd_bound_modifying_cte *modifying;
     size_t modifying_count, modifying_capacity;
+    kdi_columns columns;
     kdi_shape *shapes;
     size_t shape_count, shape_capacity;
     int depth;
@@ -395,6 +404,8 @@ typedef struct kdi_targets {
 kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
                            kdi_targets *out) KD_MUST_CHECK; /* bind_target.c */
 kd_slice kdi_target_name(const kd_ast_node *node);
+kd_status kdi_bind_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                           kd_expr **out) KD_MUST_CHECK;
 /* *, t.* or (r).*: its columns with their names. */
 kd_status kdi_expand_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                           kdi_targets *out) KD_MUST_CHECK;

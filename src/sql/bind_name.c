@@ -376,6 +376,26 @@ static kd_status no_source(kd_ctx *ctx, kdi_binder *b, const kd_ast_column *ast,
                           KDI_S(alias)));
 }
 
+/* The name of an item of the select list that stands before this place, where no column has it. */
+static kd_status bind_alias(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kd_slice name,
+                            bool *out_found, kd_expr **out)
+{
+    kdi_query *query = scope == NULL ? NULL : scope->query;
+    *out_found = false;
+    for (size_t i = 0; query != NULL && query->aliases != NULL && i < query->alias_limit; i++) {
+        const kd_ast_target *target = (const kd_ast_target *)query->aliases->items[i];
+        if (!kd_slice_equal(target->alias, name) || target->value->kind == KD_AST_STAR)
+            continue;
+        size_t limit = query->alias_limit;
+        *out_found = true;
+        query->alias_limit = i;
+        kd_status status = kdi_bind_expr(ctx, b, scope, target->value, out);
+        query->alias_limit = limit;
+        return status;
+    }
+    return KD_OK;
+}
+
 static kd_status bind_bare(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_column *ast,
                            kd_expr **out)
 {
@@ -393,6 +413,10 @@ static kd_status bind_bare(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     }
     if (kdi_find_source(scope, (kd_slice){NULL, 0}, name, NULL) != NULL)
         return kdi_bind_whole_row(ctx, b, scope, ast, out);
+    bool found;
+    KD_TRY(bind_alias(ctx, b, scope, name, &found, out));
+    if (found)
+        return KD_OK;
     kdi_at(ctx, b, ast->node.position,
            KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" does not exist", KDI_S(name)));
     hint_similar(ctx, scope, (kd_slice){NULL, 0}, name);

@@ -184,6 +184,8 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
     KD_TRY(kdi_bind_from(ctx, b, s->scope.outer, &ast->from, &s->scope.names, &s->rel));
     b->wants_refs = false;
     KD_TRY(kdi_sample_query(ctx, b, &ast->sample, &s->rel));
+    query->aliases = &ast->targets;
+    query->alias_limit = ast->targets.count;
     if (ast->where != NULL) {
         kd_expr *condition;
         query->clause = "WHERE";

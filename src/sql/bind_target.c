@@ -170,7 +170,13 @@ static kd_status bind_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
             expr = kdi_column_expr(ctx, b, &columns[i], ast->node.position);
         if (expr == NULL)
             return KD_NOMEM;
-        KD_TRY(target_add(ctx, b, out, expr, columns[i].name));
+        kd_slice name = columns[i].name;
+        for (size_t r = 0; r < ast->rename.count; r++) {
+            const kd_ast_target *renamed = (const kd_ast_target *)ast->rename.items[r];
+            if (kd_slice_equal(((const kd_ast_constant *)renamed->value)->text, columns[i].name))
+                name = renamed->alias;
+        }
+        KD_TRY(target_add(ctx, b, out, expr, name));
     }
     return KD_OK;
 }
@@ -194,6 +200,24 @@ kd_status kdi_expand_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     return KD_OK;
 }
 
+/* One column, or as many as COLUMNS(...) in it stands for. */
+static kd_status bind_target(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                             const kd_ast_target *target, kdi_targets *out)
+{
+    kdi_columns saved = b->columns;
+    b->columns = (kdi_columns){0};
+    do {
+        kd_expr *expr;
+        KD_TRY(kdi_bind_expr(ctx, b, scope, target->value, &expr));
+        kd_slice name = target->alias.size_bytes > 0 ? target->alias
+                        : b->columns.count > 0       ? b->columns.name
+                                                     : kdi_target_name(target->value);
+        KD_TRY(target_add(ctx, b, out, expr, name));
+    } while (++b->columns.index < b->columns.count);
+    b->columns = saved;
+    return KD_OK;
+}
+
 kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_list *list,
                            kdi_targets *out)
 {
@@ -203,11 +227,78 @@ kd_status kdi_bind_targets(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
             KD_TRY(kdi_expand_star(ctx, b, scope, target->value, out));
             continue;
         }
-        kd_expr *expr;
-        KD_TRY(kdi_bind_expr(ctx, b, scope, target->value, &expr));
-        KD_TRY(target_add(ctx, b, out, expr,
-                          target->alias.size_bytes > 0 ? target->alias
-                                                       : kdi_target_name(target->value)));
+        if (scope->query != NULL)
+            scope->query->alias_limit = i;
+        KD_TRY(bind_target(ctx, b, scope, target, out));
     }
+    if (scope->query != NULL)
+        scope->query->alias_limit = list->count;
+    return KD_OK;
+}
+
+/* --- COLUMNS --- */
+
+static kd_status matches(kd_ctx *ctx, kdi_binder *b, const kd_ast_constant *pattern, kd_slice name,
+                         bool *out_matches)
+{
+    kd_value values[2] = {kd_value_text(name), kd_value_text(pattern->text)};
+    kd_type types[2] = {values[0].type, values[1].type}, wanted[2], result;
+    const kd_function *function;
+    KD_TRY(kdi_find_operator(ctx, b, KD_SLICE("~"), types[0], types[1], pattern->node.position,
+                             &function, wanted, &result));
+    kd_call_env env = {.facts = b->options->facts,
+                       .arena = b->arena,
+                       .state_arena = b->arena,
+                       .argument_count = 2,
+                       .argument_types = types,
+                       .result_type = result,
+                       .data = function->data};
+    const void *args[2] = {&values[0].as, &values[1].as};
+    _Alignas(16) uint8_t answer[16] = {0};
+    bool is_null = false;
+    if (function->row == NULL)
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "~ is no row function");
+    KD_TRY(function->row(ctx, &env, args, answer, &is_null));
+    *out_matches = !is_null && answer[0] != 0;
+    return KD_OK;
+}
+
+/* COLUMNS('regex'), COLUMNS(*): the column whose turn it is; the target is bound once for each. */
+kd_status kdi_bind_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                           kd_expr **out)
+{
+    kdi_targets found = {0};
+    const kd_ast_node *argument = ast->arg_count == 1 ? ast->args[0].value : NULL;
+    kd_ast_star star = {.node = ast->node};
+    if (argument != NULL && argument->kind == KD_AST_STAR)
+        star = *(const kd_ast_star *)argument;
+    const kd_ast_constant *pattern = (const kd_ast_constant *)argument;
+    bool has_pattern =
+        argument != NULL && argument->kind == KD_AST_CONSTANT && pattern->what == KD_AST_STRING;
+    if (!ast->star && !has_pattern && (argument == NULL || argument->kind != KD_AST_STAR))
+        return kdi_at(
+            ctx, b, ast->node.position,
+            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "COLUMNS takes * or a regular expression"));
+    star.node.kind = KD_AST_STAR;
+    KD_TRY(bind_star(ctx, b, scope, &star, &found));
+    size_t kept = 0;
+    for (size_t i = 0; i < found.count; i++) {
+        bool is_kept = true;
+        if (has_pattern)
+            KD_TRY(matches(ctx, b, pattern, found.names[i], &is_kept));
+        found.exprs[kept] = found.exprs[i];
+        found.names[kept] = found.names[i];
+        kept += is_kept;
+    }
+    if (kept == 0)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42703", "COLUMNS matches no column"));
+    if (b->columns.count > 0 && b->columns.count != kept)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42601",
+                              "several COLUMNS in one expression must match as many columns"));
+    b->columns.count = kept;
+    b->columns.name = found.names[b->columns.index];
+    *out = found.exprs[b->columns.index];
     return KD_OK;
 }

@@ -40,6 +40,14 @@ static kd_status argument(kd_parser *p, kd_ast_call *call)
         kdi_advance(p);
         kdi_advance(p);
     }
+    if (kdi_at_token(p, '*') && kd_slice_equal(call->function.name, KD_SLICE("columns"))) {
+        kd_ast_star *star = KDI_NODE(p, KD_AST_STAR, kd_ast_star);
+        if (star == NULL)
+            return KD_NOMEM;
+        kdi_advance(p);
+        arg->value = &star->node;
+        return kdi_star_rest(p, star);
+    }
     KD_TRY(kdi_expr(p, &arg->value));
     if (arg->variadic && kdi_at_token(p, ','))
         return kdi_syntax_error(p, "\")\": VARIADIC is for the last argument");

@@ -175,15 +175,34 @@ static kd_status file_item(kd_parser *p, kd_ast_node **out_item)
     return KD_OK;
 }
 
+/* t PIVOT (...) AS x is a query of its own. */
+static kd_status pivoted(kd_parser *p, int32_t start, kd_ast_node **io_item)
+{
+    while (kdi_at_pivot_suffix(p)) {
+        kd_ast_node *query;
+        KD_TRY(kdi_pivot_suffix(p, start, *io_item, &query));
+        kd_ast_table_query *item = KDI_NODE_AT(p, KD_AST_TABLE_QUERY, kd_ast_table_query, start);
+        if (item == NULL)
+            return KD_NOMEM;
+        item->query = query;
+        if (!kdi_at_pivot_suffix(p))
+            KD_TRY(alias_clause(p, false, &item->alias));
+        kdi_finish(p, &item->node);
+        *io_item = &item->node;
+    }
+    return KD_OK;
+}
+
 static kd_status table_item(kd_parser *p, kd_ast_node **out_item)
 {
     kd_ast_table_ref *table;
     KD_TRY(kdi_relation(p, &table));
-    KD_TRY(alias_clause(p, false, &table->alias));
+    if (!kdi_at_pivot_suffix(p))
+        KD_TRY(alias_clause(p, false, &table->alias));
     KD_TRY(tablesample(p, &table->sample));
     kdi_finish(p, &table->node);
     *out_item = &table->node;
-    return KD_OK;
+    return pivoted(p, table->node.position, out_item);
 }
 
 static kd_status query_item(kd_parser *p, kd_ast_node *query, int32_t start, bool lateral,
@@ -194,10 +213,11 @@ static kd_status query_item(kd_parser *p, kd_ast_node *query, int32_t start, boo
         return KD_NOMEM;
     item->query = query;
     item->lateral = lateral;
-    KD_TRY(alias_clause(p, false, &item->alias));
+    if (!kdi_at_pivot_suffix(p))
+        KD_TRY(alias_clause(p, false, &item->alias));
     kdi_finish(p, &item->node);
     *out_item = &item->node;
-    return KD_OK;
+    return pivoted(p, start, out_item);
 }
 
 /* ---- Functions ---- */

@@ -190,6 +190,12 @@ kd_status kdi_push_arg(kd_parser *p, kd_ast_call *call, kd_ast_node *value) KD_M
 
 /* ---- Queries ---- */
 
+/* PIVOT and UNPIVOT (parser_pivot.c): as queries, and after an item of FROM. */
+bool kdi_at_pivot_query(kd_parser *p);
+kd_status kdi_pivot_query(kd_parser *p, kd_ast_node **out_query) KD_MUST_CHECK;
+bool kdi_at_pivot_suffix(kd_parser *p);
+kd_status kdi_pivot_suffix(kd_parser *p, int32_t start, kd_ast_node *source,
+                           kd_ast_node **out_query) KD_MUST_CHECK;
 bool kdi_at_query(kd_parser *p); /* SELECT, VALUES, TABLE, WITH, FROM; not `(` */
 kd_status kdi_query(kd_parser *p, kd_ast_node **out_query) KD_MUST_CHECK;
 /* Goes on after a first operand that was in parentheses: set operations and the tail. */

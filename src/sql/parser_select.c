@@ -14,7 +14,7 @@ bool kdi_at_query(kd_parser *p)
     case KW_VALUES:
         return kdi_next_is_token(p, '(');
     default:
-        return false;
+        return kdi_at_pivot_query(p);
     }
 }
 
@@ -63,6 +63,24 @@ static kd_status replace_item(kd_parser *p, kd_ast_list *list)
     return kdi_push(p, list, &target->node);
 }
 
+/* RENAME (a AS b) */
+static kd_status rename_item(kd_parser *p, kd_ast_list *list)
+{
+    kd_ast_target *target = KDI_NODE(p, KD_AST_TARGET, kd_ast_target);
+    kd_slice name;
+    if (target == NULL)
+        return KD_NOMEM;
+    int32_t position = p->token.position;
+    KD_TRY(kdi_name(p, &name));
+    target->value = kdi_string_constant(p, name, position);
+    if (target->value == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_expect(p, KW_AS));
+    KD_TRY(kdi_label(p, &target->alias));
+    kdi_finish(p, &target->node);
+    return kdi_push(p, list, &target->node);
+}
+
 kd_status kdi_star_rest(kd_parser *p, kd_ast_star *star)
 {
     if (kdi_at(p, KW_EXCLUDE) && (kdi_next_is_token(p, '(') || kdi_is_name(kdi_peek(p, 1)))) {
@@ -80,6 +98,14 @@ kd_status kdi_star_rest(kd_parser *p, kd_ast_star *star)
         kdi_advance(p);
         do {
             KD_TRY(replace_item(p, &star->replace));
+        } while (kdi_accept_token(p, ','));
+        KD_TRY(kdi_expect_token(p, ')'));
+    }
+    if (kdi_at(p, KW_RENAME) && kdi_next_is_token(p, '(')) {
+        kdi_advance(p);
+        kdi_advance(p);
+        do {
+            KD_TRY(rename_item(p, &star->rename));
         } while (kdi_accept_token(p, ','));
         KD_TRY(kdi_expect_token(p, ')'));
     }
@@ -115,10 +141,16 @@ static kd_status target(kd_parser *p, kd_ast_list *list)
     kd_ast_target *node = KDI_NODE(p, KD_AST_TARGET, kd_ast_target);
     if (node == NULL)
         return KD_NOMEM;
+    /* x: 42 is 42 AS x. */
+    bool is_named = kdi_is_name(&p->token) && kdi_next_is_token(p, ':');
+    if (is_named) {
+        KD_TRY(kdi_name(p, &node->alias));
+        kdi_advance(p);
+    }
     KD_TRY(target_value(p, &node->value));
     bool is_bare_star =
         node->value->kind == KD_AST_STAR && ((kd_ast_star *)node->value)->part_count == 0;
-    if (!is_bare_star && (kdi_accept(p, KW_AS) || at_bare_label(p)))
+    if (!is_bare_star && !is_named && (kdi_accept(p, KW_AS) || at_bare_label(p)))
         KD_TRY(kdi_label(p, &node->alias));
     kdi_finish(p, &node->node);
     return kdi_push(p, list, &node->node);
@@ -542,6 +574,8 @@ static kd_status operand(kd_parser *p, kd_ast_node **out_query)
     case KW_TABLE:
         return table_query(p, out_query);
     default:
+        if (kdi_at_pivot_query(p))
+            return kdi_pivot_query(p, out_query);
         return kdi_at_token(p, '(') ? kdi_query_parens(p, out_query)
                                     : kdi_syntax_error(p, "SELECT");
     }

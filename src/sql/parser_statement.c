@@ -111,6 +111,8 @@ kd_status kdi_statement(kd_parser *p, kd_ast_node **out_statement)
         KD_TRY(statement_words[i].parse(p, out_statement));
         return kd_ast_is_query(*out_statement) ? lift_into(p, out_statement) : KD_OK;
     }
+    if (kdi_at_pivot_query(p))
+        return kdi_preparable(p, out_statement);
     if (kdi_at_word(p, "describe") || kdi_at_word(p, "summarize"))
         return kdi_parse_describe(p, out_statement);
     return kdi_syntax_error(p, "a statement");
