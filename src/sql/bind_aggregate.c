@@ -202,6 +202,12 @@ kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     /* All columns are of outer queries: the call is the outer one's. Those of sub-queries in the
      * arguments do not count. */
     int found = deepest_below(b->found_depths, home->depth);
+    kdi_scope *there = home;
+    while (found >= 0 && there != NULL && there->depth > found)
+        there = there->outer;
+    if (found >= 0 && there != NULL && there->is_lateral)
+        return not_here(ctx, b, ast, "aggregate functions are not allowed in ",
+                        "FROM clause of their own query level");
     while (found >= 0 && home->outer != NULL && query_scope(home->outer) != NULL &&
            home->depth > found)
         home = query_scope(home->outer);

@@ -83,7 +83,7 @@ static kd_status check_names(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast)
 }
 
 /* In the function's order; false where the names are not its own or a place stays empty that has
- * no default: numbers left out in between are 0. */
+ * no default: numbers left out in between are 0, jsonb is {}. */
 static kd_status put_in_order(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
                               const kd_function *function, const kd_type *wanted, uint32_t total,
                               kd_expr **arguments, kd_expr **ordered, bool *out_fits)
@@ -99,8 +99,13 @@ static kd_status put_in_order(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast
     for (uint32_t i = 0; i < total && *out_fits; i++) {
         if (ordered[i] != NULL)
             continue;
-        *out_fits = kd_type_is_number(wanted[i]);
-        ordered[i] = kdi_constant(ctx, b, kd_value_i32(0), -1);
+        bool is_object = wanted[i].id == KD_TYPE_JSONB && !wanted[i].is_array;
+        kd_value missing = kd_value_i32(0);
+        *out_fits = kd_type_is_number(wanted[i]) || is_object;
+        if (is_object)
+            KD_TRY(
+                kd_value_parse(ctx, b->arena, &b->settings, wanted[i], KD_SLICE("{}"), &missing));
+        ordered[i] = kdi_constant(ctx, b, missing, -1);
         if (ordered[i] == NULL)
             return KD_NOMEM;
     }
