@@ -175,6 +175,13 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
                               ast->tail.order_by.count > 0 ? "ORDER BY"
                               : ast->tail.offset != NULL   ? "OFFSET"
                                                            : "LIMIT"));
+    bool locks = ast->tail.locking.count > 0 ||
+                 (ast->right->kind == KD_AST_SELECT &&
+                  ((const kd_ast_select *)ast->right)->tail.locking.count > 0);
+    if (locks)
+        return kdi_at(ctx, b, ast->right->position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "FOR UPDATE/SHARE in a recursive query is not implemented"));
     KD_TRY(kdi_search_step(ctx, b, with, &step));
     return recursive_rel(ctx, b, with, ast, start, step, out);
 }
