@@ -497,11 +497,12 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
     return kdi_run_execute(ctx, run, run->prepared->plan, &run->execution);
 }
 
-/* Undoes a failed attempt. `savepoint` is 0 when the statement is its own transaction. */
-static void undo_attempt(kd_session *session, bool owns, uint32_t savepoint)
+/* Undoes a failed attempt in transaction `txn_no`. `savepoint` is 0 when the statement is its own
+ * transaction. */
+static void undo_attempt(kd_session *session, bool owns, uint64_t txn_no, uint32_t savepoint)
 {
-    if (session->txn == NULL)
-        return; /* The failing command ended it. */
+    if (session->txn == NULL || (!owns && kd_txn_no(session->txn) != txn_no))
+        return; /* The failing command ended it, and may have begun another. */
     if (owns)
         kdi_transaction_rollback(session);
     else
@@ -535,6 +536,7 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
         uint32_t savepoint = 0;
         KD_TRY(kdi_transaction_ensure(ctx, session, &run->owns_transaction));
         kd_txn_statement_begin(session->txn);
+        uint64_t txn_no = kd_txn_no(session->txn);
         if (!run->owns_transaction)
             KD_TRY(kd_txn_savepoint(ctx, session->txn, &savepoint));
         kd_status status = run_attempt(ctx, run, parameters, parameter_count);
@@ -548,7 +550,7 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
         bool again = may_retry(session, status, run->owns_transaction) &&
                      attempt < CONFLICT_RETRIES && ctx == &session->ctx;
         run_release(run);
-        undo_attempt(session, run->owns_transaction, savepoint);
+        undo_attempt(session, run->owns_transaction, txn_no, savepoint);
         if (!again) {
             kdi_note_failure(session);
             return status;
