@@ -292,6 +292,9 @@ static uint64_t cycle(const char *directory, test_random *random, uint32_t *numb
 
 TEST(kills_at_random_moments_lose_no_acknowledged_transaction)
 {
+#ifdef __SANITIZE_THREAD__
+    TEST_SKIP("processes that fork and start threads are too slow here");
+#endif
     uint64_t cycles = test_seed_count(6);
     const char *directory = test_path("db");
     test_random random = {cycles * 31 + 7};
