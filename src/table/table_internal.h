@@ -404,9 +404,9 @@ struct kd_storage {
     _Atomic uint64_t checkpoint_count;
     kd_mutex doomed_lock;
     kdi_doomed *doomed;
-    uint64_t image_unit;               /* Of the delta image that the root names; 0: none. */
-    uint64_t checkpoint_position;      /* Where replay begins. */
-    _Atomic uint64_t checkpoint_at_ns; /* When the last checkpoint ended (or the opening). */
+    uint64_t image_unit;                  /* Of the delta image that the root names; 0: none. */
+    _Atomic uint64_t checkpoint_position; /* Where replay begins; upkeep looks without a lock. */
+    _Atomic uint64_t checkpoint_at_ns;    /* When the last checkpoint ended (or the opening). */
     _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
     _Atomic uint64_t slowed_at; /* What delta_bytes was when a writer was slowed last. */
     /* Upkeep thread. */

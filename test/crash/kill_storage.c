@@ -1,6 +1,6 @@
 /*
  * kill -9 of a real process under a mixed load, many times.
- * KADE_TEST_SEEDS says how often (with --no-fork there is no time limit).
+ * KADE_TEST_SEEDS says how often: a tenth of it (with --no-fork there is no time limit).
  *
  * The child opens the database with its background threads on and works in three threads: each
  * owns some rows and in every transaction sets all of them to the next number; now and then it
@@ -292,10 +292,7 @@ static uint64_t cycle(const char *directory, test_random *random, uint32_t *numb
 
 TEST(kills_at_random_moments_lose_no_acknowledged_transaction)
 {
-#ifdef __SANITIZE_THREAD__
-    TEST_SKIP("processes that fork and start threads are too slow here");
-#endif
-    uint64_t cycles = test_seed_count(6);
+    uint64_t cycles = (test_seed_count(60) + 9) / 10;
     const char *directory = test_path("db");
     test_random random = {cycles * 31 + 7};
     uint32_t numbers[THREADS] = {0};
