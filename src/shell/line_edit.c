@@ -144,7 +144,8 @@ kdi_line_edit *kdi_line_edit_open(kdi_shell *shell)
     el_set(self->edit, EL_EDITOR, "emacs");
     el_set(self->edit, EL_SIGNAL, 0);
     el_set(self->edit, EL_GETCFN, read_character);
-    el_set(self->edit, EL_ADDFN, "kade-complete", "completes the word", on_tab);
+    /* The narrow el_set would copy both texts and never free them. */
+    el_wset(self->edit, EL_ADDFN, L"kade-complete", L"completes the word", on_tab);
     history_open(self);
     el_source(self->edit, NULL);
     el_set(self->edit, EL_BIND, "\t", "kade-complete", NULL);
