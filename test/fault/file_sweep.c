@@ -156,6 +156,25 @@ static void check(kd_ctx *ctx, life *it)
     kd_database_abandon(it->database);
 }
 
+static void life_end(sim_world *sim, life *it)
+{
+    sim_crash(sim);
+    if (it->database != NULL)
+        kd_database_abandon(it->database);
+    it->database = NULL;
+    sim_destroy(sim);
+}
+
+static void check_after(sim_disk *disk, uint64_t seed, life *it)
+{
+    sim_world *sim = sim_create(disk, seed);
+    kd_ctx ctx = sim_ctx(sim);
+    check(&ctx, it);
+    it->database = NULL;
+    life_end(sim, it);
+    sim_disk_destroy(disk);
+}
+
 /* True when the fault did not occur any more. */
 static bool life_under(uint64_t nth, bool forever)
 {
@@ -176,17 +195,8 @@ static bool life_under(uint64_t nth, bool forever)
         test_fail(__FILE__, __LINE__, "without a fault: %s %s", error->sqlstate, error->message);
     if (status != KD_OK && status != KD_IO)
         test_fail(__FILE__, __LINE__, "%s %s", error->sqlstate, error->message);
-    sim_crash(sim);
-    if (it.database != NULL)
-        kd_database_abandon(it.database);
-    sim_destroy(sim);
-
-    sim = sim_create(disk, nth + 1);
-    ctx = sim_ctx(sim);
-    check(&ctx, &it);
-    sim_crash(sim);
-    sim_destroy(sim);
-    sim_disk_destroy(disk);
+    life_end(sim, &it);
+    check_after(disk, nth + 1, &it);
     return !has_fired;
 }
 
@@ -207,4 +217,43 @@ TEST(a_life_survives_a_disk_that_fails_from_any_operation_on)
     while (!life_under(nth, true))
         nth++;
     printf("%llu operations, each the last that worked but one\n", (unsigned long long)nth - 1);
+}
+
+/* Power is lost at the nth operation, again at the `again`th of the recovery that follows, and a
+ * third time in that of this one. True when the life ended before the nth. */
+static bool life_until(uint64_t nth, uint64_t way, uint64_t *io_states)
+{
+    life it = {.database = NULL};
+    sim_disk *disk = sim_disk_create();
+    test_random random = {nth * 1000 + way};
+    bool has_crashed = true;
+    test_note("power is lost at file operation %llu, way %llu", (unsigned long long)nth,
+              (unsigned long long)way);
+    for (uint64_t depth = 0; depth < 3; depth++) {
+        sim_world *sim = sim_create(disk, nth * 4000 + way * 4 + depth);
+        kd_ctx ctx = sim_ctx(sim);
+        sim_crash_at(sim, depth == 0 ? nth : 1 + test_random_below(&random, 40));
+        kd_status status = life_open(&ctx, &it);
+        if (status == KD_OK && depth == 0)
+            status = work(&it);
+        if (depth == 0)
+            has_crashed = sim_has_crashed(sim);
+        if (status != KD_OK && !sim_has_crashed(sim))
+            test_fail(__FILE__, __LINE__, "no power was lost, and yet it failed");
+        (*io_states)++;
+        life_end(sim, &it);
+    }
+    check_after(disk, nth * 4000 + way * 4 + 3, &it);
+    return !has_crashed;
+}
+
+TEST(a_life_survives_power_lost_at_any_operation_and_in_two_recoveries)
+{
+    uint64_t ways = (test_seed_count(20) + 19) / 20, states = 0, nth = 1;
+    (void)alarm(0);
+    for (bool is_over = false; !is_over; nth++)
+        for (uint64_t way = 0; way < ways; way++)
+            is_over = life_until(nth, way, &states);
+    printf("%llu operations, %llu losses of power\n", (unsigned long long)nth - 1,
+           (unsigned long long)states);
 }
