@@ -501,3 +501,27 @@ TEST(a_statement_that_finds_no_room_to_spill_fails_alone)
     kade_close(database);
     CHECK_EQ(umount2(mounted, MNT_DETACH), 0);
 }
+
+TEST(a_database_on_a_disk_that_is_read_only_can_be_read)
+{
+    const char *mounted = test_path("disk"), *path = test_path("disk/db");
+    char answer[64];
+    small_disk(mounted);
+    make(path, false);
+    if (mount(NULL, mounted, NULL, MS_REMOUNT | MS_RDONLY, NULL) != 0)
+        TEST_SKIP("cannot mount a disk for reading here: %s", strerror(errno));
+    open_fails(path, NULL, "42501");
+    kade_open_options options = {.struct_bytes = sizeof options, .read_only = true};
+    kade_database *database;
+    kade_error *error;
+    if (kade_open(path, KADE_NUL, &options, &database, &error) != KADE_OK)
+        test_fail(__FILE__, __LINE__, "%s %s", error->sqlstate, error->message);
+    kade_session *session = kit_connect(database);
+    kit_text(session, answer, sizeof answer, "SELECT count(*) || ' ' || sum(id) FROM t");
+    CHECK_TEXT(answer, expected);
+    kit_run(session, "SELECT * FROM t ORDER BY x, id");
+    kit_fails(session, "25006", "INSERT INTO t VALUES (-1, 'x', 1)");
+    kade_disconnect(session);
+    kade_close(database);
+    CHECK_EQ(umount2(mounted, MNT_DETACH), 0);
+}
