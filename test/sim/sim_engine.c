@@ -67,8 +67,8 @@ static void must_be_weather(const sim_run *run, const kd_ctx *ctx, const char *w
 
 static bool sessions_open(kd_ctx *ctx, sim_run *run)
 {
-    for (unsigned i = 0; i < run->session_count; i++) {
-        worker *one = &run->workers[i];
+    for (unsigned i = 0; i < run->session_count + run->has_keeper; i++) {
+        worker *one = i < run->session_count ? &run->workers[i] : &run->keeper;
         kd_session_options options = {.isolation = KD_SNAPSHOT_ISOLATION};
         kd_session_hooks hooks = {.object = one, .copy_read = copy_read};
         one->in_transaction = one->is_stuck = false;
@@ -99,15 +99,22 @@ static bool schema_ensure(sim_run *run)
 /* All sessions at once, each on a thread of its own. */
 static void sessions_work(kd_ctx *ctx, sim_run *run)
 {
-    kd_thread *threads[SESSIONS_MAX] = {NULL};
-    for (unsigned i = 1; i < run->session_count; i++) {
-        if (kd_thread_start(ctx, "session", worker_run, &run->workers[i], &threads[i]) != KD_OK) {
-            must_be_weather(run, ctx, "a thread");
-            kd_error_clear(ctx);
-        }
+    kd_thread *threads[SESSIONS_MAX + 1] = {NULL};
+    unsigned count = run->session_count + run->has_keeper;
+    atomic_store(&run->live_workers, run->session_count);
+    for (unsigned i = 1; i < count; i++) {
+        bool is_keeper = i == run->session_count;
+        worker *one = is_keeper ? &run->keeper : &run->workers[i];
+        if (kd_thread_start(ctx, "session", is_keeper ? keeper_run : worker_run, one,
+                            &threads[i]) == KD_OK)
+            continue;
+        must_be_weather(run, ctx, "a thread");
+        kd_error_clear(ctx);
+        if (!is_keeper)
+            atomic_fetch_sub(&run->live_workers, 1);
     }
     worker_run(&run->workers[0]);
-    for (unsigned i = 1; i < run->session_count; i++)
+    for (unsigned i = 1; i < count; i++)
         kd_thread_join(ctx->world, threads[i]);
 }
 
@@ -176,6 +183,8 @@ static void run_init(sim_run *run, uint64_t seed)
         run->workers[i] = (worker){.run = run, .no = i, .random = {seed * 31 + i}};
         belongings_init(&run->workers[i].committed);
     }
+    run->has_keeper = between(run, 0, 1) == 0;
+    run->keeper = (worker){.run = run, .no = SESSIONS_MAX, .random = {seed * 31 + SESSIONS_MAX}};
 }
 
 /* Returns the hash of all that happened. */

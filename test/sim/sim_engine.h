@@ -88,7 +88,9 @@ struct sim_run {
     int64_t seen_transfers; /* The most that any answer told. */
     unsigned session_count;
     worker workers[SESSIONS_MAX];
-    unsigned live_workers;
+    bool has_keeper;
+    worker keeper;            /* Owns nothing: flushes, compacts and checkpoints all the time. */
+    atomic_uint live_workers; /* Whom the keeper works beside. */
 };
 
 /* How a statement ended. */
@@ -130,6 +132,7 @@ verdict read_anything(worker *self, const belongings *own);
 
 /* sim_engine_work.c */
 void worker_run(void *object);
+void keeper_run(void *object);
 
 unsigned below(worker *self, unsigned bound);
 

@@ -641,4 +641,15 @@ void worker_run(void *object)
         else
             transaction(self);
     }
+    atomic_fetch_sub(&run->live_workers, 1);
+}
+
+void keeper_run(void *object)
+{
+    worker *self = object;
+    kd_world *world = sim_kd_world(self->run->sim);
+    while (atomic_load(&self->run->live_workers) > 0 && !sim_has_crashed(self->run->sim)) {
+        upkeep(self);
+        world->sleep_ns(world, below(self, 4) == 0 ? below(self, 2000000) : 1000);
+    }
 }
