@@ -49,6 +49,7 @@ static kd_status open_storage(kd_ctx *ctx, kd_database *database,
         .wal_file_bytes = options->wal_file_bytes,
         .checkpoint_log_bytes = options->checkpoint_log_bytes,
         .delta_flush_bytes = options->delta_flush_bytes,
+        .redo_stream_bytes = options->redo_stream_bytes,
     };
     return kd_storage_open(ctx, &storage_options, &database->storage);
 }

@@ -24,7 +24,7 @@ typedef struct kd_database_options {
     uint32_t owner_timeout_ms;    /* As in kade_open_options. */
     bool no_background;           /* Tests: no flush, compaction or checkpoint unless told to. */
     /* Tests: as in kd_storage_options; 0: the usual sizes. */
-    uint64_t wal_file_bytes, checkpoint_log_bytes, delta_flush_bytes;
+    uint64_t wal_file_bytes, checkpoint_log_bytes, delta_flush_bytes, redo_stream_bytes;
 } kd_database_options;
 
 /* `path` may be ":memory:". `options` may be NULL. */

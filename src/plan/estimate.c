@@ -268,12 +268,19 @@ static kd_status sampled_visit(kd_ctx *ctx, void *object, kd_expr **slot)
     return KD_OK;
 }
 
+/* Estimates do not fail, they guess, and clear the record of what failed in them. After a failure
+ * of the caller's, which has yet to look at it, they must not: nobody will run this plan. */
+static bool caller_has_failed(const kdi_planner *p)
+{
+    return p->ctx->error.status != KD_OK;
+}
+
 /* The one table that the condition is about and that can be asked; NULL: none. */
 static const kd_rel *sampled_scan(kdi_planner *p, const kd_expr *condition, sampled_columns *out)
 {
     *out = (sampled_columns){.p = p};
     kd_expr *expr = (kd_expr *)(uintptr_t)condition;
-    if (kd_expr_is_volatile(condition))
+    if (kd_expr_is_volatile(condition) || caller_has_failed(p))
         return NULL;
     if (kd_expr_walk(p->ctx, &expr, sampled_visit, out) != KD_OK) {
         kd_error_clear(p->ctx);
@@ -324,7 +331,7 @@ static double share_of(kdi_planner *p, const kd_expr *condition)
 
 double kdi_selectivity(kdi_planner *p, const kd_expr *condition)
 {
-    if (condition == NULL)
+    if (condition == NULL || caller_has_failed(p))
         return 1;
     for (size_t i = 0; i < p->share_count; i++)
         if (p->shares[i].condition == condition)
@@ -344,7 +351,7 @@ double kdi_selectivity_all(kdi_planner *p, const kdi_conditions *list)
 {
     double share = 1;
     bool done[64] = {false};
-    if (list->count > 64)
+    if (list->count > 64 || caller_has_failed(p))
         return 0.01;
     for (size_t i = 0; i < list->count; i++) {
         sampled_columns columns, others;
@@ -566,6 +573,8 @@ static double compute(kdi_planner *p, kd_rel *rel)
 
 double kdi_estimate(kdi_planner *p, kd_rel *rel)
 {
+    if (rel->row_estimate <= 0 && caller_has_failed(p))
+        return 1;
     if (rel->row_estimate <= 0) {
         double rows = compute(p, rel);
         rel->row_estimate = rows < 1 ? 1 : rows;

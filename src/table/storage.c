@@ -218,6 +218,8 @@ static kd_status storage_start(kd_ctx *ctx, kd_storage *storage)
                                           .database_id = storage->database_id,
                                           .account = &storage->account};
     KD_TRY(kd_txn_manager_create(ctx, &storage->account, &storage->txns));
+    if (storage->options.redo_stream_bytes != 0)
+        kd_txn_manager_stream_above(storage->txns, storage->options.redo_stream_bytes);
     KD_TRY(kdi_recover(ctx, storage, root.body));
     if (storage->options.read_only)
         return KD_OK;

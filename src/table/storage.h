@@ -26,8 +26,9 @@ typedef struct kd_storage_options {
     uint64_t checkpoint_log_bytes; /* Log written between checkpoints; 0: 1 GiB. */
     uint64_t checkpoint_ns;        /* Time between them while anything is written; 0: 5 min. */
     uint64_t delta_flush_bytes;    /* A delta larger than this is flushed; 0: 64 MiB. */
-    bool no_sync;                  /* The log is forced to the disk by checkpoints only. */
-    bool no_background;            /* Tests: flush, compact, checkpoint only when told to. */
+    uint64_t redo_stream_bytes; /* Redo of a transaction above goes to the log early; 0: 64 MiB. */
+    bool no_sync;               /* The log is forced to the disk by checkpoints only. */
+    bool no_background;         /* Tests: flush, compact, checkpoint only when told to. */
 } kd_storage_options;
 
 /* 55006 when another process has it open; 58P01/KD_INVALID for a directory that is no database

@@ -18,6 +18,7 @@ kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account, kd_txn_manager
         return KD_NOMEM;
     manager->world = ctx->world;
     manager->account = account;
+    manager->redo_stream_bytes = KDI_REDO_STREAM_BYTES;
     manager->slots = kd_heap_alloc(ctx, account, KDI_SLOT_COUNT * sizeof(kdi_slot));
     manager->commits = kd_heap_alloc(ctx, account, KDI_SLOT_COUNT * sizeof(kdi_commit));
     if (manager->slots == NULL || manager->commits == NULL) {
@@ -43,6 +44,11 @@ kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account, kd_txn_manager
         kd_mutex_init(&manager->shards[i].mutex, ctx->world);
     *out_manager = manager;
     return KD_OK;
+}
+
+void kd_txn_manager_stream_above(kd_txn_manager *manager, size_t redo_bytes)
+{
+    manager->redo_stream_bytes = redo_bytes;
 }
 
 static void txn_free(kd_txn_manager *manager, kd_txn *txn)

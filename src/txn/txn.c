@@ -274,7 +274,7 @@ kd_status kd_txn_redo(kd_ctx *ctx, kd_txn *txn, kd_buffer **out_redo)
 
 kd_status kd_txn_redo_added(kd_ctx *ctx, kd_txn *txn)
 {
-    if (txn->redo.size_bytes < KDI_REDO_STREAM_BYTES)
+    if (txn->redo.size_bytes < txn->manager->redo_stream_bytes)
         return KD_OK;
     /* The part's head fits where the commit record's will be: the redo is not copied. */
     size_t pending = redo_pending(txn);

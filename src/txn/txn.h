@@ -120,6 +120,8 @@ kd_status kd_txn_lock_table(kd_ctx *ctx, kd_txn *txn, uint64_t table_no, kd_tabl
  */
 kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account,
                                 kd_txn_manager **out_manager) KD_MUST_CHECK;
+/* Redo above this goes to the log early (64 MiB, unless a test wants it sooner). */
+void kd_txn_manager_stream_above(kd_txn_manager *manager, size_t redo_bytes);
 /* All transactions have ended. NULL is allowed. */
 void kd_txn_manager_destroy(kd_txn_manager *manager);
 /* `watermark` is the newest stamp that recovery applied, `next_no` above every number in the log.

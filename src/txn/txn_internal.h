@@ -110,6 +110,7 @@ struct kd_txn_manager {
     kd_account *account;
     kd_wal *wal;
     atomic_bool has_failed;
+    size_t redo_stream_bytes; /* KDI_REDO_STREAM_BYTES, but for tests. */
     _Atomic uint64_t next_sequence;
 
     kdi_slot *slots;
