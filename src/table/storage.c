@@ -315,9 +315,14 @@ kd_status kd_storage_flush(kd_ctx *ctx, kd_storage *storage, bool compact)
     return KD_OK;
 }
 
+/* Pinned: a table that a rollback takes away stays in memory. 0 where no pin is to be had. */
 static uint64_t index_bytes(kd_storage *storage)
 {
     uint64_t bytes = 0;
+    uint32_t pin;
+    kd_ctx ctx = {.world = storage->world};
+    if (kd_txn_pin(&ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin) != KD_OK)
+        return 0;
     uint64_t end = atomic_load(&storage->tables.end);
     for (uint64_t i = 0; i < end; i++) {
         kd_table *table = kd_table_find(storage, i);
@@ -325,6 +330,7 @@ static uint64_t index_bytes(kd_storage *storage)
         for (uint32_t k = 0; list != NULL && k < list->count; k++)
             bytes += kd_index_memory_bytes(list->items[k]->index);
     }
+    kd_txn_unpin(storage->txns, pin);
     return bytes;
 }
 

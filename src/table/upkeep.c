@@ -124,7 +124,11 @@ kd_status kdi_marks_shrink(kd_ctx *ctx, kd_storage *storage)
 
 void kdi_dropped_reap(kd_storage *storage)
 {
+    uint32_t pin; /* Rollbacks take tables away meanwhile. */
+    kd_ctx ctx = {.world = storage->world};
     kd_stamp oldest = kd_txn_oldest_snapshot(storage->txns);
+    if (kd_txn_pin(&ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin) != KD_OK)
+        return;
     uint64_t end = atomic_load(&storage->tables.end);
     for (uint64_t i = 0; i < end; i++) {
         kd_table *table = kd_table_find(storage, i);
@@ -140,6 +144,7 @@ void kdi_dropped_reap(kd_storage *storage)
             indexes->items[k]->is_dropped = true;
         kd_txn_retire(storage->txns, &table->garbage, kdi_table_destroy, table);
     }
+    kd_txn_unpin(storage->txns, pin);
 }
 
 /* What stands in the memory part of indexes goes to runs at a checkpoint. */
