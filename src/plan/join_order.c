@@ -18,7 +18,7 @@
 
 enum {
     DP_LEAVES = 12,
-    LEAVES_MAX = 60,
+    LEAVES_MAX = 64,            /* A leaf_mask has no more bits. */
     BUILD_ROWS_CACHED = 100000, /* A larger hash table misses the cache at each probe. */
 };
 
