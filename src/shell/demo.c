@@ -217,13 +217,8 @@ int kdi_demo_main(int argc, char **argv)
                        .null_text = "",
                        .out_is_terminal = isatty(STDOUT_FILENO) != 0};
     shell.open_options.struct_bytes = sizeof shell.open_options;
-    shell.arena = kd_arena_create(&shell.ctx, NULL, "shell", KD_ARENA_UNLIMITED);
-    if (shell.arena == NULL)
-        return 1;
-    shell.statement_arena =
-        kd_arena_create(&shell.ctx, shell.arena, "statement", KD_ARENA_UNLIMITED);
     int code = 1;
-    if (shell.statement_arena != NULL) {
+    if (kdi_shell_init(&shell)) {
         kdi_shell_catch_interrupts(&shell);
         code = demo_run(&shell, directory, wanted_data);
     }

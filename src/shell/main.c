@@ -231,14 +231,8 @@ static int shell_main(int argc, char **argv)
         return parsed.exit_code;
     if (!parsed.mode_is_set && strcmp(nl_langinfo(CODESET), "UTF-8") != 0 && shell.out_is_terminal)
         shell.mode = KDI_MODE_ASCII;
-    shell.arena = kd_arena_create(&shell.ctx, NULL, "shell", KD_ARENA_UNLIMITED);
-    if (shell.arena == NULL)
-        return 1;
-    shell.statement_arena =
-        kd_arena_create(&shell.ctx, shell.arena, "statement", KD_ARENA_UNLIMITED);
     int code = 1;
-    shell.last_query = kd_buffer_in(shell.arena);
-    if (shell.statement_arena != NULL) {
+    if (kdi_shell_init(&shell)) {
         kdi_shell_catch_interrupts(&shell);
         code = shell_run(&parsed);
     }

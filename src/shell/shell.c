@@ -104,6 +104,17 @@ static void show_open_error(kdi_shell *shell, kade_error *error)
     kade_error_free(error);
 }
 
+bool kdi_shell_init(kdi_shell *shell)
+{
+    shell->arena = kd_arena_create(&shell->ctx, NULL, "shell", KD_ARENA_UNLIMITED);
+    if (shell->arena == NULL)
+        return false;
+    shell->last_query = kd_buffer_in(shell->arena);
+    shell->statement_arena =
+        kd_arena_create(&shell->ctx, shell->arena, "statement", KD_ARENA_UNLIMITED);
+    return shell->statement_arena != NULL;
+}
+
 kd_status kdi_shell_open(kdi_shell *shell)
 {
     kade_error *error = NULL;

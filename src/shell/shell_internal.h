@@ -64,6 +64,8 @@ typedef struct kdi_shell {
 
 /* ---- shell.c ---- */
 
+/* What every shell needs before it opens its database. On failure the arena may be there. */
+bool kdi_shell_init(kdi_shell *shell);
 kd_status kdi_shell_open(kdi_shell *shell);
 void kdi_shell_close(kdi_shell *shell);
 /* Ctrl-C: cancels the running statement, or empties the line being typed. */

@@ -139,10 +139,7 @@ static bool program_open(kdi_shell *shell, const char *path)
                          .show_header = true,
                          .null_text = ""};
     shell->open_options.struct_bytes = sizeof shell->open_options;
-    shell->arena = kd_arena_create(&shell->ctx, NULL, "shell", KD_ARENA_UNLIMITED);
-    shell->statement_arena =
-        kd_arena_create(&shell->ctx, shell->arena, "statement", KD_ARENA_UNLIMITED);
-    if (shell->arena == NULL || shell->statement_arena == NULL)
+    if (!kdi_shell_init(shell))
         return false;
     kdi_shell_catch_interrupts(shell);
     return kdi_shell_open(shell) == KD_OK;

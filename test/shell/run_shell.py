@@ -149,6 +149,14 @@ def test_variables():
     assert kade("-v", "x")[0] == 2
 
 
+def test_the_demo_walks_to_its_end():
+    data = pathlib.Path(__file__).resolve().parents[2] / "data" / "flights"
+    code, out, err = kade("demo", database("demo"), "--data", str(data), script="")
+    assert code == 0, err
+    assert "-- 13." in out and "ERROR" not in err, (out[-500:], err)
+    assert kade(database("demo"), "--csv", "--no-header", "-c", "SELECT count(*) FROM flights")[1] == "3000000\n"
+
+
 def test_import_and_export():
     path = database("import")
     source = SCRATCH / "cities.csv"
