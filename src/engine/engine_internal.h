@@ -23,6 +23,7 @@
 #include "base/world_memory.h"
 #include "exec/row_log.h"
 #include "security/authorize.h"
+#include "sql/ast_session.h"
 #include "sql/binder.h"
 
 enum { KDI_TAG_BYTES = 64, KDI_NAME_BYTES = 64 };

@@ -10,6 +10,8 @@
  */
 #include "sql/bind_internal.h"
 
+#include "sql/ast_define.h"
+
 /* --- Which indexes ---------------------------------------------------------------------------- */
 
 typedef struct inference {

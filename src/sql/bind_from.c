@@ -3,6 +3,8 @@
  */
 #include "sql/bind_internal.h"
 
+#include "sql/ast_define.h"
+
 kdi_scope *kdi_beyond_lateral(kdi_scope *scope)
 {
     int depth = scope == NULL ? 0 : scope->depth;

@@ -3,6 +3,8 @@
  */
 #include "sql/bind_internal.h"
 
+#include "sql/ast_define.h"
+
 /* The copy of a function that is called with these columns. */
 static kd_status with_columns(kd_ctx *ctx, kdi_binder *b, const kd_table_function *function,
                               kd_expr *const *arguments, uint32_t count,

@@ -12,6 +12,7 @@
 #ifndef KD_SQL_PARSER_INTERNAL_H
 #define KD_SQL_PARSER_INTERNAL_H
 
+#include "sql/ast_session.h"
 #include "sql/lexer_internal.h"
 #include "sql/parser.h"
 

@@ -4,6 +4,7 @@
 #include "query_kit.h"
 
 #include "builtin/builtin.h"
+#include "sql/ast_define.h"
 #include "sql/parser.h"
 
 query_kit *query_kit_open(void)

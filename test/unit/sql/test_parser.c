@@ -2,6 +2,7 @@
  * Goal: trees have the shape that the binder relies on, and errors have PostgreSQL's code, words
  * and place. Method: small statements, looked into by hand, and a table of wrong ones.
  */
+#include "sql/ast_define.h"
 #include "sql/parser.h"
 #include "test.h"
 
