@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 enum {
-    BULK_BYTES_MIN = 4 << 20, /* Smaller files stay in the delta. */
     WORKERS_MAX = 16,
     REJECTS_KEPT_MAX = 100000,
     PROGRESS_BATCHES = 64,
@@ -272,7 +271,8 @@ static bool covers_all_columns(const load *work)
 static bool may_load_in_bulk(const load *work)
 {
     const kd_table_entry *table = work->table;
-    return work->source != NULL && kd_text_source_total_bytes(work->source) >= BULK_BYTES_MIN &&
+    uint64_t least_bytes = work->run->session->database->bulk_bytes_min;
+    return work->source != NULL && kd_text_source_total_bytes(work->source) >= least_bytes &&
            table->strategy == KD_PARTITION_NONE && table->check_count == 0 &&
            table->foreign_count == 0 && covers_all_columns(work);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 static const char memory_path[] = ":memory:";
+enum { BULK_BYTES_MIN = 4 << 20 }; /* COPY of smaller files stays in the delta. */
 
 /* The last part of the path without ".kade": what current_database() says. */
 static void name_from_path(kd_database *database, const char *path)
@@ -115,6 +116,8 @@ static kd_status create(kd_ctx *ctx, kd_world *world, const char *path,
     database->spill_directory = spill;
     database->read_only = options->read_only;
     database->durability = options->durability;
+    database->bulk_bytes_min =
+        options->bulk_bytes_min != 0 ? options->bulk_bytes_min : BULK_BYTES_MIN;
     database->is_memory = world != ctx->world;
     name_from_path(database, database->is_memory ? "memory" : path);
     kd_mutex_init(&database->mutex, world);

@@ -38,6 +38,7 @@ struct kd_database {
     kd_workers *workers;
     struct kdi_sample_store *samples; /* For the planner: sample_store.c. */
     kd_durability durability;
+    uint64_t bulk_bytes_min; /* COPY of larger files goes straight into segments. */
     const char *spill_directory;
     const char *path;
     char name[KDI_NAME_BYTES];

@@ -45,6 +45,7 @@ static kd_status database_open(kd_ctx *ctx, sim_run *run)
         .wal_file_bytes = 128 << 10,
         .checkpoint_log_bytes = between(run, 16 << 10, 400 << 10),
         .delta_flush_bytes = between(run, 2 << 10, 64 << 10),
+        .bulk_bytes_min = 1,
         .redo_stream_bytes = between(run, 0, 2) == 0 ? between(run, 256, 4 << 10) : 0,
     };
     return kd_database_open(ctx, "db", &options, &run->database);
