@@ -159,8 +159,6 @@ typedef struct kd_view_entry {
     uint32_t column_count;
     const kd_slice *column_names;
     const kd_type *column_types;
-    bool is_materialized; /* Its rows are in the table `table_no`'s entry of the same name. */
-    uint64_t table_no;
     uint32_t depends_count; /* Objects that its query reads. */
     const uint32_t *depends_on;
     kd_check_option check_option;

@@ -17,7 +17,6 @@ typedef struct codec {
     kd_arena *arena;
     kd_buffer *out; /* NULL: reading. */
     kd_reader reader;
-    uint64_t format;
     kd_status status;
 } codec;
 
@@ -146,8 +145,7 @@ static void walk_checks(codec *c, const kd_check **items, uint32_t *count)
     for (uint32_t i = 0; i < *count; i++) {
         walk_slice(c, &list[i].name);
         walk_slice(c, &list[i].expression_text);
-        if (c->format >= 2)
-            walk_bool(c, &list[i].not_valid);
+        walk_bool(c, &list[i].not_valid);
     }
     *items = list;
 }
@@ -181,10 +179,8 @@ static void walk_columns(codec *c, kd_table_entry *table)
         column->identity = (kd_column_identity)identity;
         walk_u32(c, &column->sequence_no);
         walk_slice(c, &column->comment);
-        if (c->format >= 3) {
-            walk_u32(c, &column->domain_no);
-            walk_bool(c, &column->domain_not_null);
-        }
+        walk_u32(c, &column->domain_no);
+        walk_bool(c, &column->domain_not_null);
     }
     table->columns = list;
 }
@@ -249,8 +245,7 @@ static void walk_foreign_keys(codec *c, kd_table_entry *table)
         walk_bool(c, &key->match_full);
         walk_bool(c, &key->deferrable);
         walk_bool(c, &key->initially_deferred);
-        if (c->format >= 2)
-            walk_bool(c, &key->not_valid);
+        walk_bool(c, &key->not_valid);
     }
     table->foreign_keys = list;
 }
@@ -324,14 +319,12 @@ static void walk_table(codec *c, kd_table_entry *table)
     walk_u32(c, &table->parent_no);
     walk_bound(c, &table->bound);
     walk_u32s(c, &table->sort_column_nos, &table->sort_column_count);
-    if (c->format >= 2) {
-        uint64_t on_commit = table->on_commit;
-        walk_u64(c, &on_commit);
-        table->on_commit = (kd_on_commit)on_commit;
-        walk_slice(c, &table->query_text);
-        walk_bool(c, &table->is_populated);
-        walk_u32s(c, &table->depends_on, &table->depends_count);
-    }
+    uint64_t on_commit = table->on_commit;
+    walk_u64(c, &on_commit);
+    table->on_commit = (kd_on_commit)on_commit;
+    walk_slice(c, &table->query_text);
+    walk_bool(c, &table->is_populated);
+    walk_u32s(c, &table->depends_on, &table->depends_count);
     if (reading(c) && c->status == KD_OK && !c->reader.failed)
         build_shape(c, table);
 }
@@ -347,14 +340,10 @@ static void walk_view(codec *c, kd_view_entry *view)
     view->column_types = types;
     if (type_count != view->column_count)
         c->reader.failed = true;
-    walk_bool(c, &view->is_materialized);
-    walk_u64(c, &view->table_no);
     walk_u32s(c, &view->depends_on, &view->depends_count);
-    if (c->format >= 2) {
-        uint64_t check_option = view->check_option;
-        walk_u64(c, &check_option);
-        view->check_option = (kd_check_option)check_option;
-    }
+    uint64_t check_option = view->check_option;
+    walk_u64(c, &check_option);
+    view->check_option = (kd_check_option)check_option;
 }
 
 static void walk_sequence(codec *c, kd_sequence_entry *sequence)
@@ -421,12 +410,12 @@ static size_t entry_bytes(kd_object_kind kind)
 
 static void walk_entry(codec *c, any_entry *entry)
 {
-    c->format = KD_ENTRY_FORMAT;
-    walk_u64(c, &c->format);
-    if (c->format > KD_ENTRY_FORMAT) {
+    uint64_t format = KD_ENTRY_FORMAT;
+    walk_u64(c, &format);
+    if (format != KD_ENTRY_FORMAT) {
         note(c, KD_FAIL(c->ctx, KD_UNSUPPORTED, "0A000",
-                        "a catalog entry has format %llu; this version reads up to %d",
-                        (unsigned long long)c->format, KD_ENTRY_FORMAT));
+                        "a catalog entry has format %llu; this version reads %d",
+                        (unsigned long long)format, KD_ENTRY_FORMAT));
         return;
     }
     walk_object(c, &entry->object);

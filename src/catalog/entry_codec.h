@@ -1,7 +1,7 @@
 /*
  * Catalog entries as bytes: the body of a row in the catalog's system table.
  *
- *   u8       format, KD_ENTRY_FORMAT; what a later format added stands last in its struct
+ *   u8       format, KD_ENTRY_FORMAT
  *   u8       kind (kd_object_kind)
  *   varint   object_no, schema_no
  *   counted  name, comment
@@ -15,10 +15,10 @@
 
 #include "catalog/catalog.h"
 
-enum { KD_ENTRY_FORMAT = 3 };
+enum { KD_ENTRY_FORMAT = 4 };
 
 kd_status kd_entry_encode(kd_ctx *ctx, const kd_object *entry, kd_buffer *out) KD_MUST_CHECK;
-/* Everything is copied into `arena`. Damage is KD_CORRUPT, a newer format KD_UNSUPPORTED. */
+/* Everything is copied into `arena`. Damage is KD_CORRUPT, another format KD_UNSUPPORTED. */
 kd_status kd_entry_decode(kd_ctx *ctx, kd_arena *arena, kd_slice bytes,
                           const kd_object **out_entry) KD_MUST_CHECK;
 

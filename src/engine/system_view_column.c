@@ -136,7 +136,6 @@ static kd_status emit_object(kdi_sys_view *view, const kd_object *object)
     } else if (object->kind == KD_OBJECT_VIEW) {
         const kd_view_entry *entry = (const kd_view_entry *)object;
         row.column_count = entry->column_count;
-        row.row_count = rows_of(view, entry->is_materialized ? entry->table_no : 0);
     } else if (object->kind == KD_OBJECT_INDEX) {
         const kd_table_index *index = NULL;
         if (kd_catalog_index_table(view->version, object->object_no, &index) != NULL)

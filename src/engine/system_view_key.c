@@ -18,14 +18,22 @@ static kd_status for_tables(kdi_sys_view *view,
 
 /* --- pg_index --------------------------------------------------------------------------------- */
 
-#define PG_INDEX(X)                                                                 \
-    X(indexrelid, OID)                                                              \
-    X(indrelid, OID) X(indnatts, INT2) X(indnkeyatts, INT2) X(indisunique, BOOL)    \
-        X(indnullsnotdistinct, BOOL) X(indisprimary, BOOL) X(indisexclusion, BOOL)  \
-            X(indimmediate, BOOL) X(indisclustered, BOOL) X(indisvalid, BOOL)       \
-                X(indcheckxmin, BOOL) X(indisready, BOOL) X(indislive, BOOL)        \
-                    X(indisreplident, BOOL) X(indkey, INT2_ARRAY) X(indexprs, TEXT) \
-                        X(indpred, TEXT)
+#define PG_INDEX(X)              \
+    X(indexrelid, OID)           \
+    X(indrelid, OID)             \
+    X(indnatts, INT2)            \
+    X(indnkeyatts, INT2)         \
+    X(indisunique, BOOL)         \
+    X(indnullsnotdistinct, BOOL) \
+    X(indisprimary, BOOL)        \
+    X(indisexclusion, BOOL)      \
+    X(indimmediate, BOOL)        \
+    X(indisclustered, BOOL)      \
+    X(indisvalid, BOOL)          \
+    X(indcheckxmin, BOOL)        \
+    X(indisready, BOOL)          \
+    X(indislive, BOOL)           \
+    X(indisreplident, BOOL) X(indkey, INT2_ARRAY) X(indexprs, TEXT) X(indpred, TEXT)
 
 /* Columns' numbers, 0 for expressions. */
 static kd_status put_keys(kdi_sys_view *view, const kd_table_entry *table,
@@ -115,14 +123,25 @@ static kd_status pg_indexes(kdi_sys_view *view)
 
 /* --- pg_constraint ---------------------------------------------------------------------------- */
 
-#define PG_CONSTRAINT(X)                                                                \
-    X(oid, OID)                                                                         \
-    X(conname, TEXT) X(connamespace, OID) X(contype, TEXT) X(condeferrable, BOOL)       \
-        X(condeferred, BOOL) X(convalidated, BOOL) X(conrelid, OID) X(contypid, OID)    \
-            X(conindid, OID) X(conparentid, OID) X(confrelid, OID) X(confupdtype, TEXT) \
-                X(confdeltype, TEXT) X(confmatchtype, TEXT) X(conislocal, BOOL)         \
-                    X(coninhcount, INT4) X(connoinherit, BOOL) X(conkey, INT2_ARRAY)    \
-                        X(confkey, INT2_ARRAY) X(conbin, TEXT)
+#define PG_CONSTRAINT(X)   \
+    X(oid, OID)            \
+    X(conname, TEXT)       \
+    X(connamespace, OID)   \
+    X(contype, TEXT)       \
+    X(condeferrable, BOOL) \
+    X(condeferred, BOOL)   \
+    X(convalidated, BOOL)  \
+    X(conrelid, OID)       \
+    X(contypid, OID)       \
+    X(conindid, OID)       \
+    X(conparentid, OID)    \
+    X(confrelid, OID)      \
+    X(confupdtype, TEXT)   \
+    X(confdeltype, TEXT)   \
+    X(confmatchtype, TEXT) \
+    X(conislocal, BOOL)    \
+    X(coninhcount, INT4)   \
+    X(connoinherit, BOOL) X(conkey, INT2_ARRAY) X(confkey, INT2_ARRAY) X(conbin, TEXT)
 
 static kd_status put_constraint_columns(kdi_sys_view *view, const kdi_constraint *constraint)
 {
@@ -187,10 +206,12 @@ static kd_status pg_constraint(kdi_sys_view *view)
 
 /* --- pg_tables, pg_views, pg_matviews --------------------------------------------------------- */
 
-#define PG_TABLES(X)                                                               \
-    X(schemaname, TEXT)                                                            \
-    X(tablename, TEXT) X(tableowner, TEXT) X(tablespace, TEXT) X(hasindexes, BOOL) \
-        X(hasrules, BOOL) X(hastriggers, BOOL) X(rowsecurity, BOOL)
+#define PG_TABLES(X)    \
+    X(schemaname, TEXT) \
+    X(tablename, TEXT)  \
+    X(tableowner, TEXT) \
+    X(tablespace, TEXT) \
+    X(hasindexes, BOOL) X(hasrules, BOOL) X(hastriggers, BOOL) X(rowsecurity, BOOL)
 
 static kd_status readable_table(kdi_sys_view *view, const kd_table_entry *table)
 {
@@ -219,7 +240,7 @@ static kd_status pg_views(kdi_sys_view *view)
 {
     for (uint32_t i = 0; i < view->object_count; i++) {
         const kd_view_entry *entry = (const kd_view_entry *)view->objects[i];
-        if (entry->object.kind != KD_OBJECT_VIEW || entry->is_materialized)
+        if (entry->object.kind != KD_OBJECT_VIEW)
             continue;
         kdi_put_text(view, kdi_object_name(view, entry->object.schema_no));
         kdi_put_text(view, entry->object.name);
@@ -230,10 +251,11 @@ static kd_status pg_views(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define PG_MATVIEWS(X)                                                                 \
-    X(schemaname, TEXT)                                                                \
-    X(matviewname, TEXT) X(matviewowner, TEXT) X(tablespace, TEXT) X(hasindexes, BOOL) \
-        X(ispopulated, BOOL) X(definition, TEXT)
+#define PG_MATVIEWS(X)    \
+    X(schemaname, TEXT)   \
+    X(matviewname, TEXT)  \
+    X(matviewowner, TEXT) \
+    X(tablespace, TEXT) X(hasindexes, BOOL) X(ispopulated, BOOL) X(definition, TEXT)
 
 static kd_status pg_matviews(kdi_sys_view *view)
 {
@@ -257,11 +279,14 @@ static kd_status pg_matviews(kdi_sys_view *view)
 
 /* --- Sequences, partitions -------------------------------------------------------------------- */
 
-#define PG_SEQUENCES(X)                                                                  \
-    X(schemaname, TEXT)                                                                  \
-    X(sequencename, TEXT) X(sequenceowner, TEXT) X(data_type, TEXT) X(start_value, INT8) \
-        X(min_value, INT8) X(max_value, INT8) X(increment_by, INT8) X(cycle, BOOL)       \
-            X(cache_size, INT8) X(last_value, INT8)
+#define PG_SEQUENCES(X)    \
+    X(schemaname, TEXT)    \
+    X(sequencename, TEXT)  \
+    X(sequenceowner, TEXT) \
+    X(data_type, TEXT)     \
+    X(start_value, INT8)   \
+    X(min_value, INT8)     \
+    X(max_value, INT8) X(increment_by, INT8) X(cycle, BOOL) X(cache_size, INT8) X(last_value, INT8)
 
 static kd_status pg_sequences(kdi_sys_view *view)
 {

@@ -117,7 +117,7 @@ static kd_status views(kdi_sys_view *view)
 {
     for (uint32_t i = 0; i < view->object_count; i++) {
         const kd_view_entry *entry = (const kd_view_entry *)view->objects[i];
-        if (entry->object.kind != KD_OBJECT_VIEW || entry->is_materialized)
+        if (entry->object.kind != KD_OBJECT_VIEW)
             continue;
         put_place(view, &entry->object);
         kdi_put_text(view, entry->query_text);

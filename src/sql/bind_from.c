@@ -172,33 +172,6 @@ kd_status kdi_scan_table(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table
 
 /* --- Views --- */
 
-/* The rows of a materialised view are a table's whose columns are numbered from 1. */
-static kd_status scan_materialized(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view,
-                                   kd_slice alias, int position, kd_rel **out)
-{
-    kd_table_entry *table = KD_NEW(ctx, b->arena, kd_table_entry);
-    kd_column *columns = KD_NEW_ARRAY(ctx, b->arena, kd_column, view->column_count);
-    kd_table_column *shape_columns =
-        KD_NEW_ARRAY(ctx, b->arena, kd_table_column, view->column_count);
-    kd_table_shape *shape = KD_NEW(ctx, b->arena, kd_table_shape);
-    if (table == NULL || columns == NULL || shape_columns == NULL || shape == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < view->column_count; i++) {
-        columns[i].storage = (kd_table_column){.column_no = i + 1,
-                                               .type = view->column_types[i],
-                                               .name = view->column_names[i],
-                                               .missing = kd_value_null(view->column_types[i])};
-        shape_columns[i] = columns[i].storage;
-    }
-    *shape = (kd_table_shape){view->object.name, view->column_count, shape_columns};
-    table->object = view->object;
-    table->table_no = view->table_no;
-    table->column_count = table->visible_count = view->column_count;
-    table->columns = columns;
-    table->shape = shape;
-    return scan_one(ctx, b, table, table, alias, false, position, out);
-}
-
 static kd_status expand_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view, kd_rel **out)
 {
     kd_statement statement;
@@ -226,11 +199,6 @@ static kd_status expand_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *vi
 static kd_status bind_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view,
                            const kd_ast_table_ref *ast, kdi_names *names, kd_rel **out)
 {
-    if (view->is_materialized) {
-        KD_TRY(scan_materialized(ctx, b, view, ast->alias.name, ast->node.position, out));
-        return kdi_apply_alias(ctx, b, &ast->alias, ast->name.schema, view->object.name, *out,
-                               view->column_count, names);
-    }
     KD_TRY(expand_view(ctx, b, view, out));
     kd_rel named = **out;
     named.kind = KD_REL_PROJECT; /* Only a carrier of names. */
