@@ -85,3 +85,24 @@ kd_status kd_check_cancelled(kd_ctx *ctx)
         return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to user request");
     return KD_OK;
 }
+
+void kd_progress_begin(kd_ctx *ctx, const char *phase, uint64_t rows_expected)
+{
+    kd_progress *progress = ctx->progress;
+    if (progress == NULL)
+        return;
+    atomic_store(&progress->phase, phase);
+    atomic_store(&progress->rows_done, 0);
+    atomic_store(&progress->rows_expected, rows_expected);
+}
+
+kd_status kd_progress_add(kd_ctx *ctx, uint64_t rows)
+{
+    kd_progress *progress = ctx->progress;
+    KD_TRY(kd_check_cancelled(ctx));
+    if (progress == NULL)
+        return KD_OK;
+    if (rows > 0)
+        (void)atomic_fetch_add_explicit(&progress->rows_done, rows, memory_order_relaxed);
+    return progress->tell == NULL ? KD_OK : progress->tell(ctx, progress->object);
+}

@@ -211,20 +211,15 @@ static kd_status worker_create(kd_ctx *ctx, load *work, load_worker *out_worker)
 
 static kd_status report_progress(kd_ctx *ctx, load *work)
 {
-    kd_session *session = work->run->session;
-    KD_TRY(kd_check_cancelled(ctx));
+    kd_progress *progress = &work->run->session->progress.work;
     uint64_t rows = atomic_load_explicit(&work->rows, memory_order_relaxed);
     uint64_t done = kd_text_source_consumed_bytes(work->source);
     uint64_t total = kd_text_source_total_bytes(work->source);
     uint64_t expected = done == 0 || total == 0 ? 0 : rows * total / done;
-    atomic_store(&session->progress.rows_done, rows);
-    atomic_store(&session->progress.rows_expected, expected);
-    if (session->hooks.progress == NULL)
-        return KD_OK;
-    uint64_t elapsed_us = (ctx->world->monotonic_ns(ctx->world) - work->run->started_ns) / 1000;
-    if (session->hooks.progress(session->hooks.object, "load", rows, expected, elapsed_us))
-        return KD_OK;
-    return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to user request");
+    atomic_store(&progress->phase, "load");
+    atomic_store(&progress->rows_done, rows);
+    atomic_store(&progress->rows_expected, expected);
+    return kd_progress_add(ctx, 0);
 }
 
 /* --- In bulk
@@ -234,6 +229,8 @@ static kd_status bulk_rows(load_worker *worker, bool reports)
 {
     load *work = worker->owner;
     kd_ctx *ctx = &worker->ctx;
+    if (reports)
+        ctx->progress = &work->run->session->progress.work;
     for (uint32_t batches = 0; !atomic_load_explicit(&work->stop, memory_order_relaxed);
          batches++) {
         kd_batch batch;

@@ -42,7 +42,7 @@ static kd_status any_row(kd_ctx *ctx, const alteration *work, kd_slice condition
         ctx, &text, "SELECT 1 FROM \"%.*s\".\"%.*s\" WHERE %.*s LIMIT 1",
         (int)schema->name.size_bytes, schema->name.data, (int)work->table->object.name.size_bytes,
         work->table->object.name.data, (int)condition.size_bytes, condition.data));
-    KD_TRY(kdi_run_internal(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, &found));
+    KD_TRY(kdi_query_check(ctx, work->run->session, kd_buffer_slice(&text), &found));
     *out_any = found > 0;
     return KD_OK;
 }

@@ -513,7 +513,7 @@ kd_status kdi_draft_check_rows(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_k
                                        ours.data));
     }
     KD_TRY(kd_buffer_append_text(ctx, &text, ") LIMIT 1"));
-    KD_TRY(kdi_run_internal(ctx, draft->run->session, kd_buffer_slice(&text), NULL, 0, &missing));
+    KD_TRY(kdi_query_check(ctx, draft->run->session, kd_buffer_slice(&text), &missing));
     if (missing > 0)
         return KD_FAIL(ctx, KD_INVALID, "23503",
                        "insert or update on table \"%.*s\" violates "

@@ -94,7 +94,7 @@ static kd_status no_nulls(kd_ctx *ctx, kdi_draft *draft, kd_slice column)
     KD_TRY(kd_buffer_append_format(
         ctx, &text, "SELECT 1 FROM \"%.*s\" WHERE \"%.*s\" IS NULL LIMIT 1", (int)table.size_bytes,
         table.data, (int)column.size_bytes, column.data));
-    KD_TRY(kdi_run_internal(ctx, draft->run->session, kd_buffer_slice(&text), NULL, 0, &found));
+    KD_TRY(kdi_query_check(ctx, draft->run->session, kd_buffer_slice(&text), &found));
     if (found > 0)
         return KD_FAIL(ctx, KD_INVALID, "23502",
                        "column \"%.*s\" of relation \"%.*s\" contains null values",

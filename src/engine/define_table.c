@@ -50,7 +50,7 @@ kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft)
 
 /* INSERT INTO new SELECT ... FROM old, through the ordinary ways: a query over the old table, and a
  * writer of the new one that fills what is generated. */
-static kd_status copy_rows(kd_ctx *ctx, kdi_draft *draft, kd_slice select,
+static kd_status copy_rows(kd_ctx *ctx, kdi_draft *draft, kd_slice select, const char *phase,
                            const kd_table_entry *new_table, const uint32_t *given,
                            uint32_t given_count)
 {
@@ -60,6 +60,7 @@ static kd_status copy_rows(kd_ctx *ctx, kdi_draft *draft, kd_slice select,
     kdi_table_writer *writer;
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, select, NULL, 0, &query));
     KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
+    atomic_store(&run->session->progress.work.phase, phase);
     KD_TRY_OUT(
         kdi_table_writer_create(ctx, run->arena, run, new_table, given, given_count, &writer));
     for (bool end = false; !end;) {
@@ -119,7 +120,8 @@ kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry 
     KD_TRY(kd_buffer_append_text(ctx, &select, " FROM "));
     KD_TRY(append_qualified(ctx, draft, old_table, &select));
     KD_TRY(kdi_draft_sync(ctx, draft));
-    KD_TRY(copy_rows(ctx, draft, kd_buffer_slice(&select), &draft->entry, given, given_count));
+    KD_TRY(copy_rows(ctx, draft, kd_buffer_slice(&select), "rewrite", &draft->entry, given,
+                     given_count));
     return kd_table_drop(ctx, session->txn, old_storage);
 }
 
@@ -713,7 +715,8 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
     for (uint32_t i = 0; i < draft->entry.column_count; i++)
         given[i] = i;
     if (!ast->with_no_data)
-        KD_TRY_OUT(copy_rows(ctx, draft, text, &draft->entry, given, draft->entry.column_count));
+        KD_TRY_OUT(
+            copy_rows(ctx, draft, text, "query", &draft->entry, given, draft->entry.column_count));
     if (ast->is_materialized_view) {
         draft->entry.query_text = text;
         draft->entry.is_populated = !ast->with_no_data;
@@ -772,7 +775,7 @@ kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast)
         given[i] = i;
     draft->entry.is_populated = !ast->with_no_data;
     if (!ast->with_no_data)
-        KD_TRY(copy_rows(ctx, draft, table->query_text, &draft->entry, given,
+        KD_TRY(copy_rows(ctx, draft, table->query_text, "query", &draft->entry, given,
                          draft->entry.visible_count));
     return kdi_draft_put(ctx, draft);
 }

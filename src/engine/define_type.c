@@ -215,7 +215,7 @@ static kd_status rows_hold(kd_ctx *ctx, const domain_change *change, const kd_ta
         ctx, &text, "SELECT 1 FROM \"%.*s\".\"%.*s\" WHERE NOT (%.*s) LIMIT 1",
         (int)schema->name.size_bytes, schema->name.data, (int)table->object.name.size_bytes,
         table->object.name.data, (int)condition.size_bytes, condition.data));
-    KD_TRY(kdi_run_internal(ctx, change->run->session, kd_buffer_slice(&text), NULL, 0, &found));
+    KD_TRY(kdi_query_check(ctx, change->run->session, kd_buffer_slice(&text), &found));
     *out_hold = found == 0;
     return KD_OK;
 }

@@ -184,13 +184,14 @@ static kd_status for_each_row(kd_ctx *ctx, dml *work, row_handler handle, void *
     if (row == NULL)
         return KD_NOMEM;
     KD_TRY(collect(ctx, work, &rows));
+    kd_progress_begin(ctx, "write", rows->row_count);
     for (;;) {
         kd_batch batch;
         bool end;
         kdi_row_set_next(rows, &batch, &end);
         if (end)
             return KD_OK;
-        KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(kd_progress_add(ctx, batch.row_count));
         for (uint32_t i = 0; i < batch.row_count; i++) {
             read_batch_row(&batch, i, count, row);
             KD_TRY(handle(ctx, work, object, row));
@@ -250,6 +251,7 @@ static kd_status insert_collected(kd_ctx *ctx, dml *work)
 {
     kdi_row_set *rows;
     KD_TRY(collect(ctx, work, &rows));
+    kd_progress_begin(ctx, "write", rows->row_count);
     for (;;) {
         kd_batch batch;
         bool end;

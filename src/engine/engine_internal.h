@@ -90,7 +90,8 @@ typedef struct kdi_sequence_value {
 /* How far the session's statement is; other sessions look at it too. */
 typedef struct kdi_progress {
     atomic_uint_least64_t started_ns; /* 0: nothing is running. */
-    atomic_uint_least64_t rows_done, rows_expected;
+    uint64_t told_ns;                 /* When the session's owner was told last. */
+    kd_progress work;
 } kdi_progress;
 
 struct kd_session {
@@ -207,8 +208,8 @@ struct kd_run {
     int64_t affected;
     char tag[KDI_TAG_BYTES];
     uint64_t started_ns;
+    const char *phase;       /* What its progress is told as; NULL: part of another's work. */
     bool is_watched;         /* It has a statement_timeout: see watchdog.c. */
-    uint64_t ticked_ns;      /* When progress was told last. */
     kd_plan_actual *actuals; /* EXPLAIN ANALYZE. */
 };
 
@@ -298,6 +299,9 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
 kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
                            const kd_value *parameters, uint32_t parameter_count,
                            int64_t *out_affected) KD_MUST_CHECK;
+/* A query over rows that are there, on behalf of a definition: it tells its progress. */
+kd_status kdi_query_check(kd_ctx *ctx, kd_session *session, kd_slice text,
+                          int64_t *out_found) KD_MUST_CHECK;
 
 /* --- dml.c -----------------------------------------------------------------------------
  */

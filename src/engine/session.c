@@ -26,7 +26,9 @@ kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_o
     session->database = database;
     session->arena = arena;
     session->read_only = database->read_only || (options != NULL && options->read_only);
-    session->ctx = (kd_ctx){.world = database->world, .cancelled = &session->cancelled};
+    session->ctx = (kd_ctx){.world = database->world,
+                            .cancelled = &session->cancelled,
+                            .progress = &session->progress.work};
     kd_error_clear(&session->ctx);
     kd_isolation isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;
     const char *user = options == NULL || options->user_name == NULL ? "kade" : options->user_name;
@@ -176,9 +178,29 @@ void kd_session_close(kd_session *session)
     kd_arena_destroy(session->arena);
 }
 
+static kd_status tell_progress(kd_ctx *ctx, void *object)
+{
+    enum { TELL_EVERY_NS = 100 * 1000 * 1000 };
+    kd_session *session = object;
+    kdi_progress *progress = &session->progress;
+    uint64_t started_ns = atomic_load(&progress->started_ns);
+    uint64_t now_ns = ctx->world->monotonic_ns(ctx->world);
+    if (started_ns == 0 || now_ns - progress->told_ns < TELL_EVERY_NS)
+        return KD_OK;
+    progress->told_ns = now_ns;
+    const char *phase = atomic_load(&progress->work.phase);
+    if (session->hooks.progress(
+            session->hooks.object, phase, atomic_load(&progress->work.rows_done),
+            atomic_load(&progress->work.rows_expected), (now_ns - started_ns) / 1000))
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to user request");
+}
+
 void kd_session_set_hooks(kd_session *session, const kd_session_hooks *hooks)
 {
     session->hooks = *hooks;
+    session->progress.work.tell = hooks->progress == NULL ? NULL : tell_progress;
+    session->progress.work.object = session;
 }
 
 kd_ctx *kd_session_ctx(kd_session *session)

@@ -359,33 +359,22 @@ static uint64_t spill_limit(const kd_session *session)
     return limit < 0 ? 0 : limit == 0 ? 1 : (uint64_t)limit;
 }
 
-/* Rows that the plan's scans are expected to give. */
-static double scanned_rows(const kd_plan *plan, uint32_t depth)
+/* Rows that the plan's scans are expected to read. */
+static double scanned_rows(const kd_database *database, const kd_plan *plan, uint32_t depth)
 {
     enum { DEPTH_MAX = 200 };
     if (plan == NULL || depth > DEPTH_MAX)
         return 0;
-    double rows =
-        scanned_rows(plan->inputs[0], depth + 1) + scanned_rows(plan->inputs[1], depth + 1);
+    if (plan->kind == KD_PLAN_SCAN) {
+        kd_table *table = kd_table_find(database->storage, plan->as.scan.table->table_no);
+        return table == NULL ? 0 : (double)kd_table_row_count_estimate(table);
+    }
+    double rows = 0;
+    for (int i = 0; i < 2; i++)
+        rows += scanned_rows(database, plan->inputs[i], depth + 1);
     for (uint32_t i = 0; i < plan->more_count; i++)
-        rows += scanned_rows(plan->more[i], depth + 1);
-    return plan->kind == KD_PLAN_SCAN ? plan->row_estimate : rows;
-}
-
-static kd_status run_tick(kd_ctx *ctx, void *object)
-{
-    enum { TELL_EVERY_NS = 100 * 1000 * 1000 };
-    kd_run *run = object;
-    kd_session *session = run->session;
-    uint64_t now_ns = ctx->world->monotonic_ns(ctx->world);
-    if (now_ns - run->ticked_ns < TELL_EVERY_NS)
-        return KD_OK;
-    run->ticked_ns = now_ns;
-    if (session->hooks.progress(
-            session->hooks.object, "query", atomic_load(&session->progress.rows_done),
-            atomic_load(&session->progress.rows_expected), (now_ns - run->started_ns) / 1000))
-        return KD_OK;
-    return KD_FAIL(ctx, KD_CANCELLED, "57014", "canceling statement due to user request");
+        rows += scanned_rows(database, plan->more[i], depth + 1);
+    return rows;
 }
 
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
@@ -410,18 +399,15 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .parameters = run->parameters,
         .parameter_count = run->parameter_count,
         .collect_actuals = run->actuals != NULL,
-        .progress_rows = run->next == NULL ? &session->progress.rows_done : NULL,
-        .tick = run->next == NULL && session->hooks.progress != NULL ? run_tick : NULL,
-        .tick_object = run,
+        .progress_rows = run->phase != NULL ? &session->progress.work.rows_done : NULL,
         .given = run->given,
         .given_count = run->given_count,
     };
-    if (run->next == NULL) {
-        double expected = scanned_rows(plan->root, 0);
+    if (run->phase != NULL) {
+        double expected = scanned_rows(database, plan->root, 0);
         for (uint32_t i = 0; i < plan->cte_count; i++)
-            expected += scanned_rows(plan->ctes[i], 0);
-        atomic_store(&session->progress.rows_done, 0);
-        atomic_store(&session->progress.rows_expected, (uint64_t)expected);
+            expected += scanned_rows(database, plan->ctes[i], 0);
+        kd_progress_begin(ctx, run->phase, (uint64_t)expected);
     }
     if (run->hides_own_work)
         options.snapshot.txn_no = 0;
@@ -658,11 +644,12 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->next = session->runs;
     session->runs = run;
+    run->phase = "query";
     run->started_ns = ctx->world->monotonic_ns(ctx->world);
     if (run->next == NULL) { /* Not inside another statement. */
         atomic_store_explicit(&session->cancelled, false, memory_order_relaxed);
-        atomic_store(&session->progress.rows_done, 0);
-        atomic_store(&session->progress.rows_expected, 0);
+        kd_progress_begin(ctx, "query", 0);
+        session->progress.told_ns = run->started_ns;
         atomic_store(&session->progress.started_ns, run->started_ns);
     }
     if (run->next == NULL && session->settings.statement_timeout_ms > 0) {
@@ -826,9 +813,9 @@ static kd_status drain(kd_ctx *ctx, kd_run *run)
     return KD_OK;
 }
 
-kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
-                           const kd_value *parameters, uint32_t parameter_count,
-                           int64_t *out_affected)
+static kd_status run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
+                              const kd_value *parameters, uint32_t parameter_count,
+                              const char *phase, int64_t *out_affected)
 {
     kd_status status = KD_OK;
     kd_prepared *prepared = NULL;
@@ -838,6 +825,7 @@ kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
     KD_TRY_OUT(kd_prepared_create(ctx, session, text, NULL, 0, &prepared));
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->reads_latest = true;
+    run->phase = phase;
     KD_TRY_OUT(run_attempt(ctx, run, parameters, parameter_count));
     KD_TRY_OUT(drain(ctx, run));
     if (out_affected != NULL)
@@ -847,6 +835,18 @@ out:
         run_destroy(run);
     kd_prepared_destroy(prepared);
     return status;
+}
+
+kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
+                           const kd_value *parameters, uint32_t parameter_count,
+                           int64_t *out_affected)
+{
+    return run_internal(ctx, session, text, parameters, parameter_count, NULL, out_affected);
+}
+
+kd_status kdi_query_check(kd_ctx *ctx, kd_session *session, kd_slice text, int64_t *out_found)
+{
+    return run_internal(ctx, session, text, NULL, 0, "check", out_found);
 }
 
 kd_status kd_session_format_type(kd_ctx *ctx, kd_session *session, kd_type type, kd_buffer *out)

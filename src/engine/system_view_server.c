@@ -152,6 +152,7 @@ typedef struct activity {
     char user_name[KDI_NAME_BYTES];
     bool is_running;
     uint64_t started_ns, rows_done, rows_expected;
+    const char *phase;
 } activity;
 
 /* Sessions are copied under the lock and shown after it: emitting may wait for memory. */
@@ -167,8 +168,9 @@ static kd_status copy_sessions(kdi_sys_view *view, activity **out_list, uint32_t
          it = it->next) {
         (void)snprintf(list[count].user_name, sizeof list[count].user_name, "%s", it->user_name);
         list[count].started_ns = atomic_load(&it->progress.started_ns);
-        list[count].rows_done = atomic_load(&it->progress.rows_done);
-        list[count].rows_expected = atomic_load(&it->progress.rows_expected);
+        list[count].rows_done = atomic_load(&it->progress.work.rows_done);
+        list[count].rows_expected = atomic_load(&it->progress.work.rows_expected);
+        list[count].phase = atomic_load(&it->progress.work.phase);
         list[count].is_running = it == view->session || list[count].started_ns != 0;
         count++;
     }
@@ -203,7 +205,8 @@ static kd_status pg_stat_activity(kdi_sys_view *view)
 }
 
 #define KADE_PROGRESS(X) \
-    X(pid, INT4) X(usename, TEXT) X(rows_done, INT8) X(rows_expected, INT8) X(elapsed_ms, INT8)
+    X(pid, INT4)         \
+    X(usename, TEXT) X(phase, TEXT) X(rows_done, INT8) X(rows_expected, INT8) X(elapsed_ms, INT8)
 
 /* Statements that run now: rows read so far, and how many there will be by the plan's estimate. */
 static kd_status kade_progress(kdi_sys_view *view)
@@ -218,6 +221,7 @@ static kd_status kade_progress(kdi_sys_view *view)
             continue;
         kdi_put_int4(view, count - i);
         kdi_put_literal(view, list[i].user_name);
+        kdi_put_literal(view, list[i].phase);
         kdi_put_int8(view, (int64_t)list[i].rows_done);
         if (list[i].rows_expected == 0)
             kdi_put_null(view);

@@ -45,10 +45,6 @@ typedef struct kd_execute_options {
     uint32_t given_count;
     bool collect_actuals;                 /* EXPLAIN ANALYZE. */
     atomic_uint_least64_t *progress_rows; /* Rows scanned so far; may be NULL. */
-    /* Called by the caller's own thread at its batches; may be NULL. A failure ends the statement.
-     */
-    kd_status (*tick)(kd_ctx *ctx, void *object);
-    void *tick_object;
 } kd_execute_options;
 
 typedef struct kd_execution kd_execution;

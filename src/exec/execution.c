@@ -318,8 +318,6 @@ static kd_status execution_step(kd_ctx *ctx, kd_execution *execution, kd_batch *
     if (execution->runner == NULL) {
         KD_TRY(kdi_pipeline_prepare(ctx, execution->root));
         KD_TRY(kdi_runner_create(ctx, execution->arena, execution->root, &execution->runner));
-        if (!execution->is_sub)
-            kdi_runner_lead(execution->runner);
     }
     KD_TRY(kdi_runner_next(ctx, execution->runner, out_batch, out_end));
     execution->is_ended = *out_end;

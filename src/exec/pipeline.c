@@ -15,7 +15,6 @@ struct kdi_runner {
     bool *pending;     /* Op i has more to give of batches[i]. */
     size_t flushing;   /* Ops before it have flushed. */
     bool source_ended;
-    bool is_lead; /* It tells the statement's progress. */
 };
 
 static void actual_add(kdi_op *op, const kd_batch *batch)
@@ -143,22 +142,14 @@ static void runner_cut(kdi_runner *runner, size_t level)
         runner->flushing = level + 1;
 }
 
-void kdi_runner_lead(kdi_runner *runner)
-{
-    runner->is_lead = true;
-}
-
 kd_status kdi_runner_next(kd_ctx *ctx, kdi_runner *runner, kd_batch *out_batch, bool *out_end)
 {
     kdi_pipeline *pipeline = runner->pipeline;
     size_t count = pipeline->op_count;
     *out_batch = (kd_batch){0};
     *out_end = false;
-    const kd_execute_options *options = pipeline->exec->options;
     for (;;) {
-        KD_TRY(kd_check_cancelled(ctx));
-        if (runner->is_lead && options->tick != NULL)
-            KD_TRY(options->tick(ctx, options->tick_object));
+        KD_TRY(kd_progress_add(ctx, 0));
         size_t level = count;
         while (level > 0 && !runner->pending[level - 1])
             level--;

@@ -169,8 +169,6 @@ kd_status kdi_runner_create(kd_ctx *ctx, kd_arena *arena, kdi_pipeline *pipeline
                             kdi_runner **out_runner) KD_MUST_CHECK;
 kd_status kdi_runner_next(kd_ctx *ctx, kdi_runner *runner, kd_batch *out_batch,
                           bool *out_end) KD_MUST_CHECK;
-/* It is the caller's own thread that runs it, for the statement itself. */
-void kdi_runner_lead(kdi_runner *runner);
 void kdi_runner_destroy(kdi_runner *runner); /* NULL is allowed. */
 
 /* A plan run by itself on the calling thread, with its own scope: APPLY, recursive steps. */

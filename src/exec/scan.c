@@ -243,7 +243,7 @@ static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
             out->selected_count = count;
             return KD_OK;
         }
-        KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(kd_progress_add(ctx, 0));
     }
 }
 

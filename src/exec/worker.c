@@ -269,9 +269,9 @@ static kd_status drain_parallel(kd_ctx *ctx, kdi_pipeline *pipeline, unsigned co
     kd_cond_init(&team->done, ctx->world);
     for (unsigned i = 0; i < count; i++)
         KD_TRY_OUT(member_prepare(ctx, team, arena, &members[i]));
-    kdi_runner_lead(members[0].runner);
     /* The caller polls its statement's flag itself; the others see the crew's. */
     members[0].ctx.cancelled = ctx->cancelled;
+    members[0].ctx.progress = ctx->progress;
     crew_lead(ctx, pipeline->exec->options->workers, team, members, count);
     status = crew_status(ctx, members, count);
 out:
@@ -293,8 +293,6 @@ static kd_status drain_serial(kd_ctx *ctx, kdi_pipeline *pipeline)
     if (arena == NULL)
         return KD_NOMEM;
     KD_TRY_OUT(kdi_runner_create(ctx, arena, pipeline, &runner));
-    if (!pipeline->exec->is_sub)
-        kdi_runner_lead(runner);
     if (sink->class->sink_create != NULL)
         KD_TRY_OUT(sink->class->sink_create(ctx, sink, arena, &local));
     KD_TRY_OUT(kdi_sink_feed(ctx, pipeline, runner, local));

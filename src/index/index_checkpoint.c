@@ -149,11 +149,12 @@ static kd_status merge_entry(kd_ctx *ctx, merge_job *job, const kdi_index_entry 
 
 static kd_status merge_all(kd_ctx *ctx, merge_job *job, kdi_merge *merge)
 {
+    enum { STEP = 4096 };
     for (uint64_t count = 0;; count++) {
         kdi_index_entry entry;
         bool end;
-        if (count % 4096 == 0)
-            KD_TRY(kd_check_cancelled(ctx));
+        if (count % STEP == 0)
+            KD_TRY(kd_progress_add(ctx, count == 0 ? 0 : STEP));
         KD_TRY(kdi_merge_next(ctx, merge, &entry, &end));
         if (end)
             return flush_group(ctx, job);

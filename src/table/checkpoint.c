@@ -465,6 +465,7 @@ kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage)
     capture all = {.storage = storage};
     if (storage->wal == NULL)
         return KD_FAIL(ctx, KD_INVALID, "25006", "the database is open for reading only");
+    kd_progress_begin(ctx, "checkpoint", 0);
     kd_mutex_lock(&storage->checkpoint);
     kd_status status = kd_txn_pin(ctx, storage->txns, 1, &all.pin);
     if (status != KD_OK) {

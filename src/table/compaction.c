@@ -108,9 +108,10 @@ static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *seg
     for (uint32_t first = 0; status == KD_OK && first < segment->row_count;
          first += KD_VECTOR_ROWS) {
         uint32_t left = segment->row_count - first;
-        status = kd_check_cancelled(ctx);
+        uint32_t count = left < KD_VECTOR_ROWS ? left : KD_VECTOR_ROWS;
+        status = kd_progress_add(ctx, count);
         if (status == KD_OK)
-            status = vector_stage(ctx, &in, first, left < KD_VECTOR_ROWS ? left : KD_VECTOR_ROWS);
+            status = vector_stage(ctx, &in, first, count);
     }
     kd_segment_reader_destroy(in.reader);
     kd_arena_destroy(scratch);
@@ -142,7 +143,7 @@ static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list
     }
     *at = end;
     if (end - first == 1 && !is_worth)
-        return KD_OK;
+        return kd_progress_add(ctx, rows);
     for (uint32_t i = first; i < end; i++)
         KD_TRY(segment_stage(ctx, build, units->segments[i], oldest));
     KD_TRY(kdi_rewrite_write(ctx, build, 0));

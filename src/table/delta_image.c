@@ -162,8 +162,10 @@ kd_status kdi_image_table(kd_ctx *ctx, kdi_image_writer *writer, const kd_table 
         KD_TRY(remap_write(ctx, writer, table, units->remaps[i]));
     for (uint32_t i = 0; units != NULL && i < units->segment_count; i++)
         KD_TRY(marks_write(ctx, writer, table, units->segments[i], snapshot));
-    for (uint32_t i = 0; units != NULL && i < units->chunk_count; i++)
+    for (uint32_t i = 0; units != NULL && i < units->chunk_count; i++) {
+        KD_TRY(kd_progress_add(ctx, kdi_chunk_used(units->chunks[i])));
         KD_TRY(chunk_write(ctx, writer, table, units->chunks[i], snapshot));
+    }
     return KD_OK;
 }
 

@@ -64,7 +64,7 @@ static kd_status flush_locked(kd_ctx *ctx, kd_table *table, bool only_over, kdi_
     kd_stamp oldest = kd_txn_oldest_snapshot(txns);
     for (uint32_t i = 0; units != NULL && i < units->chunk_count; i++) {
         kdi_chunk *chunk = units->chunks[i];
-        KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(kd_progress_add(ctx, 0));
         if (only_over ? chunk_is_over(table, chunk, oldest) : chunk_is_settled(chunk))
             KD_TRY(chunk_collect(ctx, build, chunk, oldest));
     }

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES_IN_MEMORY = 4096 }; /* Fewer are inserted one by one; more become a run. */
+enum {
+    ENTRIES_IN_MEMORY = 4096, /* Fewer are inserted one by one; more become a run. */
+    SORT_PIECE = 1 << 16,     /* Entries sorted or merged between two looks at the cancel flag. */
+};
 
 typedef struct entry {
     kd_slice key;
@@ -63,6 +66,7 @@ static kd_status rows_read(kd_ctx *ctx, builder *build, kd_scan_reader *reader)
         KD_TRY(kd_scan_reader_next(ctx, reader, &batch, &refs, &is_end));
         if (is_end)
             return KD_OK;
+        KD_TRY(kd_progress_add(ctx, batch.selected_count));
         for (uint32_t i = 0; i < batch.selected_count; i++) {
             uint32_t row = kd_batch_row(&batch, i);
             KD_TRY(row_add(ctx, build, &batch, row, refs[row]));
@@ -112,6 +116,51 @@ static int entry_compare(const void *left, const void *right)
     return a->ref < b->ref ? -1 : a->ref > b->ref;
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The sorted entries [first, middle) and [middle, end) of `from`, as one sequence in `to`. */
+static kd_status merge_pieces(kd_ctx *ctx, const entry *from, entry *to, size_t first,
+                              size_t middle, size_t end)
+{
+    size_t left = first, right = middle;
+    for (size_t at = first; at < end; at++) {
+        if (at % SORT_PIECE == 0)
+            KD_TRY(kd_progress_add(ctx, 0));
+        bool takes_left =
+            right == end || (left < middle && entry_compare(&from[left], &from[right]) <= 0);
+        to[at] = from[takes_left ? left++ : right++];
+    }
+    return KD_OK;
+}
+
+/* In pieces that are merged, so that a cancellation is seen in between. */
+static kd_status entries_sort(kd_ctx *ctx, builder *build)
+{
+    size_t count = build->count;
+    for (size_t first = 0; first < count; first += SORT_PIECE) {
+        KD_TRY(kd_progress_add(ctx, 0));
+        qsort(build->entries + first, least(SORT_PIECE, count - first), sizeof *build->entries,
+              entry_compare);
+    }
+    if (count <= SORT_PIECE)
+        return KD_OK;
+    entry *other = kd_alloc_raw(ctx, build->arena, count * sizeof *other);
+    if (other == NULL)
+        return KD_NOMEM;
+    for (size_t width = SORT_PIECE; width < count; width *= 2) {
+        entry *from = build->entries;
+        for (size_t first = 0; first < count; first += 2 * width)
+            KD_TRY(merge_pieces(ctx, from, other, first, least(first + width, count),
+                                least(first + 2 * width, count)));
+        build->entries = other;
+        other = from;
+    }
+    return KD_OK;
+}
+
 static kd_status duplicates_check(kd_ctx *ctx, const builder *build)
 {
     const kd_index_definition *definition = &build->index->definition;
@@ -138,9 +187,10 @@ static kd_status duplicates_check(kd_ctx *ctx, const builder *build)
 static kd_status entry_next(kd_ctx *ctx, void *object, kd_slice *out_key, uint64_t *out_ref,
                             bool *out_end)
 {
-    (void)ctx;
     builder *build = object;
     *out_end = build->next == build->count;
+    if (build->next % SORT_PIECE == 0)
+        KD_TRY(kd_progress_add(ctx, 0));
     if (!*out_end) {
         *out_key = build->entries[build->next].key;
         *out_ref = build->entries[build->next].ref;
@@ -168,10 +218,10 @@ kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot)
         return KD_NOMEM;
     build.key = kd_buffer_in(build.arena);
     kd_status status = rows_collect(ctx, &build, snapshot);
-    if (status == KD_OK && build.count > 0) {
-        qsort(build.entries, build.count, sizeof *build.entries, entry_compare);
+    if (status == KD_OK)
+        status = entries_sort(ctx, &build);
+    if (status == KD_OK)
         status = duplicates_check(ctx, &build);
-    }
     if (status == KD_OK)
         status = entries_put(ctx, &build);
     kd_arena_destroy(build.arena);
@@ -238,6 +288,7 @@ kd_status kd_table_add_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
     numbered.index_no = atomic_fetch_add(&table->storage->next_index_no, 1);
     KD_TRY(kdi_index_make(ctx, table, &numbered, (kd_slice){0}, &index));
     atomic_store(&index->created, KD_STAMP_IN_FLIGHT | kd_txn_no(txn));
+    kd_progress_begin(ctx, "index", kd_table_row_count_estimate(table));
     kd_status status = kdi_index_build(ctx, index, kd_table_latest(txn));
     if (status == KD_OK)
         status = index_log(ctx, txn, index, redo);
@@ -341,8 +392,8 @@ kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *seg
             return KD_NOMEM;
         build.key = kd_buffer_in(build.arena);
         status = segment_index(ctx, &build, segment);
-        if (status == KD_OK && build.count > 0)
-            qsort(build.entries, build.count, sizeof *build.entries, entry_compare);
+        if (status == KD_OK)
+            status = entries_sort(ctx, &build);
         if (status == KD_OK)
             status = entries_put(ctx, &build);
         kd_arena_destroy(build.arena);
@@ -444,8 +495,8 @@ kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table
             return KD_NOMEM;
         build.key = kd_buffer_in(build.arena);
         status = segment_index(ctx, &build, segment);
-        if (status == KD_OK && build.count > 0)
-            qsort(build.entries, build.count, sizeof *build.entries, entry_compare);
+        if (status == KD_OK)
+            status = entries_sort(ctx, &build);
         if (status == KD_OK)
             status = entries_enter(ctx, writes, &build);
         kd_arena_destroy(build.arena);

@@ -301,9 +301,21 @@ kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage)
     return kdi_checkpoint(ctx, storage);
 }
 
+static uint64_t row_count(kd_storage *storage, uint64_t end)
+{
+    uint64_t rows = 0;
+    for (uint64_t i = 0; i < end; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        if (table != NULL && atomic_load(&table->dropped) == KD_STAMP_NONE)
+            rows += kd_table_row_count_estimate(table);
+    }
+    return rows;
+}
+
 kd_status kd_storage_flush(kd_ctx *ctx, kd_storage *storage, bool compact)
 {
     uint64_t end = atomic_load(&storage->tables.end);
+    kd_progress_begin(ctx, compact ? "compact" : "flush", row_count(storage, end));
     for (uint64_t i = 0; i < end; i++) {
         kd_table *table = kd_table_find(storage, i);
         if (table == NULL || atomic_load(&table->dropped) != KD_STAMP_NONE)

@@ -441,7 +441,7 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
             KD_TRY(segment_batch(ctx, reader, first, morsel_step(reader), out_batch));
             continue;
         }
-        KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(kd_progress_add(ctx, 0));
         uint64_t morsel = atomic_fetch_add(&scan->next_morsel, 1);
         uint64_t segment_morsels = scan->segment_first[scan->units->segment_count];
         if (morsel >= scan->morsel_count) {
