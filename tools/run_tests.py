@@ -25,6 +25,8 @@ SKIP_CODE = 77
 CHECK_LABELS = {"unit"}
 SLOW_LABEL = "slow"
 TIMEOUT_S = {"check": 50, "test": 600, "all": 7200}
+# Instrumented code runs so much slower.
+SANITIZED_TIMES = 6
 
 
 class Test:
@@ -93,6 +95,8 @@ def choose(arguments):
 def run(test, arguments):
     outcome = Outcome(test)
     limit = test.timeout_s or TIMEOUT_S[arguments.tier]
+    if arguments.tier != "check" and is_sanitized(test.build):
+        limit *= SANITIZED_TIMES
     scratch = tempfile.mkdtemp(prefix="kade-test-")
     environment = dict(os.environ, KADE_TEST_TIER=arguments.tier, KADE_TEST_SCRATCH=scratch,
                        KADE_TEST_SEEDS=str(arguments.seeds), **test.environment)
