@@ -88,6 +88,10 @@ typedef struct kd_table_index {
     bool is_primary;
     bool is_constraint; /* Made by PRIMARY KEY or UNIQUE. */
     bool deferrable, initially_deferred;
+    /* A unique key of a partitioned table that does not hold its partition columns: the storage
+     * that keeps it over all partitions, and has `storage.index_no`; else 0. See
+     * engine/table_key.h. */
+    uint64_t key_table_no;
     kd_slice method;           /* "btree", "gin", "hash" as written. */
     kd_slice predicate_text;   /* Partial: its text; else empty. */
     const kd_slice *key_texts; /* Per index column: its name or expression as text. */

@@ -215,6 +215,7 @@ static void walk_indexes(codec *c, kd_table_entry *table)
         walk_bool(c, &index->is_constraint);
         walk_bool(c, &index->deferrable);
         walk_bool(c, &index->initially_deferred);
+        walk_u64(c, &index->key_table_no);
         walk_slice(c, &index->method);
         walk_slice(c, &index->predicate_text);
         uint32_t text_count = index->storage.column_count;

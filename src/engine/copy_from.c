@@ -270,8 +270,8 @@ static bool may_load_in_bulk(const load *work)
     const kd_table_entry *table = work->table;
     uint64_t least_bytes = work->run->session->database->bulk_bytes_min;
     return work->source != NULL && kd_text_source_total_bytes(work->source) >= least_bytes &&
-           table->strategy == KD_PARTITION_NONE && table->check_count == 0 &&
-           table->foreign_count == 0 && covers_all_columns(work);
+           table->strategy == KD_PARTITION_NONE && table->parent_no == 0 &&
+           table->check_count == 0 && table->foreign_count == 0 && covers_all_columns(work);
 }
 
 static unsigned bulk_threads(const load *work)

@@ -6,6 +6,7 @@
  * of type and a stored generated column rewrite the table.
  */
 #include "engine/define_internal.h"
+#include "engine/table_key.h"
 
 #include "sql/expr_walk.h"
 
@@ -15,6 +16,7 @@ typedef struct alteration {
     kd_run *run;
     const kd_table_entry *table;
     kdi_draft *draft;
+    const kd_table_entry *named; /* The parent that the statement names, as it was; else NULL. */
     bool rewrite;                /* The rows must be copied into a new storage. */
     kdi_conversion *conversions; /* Columns whose types change. */
     uint32_t conversion_count;
@@ -471,6 +473,83 @@ static kd_status validate_constraint(kd_ctx *ctx, alteration *work,
                    (int)entry->object.name.size_bytes, entry->object.name.data);
 }
 
+/* A partition's key is the parent's over the same columns, under a name of its own. */
+static bool is_named_key(const alteration *work, const kd_table_index *index, kd_slice name)
+{
+    const kd_table_entry *named = work->named;
+    if (!index->is_constraint)
+        return false;
+    for (uint32_t i = 0; named != NULL && i < named->index_count; i++)
+        if (named->indexes[i].is_constraint && kd_slice_equal(named->indexes[i].object.name, name))
+            return kdi_index_is_counterpart(named, &named->indexes[i], work->table, index);
+    return kd_slice_equal(index->object.name, name);
+}
+
+static bool refers_by(const kd_foreign_key *key, const kd_table_entry *table,
+                      const kd_table_index *index)
+{
+    if (key->target_no != table->object.object_no ||
+        key->column_count != index->storage.column_count)
+        return false;
+    for (uint32_t i = 0; i < key->column_count; i++)
+        if (!index_has_column(index, key->target_column_nos[i]))
+            return false;
+    return true;
+}
+
+/* Foreign keys without the unique key that they refer to. */
+static kd_status forget_keys(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *target,
+                             const kd_table_index *index)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < draft->entry.foreign_count; i++)
+        if (!refers_by(&draft->foreign_keys[i], target, index))
+            draft->foreign_keys[kept++] = draft->foreign_keys[i];
+    draft->entry.foreign_count = kept;
+    return kdi_draft_sync(ctx, draft);
+}
+
+/* Foreign keys that refer by a unique key stop its drop, or go with it. */
+static kd_status drop_keys_to(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action,
+                              const kd_table_index *index)
+{
+    kdi_referrer *referrers;
+    uint32_t count;
+    kd_slice name = index->object.name, table = work->table->object.name;
+    KD_TRY(kdi_foreign_referrers(ctx, work->run->arena, work->run->catalog, work->table, &referrers,
+                                 &count));
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_table_entry *other = referrers[i].table;
+        kd_slice key = referrers[i].key->name;
+        kdi_draft *draft = work->draft;
+        if (!refers_by(referrers[i].key, work->table, index))
+            continue;
+        if (action->behavior != KD_AST_CASCADE) {
+            kd_status status =
+                KD_FAIL(ctx, KD_INVALID, "2BP01",
+                        "cannot drop constraint %.*s on table %.*s because other objects depend "
+                        "on it",
+                        (int)name.size_bytes, name.data, (int)table.size_bytes, table.data);
+            kd_error_set_detail(ctx, "constraint %.*s on table %.*s depends on index %.*s",
+                                (int)key.size_bytes, key.data, (int)other->object.name.size_bytes,
+                                other->object.name.data, (int)name.size_bytes, name.data);
+            kd_error_set_hint(ctx, "Use DROP ... CASCADE to drop the dependent objects too.");
+            return status;
+        }
+        if (other == work->table) {
+            KD_TRY(forget_keys(ctx, draft, work->table, index));
+            continue;
+        }
+        KD_TRY(kdi_draft_open(
+            ctx, work->run,
+            (const kd_table_entry *)kd_catalog_get(work->run->catalog, other->object.object_no),
+            &draft));
+        KD_TRY(forget_keys(ctx, draft, work->table, index));
+        KD_TRY(kdi_draft_put(ctx, draft));
+    }
+    return KD_OK;
+}
+
 static kd_status drop_constraint(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
 {
     kdi_draft *draft = work->draft;
@@ -492,9 +571,10 @@ static kd_status drop_constraint(kd_ctx *ctx, alteration *work, const kd_ast_alt
         return KD_OK;
     }
     for (uint32_t i = 0; i < entry->index_count; i++)
-        if (draft->indexes[i].is_constraint &&
-            kd_slice_equal(draft->indexes[i].object.name, action->name))
+        if (is_named_key(work, &draft->indexes[i], action->name)) {
+            KD_TRY(drop_keys_to(ctx, work, action, &draft->indexes[i]));
             return kdi_draft_drop_index(ctx, draft, i);
+        }
     if (action->if_exists)
         return KD_OK;
     return KD_FAIL(ctx, KD_INVALID, "42704",
@@ -513,6 +593,8 @@ static kd_status detach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
                        "relation \"%.*s\" is not a partition of relation \"%.*s\"",
                        (int)partition->object.name.size_bytes, partition->object.name.data,
                        (int)work->table->object.name.size_bytes, work->table->object.name.data);
+    KD_TRY(kdi_keys_leave(ctx, work->run, partition, partition->parent_no));
+    KD_TRY(kdi_foreign_check_leaving(ctx, work->run, partition));
     KD_TRY(kdi_draft_open(ctx, work->run, partition, &draft));
     draft->entry.parent_no = 0;
     draft->entry.bound = (kd_partition_bound){0};
@@ -684,6 +766,31 @@ static kd_status complete_partition(kd_ctx *ctx, alteration *work, kdi_draft *dr
     return KD_OK;
 }
 
+/* The same for the partitions that an attached table brings along. */
+static kd_status complete_below(kd_ctx *ctx, alteration *work, const kd_table_entry *table)
+{
+    const kd_table_entry **partitions;
+    uint32_t count;
+    KD_TRY(kd_catalog_partitions(ctx, work->run->arena, work->run->catalog, table->object.object_no,
+                                 &partitions, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_table_entry *below = partitions[i];
+        kdi_draft *draft;
+        if (below->table_no != 0)
+            KD_TRY(kd_txn_lock_table(ctx, work->run->session->txn, below->table_no,
+                                     KD_TABLE_EXCLUSIVE, false));
+        KD_TRY(kdi_draft_open(ctx, work->run, below, &draft));
+        KD_TRY(complete_partition(ctx, work, draft));
+        if (draft->entry.column_count > below->column_count && draft->storage != NULL)
+            KD_TRY(kdi_draft_rewrite(ctx, draft, below, NULL, 0));
+        KD_TRY(kdi_draft_put(ctx, draft));
+        KD_TRY(complete_below(ctx, work, below));
+    }
+    return table->strategy == KD_PARTITION_NONE
+               ? KD_OK
+               : kdi_keys_complete(ctx, work->run, table->object.object_no);
+}
+
 static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
 {
     const kd_table_entry *partition;
@@ -705,7 +812,12 @@ static kd_status attach_partition(kd_ctx *ctx, alteration *work, const kd_ast_al
         KD_TRY(kdi_draft_rewrite(ctx, draft, partition, NULL, 0));
     draft->entry.parent_no = work->table->object.object_no;
     draft->entry.bound = bound;
-    return kdi_draft_put(ctx, draft);
+    KD_TRY(kdi_draft_put(ctx, draft));
+    KD_TRY(complete_below(ctx, work, partition));
+    return kdi_keys_enter(
+        ctx, work->run,
+        (const kd_table_entry *)kd_catalog_get(work->run->catalog, partition->object.object_no),
+        work->table->object.object_no);
 }
 
 /* --- Actions
@@ -765,16 +877,65 @@ static kd_status act(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *a
 }
 
 /* What a parent gets, its partitions get too. */
-static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
-                                  const kd_ast_alter_table *ast);
+static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry *named,
+                                  const kd_table_entry *parent, const kd_ast_alter_table *ast);
 
-static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
-                           const kd_ast_alter_table *ast)
+/* Keys over all partitions of columns that get another type are made anew. */
+static kd_status drop_changed_keys(kd_ctx *ctx, alteration *work)
 {
-    alteration work = {.run = run, .table = table};
+    kdi_draft *draft = work->draft;
+    for (uint32_t i = 0; i < draft->entry.index_count; i++) {
+        bool changes = false;
+        for (uint32_t k = 0; k < work->conversion_count; k++)
+            changes |= index_has_column(&draft->indexes[i], work->conversions[k].column_no);
+        if (changes)
+            KD_TRY(kdi_key_drop(ctx, work->run, &draft->indexes[i]));
+    }
+    return KD_OK;
+}
+
+/* A new check or foreign key has one name in a table and its partitions, a key one in each. */
+static kd_status name_below(kd_ctx *ctx, const alteration *work, const kd_table_entry *before,
+                            kd_ast_node **io_action)
+{
+    const kd_table_entry *entry = &work->draft->entry;
+    const kd_ast_alter_action *action = (const kd_ast_alter_action *)*io_action;
+    if (action->what != KD_AST_ADD_CONSTRAINT)
+        return KD_OK;
+    kd_ast_alter_action *own = KD_NEW(ctx, work->run->arena, kd_ast_alter_action);
+    kd_ast_constraint *constraint = KD_NEW(ctx, work->run->arena, kd_ast_constraint);
+    if (own == NULL || constraint == NULL)
+        return KD_NOMEM;
+    *own = *action;
+    *constraint = *action->constraint;
+    own->constraint = constraint;
+    if (entry->check_count > before->check_count)
+        constraint->name = work->draft->checks[before->check_count].name;
+    else if (entry->foreign_count > before->foreign_count)
+        constraint->name = work->draft->foreign_keys[before->foreign_count].name;
+    else
+        constraint->name = (kd_slice){"", 0};
+    *io_action = &own->node;
+    return KD_OK;
+}
+
+static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *named,
+                           const kd_table_entry *table, const kd_ast_alter_table *ast)
+{
+    alteration work = {.run = run, .table = table, .named = named == table ? NULL : named};
+    kd_ast_alter_table below = *ast;
     KD_TRY(kdi_draft_open(ctx, run, table, &work.draft));
-    for (size_t i = 0; i < ast->actions.count; i++)
+    below.actions.items = KD_NEW_ARRAY(ctx, run->arena, kd_ast_node *, ast->actions.count);
+    if (below.actions.items == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < ast->actions.count; i++) {
+        const kd_table_entry before = work.draft->entry;
+        below.actions.items[i] = ast->actions.items[i];
         KD_TRY(act(ctx, &work, (const kd_ast_alter_action *)ast->actions.items[i]));
+        if (table->strategy != KD_PARTITION_NONE)
+            KD_TRY(name_below(ctx, &work, &before, &below.actions.items[i]));
+    }
+    KD_TRY(drop_changed_keys(ctx, &work));
     bool hidden_added = work.draft->entry.column_count - work.draft->entry.visible_count >
                         table->column_count - table->visible_count;
     if ((work.rewrite || hidden_added) && work.draft->storage != NULL)
@@ -785,11 +946,14 @@ static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *table
         if (action->what == KD_AST_DROP_COLUMN || action->what == KD_AST_ALTER_TYPE)
             KD_TRY(kdi_views_after(ctx, run, &table->object, action->behavior == KD_AST_CASCADE));
     }
-    return table->strategy == KD_PARTITION_NONE ? KD_OK : alter_partitions(ctx, run, table, ast);
+    if (table->strategy == KD_PARTITION_NONE)
+        return KD_OK;
+    KD_TRY(alter_partitions(ctx, run, named, table, &below));
+    return kdi_keys_complete(ctx, run, table->object.object_no);
 }
 
-static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry *parent,
-                                  const kd_ast_alter_table *ast)
+static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry *named,
+                                  const kd_table_entry *parent, const kd_ast_alter_table *ast)
 {
     const kd_table_entry **partitions;
     uint32_t count;
@@ -802,7 +966,7 @@ static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry
         if (partitions[i]->table_no != 0)
             KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
                                      KD_TABLE_EXCLUSIVE, false));
-        KD_TRY(alter_one(ctx, run, partitions[i], ast));
+        KD_TRY(alter_one(ctx, run, named, partitions[i], ast));
     }
     return KD_OK;
 }
@@ -821,5 +985,5 @@ kd_status kdi_alter_table(kd_ctx *ctx, kd_run *run, const kd_ast_alter_table *as
                            (int)ast->name.name.size_bytes, ast->name.name.data);
         return KD_OK;
     }
-    return alter_one(ctx, run, table, ast);
+    return alter_one(ctx, run, table, table, ast);
 }

@@ -7,6 +7,7 @@
  */
 #include "engine/catalog_text.h"
 #include "engine/define_internal.h"
+#include "engine/table_key.h"
 
 #include <assert.h>
 #include <string.h>
@@ -17,6 +18,8 @@ typedef struct drop {
     kd_run *run;
     bool cascade;
     uint32_t depth;
+    uint32_t schema_no; /* The schema that goes; 0: none. */
+    uint32_t within_no; /* The partitioned table that goes with everything below it; 0: none. */
 } drop;
 
 static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no);
@@ -239,6 +242,31 @@ static kd_status drop_sequence(kd_ctx *ctx, drop *work, const kd_sequence_entry 
     return kdi_remove(ctx, work->run, sequence->object.object_no);
 }
 
+/* The partitions of a table, and the table's keys over them. */
+static kd_status drop_partitions(kd_ctx *ctx, drop *work, const kd_table_entry *table)
+{
+    collection partitions;
+    kdi_draft *draft;
+    bool is_outermost = work->within_no == 0;
+    if (is_outermost && table->parent_no != 0) {
+        KD_TRY(kdi_keys_leave(ctx, work->run, table, table->parent_no));
+        /* With its schema go the tables that would miss it, or their keys. */
+        if (work->schema_no == 0)
+            KD_TRY(kdi_foreign_check_leaving(ctx, work->run, table));
+    }
+    if (table->strategy == KD_PARTITION_NONE)
+        return KD_OK;
+    if (is_outermost)
+        work->within_no = table->object.object_no;
+    KD_TRY(collect(ctx, work->run, is_partition_of, table->object.object_no, &partitions));
+    for (uint32_t i = 0; i < partitions.count; i++)
+        KD_TRY(drop_one(ctx, work, partitions.numbers[i]));
+    if (is_outermost)
+        work->within_no = 0;
+    KD_TRY(kdi_draft_open(ctx, work->run, table, &draft));
+    return kdi_keys_drop(ctx, draft);
+}
+
 static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table)
 {
     kd_session *session = work->run->session;
@@ -247,9 +275,7 @@ static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table
         KD_TRY(kd_txn_lock_table(ctx, session->txn, table->table_no, KD_TABLE_EXCLUSIVE, false));
     KD_TRY(drop_views_over(ctx, work, &table->object));
     KD_TRY(drop_foreign_keys_to(ctx, work, &table->object));
-    KD_TRY(collect(ctx, work->run, is_partition_of, table->object.object_no, &partitions));
-    for (uint32_t i = 0; i < partitions.count; i++)
-        KD_TRY(drop_one(ctx, work, partitions.numbers[i]));
+    KD_TRY(drop_partitions(ctx, work, table));
     for (uint32_t i = 0; i < table->column_count; i++) {
         const kd_object *sequence =
             table->columns[i].sequence_no == 0
@@ -269,11 +295,38 @@ static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table
     return kdi_remove(ctx, work->run, table->object.object_no);
 }
 
+/* Drops the index of `table` that is `index` of `owner` or, in a partition of it, over the same. */
+static kd_status drop_index_of(kd_ctx *ctx, drop *work, const kd_table_entry *owner,
+                               const kd_table_entry *table, const kd_table_index *index)
+{
+    kdi_draft *draft;
+    collection partitions;
+    uint32_t i = 0;
+    if (table->table_no != 0)
+        KD_TRY(kd_txn_lock_table(ctx, work->run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE,
+                                 false));
+    KD_TRY(collect(ctx, work->run, is_partition_of, table->object.object_no, &partitions));
+    for (uint32_t p = 0; p < partitions.count; p++) {
+        const kd_object *partition = kd_catalog_get(work->run->catalog, partitions.numbers[p]);
+        KD_TRY(drop_index_of(ctx, work, owner, (const kd_table_entry *)partition, index));
+    }
+    KD_TRY(kdi_draft_open(ctx, work->run, table, &draft));
+    while (i < draft->entry.index_count &&
+           (table == owner
+                ? draft->indexes[i].object.object_no != index->object.object_no
+                : draft->indexes[i].is_constraint ||
+                      !kdi_index_is_counterpart(owner, index, table, &table->indexes[i])))
+        i++;
+    if (i == draft->entry.index_count)
+        return KD_OK;
+    KD_TRY(kdi_draft_drop_index(ctx, draft, i));
+    return kdi_draft_put(ctx, draft);
+}
+
 static kd_status drop_index(kd_ctx *ctx, drop *work, uint32_t object_no)
 {
     const kd_table_index *index;
     const kd_table_entry *table = kd_catalog_index_table(work->run->catalog, object_no, &index);
-    kdi_draft *draft;
     if (table == NULL)
         return KD_OK;
     if (index->is_constraint) {
@@ -288,13 +341,7 @@ static kd_status drop_index(kd_ctx *ctx, drop *work, uint32_t object_no)
                           (int)table->object.name.size_bytes, table->object.name.data);
         return status;
     }
-    KD_TRY(kd_txn_lock_table(ctx, work->run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE,
-                             false));
-    KD_TRY(kdi_draft_open(ctx, work->run, table, &draft));
-    for (uint32_t i = 0; i < draft->entry.index_count; i++)
-        if (draft->indexes[i].object.object_no == object_no)
-            KD_TRY(kdi_draft_drop_index(ctx, draft, i));
-    return kdi_draft_put(ctx, draft);
+    return drop_index_of(ctx, work, table, table, index);
 }
 
 typedef struct default_search {
@@ -398,6 +445,7 @@ static kd_status drop_type(kd_ctx *ctx, drop *work, const kd_object *type)
 static kd_status drop_schema(kd_ctx *ctx, drop *work, const kd_object *schema)
 {
     collection members;
+    work->schema_no = schema->object_no;
     KD_TRY(collect(ctx, work->run, is_in_schema, schema->object_no, &members));
     for (uint32_t i = 0; i < members.count; i++) {
         const kd_object *member = kd_catalog_get(work->run->catalog, members.numbers[i]);

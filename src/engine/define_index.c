@@ -346,6 +346,7 @@ kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position)
     if (draft->storage != NULL && index->storage.index_no != 0)
         KD_TRY(kd_table_drop_index(ctx, draft->run->session->txn, draft->storage,
                                    index->storage.index_no));
+    KD_TRY(kdi_key_drop(ctx, draft->run, &draft->indexes[position]));
     entry->index_count--;
     for (uint32_t i = position; i < entry->index_count; i++)
         draft->indexes[i] = draft->indexes[i + 1];
@@ -380,7 +381,7 @@ static kd_status index_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry
         if (partitions[i]->strategy != KD_PARTITION_NONE)
             KD_TRY(index_partitions(ctx, run, partitions[i], ast));
     }
-    return KD_OK;
+    return kdi_keys_complete(ctx, run, parent->object.object_no);
 }
 
 kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *ast)

@@ -140,6 +140,22 @@ kd_status kdi_make_partition_bound(kd_ctx *ctx, kd_run *run, const kd_table_entr
                                    const kd_ast_partition_bound *ast, kd_slice name,
                                    kd_partition_bound *out_bound) KD_MUST_CHECK;
 
+/* --- define_key.c -------------------------------------------------------------------------------
+ */
+
+/* Makes and fills what the table's unique keys over all its partitions lack: see table_key.h. Call
+ * when the table and its partitions are in the catalog as they will be. */
+kd_status kdi_keys_complete(kd_ctx *ctx, kd_run *run, uint32_t table_no) KD_MUST_CHECK;
+/* Drops the table behind a key; nothing for an index that has none. */
+kd_status kdi_key_drop(kd_ctx *ctx, kd_run *run, kd_table_index *index) KD_MUST_CHECK;
+kd_status kdi_keys_drop(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
+/* The rows of a table (or of its partitions) come to be those of a partition, and cease to be: they
+ * enter and leave the keys of `first` (0: none) and its ancestors. 23505. */
+kd_status kdi_keys_enter(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                         uint32_t first_no) KD_MUST_CHECK;
+kd_status kdi_keys_leave(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                         uint32_t first_no) KD_MUST_CHECK;
+
 /* --- define_sequence.c
  * ---------------------------------------------------------------------------- */
 

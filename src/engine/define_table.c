@@ -159,25 +159,6 @@ static kd_status set_partition_by(kd_ctx *ctx, kdi_draft *draft, const kd_ast_pa
     return KD_OK;
 }
 
-/* Uniqueness over partitions holds only where the key decides the partition. */
-static kd_status keys_cover_partition(kd_ctx *ctx, const kdi_draft *draft)
-{
-    const kd_table_entry *entry = &draft->entry;
-    for (uint32_t i = 0; i < entry->index_count; i++) {
-        const kd_index_definition *index = &draft->indexes[i].storage;
-        for (uint32_t p = 0; index->unique && p < entry->partition_column_count; p++) {
-            bool found = false;
-            for (uint32_t c = 0; c < index->column_count; c++)
-                found |= index->columns[c].column_no == entry->partition_column_nos[p];
-            if (!found)
-                return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                               "unique constraint on partitioned table "
-                               "must include all partitioning columns");
-        }
-    }
-    return KD_OK;
-}
-
 static bool is_word(const kd_ast_node *node, const char *word)
 {
     const kd_ast_column *column = (const kd_ast_column *)node;
@@ -638,13 +619,13 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
     KD_TRY(add_elements(ctx, draft, &ast->elements, true));
     KD_TRY(add_late(ctx, draft, &ast->elements));
     KD_TRY(add_elements(ctx, draft, &ast->elements, false));
-    if (ast->partition_by != NULL) {
+    if (ast->partition_by != NULL)
         KD_TRY(set_partition_by(ctx, draft, ast->partition_by));
-        KD_TRY(keys_cover_partition(ctx, draft));
-    }
     KD_TRY(set_options(ctx, draft, &ast->options));
     KD_TRY(kdi_draft_build(ctx, draft));
-    return kdi_draft_put(ctx, draft);
+    KD_TRY(kdi_draft_put(ctx, draft));
+    return ast->partition_by == NULL ? KD_OK
+                                     : kdi_keys_complete(ctx, run, draft->entry.object.object_no);
 }
 
 /* --- CREATE TABLE AS
@@ -812,6 +793,16 @@ static kd_status restart_sequences(kd_ctx *ctx, kd_run *run, const kd_table_entr
     return KD_OK;
 }
 
+/* The keys over all partitions begin anew as well. */
+static kd_status renew_keys(kd_ctx *ctx, kd_run *run, const kd_table_entry *table)
+{
+    kdi_draft *draft;
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    KD_TRY(kdi_keys_drop(ctx, draft));
+    KD_TRY(kdi_draft_put(ctx, draft));
+    return kdi_keys_complete(ctx, run, table->object.object_no);
+}
+
 /* A truncated table gets a new, empty storage: the old one goes when nobody sees it any more. */
 static kd_status truncate_table(kd_ctx *ctx, kd_run *run, const kd_table_entry *table, bool restart)
 {
@@ -824,11 +815,12 @@ static kd_status truncate_table(kd_ctx *ctx, kd_run *run, const kd_table_entry *
         KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, table->object.object_no,
                                      &partitions, &count));
         for (uint32_t i = 0; i < count; i++) {
-            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
-                                     KD_TABLE_EXCLUSIVE, false));
+            if (partitions[i]->table_no != 0)
+                KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                         KD_TABLE_EXCLUSIVE, false));
             KD_TRY(truncate_table(ctx, run, partitions[i], false));
         }
-        return KD_OK;
+        return renew_keys(ctx, run, table);
     }
     KD_TRY(kdi_draft_open(ctx, run, table, &draft));
     KD_TRY(kd_table_drop(ctx, run->session->txn, draft->storage));
@@ -877,7 +869,9 @@ kd_status kdi_truncate(kd_ctx *ctx, kd_run *run, const kd_ast_truncate *ast)
                                      false));
         }
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        KD_TRY(kdi_keys_leave(ctx, run, tables[i], tables[i]->parent_no));
         KD_TRY(truncate_table(ctx, run, tables[i], ast->restart_identity));
+    }
     return KD_OK;
 }

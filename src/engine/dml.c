@@ -383,6 +383,11 @@ static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value
         }
         if (!bound->on_conflict_update)
             return KD_OK;
+        if (outcome.ref == KD_ROWREF_NONE)
+            return KD_FAIL(ctx, KD_INVALID, "23505",
+                           "the row in the way is in another partition than \"%.*s\"",
+                           (int)work->table->object.name.size_bytes, work->table->object.name.data);
+        kdi_table_writer_expect(work->writer, 0);
         for (uint32_t i = 0; i < up->extra_count; i++)
             up->both[work->table->column_count * 2 + i] = row[bound->target_count + i];
         KD_TRY(update_existing(ctx, work, up, values, outcome.ref, &again));
@@ -423,6 +428,13 @@ static kd_status missed(kd_ctx *ctx, dml *work, kd_write_outcome outcome)
         return KD_OK;
     return KD_FAIL(ctx, KD_CONFLICT, "40001", "could not serialize access due to concurrent %s",
                    outcome.result == KD_WRITE_GONE ? "delete" : "update");
+}
+
+/* The query says which partition a row is of. */
+static void expect_partition(dml *work, const kd_value *row)
+{
+    if (work->bound->has_partition_column)
+        kdi_table_writer_expect(work->writer, (uint32_t)row[1].as.i64);
 }
 
 /* The target row as the statement sees it; false when an earlier row of the statement took it. */
@@ -514,6 +526,7 @@ static kd_status write_row(kd_ctx *ctx, dml *work, void *object, const kd_value 
                            row_writer change, target_row *out_target)
 {
     *out_target = (target_row){.row = row, .ref = (kd_rowref)row[0].as.i64};
+    expect_partition(work, row);
     KD_TRY(fetch_target(ctx, work, out_target->ref, &out_target->old_values, &out_target->found));
     while (out_target->found) {
         kd_write_outcome outcome;
@@ -651,6 +664,7 @@ static kd_status merge_change(kd_ctx *ctx, dml *work, merge_when *when, const kd
     kd_write_outcome outcome;
     if (kd_map_find_u64(work->job->written, ref) != NULL)
         return KD_FAIL(ctx, KD_INVALID, "21000", "MERGE command cannot affect row a second time");
+    expect_partition(work, row);
     KD_TRY(fetch_target(ctx, work, ref, &old_values, &found));
     if (!found)
         return KD_OK;

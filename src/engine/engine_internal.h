@@ -7,6 +7,7 @@
  *   transaction.c                      BEGIN .. ROLLBACK, savepoints, deferred work
  *   row_set.c                          results that are made row by row (SHOW, EXPLAIN, RETURNING)
  *   table_writer.c                     rows into tables: defaults, checks, partitions
+ *   table_key.c                        unique keys over all partitions
  *   foreign_key.c                      references both ways
  *   cursor.c, named.c                  cursors; PREPARE, EXECUTE
  *   dml.c, modifying_with.c            INSERT, UPDATE, DELETE, MERGE; those in WITH
@@ -427,7 +428,8 @@ kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const k
 kd_status kdi_table_writer_arbitrate(kd_ctx *ctx, kdi_table_writer *writer,
                                      const uint32_t *positions, uint32_t count) KD_MUST_CHECK;
 /* One row: `values` in shape order are filled in place where not given. With `tells_conflict` a key
- * that is taken in one of the arbiters is told instead of failing. */
+ * that is taken in one of the arbiters is told instead of failing; the row in the way is NONE when
+ * it is one of a partition that the table does not hold. */
 kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *values,
                                       bool tells_conflict,
                                       kd_insert_outcome *out_outcome) KD_MUST_CHECK;
@@ -441,6 +443,9 @@ kd_status kdi_table_writer_update(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
 kd_status kdi_table_writer_delete(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
                                   const kd_value *old_values,
                                   kd_write_outcome *out_outcome) KD_MUST_CHECK;
+/* The partition (a leaf) that the references to come are of, as far as the caller knows; 0:
+ * unknown. Of no effect but speed. */
+void kdi_table_writer_expect(kdi_table_writer *writer, uint32_t partition_no);
 /* Rows of the table itself, by reference, in shape order, in `arena`. For a parent the reference is
  * of the partition that holds it. */
 kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
@@ -479,6 +484,10 @@ kd_status kdi_foreign_check_row(kd_ctx *ctx, kd_run *run, const kd_table_entry *
 kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
                           const kdi_referrer *referrers, uint32_t referrer_count,
                           const kd_value *old_values, const kd_value *new_values) KD_MUST_CHECK;
+/* The rows of a partition are about to leave the tables above it: 23503 when somebody refers to one
+ * of them. The partition's writers are locked out, and its rows have left their keys. */
+kd_status kdi_foreign_check_leaving(kd_ctx *ctx, kd_run *run,
+                                    const kd_table_entry *partition) KD_MUST_CHECK;
 /* Runs what was put off to the end of the statement; with `at_commit` everything. */
 kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit) KD_MUST_CHECK;
 

@@ -144,11 +144,11 @@ static const kd_table_index *index_of(const kd_table_entry *target, const kd_for
 /* --- Does the referenced row exist?
  * ------------------------------------------------------------------ */
 
-static kd_status lock_parent(kd_ctx *ctx, kd_session *session, kd_arena *arena,
-                             const kd_table_entry *target, const kd_table_index *index,
-                             const kd_value *ordered, bool *out_found)
+/* The row of a table that has a key; for a key over all partitions, its entry. */
+static kd_status lock_parent(kd_ctx *ctx, kd_session *session, kd_arena *arena, uint64_t table_no,
+                             const kd_table_index *index, const kd_value *ordered, bool *out_found)
 {
-    kd_table *storage = kd_table_find(session->database->storage, target->table_no);
+    kd_table *storage = kd_table_find(session->database->storage, table_no);
     kd_buffer key = kd_buffer_in(arena);
     *out_found = false;
     if (storage == NULL)
@@ -177,8 +177,9 @@ static kd_status exists_in(kd_ctx *ctx, kd_session *session, kd_arena *arena,
 {
     uint32_t order[KEY_COLUMNS_MAX];
     kd_value ordered[KEY_COLUMNS_MAX];
+    const kd_table_index *index = index_of(target, key, order);
     *out_found = false;
-    if (target->strategy != KD_PARTITION_NONE) {
+    if (target->strategy != KD_PARTITION_NONE && (index == NULL || index->key_table_no == 0)) {
         const kd_table_entry **partitions;
         uint32_t count;
         KD_TRY(kd_catalog_partitions(ctx, arena, catalog, target->object.object_no, &partitions,
@@ -190,13 +191,14 @@ static kd_status exists_in(kd_ctx *ctx, kd_session *session, kd_arena *arena,
         }
         return KD_OK;
     }
-    const kd_table_index *index = index_of(target, key, order);
     if (index == NULL)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "foreign key \"%.*s\" refers to no unique index",
                        (int)key->name.size_bytes, key->name.data);
     for (uint32_t i = 0; i < key->column_count; i++)
         ordered[i] = values[order[i]];
-    return lock_parent(ctx, session, arena, target, index, ordered, out_found);
+    return lock_parent(ctx, session, arena,
+                       index->key_table_no != 0 ? index->key_table_no : target->table_no, index,
+                       ordered, out_found);
 }
 
 static kd_status parent_exists(kd_ctx *ctx, kd_session *session, kd_arena *arena,
@@ -516,6 +518,59 @@ kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
                 KD_TRY(put_off(ctx, session, DEFERRED_CHILDREN, referrers[i].table, key, before,
                                false));
         }
+    }
+    return KD_OK;
+}
+
+/* --- Partitions that leave
+ * --------------------------------------------------------------------------- */
+
+/* SELECT 1 FROM child c WHERE EXISTS (SELECT 1 FROM partition p WHERE p."k" = c."f" ...). */
+static kd_status refers_to_partition(kd_ctx *ctx, kd_run *run, const kd_table_entry *partition,
+                                     const kdi_referrer *referrer, bool *out_refers)
+{
+    const kd_foreign_key *key = referrer->key;
+    kd_buffer text = kd_buffer_in(run->arena);
+    int64_t found;
+    KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT 1 FROM "));
+    KD_TRY(append_table(ctx, &text, run->catalog, referrer->table));
+    KD_TRY(kd_buffer_append_text(ctx, &text, " c WHERE EXISTS (SELECT 1 FROM "));
+    KD_TRY(append_table(ctx, &text, run->catalog, partition));
+    KD_TRY(kd_buffer_append_text(ctx, &text, " p WHERE true"));
+    for (uint32_t i = 0; i < key->column_count; i++) {
+        KD_TRY(kd_buffer_append_text(ctx, &text, " AND p."));
+        KD_TRY(append_quoted(ctx, &text, column_name(partition, key->target_column_nos[i])));
+        KD_TRY(kd_buffer_append_text(ctx, &text, " = c."));
+        KD_TRY(append_quoted(ctx, &text, column_name(referrer->table, key->column_nos[i])));
+    }
+    KD_TRY(kd_buffer_append_text(ctx, &text, ") LIMIT 1"));
+    KD_TRY(kdi_query_check(ctx, run->session, kd_buffer_slice(&text), &found));
+    *out_refers = found > 0;
+    return KD_OK;
+}
+
+kd_status kdi_foreign_check_leaving(kd_ctx *ctx, kd_run *run, const kd_table_entry *partition)
+{
+    kdi_referrer *referrers;
+    uint32_t count;
+    KD_TRY(kdi_foreign_referrers(ctx, run->arena, run->catalog, partition, &referrers, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_foreign_key *key = referrers[i].key;
+        bool refers;
+        if (key->target_no == partition->object.object_no)
+            continue; /* To the partition itself, wherever it is. */
+        KD_TRY(refers_to_partition(ctx, run, partition, &referrers[i], &refers));
+        if (!refers)
+            continue;
+        kd_slice name = partition->object.name, table = referrers[i].table->object.name;
+        kd_status status =
+            KD_FAIL(ctx, KD_INVALID, "23503",
+                    "removing partition \"%.*s\" violates foreign key constraint \"%.*s\"",
+                    (int)name.size_bytes, name.data, (int)key->name.size_bytes, key->name.data);
+        set_constraint(ctx, key->name);
+        kd_error_set_detail(ctx, "A row of it is still referenced from table \"%.*s\".",
+                            (int)table.size_bytes, table.data);
+        return status;
     }
     return KD_OK;
 }

@@ -6,7 +6,7 @@
  * collected before the first of them is written. A writer of a partitioned parent
  * fills defaults and hands each row to the writer of its partition.
  */
-#include "engine/engine_internal.h"
+#include "engine/table_key.h"
 
 #include <assert.h>
 
@@ -47,9 +47,14 @@ struct kdi_table_writer {
     partition *partitions;
     uint32_t arbiter_count; /* Of ON CONFLICT: positions of indexes; none: any. */
     uint32_t *arbiters;
-    kd_on_conflict policy; /* The same for the storage; a parent's indexes have none. */
-    bool keeps_partition;  /* DO UPDATE does not move rows. */
-    bool is_moving; /* A delete is half of a move: what refers to the row is for the mover. */
+    kd_on_conflict policy;      /* The same for the storage; a parent's indexes have none. */
+    bool keeps_partition;       /* DO UPDATE does not move rows. */
+    const kd_table_entry *root; /* The table that the statement names: this one, or an ancestor. */
+    kdi_table_key *keys;        /* Of its ancestors, over all their partitions. */
+    kd_insert_outcome *entries; /* Room for one per key: what one row has entered. */
+    uint32_t key_count;
+    uint32_t expected_no; /* The partition that the next reference is thought to be of; 0: any. */
+    bool is_moving;       /* A delete is half of a move: what refers to the row is for the mover. */
 };
 
 /* --- Making a writer
@@ -146,6 +151,25 @@ static kd_status make_partitions(kd_ctx *ctx, kdi_table_writer *writer)
     return KD_OK;
 }
 
+/* A definition that is being changed (its rows are rewritten) is not in the catalog yet. */
+static bool is_draft(const kdi_table_writer *writer)
+{
+    const kd_object *object = &writer->table->object;
+    return kd_catalog_get(writer->run->catalog, object->object_no) != object;
+}
+
+/* Rows that are copied into a new storage stay in their partition: their keys are entered already.
+ */
+static kd_status find_keys(kd_ctx *ctx, kdi_table_writer *writer)
+{
+    if (writer->table->parent_no == 0 || is_draft(writer))
+        return KD_OK;
+    KD_TRY(kdi_table_keys_find(ctx, writer->arena, writer->run, writer->table,
+                               writer->table->parent_no, &writer->keys, &writer->key_count));
+    writer->entries = KD_NEW_ARRAY(ctx, writer->arena, kd_insert_outcome, writer->key_count);
+    return writer->entries == NULL ? KD_NOMEM : KD_OK;
+}
+
 kd_status kdi_table_writer_enter(kd_ctx *ctx, kdi_table_writer *writer)
 {
     kd_run *run = writer->run;
@@ -162,9 +186,8 @@ kd_status kdi_table_writer_enter(kd_ctx *ctx, kdi_table_writer *writer)
     if (writer->storage == NULL)
         return KD_FAIL(ctx, KD_INVALID, "42P01", "relation \"%.*s\" was dropped meanwhile",
                        (int)table->object.name.size_bytes, table->object.name.data);
-    /* A definition that is being changed (its rows are rewritten) is not in the catalog yet. */
-    bool is_draft = kd_catalog_get(run->catalog, table->object.object_no) != &table->object;
-    if (!is_draft && !kd_catalog_is_newest(run->session->database->catalog, txn, &table->object))
+    if (!is_draft(writer) &&
+        !kd_catalog_is_newest(run->session->database->catalog, txn, &table->object))
         return KD_FAIL(ctx, KD_CONFLICT, "40001",
                        "could not serialize access due to a concurrent change of table \"%.*s\"",
                        (int)table->object.name.size_bytes, table->object.name.data);
@@ -182,6 +205,7 @@ kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
     writer->run = run;
     writer->arena = arena;
     writer->table = table;
+    writer->root = table;
     KD_TRY(kdi_table_writer_enter(ctx, writer));
     writer->batch_arena = kd_arena_create(ctx, arena, "table writer", KD_ARENA_UNLIMITED);
     if (writer->batch_arena == NULL)
@@ -193,6 +217,7 @@ kd_status kdi_table_writer_create(kd_ctx *ctx, kd_arena *arena, kd_run *run,
         KD_TRY(make_partitions(ctx, writer));
     } else {
         KD_TRY(make_checks(ctx, writer));
+        KD_TRY(find_keys(ctx, writer));
     }
     *out_writer = writer;
     return KD_OK;
@@ -345,6 +370,9 @@ kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const k
         return insert_into_partitions(ctx, writer, &full);
     KD_TRY(check_bounds(ctx, writer, &full));
     KD_TRY(run_checks(ctx, writer, &full));
+    for (uint32_t k = 0; k < writer->key_count; k++)
+        KD_TRY(kdi_table_key_insert(ctx, writer->run->session->txn, &writer->keys[k],
+                                    writer->batch_arena, &full));
     KD_TRY(kd_table_insert_batch(ctx, writer->run->session->txn, writer->storage,
                                  writer->table->shape, &full, NULL));
     return check_references(ctx, writer, &full);
@@ -455,26 +483,6 @@ static kd_status route(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *va
     return status;
 }
 
-/* What an index column is over, by the name that parent and partition share. */
-static kd_slice key_source(const kd_table_entry *table, uint32_t column_no)
-{
-    const kd_column *column = &table->columns[position_of_column(table, column_no)];
-    return column->hidden ? column->default_text : column->storage.name;
-}
-
-static bool is_counterpart(const kd_table_entry *parent, const kd_table_index *index,
-                           const kd_table_entry *table, const kd_table_index *own)
-{
-    if (!own->storage.unique || own->storage.column_count != index->storage.column_count ||
-        !kd_slice_equal(own->predicate_text, index->predicate_text))
-        return false;
-    for (uint32_t i = 0; i < own->storage.column_count; i++)
-        if (!kd_slice_equal(key_source(parent, index->storage.columns[i].column_no),
-                            key_source(table, own->storage.columns[i].column_no)))
-            return false;
-    return true;
-}
-
 /* A parent's arbiters are, for a partition, its own indexes over the same. */
 static kd_status pass_arbiters(kd_ctx *ctx, kdi_table_writer *parent, kdi_table_writer *writer)
 {
@@ -486,8 +494,9 @@ static kd_status pass_arbiters(kd_ctx *ctx, kdi_table_writer *parent, kdi_table_
         return KD_NOMEM;
     for (uint32_t i = 0; i < writer->table->index_count; i++)
         for (uint32_t k = 0; k < parent->arbiter_count; k++)
-            if (is_counterpart(parent->table, &parent->table->indexes[parent->arbiters[k]],
-                               writer->table, &writer->table->indexes[i])) {
+            if (kdi_index_is_counterpart(parent->table,
+                                         &parent->table->indexes[parent->arbiters[k]],
+                                         writer->table, &writer->table->indexes[i])) {
                 positions[count++] = i;
                 break;
             }
@@ -525,6 +534,7 @@ static kd_status partition_writer(kd_ctx *ctx, kdi_table_writer *writer, partiti
         all[i] = i;
     KD_TRY(kdi_table_writer_create(ctx, writer->arena, writer->run, it->table, all,
                                    it->table->visible_count, &it->writer));
+    it->writer->root = writer->root;
     return pass_arbiters(ctx, writer, it->writer);
 }
 
@@ -617,6 +627,104 @@ static kd_status fill_defaults(kd_ctx *ctx, kdi_table_writer *writer, kd_value *
     return KD_OK;
 }
 
+/* --- Keys over all partitions, row by row
+ * ----------------------------------------------------- */
+
+/* Takes back what a row that is not inserted after all has entered in the first keys. */
+static kd_status leave_keys(kd_ctx *ctx, kdi_table_writer *writer, uint32_t count)
+{
+    for (uint32_t k = 0; k < count; k++) {
+        kd_write_outcome outcome;
+        if (writer->entries[k].inserted)
+            KD_TRY(kd_table_delete(ctx, writer->run->session->txn, writer->keys[k].storage,
+                                   writer->entries[k].ref, &outcome));
+    }
+    return KD_OK;
+}
+
+/* Whether ON CONFLICT is about the key: about the partition's index over the same. */
+static bool is_arbiter(const kdi_table_writer *writer, const kdi_table_key *key)
+{
+    for (uint32_t i = 0; i < writer->arbiter_count; i++)
+        if (kdi_index_is_counterpart(key->owner, key->index, writer->table,
+                                     &writer->table->indexes[writer->arbiters[i]]))
+            return true;
+    return writer->arbiter_count == 0;
+}
+
+static bool is_below(const kd_catalog_version *catalog, const kd_table_entry *table,
+                     uint32_t ancestor_no)
+{
+    while (table != NULL && table->object.object_no != ancestor_no)
+        table = table->parent_no == 0
+                    ? NULL
+                    : (const kd_table_entry *)kd_catalog_get(catalog, table->parent_no);
+    return table != NULL;
+}
+
+/* The outcome's reference is NONE for a row in the way that the statement's table does not hold. */
+static kd_status enter_key(kd_ctx *ctx, kdi_table_writer *writer, uint32_t k,
+                           const kd_value *values, bool tells, kd_insert_outcome *out_outcome)
+{
+    kd_run *run = writer->run;
+    const kdi_table_key *key = &writer->keys[k];
+    for (;;) {
+        const kd_table_entry *holder;
+        kd_rowref ref;
+        bool taken;
+        KD_TRY(kdi_table_key_insert_row(ctx, run->session->txn, key, values, tells,
+                                        &writer->entries[k], &taken));
+        if (!taken)
+            return KD_OK;
+        KD_TRY(kdi_table_key_row(ctx, run, key, writer->batch_arena, writer->entries[k].ref, values,
+                                 &holder, &ref));
+        *out_outcome = (kd_insert_outcome){.ref = KD_ROWREF_NONE};
+        if (holder != NULL && is_below(run->catalog, holder, writer->root->object.object_no))
+            out_outcome->ref = ref;
+        if (holder != NULL)
+            return KD_OK;
+        KD_TRY(kd_check_cancelled(ctx)); /* It went meanwhile: try again. */
+    }
+}
+
+static kd_status enter_keys(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values,
+                            bool tells_conflict, kd_insert_outcome *out_outcome)
+{
+    for (uint32_t k = 0; k < writer->key_count; k++) {
+        bool tells = tells_conflict && is_arbiter(writer, &writer->keys[k]);
+        KD_TRY(enter_key(ctx, writer, k, values, tells, out_outcome));
+        if (!out_outcome->inserted)
+            return leave_keys(ctx, writer, k);
+    }
+    return KD_OK;
+}
+
+/* An update that changes such a key: its entries first, once the row is ours. */
+static kd_status change_keys(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref,
+                             const kd_value *old_values, const kd_value *new_values,
+                             kd_write_outcome *out_outcome)
+{
+    kd_txn *txn = writer->run->session->txn;
+    bool is_locked = false;
+    *out_outcome = (kd_write_outcome){.result = KD_WRITE_DONE};
+    for (uint32_t k = 0; k < writer->key_count; k++) {
+        const kdi_table_key *key = &writer->keys[k];
+        bool taken;
+        if (!kdi_table_key_changes(key, old_values, new_values))
+            continue;
+        if (!is_locked)
+            KD_TRY(kd_table_lock_row(ctx, txn, writer->storage, ref, KD_LOCK_UPDATE, KD_WAIT,
+                                     out_outcome));
+        if (out_outcome->result != KD_WRITE_DONE)
+            return KD_OK;
+        is_locked = true;
+        KD_TRY(kdi_table_key_delete(ctx, txn, key, writer->batch_arena, old_values));
+        KD_TRY(kdi_table_key_insert_row(ctx, txn, key, new_values, false, &writer->entries[k],
+                                        &taken));
+    }
+    return KD_OK;
+}
+
 kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_value *values,
                                       bool tells_conflict, kd_insert_outcome *out_outcome)
 {
@@ -633,10 +741,16 @@ kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_
     }
     KD_TRY(generate_row(ctx, writer, values));
     KD_TRY(check_row(ctx, writer, values));
+    *out_outcome = (kd_insert_outcome){.ref = KD_ROWREF_NONE, .inserted = true};
+    KD_TRY(enter_keys(ctx, writer, values, tells_conflict, out_outcome));
+    if (!out_outcome->inserted)
+        return KD_OK;
     KD_TRY(kd_table_insert_row(ctx, writer->run->session->txn, writer->storage,
                                writer->table->shape, values,
                                tells_conflict ? &writer->policy : NULL, out_outcome));
-    if (out_outcome->inserted && writer->table->foreign_count > 0)
+    if (!out_outcome->inserted)
+        return leave_keys(ctx, writer, writer->key_count);
+    if (writer->table->foreign_count > 0)
         KD_TRY(kdi_foreign_check_row(ctx, writer->run, writer->table, NULL, values));
     return KD_OK;
 }
@@ -699,17 +813,20 @@ static kd_status update_in_parent(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         return kdi_foreign_act(ctx, writer->run, writer->table, writer->referrers,
                                writer->referrer_count, old_values, new_values);
     }
-    uint32_t count = from->table->visible_count;
-    uint32_t *positions = KD_NEW_ARRAY(ctx, writer->batch_arena, uint32_t, count);
-    if (positions == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        positions[i] = i;
-    kd_value *written = KD_NEW_ARRAY(ctx, writer->batch_arena, kd_value, from->table->column_count);
-    if (written == NULL)
+    uint32_t count = 0, column_count = from->table->column_count;
+    uint32_t *positions = KD_NEW_ARRAY(ctx, writer->batch_arena, uint32_t, column_count);
+    kd_value *changes = KD_NEW_ARRAY(ctx, writer->batch_arena, kd_value, column_count);
+    kd_value *written = KD_NEW_ARRAY(ctx, writer->batch_arena, kd_value, column_count);
+    if (positions == NULL || changes == NULL || written == NULL)
         return KD_NOMEM;
     KD_TRY(to_partition(ctx, writer, from, new_values, &new_own));
-    return kdi_table_writer_update(ctx, from->writer, ref, old_own, positions, new_own, count,
+    for (uint32_t i = 0; i < from->table->visible_count; i++) {
+        if (same_value(&old_own[i], &new_own[i]))
+            continue; /* A key that stays does not disturb those who refer to it. */
+        positions[count] = i;
+        changes[count++] = new_own[i];
+    }
+    return kdi_table_writer_update(ctx, from->writer, ref, old_own, positions, changes, count,
                                    written, out_outcome);
 }
 
@@ -736,6 +853,9 @@ kd_status kdi_table_writer_update(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
     KD_TRY(check_row(ctx, writer, new_values));
     uint32_t changed_count =
         changed_columns(table, old_values, new_values, assigned, changed, changes);
+    KD_TRY(change_keys(ctx, writer, ref, old_values, new_values, out_outcome));
+    if (out_outcome->result != KD_WRITE_DONE)
+        return KD_OK;
     KD_TRY(kd_table_update(ctx, writer->run->session->txn, writer->storage, table->shape, ref,
                            changed, changes, changed_count, out_outcome));
     if (out_outcome->result != KD_WRITE_DONE)
@@ -760,11 +880,17 @@ kd_status kdi_table_writer_delete(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         kd_value *own;
         KD_TRY(partition_writer(ctx, writer, from));
         KD_TRY(to_partition(ctx, writer, from, old_values, &own));
+        KD_TRY(generate_row(ctx, from->writer, own));
         from->writer->is_moving = writer->is_moving;
         return kdi_table_writer_delete(ctx, from->writer, ref, own, out_outcome);
     }
     KD_TRY(kd_table_delete(ctx, writer->run->session->txn, writer->storage, ref, out_outcome));
-    if (out_outcome->result != KD_WRITE_DONE || writer->referrer_count == 0 || writer->is_moving)
+    if (out_outcome->result != KD_WRITE_DONE)
+        return KD_OK;
+    for (uint32_t k = 0; k < writer->key_count; k++)
+        KD_TRY(kdi_table_key_delete(ctx, writer->run->session->txn, &writer->keys[k],
+                                    writer->batch_arena, old_values));
+    if (writer->referrer_count == 0 || writer->is_moving)
         return KD_OK;
     return kdi_foreign_act(ctx, writer->run, writer->table, writer->referrers,
                            writer->referrer_count, old_values, NULL);
@@ -803,19 +929,45 @@ static kd_status fetch_of(kd_ctx *ctx, kdi_table_writer *writer, partition *it, 
     return kdi_table_writer_fetch(ctx, it->writer, ref, snapshot, arena, *out_values, out_visible);
 }
 
+void kdi_table_writer_expect(kdi_table_writer *writer, uint32_t partition_no)
+{
+    writer->expected_no = partition_no;
+}
+
+/* Partitions are looked at one after the other, but for the one that is expected to have the row.
+ */
+static uint32_t partition_expected(kdi_table_writer *writer)
+{
+    uint32_t p = 0;
+    if (writer->expected_no == 0)
+        return 0;
+    const kd_catalog_version *catalog = writer->run->catalog;
+    const kd_object *object = kd_catalog_get(catalog, writer->expected_no);
+    for (p = 0; object != NULL && p < writer->partition_count; p++)
+        if (is_below(catalog, (const kd_table_entry *)object,
+                     writer->partitions[p].table->object.object_no)) {
+            if (writer->partitions[p].writer != NULL)
+                writer->partitions[p].writer->expected_no = writer->expected_no;
+            return p;
+        }
+    return 0;
+}
+
 /* References are unique over all tables, so the partition that knows one is its owner. */
 static partition *partition_of_ref(kd_ctx *ctx, kdi_table_writer *writer, kd_rowref ref)
 {
     kd_ctx quiet = {.world = ctx->world};
     kd_error_clear(&quiet);
     kd_snapshot latest = kd_table_latest(writer->run->session->txn);
-    for (uint32_t p = 0; p < writer->partition_count; p++) {
+    uint32_t first = partition_expected(writer);
+    for (uint32_t i = 0; i < writer->partition_count; i++) {
+        partition *it = &writer->partitions[(first + i) % writer->partition_count];
         kd_value *values;
         bool visible = false;
-        if (fetch_of(&quiet, writer, &writer->partitions[p], ref, latest, writer->batch_arena,
-                     &values, &visible) == KD_OK &&
+        if (fetch_of(&quiet, writer, it, ref, latest, writer->batch_arena, &values, &visible) ==
+                KD_OK &&
             visible)
-            return &writer->partitions[p];
+            return it;
         kd_error_clear(&quiet);
     }
     return NULL;
@@ -829,12 +981,13 @@ kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowre
     if (parent->strategy == KD_PARTITION_NONE)
         return fetch_from(ctx, writer, parent, ref, snapshot, arena, out_values, out_visible);
     *out_visible = false;
-    for (uint32_t p = 0; p < writer->partition_count && !*out_visible; p++) {
-        partition *it = &writer->partitions[p];
+    uint32_t first = partition_expected(writer);
+    for (uint32_t i = 0; i < writer->partition_count && !*out_visible; i++) {
+        partition *it = &writer->partitions[(first + i) % writer->partition_count];
         kd_value *own;
         KD_TRY(fetch_of(ctx, writer, it, ref, snapshot, arena, &own, out_visible));
-        for (uint32_t i = 0; *out_visible && i < parent->column_count; i++)
-            out_values[i] = own[it->positions_of[i]];
+        for (uint32_t c = 0; *out_visible && c < parent->column_count; c++)
+            out_values[c] = own[it->positions_of[c]];
     }
     return KD_OK;
 }
