@@ -109,10 +109,11 @@ def timed(action):
 
 
 def timed_cpu(action):
-    """Wall and user CPU seconds; the engines' threads are this process's."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    """Wall and CPU seconds, user and system; the engines' threads are this process's."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
     wall, _ = timed(action)
-    return wall, resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def geomean(values):

@@ -3,7 +3,7 @@
 
 Data comes from tpchgen-cli, DuckDB and pyarrow from PyPI. Every answer is compared before any time is
 reported: integers, decimals and texts exactly, doubles to nine digits. Runs alternate between the engines
-with two threads each; medians of wall time and of user CPU are printed, and DuckDB's over KadeDB's (more
+with two threads each; medians of wall time and of CPU time (user and system) are printed, and DuckDB's over KadeDB's (more
 than 1: KadeDB is faster). Exit code 1 when an answer is wrong, 77 when something cannot be had.
 """
 import argparse

@@ -16,6 +16,13 @@ typedef struct kdi_kernel_range {
     bool outside;
 } kdi_kernel_range;
 
+/* A set of integers close together, asked about offsets: those with offset - low (32 bits) above
+ * `span` are not in it; others are where bit offset + add (32 bits) is set. */
+typedef struct kdi_kernel_bits {
+    const uint64_t *words;
+    uint32_t low, span, add;
+} kdi_kernel_bits;
+
 typedef struct kdi_kernel_set {
     /* base + values, as 64 bits. */
     void (*widen_u8)(int64_t *target, const void *values, int64_t base, uint32_t count);
@@ -52,6 +59,13 @@ typedef struct kdi_kernel_set {
                           uint16_t *out_rows);
     uint32_t (*select_64)(const void *values, kdi_kernel_range range, uint32_t count,
                           uint16_t *out_rows);
+    /* Rows 0 .. count - 1 whose offset is in the set. */
+    uint32_t (*members_u8)(const void *offsets, kdi_kernel_bits set, uint32_t count,
+                           uint16_t *out_rows);
+    uint32_t (*members_u16)(const void *offsets, kdi_kernel_bits set, uint32_t count,
+                            uint16_t *out_rows);
+    uint32_t (*members_u32)(const void *offsets, kdi_kernel_bits set, uint32_t count,
+                            uint16_t *out_rows);
 } kdi_kernel_set;
 
 const kdi_kernel_set *kdi_kernels(void);

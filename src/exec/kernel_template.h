@@ -98,6 +98,14 @@ CODES(codes_u32, uint32_t)
         kept += (distance <= (type)range.span) ^ range.outside;                \
     }
 
+#define MEMBERS_REST(type)                                                   \
+    for (; row < count; row++) {                                             \
+        bool inside = (uint32_t)((uint32_t)from[row] - set.low) <= set.span; \
+        uint32_t at = inside ? (uint32_t)from[row] + set.add : 0;            \
+        out_rows[kept] = (uint16_t)row;                                      \
+        kept += inside & (uint32_t)(set.words[at / 64] >> (at % 64) & 1);    \
+    }
+
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
 
 /* Sixteen rows from `row` on, of which `mask` says which to take. What is written beyond those
@@ -153,6 +161,37 @@ static uint32_t select_64(const void *values, kdi_kernel_range range, uint32_t c
     return kept;
 }
 
+/* Which of sixteen offsets are in the set. */
+static inline __mmask16 members_of(__m512i offsets, const kdi_kernel_bits *set)
+{
+    __m512i distance = _mm512_sub_epi32(offsets, _mm512_set1_epi32((int)set->low));
+    __mmask16 inside = _mm512_cmple_epu32_mask(distance, _mm512_set1_epi32((int)set->span));
+    __m512i at = _mm512_add_epi32(offsets, _mm512_set1_epi32((int)set->add));
+    __m512i words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), inside,
+                                                _mm512_srli_epi32(at, 5), set->words, 4);
+    __m512i bits =
+        _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(at, _mm512_set1_epi32(31)));
+    return _mm512_test_epi32_mask(words, bits);
+}
+
+#define MEMBERS(name, type, load)                                                  \
+    static uint32_t name(const void *offsets, kdi_kernel_bits set, uint32_t count, \
+                         uint16_t *out_rows)                                       \
+    {                                                                              \
+        const type *from = offsets;                                                \
+        uint32_t kept = 0, row = 0;                                                \
+        for (; row + 16 <= count; row += 16)                                       \
+            kept += rows_take(members_of(load, &set), row, out_rows + kept);       \
+        MEMBERS_REST(type)                                                         \
+        return kept;                                                               \
+    }
+MEMBERS(members_u8, uint8_t,
+        _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(from + row))))
+MEMBERS(members_u16, uint16_t,
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(from + row))))
+MEMBERS(members_u32, uint32_t, _mm512_loadu_si512(from + row))
+#undef MEMBERS
+
 #else
 
 #define SELECT(name, type)                                                           \
@@ -169,8 +208,23 @@ SELECT(select_32, uint32_t)
 SELECT(select_64, uint64_t)
 #undef SELECT
 
+#define MEMBERS(name, type)                                                        \
+    static uint32_t name(const void *offsets, kdi_kernel_bits set, uint32_t count, \
+                         uint16_t *out_rows)                                       \
+    {                                                                              \
+        const type *from = offsets;                                                \
+        uint32_t kept = 0, row = 0;                                                \
+        MEMBERS_REST(type)                                                         \
+        return kept;                                                               \
+    }
+MEMBERS(members_u8, uint8_t)
+MEMBERS(members_u16, uint16_t)
+MEMBERS(members_u32, uint32_t)
+#undef MEMBERS
+
 #endif
 #undef SELECT_REST
+#undef MEMBERS_REST
 
 const kdi_kernel_set KDI_KERNEL_SET = {
     .widen_u8 = widen_u8,
@@ -194,4 +248,7 @@ const kdi_kernel_set KDI_KERNEL_SET = {
     .select_16 = select_16,
     .select_32 = select_32,
     .select_64 = select_64,
+    .members_u8 = members_u8,
+    .members_u16 = members_u16,
+    .members_u32 = members_u32,
 };

@@ -9,6 +9,7 @@
 #include "exec/runtime_filter_internal.h"
 
 #include "base/hash.h"
+#include "exec/kernel_internal.h"
 
 enum {
     BITS_MAX = 1 << 27,
@@ -212,6 +213,35 @@ FRAME_LOOP(frame_u16, uint16_t)
 FRAME_LOOP(frame_u32, uint32_t)
 #undef FRAME_LOOP
 
+/* All of a frame's rows at once; false when its offsets do not fit the kernels' 32 bits. */
+static bool frame_members(const kdi_runtime_filter *filter, const kd_vector *vector, uint32_t count,
+                          uint16_t *rows, uint32_t *out_count)
+{
+    const kdi_kernel_set *kernels = kdi_kernels();
+    uint64_t range = (uint64_t)filter->max - (uint64_t)filter->min;
+    kdi_kernel_bits set = {.words = filter->bits};
+    if (vector->base >= filter->min) {
+        uint64_t shift = (uint64_t)vector->base - (uint64_t)filter->min;
+        *out_count = 0;
+        if (shift > range)
+            return true;
+        set.span = (uint32_t)(range - shift);
+        set.add = (uint32_t)shift;
+    } else {
+        uint64_t low = (uint64_t)filter->min - (uint64_t)vector->base;
+        if (low + range > UINT32_MAX)
+            return false;
+        set.low = (uint32_t)low;
+        set.span = (uint32_t)range;
+        set.add = (uint32_t)-low;
+    }
+    *out_count = vector->width_bytes == 1 ? kernels->members_u8(vector->values, set, count, rows)
+                 : vector->width_bytes == 2
+                     ? kernels->members_u16(vector->values, set, count, rows)
+                     : kernels->members_u32(vector->values, set, count, rows);
+    return true;
+}
+
 static uint32_t frame_select(const kdi_runtime_filter *filter, const kd_vector *vector,
                              uint32_t count, uint16_t *rows)
 {
@@ -259,11 +289,34 @@ static bool payload_passes(const kdi_runtime_filter *filter, uint8_t physical, c
     return words_have(filter, kdi_payload_hash(filter->type, payload));
 }
 
+#define TEST_LOOP(value_type)                                                                  \
+    for (uint32_t e = 0; e < count; e++)                                                       \
+        use->entries[e] = bits_have(use->filter, ((const value_type *)dictionary->values)[e]); \
+    return true
+
+/* Entries of the kind that most dictionaries of numbers have, without a call for each. */
+static bool integers_test(kdi_filter_use *use, const kd_vector *dictionary, uint32_t count)
+{
+    if (use->filter->bits == NULL || dictionary->validity != NULL)
+        return false;
+    switch ((kd_physical)dictionary->physical) {
+    case KD_PHYS_I16:
+        TEST_LOOP(int16_t);
+    case KD_PHYS_I32:
+        TEST_LOOP(int32_t);
+    case KD_PHYS_I64:
+        TEST_LOOP(int64_t);
+    default:
+        return false;
+    }
+}
+#undef TEST_LOOP
+
 /* Tests the entries of the vector's dictionary, unless they are those at hand. */
 static kd_status entries_test(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
                               const kd_vector *vector)
 {
-    if (use->dictionary_id == vector->dictionary_id)
+    if (vector->dictionary_id != 0 && use->dictionary_id == vector->dictionary_id)
         return KD_OK;
     if (vector->dictionary_count > use->entry_capacity) {
         use->entry_capacity = vector->dictionary_count * 2;
@@ -271,13 +324,15 @@ static kd_status entries_test(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
         if (use->entries == NULL)
             return KD_NOMEM;
     }
+    use->dictionary_id = vector->dictionary_id;
+    if (integers_test(use, vector->dictionary, vector->dictionary_count))
+        return KD_OK;
     for (uint32_t e = 0; e < vector->dictionary_count; e++) {
         uint64_t scratch[2];
         use->entries[e] = !kd_vector_is_null(vector->dictionary, e) &&
                           payload_passes(use->filter, vector->physical,
                                          kd_vector_payload(vector->dictionary, e, scratch));
     }
-    use->dictionary_id = vector->dictionary_id;
     return KD_OK;
 }
 
@@ -293,18 +348,29 @@ static uint32_t entries_select(const kdi_filter_use *use, const kd_vector *vecto
     return kept;
 }
 
-static kd_status rows_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
-                             const kd_vector *vector, uint16_t *rows, uint32_t *io_count)
+/* A dictionary of one batch alone has to pay within it. */
+static bool entries_pay(const kdi_filter_use *use, const kd_vector *vector, uint32_t count)
 {
-    bool known = vector->form == KD_VECTOR_DICT && vector->dictionary_id != 0 &&
-                 (vector->dictionary_id == use->dictionary_id ||
-                  vector->dictionary_count <= *io_count * DICTIONARY_SHARE);
-    if (known) {
+    if (vector->form != KD_VECTOR_DICT)
+        return false;
+    if (vector->dictionary_id == 0)
+        return vector->dictionary_count * DICTIONARY_SHARE <= count;
+    return vector->dictionary_id == use->dictionary_id ||
+           vector->dictionary_count <= count * DICTIONARY_SHARE;
+}
+
+static kd_status rows_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
+                             const kd_vector *vector, uint32_t row_count, uint16_t *rows,
+                             uint32_t *io_count)
+{
+    if (entries_pay(use, vector, *io_count)) {
         KD_TRY(entries_test(ctx, arena, use, vector));
         *io_count = entries_select(use, vector, *io_count, rows);
         return KD_OK;
     }
     if (vector->form == KD_VECTOR_FRAME && vector->validity == NULL && use->filter->bits != NULL) {
+        if (*io_count == row_count && frame_members(use->filter, vector, row_count, rows, io_count))
+            return KD_OK;
         *io_count = frame_select(use->filter, vector, *io_count, rows);
         return KD_OK;
     }
@@ -320,7 +386,8 @@ kd_status kdi_filter_use_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *us
     if (use->filter->row_count == 0)
         *io_count = 0;
     else
-        KD_TRY(rows_select(ctx, arena, use, &batch->columns[use->column], rows, io_count));
+        KD_TRY(rows_select(ctx, arena, use, &batch->columns[use->column], batch->row_count, rows,
+                           io_count));
     use->passed += *io_count;
     use->is_off =
         use->tested >= TEST_ROWS_MIN && use->passed * 100 > use->tested * PASS_PERCENT_MAX;

@@ -4,6 +4,7 @@
  */
 #include "exec/pipeline_internal.h"
 #include "exec/scan_sample_internal.h"
+#include "exec/scan_select_internal.h"
 
 #include <assert.h>
 
@@ -22,13 +23,8 @@ typedef struct scan_op {
 
 typedef struct scan_local {
     kd_scan_reader *reader;
-    kd_compiled_expr *condition;
-    kd_arena *batch_arena;
     kd_vector *columns;
-    uint16_t *rows;
-    uint16_t *filtered; /* Rows that passed the runtime filters, where those go first. */
-    kd_arena *arena;
-    kdi_filter_use *uses;
+    kdi_scan_select select;
 } scan_local;
 
 static kd_status filters_evaluate(kd_ctx *ctx, scan_op *self)
@@ -107,7 +103,8 @@ static kd_status scan_open(kd_ctx *ctx, kdi_op *op)
                          .position_count = self->position_count,
                          .filters = self->filters,
                          .filter_count = self->filter_count,
-                         .with_refs = self->has_refs};
+                         .with_refs = self->has_refs,
+                         .decodes_later = true};
     KD_TRY(kdi_block_sample_prepare(ctx, op, plan->as.scan.condition, &spec));
     return kd_table_scan_open(ctx, op->arena, self->table, options->snapshot, &spec, &self->scan);
 }
@@ -125,20 +122,17 @@ static kd_status scan_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, voi
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
-    local->arena = arena;
     local->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, op->plan->column_count);
-    local->rows = kd_alloc_raw(ctx, arena, sizeof(uint16_t) * KD_BATCH_ROWS);
-    local->filtered = kd_alloc_raw(ctx, arena, sizeof(uint16_t) * KD_BATCH_ROWS);
-    local->uses = KD_NEW_ARRAY(ctx, arena, kdi_filter_use, self->use_count);
-    local->batch_arena = kd_arena_create(ctx, arena, "scan batch", KD_ARENA_UNLIMITED);
-    if (local->columns == NULL || local->rows == NULL || local->filtered == NULL ||
-        local->uses == NULL || local->batch_arena == NULL)
+    if (local->columns == NULL)
         return KD_NOMEM;
+    KD_TRY(kdi_scan_select_create(ctx, op, arena, op->plan->as.scan.condition, self->use_count,
+                                  self->position_count, &local->select));
     for (uint32_t i = 0; i < self->use_count; i++)
-        local->uses[i] =
+        local->select.uses[i] =
             (kdi_filter_use){.filter = self->runtime_filters[i], .column = self->use_columns[i]};
-    KD_TRY(kdi_compile(ctx, op, arena, op->plan->as.scan.condition, op->plan, &local->condition));
-    return kd_scan_reader_create(ctx, arena, self->scan, &local->reader);
+    KD_TRY(kd_scan_reader_create(ctx, arena, self->scan, &local->reader));
+    local->select.reader = local->reader;
+    return KD_OK;
 }
 
 static void scan_local_destroy(kdi_op *op, void *object)
@@ -163,62 +157,6 @@ static void scan_attach_refs(const scan_op *self, scan_local *local, const kd_ro
     out->column_count++;
 }
 
-/* Whether the runtime filters go before the condition: one of them leaves less than half. */
-static bool filters_go_first(const scan_op *self, const scan_local *local)
-{
-    for (uint32_t i = 0; i < self->use_count; i++)
-        if (!local->uses[i].is_off && local->uses[i].passed * 2 <= local->uses[i].tested)
-            return true;
-    return false;
-}
-
-static kd_status filters_select(kd_ctx *ctx, scan_op *self, scan_local *local,
-                                const kd_batch *batch, uint16_t *rows, uint32_t *io_count)
-{
-    for (uint32_t i = 0; i < self->use_count; i++)
-        KD_TRY(kdi_filter_use_select(ctx, local->arena, &local->uses[i], batch, rows, io_count));
-    return KD_OK;
-}
-
-static void rows_list(const kd_batch *batch, uint16_t *rows)
-{
-    for (uint32_t i = 0; i < batch->selected_count; i++)
-        rows[i] = (uint16_t)kd_batch_row(batch, i);
-}
-
-/* The rows of the batch that pass the condition and the runtime filters. */
-static kd_status scan_select(kd_ctx *ctx, scan_op *self, scan_local *local, const kd_batch *batch,
-                             uint32_t *out_count)
-{
-    kd_batch left = *batch;
-    *out_count = batch->selected_count;
-    if (local->condition == NULL) {
-        rows_list(batch, local->rows);
-        return filters_select(ctx, self, local, batch, local->rows, out_count);
-    }
-    bool first = filters_go_first(self, local);
-    if (first) {
-        rows_list(batch, local->filtered);
-        KD_TRY(filters_select(ctx, self, local, batch, local->filtered, out_count));
-        if (*out_count == 0)
-            return KD_OK;
-        left.selection = local->filtered;
-        left.selected_count = *out_count;
-    }
-    kd_arena_reset(local->batch_arena);
-    KD_TRY(
-        kd_expr_select(ctx, local->condition, local->batch_arena, &left, local->rows, out_count));
-    return first ? KD_OK : filters_select(ctx, self, local, batch, local->rows, out_count);
-}
-
-static bool scan_selects(const scan_op *self, const scan_local *local)
-{
-    bool selects = local->condition != NULL;
-    for (uint32_t i = 0; i < self->use_count; i++)
-        selects |= !local->uses[i].is_off;
-    return selects;
-}
-
 static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
     scan_op *self = (scan_op *)op;
@@ -233,16 +171,9 @@ static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
         if (op->exec->options->progress_rows != NULL)
             (void)atomic_fetch_add_explicit(op->exec->options->progress_rows, out->selected_count,
                                             memory_order_relaxed);
-        if (!scan_selects(self, local))
+        KD_TRY(kdi_scan_select_run(ctx, &local->select, out));
+        if (out->selected_count > 0)
             return KD_OK;
-        uint32_t count;
-        KD_TRY(scan_select(ctx, self, local, out, &count));
-        if (count > 0) {
-            if (count < out->row_count)
-                out->selection = local->rows;
-            out->selected_count = count;
-            return KD_OK;
-        }
         KD_TRY(kd_progress_add(ctx, 0));
     }
 }

@@ -50,12 +50,12 @@ static inline uint64_t kdi_pack_get(const void *source, unsigned width, uint32_t
 {
     if (width == 0)
         return 0;
-    unsigned lane_bits = kdi_pack_lane_bits(width);
-    uint32_t lanes = KDI_PACK_ROWS / lane_bits;
-    uint32_t bit = index / lanes * width;
-    uint32_t word = bit / lane_bits;
-    uint32_t shift = bit % lane_bits;
-    size_t at = (size_t)word * lanes + index % lanes;
+    unsigned lane_log = width <= 8 ? 3 : width <= 16 ? 4 : width <= 32 ? 5 : 6;
+    unsigned lane_bits = 1u << lane_log;
+    uint32_t lanes = KDI_PACK_ROWS >> lane_log;
+    uint32_t bit = (index >> (10 - lane_log)) * width;
+    uint32_t shift = bit & (lane_bits - 1);
+    size_t at = (size_t)(bit >> lane_log) * lanes + (index & (lanes - 1));
     uint64_t low, high = 0;
     int more = shift + width > lane_bits;
     switch (lane_bits) {

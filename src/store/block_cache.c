@@ -69,7 +69,7 @@ struct kd_block_cache {
 
 static uint64_t key_hash(uint64_t unit, uint32_t block_no)
 {
-    return kd_hash_combine(unit, block_no);
+    return kd_hash_combine(kd_hash_u64(unit), block_no);
 }
 
 static cache_shard *shard_of(kd_block_cache *cache, uint64_t hash)

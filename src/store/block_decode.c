@@ -7,7 +7,10 @@
 
 #include <assert.h>
 
-enum { DICT_RUNS_MAX = 256 };
+/* Runs that are given out as a dictionary, and the rows that a run must have then. */
+enum { DICT_RUNS_MAX = KD_BATCH_ROWS / 2, DICT_RUN_ROWS_MIN = 2 };
+/* Rows are picked one by one when at most one in so many is asked for. */
+enum { PICK_SHARE = 16 };
 
 static const double powers_of_ten[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
                                          1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
@@ -26,6 +29,13 @@ bool kdi_type_codes_are_values(kd_type type)
         return true;
     return kd_type_is_string(type) || (type.id == KD_TYPE_BYTEA && !type.is_array);
 }
+
+/* What a read asks for: all of row_count rows, or only `rows`, counted from the first. */
+typedef struct decode_range {
+    uint32_t first_row, row_count;
+    const uint16_t *rows; /* NULL: all. */
+    uint32_t count;
+} decode_range;
 
 static kd_status room_values(kd_ctx *ctx, kdi_decode_room *room)
 {
@@ -267,135 +277,174 @@ typedef struct run_range {
     kdi_runs runs;
     uint32_t first_run, run_count;
     uint32_t first_row, end_row;
-    uint32_t block_rows;
     kd_physical physical;
 } run_range;
 
-static int64_t run_value(const run_range *range, uint32_t index)
+/* Where the run at `index` begins and the one after it, counted from the range's first row. */
+static uint32_t run_begin(const run_range *range, uint32_t index)
 {
-    int64_t value = kdi_run_value(&range->runs, range->first_run + index);
-    return range->physical == KD_PHYS_BOOL ? value != 0 : value;
+    if (index == 0)
+        return 0;
+    const uint8_t *start = range->runs.starts + (size_t)(range->first_run + index) * 2;
+    return index == range->run_count ? range->end_row - range->first_row
+                                     : kd_load_u16(start) - range->first_row;
 }
 
-/* The row after the run's last, counted from the range's first. */
-static uint32_t run_end(const run_range *range, uint32_t index)
-{
-    uint32_t end = kdi_run_end(&range->runs, range->first_run + index, range->block_rows);
-    return (end < range->end_row ? end : range->end_row) - range->first_row;
-}
-
-#define STORE_RUNS(type)                                 \
-    for (uint32_t i = 0; i < range->run_count; i++)      \
-        ((type *)target)[i] = (type)run_value(range, i); \
+#define WIDEN_RUNS(type)                                                              \
+    for (uint32_t i = 0; i < range->run_count; i++)                                   \
+        out[i] = (int64_t)(base + factor * ((const type *)(const void *)offsets)[i]); \
     break
 
-/* The runs' values, narrowed to the physical type. */
-static void runs_load(const run_range *range, void *target)
+/* The runs' values. */
+static void runs_widen(const run_range *range, int64_t *restrict out)
 {
-    switch (range->physical) {
-    case KD_PHYS_BOOL:
-        STORE_RUNS(uint8_t);
-    case KD_PHYS_I16:
-        STORE_RUNS(int16_t);
-    case KD_PHYS_I32:
-        STORE_RUNS(int32_t);
+    const kdi_run_head *head = &range->runs.head;
+    const uint8_t *offsets = range->runs.offsets + (size_t)range->first_run * head->offset_bytes;
+    uint64_t base = (uint64_t)head->base, factor = (uint64_t)head->factor;
+    switch (head->offset_bytes) {
+    case 1:
+        WIDEN_RUNS(uint8_t);
+    case 2:
+        WIDEN_RUNS(uint16_t);
+    case 4:
+        WIDEN_RUNS(uint32_t);
     default:
-        STORE_RUNS(int64_t);
+        WIDEN_RUNS(uint64_t);
     }
 }
-#undef STORE_RUNS
+#undef WIDEN_RUNS
 
-#define EXPAND_RUNS(type)                                        \
-    for (uint32_t i = 0, row = 0; i < range->run_count; i++) {   \
-        type value = (type)run_value(range, i);                  \
-        for (uint32_t end = run_end(range, i); row < end; row++) \
-            ((type *)target)[row] = value;                       \
-    }                                                            \
-    break
-
-static void runs_expand(const run_range *range, void *target)
-{
-    switch (range->physical) {
-    case KD_PHYS_BOOL:
-        EXPAND_RUNS(uint8_t);
-    case KD_PHYS_I16:
-        EXPAND_RUNS(int16_t);
-    case KD_PHYS_I32:
-        EXPAND_RUNS(int32_t);
-    default:
-        EXPAND_RUNS(int64_t);
+/* Each value over its run: pieces of fixed size, of which the last reaches into the next run. The
+ * target has room for one more than the rows. */
+#define SPREAD_LOOP(name, type, value_of)                                       \
+    static void name(const run_range *range, const int64_t *values, void *room) \
+    {                                                                           \
+        enum { PIECE = sizeof(type) >= 4 ? 4 : 8 };                             \
+        type *target = room;                                                    \
+        (void)values;                                                           \
+        for (uint32_t i = 0, row = 0; i < range->run_count; i++) {              \
+            type value = (type)(value_of);                                      \
+            uint32_t end = run_begin(range, i + 1);                             \
+            for (; row < end; row += PIECE)                                     \
+                for (uint32_t k = 0; k < PIECE; k++)                            \
+                    target[row + k] = value;                                    \
+            row = end;                                                          \
+        }                                                                       \
     }
-}
-#undef EXPAND_RUNS
+SPREAD_LOOP(spread_8, uint8_t, values[i])
+SPREAD_LOOP(spread_16, uint16_t, values[i])
+SPREAD_LOOP(spread_32, uint32_t, values[i])
+SPREAD_LOOP(spread_64, uint64_t, values[i])
+SPREAD_LOOP(spread_code_8, uint8_t, i)
+SPREAD_LOOP(spread_code_16, uint16_t, i)
+#undef SPREAD_LOOP
 
 /* Whether no value occurs twice, as in a sorted column: then the runs are a dictionary. */
-static bool runs_are_distinct(const run_range *range)
+static bool runs_are_distinct(const int64_t *values, uint32_t count)
 {
-    bool ascending = true, descending = true;
-    int64_t previous = run_value(range, 0);
-    for (uint32_t i = 1; i < range->run_count; i++) {
-        int64_t value = run_value(range, i);
-        ascending = ascending && value > previous;
-        descending = descending && value < previous;
-        previous = value;
+    uint32_t ascending = 0, descending = 0;
+    for (uint32_t i = 1; i < count; i++) {
+        ascending += values[i] > values[i - 1];
+        descending += values[i] < values[i - 1];
     }
-    return ascending || descending;
+    return ascending == count - 1 || descending == count - 1;
 }
 
 static kd_status decode_runs_as_codes(kd_ctx *ctx, const kdi_decode_input *input,
                                       const run_range *range, kdi_decode_room *room, kd_vector *out)
 {
     KD_TRY(room_dictionary(ctx, room, (size_t)DICT_RUNS_MAX * sizeof(int64_t)));
-    runs_load(range, room->dictionary_values);
-    uint8_t *codes = room->values;
-    for (uint32_t i = 0, row = 0; i < range->run_count; i++)
-        for (uint32_t end = run_end(range, i); row < end; row++)
-            codes[row] = (uint8_t)i;
+    narrow(room->wide, range->run_count, range->physical, room->dictionary_values);
+    bool is_narrow = range->run_count <= UINT8_MAX + 1;
+    if (is_narrow)
+        spread_code_8(range, NULL, room->values);
+    else
+        spread_code_16(range, NULL, room->values);
     room->dictionary = (kd_vector){.type = input->type,
                                    .physical = (uint8_t)input->physical,
                                    .form = KD_VECTOR_FLAT,
                                    .values = room->dictionary_values};
     out->form = KD_VECTOR_DICT;
-    out->width_bytes = 1;
-    out->values = codes;
+    out->width_bytes = is_narrow ? 1 : 2;
+    out->values = room->values;
     out->dictionary = &room->dictionary;
     out->dictionary_count = range->run_count;
     return KD_OK;
 }
 
-static kd_status decode_runs(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
-                             uint32_t row_count, kdi_decode_room *room, kd_vector *out)
+static void runs_spread(const run_range *range, int64_t *values, void *target)
+{
+    switch (range->physical) {
+    case KD_PHYS_BOOL:
+        for (uint32_t i = 0; i < range->run_count; i++)
+            values[i] = values[i] != 0;
+        spread_8(range, values, target);
+        break;
+    case KD_PHYS_I16:
+        spread_16(range, values, target);
+        break;
+    case KD_PHYS_I32:
+        spread_32(range, values, target);
+        break;
+    default:
+        spread_64(range, values, target);
+        break;
+    }
+}
+
+static run_range run_range_of(const kdi_decode_input *input, uint32_t first_row, uint32_t row_count)
 {
     run_range range = {.runs = kdi_runs_of(input->view.payload),
                        .first_row = first_row,
                        .end_row = first_row + row_count,
-                       .block_rows = input->view.row_count,
                        .physical = input->physical};
     range.first_run = kdi_runs_find(&range.runs, first_row);
     range.run_count = kdi_runs_find(&range.runs, range.end_row - 1) - range.first_run + 1;
+    return range;
+}
+
+static kd_status decode_runs(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
+                             uint32_t row_count, kdi_decode_room *room, kd_vector *out)
+{
+    run_range range = run_range_of(input, first_row, row_count);
+    KD_TRY(room_wide(ctx, room));
+    runs_widen(&range, room->wide);
     if (range.run_count == 1 && out->validity == NULL) {
         out->form = KD_VECTOR_CONSTANT;
         out->values = room->constant;
-        runs_load(&range, room->constant);
+        narrow(room->wide, 1, range.physical, room->constant);
         return KD_OK;
     }
     KD_TRY(room_values(ctx, room));
     out->values = room->values;
     if (out->validity == NULL && range.run_count <= DICT_RUNS_MAX &&
-        input->physical != KD_PHYS_BOOL && runs_are_distinct(&range))
+        range.run_count * DICT_RUN_ROWS_MIN <= row_count && input->physical != KD_PHYS_BOOL &&
+        runs_are_distinct(room->wide, range.run_count))
         return decode_runs_as_codes(ctx, input, &range, room, out);
-    runs_expand(&range, room->values);
+    runs_spread(&range, room->wide, room->values);
     return KD_OK;
 }
 
 /* --- DICT and LOCAL --- */
 
+/* The codes of the rows asked for; all others are 0. */
+static void codes_pick(const uint8_t *packed, uint32_t width, const decode_range *range,
+                       uint32_t code_bytes, void *codes)
+{
+    memset(codes, 0, (size_t)range->row_count * code_bytes);
+    for (uint32_t i = 0; i < range->count; i++) {
+        uint32_t at = range->first_row + range->rows[i];
+        uint64_t code = kdi_pack_get(packed + at / KD_VECTOR_ROWS * kdi_pack_bytes(width), width,
+                                     at % KD_VECTOR_ROWS);
+        place_integer(codes, range->rows[i], code_bytes, code);
+    }
+}
+
 /* The codes of whole vectors: in the block itself where they are whole bytes there. */
 static kd_status decode_codes(kd_ctx *ctx, const uint8_t *packed, uint32_t width,
-                              uint32_t first_row, uint32_t row_count, kdi_decode_room *room,
-                              kd_vector *out)
+                              const decode_range *range, kdi_decode_room *room, kd_vector *out)
 {
-    uint32_t first = first_row / KD_VECTOR_ROWS;
+    uint32_t first = range->first_row / KD_VECTOR_ROWS;
     out->form = KD_VECTOR_DICT;
     out->width_bytes = width <= 8 ? 1 : 2;
     out->validity = NULL;
@@ -405,7 +454,11 @@ static kd_status decode_codes(kd_ctx *ctx, const uint8_t *packed, uint32_t width
     }
     KD_TRY(room_values(ctx, room));
     out->values = room->values;
-    for (uint32_t i = 0; i < kdi_vector_count(row_count); i++)
+    if (range->rows != NULL) {
+        codes_pick(packed, width, range, out->width_bytes, room->values);
+        return KD_OK;
+    }
+    for (uint32_t i = 0; i < kdi_vector_count(range->row_count); i++)
         kdi_unpack(packed + (first + i) * kdi_pack_bytes(width), width,
                    (uint8_t *)room->values + (size_t)i * KD_VECTOR_ROWS * out->width_bytes);
     return KD_OK;
@@ -502,26 +555,24 @@ static kd_status local_dictionary(kd_ctx *ctx, const kdi_decode_input *input, kd
     return KD_OK;
 }
 
-static kd_status decode_dict(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
-                             uint32_t row_count, kdi_decode_room *room, kd_vector *out)
+static kd_status decode_dict(kd_ctx *ctx, const kdi_decode_input *input, const decode_range *range,
+                             kdi_decode_room *room, kd_vector *out)
 {
     const uint8_t *payload = input->view.payload;
     if (input->view.encoding == KDI_DICT) {
-        KD_TRY(
-            decode_codes(ctx, payload + 8, kd_load_u32(payload), first_row, row_count, room, out));
+        KD_TRY(decode_codes(ctx, payload + 8, kd_load_u32(payload), range, room, out));
         out->dictionary = input->shared;
         out->dictionary_count = input->shared_count;
         out->dictionary_id = input->shared_id;
     } else {
         kdi_local_head head = local_head(input);
         KD_TRY(local_dictionary(ctx, input, room));
-        KD_TRY(
-            decode_codes(ctx, payload + sizeof head, head.width, first_row, row_count, room, out));
+        KD_TRY(decode_codes(ctx, payload + sizeof head, head.width, range, room, out));
         out->dictionary = &room->dictionary;
         out->dictionary_count = head.entry_count;
         out->dictionary_id = input->local_id;
     }
-    return input->codes_are_values ? KD_OK : expand_codes(ctx, row_count, room, out);
+    return input->codes_are_values ? KD_OK : expand_codes(ctx, range->row_count, room, out);
 }
 
 /* --- STRINGS, TEXT, WIDE, DECIMAL --- */
@@ -702,7 +753,9 @@ kd_status kdi_block_decode(kd_ctx *ctx, const kdi_decode_input *input, uint32_t 
         return decode_runs(ctx, input, first_row, row_count, room, out_vector);
     case KDI_DICT:
     case KDI_LOCAL:
-        return decode_dict(ctx, input, first_row, row_count, room, out_vector);
+        return decode_dict(ctx, input,
+                           &(decode_range){.first_row = first_row, .row_count = row_count}, room,
+                           out_vector);
     case KDI_STRINGS:
         return decode_strings(ctx, input, first_row, row_count, room, out_vector);
     case KDI_TEXT:
@@ -712,6 +765,82 @@ kd_status kdi_block_decode(kd_ctx *ctx, const kdi_decode_input *input, uint32_t 
     default:
         return decode_decimal(ctx, input, first_row, row_count, room, out_vector);
     }
+}
+
+/* The frame's value per row asked for; exceptions may be set where nobody asks. */
+static void frame_pick(const kdi_decode_input *input, const decode_range *range, void *values)
+{
+    enum { PARTS_MAX = KD_BATCH_ROWS / KD_VECTOR_ROWS };
+    kdi_frame_part parts[PARTS_MAX];
+    uint32_t part_count = kdi_vector_count(range->row_count);
+    uint32_t value_bytes = (uint32_t)kd_physical_bytes(input->physical);
+    for (uint32_t p = 0; p < part_count; p++)
+        parts[p] = kdi_frame_part_of(input->view.payload, range->first_row / KD_VECTOR_ROWS + p);
+    for (uint32_t i = 0; i < range->count; i++) {
+        uint32_t row = range->rows[i], at = row % KD_VECTOR_ROWS;
+        const kdi_frame_part *part = &parts[row / KD_VECTOR_ROWS];
+        uint64_t offset = kdi_pack_get(part->packed, part->width, at);
+        place_integer(values, row, value_bytes,
+                      (uint64_t)part->base + (uint64_t)part->slope * at +
+                          (uint64_t)part->factor * offset);
+    }
+    for (uint32_t p = 0; p < part_count; p++) {
+        const kdi_frame_part *part = &parts[p];
+        for (uint32_t i = 0; i < part->exception_count; i++) {
+            uint32_t at = kd_load_u16(part->exception_rows + (size_t)i * 2);
+            place_integer(values, p * KD_VECTOR_ROWS + at, value_bytes,
+                          (uint64_t)part->base + (uint64_t)part->slope * at +
+                              (uint64_t)part->factor * kdi_frame_exception(part, i));
+        }
+    }
+}
+
+static void runs_pick(const kdi_decode_input *input, const decode_range *range, void *values)
+{
+    kdi_runs runs = kdi_runs_of(input->view.payload);
+    uint32_t value_bytes = (uint32_t)kd_physical_bytes(input->physical);
+    for (uint32_t i = 0; i < range->count; i++) {
+        uint32_t row = range->rows[i];
+        place_integer(values, row, value_bytes,
+                      (uint64_t)kdi_run_value(&runs, kdi_runs_find(&runs, range->first_row + row)));
+    }
+}
+
+static void values_pick(const kdi_decode_input *input, const decode_range *range, void *values)
+{
+    size_t value_bytes = kd_physical_bytes(input->physical);
+    for (uint32_t i = 0; i < range->count; i++) {
+        kd_value value;
+        kdi_block_get(input, range->first_row + range->rows[i], &value);
+        memcpy((uint8_t *)values + range->rows[i] * value_bytes, &value.as, value_bytes);
+    }
+}
+
+kd_status kdi_block_decode_rows(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
+                                uint32_t row_count, const uint16_t *rows, uint32_t count,
+                                kdi_decode_room *room, kd_vector *out_vector)
+{
+    kdi_encoding encoding = input->view.encoding;
+    bool is_at_hand = encoding == KDI_CONSTANT ||
+                      (encoding == KDI_RAW && kd_physical_bytes(input->physical) <= 8);
+    if (is_at_hand || count * PICK_SHARE > row_count || input->physical == KD_PHYS_BOOL)
+        return kdi_block_decode(ctx, input, first_row, row_count, room, out_vector);
+    decode_range range = {first_row, row_count, rows, count};
+    *out_vector = (kd_vector){
+        .type = input->type, .physical = (uint8_t)input->physical, .form = KD_VECTOR_FLAT};
+    if (encoding == KDI_DICT || encoding == KDI_LOCAL)
+        return decode_dict(ctx, input, &range, room, out_vector);
+    KD_TRY(room_values(ctx, room));
+    memset(room->values, 0, row_count * kd_physical_bytes(input->physical));
+    out_vector->values = room->values;
+    out_vector->validity = validity_of(&input->view, first_row, row_count);
+    if (encoding == KDI_FRAME)
+        frame_pick(input, &range, room->values);
+    else if (encoding == KDI_RLE)
+        runs_pick(input, &range, room->values);
+    else
+        values_pick(input, &range, room->values);
+    return KD_OK;
 }
 
 static void get_coded(const kdi_decode_input *input, uint32_t row, kd_value *out)

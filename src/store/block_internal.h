@@ -225,14 +225,6 @@ static inline int64_t kdi_run_value(const kdi_runs *runs, uint32_t run)
     return (int64_t)((uint64_t)runs->head.base + (uint64_t)runs->head.factor * offset);
 }
 
-/* The row after the run's last. */
-static inline uint32_t kdi_run_end(const kdi_runs *runs, uint32_t run, uint32_t row_count)
-{
-    if (run + 1 >= runs->head.run_count)
-        return row_count;
-    return kd_load_u16(runs->starts + ((size_t)run + 1) * sizeof(uint16_t));
-}
-
 int64_t kdi_runs_get(const uint8_t *payload, uint32_t row);
 uint32_t kdi_runs_find(const kdi_runs *runs, uint32_t row); /* Index of the row's run. */
 
@@ -284,6 +276,11 @@ typedef struct kdi_decode_input {
 kd_status kdi_block_decode(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
                            uint32_t row_count, kdi_decode_room *room,
                            kd_vector *out_vector) KD_MUST_CHECK;
+/* The same where only some rows are asked for: `rows`, ascending, counted from first_row. The
+ * others are whatever value the form allows. */
+kd_status kdi_block_decode_rows(kd_ctx *ctx, const kdi_decode_input *input, uint32_t first_row,
+                                uint32_t row_count, const uint16_t *rows, uint32_t count,
+                                kdi_decode_room *room, kd_vector *out_vector) KD_MUST_CHECK;
 /* One value; strings point into the block or the shared dictionary. */
 void kdi_block_get(const kdi_decode_input *input, uint32_t row, kd_value *out_value);
 

@@ -123,6 +123,11 @@ void kd_segment_reader_destroy(kd_segment_reader *reader); /* Unpins. NULL is al
  * cache. */
 kd_status kd_segment_read(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot, uint32_t first_row,
                           uint32_t row_count, kd_vector *out_vector) KD_MUST_CHECK;
+/* The same where only `rows` are asked for: ascending, counted from first_row. At other rows the
+ * vector has any value that its form allows. */
+kd_status kd_segment_read_rows(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot,
+                               uint32_t first_row, uint32_t row_count, const uint16_t *rows,
+                               uint32_t count, kd_vector *out_vector) KD_MUST_CHECK;
 /* Begin stamps of the range; `*out_stamps` is NULL when all are 0. */
 kd_status kd_segment_read_stamps(kd_ctx *ctx, kd_segment_reader *reader, uint32_t first_row,
                                  uint32_t row_count, const uint64_t **out_stamps) KD_MUST_CHECK;

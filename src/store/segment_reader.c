@@ -75,8 +75,10 @@ static kd_status move_to_block(kd_ctx *ctx, kd_segment *segment, reader_slot *sl
     return KD_OK;
 }
 
+/* `rows` as for kd_segment_read_rows; NULL: all. */
 static kd_status read_slot(kd_ctx *ctx, kd_segment_reader *reader, reader_slot *slot,
-                           uint32_t first_row, uint32_t row_count, kd_vector *out_vector)
+                           uint32_t first_row, uint32_t row_count, const uint16_t *rows,
+                           uint32_t count, kd_vector *out_vector)
 {
     assert(first_row % KD_VECTOR_ROWS == 0);
     assert(row_count > 0 && row_count <= KD_BATCH_ROWS);
@@ -84,6 +86,9 @@ static kd_status read_slot(kd_ctx *ctx, kd_segment_reader *reader, reader_slot *
     uint32_t block_no = first_row / KD_BLOCK_ROWS;
     assert((first_row + row_count - 1) / KD_BLOCK_ROWS == block_no);
     KD_TRY(move_to_block(ctx, reader->segment, slot, block_no));
+    if (rows != NULL)
+        return kdi_block_decode_rows(ctx, &slot->input, first_row % KD_BLOCK_ROWS, row_count, rows,
+                                     count, &slot->room, out_vector);
     return kdi_block_decode(ctx, &slot->input, first_row % KD_BLOCK_ROWS, row_count, &slot->room,
                             out_vector);
 }
@@ -92,7 +97,17 @@ kd_status kd_segment_read(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot,
                           uint32_t row_count, kd_vector *out_vector)
 {
     assert(slot < reader->slot_count);
-    return read_slot(ctx, reader, &reader->slots[slot], first_row, row_count, out_vector);
+    return read_slot(ctx, reader, &reader->slots[slot], first_row, row_count, NULL, row_count,
+                     out_vector);
+}
+
+kd_status kd_segment_read_rows(kd_ctx *ctx, kd_segment_reader *reader, uint32_t slot,
+                               uint32_t first_row, uint32_t row_count, const uint16_t *rows,
+                               uint32_t count, kd_vector *out_vector)
+{
+    assert(slot < reader->slot_count);
+    return read_slot(ctx, reader, &reader->slots[slot], first_row, row_count, rows, count,
+                     out_vector);
 }
 
 kd_status kd_segment_read_stamps(kd_ctx *ctx, kd_segment_reader *reader, uint32_t first_row,
@@ -103,7 +118,7 @@ kd_status kd_segment_read_stamps(kd_ctx *ctx, kd_segment_reader *reader, uint32_
     if (slot->column == UINT32_MAX)
         return KD_OK;
     kd_vector vector;
-    KD_TRY(read_slot(ctx, reader, slot, first_row, row_count, &vector));
+    KD_TRY(read_slot(ctx, reader, slot, first_row, row_count, NULL, row_count, &vector));
     if (vector.form == KD_VECTOR_FLAT) {
         *out_stamps = vector.values;
         return KD_OK;

@@ -179,6 +179,7 @@ typedef struct kd_scan_spec {
     const kd_scan_filter *filters; /* All must hold. */
     uint32_t filter_count;
     bool with_refs;
+    bool decodes_later;     /* Columns are asked for with kd_scan_reader_column. */
     uint32_t sample_stride; /* Not 0: one vector (one chunk of the delta) of so many, by number. */
     /* Whether a block of a segment, named by its first row, is read at all; NULL: every one is. May
      * be called by several threads at once. */
@@ -205,6 +206,13 @@ void kd_scan_reader_destroy(kd_scan_reader *reader); /* NULL is allowed. */
  * a batch with nothing selected. */
 kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch,
                               const kd_rowref **out_refs, bool *out_end) KD_MUST_CHECK;
+
+/* With decodes_later: makes `io_column`, column `position` of the last batch, good for `rows`
+ * (ascending, among those selected; NULL: all), unless it has been asked for already: rows of later
+ * calls are among those of earlier ones. */
+kd_status kd_scan_reader_column(kd_ctx *ctx, kd_scan_reader *reader, uint32_t position,
+                                const uint16_t *rows, uint32_t count,
+                                kd_vector *io_column) KD_MUST_CHECK;
 
 /* One row by reference, as the snapshot sees it (following remaps; with kd_table_latest also the
  * newest version of a row that was updated: writing to `ref` then tells where it is). Values are

@@ -22,6 +22,7 @@ struct kd_table_scan {
     kd_status (*block_test)(kd_ctx *ctx, void *object, kd_rowref first, bool *out_reads);
     void *block_test_object;
     bool with_refs;
+    bool decodes_later;
     uint32_t sample_stride;
     uint32_t pin;
     const kdi_unit_list *units;
@@ -43,6 +44,9 @@ struct kd_scan_reader {
     kdi_segment *segment; /* Whose reader is open. */
     kd_segment_reader *segment_reader;
     int *segment_columns;       /* Per position: slot of the segment reader, or -1. */
+    bool *is_open;              /* Per position: still to be decoded for the last batch. */
+    uint32_t first_row;         /* Of the last batch, in the segment, ... */
+    uint32_t row_count;         /* ... and its rows. */
     uint32_t next_row, end_row; /* Left of the current segment morsel. */
 };
 
@@ -89,6 +93,7 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
     scan->filters = spec->filters;
     scan->filter_count = spec->filter_count;
     scan->with_refs = spec->with_refs;
+    scan->decodes_later = spec->decodes_later;
     scan->sample_stride = spec->sample_stride;
     scan->block_test = spec->block_test;
     scan->block_test_object = spec->block_test_object;
@@ -126,10 +131,11 @@ kd_status kd_scan_reader_create(kd_ctx *ctx, kd_arena *arena, kd_table_scan *sca
     reader->columns = KD_NEW_ARRAY(ctx, arena, kd_vector, scan->position_count);
     reader->flat = KD_NEW_ARRAY(ctx, arena, kd_vector, scan->position_count);
     reader->segment_columns = KD_NEW_ARRAY(ctx, arena, int, scan->position_count);
+    reader->is_open = KD_NEW_ARRAY(ctx, arena, bool, scan->position_count);
     reader->selection = KD_NEW_ARRAY(ctx, arena, uint16_t, KD_BATCH_ROWS);
     reader->refs = KD_NEW_ARRAY(ctx, arena, kd_rowref, scan->with_refs ? KD_BATCH_ROWS : 0);
     if (reader->columns == NULL || reader->flat == NULL || reader->segment_columns == NULL ||
-        reader->selection == NULL || reader->refs == NULL)
+        reader->is_open == NULL || reader->selection == NULL || reader->refs == NULL)
         return KD_NOMEM;
     reader->segment_arena = kd_arena_create(ctx, NULL, "segment scan", KD_ARENA_UNLIMITED);
     if (reader->segment_arena == NULL)
@@ -278,6 +284,34 @@ static kd_status segment_select(kd_ctx *ctx, kd_scan_reader *reader, uint32_t fi
     return KD_OK;
 }
 
+/* `rows` as for kd_segment_read_rows; NULL: all. */
+static kd_status column_decode(kd_ctx *ctx, kd_scan_reader *reader, uint32_t position,
+                               const uint16_t *rows, uint32_t count)
+{
+    const kd_table_scan *scan = reader->scan;
+    uint32_t slot = (uint32_t)reader->segment_columns[position];
+    kd_vector *column = &reader->columns[position];
+    if (rows == NULL)
+        KD_TRY(kd_segment_read(ctx, reader->segment_reader, slot, reader->first_row,
+                               reader->row_count, column));
+    else
+        KD_TRY(kd_segment_read_rows(ctx, reader->segment_reader, slot, reader->first_row,
+                                    reader->row_count, rows, count, column));
+    column->type = scan->shape->columns[scan->positions[position]].type;
+    reader->is_open[position] = false;
+    return KD_OK;
+}
+
+kd_status kd_scan_reader_column(kd_ctx *ctx, kd_scan_reader *reader, uint32_t position,
+                                const uint16_t *rows, uint32_t count, kd_vector *io_column)
+{
+    if (!reader->is_open[position])
+        return KD_OK;
+    KD_TRY(column_decode(ctx, reader, position, rows, count));
+    *io_column = reader->columns[position];
+    return KD_OK;
+}
+
 static kd_status segment_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t first, uint32_t count,
                                kd_batch *out_batch)
 {
@@ -286,13 +320,12 @@ static kd_status segment_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t fir
     KD_TRY(segment_select(ctx, reader, first, count, &selected));
     if (selected == 0)
         return KD_OK;
+    reader->first_row = first;
+    reader->row_count = count;
     for (uint32_t i = 0; i < scan->position_count; i++) {
-        int slot = reader->segment_columns[i];
-        if (slot >= 0) {
-            KD_TRY(kd_segment_read(ctx, reader->segment_reader, (uint32_t)slot, first, count,
-                                   &reader->columns[i]));
-            reader->columns[i].type = scan->shape->columns[scan->positions[i]].type;
-        }
+        reader->is_open[i] = reader->segment_columns[i] >= 0;
+        if (reader->is_open[i] && !scan->decodes_later)
+            KD_TRY(column_decode(ctx, reader, i, NULL, count));
     }
     for (uint32_t i = 0; scan->with_refs && i < count; i++)
         reader->refs[i] = kdi_ref(reader->segment->unit, first + i);
@@ -355,6 +388,7 @@ static kd_status chunk_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t chunk
     if (count == 0)
         return KD_OK;
     KD_TRY(flat_ready(ctx, reader));
+    memset(reader->is_open, 0, scan->position_count * sizeof *reader->is_open);
     for (uint32_t i = 0; i < scan->position_count; i++) {
         const kd_table_column *column = &scan->shape->columns[scan->positions[i]];
         int at = kdi_set_find(chunk->set, column->column_no, scan->positions[i]);

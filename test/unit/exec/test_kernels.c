@@ -74,6 +74,47 @@ TEST(rows_in_a_range_are_selected_at_every_width)
                                      (kdi_kernel_range){mixed(k), spans[k], outside != 0}, count);
 }
 
+static void check_members(const kdi_kernel_set *set, unsigned bytes, kdi_kernel_bits bits,
+                          uint32_t count)
+{
+    uint32_t offsets[ROWS];
+    uint16_t got[ROWS];
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < ROWS; i++)
+        offsets[i] = (uint32_t)mixed(i + bytes) & 0x7f7f7f7fu;
+    uint32_t kept = bytes == 1   ? set->members_u8(offsets, bits, count, got)
+                    : bytes == 2 ? set->members_u16(offsets, bits, count, got)
+                                 : set->members_u32(offsets, bits, count, got);
+    for (uint32_t row = 0; row < count; row++) {
+        uint32_t offset = (uint32_t)value_at(offsets, bytes, row);
+        uint32_t at = offset + bits.add;
+        if (offset - bits.low > bits.span || (bits.words[at / 64] >> (at % 64) & 1) == 0)
+            continue;
+        CHECK(wanted < kept);
+        CHECK_EQ(got[wanted++], row);
+    }
+    CHECK_EQ(kept, wanted);
+}
+
+TEST(members_of_a_set_of_bits_are_selected)
+{
+    const kdi_kernel_set *sets[SETS_MAX];
+    uint32_t set_count = sets_find(sets);
+    static uint64_t words[1024];
+    for (uint32_t i = 0; i < 1024; i++)
+        words[i] = mixed(i);
+    const kdi_kernel_bits tests[] = {{words, 0, 0, 0},
+                                     {words, 0, 65535, 0},
+                                     {words, 100, 5000, 0u - 100},
+                                     {words, 0, 40000, 25000},
+                                     {words, 0x7f000000u, 65535, 0u - 0x7f000000u}};
+    for (uint32_t s = 0; s < set_count; s++)
+        for (unsigned bytes = 1; bytes <= 4; bytes *= 2)
+            for (uint32_t count = 0; count <= ROWS; count += count < 40 ? 1 : 65)
+                for (size_t k = 0; k < sizeof tests / sizeof *tests; k++)
+                    check_members(sets[s], bytes, tests[k], count);
+}
+
 TEST(sums_products_and_bounds_agree)
 {
     const kdi_kernel_set *sets[SETS_MAX];
