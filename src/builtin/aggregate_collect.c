@@ -93,11 +93,9 @@ STEP(json_object_step)
     if (args[0] == NULL)
         return KD_FAIL(ctx, KD_INVALID, "22023", "field name must not be null");
     KD_TRY(text_begin(ctx, env, state, KD_SLICE(", ")));
-    kd_buffer key = kd_buffer_in(env->arena);
-    KD_TRY(kdi_append_argument(ctx, env, args, 0, &key));
-    KD_TRY(kd_json_append_string(ctx, kd_buffer_slice(&key), &state->text));
+    kd_value key = kdi_arg_value(env, args, 0), value = kdi_arg_value(env, args, 1);
+    KD_TRY(kdi_append_json_key(ctx, kdi_settings(env), &key, &state->text));
     KD_TRY(kd_buffer_append_text(ctx, &state->text, " : "));
-    kd_value value = kdi_arg_value(env, args, 1);
     return kdi_append_json(ctx, kdi_settings(env), &value, &state->text);
 }
 

@@ -137,6 +137,13 @@ kd_status kdi_append_argument(kd_ctx *ctx, const kd_call_env *env, const void *c
 /* The value as to_json writes it; NULL as null. */
 kd_status kdi_append_json(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
                           kd_buffer *out) KD_MUST_CHECK;
+/* As the name of a member: a string; not NULL. */
+kd_status kdi_append_json_key(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
+                              kd_buffer *out) KD_MUST_CHECK;
+/* An array, `between` the elements of its outermost dimension. */
+kd_status kdi_append_json_array(kd_ctx *ctx, const kd_text_settings *settings,
+                                const kd_value *value, const char *between,
+                                kd_buffer *out) KD_MUST_CHECK;
 /* A row as an object, `between` its members. */
 kd_status kdi_append_json_row(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *row,
                               const char *between, kd_buffer *out) KD_MUST_CHECK;

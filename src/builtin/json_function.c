@@ -401,6 +401,15 @@ KDI_ROW(to_json)
     return return_built(ctx, env, &text, result);
 }
 
+KDI_ROW(array_to_json)
+{
+    kd_buffer text = kd_buffer_in(env->arena);
+    kd_value value = kdi_arg_value(env, args, 0);
+    bool lines = env->argument_count > 1 && KDI_ARG(uint8_t, args, 1);
+    KD_TRY(kdi_append_json_array(ctx, kdi_settings(env), &value, lines ? ",\n " : ",", &text));
+    return kdi_return_buffer(result, &text);
+}
+
 KDI_ROW(build_array)
 {
     kd_buffer text = kd_buffer_in(env->arena);
@@ -422,8 +431,7 @@ KDI_ROW(build_object)
     kd_buffer text = kd_buffer_in(env->arena);
     KD_TRY(kd_buffer_append_byte(ctx, &text, '{'));
     for (uint32_t i = 0; i < env->argument_count; i += 2) {
-        kd_buffer key = kd_buffer_in(env->arena);
-        kd_value value = kdi_arg_value(env, args, i + 1);
+        kd_value key = kdi_arg_value(env, args, i), value = kdi_arg_value(env, args, i + 1);
         if (args[i] == NULL && env->result_type.id == KD_TYPE_JSONB)
             return KD_FAIL(ctx, KD_INVALID, "22023", "argument %u: key must not be null", i + 1);
         if (args[i] == NULL) {
@@ -432,10 +440,9 @@ KDI_ROW(build_object)
             kd_error_set_hint(ctx, "Object keys should be text.");
             return status;
         }
-        KD_TRY(kdi_append_argument(ctx, env, args, i, &key));
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, &text, ", "));
-        KD_TRY(kd_json_append_string(ctx, kd_buffer_slice(&key), &text));
+        KD_TRY(kdi_append_json_key(ctx, kdi_settings(env), &key, &text));
         KD_TRY(kd_buffer_append_text(ctx, &text, " : "));
         KD_TRY(kdi_append_json(ctx, kdi_settings(env), &value, &text));
     }
@@ -588,12 +595,21 @@ static const kd_function functions[] = {
     IMMUTABLE("?", exists, BOOL, JSONB, TEXT),
     IMMUTABLE("?|", exists_any, BOOL, JSONB, TEXTS),
     IMMUTABLE("?&", exists_all, BOOL, JSONB, TEXTS),
+    IMMUTABLE("jsonb_contains", contains, BOOL, JSONB, JSONB),
+    IMMUTABLE("jsonb_contained", contained, BOOL, JSONB, JSONB),
     IMMUTABLE("jsonb_exists", exists, BOOL, JSONB, TEXT),
+    IMMUTABLE("jsonb_exists_any", exists_any, BOOL, JSONB, TEXTS),
+    IMMUTABLE("jsonb_exists_all", exists_all, BOOL, JSONB, TEXTS),
     IMMUTABLE("||", concat, JSONB, JSONB, JSONB),
     IMMUTABLE("-", delete_key, JSONB, JSONB, TEXT),
     IMMUTABLE("-", delete_keys, JSONB, JSONB, TEXTS),
     IMMUTABLE("-", delete_element, JSONB, JSONB, INT4),
     IMMUTABLE("#-", delete_path, JSONB, JSONB, TEXTS),
+    IMMUTABLE("jsonb_concat", concat, JSONB, JSONB, JSONB),
+    IMMUTABLE("jsonb_delete", delete_key, JSONB, JSONB, TEXT),
+    IMMUTABLE("jsonb_delete", delete_keys, JSONB, JSONB, TEXTS),
+    IMMUTABLE("jsonb_delete", delete_element, JSONB, JSONB, INT4),
+    IMMUTABLE("jsonb_delete_path", delete_path, JSONB, JSONB, TEXTS),
     IMMUTABLE("jsonb_set", set, JSONB, JSONB, TEXTS, JSONB),
     IMMUTABLE("jsonb_set", set, JSONB, JSONB, TEXTS, JSONB, BOOL),
     IMMUTABLE("jsonb_insert", insert, JSONB, JSONB, TEXTS, JSONB),
@@ -606,7 +622,8 @@ static const kd_function functions[] = {
     IMMUTABLE("json_array_length", array_length, INT4, JSON),
     STABLE("to_json", to_json, JSON, ANY),
     STABLE("to_jsonb", to_json, JSONB, ANY),
-    STABLE("array_to_json", to_json, JSON, ELEMENTS),
+    STABLE("array_to_json", array_to_json, JSON, ELEMENTS),
+    STABLE("array_to_json", array_to_json, JSON, ELEMENTS, BOOL),
     NO_ARGUMENTS("json_build_array", build_array, JSON, KD_IMMUTABLE),
     NO_ARGUMENTS("jsonb_build_array", build_array, JSONB, KD_IMMUTABLE),
     NO_ARGUMENTS("json_build_object", build_object, JSON, KD_IMMUTABLE),

@@ -51,15 +51,15 @@ static kd_status append_scalar(kd_ctx *ctx, const kd_text_settings *settings, co
 
 /* The elements of one dimension; recursion is bounded by the number of dimensions. */
 static kd_status append_dimension(kd_ctx *ctx, const kd_text_settings *settings,
-                                  const kd_array *array, uint32_t dimension, uint32_t *io_index,
-                                  kd_buffer *out)
+                                  const kd_array *array, uint32_t dimension, const char *between,
+                                  uint32_t *io_index, kd_buffer *out)
 {
     KD_TRY(kd_buffer_append_byte(ctx, out, '['));
     for (uint32_t i = 0; i < array->shape.lengths[dimension]; i++) {
         if (i > 0)
-            KD_TRY(kd_buffer_append_byte(ctx, out, ','));
+            KD_TRY(kd_buffer_append_text(ctx, out, between));
         if (dimension + 1 < array->shape.dimensions) {
-            KD_TRY(append_dimension(ctx, settings, array, dimension + 1, io_index, out));
+            KD_TRY(append_dimension(ctx, settings, array, dimension + 1, ",", io_index, out));
         } else {
             kd_value element = kd_array_get(array, (*io_index)++);
             KD_TRY(kdi_append_json(ctx, settings, &element, out));
@@ -89,19 +89,39 @@ kd_status kdi_append_json_row(kd_ctx *ctx, const kd_text_settings *settings, con
     }
 }
 
-kd_status kdi_append_json(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
-                          kd_buffer *out)
+kd_status kdi_append_json_array(kd_ctx *ctx, const kd_text_settings *settings,
+                                const kd_value *value, const char *between, kd_buffer *out)
 {
-    if (value->is_null)
-        return kd_buffer_append_text(ctx, out, "null");
-    if (!value->type.is_array)
-        return value->type.id == KD_TYPE_RECORD
-                   ? kdi_append_json_row(ctx, settings, value, ",", out)
-                   : append_scalar(ctx, settings, value, out);
     kd_array array;
     KD_TRY(kd_array_open(ctx, value->type, kdi_value_text(value), &array));
     if (array.shape.dimensions == 0)
         return kd_buffer_append_text(ctx, out, "[]");
     uint32_t index = 0;
-    return append_dimension(ctx, settings, &array, 0, &index, out);
+    return append_dimension(ctx, settings, &array, 0, between, &index, out);
+}
+
+kd_status kdi_append_json(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
+                          kd_buffer *out)
+{
+    if (value->is_null)
+        return kd_buffer_append_text(ctx, out, "null");
+    if (value->type.is_array)
+        return kdi_append_json_array(ctx, settings, value, ",", out);
+    return value->type.id == KD_TYPE_RECORD ? kdi_append_json_row(ctx, settings, value, ",", out)
+                                            : append_scalar(ctx, settings, value, out);
+}
+
+kd_status kdi_append_json_key(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
+                              kd_buffer *out)
+{
+    kd_type type = value->type;
+    kd_buffer text = kd_buffer_in(out->arena);
+    if (type.is_array || type.id == KD_TYPE_RECORD || type.id == KD_TYPE_JSON ||
+        type.id == KD_TYPE_JSONB)
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       "key value must be scalar, not array, composite, or json");
+    KD_TRY(append_scalar(ctx, settings, value, &text));
+    kd_slice key = kd_buffer_slice(&text);
+    return key.data[0] == '"' ? kd_buffer_append_slice(ctx, out, key)
+                              : kd_json_append_string(ctx, key, out);
 }

@@ -7,7 +7,6 @@
  */
 #include "builtin/jsonpath_internal.h"
 #include "builtin/regexp_internal.h"
-#include "types/datetime.h"
 #include "types/jsonb.h"
 #include "types/number_text.h"
 
@@ -177,45 +176,6 @@ static kd_status run_quietly(kd_ctx *ctx, run *r, const item *it, const value *v
 
 /* ---- Predicates ---- */
 
-static kd_type_id time_type(const value *v)
-{
-    return (kd_type_id)v->time.type.id;
-}
-
-static kd_status widen_time(kd_ctx *ctx, run *r, const value *v, kd_type_id to, int64_t *out)
-{
-    int64_t local = v->time.as.i64;
-    if (time_type(v) == KD_TYPE_DATE)
-        KD_TRY(kd_date_to_timestamp(ctx, v->time.as.i32, &local));
-    *out = local;
-    if (to != KD_TYPE_TIMESTAMPTZ || time_type(v) == KD_TYPE_TIMESTAMPTZ)
-        return KD_OK;
-    if (!r->call->uses_zone) {
-        kd_status status =
-            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                    "cannot convert value from %s to timestamptz without time zone usage",
-                    time_type(v) == KD_TYPE_DATE ? "date" : "timestamp");
-        kd_error_set_hint(ctx, "Use *_tz() function for time zone support.");
-        return status;
-    }
-    return kd_timestamp_to_utc(ctx, kdi_zone(r->call->env), local, out);
-}
-
-static kd_status compare_times(kd_ctx *ctx, run *r, const value *a, const value *b, int *out_order,
-                               bool *out_known)
-{
-    bool a_is_time = time_type(a) == KD_TYPE_TIME, b_is_time = time_type(b) == KD_TYPE_TIME;
-    int64_t left, right;
-    *out_known = a_is_time == b_is_time;
-    if (!*out_known)
-        return KD_OK;
-    kd_type_id wider = time_type(a) > time_type(b) ? time_type(a) : time_type(b);
-    KD_TRY(widen_time(ctx, r, a, wider, &left));
-    KD_TRY(widen_time(ctx, r, b, wider, &right));
-    *out_order = (left > right) - (left < right);
-    return KD_OK;
-}
-
 static bool order_holds(uint8_t kind, int order)
 {
     switch ((kd_jsonpath_kind)kind) {
@@ -252,7 +212,7 @@ static kd_status compare(kd_ctx *ctx, run *r, const item *it, const value *a, co
     if (a->is_time != b->is_time)
         return KD_OK;
     if (a->is_time)
-        KD_TRY(compare_times(ctx, r, a, b, &order, &known));
+        KD_TRY(kdi_path_compare_times(ctx, r->call, a, b, &order, &known));
     else if (is_bool && (b_kind == KD_JSONB_TRUE || b_kind == KD_JSONB_FALSE))
         order = (int)a_kind - (int)b_kind;
     else if (a_kind != b_kind || is_container(a))
@@ -710,11 +670,7 @@ static kd_status run_type(kd_ctx *ctx, run *r, const item *it, const value *v, v
 {
     if (!v->is_time)
         return keep_string(ctx, r, it, kd_jsonb_typeof(v->json), found, out);
-    kd_buffer name = kd_buffer_in(r->arena);
-    kd_type type = v->time.type;
-    type.modifier = -1;
-    KD_TRY(kd_type_format(ctx, type, &name));
-    return keep_string(ctx, r, it, name.data, found, out);
+    return keep_string(ctx, r, it, kdi_path_time_name(v), found, out);
 }
 
 static kd_status run_size(kd_ctx *ctx, run *r, const item *it, const value *v, values *found,
@@ -819,86 +775,15 @@ static kd_status run_keyvalue(kd_ctx *ctx, run *r, const item *it, const value *
     return KD_OK;
 }
 
-/* ISO 8601 as it is written in JSON: 2015-02-01, 12:34:56, both with a blank or 'T', an offset. */
-static bool iso_shape(kd_slice text, kd_type *out_type)
-{
-    static const char date[] = "dddd-dd-dd", time[] = "dd:dd:dd";
-    size_t at = 0;
-    bool has_date = false;
-    for (int part = 0; part < 2; part++) {
-        const char *shape = part == 0 ? date : time;
-        size_t size = strlen(shape), k = 0;
-        for (; k < size && at + k < text.size_bytes; k++) {
-            char c = text.data[at + k];
-            if (shape[k] == 'd' ? c < '0' || c > '9' : c != shape[k])
-                break;
-        }
-        if (k < size && (part == 1 || at > 0))
-            return false;
-        if (k < size)
-            continue;
-        at += size;
-        has_date |= part == 0;
-        if (part == 0 && at == text.size_bytes) {
-            *out_type = kd_type_of(KD_TYPE_DATE);
-            return true;
-        }
-        if (part == 0 && text.data[at] != ' ' && text.data[at] != 'T')
-            return false;
-        at += part == 0;
-    }
-    if (at < text.size_bytes && text.data[at] == '.')
-        for (at++; at < text.size_bytes && text.data[at] >= '0' && text.data[at] <= '9';)
-            at++;
-    if (at == text.size_bytes) {
-        *out_type = kd_type_of(has_date ? KD_TYPE_TIMESTAMP : KD_TYPE_TIME);
-        return true;
-    }
-    *out_type = kd_type_of(KD_TYPE_TIMESTAMPTZ);
-    return has_date && (text.data[at] == '+' || text.data[at] == '-');
-}
-
-/* "+03", "-03:30" at the end of what iso_shape took for a time with time zone. */
-static int32_t iso_offset(kd_slice text)
-{
-    size_t at = text.size_bytes;
-    int32_t parts[2] = {0, 0}, minutes;
-    while (at > 0 && text.data[at - 1] != '+' && text.data[at - 1] != '-')
-        at--;
-    bool negative = at > 0 && text.data[at - 1] == '-';
-    for (int part = 0; at < text.size_bytes; at++)
-        if (text.data[at] == ':')
-            part = 1;
-        else if (text.data[at] >= '0' && text.data[at] <= '9' && parts[part] < 100)
-            parts[part] = parts[part] * 10 + (text.data[at] - '0');
-    minutes = parts[0] * 60 + parts[1];
-    return (negative ? -minutes : minutes) * 60;
-}
-
 static kd_status run_datetime(kd_ctx *ctx, run *r, const item *it, const value *v, values *found,
                               outcome *out)
 {
     value made = {.is_time = true};
-    kd_type type = {0};
-    kd_status status = KD_INVALID;
-    bool is_iso;
     if (v->is_time || kind_of(v) != KD_JSONB_STRING)
         RAISE(r, out, "22031", "jsonpath item method .datetime() can only be applied to a string");
-    kd_slice text = kd_jsonb_open(v->json).body;
-    if (it->left != NULL)
-        status =
-            kdi_template_datetime(ctx, kdi_zone(r->call->env), text,
-                                  kd_jsonb_open(it->left->json).body, &made.time, &made.offset_s);
-    is_iso = it->left == NULL && iso_shape(text, &type);
-    if (is_iso) {
-        status = kd_value_parse(ctx, r->arena, kdi_settings(r->call->env), type, text, &made.time);
-        made.offset_s = type.id == KD_TYPE_TIMESTAMPTZ ? iso_offset(text) : 0;
-    }
-    if (it->left == NULL && status == KD_INVALID) {
-        kd_error_clear(ctx);
-        RAISE(r, out, "22031", "datetime format is not recognized: \"%.*s\"", (int)text.size_bytes,
-              text.data);
-    }
+    kd_slice template = it->left == NULL ? KD_SLICE("") : kd_jsonb_open(it->left->json).body;
+    kd_status status = kdi_path_read_time(ctx, kdi_zone(r->call->env), kd_jsonb_open(v->json).body,
+                                          it->left == NULL ? NULL : &template, &made);
     if (status == KD_INVALID && !r->throws) {
         kd_error_clear(ctx);
         *out = KDI_PATH_ERROR;
@@ -1043,18 +928,6 @@ kd_status kdi_path_value_json(kd_ctx *ctx, const kd_call_env *env, const kdi_pat
     if (!v->is_time)
         return KD_OK;
     kd_buffer text = kd_buffer_in(env->arena);
-    kd_value time = v->time;
-    bool has_offset = time.type.id == KD_TYPE_TIMESTAMPTZ && kd_timestamp_is_finite(time.as.i64);
-    if (has_offset) {
-        time.type = kd_type_of(KD_TYPE_TIMESTAMP);
-        time.as.i64 += v->offset_s * INT64_C(1000000);
-    }
-    KD_TRY(kdi_append_json(ctx, kdi_settings(env), &time, &text));
-    if (has_offset) {
-        int32_t minutes = (v->offset_s < 0 ? -v->offset_s : v->offset_s) / 60;
-        text.size_bytes--; /* The closing quote. */
-        KD_TRY(kd_buffer_append_format(ctx, &text, "%c%02d:%02d\"", v->offset_s < 0 ? '-' : '+',
-                                       minutes / 60, minutes % 60));
-    }
+    KD_TRY(kdi_path_time_json(ctx, env, v, &text));
     return kd_jsonb_parse(ctx, env->arena, kd_buffer_slice(&text), out);
 }

@@ -11,8 +11,9 @@
 typedef struct kdi_path_value {
     bool is_time;
     kd_slice json;
-    kd_value time;
-    int32_t offset_s; /* Of a timestamp with time zone: the one that it was written with. */
+    kd_value time;    /* DATE, TIME, TIMESTAMP or TIMESTAMPTZ. */
+    bool has_zone;    /* Of a time: it has an offset. */
+    int32_t offset_s; /* The one that it was written with. */
 } kdi_path_value;
 
 /* Zeroed before use, and not copied: most lists have one item, which is held inside. */
@@ -48,9 +49,21 @@ kd_status kdi_path_run(kd_ctx *ctx, const kdi_path_call *call, kdi_path_values *
 kd_status kdi_path_value_json(kd_ctx *ctx, const kd_call_env *env, const kdi_path_value *value,
                               kd_slice *out) KD_MUST_CHECK;
 
-/* What a template reads: the type follows from the patterns that it has. */
+/* What a template of the SQL standard reads: the type follows from the patterns that it has, and
+ * the input has to match it sign by sign. */
 kd_status kdi_template_datetime(kd_ctx *ctx, const struct kd_zone *zone, kd_slice input,
-                                kd_slice format, kd_value *out,
-                                int32_t *out_offset_s) KD_MUST_CHECK;
+                                kd_slice format, kdi_path_value *out) KD_MUST_CHECK;
+
+/* Dates and times (jsonpath_time.c). Reading goes by the template, or, NULL, by ISO 8601. */
+kd_status kdi_path_read_time(kd_ctx *ctx, const struct kd_zone *zone, kd_slice text,
+                             const kd_slice *template, kdi_path_value *out) KD_MUST_CHECK;
+/* The name of its type, as type() gives it. */
+const char *kdi_path_time_name(const kdi_path_value *value);
+/* `*out_known` is false for a time of day and a date. */
+kd_status kdi_path_compare_times(kd_ctx *ctx, const kdi_path_call *call, const kdi_path_value *a,
+                                 const kdi_path_value *b, int *out_order,
+                                 bool *out_known) KD_MUST_CHECK;
+kd_status kdi_path_time_json(kd_ctx *ctx, const kd_call_env *env, const kdi_path_value *value,
+                             kd_buffer *out) KD_MUST_CHECK;
 
 #endif

@@ -473,6 +473,7 @@ typedef struct fields {
     int64_t year, month, day, hour, minute, second, micros, year_day, julian;
     bool has_year, has_julian, has_year_day, is_pm, has_meridiem, is_bc, has_offset;
     int32_t offset_sign, offset_hours, offset_minutes;
+    int32_t precision; /* Digits of the second that FFn keeps; 0: all. */
 } fields;
 
 static kd_status invalid_value(kd_ctx *ctx, kd_slice input, size_t at, const place *it)
@@ -586,7 +587,7 @@ static kd_status read_place(kd_ctx *ctx, kd_slice input, size_t *io_at, const pl
     case P_YY:
     case P_Y: {
         bool is_full = it->kind == P_YYYY || it->kind == P_IYYY;
-        size_t width = next_is_digit ? it->text.size_bytes : is_full ? 6 : 4;
+        size_t width = next_is_digit ? it->text.size_bytes : is_full ? 9 : 4;
         size_t start = *io_at;
         KD_TRY(read_digits(ctx, input, io_at, it, width, &number));
         out->year = *io_at - start >= 4 ? number : full_year(number, it->kind);
@@ -642,7 +643,9 @@ static kd_status read_place(kd_ctx *ctx, kd_slice input, size_t *io_at, const pl
     case P_FF4:
     case P_FF5:
     case P_FF6:
-        return read_fraction(ctx, input, io_at, it, (int)it->kind - P_FF1 + 1, &out->micros);
+        out->precision = (int32_t)it->kind - P_FF1 + 1;
+        return read_fraction(ctx, input, io_at, it, next_is_digit ? out->precision : 6,
+                             &out->micros);
     case P_TZH:
         out->has_offset = true;
         out->offset_sign = *io_at < input.size_bytes && input.data[*io_at] == '-' ? -1 : 1;
@@ -711,7 +714,7 @@ static kd_status date_of_fields(kd_ctx *ctx, kd_slice input, const fields *f, in
         *out = (int32_t)(f->julian + KD_DATE_MIN);
         return KD_OK;
     }
-    if (year < -4713 || year > 294276 || f->month < 1 || f->month > 12 || f->day < 1 ||
+    if (year < -4713 || year > 5874897 || f->month < 1 || f->month > 12 || f->day < 1 ||
         f->day > kd_days_in_month((int32_t)year, (int32_t)f->month))
         return field_out_of_range(ctx, input);
     *out = kd_date_from_civil((int32_t)year, (int32_t)f->month, (int32_t)f->day);
@@ -739,10 +742,12 @@ static kd_status instant_of_fields(kd_ctx *ctx, const kd_zone *zone, kd_slice in
                        (long long)hour);
     if (f->has_meridiem)
         hour = hour % 12 + (f->is_pm ? 12 : 0);
-    if (hour > 24 || f->minute > 59 || f->second > 60)
+    if (hour > 23 || f->minute > 59 || f->second > 59)
         return field_out_of_range(ctx, input);
     KD_TRY(kd_date_to_timestamp(ctx, date, &local));
     local += hour * KD_HOUR_US + f->minute * KD_MINUTE_US + f->second * KD_SECOND_US + f->micros;
+    if (f->precision > 0)
+        local = kd_timestamp_round(local, f->precision);
     *out = local;
     if (!as_instant)
         return KD_OK;
@@ -761,12 +766,21 @@ KDI_ROW(to_timestamp)
     return instant_of_fields(ctx, kdi_zone(env), input, &f, true, result);
 }
 
-/* Which parts of a date and time the template has. */
-static void template_parts(kd_slice format, bool *out_date, bool *out_time, bool *out_zone)
+/* --- Templates of the SQL standard ------------------------------------------------------------ */
+
+/* Which parts of a date and time the template has; what stands between them has to be quoted, or a
+ * separator that the standard knows. */
+static kd_status template_parts(kd_ctx *ctx, kd_slice format, bool *out_date, bool *out_time,
+                                bool *out_zone)
 {
     *out_date = *out_time = *out_zone = false;
     for (size_t at = 0; at < format.size_bytes;) {
+        bool is_quoted = format.data[at] == '"';
         place it = next_place(format, &at);
+        if (!it.is_pattern && !is_quoted && it.text.size_bytes > 0 &&
+            (it.text.size_bytes > 1 || strchr("-./,':; ", it.text.data[0]) == NULL))
+            return KD_FAIL(ctx, KD_INVALID, "22007", "invalid datetime format separator: \"%.*s\"",
+                           (int)it.text.size_bytes, it.text.data);
         if (!it.is_pattern)
             continue;
         bool is_time = (it.kind >= P_FF1 && it.kind <= P_HH24) || it.kind == P_MI ||
@@ -777,29 +791,73 @@ static void template_parts(kd_slice format, bool *out_date, bool *out_time, bool
         *out_zone |= is_zone;
         *out_date |= !is_time && !is_zone;
     }
+    return KD_OK;
+}
+
+static kd_status read_literal(kd_ctx *ctx, kd_slice input, size_t *io_at, kd_slice text,
+                              bool is_quoted)
+{
+    for (size_t i = 0; i < text.size_bytes; i++, (*io_at)++)
+        if (*io_at >= input.size_bytes || input.data[*io_at] != text.data[i])
+            return KD_FAIL(ctx, KD_INVALID, "22007", "unmatched format %s \"%c\"",
+                           is_quoted ? "character" : "separator", text.data[i]);
+    return KD_OK;
+}
+
+/* As read_fields, but the input has to match the template sign by sign. */
+static kd_status read_exactly(kd_ctx *ctx, kd_slice input, kd_slice format, fields *out)
+{
+    *out = (fields){.month = 1, .day = 1};
+    size_t in = 0;
+    for (size_t at = 0; at < format.size_bytes;) {
+        bool is_quoted = format.data[at] == '"';
+        place it = next_place(format, &at);
+        if (in >= input.size_bytes)
+            return KD_FAIL(ctx, KD_INVALID, "22007",
+                           "input string is too short for datetime format");
+        if (!it.is_pattern) {
+            KD_TRY(read_literal(ctx, input, &in, it.text, is_quoted));
+            continue;
+        }
+        size_t ahead = at;
+        place next = at < format.size_bytes ? next_place(format, &ahead) : (place){0};
+        /* A blank may stand for the sign of an offset. */
+        in += it.kind == P_TZH && input.data[in] == ' ' && in + 1 < input.size_bytes &&
+              input.data[in + 1] != '-';
+        KD_TRY(read_place(ctx, input, &in, &it, next.is_pattern && next.kind != P_TZH, out));
+    }
+    while (in < input.size_bytes && input.data[in] == ' ')
+        in++;
+    if (in < input.size_bytes)
+        return KD_FAIL(ctx, KD_INVALID, "22007",
+                       "trailing characters remain in input string after datetime format");
+    return KD_OK;
 }
 
 kd_status kdi_template_datetime(kd_ctx *ctx, const kd_zone *zone, kd_slice input, kd_slice format,
-                                kd_value *out, int32_t *out_offset_s)
+                                kdi_path_value *out)
 {
     bool has_date, has_time, has_zone;
     fields f;
     int64_t at;
-    *out_offset_s = 0;
-    template_parts(format, &has_date, &has_time, &has_zone);
-    if (has_zone && !has_date)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "time with time zone is not supported");
-    KD_TRY(read_fields(ctx, input, format, &f));
-    KD_TRY(instant_of_fields(ctx, zone, input, &f, has_zone, &at));
-    *out_offset_s = f.offset_sign * (f.offset_hours * 3600 + f.offset_minutes * 60);
-    if (has_date && !has_time) {
-        *out = (kd_value){.type = kd_type_of(KD_TYPE_DATE), .as.i32 = kd_timestamp_to_date(at)};
+    int32_t date;
+    KD_TRY(template_parts(ctx, format, &has_date, &has_time, &has_zone));
+    KD_TRY(read_exactly(ctx, input, format, &f));
+    if (!has_time && (has_zone || !has_date))
+        return KD_FAIL(ctx, KD_INVALID, "22007", "datetime format is %s",
+                       has_zone && has_date ? "zoned but not timed" : "not dated and not timed");
+    *out = (kdi_path_value){.is_time = true, .has_zone = has_zone};
+    out->offset_s = f.offset_sign * (f.offset_hours * 3600 + f.offset_minutes * 60);
+    if (!has_time) {
+        KD_TRY(date_of_fields(ctx, input, &f, &date));
+        out->time = (kd_value){.type = kd_type_of(KD_TYPE_DATE), .as.i32 = date};
         return KD_OK;
     }
-    kd_type_id type = has_zone ? KD_TYPE_TIMESTAMPTZ : has_date ? KD_TYPE_TIMESTAMP : KD_TYPE_TIME;
-    *out = (kd_value){.type = kd_type_of(type), .as.i64 = at};
+    KD_TRY(instant_of_fields(ctx, zone, input, &f, has_zone && has_date, &at));
+    kd_type_id type = !has_date ? KD_TYPE_TIME : has_zone ? KD_TYPE_TIMESTAMPTZ : KD_TYPE_TIMESTAMP;
     if (type == KD_TYPE_TIME)
-        out->as.i64 = (at % KD_DAY_US + KD_DAY_US) % KD_DAY_US;
+        at = (at % KD_DAY_US + KD_DAY_US) % KD_DAY_US;
+    out->time = (kd_value){.type = kd_type_of(type), .as.i64 = at};
     return KD_OK;
 }
 

@@ -166,6 +166,7 @@ struct kd_table_function {
     /* Its columns are named where it is called: `data` of the copy that is called is then the
      * kd_record_shape of them. */
     bool wants_columns;
+    const char *const *argument_names; /* For name => value calls; may be NULL. */
     const void *data;
 };
 

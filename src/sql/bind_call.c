@@ -84,7 +84,7 @@ static kd_status srf_value(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, int position
 }
 
 static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
-                          const kd_table_function *function, kd_expr **arguments,
+                          const kd_table_function *function, kd_expr **arguments, uint32_t count,
                           const kd_type *wanted, kd_expr **out)
 {
     kdi_query *query = scope == NULL ? NULL : scope->query;
@@ -97,7 +97,6 @@ static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                               "set-returning functions are not allowed in %s",
                               query->srf_barrier != NULL ? query->srf_barrier : query->clause));
-    uint32_t count = (uint32_t)ast->arg_count;
     srf_level level = {.query = query};
     for (uint32_t i = 0; i < count; i++) {
         if (!(function->wants_columns && arguments[i]->type.id == KD_TYPE_RECORD))
@@ -116,18 +115,24 @@ static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     return srf_value(ctx, b, rel, ast->node.position, out);
 }
 
+/* In the order of the function; with their types. */
 static kd_status bind_arguments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                 const kd_ast_call *ast, kd_expr ***out_arguments,
-                                kd_type **out_types)
+                                kd_type **out_types, uint32_t *out_count)
 {
+    *out_count = (uint32_t)ast->arg_count;
     *out_arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, ast->arg_count);
-    *out_types = KD_NEW_ARRAY(ctx, b->arena, kd_type, ast->arg_count);
-    if (*out_arguments == NULL || *out_types == NULL)
+    if (*out_arguments == NULL)
         return KD_NOMEM;
-    for (size_t i = 0; i < ast->arg_count; i++) {
+    for (size_t i = 0; i < ast->arg_count; i++)
         KD_TRY(kdi_bind_expr(ctx, b, scope, ast->args[i].value, &(*out_arguments)[i]));
+    if (kdi_names_arguments(ast) && !kdi_is_variadic(ast))
+        KD_TRY(kdi_arrange_arguments(ctx, b, ast, out_arguments, out_count));
+    *out_types = KD_NEW_ARRAY(ctx, b->arena, kd_type, *out_count);
+    if (*out_types == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < *out_count; i++)
         (*out_types)[i] = (*out_arguments)[i]->type;
-    }
     return KD_OK;
 }
 
@@ -160,17 +165,17 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     KD_TRY(only_for_aggregates(ctx, b, ast));
     kd_expr **arguments = NULL;
     kd_type *types = NULL;
-    KD_TRY(bind_arguments(ctx, b, scope, ast, &arguments, &types));
-    uint32_t count = (uint32_t)ast->arg_count;
+    uint32_t count;
+    KD_TRY(bind_arguments(ctx, b, scope, ast, &arguments, &types, &count));
     kd_type *wanted = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
     if (wanted == NULL)
         return KD_NOMEM;
     if (count == 1 && kd_slice_equal(name, KD_SLICE("pg_typeof")))
         return bind_typeof(ctx, b, ast, types[0], out);
-    if (!kdi_call_is_plain(ast))
-        return kdi_bind_named_call(ctx, b, ast, arguments, out);
+    if (kdi_is_variadic(ast))
+        return kdi_bind_variadic(ctx, b, ast, arguments, out);
     const kd_table_function *table_function;
     if (kd_registry_find_table_function(b->registry, name, types, count, &table_function, wanted))
-        return bind_srf(ctx, b, scope, ast, table_function, arguments, wanted, out);
+        return bind_srf(ctx, b, scope, ast, table_function, arguments, count, wanted, out);
     return kdi_call(ctx, b, name, arguments, count, ast->node.position, out);
 }

@@ -267,10 +267,14 @@ kd_status kdi_bind_special(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
                            kd_expr **out) KD_MUST_CHECK; /* bind_special.c */
 kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                         kd_expr **out) KD_MUST_CHECK; /* bind_call.c */
-/* Arguments in order, and what a call with names or VARIADIC becomes (bind_named.c). */
-bool kdi_call_is_plain(const kd_ast_call *ast);
-kd_status kdi_bind_named_call(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
-                              kd_expr **arguments, kd_expr **out) KD_MUST_CHECK;
+/* name => value and VARIADIC array (bind_named.c). */
+bool kdi_names_arguments(const kd_ast_call *ast);
+bool kdi_is_variadic(const kd_ast_call *ast);
+/* Puts arguments in the order of the function that has their names, and defaults in between. */
+kd_status kdi_arrange_arguments(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                                kd_expr ***io_arguments, uint32_t *io_count) KD_MUST_CHECK;
+kd_status kdi_bind_variadic(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **arguments,
+                            kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                              kd_expr **out) KD_MUST_CHECK; /* bind_aggregate.c */
 kd_status kdi_bind_window_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,

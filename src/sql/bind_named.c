@@ -31,17 +31,50 @@ static const struct {
     {"parse_ident", {"str", "strict"}},
 };
 
-bool kdi_call_is_plain(const kd_ast_call *ast)
+bool kdi_names_arguments(const kd_ast_call *ast)
 {
     for (size_t i = 0; i < ast->arg_count; i++)
-        if (ast->args[i].name.size_bytes > 0 || ast->args[i].variadic)
-            return false;
-    return true;
+        if (ast->args[i].name.size_bytes > 0)
+            return true;
+    return false;
+}
+
+bool kdi_is_variadic(const kd_ast_call *ast)
+{
+    return ast->arg_count > 0 && ast->args[ast->arg_count - 1].variadic;
 }
 
 /* --- Names --- */
 
-static const char *const *names_of(const kd_function *function)
+/* What a call may name: the arguments of a function, of values or of rows. */
+typedef struct callee {
+    const char *name;
+    uint32_t argument_count;
+    const char *const *argument_names;
+} callee;
+
+/* What is called `name` and takes `total` arguments. */
+static bool find_callee(kdi_binder *b, kd_slice name, uint32_t total, callee *out, kd_type *wanted)
+{
+    kd_type types[KD_FUNCTION_ARGUMENTS_MAX], result;
+    const kd_function *function;
+    const kd_table_function *table_function;
+    bool ambiguous;
+    for (uint32_t i = 0; i < total; i++)
+        types[i] = kd_type_of(KD_TYPE_UNKNOWN);
+    if (kd_registry_find_table_function(b->registry, name, types, total, &table_function, wanted)) {
+        *out = (callee){table_function->name, table_function->argument_count,
+                        table_function->argument_names};
+        return true;
+    }
+    if (!kd_registry_find_function(b->registry, name, types, total, &function, wanted, &result,
+                                   &ambiguous))
+        return false;
+    *out = (callee){function->name, function->argument_count, function->argument_names};
+    return true;
+}
+
+static const char *const *names_of(const callee *function)
 {
     if (function->argument_names != NULL)
         return function->argument_names;
@@ -52,7 +85,7 @@ static const char *const *names_of(const kd_function *function)
 }
 
 /* Where a named argument stands in the function's list; UINT32_MAX: it has none of that name. */
-static uint32_t named_place(const kd_function *function, kd_slice name)
+static uint32_t named_place(const callee *function, kd_slice name)
 {
     const char *const *names = names_of(function);
     for (uint32_t i = 0; names != NULL && i < function->argument_count; i++)
@@ -82,10 +115,27 @@ static kd_status check_names(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast)
     return KD_OK;
 }
 
+/* The default of an argument that is left out before others: numbers are 0, jsonb is {}, and of
+ * booleans only jsonb_set_lax has one there, create_if_missing. False: it has none. */
+static kd_status default_of(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_expr **out, bool *out_has)
+{
+    kd_value value = kd_value_i32(0);
+    *out_has = !type.is_array &&
+               (kd_type_is_number(type) || type.id == KD_TYPE_JSONB || type.id == KD_TYPE_BOOL);
+    if (!*out_has)
+        return KD_OK;
+    if (type.id == KD_TYPE_JSONB)
+        KD_TRY(kd_value_parse(ctx, b->arena, &b->settings, type, KD_SLICE("{}"), &value));
+    if (type.id == KD_TYPE_BOOL)
+        value = kd_value_bool(true);
+    *out = kdi_constant(ctx, b, value, -1);
+    return *out == NULL ? KD_NOMEM : KD_OK;
+}
+
 /* In the function's order; false where the names are not its own or a place stays empty that has
- * no default: numbers left out in between are 0, jsonb is {}. */
+ * no default. */
 static kd_status put_in_order(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
-                              const kd_function *function, const kd_type *wanted, uint32_t total,
+                              const callee *function, const kd_type *wanted, uint32_t total,
                               kd_expr **arguments, kd_expr **ordered, bool *out_fits)
 {
     *out_fits = true;
@@ -96,39 +146,31 @@ static kd_status put_in_order(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast
         if (*out_fits)
             ordered[at] = arguments[i];
     }
-    for (uint32_t i = 0; i < total && *out_fits; i++) {
-        if (ordered[i] != NULL)
-            continue;
-        bool is_object = wanted[i].id == KD_TYPE_JSONB && !wanted[i].is_array;
-        kd_value missing = kd_value_i32(0);
-        *out_fits = kd_type_is_number(wanted[i]) || is_object;
-        if (is_object)
-            KD_TRY(
-                kd_value_parse(ctx, b->arena, &b->settings, wanted[i], KD_SLICE("{}"), &missing));
-        ordered[i] = kdi_constant(ctx, b, missing, -1);
+    for (uint32_t i = 0; i < total && *out_fits; i++)
         if (ordered[i] == NULL)
-            return KD_NOMEM;
-    }
+            KD_TRY(default_of(ctx, b, wanted[i], &ordered[i], out_fits));
     return KD_OK;
 }
 
-static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **arguments,
-                            kd_expr **out)
+kd_status kdi_arrange_arguments(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                                kd_expr ***io_arguments, uint32_t *io_count)
 {
-    kd_type types[KD_FUNCTION_ARGUMENTS_MAX], wanted[KD_FUNCTION_ARGUMENTS_MAX], result;
+    kd_type wanted[KD_FUNCTION_ARGUMENTS_MAX];
     KD_TRY(check_names(ctx, b, ast));
-    for (uint32_t total = (uint32_t)ast->arg_count; total <= KD_FUNCTION_ARGUMENTS_MAX; total++) {
-        const kd_function *function;
-        bool ambiguous, fits;
-        for (uint32_t i = 0; i < total; i++)
-            types[i] = kd_type_of(KD_TYPE_UNKNOWN);
-        if (!kd_registry_find_function(b->registry, ast->function.name, types, total, &function,
-                                       wanted, &result, &ambiguous))
+    for (uint32_t total = *io_count; total <= KD_FUNCTION_ARGUMENTS_MAX; total++) {
+        callee function;
+        bool fits;
+        if (!find_callee(b, ast->function.name, total, &function, wanted))
             continue;
-        kd_expr *ordered[KD_FUNCTION_ARGUMENTS_MAX] = {NULL};
-        KD_TRY(put_in_order(ctx, b, ast, function, wanted, total, arguments, ordered, &fits));
-        if (fits)
-            return kdi_call(ctx, b, ast->function.name, ordered, total, ast->node.position, out);
+        kd_expr **ordered = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, total);
+        if (ordered == NULL)
+            return KD_NOMEM;
+        KD_TRY(put_in_order(ctx, b, ast, &function, wanted, total, *io_arguments, ordered, &fits));
+        if (!fits)
+            continue;
+        *io_arguments = ordered;
+        *io_count = total;
+        return KD_OK;
     }
     return kdi_at(ctx, b, ast->node.position,
                   KD_FAIL(ctx, KD_INVALID, "42883",
@@ -139,8 +181,8 @@ static kd_status bind_named(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, 
 /* --- VARIADIC --- */
 
 /* f(a, VARIADIC array): the array's elements are the last arguments, how many it turns out. */
-static kd_status bind_variadic(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
-                               kd_expr **arguments, kd_expr **out)
+kd_status kdi_bind_variadic(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **arguments,
+                            kd_expr **out)
 {
     uint32_t count = (uint32_t)ast->arg_count;
     kd_expr *array = arguments[count - 1];
@@ -176,12 +218,4 @@ static kd_status bind_variadic(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *as
     }
     *out = call;
     return KD_OK;
-}
-
-kd_status kdi_bind_named_call(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
-                              kd_expr **arguments, kd_expr **out)
-{
-    if (ast->args[ast->arg_count - 1].variadic)
-        return bind_variadic(ctx, b, ast, arguments, out);
-    return bind_named(ctx, b, ast, arguments, out);
 }

@@ -187,6 +187,29 @@ static kd_status bind_slice(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     return kdi_call(ctx, b, KD_SLICE("array_slice"), arguments, 3, ast->node.position, out);
 }
 
+/* Numbers are positions and texts are keys: base #> ARRAY[...]. */
+static kd_status bind_jsonb_subscript(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                                      const kd_ast_subscript *ast, kd_expr *base, kd_expr **out)
+{
+    kd_type text = kd_type_of(KD_TYPE_TEXT);
+    kd_expr *path = kdi_expr_new(ctx, b, KD_EXPR_ARRAY, kd_type_array_of(text), ast->node.position,
+                                 (uint32_t)ast->range_count);
+    if (path == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < ast->range_count; i++) {
+        kd_expr **step = &path->arguments[i];
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->ranges[i].lower, step));
+        kd_type type = (*step)->type;
+        bool is_place = !type.is_array && (type.id == KD_TYPE_INT2 || type.id == KD_TYPE_INT4);
+        if (!is_place && !kdi_is_unknown(type) && !kd_type_is_string(type))
+            return kdi_at(ctx, b, ast->ranges[i].lower->position,
+                          KD_FAIL(ctx, KD_INVALID, "42804", "subscript type %s is not supported",
+                                  kdi_type_text(ctx, b, type)));
+        KD_TRY(kdi_coerce(ctx, b, text, is_place ? KD_CAST_EXPLICIT : KD_CAST_IMPLICIT, step));
+    }
+    return kdi_operator(ctx, b, KD_SLICE("#>"), base, path, ast->node.position, out);
+}
+
 static kd_status bind_subscript(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                 const kd_ast_subscript *ast, kd_expr **out)
 {
@@ -195,15 +218,12 @@ static kd_status bind_subscript(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     bool slices = false;
     for (size_t i = 0; i < ast->range_count; i++)
         slices |= ast->ranges[i].is_slice;
-    if (!base->type.is_array && base->type.id == KD_TYPE_JSONB && !slices) {
-        for (size_t i = 0; i < ast->range_count; i++) {
-            kd_expr *key;
-            KD_TRY(kdi_bind_expr(ctx, b, scope, ast->ranges[i].lower, &key));
-            KD_TRY(kdi_operator(ctx, b, KD_SLICE("->"), base, key, ast->node.position, &base));
-        }
-        *out = base;
-        return KD_OK;
-    }
+    bool is_jsonb = !base->type.is_array && base->type.id == KD_TYPE_JSONB;
+    if (is_jsonb && slices)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42804", "jsonb subscript does not support slices"));
+    if (is_jsonb)
+        return bind_jsonb_subscript(ctx, b, scope, ast, base, out);
     if (!base->type.is_array)
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42804",

@@ -201,18 +201,22 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     kd_record_shape *columns;
     KD_TRY(listed_columns(ctx, b, definitions, &columns));
     const kd_ast_call *call = (const kd_ast_call *)node;
-    bool is_call = node->kind == KD_AST_CALL && kdi_call_is_plain(call) &&
+    bool is_call = node->kind == KD_AST_CALL && !kdi_is_variadic(call) &&
                    !kd_registry_is_aggregate(b->registry, call->function.name);
     uint32_t count = is_call ? (uint32_t)call->arg_count : 0;
     kd_expr **arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
+    if (arguments == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(kdi_bind_expr(ctx, b, &inner, call->args[i].value, &arguments[i]));
+    if (is_call && kdi_names_arguments(call))
+        KD_TRY(kdi_arrange_arguments(ctx, b, call, &arguments, &count));
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
     kd_type *wanted = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
-    if (arguments == NULL || types == NULL || wanted == NULL)
+    if (types == NULL || wanted == NULL)
         return KD_NOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        KD_TRY(kdi_bind_expr(ctx, b, &inner, call->args[i].value, &arguments[i]));
+    for (uint32_t i = 0; i < count; i++)
         types[i] = arguments[i]->type;
-    }
     const kd_table_function *function;
     if (!is_call || !kd_registry_find_table_function(b->registry, call->function.name, types, count,
                                                      &function, wanted)) {
