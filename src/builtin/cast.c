@@ -500,6 +500,7 @@ static const kd_cast casts[] = {
     CAST(INT8, NUMERIC, IMPLICIT, .row = number_to_numeric),
     CAST(INT8, OID, IMPLICIT, .no_work = true),
     CAST(INT2, OID, IMPLICIT, .vector = i16_to_i64),
+    CAST(OID, OID, IMPLICIT, .no_work = true), /* regclass and its kin. */
     CAST(OID, INT8, ASSIGNMENT, .no_work = true),
     CAST(OID, INT4, ASSIGNMENT, .row = i64_to_i32),
     CAST(FLOAT4, INT2, ASSIGNMENT, .row = f32_to_i16),

@@ -837,7 +837,7 @@ static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t ma
     if (entry->kind == KD_OBJECT_TABLE) {
         ADD(table->parent_no);
         for (uint32_t i = 0; i < table->column_count; i++) {
-            ADD(table->columns[i].storage.type.object);
+            ADD(kd_type_object_no(table->columns[i].storage.type));
             ADD(table->columns[i].sequence_no);
             ADD(table->columns[i].domain_no);
         }
@@ -849,7 +849,7 @@ static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t ma
         for (uint32_t i = 0; i < view->depends_count; i++)
             ADD(view->depends_on[i]);
     } else if (entry->kind == KD_OBJECT_DOMAIN) {
-        ADD(((const kd_domain_entry *)entry)->base.object);
+        ADD(kd_type_object_no(((const kd_domain_entry *)entry)->base));
     }
 #undef ADD
     return count;

@@ -65,8 +65,11 @@ static kd_status view_text(kd_ctx *ctx, kd_call_env *env, const kd_object *objec
 {
     kd_buffer text = kd_buffer_in(env->arena);
     kd_slice query;
-    bool is_view = object != NULL &&
-                   (kdi_materialized_query(object, &query) || object->kind == KD_OBJECT_VIEW);
+    bool is_view = object != NULL && kdi_materialized_query(object, &query);
+    if (!is_view && object != NULL && object->kind == KD_OBJECT_VIEW) {
+        query = ((const kd_view_entry *)object)->query_text;
+        is_view = true;
+    }
     if (is_view) {
         KD_TRY(kd_buffer_append_slice(ctx, &text, query));
         if (query.size_bytes > 0 && query.data[query.size_bytes - 1] != ';')
@@ -93,13 +96,14 @@ static kd_status call_get_indexdef(ARGS)
     const kd_catalog_version *catalog = kdi_call_catalog(env);
     const kd_object *object = object_of(env, args[0]);
     int32_t column = env->argument_count > 1 ? *(const int32_t *)args[1] : 0;
+    bool is_pretty = env->argument_count > 2 && *(const uint8_t *)args[2] != 0;
     kd_buffer text = kd_buffer_in(env->arena);
     const kd_table_index *index = NULL;
     const kd_table_entry *table = NULL;
     if (object != NULL && object->kind == KD_OBJECT_INDEX)
         table = kd_catalog_index_table(catalog, object->object_no, &index);
     if (table != NULL && column == 0)
-        KD_TRY(kdi_text_index(ctx, catalog, table, index, &text));
+        KD_TRY(kdi_text_index(ctx, catalog, table, index, is_pretty, &text));
     else if (table != NULL && column > 0 && (uint32_t)column <= index->storage.column_count)
         KD_TRY(kdi_text_index_key(ctx, table, index, (uint32_t)column - 1, &text));
     return return_buffer(ctx, env, &text, result, out_is_null);
@@ -166,15 +170,20 @@ static kd_status call_col_description(ARGS)
     return *out_is_null ? KD_OK : kdi_return_text(ctx, env, column->comment, result);
 }
 
-static kd_status call_to_regclass(ARGS)
+/* to_regclass and its kin: what casting fails to find is NULL. */
+static kd_status call_to_reg(ARGS)
 {
-    const kd_object *object;
-    KD_TRY(kdi_find_relation_text(ctx, kdi_call_session(env), kdi_call_catalog(env),
-                                  kd_str_slice(args[0]), &object));
-    *out_is_null = object == NULL;
-    if (object != NULL)
-        *(int64_t *)result = object->object_no;
-    return KD_OK;
+    static const char *const missing[] = {"42P01", "42704", "42883", "42725", "3F000"};
+    kd_status status =
+        kdi_reg_no(ctx, env->facts->text, env->result_type, kd_str_slice(args[0]), result);
+    *out_is_null = status != KD_OK;
+    for (size_t i = 0; status != KD_OK && i < sizeof missing / sizeof *missing; i++) {
+        if (strcmp(ctx->error.sqlstate, missing[i]) != 0)
+            continue;
+        kd_error_clear(ctx);
+        return KD_OK;
+    }
+    return status;
 }
 
 /* Visible: its schema is in the search path. */
@@ -298,6 +307,12 @@ static kd_status call_txid_current(ARGS)
         .name = sql_name, .argument_count = 1, .arguments = {T(a)}, .result = T(out), \
         .volatility = KD_STABLE, .strict = true, .row = fn                            \
     }
+#define TO_REG(sql_name, kind)                                                                    \
+    {                                                                                             \
+        .name = sql_name, .argument_count = 1, .arguments = {T(TEXT)},                            \
+        .result = {.id = KD_TYPE_OID, .modifier = -1, .object = (kind)}, .volatility = KD_STABLE, \
+        .strict = true, .row = call_to_reg                                                        \
+    }
 #define TWO(sql_name, a, b, out, fn)                                                        \
     {                                                                                       \
         .name = sql_name, .argument_count = 2, .arguments = {T(a), T(b)}, .result = T(out), \
@@ -335,7 +350,12 @@ static const kd_function functions[] = {
     ONE("obj_description", OID, TEXT, call_obj_description),
     TWO("obj_description", OID, TEXT, TEXT, call_obj_description),
     TWO("col_description", OID, INT4, TEXT, call_col_description),
-    ONE("to_regclass", TEXT, OID, call_to_regclass),
+    TO_REG("to_regclass", KD_REG_CLASS),
+    TO_REG("to_regtype", KD_REG_TYPE),
+    TO_REG("to_regproc", KD_REG_PROC),
+    TO_REG("to_regprocedure", KD_REG_PROCEDURE),
+    TO_REG("to_regnamespace", KD_REG_NAMESPACE),
+    TO_REG("to_regrole", KD_REG_ROLE),
     ONE("pg_table_is_visible", OID, BOOL, call_table_is_visible),
     ONE("pg_type_is_visible", OID, BOOL, call_table_is_visible),
     ONE("pg_function_is_visible", OID, BOOL, call_table_is_visible),

@@ -169,14 +169,16 @@ static kd_status key_order(kd_ctx *ctx, kd_key_order order, kd_buffer *out)
 }
 
 kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
-                         const kd_table_entry *table, const kd_table_index *index, kd_buffer *out)
+                         const kd_table_entry *table, const kd_table_index *index, bool is_pretty,
+                         kd_buffer *out)
 {
     kd_slice method = index->method.size_bytes == 0 ? KD_SLICE("btree") : index->method;
     KD_TRY(kd_buffer_append_text(ctx, out,
                                  index->storage.unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX "));
     KD_TRY(kdi_text_name(ctx, index->object.name, out));
     KD_TRY(kd_buffer_append_text(ctx, out, " ON "));
-    KD_TRY(full_name(ctx, version, &table->object, out));
+    KD_TRY(is_pretty ? kdi_text_relation(ctx, version, &table->object, out)
+                     : full_name(ctx, version, &table->object, out));
     KD_TRY(kd_buffer_append_text(ctx, out, " USING "));
     KD_TRY(kd_buffer_append_slice(ctx, out, method));
     KD_TRY(kd_buffer_append_text(ctx, out, " ("));
@@ -191,9 +193,9 @@ kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
         KD_TRY(kd_buffer_append_text(ctx, out, " NULLS NOT DISTINCT"));
     if (index->predicate_text.size_bytes == 0)
         return KD_OK;
-    KD_TRY(kd_buffer_append_text(ctx, out, " WHERE ("));
+    KD_TRY(kd_buffer_append_text(ctx, out, is_pretty ? " WHERE " : " WHERE ("));
     KD_TRY(kd_buffer_append_slice(ctx, out, index->predicate_text));
-    return kd_buffer_append_byte(ctx, out, ')');
+    return is_pretty ? KD_OK : kd_buffer_append_byte(ctx, out, ')');
 }
 
 /* --- Constraints ------------------------------------------------------------------------------ */
@@ -424,10 +426,27 @@ kd_status kdi_text_partition_key(kd_ctx *ctx, const kd_table_entry *table, kd_bu
     return kd_buffer_append_byte(ctx, out, ')');
 }
 
+static const struct {
+    uint16_t number, array_number;
+} reg_numbers[] = {
+    {KD_REG_PROC, 1008}, {KD_REG_PROCEDURE, 2207}, {KD_REG_CLASS, 2210},
+    {KD_REG_TYPE, 2211}, {KD_REG_NAMESPACE, 4090}, {KD_REG_ROLE, 4097},
+};
+
+static uint64_t reg_array_number(uint32_t kind)
+{
+    for (size_t i = 0; i < sizeof reg_numbers / sizeof *reg_numbers; i++)
+        if (reg_numbers[i].number == kind)
+            return reg_numbers[i].array_number;
+    return 0;
+}
+
 uint64_t kdi_type_number(kd_type type)
 {
     if (type.id == KD_TYPE_ENUM)
         return type.is_array ? type.object | ENUM_ARRAY_BIT : type.object;
+    if (type.id == KD_TYPE_OID && type.object != 0)
+        return type.is_array ? reg_array_number(type.object) : type.object;
     if (type.id >= KD_TYPE_COUNT)
         return 2276; /* "any": pseudo types of functions. */
     return type.is_array ? type_numbers[type.id].array_number : type_numbers[type.id].number;
@@ -473,6 +492,15 @@ bool kdi_type_by_number(const kd_catalog_version *version, uint64_t number, int3
         *out_type = kd_type_of((kd_type_id)id);
         out_type->is_array = is_array;
         out_type->modifier = own_modifier(*out_type, modifier);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof reg_numbers / sizeof *reg_numbers; i++) {
+        bool is_array = reg_numbers[i].array_number == number;
+        if (reg_numbers[i].number != number && !is_array)
+            continue;
+        *out_type = kd_type_of(KD_TYPE_OID);
+        out_type->object = reg_numbers[i].number;
+        out_type->is_array = is_array;
         return true;
     }
     uint64_t plain = number & ~ENUM_ARRAY_BIT;

@@ -21,7 +21,7 @@ kd_status kdi_text_default(kd_ctx *ctx, const kd_catalog_version *version, const
                            kd_buffer *out) KD_MUST_CHECK;
 /* CREATE [UNIQUE] INDEX ... */
 kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
-                         const kd_table_entry *table, const kd_table_index *index,
+                         const kd_table_entry *table, const kd_table_index *index, bool is_pretty,
                          kd_buffer *out) KD_MUST_CHECK;
 /* One column or expression of an index, from 0. */
 kd_status kdi_text_index_key(kd_ctx *ctx, const kd_table_entry *table, const kd_table_index *index,

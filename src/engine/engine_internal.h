@@ -234,6 +234,18 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
                            const kd_catalog_version *catalog, const kd_session_facts *facts,
                            kd_bind_options *out_options) KD_MUST_CHECK;
 
+/* What SHOW and current_setting name besides settings. */
+bool kdi_show_special(kd_session *session, kd_slice name, kd_slice *out_value);
+
+/* --- object_name.c -------------------------------------------------------------------------------
+ */
+
+/* For text settings: the number of what `text` names, of the kind that regclass and its kin say. */
+kd_status kdi_reg_no(kd_ctx *ctx, const kd_text_settings *settings, kd_type type, kd_slice text,
+                     int64_t *out_no) KD_MUST_CHECK;
+kd_status kdi_reg_name(kd_ctx *ctx, const kd_text_settings *settings, kd_type type, int64_t no,
+                       kd_buffer *out) KD_MUST_CHECK;
+
 /* --- transaction.c ------------------------------------------------------------------------------
  */
 

@@ -121,6 +121,8 @@ static kd_status take_columns(kd_ctx *ctx, kade_appender *self, const kd_request
     self->text.enum_rank = NULL;
     self->text.enum_label = NULL;
     self->text.enum_object = NULL;
+    self->text.object_no = NULL;
+    self->text.object_name = NULL;
     /* What is written must read back the same. */
     self->text.extra_float_digits = 1;
     self->text.bytea_escape_output = false;

@@ -294,6 +294,9 @@ void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
         .enum_label = enum_label,
         .enum_object = catalog,
         .row_shape = row_shape,
+        .object_no = kdi_reg_no,
+        .object_name = kdi_reg_name,
+        .name_object = session,
     };
 }
 

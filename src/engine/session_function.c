@@ -24,77 +24,6 @@ kd_status kdi_return_text(kd_ctx *ctx, const kd_call_env *env, kd_slice text, vo
     return kd_str_copy(ctx, env->arena, text, result);
 }
 
-/* --- Names given as text ---------------------------------------------------------------------- */
-
-/* One part of a name, folded unless quoted; moves `*at` behind it. */
-static bool read_part(kd_slice text, size_t *at, char *out, size_t *out_bytes)
-{
-    size_t count = 0;
-    bool quoted = *at < text.size_bytes && text.data[*at] == '"';
-    if (quoted)
-        (*at)++;
-    for (; *at < text.size_bytes; (*at)++) {
-        char byte = text.data[*at];
-        if (quoted && byte == '"') {
-            if (*at + 1 >= text.size_bytes || text.data[*at + 1] != '"')
-                break;
-            (*at)++;
-        } else if (!quoted && (byte == '.' || byte == '"')) {
-            break;
-        } else if (!quoted && byte >= 'A' && byte <= 'Z') {
-            byte = (char)(byte - 'A' + 'a');
-        }
-        if (count + 1 >= 2 * KDI_NAME_BYTES)
-            return false;
-        out[count++] = byte;
-    }
-    *out_bytes = count;
-    if (quoted) {
-        if (*at >= text.size_bytes)
-            return false;
-        (*at)++;
-    }
-    return count > 0;
-}
-
-kd_status kdi_find_relation_text(kd_ctx *ctx, const kd_session *session,
-                                 const kd_catalog_version *catalog, kd_slice text,
-                                 const kd_object **out_object)
-{
-    char parts[2][2 * KDI_NAME_BYTES];
-    size_t sizes[2] = {0, 0}, at = 0;
-    int count = 0;
-    *out_object = NULL;
-    bool fine = true;
-    while (fine && count < 2) {
-        fine = read_part(text, &at, parts[count], &sizes[count]);
-        count++;
-        if (at >= text.size_bytes || text.data[at] != '.')
-            break;
-        at++;
-    }
-    if (!fine || at < text.size_bytes)
-        return KD_FAIL(ctx, KD_INVALID, "42602", "invalid name syntax");
-    if (count == 2) {
-        const kd_object *schema = kd_catalog_find_schema(catalog, (kd_slice){parts[0], sizes[0]});
-        if (schema != NULL)
-            *out_object = kd_catalog_find_relation(catalog, schema->object_no,
-                                                   (kd_slice){parts[1], sizes[1]});
-        return KD_OK;
-    }
-    const kd_settings *settings = &session->settings;
-    for (uint32_t i = 0; i < settings->search_path_count && *out_object == NULL; i++) {
-        kd_slice name = settings->search_path[i];
-        if (kd_slice_equal(name, KD_SLICE("$user")))
-            name = kd_slice_of(session->user_name);
-        const kd_object *schema = kd_catalog_find_schema(catalog, name);
-        if (schema != NULL)
-            *out_object = kd_catalog_find_relation(catalog, schema->object_no,
-                                                   (kd_slice){parts[0], sizes[0]});
-    }
-    return KD_OK;
-}
-
 /* --- Sequences -------------------------------------------------------------------------------- */
 
 static kd_status find_sequence(kd_ctx *ctx, const kd_call_env *env, const void *argument,
@@ -245,9 +174,11 @@ static kd_status call_current_setting(kd_ctx *ctx, kd_call_env *env, const void 
     kd_session *session = kdi_call_session(env);
     bool missing_ok = env->argument_count > 1 && *(const uint8_t *)args[1] != 0;
     kd_slice value;
+    *out_is_null = false;
+    if (kdi_show_special(session, kd_str_slice(args[0]), &value))
+        return kdi_return_text(ctx, env, value, result);
     kd_status status =
         kd_settings_show(ctx, env->arena, &session->settings, kd_str_slice(args[0]), &value);
-    *out_is_null = false;
     if (status == KD_INVALID && missing_ok) {
         kd_error_clear(ctx);
         *out_is_null = true;

@@ -199,11 +199,6 @@ uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *tabl
     return schema == NULL ? KDI_INFORMATION_SCHEMA_NO : schema->object_no;
 }
 
-uint64_t kdi_virtual_number(uint32_t position)
-{
-    return 12000 + position;
-}
-
 /* --- The list --------------------------------------------------------------------------------- */
 
 enum { VIEWS_MAX = 64, LIST_COUNT = 5 };
@@ -212,6 +207,24 @@ const kd_virtual_table *kdi_virtual_at(uint32_t position)
 {
     const kd_virtual_tables *views = kdi_system_views();
     return position < views->count ? &views->tables[position] : NULL;
+}
+
+/* PostgreSQL's numbers of what other catalogs refer to. */
+uint64_t kdi_virtual_number(uint32_t position)
+{
+    static const struct {
+        const char *name;
+        uint32_t number;
+    } known[] = {{"pg_attrdef", 2604},    {"pg_collation", 3456}, {"pg_extension", 3079},
+                 {"pg_sequence", 2224},   {"pg_attribute", 1249}, {"pg_class", 1259},
+                 {"pg_constraint", 2606}, {"pg_database", 1262},  {"pg_description", 2609},
+                 {"pg_enum", 3501},       {"pg_index", 2610},     {"pg_inherits", 2611},
+                 {"pg_namespace", 2615},  {"pg_proc", 1255},      {"pg_type", 1247}};
+    const kd_virtual_table *view = kdi_virtual_at(position);
+    for (size_t i = 0; view != NULL && i < sizeof known / sizeof *known; i++)
+        if (strcmp(view->name, known[i].name) == 0)
+            return known[i].number;
+    return 12000 + position;
 }
 
 static kd_virtual_table all_tables[VIEWS_MAX];

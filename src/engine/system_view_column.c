@@ -208,6 +208,10 @@ typedef struct attribute_row {
 static int length_of(kd_type type)
 {
     kd_physical physical = kd_type_physical(type);
+    if (type.id == KD_TYPE_NUMERIC)
+        return -1;
+    if (type.id == KD_TYPE_OID && !type.is_array)
+        return 4;
     return physical == KD_PHYS_STR ? -1 : (int)kd_physical_bytes(physical);
 }
 
@@ -233,7 +237,7 @@ static kd_status emit_attribute(kdi_sys_view *view, const attribute_row *row)
     kdi_put_bool(view, false);
     kdi_put_bool(view, true);
     kdi_put_int4(view, 0);
-    kdi_put_oid(view, kd_type_is_string(row->type) ? 950 : 0);
+    kdi_put_oid(view, kd_type_is_string(row->type) ? 100 : 0);
     kdi_put_nulls(view, 2);
     return kdi_sys_emit(view);
 }
@@ -391,6 +395,7 @@ static kd_status pg_description(kdi_sys_view *view)
     X(typrelid, OID)        \
     X(typelem, OID)         \
     X(typarray, OID)        \
+    X(typinput, REGPROC)    \
     X(typnotnull, BOOL)     \
     X(typbasetype, OID)     \
     X(typtypmod, INT4) X(typndims, INT4) X(typcollation, OID) X(typdefault, TEXT)
@@ -456,6 +461,7 @@ static kd_status emit_type(kdi_sys_view *view, const type_row *row)
     kdi_put_oid(view, 0);
     kdi_put_oid(view, row->element_number);
     kdi_put_oid(view, row->array_number);
+    kdi_put_oid(view, row->type.is_array ? KDI_ARRAY_IN_NO : 0);
     kdi_put_bool(view, row->not_null);
     kdi_put_oid(view, row->base_number);
     kdi_put_int4(view, row->base_number == 0 ? -1 : kdi_type_modifier(row->type));
@@ -496,14 +502,22 @@ static kd_status emit_type_pair(kdi_sys_view *view, kd_type type, kd_slice name,
 
 static kd_status pg_type(kdi_sys_view *view)
 {
+    static const kd_reg_kind reg_kinds[] = {KD_REG_PROC, KD_REG_PROCEDURE, KD_REG_CLASS,
+                                            KD_REG_TYPE, KD_REG_NAMESPACE, KD_REG_ROLE};
     const kd_object *schema = kd_catalog_find_schema(view->version, KD_SLICE("pg_catalog"));
     uint32_t schema_no = schema == NULL ? 0 : schema->object_no;
     for (int id = 0; id < KD_TYPE_COUNT; id++) {
         kd_type type = kd_type_of((kd_type_id)id);
-        if (id == KD_TYPE_ENUM)
-            continue;
+        if (kdi_type_number(type) == 0)
+            continue; /* Enums and rows: each has its own. */
         KD_TRY(emit_type_pair(view, type, kd_slice_of(kd_type_internal_name(type)), schema_no,
                               id == KD_TYPE_VOID || id == KD_TYPE_UNKNOWN ? 'p' : 'b'));
+    }
+    for (size_t i = 0; i < sizeof reg_kinds / sizeof *reg_kinds; i++) {
+        kd_type type = kd_type_of(KD_TYPE_OID);
+        type.object = reg_kinds[i];
+        KD_TRY(
+            emit_type_pair(view, type, kd_slice_of(kd_type_internal_name(type)), schema_no, 'b'));
     }
     for (uint32_t i = 0; i < view->object_count; i++) {
         const kd_object *object = view->objects[i];
@@ -575,7 +589,7 @@ static kd_status emit_function(function_list *self, const char *name, char kind,
     for (uint32_t i = 0; i < count; i++)
         KD_TRY(kd_buffer_append_format(view->ctx, &types, i == 0 ? "%llu" : " %llu",
                                        (unsigned long long)kdi_type_number(arguments[i])));
-    kdi_put_oid(view, 100000 + self->count++);
+    kdi_put_oid(view, KDI_FUNCTION_NO_FIRST + self->count++);
     kdi_put_literal(view, name);
     kdi_put_oid(view, self->schema_no);
     kdi_put_oid(view, KDI_OWNER_NO);
@@ -591,12 +605,16 @@ static kd_status emit_function(function_list *self, const char *name, char kind,
     return kdi_sys_emit(view);
 }
 
+bool kdi_function_is_named(const char *name)
+{
+    return (name[0] >= 'a' && name[0] <= 'z') || name[0] == '_';
+}
+
 static void visit_function(void *object, const char *name, char kind, const kd_type *arguments,
                            uint32_t count, kd_type result)
 {
     function_list *self = object;
-    bool is_word = (name[0] >= 'a' && name[0] <= 'z') || name[0] == '_';
-    if (self->status == KD_OK && is_word)
+    if (self->status == KD_OK && kdi_function_is_named(name))
         self->status = emit_function(self, name, kind, arguments, count, result);
 }
 

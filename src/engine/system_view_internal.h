@@ -18,7 +18,13 @@
 #include "engine/engine_internal.h"
 
 /* The numbers of the schemas that are not in the catalog, as PostgreSQL has them where it can. */
-enum { KDI_INFORMATION_SCHEMA_NO = 13000, KDI_OWNER_NO = 10, KDI_DATABASE_NO = 5 };
+enum {
+    KDI_INFORMATION_SCHEMA_NO = 13000,
+    KDI_OWNER_NO = 10,
+    KDI_DATABASE_NO = 5,
+    KDI_ARRAY_IN_NO = 750,         /* pg_type's typinput of arrays: drivers tell them by it. */
+    KDI_FUNCTION_NO_FIRST = 100000 /* Functions, in the order of the registry. */
+};
 
 /* A view being read. Values of a row are put one after the other, then emitted. */
 typedef struct kdi_sys_view {
@@ -69,6 +75,8 @@ kd_slice kdi_owner_name(const kdi_sys_view *view);
 uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *table);
 /* The number that a system view itself has in pg_class. */
 uint64_t kdi_virtual_number(uint32_t position);
+/* Whether pg_proc lists it: operators are functions as well. */
+bool kdi_function_is_named(const char *name);
 
 /* Sets the view up and runs `rows`. */
 kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
@@ -85,6 +93,10 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
 #define KDI_SQL_TEXT                       \
     {                                      \
         .id = KD_TYPE_TEXT, .modifier = -1 \
+    }
+#define KDI_SQL_REGPROC                                          \
+    {                                                            \
+        .id = KD_TYPE_OID, .modifier = -1, .object = KD_REG_PROC \
     }
 #define KDI_SQL_BOOL                       \
     {                                      \

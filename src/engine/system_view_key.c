@@ -105,7 +105,7 @@ static kd_status readable_indexes(kdi_sys_view *view, const kd_table_entry *tabl
 {
     for (uint32_t i = 0; i < table->index_count; i++) {
         kd_buffer text = kd_buffer_in(view->arena);
-        KD_TRY(kdi_text_index(view->ctx, view->version, table, &table->indexes[i], &text));
+        KD_TRY(kdi_text_index(view->ctx, view->version, table, &table->indexes[i], false, &text));
         kdi_put_text(view, kdi_object_name(view, table->object.schema_no));
         kdi_put_text(view, table->object.name);
         kdi_put_text(view, table->indexes[i].object.name);
@@ -320,6 +320,36 @@ static kd_status pg_sequences(kdi_sys_view *view)
     return KD_OK;
 }
 
+#define PG_SEQUENCE(X) \
+    X(seqrelid, OID)   \
+    X(seqtypid, OID)   \
+    X(seqstart, INT8)  \
+    X(seqincrement, INT8) X(seqmax, INT8) X(seqmin, INT8) X(seqcache, INT8) X(seqcycle, BOOL)
+
+static kd_status pg_sequence(kdi_sys_view *view)
+{
+    for (uint32_t i = 0; i < view->object_count; i++) {
+        if (view->objects[i]->kind != KD_OBJECT_SEQUENCE)
+            continue;
+        const kd_sequence_entry *entry = (const kd_sequence_entry *)view->objects[i];
+        kd_sequence_definition definition;
+        int64_t last;
+        bool is_called;
+        KD_TRY(kd_sequence_get(view->ctx, kd_catalog_storage(view->version), entry->sequence_no,
+                               &definition, &last, &is_called));
+        kdi_put_oid(view, entry->object.object_no);
+        kdi_put_oid(view, kdi_type_number(entry->type));
+        kdi_put_int8(view, definition.start);
+        kdi_put_int8(view, definition.increment);
+        kdi_put_int8(view, definition.max);
+        kdi_put_int8(view, definition.min);
+        kdi_put_int8(view, 1);
+        kdi_put_bool(view, definition.cycle);
+        KD_TRY(kdi_sys_emit(view));
+    }
+    return KD_OK;
+}
+
 #define PG_INHERITS(X) \
     X(inhrelid, OID) X(inhparent, OID) X(inhseqno, INT4) X(inhdetachpending, BOOL)
 
@@ -346,6 +376,7 @@ KDI_VIEW(pg_tables, PG_TABLES)
 KDI_VIEW(pg_views, PG_VIEWS)
 KDI_VIEW(pg_matviews, PG_MATVIEWS)
 KDI_VIEW(pg_sequences, PG_SEQUENCES)
+KDI_VIEW(pg_sequence, PG_SEQUENCE)
 KDI_VIEW(pg_inherits, PG_INHERITS)
 
 const kd_virtual_table *kdi_key_views(uint32_t *out_count)
@@ -358,6 +389,7 @@ const kd_virtual_table *kdi_key_views(uint32_t *out_count)
         KDI_VIEW_ENTRY("pg_catalog", "pg_views", pg_views),
         KDI_VIEW_ENTRY("pg_catalog", "pg_matviews", pg_matviews),
         KDI_VIEW_ENTRY("pg_catalog", "pg_sequences", pg_sequences),
+        KDI_VIEW_ENTRY("pg_catalog", "pg_sequence", pg_sequence),
         KDI_VIEW_ENTRY("pg_catalog", "pg_inherits", pg_inherits),
     };
     *out_count = sizeof views / sizeof views[0];

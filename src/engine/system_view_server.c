@@ -238,6 +238,50 @@ static kd_status kade_progress(kdi_sys_view *view)
 KDI_VIEW(pg_settings, PG_SETTINGS)
 KDI_VIEW(pg_database, PG_DATABASE)
 KDI_VIEW(pg_roles, PG_ROLES)
+/* All texts are ordered by their bytes; the names are PostgreSQL's. */
+#define PG_COLLATION(X)          \
+    X(oid, OID)                  \
+    X(collname, TEXT)            \
+    X(collnamespace, OID)        \
+    X(collowner, OID)            \
+    X(collprovider, TEXT)        \
+    X(collisdeterministic, BOOL) \
+    X(collencoding, INT4)        \
+    X(collcollate, TEXT) X(collctype, TEXT) X(colliculocale, TEXT) X(collversion, TEXT)
+
+static kd_status pg_collation(kdi_sys_view *view)
+{
+    static const struct {
+        uint32_t number;
+        const char *name;
+        char provider;
+    } collations[] = {{100, "default", 'd'}, {950, "C", 'c'}, {951, "POSIX", 'c'}};
+    const kd_object *schema = kd_catalog_find_schema(view->version, KD_SLICE("pg_catalog"));
+    for (size_t i = 0; i < sizeof collations / sizeof *collations; i++) {
+        kdi_put_oid(view, collations[i].number);
+        kdi_put_literal(view, collations[i].name);
+        kdi_put_oid(view, schema == NULL ? 0 : schema->object_no);
+        kdi_put_oid(view, KDI_OWNER_NO);
+        kdi_put_char(view, collations[i].provider);
+        kdi_put_bool(view, true);
+        kdi_put_int4(view, -1);
+        kdi_put_nulls(view, 4);
+        KD_TRY(kdi_sys_emit(view));
+    }
+    return KD_OK;
+}
+
+#define PG_EXTENSION(X) \
+    X(oid, OID) X(extname, TEXT) X(extowner, OID) X(extnamespace, OID) X(extversion, TEXT)
+
+static kd_status pg_extension(kdi_sys_view *view)
+{
+    (void)view; /* There are none. */
+    return KD_OK;
+}
+
+KDI_VIEW(pg_collation, PG_COLLATION)
+KDI_VIEW(pg_extension, PG_EXTENSION)
 KDI_VIEW(pg_am, PG_AM)
 KDI_VIEW(pg_stat_activity, PG_STAT_ACTIVITY)
 KDI_VIEW(kade_progress, KADE_PROGRESS)
@@ -249,6 +293,8 @@ const kd_virtual_table *kdi_server_views(uint32_t *out_count)
         KDI_VIEW_ENTRY("pg_catalog", "pg_database", pg_database),
         KDI_VIEW_ENTRY("pg_catalog", "pg_roles", pg_roles),
         KDI_VIEW_ENTRY("pg_catalog", "pg_am", pg_am),
+        KDI_VIEW_ENTRY("pg_catalog", "pg_collation", pg_collation),
+        KDI_VIEW_ENTRY("pg_catalog", "pg_extension", pg_extension),
         KDI_VIEW_ENTRY("pg_catalog", "pg_stat_activity", pg_stat_activity),
         KDI_VIEW_ENTRY("pg_catalog", "kade_progress", kade_progress),
     };

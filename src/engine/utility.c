@@ -140,8 +140,7 @@ static kd_status show_all(kd_ctx *ctx, kd_run *run)
     return KD_OK;
 }
 
-/* What SHOW names besides settings. */
-static bool show_special(kd_session *session, kd_slice name, kd_slice *out_value)
+bool kdi_show_special(kd_session *session, kd_slice name, kd_slice *out_value)
 {
     static const char *const levels[] = {"read committed", "repeatable read", "serializable"};
     if (kd_slice_equal(name, KD_SLICE("transaction_isolation")))
@@ -150,6 +149,10 @@ static bool show_special(kd_session *session, kd_slice name, kd_slice *out_value
         *out_value = kd_slice_of(kd_txn_is_read_only(session->txn) ? "on" : "off");
     else if (kd_slice_equal(name, KD_SLICE("server_version")))
         *out_value = KD_SLICE("15.0 (KadeDB)");
+    else if (kd_slice_equal(name, KD_SLICE("server_version_num")))
+        *out_value = KD_SLICE("150000");
+    else if (kd_slice_equal(name, KD_SLICE("max_prepared_transactions")))
+        *out_value = KD_SLICE("0");
     else if (kd_slice_equal(name, KD_SLICE("server_encoding")))
         *out_value = KD_SLICE("UTF8");
     else
@@ -166,7 +169,7 @@ static kd_status run_show(kd_ctx *ctx, kd_run *run, const kd_ast_show *ast)
     kdi_set_tag(run, "SHOW");
     if (kd_slice_equal(ast->name, KD_SLICE("all")))
         return show_all(ctx, run);
-    if (!show_special(run->session, ast->name, &value))
+    if (!kdi_show_special(run->session, ast->name, &value))
         KD_TRY(kd_settings_show(ctx, run->arena, &run->session->settings, ast->name, &value));
     char *name = kd_copy_text(ctx, run->arena, ast->name.data, ast->name.size_bytes);
     if (name == NULL)

@@ -223,7 +223,7 @@ static kd_status ask_label(kd_ctx *ctx, remote_request *request, kd_type type, i
     return KD_OK;
 }
 
-/* Labels are in the owner's catalog: asked for once each. */
+/* Labels, and names of objects, are in the owner's catalog: asked for once each. */
 static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t rank,
                             kd_slice *out_label)
 {
@@ -236,6 +236,14 @@ static kd_status enum_label(kd_ctx *ctx, void *object, kd_type type, int32_t ran
         KD_TRY(ask_label(ctx, request, type, rank, &known));
     *out_label = known->label;
     return KD_OK;
+}
+
+static kd_status object_name(kd_ctx *ctx, const kd_text_settings *settings, kd_type type,
+                             int64_t no, kd_buffer *out)
+{
+    kd_slice name;
+    KD_TRY(enum_label(ctx, settings->enum_object, type, (int32_t)(uint32_t)no, &name));
+    return kd_buffer_append_slice(ctx, out, name);
 }
 
 /* One of the session's names; it changes hardly ever. */
@@ -255,6 +263,7 @@ static kd_status get_facts(kd_ctx *ctx, remote_request *request, kd_reader *read
     KD_TRY(kdi_run_facts_get(ctx, reader, &facts));
     request->text = facts.text;
     request->text.enum_label = enum_label;
+    request->text.object_name = object_name;
     request->text.enum_object = request;
     KD_TRY(find_zone(ctx, talk, facts.zone_name, &request->text.zone));
     KD_TRY(keep_name(ctx, talk, 0, facts.user_name));

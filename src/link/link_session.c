@@ -374,21 +374,40 @@ static kd_status serve_end(kdi_connection *connection, kdi_frame *frame)
     return kd_buffer_append_byte(talk->ctx, &connection->out.bytes, (uint8_t)state_of(connection));
 }
 
+/* The label of an enum's value, or the name of an object (regclass). */
+static kd_status label_text(kd_ctx *ctx, const kd_text_settings *text, kd_type type, int32_t rank,
+                            kd_buffer *out)
+{
+    kd_slice label;
+    if (type.id == KD_TYPE_OID && text->object_name != NULL)
+        return text->object_name(ctx, text, type, (uint32_t)rank, out);
+    if (type.id != KD_TYPE_ENUM || text->enum_label == NULL)
+        return kdi_protocol_fail(ctx, "this has no label");
+    KD_TRY(text->enum_label(ctx, text->enum_object, type, rank, &label));
+    return kd_buffer_append_slice(ctx, out, label);
+}
+
 static kd_status serve_label(kdi_connection *connection, kdi_frame *frame)
 {
+    kd_status status = KD_OK;
     kd_ctx *ctx = connection->talk->ctx;
     kdi_served *served;
     kd_type type;
-    kd_slice label;
-    KD_TRY(find_running(connection, frame, &served));
-    KD_TRY(kdi_type_get(ctx, &frame->payload, &type));
+    kd_arena *arena = kd_arena_create(ctx, NULL, "label", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    kd_buffer label = kd_buffer_in(arena);
+    KD_TRY_OUT(find_running(connection, frame, &served));
+    KD_TRY_OUT(kdi_type_get(ctx, &frame->payload, &type));
     int32_t rank = (int32_t)kd_read_u32(&frame->payload);
-    const kd_text_settings *text = served->request->text;
-    if (frame->payload.failed || type.id != KD_TYPE_ENUM || text->enum_label == NULL)
-        return kdi_protocol_fail(ctx, "this has no label");
-    KD_TRY(text->enum_label(ctx, text->enum_object, type, rank, &label));
-    KD_TRY(kdi_frame_start(ctx, &connection->out, KDI_FRAME_LABEL_IS, frame->sequence));
-    return kd_buffer_append_counted(ctx, &connection->out.bytes, label);
+    if (frame->payload.failed)
+        KD_TRY_OUT(kdi_protocol_fail(ctx, "a request for a label is cut short"));
+    KD_TRY_OUT(label_text(ctx, served->request->text, type, rank, &label));
+    KD_TRY_OUT(kdi_frame_start(ctx, &connection->out, KDI_FRAME_LABEL_IS, frame->sequence));
+    KD_TRY_OUT(kd_buffer_append_counted(ctx, &connection->out.bytes, kd_buffer_slice(&label)));
+out:
+    kd_arena_destroy(arena);
+    return status;
 }
 
 /* --- The conversation ------------------------------------------------------------------------- */

@@ -129,6 +129,29 @@ static const struct type_names {
     [KD_TYPE_JSONPATH] = {"jsonpath", "jsonpath", "_jsonpath"},
 };
 
+static const struct reg_names {
+    uint32_t kind;
+    const char *name;
+    const char *array;
+} reg_names[] = {
+    {KD_REG_CLASS, "regclass", "_regclass"},
+    {KD_REG_TYPE, "regtype", "_regtype"},
+    {KD_REG_PROC, "regproc", "_regproc"},
+    {KD_REG_PROCEDURE, "regprocedure", "_regprocedure"},
+    {KD_REG_NAMESPACE, "regnamespace", "_regnamespace"},
+    {KD_REG_ROLE, "regrole", "_regrole"},
+};
+enum { REG_COUNT = sizeof reg_names / sizeof reg_names[0] };
+
+/* NULL: a type that is none of these. */
+static const struct reg_names *reg_of(kd_type type)
+{
+    for (int i = 0; type.id == KD_TYPE_OID && i < REG_COUNT; i++)
+        if (reg_names[i].kind == type.object)
+            return &reg_names[i];
+    return NULL;
+}
+
 static kd_status interval_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
 {
     static const char *const names[6] = {"year", "month", "day", "hour", "minute", "second"};
@@ -177,7 +200,10 @@ kd_status kd_type_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
 {
     if (type.id >= KD_TYPE_COUNT)
         return kd_buffer_append_text(ctx, out, "???");
-    if (type.modifier >= 0)
+    const struct reg_names *reg = reg_of(type);
+    if (reg != NULL)
+        KD_TRY(kd_buffer_append_text(ctx, out, reg->name));
+    else if (type.modifier >= 0)
         KD_TRY(modifier_format(ctx, type, out));
     else
         KD_TRY(kd_buffer_append_text(ctx, out, type_names[type.id].canonical));
@@ -188,6 +214,9 @@ const char *kd_type_internal_name(kd_type type)
 {
     if (type.id >= KD_TYPE_COUNT)
         return "???";
+    const struct reg_names *reg = reg_of(type);
+    if (reg != NULL)
+        return type.is_array ? reg->array : reg->name;
     return type.is_array ? type_names[type.id].internal_array : type_names[type.id].internal;
 }
 
@@ -264,6 +293,14 @@ bool kd_type_find(kd_slice name, kd_type *out_type)
     for (size_t i = 0; i < sizeof type_spellings / sizeof type_spellings[0]; i++) {
         if (kd_slice_equal(name, kd_slice_of(type_spellings[i].name))) {
             *out_type = kd_type_of((kd_type_id)type_spellings[i].id);
+            out_type->is_array = is_array;
+            return true;
+        }
+    }
+    for (int i = 0; i < REG_COUNT; i++) {
+        if (kd_slice_equal(name, kd_slice_of(reg_names[i].name))) {
+            *out_type = kd_type_of(KD_TYPE_OID);
+            out_type->object = reg_names[i].kind;
             out_type->is_array = is_array;
             return true;
         }

@@ -95,13 +95,31 @@ typedef struct kd_type {
     uint8_t is_array;
     uint16_t reserved; /* 0 */
     int32_t modifier;
-    uint32_t object; /* Enum: its object number in the catalog. Row: see KD_ROW_IS_LOCAL. Else 0. */
+    uint32_t object; /* Enum: its object number in the catalog. Row: see KD_ROW_IS_LOCAL. oid: a
+                      * kd_reg_kind or 0. Else 0. */
 } kd_type;
 _Static_assert(sizeof(kd_type) == 12, "stored as it is");
 
 /* `object` of a row type: 0 for any row, the catalog's number of the table or composite type whose
  * rows these are, or, with this bit, the number of a shape that only one statement knows. */
 #define KD_ROW_IS_LOCAL ((uint32_t)1 << 31)
+
+/* `object` of an oid that is written as the name of what it numbers; the values are PostgreSQL's
+ * numbers of these types. */
+typedef enum kd_reg_kind {
+    KD_REG_PROC = 24,
+    KD_REG_PROCEDURE = 2202,
+    KD_REG_CLASS = 2205,
+    KD_REG_TYPE = 2206,
+    KD_REG_NAMESPACE = 4089,
+    KD_REG_ROLE = 4096,
+} kd_reg_kind;
+
+/* The catalog's object that the type is of, or 0. */
+static inline uint32_t kd_type_object_no(kd_type type)
+{
+    return type.id == KD_TYPE_OID ? 0 : type.object;
+}
 
 static inline kd_type kd_type_of(kd_type_id id)
 {

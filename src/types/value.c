@@ -203,6 +203,14 @@ static kd_status parse_row(kd_ctx *ctx, kd_arena *arena, const kd_text_settings 
     return kd_record_parse(ctx, arena, settings, &shape, text, out);
 }
 
+static kd_status parse_object(kd_ctx *ctx, const kd_text_settings *settings, kd_type type,
+                              kd_slice text, int64_t *out_no)
+{
+    if (settings == NULL || settings->object_no == NULL)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "names of objects are not known here");
+    return settings->object_no(ctx, settings, type, text, out_no);
+}
+
 /* One case per type. */
 static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                               kd_type type, kd_slice text, kd_value *out)
@@ -213,8 +221,10 @@ static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settin
     case KD_TYPE_INT2:
     case KD_TYPE_INT4:
     case KD_TYPE_INT8:
-    case KD_TYPE_OID:
         return parse_integer(ctx, type, text, out);
+    case KD_TYPE_OID:
+        return type.object == 0 ? parse_integer(ctx, type, text, out)
+                                : parse_object(ctx, settings, type, text, &out->as.i64);
     case KD_TYPE_FLOAT4:
         return kd_float4_parse(ctx, text, &out->as.f32);
     case KD_TYPE_FLOAT8:
@@ -400,6 +410,10 @@ kd_status kd_value_format(kd_ctx *ctx, const kd_text_settings *settings, const k
         return kd_record_format(ctx, settings, kd_str_slice(&value->as.str), out);
     case KD_TYPE_VOID:
         return KD_OK;
+    case KD_TYPE_OID:
+        if (value->type.object != 0 && settings != NULL && settings->object_name != NULL)
+            return settings->object_name(ctx, settings, value->type, value->as.i64, out);
+        return format_number(ctx, settings, value, out);
     default:
         if (kd_type_physical(value->type) == KD_PHYS_STR)
             return format_string(ctx, value, out);

@@ -75,6 +75,12 @@ typedef struct kd_text_settings {
     /* What a row type of the catalog holds; NULL refuses their text. Called with enum_object. */
     kd_status (*row_shape)(kd_ctx *ctx, void *object, kd_arena *arena, kd_type type,
                            struct kd_record_shape *out);
+    /* Numbers of objects by their names and back, for regclass and its kin. NULL refuses them. */
+    kd_status (*object_no)(kd_ctx *ctx, const struct kd_text_settings *settings, kd_type type,
+                           kd_slice text, int64_t *out_no);
+    kd_status (*object_name)(kd_ctx *ctx, const struct kd_text_settings *settings, kd_type type,
+                             int64_t no, kd_buffer *out);
+    const void *name_object;
 } kd_text_settings;
 
 /* Text to a value of `type` (its modifier applied: rounded, cut to length or refused as PostgreSQL
