@@ -192,6 +192,11 @@ static void walk_key_columns(codec *c, kd_index_definition *index)
         walk_u32(c, &list[i].column_no);
         walk_bool(c, &list[i].order.descending);
         walk_bool(c, &list[i].order.nulls_first);
+        uint64_t items = list[i].items;
+        walk_u64(c, &items);
+        list[i].items = (kd_item_class)items;
+        if (items > KD_ITEM_CLASS_LAST)
+            c->reader.failed = true;
     }
     index->columns = list;
 }

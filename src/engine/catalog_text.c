@@ -157,8 +157,11 @@ kd_status kdi_text_index_key(kd_ctx *ctx, const kd_table_entry *table, const kd_
     return kd_buffer_append_byte(ctx, out, ')');
 }
 
-static kd_status key_order(kd_ctx *ctx, kd_key_order order, kd_buffer *out)
+static kd_status key_order(kd_ctx *ctx, const kd_index_column *column, kd_buffer *out)
 {
+    kd_key_order order = column->order;
+    if (column->items == KD_ITEMS_JSONB_PATH)
+        return kd_buffer_append_text(ctx, out, " jsonb_path_ops"); /* Others are the default. */
     if (order.descending)
         KD_TRY(kd_buffer_append_text(ctx, out, " DESC"));
     if (order.nulls_first && !order.descending)
@@ -186,7 +189,7 @@ kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
         KD_TRY(kdi_text_index_key(ctx, table, index, i, out));
-        KD_TRY(key_order(ctx, index->storage.columns[i].order, out));
+        KD_TRY(key_order(ctx, &index->storage.columns[i], out));
     }
     KD_TRY(kd_buffer_append_byte(ctx, out, ')'));
     if (index->storage.nulls_not_distinct)

@@ -179,6 +179,38 @@ static kd_status drop_generated_from(kd_ctx *ctx, alteration *work,
     return KD_OK;
 }
 
+static kd_status drop_indexes_of(kd_ctx *ctx, kdi_draft *draft, uint32_t column_no)
+{
+    for (uint32_t i = draft->entry.index_count; i > 0; i--)
+        if (index_has_column(&draft->indexes[i - 1], column_no))
+            KD_TRY(kdi_draft_drop_index(ctx, draft, i - 1));
+    return KD_OK;
+}
+
+static void remove_column(kdi_draft *draft, uint32_t position)
+{
+    draft->entry.column_count--;
+    for (uint32_t i = position; i < draft->entry.column_count; i++)
+        draft->columns[i] = draft->columns[i + 1];
+}
+
+/* What indexes keep of expressions over the column goes with it, and so do they. Hidden columns
+ * stand behind all others. */
+static kd_status drop_hidden_from(kd_ctx *ctx, kdi_draft *draft, uint32_t position)
+{
+    for (uint32_t i = draft->entry.column_count; i > position + 1; i--) {
+        const kd_column *hidden = &draft->columns[i - 1];
+        bool uses = false;
+        if (hidden->hidden && hidden->generated)
+            KD_TRY(kdi_draft_uses_column(ctx, draft, hidden->default_text, position, &uses));
+        if (!uses)
+            continue;
+        KD_TRY(drop_indexes_of(ctx, draft, hidden->storage.column_no));
+        remove_column(draft, i - 1);
+    }
+    return KD_OK;
+}
+
 static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
 {
     kdi_draft *draft = work->draft;
@@ -196,9 +228,8 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
                            (int)action->name.size_bytes, action->name.data);
     KD_TRY(drop_generated_from(ctx, work, action, position));
     KD_TRY(find_column(ctx, work, action->name, &position));
-    for (uint32_t i = entry->index_count; i > 0; i--)
-        if (index_has_column(&draft->indexes[i - 1], column_no))
-            KD_TRY(kdi_draft_drop_index(ctx, draft, i - 1));
+    KD_TRY(drop_indexes_of(ctx, draft, column_no));
+    KD_TRY(drop_hidden_from(ctx, draft, (uint32_t)position));
     uint32_t kept = 0;
     for (uint32_t i = 0; i < entry->foreign_count; i++) {
         bool uses = false;
@@ -209,9 +240,7 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
     }
     entry->foreign_count = kept;
     uint32_t sequence_no = draft->columns[position].sequence_no;
-    entry->column_count--;
-    for (uint32_t i = (uint32_t)position; i < entry->column_count; i++)
-        draft->columns[i] = draft->columns[i + 1];
+    remove_column(draft, (uint32_t)position);
     /* Checks that name the column no longer bind: they go with it. */
     kept = 0;
     for (uint32_t i = 0; i < entry->check_count; i++) {

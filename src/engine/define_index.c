@@ -244,23 +244,24 @@ static kd_status index_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_
 /* What CREATE INDEX makes of each access method. */
 typedef struct access_method {
     const char *name;
-    bool is_built;      /* Else it is only declared. */
-    bool takes_unique;  /* And several columns. */
+    bool is_built; /* Else it is only declared. */
+    bool takes_unique;
+    bool takes_several; /* Columns. */
     bool is_kept;       /* Else it is refused. */
-    const char *notice; /* What a declared one means. */
+    bool is_inverted;
 } access_method;
 
 /* Hash: an ordered index that the planner uses for equality only. BRIN: zone maps stand in every
- * segment. There is no inverted index: GIN is declared, so that schemas that name it are taken. */
+ * segment. */
 static const access_method access_methods[] = {
-    {.name = "btree", .is_built = true, .takes_unique = true, .is_kept = true},
+    {.name = "btree",
+     .is_built = true,
+     .takes_unique = true,
+     .takes_several = true,
+     .is_kept = true},
     {.name = "hash", .is_built = true, .is_kept = true},
-    {.name = "brin",
-     .is_kept = true,
-     .notice = "the index stores nothing: scans use the zone maps of every column"},
-    {.name = "gin",
-     .is_kept = true,
-     .notice = "the index stores nothing: scans answer the conditions that it would serve"},
+    {.name = "brin", .takes_several = true, .is_kept = true},
+    {.name = "gin", .is_built = true, .takes_several = true, .is_kept = true, .is_inverted = true},
     {.name = "gist"},
     {.name = "spgist"},
 };
@@ -281,21 +282,124 @@ static kd_status method_find(kd_ctx *ctx, const kd_ast_create_index *ast,
     if (!method->is_kept) {
         kd_status status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                                    "access method \"%s\" is not supported", method->name);
-        kd_error_set_hint(ctx, "There are no inverted indexes; scans answer such conditions. "
-                               "CREATE INDEX ON t ((doc ->> 'field')) serves one field.");
+        kd_error_set_hint(ctx, "USING gin serves documents and arrays.");
         return status;
     }
-    bool is_brin = !method->is_built;
-    if (!method->takes_unique && (ast->unique || (ast->items.count > 1 && !is_brin)))
+    bool is_unique = ast->unique && !method->takes_unique;
+    if (is_unique || (ast->items.count > 1 && !method->takes_several))
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "access method \"%s\" does not support %s indexes", method->name,
-                       ast->unique ? "unique" : "multicolumn");
+                       is_unique ? "unique" : "multicolumn");
+    if (ast->include.count > 0 && method->is_inverted)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "access method \"%s\" does not support included columns", method->name);
     return KD_OK;
+}
+
+/* --- Inverted indexes ------------------------------------------------------------------------ */
+
+static kd_type type_of_column(const kdi_draft *draft, uint32_t column_no)
+{
+    for (uint32_t i = 0; i < draft->entry.column_count; i++)
+        if (draft->columns[i].storage.column_no == column_no)
+            return draft->columns[i].storage.type;
+    return kd_type_of(KD_TYPE_UNKNOWN);
+}
+
+static bool class_takes(kd_item_class items, kd_type type)
+{
+    if (items == KD_ITEMS_ARRAY)
+        return type.is_array;
+    return !type.is_array && type.id == KD_TYPE_JSONB;
+}
+
+static kd_status no_default_class(kd_ctx *ctx, const kdi_draft *draft, kd_type type)
+{
+    kd_buffer name = kd_buffer_in(draft->arena);
+    KD_TRY(kd_type_format(ctx, type, &name));
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "42704",
+                "data type %.*s has no default operator class for access method \"gin\"",
+                (int)name.size_bytes, name.data);
+    kd_error_set_hint(ctx, "You must specify an operator class for the index or define a default "
+                           "operator class for the data type.");
+    return status;
+}
+
+static kd_status class_by_name(kd_ctx *ctx, const kdi_draft *draft, kd_slice name, kd_type type,
+                               kd_item_class *out_class)
+{
+    static const struct {
+        const char *name;
+        kd_item_class items;
+    } classes[] = {{"jsonb_ops", KD_ITEMS_JSONB},
+                   {"jsonb_path_ops", KD_ITEMS_JSONB_PATH},
+                   {"array_ops", KD_ITEMS_ARRAY}};
+    *out_class = KD_ITEMS_NONE;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (kd_slice_equal(name, kd_slice_of(classes[i].name)))
+            *out_class = classes[i].items;
+    if (*out_class == KD_ITEMS_NONE)
+        return KD_FAIL(ctx, KD_INVALID, "42704",
+                       "operator class \"%.*s\" does not exist for access method \"gin\"",
+                       (int)name.size_bytes, name.data);
+    if (class_takes(*out_class, type))
+        return KD_OK;
+    kd_buffer text = kd_buffer_in(draft->arena);
+    KD_TRY(kd_type_format(ctx, type, &text));
+    return KD_FAIL(ctx, KD_INVALID, "42804",
+                   "operator class \"%.*s\" does not accept data type %.*s", (int)name.size_bytes,
+                   name.data, (int)text.size_bytes, text.data);
+}
+
+static kd_status inverted_column(kd_ctx *ctx, const kdi_draft *draft, const kd_ast_index_item *item,
+                                 kd_index_column *column)
+{
+    kd_type type = type_of_column(draft, column->column_no);
+    if (item->direction != KD_AST_DIRECTION_DEFAULT)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "access method \"gin\" does not support ASC/DESC options");
+    if (item->nulls != KD_AST_NULLS_DEFAULT)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "access method \"gin\" does not support NULLS FIRST/LAST options");
+    column->order = (kd_key_order){0};
+    if (item->opclass.name.size_bytes > 0)
+        return class_by_name(ctx, draft, item->opclass.name, type, &column->items);
+    column->items = type.is_array ? KD_ITEMS_ARRAY : KD_ITEMS_JSONB;
+    return class_takes(column->items, type) ? KD_OK : no_default_class(ctx, draft, type);
+}
+
+kd_status kdi_index_types_check(kd_ctx *ctx, const kdi_draft *draft, const kd_table_index *index)
+{
+    for (uint32_t i = 0; i < index->storage.column_count; i++) {
+        const kd_index_column *column = &index->storage.columns[i];
+        kd_type type = type_of_column(draft, column->column_no);
+        if (column->items != KD_ITEMS_NONE && !class_takes(column->items, type))
+            return no_default_class(ctx, draft, type);
+    }
+    return KD_OK;
+}
+
+/* --- CREATE INDEX ---------------------------------------------------------------------------- */
+
+/* table_a_b_idx */
+static kd_status default_name(kd_ctx *ctx, kdi_draft *draft, const kd_ast_list *items,
+                              kd_slice *out_name)
+{
+    kd_buffer middle = kd_buffer_in(draft->arena);
+    for (size_t i = 0; i < items->count; i++) {
+        kd_slice column = ((const kd_ast_index_item *)items->items[i])->column;
+        if (i > 0)
+            KD_TRY(kd_buffer_append_byte(ctx, &middle, '_'));
+        KD_TRY(kd_buffer_append_slice(ctx, &middle,
+                                      column.size_bytes > 0 ? column : KD_SLICE("expr")));
+    }
+    return kdi_choose_name(ctx, draft->run, draft, draft->entry.object.schema_no,
+                           draft->entry.object.name, kd_buffer_slice(&middle), "idx", out_name);
 }
 
 kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create_index *ast)
 {
-    kd_table_entry *entry = &draft->entry;
     kd_index_column columns[INDEX_COLUMNS_MAX];
     kd_slice texts[INDEX_COLUMNS_MAX], name = ast->name, predicate_text = {"", 0};
     uint32_t count = (uint32_t)ast->items.count, predicate_no = 0;
@@ -306,20 +410,19 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create
     if (count > INDEX_COLUMNS_MAX)
         return KD_FAIL(ctx, KD_LIMIT, "54011", "cannot use more than %d columns in an index",
                        INDEX_COLUMNS_MAX);
-    for (uint32_t i = 0; i < count; i++)
-        KD_TRY(index_column(ctx, draft, (const kd_ast_index_item *)ast->items.items[i], &columns[i],
-                            &texts[i], &hidden));
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_ast_index_item *item = (const kd_ast_index_item *)ast->items.items[i];
+        KD_TRY(index_column(ctx, draft, item, &columns[i], &texts[i], &hidden));
+        if (method->is_inverted)
+            KD_TRY(inverted_column(ctx, draft, item, &columns[i]));
+    }
     if (ast->where != NULL) {
         hidden = true;
         KD_TRY(hidden_column(ctx, draft, ast->where, kd_type_of(KD_TYPE_BOOL), &predicate_text,
                              &predicate_no));
     }
-    if (name.size_bytes == 0) {
-        const kd_ast_index_item *first = (const kd_ast_index_item *)ast->items.items[0];
-        KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
-                               first->column.size_bytes > 0 ? first->column : KD_SLICE("expr"),
-                               "idx", &name));
-    }
+    if (name.size_bytes == 0)
+        KD_TRY(default_name(ctx, draft, &ast->items, &name));
     kd_table *old_storage = draft->storage;
     KD_TRY(push_index(ctx, draft, name, &index));
     KD_TRY(set_columns(ctx, draft, index, columns, texts, count));
@@ -330,7 +433,8 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create
     if (ast->method.size_bytes > 0)
         KD_TRY(kdi_copy_name(ctx, draft->arena, ast->method, &index->method));
     if (!method->is_built) {
-        kdi_session_notice(draft->run->session, "NOTICE", "00000", "%s", method->notice);
+        kdi_session_notice(draft->run->session, "NOTICE", "00000",
+                           "the index stores nothing: scans use the zone maps of every column");
         return KD_OK;
     }
     if (hidden && old_storage != NULL)

@@ -102,6 +102,10 @@ kd_status kdi_draft_check_rows(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_k
 kd_status kdi_draft_add_constraint(kd_ctx *ctx, kdi_draft *draft,
                                    const kd_ast_constraint *constraint, int column) KD_MUST_CHECK;
 /* Indexes: of constraints and CREATE INDEX. `names`: plain columns. */
+/* Of an inverted index: that its columns' types can still be taken apart as it does; 42704, 42804.
+ */
+kd_status kdi_index_types_check(kd_ctx *ctx, const kdi_draft *draft,
+                                const kd_table_index *index) KD_MUST_CHECK;
 kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
                             const kd_slice *names, uint32_t name_count) KD_MUST_CHECK;
 kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft,

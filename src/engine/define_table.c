@@ -38,10 +38,9 @@ kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft)
     draft->storage = kd_table_find(session->database->storage, entry->table_no);
     assert(draft->storage != NULL);
     for (uint32_t i = 0; i < entry->index_count; i++) {
-        kd_slice method = draft->indexes[i].method;
-        if (kd_slice_equal(method, KD_SLICE("gin")) || kd_slice_equal(method, KD_SLICE("gist")) ||
-            kd_slice_equal(method, KD_SLICE("brin")))
+        if (kd_slice_equal(draft->indexes[i].method, KD_SLICE("brin")))
             continue;
+        KD_TRY(kdi_index_types_check(ctx, draft, &draft->indexes[i]));
         KD_TRY(kd_table_add_index(ctx, session->txn, draft->storage, &draft->indexes[i].storage,
                                   &draft->indexes[i].storage.index_no));
     }
@@ -406,13 +405,18 @@ kd_status kdi_draft_copy_index(kd_ctx *ctx, kdi_draft *draft, const kd_table_ind
                                    source->storage.unique ? "UNIQUE " : "",
                                    (int)source->method.size_bytes, source->method.data));
     for (uint32_t i = 0; i < source->storage.column_count; i++) {
-        kd_key_order order = source->storage.columns[i].order;
+        const kd_index_column *column = &source->storage.columns[i];
         kd_slice key = source->key_texts[i];
         bool is_column = kdi_draft_find_column(draft, key) >= 0;
-        KD_TRY(kd_buffer_append_format(ctx, &text, "%s%s%.*s%s%s%s", i == 0 ? "" : ", ",
+        KD_TRY(kd_buffer_append_format(ctx, &text, "%s%s%.*s%s", i == 0 ? "" : ", ",
                                        is_column ? "\"" : "(", (int)key.size_bytes, key.data,
-                                       is_column ? "\"" : ")", order.descending ? " DESC" : " ASC",
-                                       order.nulls_first ? " NULLS FIRST" : " NULLS LAST"));
+                                       is_column ? "\"" : ")"));
+        if (column->items == KD_ITEMS_JSONB_PATH)
+            KD_TRY(kd_buffer_append_text(ctx, &text, " jsonb_path_ops"));
+        if (column->items == KD_ITEMS_NONE)
+            KD_TRY(kd_buffer_append_format(
+                ctx, &text, "%s%s", column->order.descending ? " DESC" : " ASC",
+                column->order.nulls_first ? " NULLS FIRST" : " NULLS LAST"));
     }
     KD_TRY(kd_buffer_append_text(ctx, &text, ")"));
     if (source->predicate_text.size_bytes > 0)

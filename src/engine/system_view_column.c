@@ -68,7 +68,21 @@ typedef struct relation_row {
     bool has_index, is_temporary, has_partitions, is_partition;
     uint32_t column_count, check_count;
     kd_slice partition_bound;
+    kd_slice method; /* Of an index. */
 } relation_row;
+
+/* pg_am's numbers. */
+static uint64_t method_number(const relation_row *row)
+{
+    if (row->kind == 'r' || row->kind == 'm')
+        return 2;
+    if (row->kind != 'i')
+        return 0;
+    return kd_slice_equal(row->method, KD_SLICE("gin"))    ? 2742
+           : kd_slice_equal(row->method, KD_SLICE("hash")) ? 405
+           : kd_slice_equal(row->method, KD_SLICE("brin")) ? 3580
+                                                           : 403;
+}
 
 static kd_status emit_relation(kdi_sys_view *view, const relation_row *row)
 {
@@ -78,7 +92,7 @@ static kd_status emit_relation(kdi_sys_view *view, const relation_row *row)
     kdi_put_oid(view, 0);
     kdi_put_oid(view, 0);
     kdi_put_oid(view, KDI_OWNER_NO);
-    kdi_put_oid(view, row->kind == 'i' ? 403 : row->kind == 'r' || row->kind == 'm' ? 2 : 0);
+    kdi_put_oid(view, method_number(row));
     kdi_put_oid(view, row->number);
     kdi_put_oid(view, 0);
     kdi_put_int4(view, (int64_t)(row->row_count / 100));
@@ -138,8 +152,10 @@ static kd_status emit_object(kdi_sys_view *view, const kd_object *object)
         row.column_count = entry->column_count;
     } else if (object->kind == KD_OBJECT_INDEX) {
         const kd_table_index *index = NULL;
-        if (kd_catalog_index_table(view->version, object->object_no, &index) != NULL)
+        if (kd_catalog_index_table(view->version, object->object_no, &index) != NULL) {
             row.column_count = index->storage.column_count;
+            row.method = index->method;
+        }
     }
     return emit_relation(view, &row);
 }

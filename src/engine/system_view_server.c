@@ -129,7 +129,11 @@ static kd_status pg_am(kdi_sys_view *view)
         uint32_t number;
         const char *name;
         char type;
-    } methods[] = {{2, "heap", 't'}, {403, "btree", 'i'}, {405, "hash", 'i'}, {2742, "gin", 'i'}};
+    } methods[] = {{2, "heap", 't'},
+                   {403, "btree", 'i'},
+                   {405, "hash", 'i'},
+                   {2742, "gin", 'i'},
+                   {3580, "brin", 'i'}};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         kdi_put_oid(view, methods[i].number);
         kdi_put_literal(view, methods[i].name);

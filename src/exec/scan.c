@@ -209,6 +209,8 @@ kd_status kdi_build_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *pla
 /*
  * One range, or one per candidate of an IN list. Keys are made of the bounds' values by the table;
  * a NULL among them finds nothing, as no comparison with NULL is true.
+ *
+ * An inverted index gives all its references at the opening.
  */
 typedef struct index_op {
     kdi_op op;
@@ -217,6 +219,8 @@ typedef struct index_op {
     bool has_refs;
     uint32_t range_count;
     kd_index_scan_range *ranges;
+    kd_rowref *refs; /* Of an inverted index. */
+    size_t ref_count;
 } index_op;
 
 typedef struct index_local {
@@ -224,6 +228,7 @@ typedef struct index_local {
     kd_arena *scan_arena;
     kd_arena *batch_arena;
     uint32_t next_range;
+    size_t next_ref;
     kd_vector *columns;
     kd_value *values;
     kd_compiled_expr *condition;
@@ -323,6 +328,36 @@ static kd_status in_values_evaluate(kd_ctx *ctx, index_op *self, kd_value **out_
     return KD_OK;
 }
 
+/* What the index is asked, once its values are known. As deep as the condition. */
+static kd_status items_query(kd_ctx *ctx, index_op *self, const kd_item_condition *items,
+                             kd_item_node **out_node)
+{
+    const kd_index_definition *definition = &self->op.plan->as.index_scan.index->storage;
+    *out_node = NULL;
+    if (items->kind == KD_ITEM_NODE_ITEM) {
+        kd_value value;
+        KD_TRY(kdi_evaluate_now(ctx, &self->op, self->op.arena, items->value, &value));
+        return kd_item_query(ctx, self->op.arena, definition->columns[items->column].items,
+                             (uint8_t)items->column, items->test, &value, out_node);
+    }
+    for (size_t i = 0; i < items->count; i++) {
+        kd_item_node *child;
+        KD_TRY(items_query(ctx, self, items->children[i], &child));
+        KD_TRY(kd_item_node_join(ctx, self->op.arena, items->kind, child, out_node));
+    }
+    return KD_OK;
+}
+
+static kd_status items_find(kd_ctx *ctx, index_op *self)
+{
+    const kd_plan *plan = self->op.plan;
+    kd_item_node *query;
+    KD_TRY(items_query(ctx, self, plan->as.index_scan.items, &query));
+    return kd_table_find_items(ctx, self->op.arena, self->table, self->op.exec->options->snapshot,
+                               plan->as.index_scan.index->storage.index_no, query, &self->refs,
+                               &self->ref_count);
+}
+
 static kd_status index_open(kd_ctx *ctx, kdi_op *op)
 {
     index_op *self = (index_op *)op;
@@ -333,6 +368,8 @@ static kd_status index_open(kd_ctx *ctx, kdi_op *op)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "the storage of table \"%.*s\" is missing",
                        (int)plan->as.index_scan.table->object.name.size_bytes,
                        plan->as.index_scan.table->object.name.data);
+    if (plan->as.index_scan.items != NULL)
+        return items_find(ctx, self);
     kd_value *values = KD_NEW_ARRAY(ctx, op->arena, kd_value, bound->equal_count + 1);
     uint32_t count = 1;
     kd_value *candidates = NULL;
@@ -389,6 +426,14 @@ static kd_status index_ref(kd_ctx *ctx, index_op *self, index_local *local, kd_r
                            bool *out_end)
 {
     *out_end = true;
+    if (self->op.plan->as.index_scan.items != NULL) {
+        if (local->next_ref % KD_VECTOR_ROWS == 0)
+            KD_TRY(kd_check_cancelled(ctx));
+        *out_end = local->next_ref == self->ref_count;
+        if (!*out_end)
+            *out_ref = self->refs[local->next_ref++];
+        return KD_OK;
+    }
     for (;;) {
         if (local->scan == NULL) {
             if (local->next_range == self->range_count)

@@ -66,6 +66,15 @@ void kd_index_unlatch_key(kd_index *index, kd_slice key);
 kd_status kd_index_find(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t *refs,
                         uint32_t capacity, uint32_t *out_count) KD_MUST_CHECK;
 
+/* All references of entries whose key equals `key`, ascending, in `arena`: for keys that many rows
+ * have. */
+kd_status kd_index_postings(kd_ctx *ctx, kd_arena *arena, kd_index *index, kd_slice key,
+                            uint64_t **out_refs, size_t *out_count) KD_MUST_CHECK;
+/* How many entries have the key: marks and entries that several parts hold are counted, too. Reads
+ * two blocks of each run at most. */
+kd_status kd_index_key_count(kd_ctx *ctx, kd_index *index, kd_slice key,
+                             uint64_t *out_count) KD_MUST_CHECK;
+
 typedef struct kd_index_range {
     kd_slice low; /* data NULL: open. A prefix of composite keys works as a bound. */
     kd_slice high;

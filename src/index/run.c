@@ -427,6 +427,38 @@ kd_status kdi_run_find(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t from_re
     return KD_OK;
 }
 
+/* How many entries stand before (key, ref). */
+static kd_status entries_before(kd_ctx *ctx, kdi_run *run, uint32_t block_no, kd_slice key,
+                                uint64_t ref, uint32_t *out_at)
+{
+    kd_block *pinned;
+    kdi_run_block block;
+    KD_TRY(pin_block(ctx, run, block_no, &pinned, &block));
+    *out_at = block_lower_bound(&block, key, ref);
+    if (ref == UINT64_MAX && *out_at < block.entry_count && block_ref(&block, *out_at) == ref &&
+        block_key_is(&block, *out_at, key))
+        ++*out_at;
+    kd_block_put(pinned);
+    return KD_OK;
+}
+
+kd_status kdi_run_key_count(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t *out_count)
+{
+    uint32_t first_at, last_at;
+    *out_count = 0;
+    if (run->block_count == 0 ||
+        !kdi_filter_may_have(run->filter, run->filter_blocks, kdi_filter_hash(key)))
+        return KD_OK;
+    uint32_t first = find_block(run, key, 0), last = find_block(run, key, UINT64_MAX);
+    KD_TRY(entries_before(ctx, run, first, key, 0, &first_at));
+    KD_TRY(entries_before(ctx, run, last, key, UINT64_MAX, &last_at));
+    for (uint32_t i = first; i < last; i++)
+        *out_count += run->fences[i].entry_count;
+    *out_count += last_at;
+    *out_count -= first_at;
+    return KD_OK;
+}
+
 /* --- Cursors --- */
 
 static kd_status cursor_move(kd_ctx *ctx, kdi_run_cursor *cursor, uint32_t block_no)

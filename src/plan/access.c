@@ -12,16 +12,20 @@ typedef struct access {
     const kd_table_entry *table;
 } access;
 
-static bool column_position(const access *a, kd_column_id id, uint32_t *out_position)
+bool kdi_scan_position(const kd_rel *scan, kd_column_id id, uint32_t *out_position)
 {
-    const kd_rel *rel = a->scan;
-    uint32_t count = rel->column_count - (rel->as.scan.ref_column != 0);
+    uint32_t count = scan->column_count - (scan->as.scan.ref_column != 0);
     for (uint32_t i = 0; i < count; i++)
-        if (rel->columns[i].id == id) {
-            *out_position = rel->as.scan.positions[i];
+        if (scan->columns[i].id == id) {
+            *out_position = scan->as.scan.positions[i];
             return true;
         }
     return false;
+}
+
+static bool column_position(const access *a, kd_column_id id, uint32_t *out_position)
+{
+    return kdi_scan_position(a->scan, id, out_position);
 }
 
 /* --- Comparisons that zone maps and indexes understand --- */
@@ -494,6 +498,29 @@ static kd_status bound_fill(kd_ctx *ctx, access *a, const candidate *chosen, kd_
     return KD_OK;
 }
 
+/* A node that reads an index and tests `rest` on what it gives. */
+static kd_status index_node(kd_ctx *ctx, access *a, const kd_table_index *index,
+                            const kdi_conditions *rest, const kd_id_set *needed, double rows,
+                            kd_plan **out)
+{
+    kdi_planner *p = a->p;
+    kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_INDEX_SCAN, rows < 1 ? 1 : rows, 0);
+    if (plan == NULL)
+        return KD_NOMEM;
+    kd_id_set wanted = kdi_set(p);
+    KD_TRY(kd_id_set_unite(ctx, &wanted, needed));
+    KD_TRY(kdi_conditions_join(ctx, p, rest, &plan->as.index_scan.condition));
+    if (plan->as.index_scan.condition != NULL)
+        KD_TRY(kd_expr_columns(ctx, plan->as.index_scan.condition, &wanted));
+    KD_TRY(access_columns(ctx, a, &wanted, plan, &plan->as.index_scan.positions,
+                          &plan->as.index_scan.ref_column));
+    plan->as.index_scan.table = a->table;
+    plan->as.index_scan.alias = a->scan->as.scan.alias;
+    plan->as.index_scan.index = index;
+    *out = plan;
+    return KD_OK;
+}
+
 static kd_status plan_index(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
                             const candidate *chosen, const kd_id_set *needed, kd_plan **out)
 {
@@ -511,24 +538,28 @@ static kd_status plan_index(kd_ctx *ctx, access *a, const kdi_conditions *condit
         rows = chosen->in_count;
     if (is_unique_match(chosen))
         rows = 1;
-    kd_plan *plan = kdi_make_plan(ctx, p, KD_PLAN_INDEX_SCAN, rows < 1 ? 1 : rows, 0);
-    if (plan == NULL)
-        return KD_NOMEM;
-    kd_id_set wanted = kdi_set(p);
-    KD_TRY(kd_id_set_unite(ctx, &wanted, needed));
-    KD_TRY(kdi_conditions_join(ctx, p, &rest, &plan->as.index_scan.condition));
-    if (plan->as.index_scan.condition != NULL)
-        KD_TRY(kd_expr_columns(ctx, plan->as.index_scan.condition, &wanted));
-    KD_TRY(access_columns(ctx, a, &wanted, plan, &plan->as.index_scan.positions,
-                          &plan->as.index_scan.ref_column));
-    plan->as.index_scan.table = a->table;
-    plan->as.index_scan.alias = a->scan->as.scan.alias;
-    plan->as.index_scan.index = chosen->index;
-    plan->as.index_scan.descending = chosen->descending && chosen->gives_order;
+    KD_TRY(index_node(ctx, a, chosen->index, &rest, needed, rows, out));
+    (*out)->as.index_scan.descending = chosen->descending && chosen->gives_order;
     if (chosen->gives_order)
         p->order_met = true;
-    *out = plan;
-    return bound_fill(ctx, a, chosen, &plan->as.index_scan.bound);
+    return bound_fill(ctx, a, chosen, &(*out)->as.index_scan.bound);
+}
+
+/* By an inverted index: every condition is tested on the rows that it gives. */
+static kd_status plan_inverted(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
+                               const kd_id_set *needed, kd_plan **out)
+{
+    const kd_table_index *index;
+    kd_item_condition *items;
+    kdi_conditions served = {0};
+    *out = NULL;
+    KD_TRY(kdi_inverted_access(ctx, a->p, a->scan, &a->own, conditions, &index, &items, &served));
+    if (index == NULL)
+        return KD_OK;
+    double rows = kdi_estimate(a->p, a->scan) * kdi_selectivity_all(a->p, conditions);
+    KD_TRY(index_node(ctx, a, index, conditions, needed, rows, out));
+    (*out)->as.index_scan.items = items;
+    return kdi_conditions_join(ctx, a->p, &served, &(*out)->as.index_scan.items_condition);
 }
 
 /* Whether an equality of `column` with something outside could use an index: for joins. */
@@ -712,6 +743,9 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
         KD_TRY(choose_index(ctx, &a, conditions, &chosen));
         if (chosen.index != NULL)
             return plan_index(ctx, &a, conditions, &chosen, needed, out);
+        KD_TRY(plan_inverted(ctx, &a, conditions, needed, out));
+        if (*out != NULL)
+            return KD_OK;
     }
     kd_id_set wanted = kdi_set(p);
     KD_TRY(kd_id_set_unite(ctx, &wanted, needed));

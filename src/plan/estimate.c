@@ -198,6 +198,8 @@ static double guess_call(kdi_planner *p, const kd_expr *call)
         return 0.05;
     if (strcmp(name, "!~~") == 0)
         return 0.95;
+    if (strpbrk(name, "@&?") != NULL) /* @>, <@, &&, ?, ?|, ?&, @?, @@ */
+        return 0.01;
     return 0.33;
 }
 
@@ -225,6 +227,8 @@ static double guess(kdi_planner *p, const kd_expr *condition)
         return all > 0.5 ? 0.5 : all;
     case KD_EXPR_CALL:
         return guess_call(p, condition);
+    case KD_EXPR_ANY_ARRAY:
+        return condition->all ? 0.33 : 0.1;
     default:
         return 0.33;
     }

@@ -33,7 +33,7 @@ static const char *plan_name(const kd_plan *plan)
     case KD_PLAN_SCAN:
         return "Seq Scan";
     case KD_PLAN_INDEX_SCAN:
-        return "Index Scan";
+        return plan->as.index_scan.items != NULL ? "Inverted Index Scan" : "Index Scan";
     case KD_PLAN_FUNCTION:
         return "Function Scan";
     case KD_PLAN_VALUES:
@@ -109,8 +109,10 @@ static kd_status title(kd_ctx *ctx, explaining *e, const kd_plan *plan)
         return on_table(ctx, out, plan->as.scan.table, plan->as.scan.alias);
     case KD_PLAN_INDEX_SCAN:
         KD_TRY(kd_buffer_append_text(ctx, out,
-                                     plan->as.index_scan.descending ? "Index Scan Backward using "
-                                                                    : "Index Scan using "));
+                                     plan->as.index_scan.items != NULL
+                                         ? "Inverted Index Scan using "
+                                     : plan->as.index_scan.descending ? "Index Scan Backward using "
+                                                                      : "Index Scan using "));
         KD_TRY(kd_buffer_append_slice(ctx, out, plan->as.index_scan.index->object.name));
         return on_table(ctx, out, plan->as.index_scan.table, plan->as.index_scan.alias);
     case KD_PLAN_FUNCTION:
@@ -251,6 +253,7 @@ static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_pl
     case KD_PLAN_INDEX_SCAN:
         KD_TRY(exprs(ctx, e, depth, "Index Key", plan->as.index_scan.bound.equals,
                      plan->as.index_scan.bound.equal_count));
+        KD_TRY(detail(ctx, e, depth, "Index Items", plan->as.index_scan.items_condition));
         return detail(ctx, e, depth, "Filter", plan->as.index_scan.condition);
     case KD_PLAN_FILTER:
         return detail(ctx, e, depth, "Condition", plan->as.filter.condition);

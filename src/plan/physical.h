@@ -56,6 +56,17 @@ typedef struct kd_index_bound {
     kd_expr **in_values;
 } kd_index_bound;
 
+/* What an inverted index is asked: a test of one of its columns, or several that are joined. */
+typedef struct kd_item_condition kd_item_condition;
+struct kd_item_condition {
+    kd_item_node_kind kind; /* ITEM: a test; else AND or OR of children. */
+    kd_item_test test;
+    uint32_t column; /* Position in the index. */
+    kd_expr *value;  /* Names no column of the table. */
+    size_t count, capacity;
+    kd_item_condition **children;
+};
+
 /* A filter that a join's build side makes for the scans of its probe side at run time. */
 typedef struct kd_runtime_filter {
     uint32_t join_no;
@@ -117,7 +128,9 @@ struct kd_plan {
             const kd_table_index *index;
             kd_index_bound bound;
             bool descending;
-            kd_expr *condition; /* What the range does not cover. */
+            kd_item_condition *items; /* Of an inverted index, instead of the bound; else NULL. */
+            kd_expr *items_condition; /* What `items` was made of: for EXPLAIN. */
+            kd_expr *condition; /* What the range does not cover; all, of an inverted index. */
         } index_scan;
         struct {
             const kd_table_function *function;

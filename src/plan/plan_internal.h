@@ -106,6 +106,14 @@ kd_status kdi_recheck_make(kd_ctx *ctx, kdi_planner *p, kd_rel *rel,
 /* For every KD_REL_LOCK of the statement. */
 kd_status kdi_recheck_note_locks(kd_ctx *ctx, kdi_planner *p,
                                  const kd_bound_statement *bound) KD_MUST_CHECK;
+/* The position in its table's shape of a scan's column. */
+bool kdi_scan_position(const kd_rel *scan, kd_column_id id, uint32_t *out_position);
+/* inverted_access.c: the inverted index that serves most of the conditions, and what it is asked;
+ * NULL when none does, or when a scan is cheaper. `own` has the scan's columns. */
+kd_status kdi_inverted_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_id_set *own,
+                              const kdi_conditions *conditions, const kd_table_index **out_index,
+                              kd_item_condition **out_items,
+                              kdi_conditions *out_served) KD_MUST_CHECK;
 bool kdi_has_column(const kd_rel *rel, kd_column_id id);
 /* Whether the expression names only columns of `set` (correlations count as named). */
 kd_status kdi_uses_only(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_id_set *set,

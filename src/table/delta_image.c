@@ -230,7 +230,7 @@ static kd_status frame_read(kd_ctx *ctx, loader *load, uint8_t *out_kind, kd_sli
 static kd_status runs_read(kd_ctx *ctx, loader *load, kd_table *table, kdi_chunk *chunk,
                            kd_reader *reader)
 {
-    kd_buffer key = kd_buffer_in(load->arena);
+    kd_key_list keys = kd_key_list_in(load->arena);
     for (;;) {
         uint64_t first = kd_read_varint(reader);
         uint64_t count = kd_read_varint(reader);
@@ -242,7 +242,7 @@ static kd_status runs_read(kd_ctx *ctx, loader *load, kd_table *table, kdi_chunk
         for (uint64_t i = first; i < first + count; i++)
             atomic_store(&chunk->begins[i], 1);
         KD_TRY(
-            kdi_indexes_add_rows(ctx, table, chunk, (uint32_t)first, (uint32_t)count, true, &key));
+            kdi_indexes_add_rows(ctx, table, chunk, (uint32_t)first, (uint32_t)count, true, &keys));
         atomic_fetch_add(&table->row_count, (int64_t)count);
     }
 }

@@ -1,6 +1,10 @@
 /*
  * Adding an index: its entries for the rows that are there, and dropping one.
+ *
+ * The entries of an ordered index are collected as they are and sorted; those of an inverted one,
+ * many to a row and few keys among them, by their keys.
  */
+#include "table/posting_set.h"
 #include "table/table_internal.h"
 
 #include <stdlib.h>
@@ -8,7 +12,8 @@
 
 enum {
     ENTRIES_IN_MEMORY = 4096, /* Fewer are inserted one by one; more become a run. */
-    SORT_PIECE = 1 << 16,     /* Entries sorted or merged between two looks at the cancel flag. */
+    SORT_PIECE = 1 << 16,     /* Sorted or merged between two looks at the cancel flag. */
+    POSTINGS_BYTES_MAX = 128 * 1024 * 1024, /* More become a run before all rows are read. */
 };
 
 typedef struct entry {
@@ -23,35 +28,111 @@ typedef struct builder {
     entry *entries;
     size_t count, capacity;
     size_t next;
-    kd_buffer key;
+    kd_key_list keys;
+    kdi_posting_set
+        *postings; /* Of an inverted index, instead of entries; NULL before the first. */
 } builder;
+
+static kd_status builder_begin(kd_ctx *ctx, builder *build, kdi_index *index)
+{
+    *build = (builder){.index = index};
+    build->arena = kd_arena_create(ctx, NULL, "index build", KD_ARENA_UNLIMITED);
+    if (build->arena == NULL)
+        return KD_NOMEM;
+    build->keys = kd_key_list_in(build->arena);
+    return KD_OK;
+}
+
+static void builder_end(builder *build)
+{
+    kdi_posting_set_destroy(build->postings);
+    kd_arena_destroy(build->arena);
+}
+
+/* --- Inverted indexes ------------------------------------------------------------------------ */
+
+/* One by one, in order. */
+static kd_status postings_insert(kd_ctx *ctx, builder *build)
+{
+    if (build->postings == NULL)
+        return KD_OK;
+    atomic_store(&build->index->is_dirty, true);
+    KD_TRY(kdi_posting_set_sort(ctx, build->postings));
+    for (;;) {
+        kd_slice key;
+        kd_rowref ref;
+        bool is_end;
+        KD_TRY(kdi_posting_set_next(ctx, build->postings, &key, &ref, &is_end));
+        if (is_end)
+            return KD_OK;
+        KD_TRY(kd_index_insert(ctx, build->index->index, key, ref));
+    }
+}
+
+static kd_status postings_put(kd_ctx *ctx, builder *build)
+{
+    kdi_posting_set *postings = build->postings;
+    if (postings == NULL)
+        return KD_OK;
+    if (kdi_posting_set_count(postings) <= ENTRIES_IN_MEMORY) {
+        KD_TRY(postings_insert(ctx, build));
+    } else {
+        atomic_store(&build->index->is_dirty, true);
+        KD_TRY(kdi_posting_set_sort(ctx, postings));
+        KD_TRY(kd_index_add_run(ctx, build->index->index, kdi_posting_set_next, postings));
+    }
+    kdi_posting_set_destroy(postings);
+    build->postings = NULL;
+    return KD_OK;
+}
+
+static kd_status row_add_items(kd_ctx *ctx, builder *build, const kd_batch *batch, uint32_t row,
+                               kd_rowref ref)
+{
+    if (build->postings == NULL)
+        KD_TRY(kdi_posting_set_create(ctx, NULL, &build->postings));
+    for (uint32_t i = 0; i < build->index->definition.column_count; i++) {
+        kd_value value = kd_vector_get(&batch->columns[i], row);
+        KD_TRY(kdi_index_column_append(ctx, build->index, i, &value, &build->keys));
+    }
+    for (size_t i = 0; i < build->keys.count; i++)
+        KD_TRY(kdi_posting_set_add(ctx, build->postings, kd_key_list_get(&build->keys, i), ref));
+    if (kdi_posting_set_bytes(build->postings) > POSTINGS_BYTES_MAX)
+        return postings_put(ctx, build);
+    return KD_OK;
+}
+
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static kd_status row_add(kd_ctx *ctx, builder *build, const kd_batch *batch, uint32_t row,
                          kd_rowref ref)
 {
     const kd_index_definition *definition = &build->index->definition;
-    char scratch[16];
     bool has_null = false;
-    build->key.size_bytes = 0;
+    kd_key_list_clear(&build->keys);
     if (definition->predicate_column_no >= 0) {
         kd_value predicate = kd_vector_get(&batch->columns[definition->column_count], row);
         if (predicate.is_null || !predicate.as.boolean)
             return KD_OK;
     }
+    if (kd_index_is_inverted(definition))
+        return row_add_items(ctx, build, batch, row, ref);
+    char scratch[16];
+    kd_buffer *key = &build->keys.bytes;
     for (uint32_t i = 0; i < definition->column_count; i++) {
         const kd_vector *vector = &batch->columns[i];
         bool is_null = kd_vector_is_null(vector, row);
         has_null |= is_null;
         KD_TRY(kd_key_append(ctx, build->index->types[i],
                              is_null ? NULL : kd_vector_payload(vector, row, scratch), is_null,
-                             definition->columns[i].order, &build->key));
+                             definition->columns[i].order, key));
     }
     entry *added;
     KD_TRY(KD_PUSH(ctx, build->arena, build->entries, build->count, build->capacity, &added));
-    added->key.data = kd_copy_text(ctx, build->arena, build->key.data, build->key.size_bytes);
+    added->key.data = kd_copy_text(ctx, build->arena, key->data, key->size_bytes);
     if (added->key.data == NULL)
         return KD_NOMEM;
-    added->key.size_bytes = build->key.size_bytes;
+    added->key.size_bytes = key->size_bytes;
     added->ref = ref;
     added->has_null = has_null;
     return KD_OK;
@@ -201,6 +282,8 @@ static kd_status entry_next(kd_ctx *ctx, void *object, kd_slice *out_key, uint64
 
 static kd_status entries_put(kd_ctx *ctx, builder *build)
 {
+    if (kd_index_is_inverted(&build->index->definition))
+        return postings_put(ctx, build);
     atomic_store(&build->index->is_dirty, true);
     if (build->count > ENTRIES_IN_MEMORY)
         return kd_index_add_run(ctx, build->index->index, entry_next, build);
@@ -212,11 +295,8 @@ static kd_status entries_put(kd_ctx *ctx, builder *build)
 
 kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot)
 {
-    builder build = {.index = index};
-    build.arena = kd_arena_create(ctx, NULL, "index build", KD_ARENA_UNLIMITED);
-    if (build.arena == NULL)
-        return KD_NOMEM;
-    build.key = kd_buffer_in(build.arena);
+    builder build;
+    KD_TRY(builder_begin(ctx, &build, index));
     kd_status status = rows_collect(ctx, &build, snapshot);
     if (status == KD_OK)
         status = entries_sort(ctx, &build);
@@ -224,7 +304,7 @@ kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot)
         status = duplicates_check(ctx, &build);
     if (status == KD_OK)
         status = entries_put(ctx, &build);
-    kd_arena_destroy(build.arena);
+    builder_end(&build);
     return status;
 }
 
@@ -386,17 +466,14 @@ kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *seg
     const kdi_index_list *list = atomic_load(&table->indexes);
     kd_status status = KD_OK;
     for (uint32_t i = 0; status == KD_OK && list != NULL && i < list->count; i++) {
-        builder build = {.index = list->items[i]};
-        build.arena = kd_arena_create(ctx, NULL, "index build", KD_ARENA_UNLIMITED);
-        if (build.arena == NULL)
-            return KD_NOMEM;
-        build.key = kd_buffer_in(build.arena);
+        builder build;
+        KD_TRY(builder_begin(ctx, &build, list->items[i]));
         status = segment_index(ctx, &build, segment);
         if (status == KD_OK)
             status = entries_sort(ctx, &build);
         if (status == KD_OK)
             status = entries_put(ctx, &build);
-        kd_arena_destroy(build.arena);
+        builder_end(&build);
     }
     return status;
 }
@@ -489,17 +566,14 @@ kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table
     const kdi_index_list *list = atomic_load(&table->indexes);
     kd_status status = KD_OK;
     for (uint32_t i = 0; status == KD_OK && list != NULL && i < list->count; i++) {
-        builder build = {.index = list->items[i]};
-        build.arena = kd_arena_create(ctx, NULL, "index build", KD_ARENA_UNLIMITED);
-        if (build.arena == NULL)
-            return KD_NOMEM;
-        build.key = kd_buffer_in(build.arena);
+        builder build;
+        KD_TRY(builder_begin(ctx, &build, list->items[i]));
         status = segment_index(ctx, &build, segment);
         if (status == KD_OK)
             status = entries_sort(ctx, &build);
         if (status == KD_OK)
             status = entries_enter(ctx, writes, &build);
-        kd_arena_destroy(build.arena);
+        builder_end(&build);
     }
     return status;
 }
@@ -536,6 +610,8 @@ static kd_status batch_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build,
     const kd_index_definition *definition = &build->index->definition;
     for (uint32_t i = 0; i < batch->selected_count; i++)
         KD_TRY(row_add(ctx, build, batch, kd_batch_row(batch, i), first + i));
+    if (kd_index_is_inverted(definition))
+        return postings_insert(ctx, build);
     for (size_t i = 0; i < build->count; i++) {
         const entry *one = &build->entries[i];
         kd_rowref conflict;
@@ -561,10 +637,11 @@ kd_status kdi_indexes_enter_batch(kd_ctx *ctx, kdi_write_set *writes, kd_table *
     for (uint32_t i = 0; status == KD_OK && i < list->count; i++) {
         kd_batch own;
         builder build = {.index = list->items[i], .arena = arena};
-        build.key = kd_buffer_in(arena);
+        build.keys = kd_key_list_in(arena);
         status = batch_columns(ctx, &build, set, batch, &own);
         if (status == KD_OK)
             status = batch_enter(ctx, writes, &build, &own, first);
+        kdi_posting_set_destroy(build.postings);
         kd_arena_reset(arena);
     }
     kd_arena_destroy(arena);

@@ -142,7 +142,7 @@ static kd_status rows_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stam
 {
     kd_table *table;
     kdi_chunk *chunk;
-    kd_buffer key = kd_buffer_in(run->arena);
+    kd_key_list keys = kd_key_list_in(run->arena);
     KD_TRY(table_get(ctx, run, reader, &table));
     uint64_t unit = kd_read_varint(reader);
     uint64_t first = kd_read_varint(reader);
@@ -156,7 +156,7 @@ static kd_status rows_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stam
         atomic_store(&chunk->begins[i], stamp);
     number_above(&run->storage->next_unit, unit);
     atomic_fetch_add(&table->row_count, (int64_t)count);
-    return kdi_indexes_add_rows(ctx, table, chunk, (uint32_t)first, (uint32_t)count, false, &key);
+    return kdi_indexes_add_rows(ctx, table, chunk, (uint32_t)first, (uint32_t)count, false, &keys);
 }
 
 static kd_status end_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stamp stamp)

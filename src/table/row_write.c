@@ -114,15 +114,14 @@ static kd_status key_compare(kd_ctx *ctx, kd_arena *arena, const meeting *meet, 
     if (!kdi_place_find(meet->table, meet->newest, &newest))
         return KD_OK;
     for (uint32_t i = 0; list != NULL && i < list->count && !*out_differs; i++) {
-        kd_buffer keys[2] = {kd_buffer_in(arena), kd_buffer_in(arena)};
-        bool is_in[2];
+        kd_key_list keys[2] = {kd_key_list_in(arena), kd_key_list_in(arena)};
         if (!list->items[i]->definition.unique)
             continue;
-        KD_TRY(kdi_index_key_at(ctx, arena, list->items[i], &meet->place, &keys[0], &is_in[0]));
-        KD_TRY(kdi_index_key_at(ctx, arena, list->items[i], &newest, &keys[1], &is_in[1]));
-        *out_differs =
-            is_in[0] != is_in[1] ||
-            (is_in[0] && !kd_slice_equal(kd_buffer_slice(&keys[0]), kd_buffer_slice(&keys[1])));
+        KD_TRY(kdi_index_keys_at(ctx, arena, list->items[i], &meet->place, &keys[0]));
+        KD_TRY(kdi_index_keys_at(ctx, arena, list->items[i], &newest, &keys[1]));
+        *out_differs = keys[0].count != keys[1].count ||
+                       (keys[0].count > 0 && !kd_slice_equal(kd_key_list_get(&keys[0], 0),
+                                                             kd_key_list_get(&keys[1], 0)));
     }
     return KD_OK;
 }

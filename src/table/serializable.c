@@ -219,21 +219,22 @@ static kd_status filters_match(kd_ctx *ctx, kd_arena *scratch, const kdi_predica
 static kd_status range_matches(kd_ctx *ctx, kd_arena *scratch, const kdi_predicate *predicate,
                                const kdi_place *place, bool *out_matches)
 {
-    kd_buffer key = kd_buffer_in(scratch);
+    kd_key_list keys = kd_key_list_in(scratch);
     const kdi_index *index = kdi_index_find(predicate->table, predicate->index_no);
     *out_matches = true;
     if (index == NULL)
         return KD_OK;
-    KD_TRY(kdi_index_key_at(ctx, scratch, index, place, &key, out_matches));
-    if (!*out_matches)
-        return KD_OK;
-    kd_slice whole = kd_buffer_slice(&key);
-    kd_slice head = whole;
-    if (predicate->high.data != NULL && head.size_bytes > predicate->high.size_bytes)
-        head.size_bytes = predicate->high.size_bytes; /* A high bound includes its extensions. */
-    bool is_below = predicate->low.data != NULL && kd_slice_compare(whole, predicate->low) < 0;
-    bool is_above = predicate->high.data != NULL && kd_slice_compare(head, predicate->high) > 0;
-    *out_matches = !is_below && !is_above;
+    KD_TRY(kdi_index_keys_at(ctx, scratch, index, place, &keys));
+    *out_matches = false;
+    for (size_t i = 0; i < keys.count && !*out_matches; i++) {
+        kd_slice whole = kd_key_list_get(&keys, i);
+        kd_slice head = whole;
+        if (predicate->high.data != NULL && head.size_bytes > predicate->high.size_bytes)
+            head.size_bytes = predicate->high.size_bytes; /* A bound includes its extensions. */
+        bool is_below = predicate->low.data != NULL && kd_slice_compare(whole, predicate->low) < 0;
+        bool is_above = predicate->high.data != NULL && kd_slice_compare(head, predicate->high) > 0;
+        *out_matches = !is_below && !is_above;
+    }
     return KD_OK;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "table/storage_check.h"
 
+#include "base/hash.h"
+
 enum { FOUND_REFS = 64 };
 
 typedef struct checker {
@@ -10,8 +12,9 @@ typedef struct checker {
     kd_arena *arena;
     kdi_index *index;
     kd_snapshot snapshot;
-    kd_buffer key;
-    uint64_t row_count;
+    kd_key_list keys;
+    uint64_t entry_count;
+    uint64_t fingerprint; /* Of an inverted index: of all entries, in any order. */
 } checker;
 
 /* Looks the entry up, unless very many rows share the key: then counting has to do. */
@@ -19,8 +22,8 @@ static kd_status entry_is_there(kd_ctx *ctx, checker *check, kd_rowref ref)
 {
     kd_rowref refs[FOUND_REFS];
     uint32_t count;
-    KD_TRY(kd_index_find(ctx, check->index->index, kd_buffer_slice(&check->key), refs, FOUND_REFS,
-                         &count));
+    KD_TRY(kd_index_find(ctx, check->index->index, kd_key_list_get(&check->keys, 0), refs,
+                         FOUND_REFS, &count));
     if (count > FOUND_REFS)
         return KD_OK;
     for (uint32_t i = 0; i < count; i++) {
@@ -35,9 +38,15 @@ static kd_status entry_is_there(kd_ctx *ctx, checker *check, kd_rowref ref)
                    kdi_ref_ordinal(ref), (unsigned long long)check->table->table_no);
 }
 
-static kd_status row_key(kd_ctx *ctx, checker *check, const kdi_place *place, bool *out_is_in)
+static kd_status row_keys(kd_ctx *ctx, checker *check, const kdi_place *place)
 {
-    return kdi_index_key_at(ctx, check->arena, check->index, place, &check->key, out_is_in);
+    return kdi_index_keys_at(ctx, check->arena, check->index, place, &check->keys);
+}
+
+/* A number for an entry; sums of them tell whether two lots of entries are the same. */
+static uint64_t entry_print(kd_slice key, kd_rowref ref)
+{
+    return kd_hash_combine(kd_hash_bytes(key.data, key.size_bytes), ref);
 }
 
 static kd_status rows_have_entries(kd_ctx *ctx, checker *check, kd_scan_reader *reader,
@@ -53,21 +62,20 @@ static kd_status rows_have_entries(kd_ctx *ctx, checker *check, kd_scan_reader *
         for (uint32_t i = 0; i < batch.selected_count; i++) {
             kd_rowref ref = refs[kd_batch_row(&batch, i)];
             kdi_place place;
-            bool is_in;
             kd_arena_reset(scratch);
             check->arena = scratch;
-            check->key = kd_buffer_in(scratch);
+            check->keys = kd_key_list_in(scratch);
             if (!kdi_place_find(check->table, ref, &place))
                 return KD_FAIL(ctx, KD_CORRUPT, "XX002", "row %llu of table %llu has no place",
                                (unsigned long long)ref, (unsigned long long)check->table->table_no);
-            KD_TRY(row_key(ctx, check, &place, &is_in));
-            if (!is_in)
-                continue;
+            KD_TRY(row_keys(ctx, check, &place));
             /* Rows that share a key are told apart by counting; looking each up would be quadratic.
              */
-            if (check->index->definition.unique)
+            if (check->index->definition.unique && check->keys.count > 0)
                 KD_TRY(entry_is_there(ctx, check, place.ref));
-            check->row_count++;
+            for (size_t k = 0; k < check->keys.count; k++)
+                check->fingerprint += entry_print(kd_key_list_get(&check->keys, k), place.ref);
+            check->entry_count += check->keys.count;
         }
     }
 }
@@ -89,6 +97,34 @@ out:
     return status;
 }
 
+static kd_status wrong_entry(kd_ctx *ctx, const checker *check, const char *what)
+{
+    return KD_FAIL(ctx, KD_CORRUPT, "XX002", "index \"%.*s\" %s",
+                   (int)check->index->definition.name.size_bytes,
+                   check->index->definition.name.data, what);
+}
+
+/* The entry's row has this very key. Of an inverted index the fingerprint says it, since a row's
+ * items would be made once for each of them. */
+static kd_status entry_check(kd_ctx *ctx, checker *check, kd_arena *scratch, kd_slice key,
+                             const kdi_place *place)
+{
+    if (kd_index_is_inverted(&check->index->definition)) {
+        check->fingerprint -= entry_print(key, place->ref);
+        return KD_OK;
+    }
+    kd_arena_reset(scratch);
+    check->arena = scratch;
+    check->keys = kd_key_list_in(scratch);
+    KD_TRY(row_keys(ctx, check, place));
+    if (check->keys.count == 1 && kd_slice_equal(key, kd_key_list_get(&check->keys, 0)))
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CORRUPT, "XX002", "index \"%.*s\" has a wrong key for row %llu:%u",
+                   (int)check->index->definition.name.size_bytes,
+                   check->index->definition.name.data, (unsigned long long)kdi_ref_unit(place->ref),
+                   place->ordinal);
+}
+
 /* Every visible entry has a visible row (kd_index_scan looks), with this very key, once. */
 static kd_status entries_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_arena *scratch)
 {
@@ -102,31 +138,25 @@ static kd_status entries_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_
         kd_slice key;
         kd_rowref ref;
         kdi_place place;
-        bool is_visible, is_in;
+        bool is_visible;
         KD_TRY_OUT(kd_index_cursor_next(ctx, cursor, &key, &ref, &is_end));
         if (is_end || !kdi_place_find(check->table, ref, &place))
             continue;
         KD_TRY_OUT(kdi_place_visible(ctx, &place, check->snapshot, &is_visible));
         if (!is_visible)
             continue;
-        kd_arena_reset(scratch);
-        check->arena = scratch;
-        check->key = kd_buffer_in(scratch);
-        KD_TRY_OUT(row_key(ctx, check, &place, &is_in));
-        if (!is_in || !kd_slice_equal(key, kd_buffer_slice(&check->key)))
-            status = KD_FAIL(
-                ctx, KD_CORRUPT, "XX002", "index \"%.*s\" has a wrong key for row %llu:%u",
-                (int)check->index->definition.name.size_bytes, check->index->definition.name.data,
-                (unsigned long long)kdi_ref_unit(place.ref), place.ordinal);
-        if (status != KD_OK)
-            goto out;
+        KD_TRY_OUT(entry_check(ctx, check, scratch, key, &place));
         visible_count++;
     }
-    if (visible_count != check->row_count)
-        status = KD_FAIL(
-            ctx, KD_CORRUPT, "XX002", "index \"%.*s\" gives %llu rows where the table has %llu",
-            (int)check->index->definition.name.size_bytes, check->index->definition.name.data,
-            (unsigned long long)visible_count, (unsigned long long)check->row_count);
+    bool is_inverted = kd_index_is_inverted(&check->index->definition);
+    if (visible_count != check->entry_count)
+        status = KD_FAIL(ctx, KD_CORRUPT, "XX002",
+                         "index \"%.*s\" gives %llu %s where the table has %llu",
+                         (int)check->index->definition.name.size_bytes,
+                         check->index->definition.name.data, (unsigned long long)visible_count,
+                         is_inverted ? "items" : "rows", (unsigned long long)check->entry_count);
+    else if (is_inverted && check->fingerprint != 0)
+        status = wrong_entry(ctx, check, "has other items than its rows");
 out:
     kd_index_cursor_close(cursor);
     return status;

@@ -11,6 +11,9 @@
  * valid while a transaction that got them is open: flush and compaction publish a
  * remap that the functions here follow.
  *
+ * An index is ordered (one key per row) or inverted (a key for each item of its columns' values);
+ * the definition of its columns says which.
+ *
  * All functions may be called from any thread, with a kd_txn of that thread. Row
  * writers never wait for flush, compaction or readers.
  *
@@ -21,6 +24,7 @@
 #define KD_TABLE_TABLE_H
 
 #include "table/storage.h"
+#include "types/item.h"
 #include "types/vector.h"
 
 typedef uint64_t kd_rowref;
@@ -64,6 +68,7 @@ uint64_t kd_table_no(const kd_table *table);
 typedef struct kd_index_column {
     uint32_t column_no;
     kd_key_order order;
+    kd_item_class items; /* Of an inverted index: how values are taken apart; else none. */
 } kd_index_column;
 
 typedef struct kd_index_definition {
@@ -74,8 +79,14 @@ typedef struct kd_index_definition {
     bool nulls_not_distinct;
     int64_t predicate_column_no; /* A hidden boolean column: rows where it is true; -1: all rows. */
     uint32_t column_count;
-    const kd_index_column *columns;
+    const kd_index_column
+        *columns; /* Of an inverted index: all have items, and it is not unique. */
 } kd_index_definition;
+
+static inline bool kd_index_is_inverted(const kd_index_definition *definition)
+{
+    return definition->column_count > 0 && definition->columns[0].items != KD_ITEMS_NONE;
+}
 
 /* Builds over all rows; the caller holds KD_TABLE_SHARE or EXCLUSIVE. 23505 for duplicates. */
 kd_status kd_table_add_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
@@ -250,6 +261,13 @@ kd_status kd_index_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
 kd_status kd_index_scan_next(kd_ctx *ctx, kd_index_scan *scan, kd_rowref *out_ref,
                              bool *out_end) KD_MUST_CHECK;
 void kd_index_scan_close(kd_index_scan *scan); /* NULL is allowed. */
+
+/* Rows that may satisfy a query of an inverted index, ascending, each once: all that the snapshot
+ * sees and that do, and perhaps others; the caller tests them, and asks kd_table_get whether it
+ * sees them. What the snapshot's own transaction adds later is not among them. */
+kd_status kd_table_find_items(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                              uint64_t index_no, const kd_item_node *query, kd_rowref **out_refs,
+                              size_t *out_count) KD_MUST_CHECK;
 
 /* What is committed at the moment of looking, and the transaction's own work: for rows by
  * reference, under locks. A commit that is just being stamped may be seen in part: a row that it

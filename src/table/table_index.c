@@ -142,8 +142,10 @@ kd_status kdi_index_definition_append(kd_ctx *ctx, const kd_index_definition *de
     for (uint32_t i = 0; i < definition->column_count; i++) {
         const kd_index_column *column = &definition->columns[i];
         KD_TRY(kd_buffer_append_varint(ctx, out, column->column_no));
-        KD_TRY(kd_buffer_append_byte(
-            ctx, out, (uint8_t)(column->order.descending | column->order.nulls_first << 1)));
+        KD_TRY(kd_buffer_append_byte(ctx, out,
+                                     (uint8_t)(column->order.descending |
+                                               column->order.nulls_first << 1 |
+                                               (int)column->items << 2)));
     }
     return KD_OK;
 }
@@ -170,6 +172,9 @@ kd_status kdi_index_definition_read(kd_ctx *ctx, kd_arena *arena, kd_reader *rea
         uint8_t order = kd_read_u8(reader);
         columns[i].order.descending = (order & 1) != 0;
         columns[i].order.nulls_first = (order & 2) != 0;
+        columns[i].items = (kd_item_class)(order >> 2);
+        if (order >> 2 > KD_ITEM_CLASS_LAST)
+            return KD_FAIL(ctx, KD_CORRUPT, "XX001", "a stored index definition is damaged");
     }
     out_definition->columns = columns;
     return KD_OK;
@@ -190,51 +195,68 @@ static kd_value row_column(const kd_table *table, const kdi_chunk *chunk, uint32
     return set->columns[at].missing;
 }
 
-kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
-                           uint32_t slot, kd_buffer *out, bool *out_is_in, bool *out_has_null)
+kd_status kdi_index_column_append(kd_ctx *ctx, const kdi_index *index, uint32_t column,
+                                  kd_value *value, kd_key_list *keys)
+{
+    const kd_index_column *definition = &index->definition.columns[column];
+    if (definition->items == KD_ITEMS_NONE)
+        return kd_key_append(ctx, index->types[column], &value->as, value->is_null,
+                             definition->order, &keys->bytes);
+    if (value->is_null)
+        return KD_OK;
+    value->type = index->types[column];
+    return kd_items_append(ctx, definition->items, (uint8_t)column, value, keys);
+}
+
+static kd_status keys_end(kd_ctx *ctx, const kdi_index *index, kd_key_list *keys)
+{
+    if (!kd_index_is_inverted(&index->definition))
+        return kd_key_list_end(ctx, keys, 0);
+    kd_key_list_sort(keys);
+    return KD_OK;
+}
+
+kd_status kdi_index_keys_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
+                            uint32_t slot, kd_key_list *out, bool *out_has_null)
 {
     const kd_index_definition *definition = &index->definition;
-    *out_is_in = true;
     *out_has_null = false;
-    out->size_bytes = 0;
+    kd_key_list_clear(out);
     if (definition->predicate_column_no >= 0) {
         kd_value predicate =
             row_column(index->table, chunk, slot, (uint32_t)definition->predicate_column_no);
-        *out_is_in = !predicate.is_null && predicate.as.boolean;
-        if (!*out_is_in)
+        if (predicate.is_null || !predicate.as.boolean)
             return KD_OK;
     }
     for (uint32_t i = 0; i < definition->column_count; i++) {
         kd_value value = row_column(index->table, chunk, slot, definition->columns[i].column_no);
         *out_has_null |= value.is_null;
-        KD_TRY(kd_key_append(ctx, index->types[i], &value.as, value.is_null,
-                             definition->columns[i].order, out));
+        KD_TRY(kdi_index_column_append(ctx, index, i, &value, out));
     }
-    return KD_OK;
+    return keys_end(ctx, index, out);
 }
 
-kd_status kdi_index_key_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
-                           const kdi_place *place, kd_buffer *out, bool *out_is_in)
+kd_status kdi_index_keys_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
+                            const kdi_place *place, kd_key_list *out)
 {
     const kd_index_definition *definition = &index->definition;
     const kdi_column_set *set = atomic_load(&index->table->set);
     kd_value value;
-    *out_is_in = true;
-    out->size_bytes = 0;
+    kd_key_list_clear(out);
     if (definition->predicate_column_no >= 0) {
         int at = kdi_set_find(set, (uint32_t)definition->predicate_column_no, 0);
         assert(at >= 0);
         KD_TRY(kdi_place_value(ctx, arena, place, &set->columns[at], (uint32_t)at, &value));
-        *out_is_in = !value.is_null && value.as.boolean;
+        if (value.is_null || !value.as.boolean)
+            return KD_OK;
     }
-    for (uint32_t i = 0; *out_is_in && i < definition->column_count; i++) {
+    for (uint32_t i = 0; i < definition->column_count; i++) {
         int at = kdi_set_find(set, definition->columns[i].column_no, i);
         assert(at >= 0);
         KD_TRY(kdi_place_value(ctx, arena, place, &set->columns[at], (uint32_t)at, &value));
-        KD_TRY(kd_key_append(ctx, index->types[i], &value.as, value.is_null,
-                             definition->columns[i].order, out));
+        KD_TRY(kdi_index_column_append(ctx, index, i, &value, out));
     }
-    return KD_OK;
+    return keys_end(ctx, index, out);
 }
 
 kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
@@ -252,7 +274,7 @@ kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
 }
 
 kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk, uint32_t first,
-                               uint32_t count, bool only_unstored, kd_buffer *key)
+                               uint32_t count, bool only_unstored, kd_key_list *keys)
 {
     const kdi_index_list *list = atomic_load(&table->indexes);
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {
@@ -260,10 +282,10 @@ kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *ch
         if (only_unstored && index->is_stored)
             continue;
         for (uint32_t slot = first; slot < first + count; slot++) {
-            bool is_in, has_null;
-            KD_TRY(kdi_index_key_of(ctx, index, chunk, slot, key, &is_in, &has_null));
-            if (is_in)
-                KD_TRY(kd_index_insert(ctx, index->index, kd_buffer_slice(key),
+            bool has_null;
+            KD_TRY(kdi_index_keys_of(ctx, index, chunk, slot, keys, &has_null));
+            for (size_t k = 0; k < keys->count; k++)
+                KD_TRY(kd_index_insert(ctx, index->index, kd_key_list_get(keys, k),
                                        kdi_ref(chunk->unit, slot)));
         }
         atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
@@ -272,20 +294,20 @@ kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *ch
 }
 
 void kdi_indexes_remove_row(kd_table *table, const kdi_chunk *chunk, uint32_t slot,
-                            uint32_t index_count, kd_buffer *key)
+                            uint32_t index_count, kd_key_list *keys)
 {
     const kdi_index_list *list = atomic_load(&table->indexes);
     kd_ctx ctx = {.world = table->storage->world};
     for (uint32_t i = 0; list != NULL && i < list->count && i < index_count; i++) {
-        bool is_in, has_null;
-        kd_status status =
-            kdi_index_key_of(&ctx, list->items[i], chunk, slot, key, &is_in, &has_null);
+        bool has_null;
         /* An entry that stays points at a slot which nobody sees and which is never used again: it
          * only costs room. */
-        if (status != KD_OK)
+        if (kdi_index_keys_of(&ctx, list->items[i], chunk, slot, keys, &has_null) != KD_OK) {
             kd_error_clear(&ctx);
-        else if (is_in)
-            kd_index_forget(list->items[i]->index, kd_buffer_slice(key),
+            continue;
+        }
+        for (size_t k = 0; k < keys->count; k++)
+            kd_index_forget(list->items[i]->index, kd_key_list_get(keys, k),
                             kdi_ref(chunk->unit, slot));
     }
 }

@@ -301,21 +301,24 @@ kd_status kdi_index_definition_read(kd_ctx *ctx, kd_arena *arena, kd_reader *rea
                                     kd_index_definition *out_definition) KD_MUST_CHECK;
 /* Enters every row that the snapshot sees; 23505 when a unique key stands twice. */
 kd_status kdi_index_build(kd_ctx *ctx, kdi_index *index, kd_snapshot snapshot) KD_MUST_CHECK;
-/* The key of a chunk's row in `out` (emptied first). `*out_is_in` is false when the index's
- * predicate leaves the row out, `*out_has_null` when a column of the key is NULL. */
-kd_status kdi_index_key_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
-                           uint32_t slot, kd_buffer *out, bool *out_is_in,
-                           bool *out_has_null) KD_MUST_CHECK;
-/* The key of any row, from its values; `arena` holds what they point at. */
-kd_status kdi_index_key_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
-                           const kdi_place *place, kd_buffer *out, bool *out_is_in) KD_MUST_CHECK;
+/* A column's part of a row's keys: of an ordered index the next bytes of the only one. */
+kd_status kdi_index_column_append(kd_ctx *ctx, const kdi_index *index, uint32_t column,
+                                  kd_value *value, kd_key_list *keys) KD_MUST_CHECK;
+/* The keys of a chunk's row in `out` (emptied first): one of an ordered index, any number,
+ * ascending, of an inverted one; none when the index's predicate leaves the row out.
+ * `*out_has_null` says that a column is NULL. */
+kd_status kdi_index_keys_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
+                            uint32_t slot, kd_key_list *out, bool *out_has_null) KD_MUST_CHECK;
+/* The keys of any row, from its values; `arena` holds what they point at. */
+kd_status kdi_index_keys_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
+                            const kdi_place *place, kd_key_list *out) KD_MUST_CHECK;
 /* Enters the rows of a chunk into every index (or those without stored runs), without any check:
  * recovery. */
 kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk, uint32_t first,
-                               uint32_t count, bool only_unstored, kd_buffer *key) KD_MUST_CHECK;
+                               uint32_t count, bool only_unstored, kd_key_list *keys) KD_MUST_CHECK;
 /* Undoes a row of the first `index_count` indexes. */
 void kdi_indexes_remove_row(kd_table *table, const kdi_chunk *chunk, uint32_t slot,
-                            uint32_t index_count, kd_buffer *key);
+                            uint32_t index_count, kd_key_list *keys);
 
 /* --- Tables and storage ---------------------------------------------------------------------- */
 
@@ -505,9 +508,9 @@ struct kdi_write_set {
     kd_storage *storage;
     kdi_write *writes;
     size_t count, capacity;
-    kd_buffer key;     /* Scratch for index keys. */
-    kd_buffer old_key; /* Of versions that are cleaned away meanwhile. */
-    kd_arena *scratch; /* Reset between rows. */
+    kd_key_list keys;     /* Scratch for index keys. */
+    kd_key_list old_keys; /* Of versions that are cleaned away meanwhile. */
+    kd_arena *scratch;    /* Reset between rows. */
     bool is_structural;
     bool holds_structure;
     uint64_t delta_bytes;            /* Roughly what its rows take in the delta. */

@@ -66,7 +66,7 @@ static void version_clean(kdi_write_set *writes, kd_table *table, const kdi_inde
     kd_stamp end = atomic_load(&place.chunk->ends[place.ordinal]);
     if (begin == KDI_STAMP_DEAD || kdi_is_in_flight(begin) || end > oldest)
         return;
-    kdi_indexes_remove_row(table, place.chunk, place.ordinal, UINT32_MAX, &writes->old_key);
+    kdi_indexes_remove_row(table, place.chunk, place.ordinal, UINT32_MAX, &writes->old_keys);
 }
 
 static void versions_clean(kdi_write_set *writes, kd_table *table, const kdi_index *index,
@@ -130,17 +130,20 @@ static kd_status enter_unique(kd_ctx *ctx, kdi_write_set *writes, kd_table *tabl
 static kd_status enter_one(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_index *index,
                            const kdi_chunk *chunk, uint32_t slot, kd_rowref *out_conflict)
 {
-    bool is_in, has_null;
+    bool has_null;
     kd_rowref self = kdi_ref(chunk->unit, slot);
+    kd_key_list *keys = &writes->keys;
     *out_conflict = KD_ROWREF_NONE;
-    KD_TRY(kdi_index_key_of(ctx, index, chunk, slot, &writes->key, &is_in, &has_null));
-    if (!is_in)
+    KD_TRY(kdi_index_keys_of(ctx, index, chunk, slot, keys, &has_null));
+    if (keys->count == 0)
         return KD_OK;
     atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
-    kd_slice key = kd_buffer_slice(&writes->key);
     if (index->definition.unique && (!has_null || index->definition.nulls_not_distinct))
-        return enter_unique(ctx, writes, table, index, key, self, out_conflict);
-    return kd_index_insert(ctx, index->index, key, self);
+        return enter_unique(ctx, writes, table, index, kd_key_list_get(keys, 0), self,
+                            out_conflict);
+    for (size_t i = 0; i < keys->count; i++)
+        KD_TRY(kd_index_insert(ctx, index->index, kd_key_list_get(keys, i), self));
+    return KD_OK;
 }
 
 kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
@@ -164,7 +167,8 @@ kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
         kd_status status = enter_one(ctx, writes, table, list->items[i], chunk, slot, out_conflict);
         if (status == KD_OK && *out_conflict == KD_ROWREF_NONE)
             continue;
-        kdi_indexes_remove_row(table, chunk, slot, i, &writes->key);
+        /* The index that failed may hold some of the row's items. */
+        kdi_indexes_remove_row(table, chunk, slot, status == KD_OK ? i : i + 1, &writes->keys);
         *out_index = list->items[i];
         return status;
     }

@@ -87,7 +87,7 @@ static void insert_undo(kdi_write_set *writes, const kdi_write *write)
     kdi_chunk *chunk = write->object;
     uint32_t first = kdi_ref_ordinal(write->ref);
     for (uint32_t i = first + write->count; i > first; i--) {
-        kdi_indexes_remove_row(write->table, chunk, i - 1, UINT32_MAX, &writes->key);
+        kdi_indexes_remove_row(write->table, chunk, i - 1, UINT32_MAX, &writes->keys);
         atomic_store(&chunk->begins[i - 1], KDI_STAMP_DEAD);
     }
 }
@@ -173,8 +173,8 @@ kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage, kdi_writ
     writes->scratch = kd_arena_create(ctx, NULL, "row", KD_ARENA_UNLIMITED);
     if (writes->scratch == NULL)
         return KD_NOMEM;
-    writes->key = kd_buffer_in(kd_txn_arena(txn));
-    writes->old_key = kd_buffer_in(kd_txn_arena(txn));
+    writes->keys = kd_key_list_in(kd_txn_arena(txn));
+    writes->old_keys = kd_key_list_in(kd_txn_arena(txn));
     kd_status status = kd_txn_join(ctx, txn, &participant, writes);
     if (status != KD_OK) {
         kd_arena_destroy(writes->scratch);

@@ -176,6 +176,12 @@ TEST(statements_survive_every_failing_allocation)
         {"CREATE TABLE made (a integer PRIMARY KEY, b text UNIQUE, c integer REFERENCES t (a))",
          "DROP TABLE made"},
         {"CREATE INDEX made ON t (b)", "DROP INDEX made"},
+        {"CREATE INDEX made ON papers USING gin (doc, tags)", "DROP INDEX made"},
+        {"INSERT INTO papers VALUES (100, '{\"k\": [1, {\"n\": \"x\"}]}', '{a,b,NULL}')",
+         "DELETE FROM papers WHERE a >= 100"},
+        {"SELECT a FROM papers WHERE doc @> '{\"k\": 7}' OR doc @@ '$.n[*] == 3 && $.k > 1'", NULL},
+        {"SELECT a FROM papers WHERE tags && '{t3,t4}' AND doc ? 'k'", NULL},
+        {"UPDATE papers SET doc = doc || '{\"k\": 8}' WHERE doc @> '{\"k\": 7}'", NULL},
         {"ALTER TABLE u ADD COLUMN y integer DEFAULT 5", "ALTER TABLE u DROP COLUMN y"},
         {"CREATE VIEW made AS SELECT a FROM t", "DROP VIEW made"},
         {"EXPLAIN SELECT * FROM t JOIN u USING (a)", NULL},
@@ -247,6 +253,11 @@ TEST(statements_survive_every_failing_allocation)
     must(session,
          "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'a'), (5, NULL), (6, 'b')");
     must(session, "INSERT INTO u VALUES (1, 1), (2, 2), (3, 3), (3, 4), (7, 5)");
+    must(session, "CREATE TABLE papers (a integer, doc jsonb, tags text[])");
+    must(session, "CREATE INDEX papers_doc ON papers USING gin (doc)");
+    must(session, "CREATE INDEX papers_tags ON papers USING gin (tags, doc jsonb_path_ops)");
+    must(session, "INSERT INTO papers SELECT g, jsonb_build_object('k', g, 'n', ARRAY[g, g + 1]),"
+                  " ARRAY['t' || g] FROM generate_series(1, 30) g");
     int failures = 0;
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         failures += sweep(session, statements[i].sql, statements[i].undo);

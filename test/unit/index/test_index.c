@@ -135,6 +135,18 @@ static void check_find(fixture *self, const model_entry *wanted)
         CHECK_EQ(refs[at++], self->entries[i].ref);
     }
     CHECK_EQ(at, count);
+    kd_arena *arena = test_arena(&self->ctx);
+    uint64_t *postings, counted;
+    size_t posting_count;
+    CHECK_STATUS(&self->ctx, kd_index_postings(&self->ctx, arena, self->index, model_key(wanted),
+                                               &postings, &posting_count));
+    CHECK_EQ(posting_count, count);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_EQ(postings[i], refs[i]);
+    CHECK_STATUS(&self->ctx,
+                 kd_index_key_count(&self->ctx, self->index, model_key(wanted), &counted));
+    CHECK(counted >= count); /* Marks are counted, too. */
+    kd_arena_destroy(arena);
 }
 
 static bool starts_with(kd_slice key, kd_slice prefix)
