@@ -400,6 +400,11 @@ static kd_status dimensions_argument(kd_ctx *ctx, kd_call_env *env, const void *
         return KD_FAIL(ctx, KD_INVALID, "22004",
                        "dimension array or low bound array cannot be null");
     KD_TRY(open_array(ctx, env, args, index, out));
+    if (out->shape.dimensions > 1) {
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "2202E", "wrong number of array subscripts");
+        kd_error_set_detail(ctx, "Dimension array must be one dimensional.");
+        return status;
+    }
     for (uint32_t i = 0; i < out->count; i++)
         if (kd_array_get(out, i).is_null)
             return KD_FAIL(ctx, KD_INVALID, "22004", "dimension values cannot be null");

@@ -103,6 +103,7 @@ static kd_status window_finish(kd_ctx *ctx, kdi_op *op)
 typedef struct window_reader {
     kd_arena *arena;       /* Of the set. */
     kd_arena *batch_arena; /* Results. */
+    kd_arena *scratch;
     kd_vector *results;
     kd_vector *columns;
     uint64_t *bounds;
@@ -137,11 +138,12 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     local->copies = !kdi_sorter_is_in_memory(&self->sorter);
     local->arena = kd_arena_create(ctx, arena, "partitions", KD_ARENA_UNLIMITED);
     local->batch_arena = kd_arena_create(ctx, arena, "window results", KD_ARENA_UNLIMITED);
+    local->scratch = kd_arena_create(ctx, arena, "window frame", KD_ARENA_UNLIMITED);
     local->results = KD_NEW_ARRAY(ctx, arena, kd_vector, plan->as.window.call_count);
     local->sorted = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     local->p.blank = kd_alloc(ctx, arena, self->layout.row_bytes);
-    if (local->arena == NULL || local->batch_arena == NULL || local->results == NULL ||
-        local->sorted == NULL || local->p.blank == NULL)
+    if (local->arena == NULL || local->batch_arena == NULL || local->scratch == NULL ||
+        local->results == NULL || local->sorted == NULL || local->p.blank == NULL)
         return KD_NOMEM;
     KD_TRY(kdi_columns_create(ctx, arena, plan, &local->columns));
     for (uint32_t c = 0; c < plan->as.window.call_count; c++)
@@ -274,6 +276,7 @@ static kd_status part_prepare(kd_ctx *ctx, window_op *self, window_reader *local
         .order = self->columns + plan->as.window.partition_count,
         .order_count = plan->as.window.order_count,
         .facts = self->op.exec->scope.facts,
+        .scratch = local->scratch,
     };
     local->has_part = true;
     return kdi_window_peers_find(ctx, local->arena, &local->p);
@@ -420,7 +423,11 @@ static kd_status call_prepare(kd_ctx *ctx, window_op *self, kd_type *types,
         KD_TRY(kdi_evaluate_now(ctx, &self->op, arena, call->start_offset, &out->start_offset));
     if (call->end_offset != NULL)
         KD_TRY(kdi_evaluate_now(ctx, &self->op, arena, call->end_offset, &out->end_offset));
-    return kdi_window_check_offsets(ctx, out);
+    const kd_plan *plan = self->op.plan;
+    return kdi_window_check_offsets(ctx, arena, out,
+                                    plan->as.window.order_count == 0
+                                        ? kd_type_of(KD_TYPE_INT8)
+                                        : plan->as.window.order_by[0].expr->type);
 }
 
 static kd_status layout_make(kd_ctx *ctx, window_op *self)

@@ -41,6 +41,7 @@ typedef struct kdi_window_partition {
     const kdi_sort_column *order; /* Columns of the ORDER BY. */
     uint32_t order_count;
     const kd_session_facts *facts;
+    kd_arena *scratch; /* Of one bound of one row. */
 } kdi_window_partition;
 
 char *kdi_window_row_read(kdi_window_partition *partition, uint64_t row);
@@ -66,8 +67,15 @@ kd_status kdi_window_frame_of(kd_ctx *ctx, kdi_window_partition *partition,
                               kdi_window_frame *out_frame) KD_MUST_CHECK;
 bool kdi_window_excludes(kdi_window_partition *partition, const kdi_window_call *call, uint64_t row,
                          uint64_t other);
-/* Checks the offsets once: 22013. */
-kd_status kdi_window_check_offsets(kd_ctx *ctx, const kdi_window_call *call) KD_MUST_CHECK;
+/* Checks the offsets once: 22013. `ordered` is the type of the first ORDER BY column. */
+kd_status kdi_window_check_offsets(kd_ctx *ctx, kd_arena *arena, const kdi_window_call *call,
+                                   kd_type ordered) KD_MUST_CHECK;
+/* RANGE with an offset (window_range.c): a bound of a row's frame, and what an offset may be. */
+kd_status kdi_window_range_bound(kd_ctx *ctx, kdi_window_partition *partition, uint64_t row,
+                                 const kd_value *offset, bool preceding, bool is_end,
+                                 uint64_t *out) KD_MUST_CHECK;
+kd_status kdi_window_offset_check(kd_ctx *ctx, kd_arena *arena, kd_type ordered,
+                                  const kd_value *offset) KD_MUST_CHECK;
 /* Results of the rows of `range`, at `first` and on; a partition's ranges are asked for in order.
  */
 kd_status kdi_window_call_run(kd_ctx *ctx, kd_arena *arena, kdi_window_partition *partition,

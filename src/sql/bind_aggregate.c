@@ -28,8 +28,11 @@ static kdi_scope *query_scope(kdi_scope *scope)
     return scope;
 }
 
+/* `*out_direct_depths` is of the arguments before WITHIN GROUP, which do not decide whose call it
+ * is. */
 static kd_status bind_arguments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
-                                const kd_ast_call *ast, kd_aggregate_call *call)
+                                const kd_ast_call *ast, kd_aggregate_call *call,
+                                uint64_t *out_direct_depths)
 {
     uint32_t sorted = (uint32_t)ast->within_group.count;
     uint32_t count = (uint32_t)ast->arg_count + sorted;
@@ -39,6 +42,9 @@ static kd_status bind_arguments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
         return KD_NOMEM;
     for (size_t i = 0; i < ast->arg_count; i++)
         KD_TRY(kdi_bind_expr(ctx, b, scope, ast->args[i].value, &call->arguments[i]));
+    *out_direct_depths = sorted > 0 ? b->found_depths : 0;
+    if (sorted > 0)
+        b->found_depths = 0;
     for (uint32_t i = 0; i < sorted; i++) {
         const kd_ast_sort *sort = (const kd_ast_sort *)ast->within_group.items[i];
         KD_TRY(kdi_bind_expr(ctx, b, scope, sort->value, &call->arguments[ast->arg_count + i]));
@@ -118,18 +124,15 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
     return KD_OK;
 }
 
-/* DISTINCT sorts by the arguments, so another order has no meaning. */
+/* DISTINCT sorts by the arguments, so another order has no meaning. Asked before arguments are
+ * coerced: a cast that was written makes another expression. */
 static kd_status check_distinct_order(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
                                       const kd_aggregate_call *call)
 {
     for (uint32_t i = 0; call->distinct && i < call->order_count; i++) {
         bool found = false;
-        for (uint32_t a = 0; a < call->argument_count; a++) {
-            const kd_expr *given = call->arguments[a];
-            const kd_expr *uncast = given->kind == KD_EXPR_CAST ? given->arguments[0] : given;
-            found |= kd_expr_equal(given, call->order[i].expr) ||
-                     kd_expr_equal(uncast, call->order[i].expr);
-        }
+        for (uint32_t a = 0; a < call->argument_count; a++)
+            found |= kd_expr_equal(call->arguments[a], call->order[i].expr);
         if (!found)
             return kdi_at(ctx, b, ast->node.position,
                           KD_FAIL(ctx, KD_INVALID, "42P10",
@@ -177,32 +180,18 @@ static kd_status call_add(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_aggre
     return *out == NULL ? KD_NOMEM : KD_OK;
 }
 
-kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
-                             kd_expr **out)
+/* Whose call it is: all columns of outer queries make it an outer one's. Those of sub-queries in
+ * the arguments do not count. */
+static kd_status find_home(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                           uint64_t direct_depths, kdi_scope **io_home)
 {
-    kdi_scope *home = query_scope(scope);
-    if (home == NULL)
-        return not_here(ctx, b, ast, "aggregate functions are not allowed in ", "this context");
-    int deepest = b->deepest;
-    uint64_t depths = b->found_depths;
-    b->deepest = -1;
-    b->found_depths = 0;
-    kdi_query *query = home->query;
-    bool was_inside = query->inside_aggregate;
-    if (was_inside)
-        return not_here(ctx, b, ast, "aggregate function calls cannot be nested", "");
-    query->inside_aggregate = true;
-    kd_aggregate_call call = {.distinct = ast->distinct};
-    KD_TRY(bind_arguments(ctx, b, scope, ast, &call));
-    query->inside_aggregate = false;
-    KD_TRY(resolve(ctx, b, ast, &call));
-    KD_TRY(check_distinct_order(ctx, b, ast, &call));
-    for (uint32_t i = 0; i < call.argument_count && call.distinct; i++)
-        KD_TRY(kdi_check_equality(ctx, b, call.arguments[i]->type, ast->node.position));
-    /* All columns are of outer queries: the call is the outer one's. Those of sub-queries in the
-     * arguments do not count. */
+    kdi_scope *home = *io_home, *there = home;
     int found = deepest_below(b->found_depths, home->depth);
-    kdi_scope *there = home;
+    int direct = deepest_below(direct_depths, home->depth);
+    if (found >= 0 && direct > found)
+        return not_here(ctx, b, ast,
+                        "outer-level aggregate cannot contain a lower-level variable in ",
+                        "its direct arguments");
     while (found >= 0 && there != NULL && there->depth > found)
         there = there->outer;
     if (found >= 0 && there != NULL && there->is_lateral)
@@ -211,11 +200,50 @@ kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     while (found >= 0 && home->outer != NULL && query_scope(home->outer) != NULL &&
            home->depth > found)
         home = query_scope(home->outer);
-    b->found_depths |= depths;
+    *io_home = home;
+    if (home->query->inside_aggregate)
+        return not_here(ctx, b, ast, "aggregate function calls cannot be nested", "");
+    return home->query->aggregates_ok
+               ? KD_OK
+               : not_here(ctx, b, ast, "aggregate functions are not allowed in ",
+                          home->query->clause);
+}
+
+kd_status kdi_note_direct(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr *argument)
+{
+    kd_expr **slot;
+    KD_TRY(
+        KD_PUSH(ctx, b->arena, query->direct, query->direct_count, query->direct_capacity, &slot));
+    *slot = argument;
+    return KD_OK;
+}
+
+kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                             kd_expr **out)
+{
+    kdi_scope *home = query_scope(scope);
+    if (home == NULL)
+        return not_here(ctx, b, ast, "aggregate functions are not allowed in ", "this context");
+    int deepest = b->deepest;
+    uint64_t depths = b->found_depths, direct_depths;
+    b->deepest = -1;
+    b->found_depths = 0;
+    kdi_query *query = home->query;
+    if (query->inside_aggregate)
+        return not_here(ctx, b, ast, "aggregate function calls cannot be nested", "");
+    query->inside_aggregate = true;
+    kd_aggregate_call call = {.distinct = ast->distinct};
+    KD_TRY(bind_arguments(ctx, b, scope, ast, &call, &direct_depths));
+    query->inside_aggregate = false;
+    KD_TRY(check_distinct_order(ctx, b, ast, &call));
+    KD_TRY(resolve(ctx, b, ast, &call));
+    for (uint32_t i = 0; i < call.argument_count && call.distinct; i++)
+        KD_TRY(kdi_check_equality(ctx, b, call.arguments[i]->type, ast->node.position));
+    KD_TRY(find_home(ctx, b, ast, direct_depths, &home));
+    b->found_depths |= depths | direct_depths;
     if (deepest > b->deepest)
         b->deepest = deepest;
-    query = home->query;
-    if (!query->aggregates_ok)
-        return not_here(ctx, b, ast, "aggregate functions are not allowed in ", query->clause);
-    return call_add(ctx, b, query, &call, ast->node.position, out);
+    for (size_t i = 0; i < ast->arg_count && ast->within_group.count > 0; i++)
+        KD_TRY(kdi_note_direct(ctx, b, home->query, call.arguments[i]));
+    return call_add(ctx, b, home->query, &call, ast->node.position, out);
 }

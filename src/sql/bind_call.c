@@ -162,7 +162,9 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
                               "window function %.*s requires an OVER clause", KDI_S(name)));
     if (kd_registry_is_aggregate(b->registry, name))
         return kdi_bind_aggregate(ctx, b, scope, ast, out);
-    KD_TRY(only_for_aggregates(ctx, b, ast));
+    /* What is not there at all is told below, whatever the call says of it. */
+    if (kd_registry_has_name(b->registry, name))
+        KD_TRY(only_for_aggregates(ctx, b, ast));
     kd_expr **arguments = NULL;
     kd_type *types = NULL;
     uint32_t count;

@@ -95,13 +95,12 @@ static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     if (ast->form == KD_AST_CAST_TRY)
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "TRY_CAST is not supported"));
-    if (ast->operand->kind == KD_AST_ARRAY && type.is_array &&
-        ((const kd_ast_args *)ast->operand)->args.count == 0) {
-        *out = kdi_expr_new(ctx, b, KD_EXPR_ARRAY, type, ast->node.position, 0);
-        return *out == NULL ? KD_NOMEM : KD_OK;
-    }
     kd_expr *operand;
-    KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &operand));
+    if (ast->operand->kind == KD_AST_ARRAY && type.is_array)
+        KD_TRY(kdi_bind_array_as(ctx, b, scope, (const kd_ast_args *)ast->operand, type,
+                                 ast->node.mark, &operand));
+    else
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &operand));
     /* Literals char 'abc' and bit '10' have no length, where a column of type char has one. */
     if (ast->form == KD_AST_CAST_LITERAL && ast->type.modifiers.count == 0 &&
         (type.id == KD_TYPE_CHAR || type.id == KD_TYPE_BIT))

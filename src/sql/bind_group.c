@@ -48,19 +48,19 @@ static kd_status bind_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     return kdi_settle(ctx, b, out);
 }
 
-static bool uses_output(const kd_expr *expr, const kdi_query *query)
+/* Whether it has the result of a window call, or else of an aggregate. */
+static bool uses_output(const kd_expr *expr, const kdi_query *query, bool of_window)
 {
-    if (expr->kind == KD_EXPR_COLUMN) {
-        for (size_t i = 0; i < query->call_count; i++)
-            if (query->calls[i].output == expr->column)
+    bool is_column = expr->kind == KD_EXPR_COLUMN;
+    for (size_t i = 0; is_column && !of_window && i < query->call_count; i++)
+        if (query->calls[i].output == expr->column)
+            return true;
+    for (size_t w = 0; is_column && of_window && w < query->window_count; w++)
+        for (size_t c = 0; c < query->windows[w]->call_count; c++)
+            if (query->windows[w]->calls[c].output == expr->column)
                 return true;
-        for (size_t w = 0; w < query->window_count; w++)
-            for (size_t c = 0; c < query->windows[w]->call_count; c++)
-                if (query->windows[w]->calls[c].output == expr->column)
-                    return true;
-    }
     for (uint32_t i = 0; i < expr->argument_count; i++)
-        if (uses_output(expr->arguments[i], query))
+        if (uses_output(expr->arguments[i], query, of_window))
             return true;
     return false;
 }
@@ -73,7 +73,11 @@ static kd_status add_key(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr *
             *out_index = (uint32_t)i;
             return KD_OK;
         }
-    if (uses_output(expr, query))
+    if (uses_output(expr, query, true))
+        return kdi_at(
+            ctx, b, expr->position,
+            KD_FAIL(ctx, KD_INVALID, "42P20", "window functions are not allowed in GROUP BY"));
+    if (uses_output(expr, query, false))
         return kdi_at(
             ctx, b, expr->position,
             KD_FAIL(ctx, KD_INVALID, "42803", "aggregate functions are not allowed in GROUP BY"));
@@ -224,7 +228,8 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
         sets |= ast->group_by.items[i]->kind == KD_AST_GROUPING_SET;
     if (ast->group_by_all)
         for (size_t i = 0; i < targets->count; i++)
-            if (!uses_output(targets->exprs[i], query))
+            if (!uses_output(targets->exprs[i], query, true) &&
+                !uses_output(targets->exprs[i], query, false))
                 KD_TRY(add_key(ctx, b, query, targets->exprs[i], &index));
     if (sets) {
         KD_TRY(bind_sets(ctx, b, scope, ast, targets));
@@ -333,10 +338,19 @@ static const kdi_source *source_of(const kdi_scope *scope, kd_column_id id, uint
     return NULL;
 }
 
+/* Whether all grouping sets have the key. */
+static bool is_in_all_sets(const kdi_query *query, size_t key)
+{
+    for (size_t i = 0; i < query->set_count; i++)
+        if (key >= KEYS_MAX || (query->sets[i] >> key & 1) == 0)
+            return false;
+    return true;
+}
+
 /* Whether the keys hold the whole primary key of the source's table. */
 static bool primary_key_is_grouped(const kdi_query *query, const kdi_source *source)
 {
-    if (source->scan == NULL || query->set_count > 0)
+    if (source->scan == NULL)
         return false;
     const kd_table_entry *table = source->scan->as.scan.table;
     for (uint32_t i = 0; i < table->index_count; i++) {
@@ -351,7 +365,8 @@ static bool primary_key_is_grouped(const kdi_query *query, const kdi_source *sou
                     continue;
                 for (size_t g = 0; g < query->key_count; g++)
                     found |= query->keys[g]->kind == KD_EXPR_COLUMN &&
-                             query->keys[g]->column == source->columns[c].id;
+                             query->keys[g]->column == source->columns[c].id &&
+                             is_in_all_sets(query, g);
             }
             if (!found)
                 return false;
@@ -390,6 +405,10 @@ static kd_status check_column(kd_ctx *ctx, rewrite *r, kd_expr **slot)
         uint32_t index;
         KD_TRY(add_key(ctx, r->b, query, *slot, &index));
         query->key_ids[index] = kdi_next_id(r->b);
+        if (query->set_count > 0 && index >= KEYS_MAX)
+            return KD_FAIL(ctx, KD_LIMIT, "54011", "too many grouping expressions");
+        for (size_t i = 0; i < query->set_count; i++)
+            query->sets[i] |= (uint64_t)1 << index;
         return key_column(ctx, r->b, query, index, *slot, slot);
     }
     bool named = source->alias.size_bytes > 0;
@@ -453,6 +472,33 @@ kd_status kdi_group_rewrite(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kd_exp
     }
     KD_TRY(kd_expr_walk(ctx, slot, copy_slot, &r));
     return kd_expr_walk_deep(ctx, slot, rewrite_slot, &r);
+}
+
+static kd_status refuse_key(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    const rewrite *r = object;
+    const kdi_query *query = r->scope->query;
+    for (size_t i = 0; i < query->key_count; i++)
+        if ((*slot)->kind == KD_EXPR_COLUMN && (*slot)->column == query->key_ids[i])
+            return kdi_at(ctx, r->b, (*slot)->position,
+                          KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                  "grouped columns before WITHIN GROUP are not supported with "
+                                  "grouping sets"));
+    return KD_OK;
+}
+
+/* Calls take these arguments from the group's rows, where columns that a set is without are not yet
+ * NULL. */
+kd_status kdi_check_direct(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope)
+{
+    rewrite r = {.b = b, .scope = scope};
+    for (size_t i = 0; i < scope->query->direct_count; i++) {
+        kd_expr *argument = scope->query->direct[i];
+        KD_TRY(kdi_group_rewrite(ctx, b, scope, &argument));
+        if (scope->query->set_count > 0)
+            KD_TRY(kd_expr_walk_deep(ctx, &argument, refuse_key, &r));
+    }
+    return KD_OK;
 }
 
 kd_status kdi_group_rel(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kd_rel **io_rel)

@@ -200,6 +200,33 @@ static kd_ast_node *written_out(maker *m)
     return share(m, before, operation(m, "+", count_of(m, NULL, false), integer(m, 1)));
 }
 
+/* The values have to be comparable with the keys, and to be grouped: they are bound once for these
+ * questions alone. */
+static kd_status check_values(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast)
+{
+    int deepest = b->deepest;
+    uint64_t depths = b->found_depths;
+    for (size_t i = 0; i < ast->arg_count; i++) {
+        const kd_ast_sort *sort = (const kd_ast_sort *)ast->within_group.items[i];
+        kd_expr *pair[2];
+        kd_type types[2], common;
+        KD_TRY(kdi_bind_expr(ctx, b, scope, sort->value, &pair[0]));
+        KD_TRY(kdi_bind_expr(ctx, b, scope, ast->args[i].value, &pair[1]));
+        types[0] = pair[0]->type;
+        types[1] = pair[1]->type;
+        if (!kd_registry_common_type(b->registry, types, 2, &common))
+            return kdi_at(
+                ctx, b, ast->args[i].value->position,
+                KD_FAIL(ctx, KD_INVALID, "42804", "WITHIN GROUP types %s and %s cannot be matched",
+                        kdi_type_text(ctx, b, types[0]), kdi_type_text(ctx, b, types[1])));
+        if (scope != NULL && scope->query != NULL)
+            KD_TRY(kdi_note_direct(ctx, b, scope->query, pair[1]));
+    }
+    b->deepest = deepest;
+    b->found_depths = depths;
+    return KD_OK;
+}
+
 kd_status kdi_bind_hypothetical(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                 const kd_ast_call *ast, kd_expr **out)
 {
@@ -216,6 +243,7 @@ kd_status kdi_bind_hypothetical(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     if (ast->distinct)
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42601", "cannot use DISTINCT with WITHIN GROUP"));
+    KD_TRY(check_values(ctx, b, scope, ast));
     maker m = {.ctx = ctx, .b = b, .call = ast};
     const kd_ast_node *node = written_out(&m);
     return m.status != KD_OK ? m.status : kdi_bind_expr(ctx, b, scope, node, out);

@@ -96,6 +96,8 @@ struct kdi_query {
     bool inside_aggregate, inside_window;
     kd_aggregate_call *calls;
     size_t call_count, call_capacity;
+    kd_expr **direct; /* Arguments before WITHIN GROUP, which have to be grouped. */
+    size_t direct_count, direct_capacity;
     kdi_window **windows;
     size_t window_count, window_capacity;
     kdi_srf *srfs;
@@ -265,6 +267,9 @@ kd_status kdi_bind_predicate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
                              kd_expr **out) KD_MUST_CHECK; /* bind_predicate.c */
 kd_status kdi_bind_special(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                            kd_expr **out) KD_MUST_CHECK; /* bind_special.c */
+/* ARRAY[...] cast to `type`: each element is cast by itself. `mark` is where the cast stands. */
+kd_status kdi_bind_array_as(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_args *ast,
+                            kd_type type, int mark, kd_expr **out) KD_MUST_CHECK;
 kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                         kd_expr **out) KD_MUST_CHECK; /* bind_call.c */
 /* name => value and VARIADIC array (bind_named.c). */
@@ -275,6 +280,10 @@ kd_status kdi_arrange_arguments(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *a
                                 kd_expr ***io_arguments, uint32_t *io_count) KD_MUST_CHECK;
 kd_status kdi_bind_variadic(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **arguments,
                             kd_expr **out) KD_MUST_CHECK;
+/* An argument before WITHIN GROUP: checked when what is grouped by is known. */
+kd_status kdi_note_direct(kd_ctx *ctx, kdi_binder *b, kdi_query *query,
+                          kd_expr *argument) KD_MUST_CHECK;
+kd_status kdi_check_direct(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope) KD_MUST_CHECK;
 kd_status kdi_bind_aggregate(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                              kd_expr **out) KD_MUST_CHECK; /* bind_aggregate.c */
 kd_status kdi_bind_window_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,

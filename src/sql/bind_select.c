@@ -304,6 +304,7 @@ static kd_status rewrite_grouped(kd_ctx *ctx, kdi_binder *b, select_state *s)
             KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &srf->as.function.arguments[a]));
     }
     KD_TRY(rewrite_windows(ctx, b, s));
+    KD_TRY(kdi_check_direct(ctx, b, &s->scope));
     KD_TRY(kdi_group_rel(ctx, b, &s->scope, &s->rel));
     return kdi_rel_filter(ctx, b, s->having, &s->rel);
 }

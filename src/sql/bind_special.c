@@ -161,6 +161,32 @@ static kd_status bind_array(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     return KD_OK;
 }
 
+kd_status kdi_bind_array_as(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_args *ast,
+                            kd_type type, int mark, kd_expr **out)
+{
+    uint32_t count = (uint32_t)ast->args.count;
+    bool is_nested = false;
+    KD_TRY(kdi_enter(ctx, b));
+    *out = kdi_expr_new(ctx, b, KD_EXPR_ARRAY, type, ast->node.position, count);
+    if (*out == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_ast_node *item = ast->args.items[i];
+        kd_expr **slot = &(*out)->arguments[i];
+        if (item->kind == KD_AST_ARRAY)
+            KD_TRY(kdi_bind_array_as(ctx, b, scope, (const kd_ast_args *)item, type, mark, slot));
+        else
+            KD_TRY(kdi_bind_expr(ctx, b, scope, item, slot));
+        is_nested |= (*slot)->type.is_array;
+    }
+    kd_type wanted = is_nested ? type : kd_type_element(type);
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(kdi_at(ctx, b, mark,
+                      kdi_coerce(ctx, b, wanted, KD_CAST_EXPLICIT, &(*out)->arguments[i])));
+    kdi_leave(b);
+    return KD_OK;
+}
+
 static kd_status bind_index(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                             kd_expr **out)
 {

@@ -20,9 +20,58 @@ static const kd_ast_window *find_definition(const kdi_query *query, kd_slice nam
     return NULL;
 }
 
+/* The type of distances between values of a type; UNKNOWN: it has none. */
+static kd_type_id distance_of(kd_type type)
+{
+    switch (type.is_array ? KD_TYPE_UNKNOWN : (kd_type_id)type.id) {
+    case KD_TYPE_INT2:
+    case KD_TYPE_INT4:
+    case KD_TYPE_INT8:
+    case KD_TYPE_NUMERIC:
+        return (kd_type_id)type.id;
+    case KD_TYPE_FLOAT4:
+    case KD_TYPE_FLOAT8:
+        return KD_TYPE_FLOAT8;
+    case KD_TYPE_DATE:
+    case KD_TYPE_TIME:
+    case KD_TYPE_INTERVAL:
+        return KD_TYPE_INTERVAL;
+    default:
+        return kd_type_is_timestamp(type) ? KD_TYPE_INTERVAL : KD_TYPE_UNKNOWN;
+    }
+}
+
+/* What an offset of RANGE is cast to: integers go with integers as they are. */
+static kd_status range_type(kd_ctx *ctx, kdi_binder *b, kd_type ordered, kd_type given,
+                            int position, kd_type *out)
+{
+    kd_type_id distance = distance_of(ordered);
+    *out = kd_type_of(distance);
+    if (distance == KD_TYPE_UNKNOWN)
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "RANGE with offset PRECEDING/FOLLOWING is not supported for column "
+                              "type %s",
+                              kdi_type_text(ctx, b, ordered)));
+    bool same_kind = kd_type_is_integer(*out) ? kd_type_is_integer(given) && !given.is_array
+                                              : given.id == distance && !given.is_array;
+    if (same_kind)
+        *out = given;
+    if (same_kind || kdi_is_unknown(given) ||
+        kd_registry_can_coerce(b->registry, given, *out, KD_CAST_IMPLICIT))
+        return KD_OK;
+    kd_status status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                               "RANGE with offset PRECEDING/FOLLOWING is not supported for column "
+                               "type %s and offset type %s",
+                               kdi_type_text(ctx, b, ordered), kdi_type_text(ctx, b, given));
+    kd_error_set_hint(ctx, "Cast the offset value to an appropriate type.");
+    return kdi_at(ctx, b, position, status);
+}
+
 static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_window *window,
                              const kd_ast_node *node, kd_expr **out)
 {
+    kd_type type;
     *out = NULL;
     if (node == NULL)
         return KD_OK;
@@ -46,16 +95,8 @@ static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_w
         return fail_window(ctx, b, node->position, "42P20",
                            "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY "
                            "column");
-    kd_type ordered = window->order_by[0].expr->type;
-    kd_type given = (*out)->type;
-    bool is_float = ordered.id == KD_TYPE_FLOAT4 || ordered.id == KD_TYPE_FLOAT8;
-    if ((kd_type_is_integer(ordered) && kd_type_is_integer(given)) ||
-        (is_float && given.id == KD_TYPE_FLOAT8 && !given.is_array))
-        return KD_OK;
-    bool by_time = kd_type_is_timestamp(ordered) || ordered.id == KD_TYPE_DATE ||
-                   ordered.id == KD_TYPE_TIME || ordered.id == KD_TYPE_INTERVAL;
-    return kdi_coerce(ctx, b, by_time ? kd_type_of(KD_TYPE_INTERVAL) : ordered, KD_CAST_IMPLICIT,
-                      out);
+    KD_TRY(range_type(ctx, b, window->order_by[0].expr->type, (*out)->type, node->position, &type));
+    return kdi_coerce(ctx, b, type, KD_CAST_IMPLICIT, out);
 }
 
 static kd_status bind_frame(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_window *ast,
@@ -222,8 +263,12 @@ static kd_status resolve(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_
     KD_TRY(resolve_named(ctx, b, ast, call, &found));
     if (found)
         return KD_OK;
-    if (ast->star ||
-        (call->argument_count == 0 && kd_slice_equal(ast->function.name, KD_SLICE("count")))) {
+    bool counts = kd_slice_equal(ast->function.name, KD_SLICE("count"));
+    if (counts && call->argument_count == 0 && !ast->star)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42809",
+                              "count(*) must be used to call a parameterless aggregate function"));
+    if (counts && ast->star) {
         call->type = kd_type_of(KD_TYPE_INT8);
         return KD_OK;
     }

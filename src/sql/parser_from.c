@@ -235,6 +235,16 @@ static kd_status call_tail(kd_parser *p, kd_ast_table_call *item, kd_ast_node **
     return KD_OK;
 }
 
+/* FILTER, WITHIN GROUP and OVER are for values. */
+static kd_status add_call(kd_parser *p, kd_ast_table_call *item, kd_ast_node *node)
+{
+    const kd_ast_call *call = (const kd_ast_call *)node;
+    if (node->kind == KD_AST_CALL &&
+        (call->over != NULL || call->filter != NULL || call->within_group.count > 0))
+        return kdi_syntax_error(p, NULL);
+    return kdi_push(p, &item->calls, node);
+}
+
 static kd_status rows_from(kd_parser *p, bool lateral, int32_t start, kd_ast_node **out_item)
 {
     kd_ast_table_call *item = KDI_NODE_AT(p, KD_AST_TABLE_CALL, kd_ast_table_call, start);
@@ -252,7 +262,7 @@ static kd_status rows_from(kd_parser *p, bool lateral, int32_t start, kd_ast_nod
         size_t count = item->calls.count;
         KD_TRY(kdi_primary(p, &call));
         KD_TRY(KD_PUSH(p->ctx, p->arena, item->call_column_defs, count, def_capacity, &defs));
-        KD_TRY(kdi_push(p, &item->calls, call));
+        KD_TRY(add_call(p, item, call));
         if (kdi_accept(p, KW_AS))
             KD_TRY(alias_columns(p, NULL, defs));
     } while (kdi_accept_token(p, ','));
@@ -271,7 +281,7 @@ static kd_status call_item(kd_parser *p, bool lateral, int32_t start, kd_ast_nod
     if (call->kind == KD_AST_COLUMN || call->kind == KD_AST_STAR || call->kind == KD_AST_CONSTANT ||
         call->kind == KD_AST_ROW)
         return kdi_syntax_error(p, "\"(\"");
-    KD_TRY(kdi_push(p, &item->calls, call));
+    KD_TRY(add_call(p, item, call));
     return call_tail(p, item, out_item);
 }
 
@@ -290,7 +300,7 @@ static kd_status named_item(kd_parser *p, bool lateral, int32_t start, kd_ast_no
         if (item == NULL)
             return KD_NOMEM;
         KD_TRY(kdi_parse_call(p, table->name, &call));
-        KD_TRY(kdi_push(p, &item->calls, call));
+        KD_TRY(add_call(p, item, call));
         return call_tail(p, item, out_item);
     }
     KD_TRY(alias_clause(p, false, &table->alias));
