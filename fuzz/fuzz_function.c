@@ -25,6 +25,11 @@ static const char *const calls[] = {
     "SELECT to_char(interval '1 year 2 days 3 hours', $1::text)",
     "SELECT to_char(1234.5678::numeric, $1::text), to_char(-12, $1::text)",
     "SELECT to_char(1e10::float8, $1::text), to_char('NaN'::numeric, $1::text)",
+    "SELECT to_char($2::numeric, $1::text), to_char(-($2::numeric), $1::text)",
+    "SELECT to_char($2::float8, $1::text), to_char($2::float4, $1::text)",
+    "SELECT to_char($2::int, $1::text), to_char($2::bigint, $1::text)",
+    "SELECT to_char($2::interval, $1::text), to_char(-($2::interval), $1::text)",
+    "SELECT to_char($2::timestamp, $1::text), to_char($2::timestamptz, $1::text)",
     "SELECT to_date($2::text, $1::text)",
     "SELECT to_timestamp($2::text, $1::text)",
     "SELECT to_number($2::text, $1::text)",
@@ -62,10 +67,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     kd_slice one = {text, cut}, two = {text + cut, left - cut};
     if (!kd_utf8_is_valid(one, NULL) || !kd_utf8_is_valid(two, NULL))
         return 0; /* No door lets it in. */
+    static const char *const styles[] = {"SET DateStyle = 'ISO'", "SET DateStyle = 'SQL, DMY'",
+                                         "SET DateStyle = 'Postgres'", "SET DateStyle = 'German'"};
     if (engine.database == NULL) {
         fuzz_engine_open(&engine, (uint64_t)64 << 20);
         (void)!fuzz_run(&engine, KD_SLICE("SET statement_timeout = 3000"), NULL, 0);
     }
+    if (count % 500 == 0)
+        (void)!fuzz_run(&engine, kd_slice_of(styles[count / 500 % 4]), NULL, 0);
     kd_value values[2] = {kd_value_text(one), kd_value_text(two)};
     (void)!fuzz_run(&engine, kd_slice_of(calls[data[0] % CALLS]), values, 2);
     if (++count % 20000 == 0) {

@@ -587,7 +587,7 @@ static kd_status offset_argument(kd_ctx *ctx, const kd_call_env *env, const void
     kd_interval offset = KDI_ARG(kd_interval, args, 0);
     if (offset.months != 0 || offset.days != 0) {
         kd_buffer text = kd_buffer_in(env->arena);
-        KD_TRY(kd_interval_format(ctx, offset, &text));
+        KD_TRY(kd_interval_format(ctx, KD_INTERVAL_STYLE_POSTGRES, offset, &text));
         return KD_FAIL(ctx, KD_INVALID, "22023",
                        "interval time zone \"%s\" must not include months or days", text.data);
     }

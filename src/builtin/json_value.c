@@ -40,7 +40,9 @@ static kd_status append_scalar(kd_ctx *ctx, const kd_text_settings *settings, co
         return kd_buffer_append_slice(ctx, out, kdi_value_text(value));
     if (kd_type_is_string(type) && type.id != KD_TYPE_CHAR)
         return kd_json_append_string(ctx, kdi_value_text(value), out);
-    KD_TRY(kd_value_format(ctx, settings, value, &text));
+    kd_text_settings iso = settings == NULL ? (kd_text_settings){0} : *settings;
+    iso.date_style = KD_DATE_STYLE_ISO; /* JSON's dates are ISO 8601 whatever DateStyle is. */
+    KD_TRY(kd_value_format(ctx, settings == NULL ? NULL : &iso, value, &text));
     if (kd_type_is_timestamp(type))
         return append_time(ctx, kd_buffer_slice(&text), type.id == KD_TYPE_TIMESTAMPTZ, out);
     bool plain = kd_type_is_number(type) && type.id != KD_TYPE_OID && text.size_bytes > 0 &&

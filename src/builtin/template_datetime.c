@@ -315,10 +315,6 @@ static kd_status append_day(kd_ctx *ctx, const place *it, const moment *m, kd_bu
 {
     int32_t weekday = m->is_interval ? 0 : kd_date_day_of_week(m->date), iso_year, week;
     int32_t year_day = m->is_interval ? m->civil.day : kd_date_day_of_year(m->date);
-    if (m->is_interval && (it->kind == P_DAY || it->kind == P_DY || it->kind == P_D ||
-                           it->kind == P_ID || it->kind == P_IW || it->kind == P_IDDD))
-        return KD_FAIL(ctx, KD_INVALID, "22007",
-                       "invalid format specification for an interval value");
     switch (it->kind) {
     case P_DAY:
         return append_name(ctx, it, days[weekday], 9, 9, out);
@@ -347,8 +343,37 @@ static kd_status append_day(kd_ctx *ctx, const place *it, const moment *m, kd_bu
     return append_number(ctx, it, (week - 1) * 7 + (weekday == 0 ? 7 : weekday), 3, out);
 }
 
+/* An interval's months may be negative: they count back from the end of a year; no months in some
+ * years are the year's last one, or its first when the years are negative. */
+static kd_status append_roman(kd_ctx *ctx, const place *it, const moment *m, kd_buffer *out)
+{
+    int32_t month = m->civil.month;
+    if (month == 0 && m->years == 0)
+        return KD_OK;
+    if (month <= 0)
+        month = month < 0 ? month + 13 : m->years > 0 ? 12 : 1;
+    KD_TRY(append_as_written(ctx, it, roman[month - 1], out));
+    for (size_t i = strlen(roman[month - 1]); i < 4 && !it->fill_mode; i++)
+        KD_TRY(kd_buffer_append_byte(ctx, out, ' '));
+    return KD_OK;
+}
+
+/* What only a point in time has. */
+static bool is_of_no_interval(pattern_kind kind)
+{
+    static const pattern_kind kinds[] = {P_AD, P_A_D, P_MONTH, P_MON, P_DAY, P_DY,
+                                         P_D,  P_ID,  P_TZ,    P_TZH, P_TZM, P_OF};
+    for (size_t i = 0; i < KDI_COUNT(kinds); i++)
+        if (kinds[i] == kind)
+            return true;
+    return false;
+}
+
 static kd_status append_place(kd_ctx *ctx, const place *it, const moment *m, kd_buffer *out)
 {
+    if (m->is_interval && is_of_no_interval(it->kind))
+        return KD_FAIL(ctx, KD_INVALID, "22007",
+                       "invalid format specification for an interval value");
     int32_t month = m->civil.month;
     int64_t century = m->years > 0 ? (m->years + 99) / 100 : m->years / 100 - 1;
     switch (it->kind) {
@@ -363,16 +388,11 @@ static kd_status append_place(kd_ctx *ctx, const place *it, const moment *m, kd_
     case P_MM:
         return append_number(ctx, it, month, 2, out);
     case P_MONTH:
-        return month == 0 ? KD_OK : append_name(ctx, it, months[month - 1], 9, 9, out);
+        return append_name(ctx, it, months[month - 1], 9, 9, out);
     case P_MON:
-        return month == 0 ? KD_OK : append_name(ctx, it, months[month - 1], 3, 3, out);
+        return append_name(ctx, it, months[month - 1], 3, 3, out);
     case P_RM:
-        if (month == 0)
-            return KD_OK;
-        KD_TRY(append_as_written(ctx, it, roman[month - 1], out));
-        for (size_t i = strlen(roman[month - 1]); i < 4 && !it->fill_mode; i++)
-            KD_TRY(kd_buffer_append_byte(ctx, out, ' '));
-        return KD_OK;
+        return append_roman(ctx, it, m, out);
     case P_OF:
     case P_TZ:
     case P_TZH:

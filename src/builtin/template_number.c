@@ -306,8 +306,11 @@ static kd_status roman_to_char(kd_ctx *ctx, kd_call_env *env, const number_templ
     return kdi_return_buffer(result, &out);
 }
 
+/* Of one digit before the point; 0 for zero. */
 static int leading_exponent(const kd_decimal *value)
 {
+    if (value->digit_count == 0)
+        return 0;
     uint16_t digit = value->digits[0];
     int lead = digit >= 1000 ? 3 : digit >= 100 ? 2 : digit >= 10 ? 1 : 0;
     return value->weight * KD_NUMERIC_BASE_DIGITS + lead;
@@ -327,12 +330,16 @@ static kd_status exponent_to_char(kd_ctx *ctx, kd_call_env *env, const number_te
             KD_TRY(kd_buffer_append_byte(ctx, &out, i == it->before ? '.' : '#'));
         return kdi_return_buffer(result, &out);
     }
-    kd_decimal rounded = *value;
+    /* The first four digits stand before the point while it is rounded: the exponent may be more
+     * than rounding reaches. */
+    kd_decimal moved = *value, rounded = *value;
     int exponent = 0, written = 0;
     if (value->digit_count > 0) {
         exponent = leading_exponent(value);
-        KD_TRY(kd_decimal_round(ctx, env->arena, value, it->after - exponent, &rounded));
-        bool carried = leading_exponent(&rounded) > exponent;
+        moved.weight = 0;
+        int lead = leading_exponent(&moved);
+        KD_TRY(kd_decimal_round(ctx, env->arena, &moved, it->after - lead, &rounded));
+        bool carried = leading_exponent(&rounded) > lead;
         if (carried && (env->argument_types[0].id == KD_TYPE_FLOAT8 ||
                         env->argument_types[0].id == KD_TYPE_INT4))
             exponent++;

@@ -288,6 +288,8 @@ void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
     *out_text = (kd_text_settings){
         .zone = settings->time_zone,
         .date_order = (uint8_t)settings->date_order,
+        .date_style = (uint8_t)settings->date_style,
+        .interval_style = (uint8_t)settings->interval_style,
         .extra_float_digits = (int8_t)settings->extra_float_digits,
         .bytea_escape_output = settings->bytea_escape != 0,
         .enum_rank = enum_rank,

@@ -3,7 +3,9 @@
  */
 #include "engine/setting.h"
 
+#include "engine/setting_internal.h"
 #include "types/number_text.h"
+#include "types/value.h"
 #include "types/zone.h"
 
 #include <assert.h>
@@ -45,6 +47,9 @@ static kd_status apply_flush_mode(kd_ctx *ctx, kd_arena *arena, kd_settings *set
 static const char *const isolation_labels[] = {"read committed", "repeatable read", "serializable",
                                                NULL};
 static const char *const bytea_labels[] = {"hex", "escape", NULL};
+/* In the order of kd_interval_style. */
+static const char *const interval_labels[] = {"postgres", "postgres_verbose", "sql_standard",
+                                              "iso_8601", NULL};
 static const char *const commit_labels[] = {"on", "off", NULL};
 
 #define AT(member) offsetof(kd_settings, member)
@@ -82,7 +87,7 @@ static const setting settings_table[] = {
      .offset = AT(date_style_text),
      .default_text = "ISO, MDY",
      .apply = apply_date_style,
-     .description = "Order of day, month and year in ambiguous input; output is ISO."},
+     .description = "The text form of dates; order of day, month and year in input."},
     {.name = "default_transaction_isolation",
      .kind = SETTING_ENUM,
      .offset = AT(isolation),
@@ -119,10 +124,10 @@ static const setting settings_table[] = {
      .unit = "ms",
      .description = "Idle time after which an open transaction is ended; 0: never."},
     {.name = "intervalstyle",
-     .kind = SETTING_TEXT,
+     .kind = SETTING_ENUM,
      .offset = AT(interval_style),
      .default_text = "postgres",
-     .fixed = true,
+     .labels = interval_labels,
      .description = "The text form of intervals."},
     {.name = "join_collapse_limit",
      .kind = SETTING_INTEGER,
@@ -243,8 +248,18 @@ static const setting *find(kd_slice name)
 bool kd_setting_at(uint32_t index, kd_setting_info *out_info)
 {
     static const char *const kinds[] = {"bool", "integer", "enum", "string"};
-    if (index >= SETTING_COUNT)
-        return false;
+    if (index >= SETTING_COUNT) {
+        const kdi_accepted_setting *other = kdi_accepted_at(index - SETTING_COUNT);
+        if (other == NULL)
+            return false;
+        bool is_size = strcmp(other->kind, "size") == 0;
+        *out_info = (kd_setting_info){.name = other->name,
+                                      .unit = is_size ? "bytes" : NULL,
+                                      .kind = is_size ? "integer" : other->kind,
+                                      .default_text = other->default_text,
+                                      .description = "PostgreSQL's; without effect."};
+        return true;
+    }
     const setting *it = &settings_table[index];
     *out_info = (kd_setting_info){.name = it->name,
                                   .unit = it->unit,
@@ -308,30 +323,69 @@ static kd_status apply_time_zone(kd_ctx *ctx, kd_arena *arena, kd_settings *sett
     return kd_zone_open(ctx, arena, value, &settings->time_zone);
 }
 
-static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
-                                  kd_slice value)
+/* What one word of DateStyle says: a style, an order, or both; -1 for none. False if unknown. */
+static bool date_style_word(kd_slice word, int *out_style, int *out_order)
 {
     static const struct {
         const char *name;
-        int order; /* -1: says nothing about the order */
-    } words[] = {{"iso", -1}, {"mdy", 0},      {"us", 0},  {"noneuro", 0},     {"dmy", 1},
-                 {"euro", 1}, {"european", 1}, {"ymd", 2}, {"noneuropean", 0}, {"default", 0}};
-    static const char *const shown[] = {"ISO, MDY", "ISO, DMY", "ISO, YMD"};
-    (void)arena;
-    kd_slice rest = value, name;
-    while (next_name(&rest, &name)) {
-        size_t i = 0;
-        for (; i < sizeof words / sizeof *words; i++)
-            if (kd_slice_equal_ignoring_case(name, kd_slice_of(words[i].name)))
-                break;
-        if (i == sizeof words / sizeof *words)
-            return KD_FAIL(ctx, KD_INVALID, "22023",
-                           "invalid value for parameter \"DateStyle\": \"%.*s\"",
-                           (int)value.size_bytes, value.data);
-        if (words[i].order >= 0)
-            settings->date_order = words[i].order;
+        bool is_prefix; /* "europ", "noneuropean": what begins so. */
+        int style, order;
+    } words[] = {{"iso", false, KD_DATE_STYLE_ISO, -1},
+                 {"sql", false, KD_DATE_STYLE_SQL, -1},
+                 {"postgres", true, KD_DATE_STYLE_POSTGRES, -1},
+                 {"german", false, KD_DATE_STYLE_GERMAN, -1},
+                 {"mdy", false, -1, 0},
+                 {"us", false, -1, 0},
+                 {"noneuro", true, -1, 0},
+                 {"dmy", false, -1, 1},
+                 {"euro", true, -1, 1},
+                 {"ymd", false, -1, 2}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        kd_slice name = kd_slice_of(words[i].name), start = word;
+        if (words[i].is_prefix && start.size_bytes > name.size_bytes)
+            start.size_bytes = name.size_bytes;
+        *out_style = words[i].style;
+        *out_order = words[i].order;
+        if (kd_slice_equal_ignoring_case(start, name))
+            return true;
     }
-    settings->date_style_text = kd_slice_of(shown[settings->date_order]);
+    return false;
+}
+
+static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                  kd_slice value)
+{
+    static const char *const styles[] = {"ISO", "SQL", "Postgres", "German"};
+    static const char *const orders[] = {"MDY", "DMY", "YMD"};
+    kd_slice rest = value, name;
+    int style = -1, order = -1;
+    bool is_right = true, is_german = false, is_default = false;
+    while (is_right && next_name(&rest, &name)) {
+        int its_style = -1, its_order = -1;
+        if (kd_slice_equal_ignoring_case(name, KD_SLICE("default"))) {
+            is_default = true;
+            continue;
+        }
+        is_right = date_style_word(name, &its_style, &its_order) &&
+                   (its_style < 0 || style < 0 || style == its_style) &&
+                   (its_order < 0 || order < 0 || order == its_order);
+        style = its_style < 0 ? style : its_style;
+        order = its_order < 0 ? order : its_order;
+        is_german |= its_style == KD_DATE_STYLE_GERMAN;
+    }
+    if (!is_right)
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       "invalid value for parameter \"DateStyle\": \"%.*s\"", (int)value.size_bytes,
+                       value.data);
+    if (is_german && order < 0)
+        order = 1;
+    settings->date_style = style >= 0 ? style : is_default ? 0 : settings->date_style;
+    settings->date_order = order >= 0 ? order : is_default ? 0 : settings->date_order;
+    char *shown = kd_format_text(ctx, arena, "%s, %s", styles[settings->date_style],
+                                 orders[settings->date_order]);
+    if (shown == NULL)
+        return KD_NOMEM;
+    settings->date_style_text = kd_slice_of(shown);
     return KD_OK;
 }
 
@@ -370,7 +424,7 @@ static kd_status bad_value(kd_ctx *ctx, const setting *it, kd_slice value)
                    it->name, (int)value.size_bytes, value.data);
 }
 
-static bool parse_bool(kd_slice value, int64_t *out)
+bool kdi_setting_parse_bool(kd_slice value, int64_t *out)
 {
     static const char *const on[] = {"on", "true", "yes", "1", "t", "y"};
     static const char *const off[] = {"off", "false", "no", "0", "f", "n"};
@@ -431,7 +485,7 @@ static kd_status set_number(kd_ctx *ctx, const setting *it, kd_slice value, int6
 {
     int64_t number = 0;
     if (it->kind == SETTING_BOOL) {
-        if (!parse_bool(value, &number))
+        if (!kdi_setting_parse_bool(value, &number))
             return KD_FAIL(ctx, KD_INVALID, "22023", "parameter \"%s\" requires a Boolean value",
                            it->name);
     } else if (it->kind == SETTING_ENUM) {
@@ -513,8 +567,11 @@ static kd_status set_custom(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
                             kd_slice value)
 {
     struct kd_custom_setting *custom = find_custom(settings, name);
+    const kdi_accepted_setting *other = kdi_accepted_find(name);
+    if (other != NULL)
+        KD_TRY(kdi_accepted_check(ctx, other, value, &value));
     if (custom == NULL) {
-        if (memchr(name.data, '.', name.size_bytes) == NULL)
+        if (other == NULL && memchr(name.data, '.', name.size_bytes) == NULL)
             return KD_FAIL(ctx, KD_INVALID, "42704",
                            "unrecognized configuration parameter \"%.*s\"", (int)name.size_bytes,
                            name.data);
@@ -543,8 +600,15 @@ kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, k
                           const kd_slice *values, uint32_t value_count)
 {
     const setting *it = find(name);
+    if (it == NULL && value_count == 0) {
+        const kdi_accepted_setting *other = kdi_accepted_find(name);
+        if (other != NULL && find_custom(settings, name) == NULL)
+            return KD_OK;
+        return set_custom(ctx, arena, settings, name,
+                          kd_slice_of(other == NULL ? "" : other->default_text));
+    }
     if (it == NULL)
-        return set_custom(ctx, arena, settings, name, value_count == 0 ? KD_SLICE("") : values[0]);
+        return set_custom(ctx, arena, settings, name, values[0]);
     if (value_count == 0)
         return set_one(ctx, arena, settings, it, kd_slice_of(it->default_text));
     if (value_count == 1)
@@ -583,11 +647,12 @@ kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *sett
     const setting *it = find(name);
     if (it == NULL) {
         const struct kd_custom_setting *custom = find_custom(settings, name);
-        if (custom == NULL)
+        const kdi_accepted_setting *other = kdi_accepted_find(name);
+        if (custom == NULL && other == NULL)
             return KD_FAIL(ctx, KD_INVALID, "42704",
                            "unrecognized configuration parameter \"%.*s\"", (int)name.size_bytes,
                            name.data);
-        *out_value = custom->value;
+        *out_value = custom == NULL ? kd_slice_of(other->default_text) : custom->value;
         return KD_OK;
     }
     const char *at = (const char *)settings + it->offset;

@@ -4,7 +4,8 @@
  * A setting has a name, a kind, a default and a range; all of them are listed in
  * one table in setting.c, from which SHOW ALL and pg_settings are made. Values
  * follow transactions: SET is undone by a rollback, SET LOCAL ends with the
- * transaction. Names with a dot that are not in the table are kept as text.
+ * transaction. Names with a dot that are not in the table are kept as text, and so are those of
+ * PostgreSQL's settings that change nothing here (setting_accepted.c).
  */
 #ifndef KD_ENGINE_SETTING_H
 #define KD_ENGINE_SETTING_H
@@ -21,7 +22,9 @@ typedef struct kd_settings {
     kd_slice search_path[KD_SEARCH_PATH_MAX];
     kd_slice time_zone_name;
     const kd_zone *time_zone;
-    int64_t date_order; /* As kd_text_settings. */
+    int64_t date_order; /* As kd_text_settings, as are the next two. */
+    int64_t date_style;
+    int64_t interval_style;
     int64_t extra_float_digits;
     int64_t bytea_escape;
     int64_t statement_timeout_ms; /* 0: none */
@@ -40,7 +43,6 @@ typedef struct kd_settings {
     kd_slice application_name;
     kd_slice date_style_text;
     kd_slice client_encoding;
-    kd_slice interval_style;
     kd_slice message_level;
     kd_slice dialect;
     kd_slice temp_directory;

@@ -174,6 +174,13 @@ static kd_status cast_by_text(kd_ctx *ctx, kd_call_env *env, const kd_value *sou
         kd_slice slice = kd_str_slice(&source->as.str);
         return kd_value_parse(ctx, env->arena, settings, target, slice, out);
     }
+    kd_text_settings plain; /* What no one sees is in the forms that read back the same. */
+    if (settings != NULL && !kd_type_is_string(target)) {
+        plain = *settings;
+        plain.date_style = KD_DATE_STYLE_ISO;
+        plain.interval_style = KD_INTERVAL_STYLE_POSTGRES;
+        settings = &plain;
+    }
     KD_TRY(kd_value_format(ctx, settings, source, &text));
     return kd_value_parse(ctx, env->arena, settings, target, kd_buffer_slice(&text), out);
 }

@@ -77,9 +77,12 @@ kd_status kd_ndjson_write_batch(kd_ctx *ctx, const kd_text_settings *settings,
     kd_arena *scratch = kd_arena_create(ctx, out->arena, "ndjson", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
         return KD_NOMEM;
+    kd_text_settings iso = settings == NULL ? (kd_text_settings){0} : *settings;
+    iso.date_style = KD_DATE_STYLE_ISO; /* As in JSON that SQL makes. */
     kd_status status = KD_OK;
     for (uint32_t i = 0; i < batch->selected_count; i++) {
-        KD_TRY_OUT(row_write(ctx, settings, scratch, names, batch, kd_batch_row(batch, i), out));
+        KD_TRY_OUT(row_write(ctx, settings == NULL ? NULL : &iso, scratch, names, batch,
+                             kd_batch_row(batch, i), out));
         kd_arena_reset(scratch);
     }
 

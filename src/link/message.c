@@ -203,6 +203,8 @@ kd_status kdi_run_facts_put(kd_ctx *ctx, const kd_session_facts *facts,
 {
     KD_TRY(put_text(ctx, kd_zone_name(text->zone), out));
     KD_TRY(kd_buffer_append_byte(ctx, out, text->date_order));
+    KD_TRY(kd_buffer_append_byte(ctx, out, text->date_style));
+    KD_TRY(kd_buffer_append_byte(ctx, out, text->interval_style));
     KD_TRY(kd_buffer_append_byte(ctx, out, (uint8_t)text->extra_float_digits));
     KD_TRY(kd_buffer_append_byte(ctx, out, text->bytea_escape_output));
     KD_TRY(kd_buffer_append_u64(ctx, out, (uint64_t)text->now_us));
@@ -218,6 +220,8 @@ kd_status kdi_run_facts_get(kd_ctx *ctx, kd_reader *reader, kdi_run_facts *out_f
     *out_facts = (kdi_run_facts){0};
     out_facts->zone_name = kd_read_slice(reader);
     out_facts->text.date_order = kd_read_u8(reader);
+    out_facts->text.date_style = kd_read_u8(reader);
+    out_facts->text.interval_style = kd_read_u8(reader);
     out_facts->text.extra_float_digits = (int8_t)kd_read_u8(reader);
     out_facts->text.bytea_escape_output = kd_read_u8(reader) != 0;
     out_facts->text.now_us = (int64_t)kd_read_u64(reader);
@@ -226,7 +230,9 @@ kd_status kdi_run_facts_get(kd_ctx *ctx, kd_reader *reader, kdi_run_facts *out_f
     out_facts->schema_name = kd_read_slice(reader);
     out_facts->transaction_us = (int64_t)kd_read_u64(reader);
     out_facts->statement_us = (int64_t)kd_read_u64(reader);
-    if (reader->failed || out_facts->text.date_order > 2)
+    if (reader->failed || out_facts->text.date_order > 2 ||
+        out_facts->text.date_style > KD_DATE_STYLE_GERMAN ||
+        out_facts->text.interval_style > KD_INTERVAL_STYLE_ISO)
         return kdi_protocol_fail(ctx, "settings are malformed");
     return KD_OK;
 }

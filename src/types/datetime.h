@@ -7,7 +7,7 @@
  *   timestamp     int64, microseconds since 2000-01-01 00:00:00 (timestamptz: UTC)
  *   timestamp_ns  int64, nanoseconds since 1970-01-01 00:00:00 UTC, years 1677 .. 2262
  *
- * Infinite values are the extremes of their integer. Output is PostgreSQL's ISO style.
+ * Infinite values are the extremes of their integer.
  */
 #ifndef KD_TYPES_DATETIME_H
 #define KD_TYPES_DATETIME_H
@@ -78,12 +78,13 @@ bool kd_date_parse_fast(kd_slice text, int32_t *out);
 bool kd_time_parse_fast(kd_slice text, int64_t *out);
 bool kd_timestamp_parse_fast(kd_slice text, int64_t *out);
 
-/* Into a buffer of at least KD_DATETIME_TEXT_BYTES; gives the length. */
+/* Into a buffer of at least KD_DATETIME_TEXT_BYTES; gives the length. `settings` NULL: ISO style,
+ * UTC. timestamp_ns has the ISO form only. */
 enum { KD_DATETIME_TEXT_BYTES = 64 };
-size_t kd_date_format(int32_t date, char *out);
+size_t kd_date_format(const kd_text_settings *settings, int32_t date, char *out);
 size_t kd_time_format(int64_t time, char *out);
-size_t kd_timestamp_format(int64_t timestamp, char *out);
-size_t kd_timestamptz_format(int64_t timestamp, const kd_zone *zone, char *out);
+size_t kd_timestamp_format(const kd_text_settings *settings, int64_t timestamp, char *out);
+size_t kd_timestamptz_format(const kd_text_settings *settings, int64_t timestamp, char *out);
 size_t kd_timestamp_ns_format(int64_t timestamp, char *out);
 
 /* ---- Arithmetic: 22008 "timestamp out of range" and the like ---- */

@@ -45,8 +45,8 @@ kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, int32_t modifier,
 /* What the type keeps: nothing below its last field, seconds rounded to its digits. 22008. */
 kd_status kd_interval_fit(kd_ctx *ctx, kd_interval value, int32_t modifier,
                           kd_interval *out) KD_MUST_CHECK;
-/* The postgres style: "1 year 2 mons 3 days 04:05:06.7". */
-kd_status kd_interval_format(kd_ctx *ctx, kd_interval value, kd_buffer *out) KD_MUST_CHECK;
+kd_status kd_interval_format(kd_ctx *ctx, kd_interval_style style, kd_interval value,
+                             kd_buffer *out) KD_MUST_CHECK;
 
 int kd_interval_compare(kd_interval a, kd_interval b);
 uint64_t kd_interval_hash(kd_interval value);

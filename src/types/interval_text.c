@@ -1,11 +1,10 @@
 /*
- * Text to intervals and back.
+ * Text to intervals.
  */
 #include "types/datetime.h"
 #include "types/interval.h"
 
 #include <math.h>
-#include <stdio.h>
 
 typedef enum unit {
     UNIT_NONE = 0,
@@ -439,52 +438,4 @@ kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, int32_t modifier, kd_int
     kd_interval value = {
         .months = (int32_t)self.months, .days = (int32_t)self.days, .micros = (int64_t)self.micros};
     return kd_interval_fit(ctx, value, modifier, out);
-}
-
-/* ---- Output ---- */
-
-typedef struct writer {
-    char text[128];
-    int size;
-    bool is_empty;
-    bool before_is_negative; /* The part before was below zero: a positive one shows its sign. */
-} writer;
-
-static void part_write(writer *self, int64_t value, const char *name)
-{
-    if (value == 0)
-        return;
-    self->size +=
-        snprintf(self->text + self->size, sizeof self->text - (size_t)self->size, "%s%s%lld %s%s",
-                 self->is_empty ? "" : " ", self->before_is_negative && value > 0 ? "+" : "",
-                 (long long)value, name, value == 1 ? "" : "s");
-    self->before_is_negative = value < 0;
-    self->is_empty = false;
-}
-
-kd_status kd_interval_format(kd_ctx *ctx, kd_interval value, kd_buffer *out)
-{
-    writer self = {.is_empty = true};
-    part_write(&self, value.months / 12, "year");
-    part_write(&self, value.months % 12, "mon");
-    part_write(&self, value.days, "day");
-    if (self.is_empty || value.micros != 0) {
-        uint64_t micros = value.micros < 0 ? 0 - (uint64_t)value.micros : (uint64_t)value.micros;
-        const char *sign = value.micros < 0                              ? "-"
-                           : self.before_is_negative && value.micros > 0 ? "+"
-                                                                         : "";
-        self.size += snprintf(self.text + self.size, sizeof self.text - (size_t)self.size,
-                              "%s%s%02llu:%02llu:%02llu", self.is_empty ? "" : " ", sign,
-                              (unsigned long long)(micros / 3600000000u),
-                              (unsigned long long)(micros / 60000000u % 60),
-                              (unsigned long long)(micros / 1000000u % 60));
-        unsigned fraction = (unsigned)(micros % 1000000u);
-        if (fraction != 0) {
-            self.size += snprintf(self.text + self.size, sizeof self.text - (size_t)self.size,
-                                  ".%06u", fraction);
-            while (self.text[self.size - 1] == '0')
-                self.size--;
-        }
-    }
-    return kd_buffer_append(ctx, out, self.text, (size_t)self.size);
 }

@@ -327,17 +327,16 @@ static kd_status format_time(kd_ctx *ctx, const kd_text_settings *settings, cons
     KD_TRY(kd_buffer_reserve(ctx, out, KD_DATETIME_TEXT_BYTES, &at));
     switch ((kd_type_id)value->type.id) {
     case KD_TYPE_DATE:
-        out->size_bytes += kd_date_format(value->as.i32, at);
+        out->size_bytes += kd_date_format(settings, value->as.i32, at);
         break;
     case KD_TYPE_TIME:
         out->size_bytes += kd_time_format(value->as.i64, at);
         break;
     case KD_TYPE_TIMESTAMP:
-        out->size_bytes += kd_timestamp_format(value->as.i64, at);
+        out->size_bytes += kd_timestamp_format(settings, value->as.i64, at);
         break;
     case KD_TYPE_TIMESTAMPTZ:
-        out->size_bytes +=
-            kd_timestamptz_format(value->as.i64, settings == NULL ? NULL : settings->zone, at);
+        out->size_bytes += kd_timestamptz_format(settings, value->as.i64, at);
         break;
     default:
         out->size_bytes += kd_timestamp_ns_format(value->as.i64, at);
@@ -393,7 +392,10 @@ kd_status kd_value_format(kd_ctx *ctx, const kd_text_settings *settings, const k
     case KD_TYPE_TIMESTAMP_NS:
         return format_time(ctx, settings, value, out);
     case KD_TYPE_INTERVAL:
-        return kd_interval_format(ctx, value->as.interval, out);
+        return kd_interval_format(ctx,
+                                  settings == NULL ? KD_INTERVAL_STYLE_POSTGRES
+                                                   : (kd_interval_style)settings->interval_style,
+                                  value->as.interval, out);
     case KD_TYPE_UUID: {
         char text[KD_UUID_TEXT_BYTES];
         kd_uuid_format(value->as.i128, text);

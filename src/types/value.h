@@ -60,9 +60,26 @@ kd_status kd_value_copy(kd_ctx *ctx, kd_arena *arena, const kd_value *value,
  * How text becomes values and back: what depends on the session.
  */
 struct kd_record_shape;
+
+typedef enum kd_date_style {
+    KD_DATE_STYLE_ISO = 0,
+    KD_DATE_STYLE_SQL,
+    KD_DATE_STYLE_POSTGRES,
+    KD_DATE_STYLE_GERMAN,
+} kd_date_style;
+
+typedef enum kd_interval_style {
+    KD_INTERVAL_STYLE_POSTGRES = 0,
+    KD_INTERVAL_STYLE_VERBOSE,
+    KD_INTERVAL_STYLE_SQL,
+    KD_INTERVAL_STYLE_ISO,
+} kd_interval_style;
+
 typedef struct kd_text_settings {
     const struct kd_zone *zone; /* TimeZone; NULL is UTC. */
     uint8_t date_order;         /* 0 MDY (default), 1 DMY, 2 YMD: for ambiguous input. */
+    uint8_t date_style;         /* kd_date_style: of output. */
+    uint8_t interval_style;     /* kd_interval_style: of output, and of signs in input. */
     int8_t extra_float_digits;  /* 1 (default): shortest text that reads back the same. */
     bool bytea_escape_output;   /* false: hex. */
     int64_t now_us;             /* For 'now', 'today', ...: transaction start, us since 2000 UTC. */

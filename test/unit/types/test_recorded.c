@@ -277,7 +277,7 @@ TEST(fast_and_general_timestamp_parsers_agree)
         if (timestamp < -60000000000000000)
             continue;
         char text[KD_DATETIME_TEXT_BYTES];
-        size_t size = kd_timestamp_format(timestamp, text);
+        size_t size = kd_timestamp_format(NULL, timestamp, text);
         int64_t fast;
         if (kd_timestamp_parse_fast((kd_slice){text, size}, &fast))
             CHECK_EQ(fast, timestamp);
