@@ -375,6 +375,75 @@ KDI_ROW(array_slice)
                                 elements + (size_t)(lower - first) * per_row, result);
 }
 
+/* What array[a:b][c:d] is of the array; see bind_slice in module sql for the bounds. */
+typedef struct cut {
+    uint32_t dimensions;
+    int64_t lower[KD_ARRAY_DIMENSIONS_MAX]; /* Counted from the dimension's lower bound. */
+    uint32_t lengths[KD_ARRAY_DIMENSIONS_MAX];
+    bool is_null, is_empty;
+} cut;
+
+static void cut_along(const kd_array *bounds, uint32_t dimension, const kd_array *array, cut *out)
+{
+    int64_t first = array->shape.lower_bounds[dimension];
+    int64_t last = first + array->shape.lengths[dimension] - 1, lower = first, upper = last;
+    if (dimension * 3 < bounds->count) {
+        kd_value given = kd_array_get(bounds, dimension * 3);
+        kd_value low = kd_array_get(bounds, dimension * 3 + 1);
+        kd_value high = kd_array_get(bounds, dimension * 3 + 2);
+        out->is_null |= low.is_null || high.is_null;
+        if ((given.as.i32 & 1) != 0 && low.as.i32 > first)
+            lower = low.as.i32;
+        if ((given.as.i32 & 2) != 0 && high.as.i32 < last)
+            upper = high.as.i32;
+    }
+    out->is_empty |= lower > upper;
+    out->lower[dimension] = lower - first;
+    out->lengths[dimension] = lower > upper ? 0 : (uint32_t)(upper - lower + 1);
+}
+
+KDI_ROW(array_cut)
+{
+    kd_array array, bounds;
+    kd_type type = kd_type_element(env->argument_types[0]);
+    kd_value *all, *kept;
+    cut parts = {0};
+    KD_TRY(open_array(ctx, env, args, 0, &array));
+    KD_TRY(open_array(ctx, env, args, 1, &bounds));
+    parts.dimensions = array.shape.dimensions;
+    parts.is_empty = array.count == 0 || bounds.count / 3 > parts.dimensions;
+    for (uint32_t i = 0; i < bounds.count; i++)
+        parts.is_null |= kd_array_get(&bounds, i).is_null;
+    for (uint32_t i = 0; i < parts.dimensions; i++)
+        cut_along(&bounds, i, &array, &parts);
+    *out_is_null = parts.is_null;
+    if (parts.is_null)
+        return KD_OK;
+    if (parts.is_empty)
+        return kd_array_make(ctx, env->arena, type, NULL, 0, result);
+    size_t count = 1;
+    kd_array_shape shape = {.dimensions = parts.dimensions};
+    for (uint32_t i = 0; i < parts.dimensions; i++) {
+        shape.lengths[i] = parts.lengths[i];
+        shape.lower_bounds[i] = 1;
+        count *= parts.lengths[i];
+    }
+    KD_TRY(all_elements(ctx, env->arena, &array, type, 0, &all));
+    kept = KD_NEW_ARRAY(ctx, env->arena, kd_value, count);
+    if (kept == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        size_t rest = i, index = 0, scale = 1;
+        for (uint32_t d = parts.dimensions; d-- > 0;) {
+            index += ((size_t)parts.lower[d] + rest % parts.lengths[d]) * scale;
+            rest /= parts.lengths[d];
+            scale *= array.shape.lengths[d];
+        }
+        kept[i] = all[index];
+    }
+    return kd_array_make_shaped(ctx, env->arena, type, &shape, kept, result);
+}
+
 KDI_ROW(trim_array)
 {
     kd_array array;
@@ -467,6 +536,7 @@ static const kd_function functions[] = {
     IMMUTABLE("<@", array_contained, BOOL, ELEMENTS, ELEMENTS),
     IMMUTABLE("&&", array_overlap, BOOL, ELEMENTS, ELEMENTS),
     LENIENT("array_slice", array_slice, ELEMENTS, ELEMENTS, INT4, INT4),
+    IMMUTABLE("kade_array_slice", array_cut, ELEMENTS, ELEMENTS, KDI_ARRAY(INT4)),
     IMMUTABLE("trim_array", trim_array, ELEMENTS, ELEMENTS, INT4),
     LENIENT("array_fill", array_fill, ELEMENTS, ELEMENT, KDI_ARRAY(INT4)),
     LENIENT("array_fill", array_fill, ELEMENTS, ELEMENT, KDI_ARRAY(INT4), KDI_ARRAY(INT4)),

@@ -19,6 +19,10 @@ static kd_status order_of(kd_ctx *ctx, const void *const *args, int *out_order)
         KD_TRY(kd_record_next(ctx, &rows[0], NULL, &values[0], &found));
         KD_TRY(kd_record_next(ctx, &rows[1], NULL, &values[1], &found));
         kd_type a = values[0].type, b = values[1].type;
+        if (a.id == KD_TYPE_JSON || a.id == KD_TYPE_JSONPATH)
+            return KD_FAIL(ctx, KD_INVALID, "42883",
+                           "could not identify an equality operator for type %s",
+                           kd_type_internal_name(a));
         if (!kd_type_same(a, b) && !(a.id == KD_TYPE_RECORD && b.id == KD_TYPE_RECORD))
             return KD_FAIL(ctx, KD_INVALID, "42804",
                            "cannot compare dissimilar column types %s and %s at record column %u",
@@ -128,6 +132,16 @@ KDI_ROW(row_to_json)
     return kdi_return_buffer(result, &text);
 }
 
+/* Rows of a type that was altered: what the tables that hold them are rewritten with. */
+KDI_ROW(conform)
+{
+    kd_value value = kdi_arg_value(env, args, 0);
+    value.type = env->result_type;
+    KD_TRY(kd_record_conform(ctx, env->arena, kdi_settings(env), &value));
+    memcpy(result, kd_value_payload(&value), kd_physical_bytes(kd_type_physical(value.type)));
+    return KD_OK;
+}
+
 static const kd_function functions[] = {
     IMMUTABLE("=", equal, BOOL, RECORD, RECORD),
     IMMUTABLE("<>", unequal, BOOL, RECORD, RECORD),
@@ -144,6 +158,7 @@ static const kd_function functions[] = {
     IMMUTABLE("row_ge", pairs_greater_equal, BOOL, RECORD, RECORD),
     LENIENT("row_is_null", is_null, BOOL, RECORD),
     LENIENT("row_is_not_null", is_not_null, BOOL, RECORD),
+    STABLE("kade_conform", conform, ELEMENT, ELEMENT),
     STABLE("row_to_json", row_to_json, JSON, RECORD),
     STABLE("row_to_json", row_to_json, JSON, RECORD, BOOL),
 };

@@ -130,6 +130,7 @@ static int space_of(kd_object_kind kind)
         return 0;
     case KD_OBJECT_ENUM:
     case KD_OBJECT_DOMAIN:
+    case KD_OBJECT_COMPOSITE:
         return 2;
     default:
         return 1;
@@ -290,10 +291,32 @@ static kd_status table_shape(kd_ctx *ctx, kd_arena *arena, const kd_table_entry 
     return KD_OK;
 }
 
+static kd_status composite_shape(kd_ctx *ctx, kd_arena *arena, const kd_composite_entry *entry,
+                                 kd_record_shape *out)
+{
+    kd_type *types = KD_NEW_ARRAY(ctx, arena, kd_type, entry->attribute_count);
+    kd_slice *names = KD_NEW_ARRAY(ctx, arena, kd_slice, entry->attribute_count);
+    if (types == NULL || names == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < entry->attribute_count; i++) {
+        types[i] = entry->attributes[i].type;
+        names[i] = entry->attributes[i].name;
+    }
+    *out = (kd_record_shape){entry->attribute_count, types, names};
+    return KD_OK;
+}
+
+bool kd_object_is_type(const kd_object *object)
+{
+    return space_of(object->kind) == 2;
+}
+
 kd_status kd_catalog_row_shape(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
                                kd_type type, kd_record_shape *out)
 {
     const kd_object *object = kd_catalog_get(version, type.object);
+    if (object != NULL && object->kind == KD_OBJECT_COMPOSITE)
+        return composite_shape(ctx, arena, (const kd_composite_entry *)object, out);
     if (object == NULL || object->kind != KD_OBJECT_TABLE)
         return KD_FAIL(ctx, KD_INVALID, "42704", "row type %u does not exist", type.object);
     return table_shape(ctx, arena, (const kd_table_entry *)object, out);
@@ -850,6 +873,12 @@ static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t ma
             ADD(view->depends_on[i]);
     } else if (entry->kind == KD_OBJECT_DOMAIN) {
         ADD(kd_type_object_no(((const kd_domain_entry *)entry)->base));
+    } else if (entry->kind == KD_OBJECT_COMPOSITE) {
+        const kd_composite_entry *composite = (const kd_composite_entry *)entry;
+        for (uint32_t i = 0; i < composite->attribute_count; i++) {
+            ADD(kd_type_object_no(composite->attributes[i].type));
+            ADD(composite->attributes[i].domain_no);
+        }
     }
 #undef ADD
     return count;

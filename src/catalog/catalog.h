@@ -25,6 +25,7 @@ typedef enum kd_object_kind {
     KD_OBJECT_SEQUENCE = 5,
     KD_OBJECT_ENUM = 6,
     KD_OBJECT_DOMAIN = 7,
+    KD_OBJECT_COMPOSITE = 8,
 } kd_object_kind;
 
 /* Every object starts with this. Names are as written (folded unless quoted). */
@@ -192,6 +193,20 @@ typedef struct kd_domain_entry {
     const kd_check *checks; /* Over VALUE. */
 } kd_domain_entry;
 
+typedef struct kd_attribute {
+    kd_slice name;
+    kd_type type;
+    uint32_t domain_no; /* The domain that it was declared with; 0: none. */
+    kd_slice comment;
+} kd_attribute;
+
+/* CREATE TYPE name AS (...). Tables have row types of their own, under their object numbers. */
+typedef struct kd_composite_entry {
+    kd_object object;
+    uint32_t attribute_count;
+    const kd_attribute *attributes;
+} kd_composite_entry;
+
 /* --- Versions -------------------------------------------------------------------------------- */
 
 typedef struct kd_catalog kd_catalog;                 /* Of a database. */
@@ -216,6 +231,8 @@ kd_storage *kd_catalog_storage(const kd_catalog_version *version);
 /* Objects by number or by (schema, name). Tables, views, indexes, sequences share one name space
  * per schema; types have their own. NULL when there is none. */
 const kd_object *kd_catalog_get(const kd_catalog_version *version, uint32_t object_no);
+/* Enums, domains and composite types. */
+bool kd_object_is_type(const kd_object *object);
 /* What a row type of the catalog holds; 42704 when it is gone. */
 kd_status kd_catalog_row_shape(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
                                kd_type type, kd_record_shape *out) KD_MUST_CHECK;

@@ -384,6 +384,19 @@ static void walk_domain(codec *c, kd_domain_entry *domain)
     walk_checks(c, &domain->checks, &domain->check_count);
 }
 
+static void walk_composite(codec *c, kd_composite_entry *composite)
+{
+    kd_attribute *list =
+        walk_list(c, composite->attributes, &composite->attribute_count, sizeof *list);
+    for (uint32_t i = 0; i < composite->attribute_count; i++) {
+        walk_slice(c, &list[i].name);
+        walk_type(c, &list[i].type);
+        walk_u32(c, &list[i].domain_no);
+        walk_slice(c, &list[i].comment);
+    }
+    composite->attributes = list;
+}
+
 typedef union any_entry {
     kd_object object;
     kd_table_entry table;
@@ -391,6 +404,7 @@ typedef union any_entry {
     kd_sequence_entry sequence;
     kd_enum_entry enumeration;
     kd_domain_entry domain;
+    kd_composite_entry composite;
 } any_entry;
 
 static size_t entry_bytes(kd_object_kind kind)
@@ -406,6 +420,8 @@ static size_t entry_bytes(kd_object_kind kind)
         return sizeof(kd_enum_entry);
     case KD_OBJECT_DOMAIN:
         return sizeof(kd_domain_entry);
+    case KD_OBJECT_COMPOSITE:
+        return sizeof(kd_composite_entry);
     case KD_OBJECT_SCHEMA:
         return sizeof(kd_object);
     case KD_OBJECT_INDEX: /* Lives inside its table's entry. */
@@ -440,6 +456,9 @@ static void walk_entry(codec *c, any_entry *entry)
         break;
     case KD_OBJECT_DOMAIN:
         walk_domain(c, &entry->domain);
+        break;
+    case KD_OBJECT_COMPOSITE:
+        walk_composite(c, &entry->composite);
         break;
     case KD_OBJECT_SCHEMA:
         break;

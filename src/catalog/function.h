@@ -146,6 +146,13 @@ typedef struct kd_aggregate {
     const struct kd_aggregate *unsorted;
 } kd_aggregate;
 
+/* Steps of the paths that kade_assign takes: what assignment to a part of a column becomes. */
+typedef enum kd_assign_step {
+    KD_STEP_FIELD = 0, /* position of the field */
+    KD_STEP_ELEMENT,   /* n, then n subscripts */
+    KD_STEP_SLICE,     /* n, then n times: bounds given (1 lower, 2 upper), lower, upper */
+} kd_assign_step;
+
 /* Functions in FROM: generate_series, unnest, read_csv. */
 typedef struct kd_table_function kd_table_function;
 struct kd_table_function {

@@ -1000,6 +1000,42 @@ static kd_status alter_partitions(kd_ctx *ctx, kd_run *run, const kd_table_entry
     return KD_OK;
 }
 
+/* Changes that PostgreSQL refuses where some column holds rows of the table. */
+static bool needs_no_row_users(const kd_ast_alter_action *action)
+{
+    if (action->what == KD_AST_ALTER_TYPE)
+        return true;
+    if (action->what != KD_AST_ADD_COLUMN)
+        return false;
+    for (size_t i = 0; i < action->column_def->constraints.count; i++) {
+        const kd_ast_constraint *constraint =
+            (const kd_ast_constraint *)action->column_def->constraints.items[i];
+        if (constraint->what == KD_AST_CONSTRAINT_DEFAULT ||
+            constraint->what == KD_AST_CONSTRAINT_GENERATED)
+            return true;
+    }
+    return false;
+}
+
+/* Rows of the table that other tables hold follow its columns, one action at a time. */
+static kd_status alter_row_type(kd_ctx *ctx, kd_run *run, uint32_t object_no,
+                                const kd_ast_alter_table *ast)
+{
+    for (size_t i = 0; i < ast->actions.count; i++) {
+        kd_ast_alter_table one = *ast;
+        const kd_ast_alter_action *action = (const kd_ast_alter_action *)ast->actions.items[i];
+        const kd_table_entry *table =
+            (const kd_table_entry *)kd_catalog_get(run->catalog, object_no);
+        one.actions = (kd_ast_list){.items = &ast->actions.items[i], .count = 1};
+        if (needs_no_row_users(action))
+            KD_TRY(kdi_refuse_row_users(ctx, run, &table->object));
+        KD_TRY(alter_one(ctx, run, table, table, &one));
+        if (action->what == KD_AST_ADD_COLUMN || action->what == KD_AST_DROP_COLUMN)
+            KD_TRY(kdi_rewrite_row_users(ctx, run, object_no));
+    }
+    return KD_OK;
+}
+
 kd_status kdi_alter_table(kd_ctx *ctx, kd_run *run, const kd_ast_alter_table *ast)
 {
     const kd_table_entry *table;
@@ -1014,5 +1050,8 @@ kd_status kdi_alter_table(kd_ctx *ctx, kd_run *run, const kd_ast_alter_table *as
                            (int)ast->name.name.size_bytes, ast->name.name.data);
         return KD_OK;
     }
-    return alter_one(ctx, run, table, table, ast);
+    bool has_users;
+    KD_TRY(kdi_has_row_users(ctx, run, table->object.object_no, &has_users));
+    return has_users ? alter_row_type(ctx, run, table->object.object_no, ast)
+                     : alter_one(ctx, run, table, table, ast);
 }

@@ -30,7 +30,7 @@ static kd_status describe(kd_ctx *ctx, const kd_object *object, kd_buffer *out)
     static const char *const words[] = {
         [KD_OBJECT_SCHEMA] = "schema", [KD_OBJECT_TABLE] = "table",       [KD_OBJECT_VIEW] = "view",
         [KD_OBJECT_INDEX] = "index",   [KD_OBJECT_SEQUENCE] = "sequence", [KD_OBJECT_ENUM] = "type",
-        [KD_OBJECT_DOMAIN] = "type"};
+        [KD_OBJECT_DOMAIN] = "type",   [KD_OBJECT_COMPOSITE] = "type"};
     kd_slice query;
     const char *word = object->kind < sizeof words / sizeof *words && words[object->kind] != NULL
                            ? words[object->kind]
@@ -128,11 +128,21 @@ static bool refers_to(const kd_object *entry, uint32_t of)
 
 static bool has_column_of_type(const kd_object *entry, uint32_t of)
 {
+    if (entry->kind == KD_OBJECT_DOMAIN)
+        return kd_type_object_no(((const kd_domain_entry *)entry)->base) == of;
+    if (entry->kind == KD_OBJECT_COMPOSITE) {
+        const kd_composite_entry *composite = (const kd_composite_entry *)entry;
+        for (uint32_t i = 0; i < composite->attribute_count; i++)
+            if (kd_type_object_no(composite->attributes[i].type) == of ||
+                composite->attributes[i].domain_no == of)
+                return true;
+    }
     if (entry->kind != KD_OBJECT_TABLE)
         return false;
     const kd_table_entry *table = (const kd_table_entry *)entry;
     for (uint32_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].storage.type.object == of || table->columns[i].domain_no == of)
+        if (kd_type_object_no(table->columns[i].storage.type) == of ||
+            table->columns[i].domain_no == of)
             return true;
     return false;
 }
@@ -232,6 +242,8 @@ static kd_status drop_foreign_keys_to(kd_ctx *ctx, drop *work, const kd_object *
     return KD_OK;
 }
 
+static kd_status drop_users_of_type(kd_ctx *ctx, drop *work, const kd_object *type);
+
 /* --- By kind
  * ---------------------------------------------------------------------------------------------- */
 
@@ -274,6 +286,7 @@ static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table
     if (table->table_no != 0)
         KD_TRY(kd_txn_lock_table(ctx, session->txn, table->table_no, KD_TABLE_EXCLUSIVE, false));
     KD_TRY(drop_views_over(ctx, work, &table->object));
+    KD_TRY(drop_users_of_type(ctx, work, &table->object));
     KD_TRY(drop_foreign_keys_to(ctx, work, &table->object));
     KD_TRY(drop_partitions(ctx, work, table));
     for (uint32_t i = 0; i < table->column_count; i++) {
@@ -413,7 +426,7 @@ static kd_status drop_columns_of(kd_ctx *ctx, drop *work, const kd_table_entry *
     for (uint32_t i = 0; i < table->visible_count; i++) {
         kd_slice name = table->columns[i].storage.name;
         kd_buffer text = kd_buffer_in(work->run->arena);
-        bool is_of = table->columns[i].storage.type.object == type_no ||
+        bool is_of = kd_type_object_no(table->columns[i].storage.type) == type_no ||
                      table->columns[i].domain_no == type_no;
         if (!is_of || table->parent_no != 0)
             continue; /* A partition's columns go with its parent's. */
@@ -427,18 +440,52 @@ static kd_status drop_columns_of(kd_ctx *ctx, drop *work, const kd_table_entry *
     return KD_OK;
 }
 
-static kd_status drop_type(kd_ctx *ctx, drop *work, const kd_object *type)
+static kd_status drop_attributes_of(kd_ctx *ctx, drop *work, const kd_composite_entry *composite,
+                                    uint32_t type_no)
 {
-    collection tables;
-    KD_TRY(collect(ctx, work->run, has_column_of_type, type->object_no, &tables));
-    for (uint32_t i = 0; i < tables.count; i++) {
-        const kd_object *table = kd_catalog_get(work->run->catalog, tables.numbers[i]);
-        if (table == NULL)
+    const kd_object *schema = kd_catalog_get(work->run->catalog, composite->object.schema_no);
+    for (uint32_t i = 0; i < composite->attribute_count; i++) {
+        const kd_attribute *attribute = &composite->attributes[i];
+        kd_buffer text = kd_buffer_in(work->run->arena);
+        if (kd_type_object_no(attribute->type) != type_no && attribute->domain_no != type_no)
+            continue;
+        KD_TRY(kd_buffer_append_format(
+            ctx, &text, "ALTER TYPE \"%.*s\".\"%.*s\" DROP ATTRIBUTE \"%.*s\" CASCADE",
+            (int)schema->name.size_bytes, schema->name.data, (int)composite->object.name.size_bytes,
+            composite->object.name.data, (int)attribute->name.size_bytes, attribute->name.data));
+        KD_TRY(kdi_run_internal(ctx, work->run->session, kd_buffer_slice(&text), NULL, 0, NULL));
+        KD_TRY(kdi_catalog_refresh(ctx, work->run));
+    }
+    return KD_OK;
+}
+
+/* Columns and attributes of a type, and domains over it. A table's own columns go with it. */
+static kd_status drop_users_of_type(kd_ctx *ctx, drop *work, const kd_object *type)
+{
+    collection users;
+    KD_TRY(collect(ctx, work->run, has_column_of_type, type->object_no, &users));
+    for (uint32_t i = 0; i < users.count; i++) {
+        const kd_object *user = kd_catalog_get(work->run->catalog, users.numbers[i]);
+        if (user == NULL || user->object_no == type->object_no)
             continue;
         if (!work->cascade)
-            return refuse(ctx, work->run->arena, type, table, "a column of ");
-        KD_TRY(drop_columns_of(ctx, work, (const kd_table_entry *)table, type->object_no));
+            return refuse(ctx, work->run->arena, type, user,
+                          user->kind == KD_OBJECT_DOMAIN ? "" : "a column of ");
+        if (user->kind == KD_OBJECT_DOMAIN)
+            KD_TRY(drop_one(ctx, work, user->object_no));
+        else if (user->kind == KD_OBJECT_COMPOSITE)
+            KD_TRY(
+                drop_attributes_of(ctx, work, (const kd_composite_entry *)user, type->object_no));
+        else
+            KD_TRY(drop_columns_of(ctx, work, (const kd_table_entry *)user, type->object_no));
     }
+    return KD_OK;
+}
+
+static kd_status drop_type(kd_ctx *ctx, drop *work, const kd_object *type)
+{
+    KD_TRY(drop_users_of_type(ctx, work, type));
+    KD_TRY(drop_views_over(ctx, work, type));
     return kdi_remove(ctx, work->run, type->object_no);
 }
 
@@ -486,6 +533,7 @@ static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no)
         break;
     case KD_OBJECT_ENUM:
     case KD_OBJECT_DOMAIN:
+    case KD_OBJECT_COMPOSITE:
         status = drop_type(ctx, work, object);
         break;
     case KD_OBJECT_SCHEMA:
@@ -551,11 +599,33 @@ static const kd_object *look_up(const kd_run *run, const drop_kind *kind, const 
     return NULL;
 }
 
+/* DROP TYPE of what is a table's or a view's row type. */
+static kd_status required_by_relation(kd_ctx *ctx, const kd_object *relation)
+{
+    const char *word = relation->kind == KD_OBJECT_VIEW ? "view" : "table";
+    int size = (int)relation->name.size_bytes;
+    const char *name = relation->name.data;
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "2BP01", "cannot drop type %.*s because %s %.*s requires it", size,
+                name, word, size, name);
+    kd_error_set_hint(ctx, "You can drop %s %.*s instead.", word, size, name);
+    return status;
+}
+
 static kd_status drop_listed(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast,
                              const drop_kind *kind, const kd_ast_object *listed)
 {
     const kd_object *object = look_up(run, kind, &listed->name);
     kd_slice name = listed->name.name;
+    drop_kind other = *kind;
+    bool is_type = kind->kind == KD_OBJECT_ENUM || kind->kind == KD_OBJECT_DOMAIN;
+    other.kind = is_type ? KD_OBJECT_TABLE : KD_OBJECT_ENUM;
+    const kd_object *namesake = object == NULL ? look_up(run, &other, &listed->name) : NULL;
+    if (is_type && namesake != NULL &&
+        (namesake->kind == KD_OBJECT_TABLE || namesake->kind == KD_OBJECT_VIEW))
+        return required_by_relation(ctx, namesake);
+    if (!is_type && namesake != NULL && namesake->kind == KD_OBJECT_COMPOSITE)
+        object = namesake; /* It counts among the relations, and is of the wrong kind. */
     if (object == NULL && ast->if_exists) {
         kdi_session_notice(run->session, "NOTICE", kind->missing_code,
                            "%s \"%.*s\" does not exist, skipping", kind->word, (int)name.size_bytes,
@@ -565,14 +635,14 @@ static kd_status drop_listed(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast,
     if (object == NULL)
         return KD_FAIL(ctx, KD_INVALID, kind->missing_code, "%s \"%.*s\" does not exist",
                        kind->word, (int)name.size_bytes, name.data);
-    bool fits = object->kind == kind->kind ||
-                (kind->kind == KD_OBJECT_ENUM && object->kind == KD_OBJECT_DOMAIN);
+    bool fits =
+        object->kind == kind->kind || (kind->kind == KD_OBJECT_ENUM && kd_object_is_type(object));
     kd_slice query;
     bool is_materialized = kdi_materialized_query(object, &query);
     fits &= is_materialized == (ast->object == KD_AST_OBJECT_MATERIALIZED_VIEW);
     if (!fits)
         return KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is not a %s", (int)name.size_bytes,
-                       name.data, kind->word);
+                       name.data, ast->object == KD_AST_OBJECT_DOMAIN ? "domain" : kind->word);
     return kdi_drop_object(ctx, run, object->object_no, ast->behavior == KD_AST_CASCADE);
 }
 

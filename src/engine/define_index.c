@@ -496,7 +496,7 @@ kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *
     kdi_set_tag(run, "CREATE INDEX");
     KD_TRY(kdi_table_for_change(ctx, run, &ast->table, false, &table));
     if (ast->name.size_bytes > 0)
-        KD_TRY(kdi_check_free(ctx, run, table->object.schema_no, ast->name, false,
+        KD_TRY(kdi_check_free(ctx, run, table->object.schema_no, ast->name, KD_OBJECT_INDEX,
                               ast->if_not_exists, &exists));
     if (exists)
         return KD_OK;

@@ -34,8 +34,8 @@ kd_status kdi_target_schema(kd_ctx *ctx, kd_run *run, const kd_ast_name *name,
                             uint32_t *out_schema_no) KD_MUST_CHECK;
 /* 42P07 when a relation (or 42710 a type) of that name is there; with `if_not_exists` a notice and
  * `*out_exists`. The catalog version looked at is the transaction's newest. */
-kd_status kdi_check_free(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name, bool is_type,
-                         bool if_not_exists, bool *out_exists) KD_MUST_CHECK;
+kd_status kdi_check_free(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name,
+                         kd_object_kind kind, bool if_not_exists, bool *out_exists) KD_MUST_CHECK;
 /* "base_middle_suffix", made unique among relations of the schema and the constraints of `draft`.
  */
 kd_status kdi_choose_name(kd_ctx *ctx, kd_run *run, const kdi_draft *draft, uint32_t schema_no,
@@ -67,6 +67,20 @@ kd_status kdi_remove(kd_ctx *ctx, kd_run *run, uint32_t object_no) KD_MUST_CHECK
  * `missing_ok`. */
 kd_status kdi_table_for_change(kd_ctx *ctx, kd_run *run, const kd_ast_name *name, bool missing_ok,
                                const kd_table_entry **out_table) KD_MUST_CHECK;
+
+/* --- define_composite.c
+ * ---------------------------------------------------------------------------- */
+
+/* Whether columns hold rows of a table or composite type, however deep. */
+kd_status kdi_has_row_users(kd_ctx *ctx, kd_run *run, uint32_t object_no,
+                            bool *out_has) KD_MUST_CHECK;
+/* 0A000 when columns hold rows of this type, however deep. */
+kd_status kdi_refuse_row_users(kd_ctx *ctx, kd_run *run, const kd_object *changed) KD_MUST_CHECK;
+/* Rewrites the tables that hold rows of a type that was changed. */
+kd_status kdi_rewrite_row_users(kd_ctx *ctx, kd_run *run, uint32_t object_no) KD_MUST_CHECK;
+kd_status kdi_rename_attribute(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast) KD_MUST_CHECK;
+kd_status kdi_comment_on_attribute(kd_ctx *ctx, kd_run *run, const kd_object *type,
+                                   kd_slice attribute, kd_slice text) KD_MUST_CHECK;
 
 /* --- define_draft.c
  * ------------------------------------------------------------------------------- */

@@ -72,22 +72,53 @@ kd_status kdi_target_schema(kd_ctx *ctx, kd_run *run, const kd_ast_name *name,
     return KD_FAIL(ctx, KD_INVALID, "3F000", "no schema has been selected to create in");
 }
 
-kd_status kdi_check_free(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name, bool is_type,
-                         bool if_not_exists, bool *out_exists)
+/* What stands in the way of a new object, and what messages call it. A composite type counts among
+ * the relations, and a table or view among the types, for its rows' type has its name. */
+static const kd_object *in_the_way(const kd_run *run, uint32_t schema_no, kd_slice name,
+                                   kd_object_kind kind, bool *out_is_type)
 {
-    const kd_object *found = is_type ? kd_catalog_find_type(run->catalog, schema_no, name)
-                                     : kd_catalog_find_relation(run->catalog, schema_no, name);
+    const kd_object *type = kd_catalog_find_type(run->catalog, schema_no, name);
+    const kd_object *relation = kd_catalog_find_relation(run->catalog, schema_no, name);
+    bool has_rows =
+        relation != NULL && (relation->kind == KD_OBJECT_TABLE || relation->kind == KD_OBJECT_VIEW);
+    kd_object wanted = {.kind = kind};
+    *out_is_type = true;
+    if (kd_object_is_type(&wanted)) {
+        if (type != NULL || has_rows)
+            return type != NULL ? type : relation;
+        *out_is_type = false;
+        return kind == KD_OBJECT_COMPOSITE ? relation : NULL;
+    }
+    bool gives_rows = kind == KD_OBJECT_TABLE || kind == KD_OBJECT_VIEW;
+    if (relation == NULL && type != NULL && type->kind != KD_OBJECT_COMPOSITE && gives_rows)
+        return type;
+    *out_is_type = false;
+    if (relation != NULL)
+        return relation;
+    return type != NULL && type->kind == KD_OBJECT_COMPOSITE ? type : NULL;
+}
+
+kd_status kdi_check_free(kd_ctx *ctx, kd_run *run, uint32_t schema_no, kd_slice name,
+                         kd_object_kind kind, bool if_not_exists, bool *out_exists)
+{
+    bool is_type;
+    const kd_object *found = in_the_way(run, schema_no, name, kind, &is_type);
     *out_exists = found != NULL;
     if (found == NULL)
         return KD_OK;
-    if (if_not_exists) {
-        kdi_session_notice(run->session, "NOTICE", is_type ? "42710" : "42P07",
-                           "%s \"%.*s\" already exists, skipping", is_type ? "type" : "relation",
-                           (int)name.size_bytes, name.data);
+    if (if_not_exists && !is_type) {
+        kdi_session_notice(run->session, "NOTICE", "42P07",
+                           "relation \"%.*s\" already exists, skipping", (int)name.size_bytes,
+                           name.data);
         return KD_OK;
     }
-    return KD_FAIL(ctx, KD_INVALID, is_type ? "42710" : "42P07", "%s \"%.*s\" already exists",
-                   is_type ? "type" : "relation", (int)name.size_bytes, name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, is_type ? "42710" : "42P07", "%s \"%.*s\" already exists",
+                is_type ? "type" : "relation", (int)name.size_bytes, name.data);
+    if (is_type && (kind == KD_OBJECT_TABLE || kind == KD_OBJECT_VIEW))
+        kd_error_set_hint(ctx, "A relation has an associated type of the same name, so you must "
+                               "use a name that doesn't conflict with any existing type.");
+    return status;
 }
 
 static bool name_is_taken(const kd_run *run, const kdi_draft *draft, uint32_t schema_no,

@@ -225,7 +225,8 @@ kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run, const kd_ast_create_sequ
     bool exists;
     kdi_set_tag(run, "CREATE SEQUENCE");
     KD_TRY(kdi_target_schema(ctx, run, &ast->name, &schema_no));
-    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, KD_OBJECT_SEQUENCE,
+                          ast->if_not_exists, &exists));
     if (exists)
         return KD_OK;
     KD_TRY(kdi_sequence_make(ctx, run, schema_no, ast->name.name, kd_type_of(KD_TYPE_INT8),

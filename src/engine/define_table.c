@@ -613,7 +613,8 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
         if (old != NULL)
             KD_TRY(kdi_drop_object(ctx, run, old->object_no, false));
     }
-    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    KD_TRY(kdi_check_free(ctx, run, schema_no, ast->name.name, KD_OBJECT_TABLE, ast->if_not_exists,
+                          &exists));
     if (exists)
         return KD_OK;
     KD_TRY(kdi_draft_create(ctx, run, schema_no, ast->name.name, &draft));
@@ -682,8 +683,8 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
         KD_TRY_OUT(kdi_temp_schema(ctx, run, &schema_no));
     else
         KD_TRY_OUT(kdi_target_schema(ctx, run, &ast->name, &schema_no));
-    KD_TRY_OUT(
-        kdi_check_free(ctx, run, schema_no, ast->name.name, false, ast->if_not_exists, &exists));
+    KD_TRY_OUT(kdi_check_free(ctx, run, schema_no, ast->name.name, KD_OBJECT_TABLE,
+                              ast->if_not_exists, &exists));
     if (exists)
         return KD_OK;
     KD_TRY_OUT(query_text(ctx, run, ast, &text));

@@ -56,7 +56,8 @@ kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *as
     }
     entry.ranks = ranks;
     KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
-    KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, true, false, &exists));
+    KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, KD_OBJECT_ENUM, false,
+                          &exists));
     KD_TRY(
         kd_catalog_next_object_no(ctx, run->session->database->catalog, &entry.object.object_no));
     return kdi_put(ctx, run, &entry.object);
@@ -185,7 +186,8 @@ kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain
     KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
     KD_TRY(kd_bind_type(ctx, &options, &ast->type, &entry.base));
     KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
-    KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, true, false, &exists));
+    KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, KD_OBJECT_DOMAIN, false,
+                          &exists));
     for (size_t i = 0; i < ast->constraints.count; i++)
         KD_TRY(add_domain_constraint(ctx, run, &entry,
                                      (const kd_ast_constraint *)ast->constraints.items[i]));

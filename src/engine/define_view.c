@@ -169,7 +169,7 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
         kd_catalog_find_relation(run->catalog, entry.object.schema_no, ast->name.name);
     bool replaces = ast->or_replace && old != NULL && old->kind == KD_OBJECT_VIEW;
     if (!replaces)
-        KD_TRY_OUT(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, false,
+        KD_TRY_OUT(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, KD_OBJECT_VIEW,
                                   ast->if_not_exists, &exists));
     if (!replaces && exists)
         return KD_OK;
@@ -274,6 +274,8 @@ static kd_status entry_copy(kd_ctx *ctx, kd_arena *arena, const kd_object *entry
         size = sizeof(kd_enum_entry);
     else if (entry->kind == KD_OBJECT_DOMAIN)
         size = sizeof(kd_domain_entry);
+    else if (entry->kind == KD_OBJECT_COMPOSITE)
+        size = sizeof(kd_composite_entry);
     *out_copy = kd_alloc(ctx, arena, size);
     if (*out_copy == NULL)
         return KD_NOMEM;
@@ -393,6 +395,7 @@ static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
         return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot rename inherited column \"%.*s\"",
                        (int)ast->member.size_bytes, ast->member.data);
     KD_TRY(rename_column_of(ctx, run, table, ast));
+    KD_TRY(kdi_rewrite_row_users(ctx, run, table->object.object_no));
     return kdi_views_after(ctx, run, &table->object, false);
 }
 
@@ -433,19 +436,20 @@ kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
     bool exists;
     kdi_set_tag(run, ast->object == KD_AST_OBJECT_SCHEMA ? "ALTER SCHEMA" : "ALTER TABLE");
     if (ast->object == KD_AST_OBJECT_COLUMN)
-        return rename_column(ctx, run, ast);
+        return ast->relation == KD_AST_OBJECT_TYPE ? kdi_rename_attribute(ctx, run, ast)
+                                                   : rename_column(ctx, run, ast);
     if (ast->object == KD_AST_OBJECT_CONSTRAINT)
         return rename_constraint(ctx, run, ast);
     KD_TRY(find_object(ctx, run, ast->object, &ast->name, ast->if_exists, &object));
     if (object == NULL)
         return KD_OK;
-    bool is_type = object->kind == KD_OBJECT_ENUM || object->kind == KD_OBJECT_DOMAIN;
     if (object->kind == KD_OBJECT_SCHEMA &&
         kd_catalog_find_schema(run->catalog, ast->new_name) != NULL)
         return KD_FAIL(ctx, KD_INVALID, "42P06", "schema \"%.*s\" already exists",
                        (int)ast->new_name.size_bytes, ast->new_name.data);
     if (object->kind != KD_OBJECT_SCHEMA)
-        KD_TRY(kdi_check_free(ctx, run, object->schema_no, ast->new_name, is_type, false, &exists));
+        KD_TRY(kdi_check_free(ctx, run, object->schema_no, ast->new_name, object->kind, false,
+                              &exists));
     if (object->kind == KD_OBJECT_INDEX)
         return change_index(ctx, run, object, ast->new_name, NULL);
     KD_TRY(entry_copy(ctx, run->arena, object, &copy));
@@ -465,8 +469,7 @@ kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema
     if (schema == NULL)
         return KD_FAIL(ctx, KD_INVALID, "3F000", "schema \"%.*s\" does not exist",
                        (int)ast->schema.size_bytes, ast->schema.data);
-    bool is_type = object->kind == KD_OBJECT_ENUM || object->kind == KD_OBJECT_DOMAIN;
-    KD_TRY(kdi_check_free(ctx, run, schema->object_no, object->name, is_type, false, &exists));
+    KD_TRY(kdi_check_free(ctx, run, schema->object_no, object->name, object->kind, false, &exists));
     if (object->kind == KD_OBJECT_TABLE) {
         kdi_draft *draft;
         KD_TRY(kdi_draft_open(ctx, run, (const kd_table_entry *)object, &draft));
@@ -485,6 +488,9 @@ static kd_status comment_on_column(kd_ctx *ctx, kd_run *run, const kd_ast_commen
 {
     const kd_table_entry *table;
     kdi_draft *draft;
+    const kd_object *type = kdi_find_type(run, &ast->target->name);
+    if (type != NULL && type->kind == KD_OBJECT_COMPOSITE)
+        return kdi_comment_on_attribute(ctx, run, type, ast->target->member, text);
     KD_TRY(kdi_table_for_change(ctx, run, &ast->target->name, false, &table));
     KD_TRY(kdi_draft_open(ctx, run, table, &draft));
     int position = kdi_draft_find_column(draft, ast->target->member);

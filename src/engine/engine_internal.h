@@ -386,6 +386,10 @@ kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *
 kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast) KD_MUST_CHECK;
 kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run,
                               const kd_ast_create_sequence *ast) KD_MUST_CHECK;
+kd_status kdi_create_composite(kd_ctx *ctx, kd_run *run,
+                               const kd_ast_create_composite *ast) KD_MUST_CHECK;
+kd_status kdi_alter_composite(kd_ctx *ctx, kd_run *run,
+                              const kd_ast_alter_composite *ast) KD_MUST_CHECK;
 kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *ast) KD_MUST_CHECK;
 kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run,
                             const kd_ast_create_domain *ast) KD_MUST_CHECK;

@@ -284,6 +284,10 @@ static kd_status run_definition(kd_ctx *ctx, kd_run *run, const kd_ast_node *nod
         return kdi_create_enum(ctx, run, (const kd_ast_create_enum *)node);
     case KD_AST_CREATE_DOMAIN:
         return kdi_create_domain(ctx, run, (const kd_ast_create_domain *)node);
+    case KD_AST_CREATE_COMPOSITE:
+        return kdi_create_composite(ctx, run, (const kd_ast_create_composite *)node);
+    case KD_AST_ALTER_COMPOSITE:
+        return kdi_alter_composite(ctx, run, (const kd_ast_alter_composite *)node);
     case KD_AST_ALTER_TABLE:
         return kdi_alter_table(ctx, run, (const kd_ast_alter_table *)node);
     case KD_AST_ALTER_SEQUENCE:

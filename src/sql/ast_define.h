@@ -268,6 +268,12 @@ typedef struct kd_ast_create_domain {
     kd_ast_list constraints; /* kd_ast_constraint: NOT NULL, NULL, DEFAULT, CHECK */
 } kd_ast_create_domain;
 
+typedef struct kd_ast_create_composite {
+    kd_ast_node node;
+    kd_ast_name name;
+    kd_ast_list attributes; /* kd_ast_column_def: name, type, collation */
+} kd_ast_create_composite;
+
 typedef enum kd_ast_alter_what {
     KD_AST_ADD_COLUMN,         /* column_def, if_not_exists */
     KD_AST_DROP_COLUMN,        /* name, if_exists, behavior */
@@ -381,6 +387,12 @@ typedef struct kd_ast_alter_domain {
     kd_ast_name name;
     kd_ast_alter_action *action; /* Of DEFAULT, NOT NULL, CONSTRAINT */
 } kd_ast_alter_domain;
+
+typedef struct kd_ast_alter_composite {
+    kd_ast_node node;
+    kd_ast_name name;
+    kd_ast_list actions; /* kd_ast_alter_action: ADD_COLUMN, DROP_COLUMN, ALTER_TYPE */
+} kd_ast_alter_composite;
 
 /* ALTER object name RENAME TO new_name; COLUMN, CONSTRAINT and type attributes: `member`. */
 typedef struct kd_ast_rename {

@@ -74,8 +74,8 @@ static bool needs_no_cast(kd_type from, kd_type to)
     return from.modifier == to.modifier || (to.modifier == -1 && to.id != KD_TYPE_NUMERIC);
 }
 
-kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
-                     kd_expr **io_expr)
+static kd_status coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
+                        kd_expr **io_expr)
 {
     kd_expr *expr = *io_expr;
     if (needs_no_cast(expr->type, type) || type.id == KD_TYPE_UNKNOWN)
@@ -100,6 +100,15 @@ kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context c
     return add_cast(ctx, b, type, context, io_expr);
 }
 
+kd_status kdi_coerce(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
+                     kd_expr **io_expr)
+{
+    bool becomes_row = type.id == KD_TYPE_RECORD && !type.is_array && type.object != 0 &&
+                       (*io_expr)->type.id != KD_TYPE_RECORD;
+    KD_TRY(coerce(ctx, b, type, context, io_expr));
+    return becomes_row ? kdi_check_fields(ctx, b, io_expr) : KD_OK;
+}
+
 kd_status kdi_settle(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr)
 {
     if (!kdi_is_unknown((*io_expr)->type))
@@ -109,7 +118,17 @@ kd_status kdi_settle(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr)
 
 kd_status kdi_check_equality(kd_ctx *ctx, kdi_binder *b, kd_type type, int position)
 {
-    if (type.id != KD_TYPE_JSON && type.id != KD_TYPE_JSONPATH)
+    kd_record_shape shape = {0};
+    bool known, has_equality = type.id != KD_TYPE_JSON && type.id != KD_TYPE_JSONPATH;
+    KD_TRY(kdi_row_shape(ctx, b, kd_type_element(type), &shape, &known));
+    for (uint32_t i = 0; i < shape.field_count && has_equality; i++) {
+        kd_status status = kdi_check_equality(ctx, b, shape.types[i], position);
+        if (status != KD_OK && status != KD_INVALID)
+            return status;
+        has_equality = status == KD_OK;
+        kd_error_clear(ctx);
+    }
+    if (has_equality)
         return KD_OK;
     return kdi_at(ctx, b, position,
                   KD_FAIL(ctx, KD_INVALID, "42883",

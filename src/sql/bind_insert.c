@@ -35,10 +35,11 @@ static kd_status bind_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *a
                 kdi_view_is_computed(b->view, i) ? COMPUTED : kdi_view_position_of(b->view, i);
         if (ast->columns.count == 0)
             continue;
-        KD_TRY(kdi_target_position(ctx, b, table, ast->columns.items[i], "insert into",
-                                   &bound->target_positions[i]));
+        KD_TRY(kdi_target_position(ctx, b, table, kdi_part_column(ast->columns.items[i]),
+                                   "insert into", &bound->target_positions[i]));
         for (uint32_t j = 0; j < i; j++)
-            if (bound->target_positions[j] == bound->target_positions[i])
+            if (bound->target_positions[j] == bound->target_positions[i] &&
+                !(kdi_is_part(ast->columns.items[i]) && kdi_is_part(ast->columns.items[j])))
                 return kdi_at(
                     ctx, b, ast->columns.items[i]->position,
                     KD_FAIL(ctx, KD_INVALID, "42701", "column \"%.*s\" specified more than once",
@@ -103,6 +104,78 @@ static kd_status bind_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     return kdi_assign(ctx, b, column, out);
 }
 
+/* What a column gets: one value, or parts of it by several. `listed` are the positions of the
+ * values of a row. */
+typedef struct insertion {
+    const kd_ast_insert *ast;
+    const kd_bound_statement *bound;
+    kdi_scope *scope;
+    const uint32_t *listed;
+    uint32_t given;
+} insertion;
+
+static const kd_ast_node *part_of(const kd_ast_insert *ast, uint32_t index)
+{
+    const kd_ast_node *target = index < ast->columns.count ? ast->columns.items[index] : NULL;
+    return target != NULL && kdi_is_part(target) ? target : NULL;
+}
+
+static kd_status part_is_default(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *part, int position)
+{
+    return kdi_at(ctx, b, position,
+                  KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                          part->kind == KD_AST_FIELD ? "cannot set a subfield to DEFAULT"
+                                                     : "cannot set an array element to DEFAULT"));
+}
+
+/* The parts given from value `first` on, put into a value that is NULL before. `values` are bound
+ * ones, or NULL: those of `row`. */
+static kd_status bind_parts(kd_ctx *ctx, kdi_binder *b, const insertion *in, uint32_t first,
+                            const kd_ast_list *row, kd_expr **values, kd_expr **out)
+{
+    uint32_t position = in->listed[first];
+    const kd_column *column = &in->bound->target->columns[position];
+    *out = kdi_constant(ctx, b, kd_value_null(column->storage.type), -1);
+    if (*out == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = first; i < in->given; i++) {
+        const kd_ast_node *part = part_of(in->ast, i);
+        kd_expr *value;
+        if (in->listed[i] != position)
+            continue;
+        if (values != NULL)
+            value = values[i];
+        else if (row->items[i]->kind == KD_AST_DEFAULT)
+            return part_is_default(ctx, b, part, row->items[i]->position);
+        else
+            KD_TRY(kdi_bind_expr(ctx, b, in->scope, row->items[i], &value));
+        KD_TRY(refuse_value(ctx, b, in->ast, column, part->position));
+        KD_TRY(kdi_assign_part(ctx, b, in->scope, part, column, *out, value, out));
+    }
+    return kdi_assign(ctx, b, column, out);
+}
+
+static bool is_later_part(const insertion *in, uint32_t index)
+{
+    for (uint32_t i = 0; part_of(in->ast, index) != NULL && i < index; i++)
+        if (in->listed[i] == in->listed[index])
+            return true;
+    return false;
+}
+
+static kd_status copy_positions(kd_ctx *ctx, kdi_binder *b, const kd_bound_statement *bound,
+                                uint32_t count, insertion *in)
+{
+    uint32_t *listed = KD_NEW_ARRAY(ctx, b->arena, uint32_t, count);
+    if (listed == NULL)
+        return KD_NOMEM;
+    if (count > 0)
+        memcpy(listed, bound->target_positions, count * sizeof *listed);
+    in->listed = listed;
+    in->given = count;
+    return KD_OK;
+}
+
 /* VALUES alone: each value goes straight to its column's type. */
 static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
                              const kd_ast_select *values, kd_bound_statement *bound)
@@ -122,9 +195,15 @@ static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *as
     if (sources == NULL)
         return KD_NOMEM;
     uint32_t kept = 0;
+    kdi_query query = {.clause = "VALUES"};
+    kdi_scope scope = {.query = &query};
+    insertion in = {.ast = ast, .bound = bound, .scope = &scope};
+    KD_TRY(copy_positions(ctx, b, bound, given, &in));
     for (uint32_t i = 0; i < given; i++) {
-        uint32_t position = bound->target_positions[i];
-        if (all_default(ast, values, &bound->target->columns[position], i))
+        uint32_t position = in.listed[i];
+        if (is_later_part(&in, i) ||
+            (part_of(ast, i) == NULL &&
+             all_default(ast, values, &bound->target->columns[position], i)))
             continue;
         sources[kept] = i;
         bound->target_positions[kept++] = position;
@@ -137,8 +216,6 @@ static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *as
     rel->as.values.rows = KD_NEW_ARRAY(ctx, b->arena, kd_expr **, rows);
     if (rel->as.values.rows == NULL)
         return KD_NOMEM;
-    kdi_query query = {.clause = "VALUES"};
-    kdi_scope scope = {.query = &query};
     for (uint32_t c = 0; c < kept; c++) {
         const kd_table_column *column = &bound->target->columns[bound->target_positions[c]].storage;
         rel->columns[c] =
@@ -149,9 +226,14 @@ static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *as
         rel->as.values.rows[r] = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, kept);
         if (rel->as.values.rows[r] == NULL)
             return KD_NOMEM;
-        for (uint32_t c = 0; c < kept; c++)
-            KD_TRY(bind_value(ctx, b, &scope, ast, bound, bound->target_positions[c],
-                              row->args.items[sources[c]], &rel->as.values.rows[r][c]));
+        for (uint32_t c = 0; c < kept; c++) {
+            kd_expr **value = &rel->as.values.rows[r][c];
+            if (part_of(ast, sources[c]) != NULL)
+                KD_TRY(bind_parts(ctx, b, &in, sources[c], &row->args, NULL, value));
+            else
+                KD_TRY(bind_value(ctx, b, &scope, ast, bound, bound->target_positions[c],
+                                  row->args.items[sources[c]], value));
+        }
     }
     bound->query = rel;
     return KD_OK;
@@ -176,6 +258,33 @@ static kd_status positions_by_name(kd_ctx *ctx, kdi_binder *b, kd_bound_statemen
     return KD_OK;
 }
 
+/* Columns of the query that are parts of one column become that column. */
+static kd_status gather_parts(kd_ctx *ctx, kdi_binder *b, const insertion *in,
+                              kd_bound_statement *bound, kd_rel **io_rel)
+{
+    kd_rel *rel = *io_rel;
+    uint32_t kept = 0;
+    kd_expr **columns = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, in->given);
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, in->given);
+    if (columns == NULL || exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < in->given; i++) {
+        columns[i] = kdi_column_expr(ctx, b, &rel->columns[i], rel->position);
+        if (columns[i] == NULL)
+            return KD_NOMEM;
+    }
+    for (uint32_t i = 0; i < in->given; i++) {
+        if (is_later_part(in, i))
+            continue;
+        exprs[kept] = columns[i];
+        if (part_of(in->ast, i) != NULL)
+            KD_TRY(bind_parts(ctx, b, in, i, NULL, columns, &exprs[kept]));
+        bound->target_positions[kept++] = in->listed[i];
+    }
+    bound->target_count = kept;
+    return kdi_rel_project(ctx, b, rel, exprs, NULL, kept, true, io_rel);
+}
+
 static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
                             kd_bound_statement *bound)
 {
@@ -194,10 +303,20 @@ static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, rel->column_count);
     if (types == NULL)
         return KD_NOMEM;
+    bool has_parts = false;
+    kdi_query query = {.clause = "INSERT"};
+    kdi_scope scope = {.query = &query};
+    insertion in = {.ast = ast, .bound = bound, .scope = &scope};
+    KD_TRY(copy_positions(ctx, b, bound, rel->column_count, &in));
     for (uint32_t i = 0; i < rel->column_count; i++) {
         const kd_column *column = &bound->target->columns[bound->target_positions[i]];
         KD_TRY(refuse_value(ctx, b, ast, column, ast->source->position));
         types[i] = column->storage.type;
+        if (part_of(ast, i) != NULL) {
+            KD_TRY(kdi_part_type(ctx, b, &scope, part_of(ast, i), column, &types[i]));
+            has_parts = true;
+            continue;
+        }
         kd_expr *probe = kdi_column_expr(ctx, b, &rel->columns[i], ast->source->position);
         if (probe == NULL)
             return KD_NOMEM;
@@ -205,6 +324,8 @@ static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast
             KD_TRY(kdi_assign(ctx, b, column, &probe));
     }
     KD_TRY(kdi_cast_columns(ctx, b, types, KD_CAST_ASSIGNMENT, &rel));
+    if (has_parts)
+        KD_TRY(gather_parts(ctx, b, &in, bound, &rel));
     bound->query = rel;
     return KD_OK;
 }

@@ -306,6 +306,8 @@ kd_status kdi_bind_quantified_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope
 /* What a row type holds; not known for rows of any shape. */
 kd_status kdi_row_shape(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_record_shape *out,
                         bool *out_known) KD_MUST_CHECK;
+/* The domain that a field of a row type was declared with; 0: none. */
+uint32_t kdi_field_domain(const kdi_binder *b, kd_type type, uint32_t index);
 /* ROW of these expressions. */
 kd_status kdi_make_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, uint32_t count, int position,
                        kd_expr **out) KD_MUST_CHECK;
@@ -323,6 +325,8 @@ kd_status kdi_bind_fields(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
                           kd_expr ***out_exprs, kd_record_shape *out_shape) KD_MUST_CHECK;
 kd_status kdi_row_is_null(kd_ctx *ctx, kdi_binder *b, kd_expr *row, bool negated, int position,
                           kd_expr **out) KD_MUST_CHECK;
+/* A value that has just become a row of a catalog's type: fields of domains are checked. */
+kd_status kdi_check_fields(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr) KD_MUST_CHECK;
 kd_status kdi_coerce_row(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
                          kd_expr **io_expr) KD_MUST_CHECK;
 /* Whether a row on the left is compared with this column by column. */
@@ -478,6 +482,9 @@ kd_status kdi_target_position(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *
 /* Parts of columns as targets (bind_part.c): a[1], j['k'], c.field. */
 bool kdi_is_part(const kd_ast_node *target);
 const kd_ast_node *kdi_part_column(const kd_ast_node *target);
+/* The type of what is assigned to a part. */
+kd_status kdi_part_type(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *target,
+                        const kd_column *column, kd_type *out_type) KD_MUST_CHECK;
 /* The whole column's new value, from the old one and the part's. */
 kd_status kdi_assign_part(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *target,
                           const kd_column *column, kd_expr *old, kd_expr *value,

@@ -30,6 +30,22 @@ static const kd_object *find_in_schema(const kdi_binder *b, kd_slice schema, kd_
                          : kd_catalog_find_relation(b->options->catalog, found->object_no, name);
 }
 
+static const kd_object *find_catalog_type(const kdi_binder *b, const kd_ast_name *name)
+{
+    const kd_bind_options *options = b->options;
+    uint32_t count = name->schema.size_bytes > 0 ? 1 : options->search_path_count;
+    for (uint32_t i = 0; i < count; i++) {
+        kd_slice schema_name = name->schema.size_bytes > 0 ? name->schema : options->search_path[i];
+        const kd_object *schema = kd_catalog_find_schema(options->catalog, schema_name);
+        const kd_object *found =
+            schema == NULL ? NULL
+                           : kd_catalog_find_type(options->catalog, schema->object_no, name->name);
+        if (found != NULL)
+            return found;
+    }
+    return NULL;
+}
+
 kd_status kdi_find_relation(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name, bool missing_ok,
                             const kd_object **out_object, const kd_virtual_table **out_virtual)
 {
@@ -50,7 +66,11 @@ kd_status kdi_find_relation(kd_ctx *ctx, kdi_binder *b, const kd_ast_name *name,
     if (*out_object != NULL || missing_ok)
         return KD_OK;
     kd_status status;
-    if (name->schema.size_bytes > 0)
+    const kd_object *type = find_catalog_type(b, name);
+    if (type != NULL && type->kind == KD_OBJECT_COMPOSITE)
+        status =
+            KD_FAIL(ctx, KD_INVALID, "42809", "\"%.*s\" is a composite type", KDI_S(name->name));
+    else if (name->schema.size_bytes > 0)
         status = KD_FAIL(ctx, KD_INVALID, "42P01", "relation \"%.*s.%.*s\" does not exist",
                          KDI_S(name->schema), KDI_S(name->name));
     else
@@ -180,22 +200,6 @@ static kd_status modifiers_apply(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *
     }
 }
 
-static const kd_object *find_catalog_type(const kdi_binder *b, const kd_ast_name *name)
-{
-    const kd_bind_options *options = b->options;
-    uint32_t count = name->schema.size_bytes > 0 ? 1 : options->search_path_count;
-    for (uint32_t i = 0; i < count; i++) {
-        kd_slice schema_name = name->schema.size_bytes > 0 ? name->schema : options->search_path[i];
-        const kd_object *schema = kd_catalog_find_schema(options->catalog, schema_name);
-        const kd_object *found =
-            schema == NULL ? NULL
-                           : kd_catalog_find_type(options->catalog, schema->object_no, name->name);
-        if (found != NULL)
-            return found;
-    }
-    return NULL;
-}
-
 const kd_domain_entry *kdi_find_domain(const kdi_binder *b, const kd_ast_type *type)
 {
     kd_type built_in;
@@ -222,7 +226,7 @@ kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_
         if (found->kind == KD_OBJECT_DOMAIN) {
             *out_type = ((const kd_domain_entry *)found)->base;
         } else {
-            bool is_row = found->kind == KD_OBJECT_TABLE;
+            bool is_row = found->kind == KD_OBJECT_TABLE || found->kind == KD_OBJECT_COMPOSITE;
             *out_type = kd_type_of(is_row ? KD_TYPE_RECORD : KD_TYPE_ENUM);
             out_type->object = found->object_no;
         }

@@ -57,6 +57,18 @@ kd_status kdi_row_shape(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_record_shap
     return kd_catalog_row_shape(ctx, b->arena, b->options->catalog, type, out);
 }
 
+uint32_t kdi_field_domain(const kdi_binder *b, kd_type type, uint32_t index)
+{
+    if (type.id != KD_TYPE_RECORD || type.object == 0 || (type.object & KD_ROW_IS_LOCAL) != 0)
+        return 0;
+    const kd_object *object = kd_catalog_get(b->options->catalog, type.object);
+    if (object == NULL)
+        return 0;
+    if (object->kind == KD_OBJECT_COMPOSITE)
+        return ((const kd_composite_entry *)object)->attributes[index].domain_no;
+    return ((const kd_table_entry *)object)->columns[index].domain_no;
+}
+
 /* --- Constructors --- */
 
 /* ROW of these expressions, of `type` or, where that is 0, of a type of its own. */
@@ -71,7 +83,10 @@ static kd_status make_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, const kd_
     if (types == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
+        bool untyped = kdi_is_unknown(exprs[i]->type);
         KD_TRY(kdi_settle(ctx, b, &exprs[i]));
+        exprs[i]->untyped |=
+            untyped && (exprs[i]->kind == KD_EXPR_CONSTANT || exprs[i]->kind == KD_EXPR_PARAMETER);
         types[i] = exprs[i]->type;
     }
     kd_record_shape shape = {count, types, names};
@@ -243,18 +258,20 @@ kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, in
     kd_slice *names = KD_NEW_ARRAY(ctx, b->arena, kd_slice, source->column_count);
     if (exprs == NULL || names == NULL)
         return KD_NOMEM;
-    const kd_object *object =
-        source->row_object == 0 ? NULL : kd_catalog_get(b->options->catalog, source->row_object);
-    const kd_table_entry *table = (const kd_table_entry *)object;
+    kd_type type = kd_type_of(KD_TYPE_RECORD);
+    kd_record_shape shape;
+    bool known;
+    type.object = source->row_object;
+    KD_TRY(kdi_row_shape(ctx, b, type, &shape, &known));
     for (uint32_t i = 0; i < source->column_count; i++) {
         exprs[i] = kdi_column_expr(ctx, b, &source->columns[i], position);
-        names[i] = table == NULL ? source->columns[i].name : table->columns[i].storage.name;
+        names[i] = known ? shape.names[i] : source->columns[i].name;
         if (exprs[i] == NULL)
             return KD_NOMEM;
     }
     KD_TRY(make_row(ctx, b, exprs, names, source->column_count, source->row_name, position, out));
-    if (table != NULL)
-        (*out)->type.object = object->object_no;
+    if (known)
+        (*out)->type.object = source->row_object;
     if (rel == NULL || !is_nullable(rel))
         return KD_OK;
     KD_TRY(column_below(ctx, b, rel, *out, &rel->row_column));
@@ -355,6 +372,68 @@ kd_status kdi_row_is_null(kd_ctx *ctx, kdi_binder *b, kd_expr *row, bool negated
 
 /* --- Casts --- */
 
+/* Whether casts to a row type have domains of fields to check. */
+static bool has_domains(const kdi_binder *b, kd_type type, uint32_t field_count)
+{
+    for (uint32_t i = 0; i < field_count; i++)
+        if (kdi_field_domain(b, type, i) != 0)
+            return true;
+    return false;
+}
+
+static kd_status check_field(kd_ctx *ctx, kdi_binder *b, kd_type type, uint32_t index,
+                             kd_expr **io_value)
+{
+    uint32_t domain_no = kdi_field_domain(b, type, index);
+    const kd_object *domain =
+        domain_no == 0 ? NULL : kd_catalog_get(b->options->catalog, domain_no);
+    return domain == NULL ? KD_OK
+                          : kdi_check_domain(ctx, b, (const kd_domain_entry *)domain, io_value);
+}
+
+/* CASE WHEN row IS NULL THEN NULL ELSE ROW(its fields, checked) END. The row stands there more than
+ * once, so volatile ones and sub-queries are left unchecked, as by casts to domains. */
+kd_status kdi_check_fields(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr)
+{
+    kd_expr *row = *io_expr;
+    kd_record_shape shape;
+    bool known;
+    KD_TRY(kdi_row_shape(ctx, b, row->type, &shape, &known));
+    if (!known || !has_domains(b, row->type, shape.field_count) || kd_expr_is_volatile(row) ||
+        kd_expr_has_subquery(row))
+        return KD_OK;
+    kd_expr *guarded = kdi_expr_new(ctx, b, KD_EXPR_CASE, row->type, row->position, 3);
+    kd_expr *is_null = kdi_expr_new(ctx, b, KD_EXPR_IS_NULL, kd_type_of(KD_TYPE_BOOL), -1, 1);
+    kd_expr *checked =
+        kdi_expr_new(ctx, b, KD_EXPR_ROW, row->type, row->position, shape.field_count);
+    if (guarded == NULL || is_null == NULL || checked == NULL)
+        return KD_NOMEM;
+    checked->field_names = shape.names;
+    for (uint32_t i = 0; i < shape.field_count; i++) {
+        kd_expr *copy;
+        KD_TRY(kdi_copy_expr(ctx, b, row, &copy));
+        KD_TRY(kdi_row_field(ctx, b, copy, &shape, i, row->position, &checked->arguments[i]));
+        KD_TRY(check_field(ctx, b, row->type, i, &checked->arguments[i]));
+    }
+    is_null->arguments[0] = row;
+    guarded->arguments[0] = is_null;
+    guarded->arguments[1] = kdi_constant(ctx, b, kd_value_null(row->type), -1);
+    guarded->arguments[2] = checked;
+    guarded->case_has_else = true;
+    *io_expr = guarded;
+    return guarded->arguments[1] == NULL ? KD_NOMEM : KD_OK;
+}
+
+/* A literal that was written as a field is not a text yet where the row takes another type. */
+static void unsettle(kdi_binder *b, kd_expr *field)
+{
+    if (!field->untyped)
+        return;
+    field->type = kd_type_of(KD_TYPE_UNKNOWN);
+    if (field->kind == KD_EXPR_PARAMETER)
+        b->parameter_types[field->parameter_no - 1] = field->type;
+}
+
 /* A row that is written out takes the fields' types of a row type of the catalog. */
 kd_status kdi_coerce_row(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
                          kd_expr **io_expr)
@@ -379,8 +458,11 @@ kd_status kdi_coerce_row(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_conte
     } else {
         made->field_names = shape.names;
         memcpy(made->arguments, expr->arguments, shape.field_count * sizeof *made->arguments);
-        for (uint32_t i = 0; i < shape.field_count; i++)
+        for (uint32_t i = 0; i < shape.field_count; i++) {
+            unsettle(b, made->arguments[i]);
             KD_TRY(kdi_coerce(ctx, b, shape.types[i], context, &made->arguments[i]));
+            KD_TRY(check_field(ctx, b, type, i, &made->arguments[i]));
+        }
     }
     *io_expr = made;
     return KD_OK;

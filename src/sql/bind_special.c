@@ -194,23 +194,34 @@ static kd_status bind_index(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     return kdi_coerce(ctx, b, kd_type_of(KD_TYPE_INT4), KD_CAST_ASSIGNMENT, out);
 }
 
-/* A slice is array_slice(array, lower, upper); a missing bound is NULL. */
+/* kade_array_slice(array, bounds): for each dimension which bounds were given, 1 the lower and 2
+ * the upper one, and the two. Beside a slice, [n] is [1:n]. */
 static kd_status bind_slice(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                             const kd_ast_subscript *ast, kd_expr *base, kd_expr **out)
 {
-    if (ast->range_count != 1)
-        return refuse(ctx, b, &ast->node, "a slice of several dimensions");
-    kd_expr *arguments[3] = {base, NULL, NULL};
-    const kd_ast_node *bounds[2] = {ast->ranges[0].lower, ast->ranges[0].upper};
-    for (int i = 0; i < 2; i++) {
-        if (bounds[i] != NULL)
-            KD_TRY(bind_index(ctx, b, scope, bounds[i], &arguments[i + 1]));
-        else
-            arguments[i + 1] = kdi_constant(ctx, b, kd_value_null(kd_type_of(KD_TYPE_INT4)), -1);
-        if (arguments[i + 1] == NULL)
-            return KD_NOMEM;
+    kd_type numbers = kd_type_array_of(kd_type_of(KD_TYPE_INT4));
+    kd_expr *bounds = kdi_expr_new(ctx, b, KD_EXPR_ARRAY, numbers, ast->node.position,
+                                   (uint32_t)ast->range_count * 3);
+    kd_expr *arguments[2] = {base, bounds};
+    if (bounds == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < ast->range_count; i++) {
+        const kd_ast_index_range *range = &ast->ranges[i];
+        const kd_ast_node *nodes[2] = {range->is_slice ? range->lower : NULL,
+                                       range->is_slice ? range->upper : range->lower};
+        int32_t given = (nodes[0] != NULL || !range->is_slice) | (nodes[1] != NULL) << 1;
+        bounds->arguments[i * 3] = kdi_constant(ctx, b, kd_value_i32(given), -1);
+        for (int k = 0; k < 2; k++) {
+            kd_expr **bound = &bounds->arguments[i * 3 + 1 + (size_t)k];
+            if (nodes[k] != NULL)
+                KD_TRY(bind_index(ctx, b, scope, nodes[k], bound));
+            else
+                *bound = kdi_constant(ctx, b, kd_value_i32(1), -1);
+            if (*bound == NULL || bounds->arguments[i * 3] == NULL)
+                return KD_NOMEM;
+        }
     }
-    return kdi_call(ctx, b, KD_SLICE("array_slice"), arguments, 3, ast->node.position, out);
+    return kdi_call(ctx, b, KD_SLICE("kade_array_slice"), arguments, 2, ast->node.position, out);
 }
 
 /* Numbers are positions and texts are keys: base #> ARRAY[...]. */

@@ -193,8 +193,14 @@ static kd_status listed_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_list *l
     return KD_OK;
 }
 
+/* What one call in FROM gives. */
+typedef struct item {
+    kd_rel *rel;
+    bool expands; /* Rows of a known type among its columns become columns themselves. */
+} item;
+
 static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
-                          const kd_ast_list *definitions, kd_rel **out)
+                          const kd_ast_list *definitions, item *out)
 {
     kdi_query query = {.clause = "functions in FROM"};
     kdi_scope inner = {.outer = scope, .query = &query, .depth = scope == NULL ? 0 : scope->depth};
@@ -225,27 +231,74 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
                           KD_FAIL(ctx, KD_INVALID, "42601",
                                   "a column definition list is only allowed for functions "
                                   "returning \"record\""));
-        return bind_scalar(ctx, b, &inner, node, out);
+        out->expands = node->kind == KD_AST_CALL;
+        return bind_scalar(ctx, b, &inner, node, &out->rel);
     }
     for (uint32_t i = 0; i < count; i++)
         if (!(function->wants_columns && types[i].id == KD_TYPE_RECORD))
             KD_TRY(kdi_coerce(ctx, b, wanted[i], KD_CAST_IMPLICIT, &arguments[i]));
-    return kdi_table_function_rel(ctx, b, function, arguments, count, columns, node->position, out);
+    out->expands = !function->wants_columns;
+    return kdi_table_function_rel(ctx, b, function, arguments, count, columns, node->position,
+                                  &out->rel);
+}
+
+/* The columns of a row that a function gives, in its place; `*out_row_object` is its type, where
+ * the row is all there is. */
+static kd_status expand_rows(kd_ctx *ctx, kdi_binder *b, const item *items, uint32_t item_count,
+                             uint32_t *out_row_object, kd_rel **io_rel)
+{
+    kd_rel *rel = *io_rel;
+    kdi_targets list = {0};
+    kd_slice *name;
+    uint32_t left = 0, at = 0;
+    bool changed = false;
+    for (uint32_t i = 0; i < rel->column_count; i++) {
+        const kd_rel_column *column = &rel->columns[i];
+        for (; left == 0 && at < item_count; at++)
+            left = items[at].rel->column_count;
+        bool expands = left > 0 && items[at - 1].expands, known = false;
+        kd_record_shape shape = {.field_count = 1, .names = &column->name};
+        left -= left > 0;
+        if (expands)
+            KD_TRY(kdi_row_shape(ctx, b, column->type, &shape, &known));
+        if (!known)
+            shape = (kd_record_shape){.field_count = 1, .names = &column->name};
+        changed |= known;
+        if (known && rel->column_count == 1)
+            *out_row_object = column->type.object;
+        for (uint32_t f = 0; f < shape.field_count; f++) {
+            kd_expr *expr = kdi_column_expr(ctx, b, column, rel->position);
+            if (expr == NULL)
+                return KD_NOMEM;
+            if (known)
+                KD_TRY(kdi_row_field(ctx, b, expr, &shape, f, rel->position, &expr));
+            KD_TRY(KD_PUSH(ctx, b->arena, list.names, list.name_count, list.name_capacity, &name));
+            *name = shape.names[f];
+            kd_expr **slot;
+            KD_TRY(KD_PUSH(ctx, b->arena, list.exprs, list.count, list.expr_capacity, &slot));
+            *slot = expr;
+        }
+    }
+    if (!changed)
+        return KD_OK;
+    return kdi_rel_project(ctx, b, rel, list.exprs, list.names, (uint32_t)list.count, true, io_rel);
 }
 
 static kd_status bind_calls(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
-                            const kd_ast_table_call *ast, kd_rel **out)
+                            const kd_ast_table_call *ast, uint32_t *out_row_object, kd_rel **out)
 {
     uint32_t count = (uint32_t)ast->calls.count;
     kd_rel **rels = KD_NEW_ARRAY(ctx, b->arena, kd_rel *, count);
-    if (rels == NULL)
+    item *items = KD_NEW_ARRAY(ctx, b->arena, item, count);
+    if (rels == NULL || items == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
         const kd_ast_list *definitions =
             ast->call_column_defs == NULL ? NULL : &ast->call_column_defs[i];
         if (count == 1 && (definitions == NULL || definitions->count == 0))
             definitions = &ast->alias.column_defs;
-        KD_TRY(bind_one(ctx, b, scope, ast->calls.items[i], definitions, &rels[i]));
+        KD_TRY(bind_one(ctx, b, scope, ast->calls.items[i], definitions, &items[i]));
+        rels[i] = items[i].rel;
     }
     if (ast->alias.column_defs.count > 0 && (count > 1 || ast->ordinality))
         return kdi_at(ctx, b, ast->node.position,
@@ -257,19 +310,23 @@ static kd_status bind_calls(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     *out = rels[0];
     if (count > 1 || ast->ordinality)
         KD_TRY(kdi_side_by_side(ctx, b, rels, count, out));
-    return ast->ordinality ? add_ordinality(ctx, b, *out) : KD_OK;
+    if (ast->ordinality)
+        KD_TRY(add_ordinality(ctx, b, *out));
+    return expand_rows(ctx, b, items, count, out_row_object, out);
 }
 
 kd_status kdi_bind_table_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                               const kd_ast_table_call *ast, kdi_names *names, kd_rel **out)
 {
     const kd_ast_node *node = ast->calls.items[0];
-    KD_TRY(bind_calls(ctx, b, scope, ast, out));
+    uint32_t row_object = 0;
+    KD_TRY(bind_calls(ctx, b, scope, ast, &row_object, out));
     kd_slice function_name = kdi_target_name(node);
     kd_rel named = **out;
     kd_rel_column first;
     /* A function that gives one column names it after its alias. */
-    if (named.column_count == (ast->ordinality ? 2u : 1u) && ast->alias.name.size_bytes > 0 &&
+    if (row_object == 0 && named.column_count == (ast->ordinality ? 2u : 1u) &&
+        ast->alias.name.size_bytes > 0 &&
         (named.kind != KD_REL_FUNCTION || kd_slice_equal(named.columns[0].name, function_name))) {
         kd_rel_column *columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, named.column_count);
         if (columns == NULL)
@@ -280,6 +337,9 @@ kd_status kdi_bind_table_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
         columns[0] = first;
         named.columns = columns;
     }
-    return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, function_name, &named,
-                           named.column_count, names);
+    KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, function_name, &named,
+                           named.column_count, names));
+    names->sources[names->source_count - 1].row_object =
+        (row_object & KD_ROW_IS_LOCAL) == 0 ? row_object : 0;
+    return KD_OK;
 }

@@ -228,9 +228,11 @@ static kd_status bind_assigned(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     *out = given->bound;
     if (given->value != NULL && given->value->kind == KD_AST_DEFAULT) {
         if (is_part)
-            return kdi_at(
-                ctx, b, given->value->position,
-                KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "cannot set an array element to DEFAULT"));
+            return kdi_at(ctx, b, given->value->position,
+                          KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                  given->target->kind == KD_AST_FIELD
+                                      ? "cannot set a subfield to DEFAULT"
+                                      : "cannot set an array element to DEFAULT"));
         return kdi_default_expr(ctx, b, table, position, out);
     }
     KD_TRY(refuse_generated(ctx, b, column, given->target->position));

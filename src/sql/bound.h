@@ -57,6 +57,7 @@ struct kd_expr {
     uint32_t argument_count;
     kd_expr **arguments;
     kd_value constant;           /* CONSTANT */
+    bool untyped;                /* CONSTANT, PARAMETER: a field of ROW(...) taken for a text. */
     kd_column_id column;         /* COLUMN */
     kd_slice name;               /* COLUMN: for EXPLAIN; may be empty. */
     uint32_t parameter_no;       /* PARAMETER, from 1 */

@@ -76,39 +76,6 @@ static kd_status alter_sequence(kd_parser *p, const altered *a, kd_ast_node **ou
     return KD_OK;
 }
 
-/* ---- Types ---- */
-
-static kd_status add_label(kd_parser *p, kd_ast_alter_enum *node)
-{
-    KD_TRY(kdi_if_not_exists(p, &node->if_not_exists));
-    KD_TRY(kdi_string(p, &node->label));
-    node->is_after = kdi_accept(p, KW_AFTER);
-    node->has_neighbor = node->is_after || kdi_accept(p, KW_BEFORE);
-    return node->has_neighbor ? kdi_string(p, &node->neighbor) : KD_OK;
-}
-
-static kd_status alter_enum(kd_parser *p, const altered *a, kd_ast_node **out)
-{
-    kd_ast_alter_enum *node = KDI_NODE_AT(p, KD_AST_ALTER_ENUM, kd_ast_alter_enum, a->position);
-    if (node == NULL)
-        return KD_NOMEM;
-    node->name = a->target->name;
-    node->is_rename = kdi_accept(p, KW_RENAME);
-    if (!node->is_rename && !kdi_accept(p, KW_ADD))
-        return kdi_syntax_error(p, "ADD VALUE or RENAME");
-    KD_TRY(kdi_expect(p, KW_VALUE));
-    if (node->is_rename) {
-        KD_TRY(kdi_string(p, &node->label));
-        KD_TRY(kdi_expect(p, KW_TO));
-        KD_TRY(kdi_string(p, &node->new_label));
-    } else {
-        KD_TRY(add_label(p, node));
-    }
-    kdi_finish(p, &node->node);
-    *out = &node->node;
-    return KD_OK;
-}
-
 /* ---- Domains ---- */
 
 static kd_status domain_action(kd_parser *p, kd_ast_alter_action *action)
@@ -194,7 +161,7 @@ static kd_status alter_object(kd_parser *p, altered *a, kd_ast_node **out)
     case KD_AST_OBJECT_SEQUENCE:
         return alter_sequence(p, a, out);
     case KD_AST_OBJECT_TYPE:
-        return alter_enum(p, a, out);
+        return kdi_alter_type(p, a->position, &a->target->name, out);
     case KD_AST_OBJECT_DOMAIN:
         return alter_domain(p, a, out);
     default:

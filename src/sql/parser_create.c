@@ -137,34 +137,6 @@ static kd_status create_sequence(kd_parser *p, const create_words *words, kd_ast
     return KD_OK;
 }
 
-static kd_status create_enum(kd_parser *p, const create_words *words, kd_ast_node **out)
-{
-    kd_ast_create_enum *node =
-        KDI_NODE_AT(p, KD_AST_CREATE_ENUM, kd_ast_create_enum, words->position);
-    if (node == NULL)
-        return KD_NOMEM;
-    KD_TRY(kdi_qualified_name(p, &node->name));
-    if (!kdi_at(p, KW_AS) || !kdi_next_is(p, KW_ENUM))
-        return kdi_unsupported(p, words->position, "CREATE TYPE other than AS ENUM");
-    kdi_advance(p);
-    kdi_advance(p);
-    KD_TRY(kdi_expect_token(p, '('));
-    while (!kdi_at_token(p, ')')) {
-        kd_slice label;
-        KD_TRY(kdi_string(p, &label));
-        KD_TRY(kdi_push_name(p, &node->labels, label));
-        if (!kdi_at_token(p, ')')) {
-            KD_TRY(kdi_expect_token(p, ','));
-            if (kdi_at_token(p, ')'))
-                return kdi_syntax_error(p, "a string");
-        }
-    }
-    kdi_advance(p);
-    kdi_finish(p, &node->node);
-    *out = &node->node;
-    return KD_OK;
-}
-
 static kd_status create_domain(kd_parser *p, const create_words *words, kd_ast_node **out)
 {
     kd_ast_create_domain *node =
@@ -236,7 +208,7 @@ static kd_status create_other(kd_parser *p, const create_words *words, kd_ast_no
     if (kdi_accept(p, KW_SCHEMA))
         return create_schema(p, words, out);
     if (kdi_accept(p, KW_TYPE))
-        return create_enum(p, words, out);
+        return kdi_create_type(p, words->position, out);
     if (kdi_accept(p, KW_DOMAIN))
         return create_domain(p, words, out);
     if (kdi_accept(p, KW_EXTENSION))

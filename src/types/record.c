@@ -130,6 +130,23 @@ kd_status kd_record_next(kd_ctx *ctx, kd_record *record, kd_slice *out_name, kd_
     return kd_value_read(ctx, type, &record->values, out_value);
 }
 
+static kd_status unexpected_type(kd_ctx *ctx)
+{
+    return KD_FAIL(ctx, KD_INVALID, "42804", "a row is not of the expected type");
+}
+
+kd_status kd_record_field_as(kd_ctx *ctx, kd_type type, kd_value *io_field)
+{
+    kd_type from = io_field->type;
+    bool is_fixed = kd_type_physical(type) != KD_PHYS_STR && type.id == KD_TYPE_NUMERIC;
+    if (from.id != type.id || from.is_array != type.is_array ||
+        kd_type_physical(from) != kd_type_physical(type) ||
+        (is_fixed && from.modifier != type.modifier))
+        return unexpected_type(ctx);
+    io_field->type = type;
+    return KD_OK;
+}
+
 kd_status kd_record_get(kd_ctx *ctx, kd_slice stored, uint32_t index, kd_type type,
                         kd_value *out_value)
 {
@@ -140,15 +157,91 @@ kd_status kd_record_get(kd_ctx *ctx, kd_slice stored, uint32_t index, kd_type ty
     kd_value value = kd_value_null(type);
     for (uint32_t i = 0; i <= index && found; i++)
         KD_TRY(kd_record_next(ctx, &record, NULL, &value, &found));
-    if (!found || value.type.id != type.id || value.type.is_array != type.is_array ||
-        kd_type_physical(value.type) != kd_type_physical(type))
-        return KD_FAIL(ctx, KD_INVALID, "42804", "a row is not of the expected type");
-    if (type.id == KD_TYPE_NUMERIC && value.type.modifier != type.modifier &&
-        kd_type_physical(type) != KD_PHYS_STR)
-        return KD_FAIL(ctx, KD_INVALID, "42804", "a row is not of the expected type");
-    value.type = type;
+    if (!found)
+        return unexpected_type(ctx);
+    KD_TRY(kd_record_field_as(ctx, type, &value));
     *out_value = value;
     return KD_OK;
+}
+
+/* ---- Changed types ---- */
+
+typedef struct conformer {
+    kd_arena *arena;
+    const kd_text_settings *settings;
+} conformer;
+
+static kd_status conform(kd_ctx *ctx, const conformer *self, kd_value *io_value);
+
+static kd_status conform_array(kd_ctx *ctx, const conformer *self, kd_value *io_value)
+{
+    kd_array array;
+    kd_type type = io_value->type;
+    KD_TRY(kd_array_open(ctx, type, kd_str_slice(&io_value->as.str), &array));
+    kd_value *elements = KD_NEW_ARRAY(ctx, self->arena, kd_value, array.count);
+    if (elements == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < array.count; i++) {
+        elements[i] = kd_array_get(&array, i);
+        KD_TRY(conform(ctx, self, &elements[i]));
+    }
+    return kd_array_make_shaped(ctx, self->arena, kd_type_element(type), &array.shape, elements,
+                                &io_value->as.str);
+}
+
+static int position_of(const kd_record_shape *shape, kd_slice name)
+{
+    for (uint32_t i = 0; i < shape->field_count; i++)
+        if (kd_slice_equal(shape->names[i], name))
+            return (int)i;
+    return -1;
+}
+
+static kd_status conform_row(kd_ctx *ctx, const conformer *self, kd_value *io_value)
+{
+    kd_record row;
+    kd_record_shape shape;
+    KD_TRY(self->settings->row_shape(ctx, self->settings->enum_object, self->arena, io_value->type,
+                                     &shape));
+    KD_TRY(kd_record_open(ctx, kd_str_slice(&io_value->as.str), &row));
+    kd_value *values = KD_NEW_ARRAY(ctx, self->arena, kd_value, shape.field_count);
+    if (values == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < shape.field_count; i++)
+        values[i] = kd_value_null(shape.types[i]);
+    bool by_position = row.field_count == shape.field_count;
+    for (uint32_t i = 0;; i++) {
+        kd_slice name;
+        kd_value field;
+        bool found;
+        KD_TRY(kd_record_next(ctx, &row, &name, &field, &found));
+        if (!found)
+            break;
+        int at = by_position ? (int)i : position_of(&shape, name);
+        if (at < 0)
+            continue;
+        KD_TRY(kd_record_field_as(ctx, shape.types[at], &field));
+        KD_TRY(conform(ctx, self, &field));
+        values[at] = field;
+    }
+    return kd_record_make(ctx, self->arena, &shape, values, &io_value->as.str);
+}
+
+static kd_status conform(kd_ctx *ctx, const conformer *self, kd_value *io_value)
+{
+    kd_type type = io_value->type;
+    if (io_value->is_null || type.id != KD_TYPE_RECORD || type.object == 0 ||
+        (type.object & KD_ROW_IS_LOCAL) != 0)
+        return KD_OK;
+    return type.is_array ? conform_array(ctx, self, io_value) : conform_row(ctx, self, io_value);
+}
+
+kd_status kd_record_conform(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                            kd_value *io_value)
+{
+    const conformer self = {.arena = arena, .settings = settings};
+    assert(settings->row_shape != NULL);
+    return conform(ctx, &self, io_value);
 }
 
 /* ---- Order and hash: what breaks the format reads as the end of the row ---- */

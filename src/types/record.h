@@ -42,6 +42,8 @@ kd_status kd_record_open(kd_ctx *ctx, kd_slice stored, kd_record *out) KD_MUST_C
 /* The next field; `*out_found` false after the last. `out_name` may be NULL. */
 kd_status kd_record_next(kd_ctx *ctx, kd_record *record, kd_slice *out_name, kd_value *out_value,
                          bool *out_found) KD_MUST_CHECK;
+/* Takes a field for one of `type`; 42804 when its form is another one. */
+kd_status kd_record_field_as(kd_ctx *ctx, kd_type type, kd_value *io_field) KD_MUST_CHECK;
 /* Field `index`; 42804 when it is not there or not of `type`: the row is of another shape. */
 kd_status kd_record_get(kd_ctx *ctx, kd_slice stored, uint32_t index, kd_type type,
                         kd_value *out_value) KD_MUST_CHECK;
@@ -51,6 +53,11 @@ kd_status kd_record_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *
                           const kd_record_shape *shape, kd_slice text, kd_str *out) KD_MUST_CHECK;
 kd_status kd_record_format(kd_ctx *ctx, const kd_text_settings *settings, kd_slice stored,
                            kd_buffer *out) KD_MUST_CHECK;
+
+/* A row, or an array of rows, as its type in the catalog is now: fields by position where there are
+ * as many as before, else by name, the others NULL. So does every row inside. */
+kd_status kd_record_conform(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                            kd_value *io_value) KD_MUST_CHECK;
 
 int kd_record_compare(kd_slice a, kd_slice b);
 uint64_t kd_record_hash(kd_slice stored);
