@@ -138,6 +138,8 @@ static kd_status to_value(kd_ctx *ctx, const converter *self, kd_type type, kd_s
         out->is_null = false;
         return to_array(ctx, self, type, json, &out->as.str);
     }
+    if (type.id == KD_TYPE_RECORD && !type.is_array && strcmp(kind, "array") == 0)
+        return KD_FAIL(ctx, KD_INVALID, "22023", "cannot call populate_composite on an array");
     if (type.id == KD_TYPE_RECORD && !type.is_array && strcmp(kind, "object") == 0)
         return to_row(ctx, self, type, json, out);
     if (type.is_array && strcmp(kind, "string") != 0) {
@@ -174,20 +176,25 @@ static kd_status base_values(kd_ctx *ctx, kd_arena *arena, const kd_record_shape
     return KD_OK;
 }
 
+static kd_status object_to_fields(kd_ctx *ctx, const converter *self, const kd_record_shape *shape,
+                                  const char *name, kd_slice json, kd_value *values)
+{
+    const char *kind = kd_json_typeof(json);
+    if (strcmp(kind, "object") != 0)
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       strcmp(kind, "array") == 0 ? "cannot call %s on an array"
+                                                  : "cannot call %s on a scalar",
+                       name);
+    return to_fields(ctx, self, shape, json, values);
+}
+
 static kd_status add_row(kd_ctx *ctx, const converter *self, const kd_record_shape *shape,
                          const kd_value *base, const char *name, kd_slice json, kdi_row_list *rows)
 {
     kd_value *values;
     KD_TRY(base_values(ctx, self->arena, shape, base, &values));
-    if (json.data != NULL) {
-        const char *kind = kd_json_typeof(json);
-        if (strcmp(kind, "object") != 0)
-            return KD_FAIL(ctx, KD_INVALID, "22023",
-                           strcmp(kind, "array") == 0 ? "cannot call %s on an array"
-                                                      : "cannot call %s on a scalar",
-                           name);
-        KD_TRY(to_fields(ctx, self, shape, json, values));
-    }
+    if (json.data != NULL)
+        KD_TRY(object_to_fields(ctx, self, shape, name, json, values));
     return kdi_row_list_add(ctx, rows, values);
 }
 
@@ -229,6 +236,69 @@ static kd_status open_records(kd_ctx *ctx, kd_arena *arena, const kd_call_env *e
     }
     return KD_OK;
 }
+
+/* As an expression json_populate_record is a row: of its first argument's type, or, where only that
+ * row itself knows what it holds, of the same fields. */
+static kd_status base_shape(kd_ctx *ctx, const converter *self, const kd_value *base,
+                            kd_record_shape *out)
+{
+    bool is_local = base->type.object == 0 || (base->type.object & KD_ROW_IS_LOCAL) != 0;
+    if (!is_local && self->settings != NULL && self->settings->row_shape != NULL)
+        return self->settings->row_shape(ctx, self->settings->enum_object, self->arena, base->type,
+                                         out);
+    kd_record row;
+    if (base->is_null)
+        return KD_FAIL(ctx, KD_INVALID, "42804",
+                       "could not determine row type for result of json_populate_record");
+    KD_TRY(kd_record_open(ctx, kdi_value_text(base), &row));
+    kd_type *types = KD_NEW_ARRAY(ctx, self->arena, kd_type, row.field_count);
+    kd_slice *names = KD_NEW_ARRAY(ctx, self->arena, kd_slice, row.field_count);
+    if (types == NULL || names == NULL)
+        return KD_NOMEM;
+    *out = (kd_record_shape){row.field_count, types, names};
+    for (uint32_t i = 0; i < out->field_count; i++) {
+        kd_value value;
+        bool found;
+        KD_TRY(kd_record_next(ctx, &row, &names[i], &value, &found));
+        types[i] = value.type;
+    }
+    return KD_OK;
+}
+
+static kd_status populate(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                          const record_kind *kind, void *result, bool *out_is_null)
+{
+    const converter self = {.arena = env->arena, .settings = kdi_settings(env)};
+    kd_value base = kdi_arg_value(env, args, 0);
+    kd_record_shape shape;
+    kd_value *values;
+    if (base.type.id != KD_TYPE_RECORD || base.type.is_array)
+        return KD_FAIL(ctx, KD_INVALID, "42804", "first argument of %s must be a row type",
+                       kind->name);
+    if (args[1] == NULL) {
+        *out_is_null = base.is_null;
+        return base.is_null ? KD_OK : kdi_return_text(result, kdi_value_text(&base));
+    }
+    KD_TRY(base_shape(ctx, &self, &base, &shape));
+    KD_TRY(base_values(ctx, env->arena, &shape, &base, &values));
+    kd_slice json = kdi_arg_text(args, 1);
+    if (kind->binary) {
+        kd_buffer text = kd_buffer_in(env->arena);
+        KD_TRY(kd_jsonb_format(ctx, json, &text));
+        json = kd_buffer_slice(&text);
+    }
+    KD_TRY(object_to_fields(ctx, &self, &shape, kind->name, json, values));
+    return kd_record_make(ctx, env->arena, &shape, values, result);
+}
+
+#define POPULATE(function, binary)                                        \
+    KDI_ROW(function##_row)                                               \
+    {                                                                     \
+        static const record_kind kind = {binary, true, false, #function}; \
+        return populate(ctx, env, args, &kind, result, out_is_null);      \
+    }
+POPULATE(json_populate_record, false)
+POPULATE(jsonb_populate_record, true)
 
 KDI_DESCRIBE(describe)
 {
@@ -277,8 +347,14 @@ static const kd_table_function table_functions[] = {
     TO_ROWS(jsonb_populate_recordset, JSONB, 2, ROW_FIRST),
 };
 
+static const kd_function functions[] = {
+    LENIENT("json_populate_record", json_populate_record_row, ELEMENT, ELEMENT, JSON),
+    LENIENT("jsonb_populate_record", jsonb_populate_record_row, ELEMENT, ELEMENT, JSONB),
+};
+
 kd_status kdi_register_json_record(kd_ctx *ctx, kd_registry *registry)
 {
+    KD_TRY(kd_registry_add_functions(ctx, registry, functions, KDI_COUNT(functions)));
     return kd_registry_add_table_functions(ctx, registry, table_functions,
                                            KDI_COUNT(table_functions));
 }

@@ -446,7 +446,9 @@ static uint64_t reg_array_number(uint32_t kind)
 
 uint64_t kdi_type_number(kd_type type)
 {
-    if (type.id == KD_TYPE_ENUM)
+    bool is_row =
+        type.id == KD_TYPE_RECORD && type.object != 0 && (type.object & KD_ROW_IS_LOCAL) == 0;
+    if (type.id == KD_TYPE_ENUM || is_row)
         return type.is_array ? type.object | ENUM_ARRAY_BIT : type.object;
     if (type.id == KD_TYPE_OID && type.object != 0)
         return type.is_array ? reg_array_number(type.object) : type.object;
@@ -508,9 +510,11 @@ bool kdi_type_by_number(const kd_catalog_version *version, uint64_t number, int3
     }
     uint64_t plain = number & ~ENUM_ARRAY_BIT;
     const kd_object *object = plain > UINT32_MAX ? NULL : kd_catalog_get(version, (uint32_t)plain);
-    if (object == NULL || object->kind != KD_OBJECT_ENUM)
+    bool is_row =
+        object != NULL && (object->kind == KD_OBJECT_TABLE || object->kind == KD_OBJECT_COMPOSITE);
+    if (object == NULL || (object->kind != KD_OBJECT_ENUM && !is_row))
         return false;
-    *out_type = kd_type_of(KD_TYPE_ENUM);
+    *out_type = kd_type_of(is_row ? KD_TYPE_RECORD : KD_TYPE_ENUM);
     out_type->object = object->object_no;
     out_type->is_array = plain != number;
     return true;

@@ -89,7 +89,7 @@ static kd_status emit_relation(kdi_sys_view *view, const relation_row *row)
     kdi_put_oid(view, row->number);
     kdi_put_text(view, row->name);
     kdi_put_oid(view, row->schema_no);
-    kdi_put_oid(view, 0);
+    kdi_put_oid(view, strchr("rpmc", row->kind) != NULL ? row->number : 0);
     kdi_put_oid(view, 0);
     kdi_put_oid(view, KDI_OWNER_NO);
     kdi_put_oid(view, method_number(row));
@@ -171,6 +171,14 @@ static kd_status pg_class(kdi_sys_view *view)
 {
     for (uint32_t i = 0; i < view->object_count; i++) {
         const kd_object *object = view->objects[i];
+        if (object->kind == KD_OBJECT_COMPOSITE) {
+            relation_row row = {.number = object->object_no,
+                                .name = object->name,
+                                .schema_no = object->schema_no,
+                                .kind = 'c'};
+            row.column_count = ((const kd_composite_entry *)object)->attribute_count;
+            KD_TRY(emit_relation(view, &row));
+        }
         if (!kdi_is_relation(object) || object->kind == KD_OBJECT_INDEX)
             continue;
         KD_TRY(emit_object(view, object));
@@ -308,6 +316,20 @@ static kd_status view_attributes(kdi_sys_view *view, const kd_view_entry *entry)
     return KD_OK;
 }
 
+static kd_status composite_attributes(kdi_sys_view *view, const kd_composite_entry *entry)
+{
+    for (uint32_t i = 0; i < entry->attribute_count; i++) {
+        attribute_row row = {.relation = entry->object.object_no,
+                             .name = entry->attributes[i].name,
+                             .type = entry->attributes[i].type,
+                             .number = i + 1,
+                             .identity = "",
+                             .generated = ""};
+        KD_TRY(emit_attribute(view, &row));
+    }
+    return KD_OK;
+}
+
 static kd_status pg_attribute(kdi_sys_view *view)
 {
     for (uint32_t i = 0; i < view->object_count; i++) {
@@ -316,6 +338,8 @@ static kd_status pg_attribute(kdi_sys_view *view)
             KD_TRY(table_attributes(view, (const kd_table_entry *)object));
         else if (object->kind == KD_OBJECT_VIEW)
             KD_TRY(view_attributes(view, (const kd_view_entry *)object));
+        else if (object->kind == KD_OBJECT_COMPOSITE)
+            KD_TRY(composite_attributes(view, (const kd_composite_entry *)object));
     }
     for (uint32_t i = 0; kdi_virtual_at(i) != NULL; i++) {
         const kd_virtual_table *table = kdi_virtual_at(i);
@@ -447,6 +471,8 @@ static char category_of(kd_type type)
         return 'T';
     case KD_TYPE_ENUM:
         return 'E';
+    case KD_TYPE_RECORD:
+        return type.object == 0 ? 'P' : 'C';
     case KD_TYPE_BIT:
     case KD_TYPE_VARBIT:
         return 'V';
@@ -474,7 +500,7 @@ static kd_status emit_type(kdi_sys_view *view, const type_row *row)
                            row->type.id == KD_TYPE_BOOL || row->type.id == KD_TYPE_TIMESTAMPTZ);
     kdi_put_bool(view, true);
     kdi_put_char(view, ',');
-    kdi_put_oid(view, 0);
+    kdi_put_oid(view, row->kind == 'c' ? row->number : 0);
     kdi_put_oid(view, row->element_number);
     kdi_put_oid(view, row->array_number);
     kdi_put_oid(view, row->type.is_array ? KDI_ARRAY_IN_NO : 0);
@@ -541,6 +567,10 @@ static kd_status pg_type(kdi_sys_view *view)
             kd_type type = kd_type_of(KD_TYPE_ENUM);
             type.object = object->object_no;
             KD_TRY(emit_type_pair(view, type, object->name, object->schema_no, 'e'));
+        } else if (object->kind == KD_OBJECT_COMPOSITE || object->kind == KD_OBJECT_TABLE) {
+            kd_type type = kd_type_of(KD_TYPE_RECORD);
+            type.object = object->object_no;
+            KD_TRY(emit_type_pair(view, type, object->name, object->schema_no, 'c'));
         } else if (object->kind == KD_OBJECT_DOMAIN) {
             const kd_domain_entry *domain = (const kd_domain_entry *)object;
             type_row row = {.type = domain->base,

@@ -145,6 +145,18 @@ static kd_status bind_typeof(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
     return *out == NULL ? KD_NOMEM : KD_OK;
 }
 
+/* json_populate_record gives one row: as an expression it is a function like any other. */
+static bool is_row_function(const kdi_binder *b, const kd_table_function *function,
+                            const kd_type *types, uint32_t count)
+{
+    const kd_function *found;
+    kd_type wanted[KD_FUNCTION_ARGUMENTS_MAX], result;
+    bool ambiguous;
+    return function->wants_columns && count <= KD_FUNCTION_ARGUMENTS_MAX &&
+           kd_registry_find_function(b->registry, kd_slice_of(function->name), types, count, &found,
+                                     wanted, &result, &ambiguous);
+}
+
 kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                         kd_expr **out)
 {
@@ -177,7 +189,8 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     if (kdi_is_variadic(ast))
         return kdi_bind_variadic(ctx, b, ast, arguments, out);
     const kd_table_function *table_function;
-    if (kd_registry_find_table_function(b->registry, name, types, count, &table_function, wanted))
+    if (kd_registry_find_table_function(b->registry, name, types, count, &table_function, wanted) &&
+        !is_row_function(b, table_function, types, count))
         return bind_srf(ctx, b, scope, ast, table_function, arguments, count, wanted, out);
     return kdi_call(ctx, b, name, arguments, count, ast->node.position, out);
 }

@@ -88,22 +88,36 @@ kd_status kdi_authorize(kd_ctx *ctx, kdi_binder *b, const kd_object *object, cha
 
 /* --- Types --- */
 
+/* With its schema where the search path does not lead there. */
+static const char *catalog_type_text(kd_ctx *ctx, kdi_binder *b, const kd_object *entry,
+                                     const char *brackets)
+{
+    const kd_ast_name name = {.name = entry->name};
+    const kd_object *schema = kd_catalog_get(b->options->catalog, entry->schema_no);
+    const kd_object *found = find_catalog_type(b, &name), *relation = NULL;
+    for (uint32_t i = 0; found == NULL && relation == NULL && i < b->options->search_path_count;
+         i++)
+        relation = find_in_schema(b, b->options->search_path[i], entry->name);
+    if (found == entry || relation == entry || schema == NULL)
+        return kd_format_text(ctx, b->arena, "%.*s%s", KDI_S(entry->name), brackets);
+    return kd_format_text(ctx, b->arena, "%.*s.%.*s%s", KDI_S(schema->name), KDI_S(entry->name),
+                          brackets);
+}
+
 const char *kdi_type_text(kd_ctx *ctx, kdi_binder *b, kd_type type)
 {
-    if (type.id == KD_TYPE_ENUM) {
+    const char *brackets = type.is_array ? "[]" : "";
+    bool is_local = type.id == KD_TYPE_RECORD && (type.object & KD_ROW_IS_LOCAL) != 0;
+    if ((type.id == KD_TYPE_ENUM || type.id == KD_TYPE_RECORD) && type.object != 0 && !is_local) {
         const kd_object *entry = kd_catalog_get(b->options->catalog, type.object);
         if (entry != NULL)
-            return kd_format_text(ctx, b->arena, "%.*s%s", KDI_S(entry->name),
-                                  type.is_array ? "[]" : "");
+            return catalog_type_text(ctx, b, entry, brackets);
     }
     if (type.id == KD_TYPE_RECORD) {
-        const kd_object *entry = kd_catalog_get(b->options->catalog, type.object);
         kd_slice name = KD_SLICE("record");
-        if ((type.object & KD_ROW_IS_LOCAL) == 0)
-            name = entry == NULL ? name : entry->name;
-        else if (b->shapes[type.object & ~KD_ROW_IS_LOCAL].name.size_bytes > 0)
+        if (is_local && b->shapes[type.object & ~KD_ROW_IS_LOCAL].name.size_bytes > 0)
             name = b->shapes[type.object & ~KD_ROW_IS_LOCAL].name;
-        return kd_format_text(ctx, b->arena, "%.*s%s", KDI_S(name), type.is_array ? "[]" : "");
+        return kd_format_text(ctx, b->arena, "%.*s%s", KDI_S(name), brackets);
     }
     kd_buffer buffer = kd_buffer_in(b->arena);
     type.modifier = -1;
