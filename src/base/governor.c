@@ -1,6 +1,7 @@
 /*
- * Pages from the world, counted against one account. A few freed pages are kept, so
- * that operators that take and give in turns do not go to the system each time.
+ * Pages from the world, counted against one account. Freed pages are kept, up to a small share of
+ * the budget: the next statement would have the system clear new ones, which costs more than what
+ * it does with them.
  */
 #include "base/governor.h"
 
@@ -9,7 +10,9 @@
 #include <assert.h>
 
 enum {
-    KEPT_PAGES_MAX = 32,
+    KEPT_PAGES_MIN = 32,
+    KEPT_PAGES_MAX = 1024,
+    KEPT_SHARE = 64,               /* Of the budget. */
     STATEMENT_BYTES_MIN = 4 << 20, /* What a statement needs to work with. */
     RUNNING_MIN = 2,
     LOOK_EVERY_NS = 20 * 1000 * 1000,
@@ -66,6 +69,14 @@ void kd_governor_destroy(kd_governor *governor)
     world->memory_free(world, governor, sizeof *governor);
 }
 
+static unsigned kept_limit(const kd_governor *governor)
+{
+    size_t pages = kd_governor_budget_bytes(governor) / KEPT_SHARE / KD_GOVERNOR_PAGE_BYTES;
+    return pages < KEPT_PAGES_MIN   ? KEPT_PAGES_MIN
+           : pages > KEPT_PAGES_MAX ? KEPT_PAGES_MAX
+                                    : (unsigned)pages;
+}
+
 /* Counts the page first and looks then, so that two threads never share the last one. */
 static bool page_charge(kd_governor *governor, bool must_have)
 {
@@ -113,7 +124,7 @@ void kd_governor_put_page(kd_governor *governor, void *page)
     assert(before >= KD_GOVERNOR_PAGE_BYTES);
     (void)before;
     kd_mutex_lock(&governor->lock);
-    if (governor->kept_count < KEPT_PAGES_MAX) {
+    if (governor->kept_count < kept_limit(governor)) {
         governor->kept[governor->kept_count++] = page;
         page = NULL;
     }
@@ -134,7 +145,12 @@ size_t kd_governor_used_bytes(const kd_governor *governor)
 
 void kd_governor_set_budget(kd_governor *governor, size_t budget_bytes)
 {
+    kd_world *world = governor->world;
     atomic_store_explicit(&governor->budget_bytes, budget_bytes, memory_order_relaxed);
+    kd_mutex_lock(&governor->lock);
+    while (governor->kept_count > kept_limit(governor))
+        world->memory_free(world, governor->kept[--governor->kept_count], KD_GOVERNOR_PAGE_BYTES);
+    kd_mutex_unlock(&governor->lock);
 }
 
 /* The block cache and the delta have the other half. */

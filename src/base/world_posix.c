@@ -394,6 +394,8 @@ enum { MAPPED_BYTES_MIN = INT32_MAX };
 #else
 enum { MAPPED_BYTES_MIN = 256 * 1024 };
 #endif
+/* Tables of this size are touched everywhere: fewer and larger pages of the system serve them. */
+enum { HUGE_BYTES_MIN = 4 << 20 };
 
 static void *posix_memory_alloc(kd_world *world, size_t size_bytes)
 {
@@ -403,7 +405,13 @@ static void *posix_memory_alloc(kd_world *world, size_t size_bytes)
     if (size_bytes >= MAPPED_BYTES_MIN) {
         void *mapped =
             mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        return mapped == MAP_FAILED ? NULL : mapped;
+        if (mapped == MAP_FAILED)
+            return NULL;
+#ifdef MADV_HUGEPAGE
+        if (size_bytes >= HUGE_BYTES_MIN)
+            (void)madvise(mapped, size_bytes, MADV_HUGEPAGE);
+#endif
+        return mapped;
     }
     if (size_bytes > SIZE_MAX - MEMORY_ALIGN_BYTES)
         return NULL;

@@ -14,6 +14,7 @@
  * through.
  */
 #include "exec/aggregate_later_internal.h"
+#include "exec/aggregate_order_internal.h"
 #include "exec/group_code_internal.h"
 
 #include <assert.h>
@@ -36,6 +37,9 @@ typedef struct agg_op {
     kdi_group_table table;
     bool can_deal; /* States can be combined. */
     bool is_dealt;
+    kdi_row_store *ordered; /* Of threads whose groups came in order. */
+    uint32_t ordered_count;
+    bool has_taken; /* Some groups were united in place. */
     kdi_row_store parts[PARTITIONS];
     atomic_uint next_page; /* Or partition. */
     kdi_row_layout later_layout;
@@ -54,6 +58,7 @@ typedef struct agg_local {
     char **groups;
     uint64_t *hashes;
     kdi_group_codes *codes;
+    kdi_group_order order;
     uint64_t input_rows; /* Since the table was empty. */
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
@@ -89,6 +94,9 @@ static kd_status agg_local_create(kd_ctx *ctx, agg_op *self, kd_arena *arena,
     for (uint32_t p = 0; p < PARTITIONS; p++)
         kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->agg->layout);
     KD_TRY(kdi_group_codes_create(ctx, arena, self->agg->call_count, &local->codes));
+    KD_TRY(kdi_group_order_init(ctx, arena, self->key_types, self->held_count, &local->order));
+    if (!self->can_deal)
+        local->order.state = KDI_ORDER_LOST;
     return kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
                                 &self->agg->layout, self->held_count);
 }
@@ -112,6 +120,7 @@ static void sink_destroy(kdi_op *op, void *object)
 {
     agg_local *local = object;
     parts_clear(op->exec->world, local->parts);
+    kdi_group_order_clear(op->exec->world, &local->order);
     kdi_later_destroy(local->later);
     kdi_group_table_clear(&local->table);
     kdi_agg_destroy(local->agg);
@@ -122,31 +131,38 @@ static uint32_t part_of(const char *row)
     return (uint32_t)(kdi_row_hash(row) >> (64 - PARTITION_BITS));
 }
 
-/* Deals the table's groups out; spills what is full when memory is short. */
-static kd_status table_deal(kd_ctx *ctx, kdi_group_table *table, kdi_row_store *parts)
+/* Deals the store's groups out; spills what is full when memory is short. */
+static kd_status store_deal(kd_ctx *ctx, kdi_row_store *store, kdi_row_store *parts)
 {
     kdi_row_cursor cursor = {0};
     char *row, *copy;
-    while (kdi_row_store_next(&table->store, &cursor, 1, &row) == 1)
+    while (kdi_row_store_next(store, &cursor, 1, &row) == 1)
         KD_TRY(kdi_row_store_copy(ctx, &parts[part_of(row)], row, true, &copy));
-    kdi_row_store_clear(ctx->world, &table->store);
-    kdi_group_table_forget(table);
-    if (!kdi_budget_is_tight(table->store.budget, 0))
+    kdi_row_store_clear(ctx->world, store);
+    if (!kdi_budget_is_tight(store->budget, 0))
         return KD_OK;
     for (uint32_t p = 0; p < PARTITIONS; p++)
         KD_TRY(kdi_row_store_spill(ctx, &parts[p], false));
     return KD_OK;
 }
 
+static kd_status table_deal(kd_ctx *ctx, kdi_group_table *table, kdi_row_store *parts)
+{
+    kdi_group_table_forget(table);
+    return store_deal(ctx, &table->store, parts);
+}
+
 static bool deal_is_due(const agg_op *self, const agg_local *local)
 {
     uint64_t rows = local->table.store.row_count;
-    if (!self->can_deal || rows < TIGHT_ROWS_MIN)
+    bool is_tight = kdi_budget_is_tight(local->table.store.budget, 0);
+    if (!self->can_deal || rows + local->order.run_groups < TIGHT_ROWS_MIN)
         return false;
+    if (local->order.state == KDI_ORDER_HOLDS)
+        return is_tight; /* Nothing has to stay in the cache. */
     /* Groups that come again soon are better kept, even beyond the cache. */
     bool repeats = local->input_rows > rows + rows / 4;
-    return rows > (repeats ? REPEATING_ROWS_MAX : TABLE_ROWS_MAX) ||
-           kdi_budget_is_tight(local->table.store.budget, 0);
+    return rows > (repeats ? REPEATING_ROWS_MAX : TABLE_ROWS_MAX) || is_tight;
 }
 
 static bool has_init(const kdi_agg *agg)
@@ -276,25 +292,63 @@ static kd_status codes_sink(kd_ctx *ctx, agg_op *self, agg_local *local, const k
     return KD_OK;
 }
 
+static kd_status groups_deal(kd_ctx *ctx, agg_local *local)
+{
+    local->is_dealt = true;
+    local->input_rows = 0;
+    local->order.state = KDI_ORDER_LOST;
+    KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
+    for (uint32_t i = 0; i < local->order.run_count; i++)
+        KD_TRY(store_deal(ctx, &local->order.runs[i], local->parts));
+    kdi_group_order_clear(ctx->world, &local->order);
+    return table_deal(ctx, &local->table, local->parts);
+}
+
+/* From here on groups are looked up. */
+static kd_status order_lose(kd_ctx *ctx, agg_local *local)
+{
+    bool had_groups = local->order.state == KDI_ORDER_HOLDS;
+    local->order.state = KDI_ORDER_LOST;
+    if (!had_groups)
+        return KD_OK;
+    if (local->order.run_count > 0 || local->table.store.row_count > TABLE_ROWS_MAX)
+        return groups_deal(ctx, local);
+    return kdi_group_table_index(ctx, &local->table);
+}
+
+/* Groups the batch when they come in order, as all before them did. */
+static kd_status order_sink(kd_ctx *ctx, agg_local *local, const kd_batch *in, bool *out_done)
+{
+    *out_done = false;
+    if (local->order.state == KDI_ORDER_LOST)
+        return KD_OK;
+    KD_TRY(kdi_view_open(ctx, local->arena, &local->views[0], &local->vectors[0], in->selection,
+                         in->selected_count));
+    KD_TRY(kdi_group_order_find(ctx, &local->order, &local->table, local->agg, &local->views[0],
+                                in->selected_count, local->hashes, local->groups, out_done));
+    if (!*out_done)
+        return order_lose(ctx, local);
+    return kdi_agg_step(ctx, local->agg, in, local->groups);
+}
+
 static kd_status agg_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
                           kdi_flow *out_flow)
 {
     agg_op *self = (agg_op *)op;
     agg_local *local = object;
     *out_flow = KDI_NEED_INPUT;
-    if (deal_is_due(self, local)) {
-        local->is_dealt = true;
-        local->input_rows = 0;
-        KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
-        KD_TRY(table_deal(ctx, &local->table, local->parts));
-    }
+    if (deal_is_due(self, local))
+        KD_TRY(groups_deal(ctx, local));
     KD_TRY(room_make(ctx, self, local));
     local->input_rows += in->selected_count;
     kd_arena_reset(local->batch_arena);
     KD_TRY(keys_evaluate(ctx, self, local, in));
     if (op->plan->as.aggregate.set_count > 0)
         return sets_sink(ctx, self, local, in);
-    bool by_codes = false;
+    bool by_codes = false, in_order;
+    KD_TRY(order_sink(ctx, local, in, &in_order));
+    if (in_order)
+        return KD_OK;
     if (local->later == NULL)
         KD_TRY(kdi_group_codes_open(ctx, local->codes, local->agg, local->vectors, self->key_count,
                                     in, &by_codes));
@@ -333,6 +387,36 @@ static void table_take(kdi_group_table *target, kdi_group_table *source)
     source->slot_mask = mask;
 }
 
+static kd_status ordered_take(kd_ctx *ctx, agg_op *self, agg_local *local)
+{
+    kdi_group_order *order = &local->order;
+    for (uint32_t i = 0; i < order->run_count; i++)
+        KD_TRY(kdi_row_stores_add(ctx, &self->ordered, &self->ordered_count, &order->runs[i]));
+    return kdi_row_stores_add(ctx, &self->ordered, &self->ordered_count, &local->table.store);
+}
+
+/* Where all threads had order, their groups are united in place; else they go where others' are. */
+static kd_status ordered_unite(kd_ctx *ctx, agg_op *self)
+{
+    bool alone = !self->is_dealt && self->table.store.row_count == 0;
+    if (alone && self->ordered_count > 1) {
+        KD_TRY(kdi_group_order_merge(ctx, self->agg, self->ordered, self->ordered_count));
+        kd_arena_reset(self->agg->batch_arena);
+        self->has_taken = true;
+    }
+    for (uint32_t i = 0; i < self->ordered_count; i++) {
+        kdi_row_store *store = &self->ordered[i];
+        if (alone)
+            KD_TRY(kdi_row_store_move(ctx, &self->table.store, store));
+        else if (self->is_dealt)
+            KD_TRY(store_deal(ctx, store, self->parts));
+        for (uint32_t p = 0; p < store->page_count; p++)
+            KD_TRY(page_unite(ctx, &self->table, self->agg, store, p));
+        kdi_row_store_clear(ctx->world, store);
+    }
+    return KD_OK;
+}
+
 /* A thread that dealt hands its partitions over; otherwise its groups go to the united table. */
 static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
 {
@@ -349,6 +433,8 @@ static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
     }
     if (local->later != NULL)
         KD_TRY(kdi_later_take(ctx, local->later, self->later));
+    if (local->order.state == KDI_ORDER_HOLDS)
+        return ordered_take(ctx, self, local);
     if (self->table.store.row_count == 0) {
         table_take(&self->table, &local->table);
         return KD_OK;
@@ -400,6 +486,7 @@ static kd_status agg_finish(kd_ctx *ctx, kdi_op *op)
 {
     agg_op *self = (agg_op *)op;
     KD_TRY(empty_groups_add(ctx, self));
+    KD_TRY(ordered_unite(ctx, self));
     if (self->is_dealt)
         return table_deal(ctx, &self->table, self->parts);
     return KD_OK;
@@ -498,8 +585,10 @@ static uint32_t table_rows(agg_op *self, agg_reader *local)
                 return 0;
         }
         const kdi_page *page = &store->pages[local->page];
-        while (count < KD_BATCH_ROWS && local->row < page->row_count)
-            local->rows[count++] = kdi_page_row(store, page, local->row++);
+        while (count < KD_BATCH_ROWS && local->row < page->row_count) {
+            local->rows[count] = kdi_page_row(store, page, local->row++);
+            count += !self->has_taken || !kdi_group_is_taken(local->rows[count]);
+        }
     }
     return count;
 }
@@ -653,6 +742,7 @@ static void agg_close(kdi_op *op)
 {
     agg_op *self = (agg_op *)op;
     kdi_group_table_clear(&self->table);
+    kdi_row_stores_clear(op->exec->world, &self->ordered, &self->ordered_count);
     parts_clear(op->exec->world, self->parts);
     parts_clear(op->exec->world, self->later);
     kdi_agg_destroy(self->agg);

@@ -88,6 +88,16 @@ static kd_status slots_reserve(kd_ctx *ctx, kdi_group_table *table, uint64_t mor
     return KD_OK;
 }
 
+kd_status kdi_group_table_index(kd_ctx *ctx, kdi_group_table *table)
+{
+    kdi_row_cursor cursor = {0};
+    char *row;
+    KD_TRY(slots_reserve(ctx, table, 0));
+    while (kdi_row_store_next(&table->store, &cursor, 1, &row) == 1)
+        slot_insert(table, kdi_row_hash(row), row);
+    return KD_OK;
+}
+
 /* Finds each open row's next slot: free (taken for it, marked by position + 1) or of the same tag.
  */
 static void slots_probe(kdi_group_table *table, const uint64_t *hashes, uint32_t open_count,

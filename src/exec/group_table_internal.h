@@ -32,6 +32,10 @@ void kdi_group_table_clear(kdi_group_table *table); /* Gives all memory back. */
 /* Forgets the groups; the rows stay in the store, which the caller has moved away or clears. */
 void kdi_group_table_forget(kdi_group_table *table);
 
+/* Makes the slots of rows that were put into the store by themselves, each of a group of its own.
+ */
+kd_status kdi_group_table_index(kd_ctx *ctx, kdi_group_table *table) KD_MUST_CHECK;
+
 /* Rows for `count` view rows with these hashes, new ones made where needed. `out_fresh` (may be
  * NULL) gets the positions of rows that were new, in order, `out_fresh_count` their number. */
 kd_status kdi_group_table_find(kd_ctx *ctx, kdi_group_table *table, const kdi_view *views,
