@@ -251,6 +251,9 @@ kd_status kdi_reg_name(kd_ctx *ctx, const kd_text_settings *settings, kd_type ty
 
 /* Begins the statement's own transaction where none is open. */
 kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_owns) KD_MUST_CHECK;
+/* The snapshot of a statement that begins in the session's transaction. What those see that are
+ * open still (`others_are_open`) stays. */
+void kdi_statement_begin(kd_session *session, bool others_are_open);
 /* Commits with everything that waits for it; the transaction is over in any case. */
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 void kdi_transaction_rollback(kd_session *session);

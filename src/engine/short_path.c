@@ -196,12 +196,15 @@ void kdi_short_run_open(kd_run *run)
 
 void kdi_short_run_close(kd_run *run)
 {
-    kd_run **link = &run->session->runs;
+    kd_session *session = run->session;
+    kd_run **link = &session->runs;
     assert(run->is_open);
     while (*link != run)
         link = &(*link)->next;
     *link = run->next;
     run->is_open = false;
+    if (session->runs == NULL && session->txn != NULL)
+        kd_txn_keep_end(session->txn);
 }
 
 kd_status kdi_short_enter(kd_ctx *ctx, kd_prepared *prepared, bool *out_owns, bool *out_entered)
@@ -210,7 +213,7 @@ kd_status kdi_short_enter(kd_ctx *ctx, kd_prepared *prepared, bool *out_owns, bo
     *out_entered = false;
     KD_TRY(kdi_transaction_ensure(ctx, session, out_owns));
     kd_txn *txn = session->txn;
-    kd_txn_statement_begin(txn);
+    kdi_statement_begin(session, session->runs != NULL);
     *out_entered = kd_catalog_is_current(prepared->catalog, kd_txn_snapshot(txn)) &&
                    kd_txn_isolation(txn) != KD_SERIALIZABLE;
     if (!*out_entered && *out_owns)

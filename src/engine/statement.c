@@ -127,6 +127,13 @@ static kd_status ensure_plan(kd_ctx *ctx, kd_prepared *prepared, kd_catalog_vers
     return plan_query(ctx, prepared, &facts);
 }
 
+void kdi_statement_begin(kd_session *session, bool others_are_open)
+{
+    if (others_are_open)
+        kd_txn_keep_snapshot(session->txn);
+    kd_txn_statement_begin(session->txn);
+}
+
 /* Plans once at prepare time, so that columns and parameters are known. */
 static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
 {
@@ -142,7 +149,7 @@ static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
                        "transaction block");
     KD_TRY_OUT(kdi_transaction_ensure(ctx, session, &owns));
     if (session->runs == NULL) /* Names are looked up where the statement will look. */
-        kd_txn_statement_begin(session->txn);
+        kdi_statement_begin(session, false);
     KD_TRY_OUT(kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog));
     if (prepared->class == KDI_QUERY)
         KD_TRY_OUT(ensure_plan(ctx, prepared, catalog, session->txn));
@@ -303,11 +310,14 @@ static void run_release(kd_run *run)
 
 static void run_unlink(kd_run *run)
 {
-    kd_run **link = &run->session->runs;
+    kd_session *session = run->session;
+    kd_run **link = &session->runs;
     while (*link != NULL && *link != run)
         link = &(*link)->next;
     if (*link == run)
         *link = run->next;
+    if (session->runs == NULL && session->txn != NULL)
+        kd_txn_keep_end(session->txn);
 }
 
 void kdi_run_park(kd_run *run)
@@ -521,7 +531,7 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
     for (int attempt = 0;; attempt++) {
         uint32_t savepoint = 0;
         KD_TRY(kdi_transaction_ensure(ctx, session, &run->owns_transaction));
-        kd_txn_statement_begin(session->txn);
+        kdi_statement_begin(session, run->next != NULL);
         uint64_t txn_no = kd_txn_no(session->txn);
         if (!run->owns_transaction)
             KD_TRY(kd_txn_savepoint(ctx, session->txn, &savepoint));

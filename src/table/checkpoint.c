@@ -36,6 +36,7 @@ typedef struct captured_table {
     captured_index *indexes;
     size_t set_count;
     int64_t row_count;
+    uint64_t units_gone;
     bool moves_refs; /* Indexes may name what remaps moved: all runs are rewritten. */
 } captured_table;
 
@@ -69,6 +70,8 @@ static kd_status table_capture(kd_ctx *ctx, capture *all, kd_table *table)
     captured->row_count = atomic_load(&table->row_count);
     for (uint32_t i = 0; captured->units != NULL && i < captured->units->remap_count; i++)
         captured->moves_refs |= captured->units->remaps[i]->unnamed_since == 0;
+    captured->units_gone = atomic_load(&table->units_gone);
+    captured->moves_refs |= captured->units_gone != table->units_gone_named;
     const kdi_index_list *list = atomic_load(&table->indexes);
     uint32_t count = list == NULL ? 0 : list->count;
     captured->indexes = KD_NEW_ARRAY(ctx, all->arena, captured_index, count);
@@ -114,6 +117,7 @@ static kd_status capture_all(kd_ctx *ctx, capture *all)
     kd_storage *storage = all->storage;
     all->stamp = kd_txn_newest_stamp(storage->txns);
     kd_txn_wait_watermark(storage->txns, all->stamp);
+    kd_txn_pin_narrow(storage->txns, all->pin, all->stamp);
     all->replay_position = kd_txn_oldest_part(storage->txns);
     if (all->stamp < all->replay_position)
         all->replay_position = all->stamp;
@@ -328,8 +332,9 @@ static void remaps_release(const capture *all, const captured_table *captured)
 {
     if (!captured->moves_refs)
         return;
+    captured->table->units_gone_named = captured->units_gone;
     uint64_t now = kd_txn_epoch_next(all->storage->txns);
-    for (uint32_t i = 0; i < captured->units->remap_count; i++) {
+    for (uint32_t i = 0; captured->units != NULL && i < captured->units->remap_count; i++) {
         kdi_remap *remap = captured->units->remaps[i];
         if (remap->unnamed_since == 0 && remap->epoch < all->oldest_epoch)
             remap->unnamed_since = now;
@@ -367,7 +372,7 @@ static void table_remaps_drop(kd_ctx *ctx, kd_arena *arena, kd_table *table, uin
 static void remaps_drop(kd_ctx *ctx, kd_storage *storage, kd_arena *arena)
 {
     uint32_t pin;
-    if (kd_txn_pin(ctx, storage->txns, 1, &pin) != KD_OK) {
+    if (kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin) != KD_OK) {
         kd_error_clear(ctx);
         return;
     }
@@ -467,7 +472,7 @@ kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage)
         return KD_FAIL(ctx, KD_INVALID, "25006", "the database is open for reading only");
     kd_progress_begin(ctx, "checkpoint", 0);
     kd_mutex_lock(&storage->checkpoint);
-    kd_status status = kd_txn_pin(ctx, storage->txns, 1, &all.pin);
+    kd_status status = kd_txn_pin_all(ctx, storage->txns, &all.pin);
     if (status != KD_OK) {
         kd_mutex_unlock(&storage->checkpoint);
         return status;

@@ -30,15 +30,17 @@ typedef struct stage {
     kd_segment_reader *reader;
     kd_vector *columns;
     uint32_t *slots; /* Per column of the set: slot of the reader, or UINT32_MAX. */
-    kd_stamp oldest;
+    bool has_rows;
 } stage;
 
 static kd_status row_stage(kd_ctx *ctx, stage *in, uint32_t row, uint32_t ordinal, kd_stamp begin)
 {
     kdi_rewrite *build = in->build;
+    kd_stamp oldest = kd_live_snapshots_oldest(&build->live);
     kdi_chunk *chunk;
     uint32_t slot;
     char scratch[16];
+    in->has_rows = true;
     KD_TRY(kdi_rewrite_stage(ctx, build, &chunk, &slot));
     for (uint32_t i = 0; i < build->set->count; i++) {
         const kd_value *missing = &build->set->columns[i].missing;
@@ -56,7 +58,7 @@ static kd_status row_stage(kd_ctx *ctx, stage *in, uint32_t row, uint32_t ordina
                                              .slot = slot,
                                              .ordinal = ordinal,
                                              .remap = in->remap,
-                                             .begin = begin <= in->oldest ? 0 : begin});
+                                             .begin = begin <= oldest ? 0 : begin});
 }
 
 static kd_status vector_stage(kd_ctx *ctx, stage *in, uint32_t first, uint32_t count)
@@ -72,7 +74,7 @@ static kd_status vector_stage(kd_ctx *ctx, stage *in, uint32_t first, uint32_t c
     for (uint32_t row = 0; row < count; row++) {
         kd_stamp end = kdi_segment_end(segment, first + row);
         kd_stamp begin = own != 0 || stamps == NULL ? own : stamps[row];
-        if (end > in->oldest)
+        if (kdi_version_is_seen(&in->build->live, begin, end))
             KD_TRY(row_stage(ctx, in, row, first + row, begin));
     }
     return KD_OK;
@@ -96,10 +98,9 @@ static kd_status reader_open(kd_ctx *ctx, stage *in, kd_arena *scratch)
     return kd_segment_reader_create(ctx, scratch, in->segment->file, wanted, count, &in->reader);
 }
 
-static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *segment,
-                               kd_stamp oldest)
+static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *segment)
 {
-    stage in = {.build = build, .segment = segment, .oldest = oldest};
+    stage in = {.build = build, .segment = segment};
     KD_TRY(kdi_rewrite_remap(ctx, build, segment->unit, segment->row_count, &in.remap));
     kd_arena *scratch = kd_arena_create(ctx, NULL, "compaction", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
@@ -115,6 +116,8 @@ static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *seg
     }
     kd_segment_reader_destroy(in.reader);
     kd_arena_destroy(scratch);
+    if (!in.has_rows)
+        in.remap->count = 0;
     return status;
 }
 
@@ -122,7 +125,6 @@ static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *seg
 static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list *units,
                                uint32_t *at, kdi_rewrite *build)
 {
-    kd_stamp oldest = kd_txn_oldest_snapshot(table->storage->txns);
     uint32_t first = *at;
     uint32_t end = first;
     uint64_t rows = 0;
@@ -144,9 +146,11 @@ static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list
     *at = end;
     if (end - first == 1 && !is_worth)
         return kd_progress_add(ctx, rows);
+    kd_txn_live_snapshots(table->storage->txns, &build->live);
     for (uint32_t i = first; i < end; i++)
-        KD_TRY(segment_stage(ctx, build, units->segments[i], oldest));
+        KD_TRY(segment_stage(ctx, build, units->segments[i]));
     KD_TRY(kdi_rewrite_write(ctx, build, 0));
+    kdi_chains_cut(build);
     return kdi_rewrite_move(ctx, build);
 }
 

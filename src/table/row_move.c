@@ -155,6 +155,12 @@ kd_status kdi_move_publish(kd_ctx *ctx, kd_table *table, kdi_segment **segments,
     }
     if (old_units != NULL)
         kd_txn_retire(txns, &old_units->garbage, kdi_units_destroy, old_units);
+    for (uint32_t i = 0; i < remap_count; i++) {
+        if (remaps[i]->count > 0)
+            continue;
+        kdi_remap_destroy(remaps[i]); /* Nobody saw it. */
+        atomic_fetch_add(&table->units_gone, 1);
+    }
     kd_mutex_unlock(&table->lock);
     return KD_OK;
 }

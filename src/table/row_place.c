@@ -187,21 +187,18 @@ kd_status kdi_place_values(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
     return KD_OK;
 }
 
-kd_rowref kdi_newest_version(kd_table *table, const kdi_place *place)
-{
-    kdi_place at = *place;
-    for (int step = 0; step < KDI_NEXT_STEPS_MAX; step++) {
-        kd_stamp end = kdi_place_end(&at);
-        if (end == KD_STAMP_NONE || kdi_is_in_flight(end))
-            return at.ref;
-        kd_rowref next = kdi_place_next(&at);
-        if (next == KD_ROWREF_NONE || !kdi_place_find(table, next, &at))
-            return KD_ROWREF_NONE;
-    }
-    return KD_ROWREF_NONE;
-}
-
 /* --- The public point read ------------------------------------------------------------------- */
+
+/* Goes to the newest version; false when this is it, or it was deleted. */
+static bool newer_place(kd_table *table, kdi_place *place)
+{
+    kd_rowref here = place->ref;
+    kd_rwlock_lock_shared(&table->publish);
+    kd_rowref newest = kdi_newest_version(table, place);
+    bool is_newer = newest != here && kdi_place_find(table, newest, place);
+    kd_rwlock_unlock_shared(&table->publish);
+    return is_newer;
+}
 
 kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                        kd_rowref ref, const kd_table_shape *shape, const uint32_t *positions,
@@ -214,8 +211,7 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
     KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_visible));
     /* Latest state is asked for the row, and not for a version that was the newest a moment ago. */
     while (!*out_visible && snapshot.stamp == KDI_SNAPSHOT_LATEST) {
-        kd_rowref newest = kdi_newest_version(table, &place);
-        if (newest == place.ref || !kdi_place_find(table, newest, &place))
+        if (!newer_place(table, &place))
             return KD_OK;
         KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_visible));
         /* It follows a version whose end is committed, so it is committed, though its begin may
@@ -233,8 +229,8 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
 kd_snapshot kd_table_settled(kd_txn *txn)
 {
     kd_txn_manager *manager = kd_txn_manager_of(txn);
+    kd_txn_note_latest(txn); /* First: what that stamp sees must stay. */
     kd_stamp newest = kd_txn_newest_stamp(manager);
-    kd_txn_note_latest(txn);
     kd_txn_wait_watermark(manager, newest);
     return (kd_snapshot){.stamp = newest, .txn_no = kd_txn_no(txn)};
 }

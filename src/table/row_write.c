@@ -226,6 +226,8 @@ static kd_status end_row(kd_ctx *ctx, kdi_write_set *writes, meeting *meet, kd_r
     }
     size_t keep = writes->count - 1;
     status = newer_check(ctx, meet);
+    if (status == KD_OK)
+        status = kdi_superseded_note(ctx, writes, meet->table, &meet->place);
     if (status == KD_OK && !kdi_private_is_unlogged(writes, meet->place.segment)) {
         uint64_t numbers[] = {meet->table->table_no, kdi_ref_unit(meet->place.ref),
                               kdi_ref_ordinal(meet->place.ref)};
@@ -301,6 +303,7 @@ static kd_status version_add(kd_ctx *ctx, kdi_write_set *writes, meeting *meet,
     kd_rowref old = meet->place.ref;
     KD_TRY(kdi_insert_values(ctx, writes, table, set, merged, NULL, &outcome));
     *out_ref = outcome.ref;
+    kdi_superseded_made(writes, outcome.ref);
 
     kd_status status = KD_OK;
     kdi_place place;
@@ -350,20 +353,40 @@ kd_status kd_table_update(kd_ctx *ctx, kd_txn *txn, kd_table *table, const kd_ta
 
 /* --- Explicit locks -------------------------------------------------------------------------- */
 
+/*
+ * A key-share lock beside an update in flight holds for the version that is coming too, and for
+ * those that the same transaction puts in its place. The updater links a version before it carries
+ * locks to it: either it meets this lock, or this meets its link.
+ */
+static kd_status lock_follow(kd_ctx *ctx, meeting *meet)
+{
+    kd_table *table = meet->table;
+    kdi_place at;
+    kd_status status = KD_OK;
+    kd_rwlock_lock_shared(&table->publish);
+    bool is_found = kdi_place_find(table, meet->place.ref, &at);
+    for (int step = 0; is_found && status == KD_OK && step < KDI_NEXT_STEPS_MAX; step++) {
+        kd_rowref here = at.ref;
+        kd_rowref next = kdi_place_next(&at);
+        is_found = next != KD_ROWREF_NONE && kdi_place_find(table, next, &at);
+        if (is_found)
+            status =
+                kd_row_lock_carry(ctx, table->storage->txns, table->table_no, here, at.ref, true);
+    }
+    kd_rwlock_unlock_shared(&table->publish);
+    return status;
+}
+
 kd_status kd_table_lock_row(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref ref,
                             kd_row_lock mode, kd_wait wait, kd_write_outcome *out_outcome)
 {
     char name[32];
     (void)snprintf(name, sizeof name, "%llu", (unsigned long long)table->table_no);
     meeting meet = {.txn = txn, .table = table, .mode = mode};
+    kd_txn_keep(txn);
     KD_TRY(meet_row(ctx, &meet, ref, wait, kd_slice_of(name), out_outcome));
     if (out_outcome->result != KD_WRITE_DONE)
         return KD_OK;
     KD_TRY(newer_check(ctx, &meet));
-    /* A key-share lock beside an update in flight holds for the version that is coming too. */
-    kd_rowref next = mode == KD_LOCK_KEY_SHARE ? kdi_place_next(&meet.place) : KD_ROWREF_NONE;
-    if (next == KD_ROWREF_NONE)
-        return KD_OK;
-    return kd_row_lock_carry(ctx, table->storage->txns, table->table_no, meet.place.ref, next,
-                             true);
+    return mode == KD_LOCK_KEY_SHARE ? lock_follow(ctx, &meet) : KD_OK;
 }

@@ -30,6 +30,7 @@ typedef struct kdi_rewrite {
     size_t remap_count, remap_capacity;
     size_t staged_bytes;
     bool has_moved;
+    kd_live_snapshots live; /* Who counted when it was decided which versions stay. */
 } kdi_rewrite;
 
 kd_status kdi_rewrite_begin(kd_ctx *ctx, kd_table *table, kdi_rewrite *out_build) KD_MUST_CHECK;
@@ -39,11 +40,16 @@ void kdi_rewrite_end(kd_ctx *ctx, kdi_rewrite *build);
 kd_status kdi_rewrite_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_chunk **out_chunk,
                             uint32_t *out_slot) KD_MUST_CHECK;
 kd_status kdi_rewrite_add(kd_ctx *ctx, kdi_rewrite *build, kdi_rewrite_row row) KD_MUST_CHECK;
+/* In the order of units. Whoever adds none of its rows sets the remap's count to 0: the unit goes
+ * without a trace. */
 kd_status kdi_rewrite_remap(kd_ctx *ctx, kdi_rewrite *build, uint64_t unit, uint32_t count,
                             kdi_remap **out_remap) KD_MUST_CHECK;
 /* Sorts the rows by the table's sort columns and writes them; `begin` is the segments' own. Rows
  * and staging are empty afterwards. Remaps know the new places. */
 kd_status kdi_rewrite_write(kd_ctx *ctx, kdi_rewrite *build, kd_stamp begin) KD_MUST_CHECK;
+/* version_chain.c: sets the links of versions that stay past those that the remaps leave
+ * behind. */
+void kdi_chains_cut(kdi_rewrite *build);
 /* Logs and publishes the move of what the remaps name. The build gives its segments and remaps
  * away. */
 kd_status kdi_rewrite_move(kd_ctx *ctx, kdi_rewrite *build) KD_MUST_CHECK;

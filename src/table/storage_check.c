@@ -202,8 +202,9 @@ static kd_status table_check(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot)
 kd_status kd_storage_check(kd_ctx *ctx, kd_storage *storage)
 {
     uint32_t pin;
-    KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
+    KD_TRY(kd_txn_pin_all(ctx, storage->txns, &pin));
     kd_snapshot snapshot = {.stamp = kd_txn_watermark(storage->txns)};
+    kd_txn_pin_narrow(storage->txns, pin, snapshot.stamp);
     kd_status status = KD_OK;
     uint64_t end = atomic_load(&storage->tables.end);
     for (uint64_t i = 0; status == KD_OK && i < end; i++) {

@@ -54,6 +54,16 @@ static inline bool kdi_stamp_seen(kd_stamp stamp, kd_snapshot snapshot)
     return stamp <= snapshot.stamp;
 }
 
+/* Whether somebody may see a version, or it may come to be the newest one again. Once it is over it
+ * stays so: see kd_txn_live_snapshots. A slot that is dead, and never counted, is over. */
+static inline bool kdi_version_is_seen(const kd_live_snapshots *live, kd_stamp begin, kd_stamp end)
+{
+    if (begin == KDI_STAMP_DEAD)
+        return false;
+    return kdi_is_in_flight(begin) || kdi_is_in_flight(end) ||
+           kd_live_snapshots_see(live, begin, end);
+}
+
 static inline kd_rowref kdi_ref(uint64_t unit, uint32_t ordinal)
 {
     return unit << KD_ROWREF_ORDINAL_BITS | ordinal;
@@ -236,7 +246,7 @@ typedef struct kdi_unit_change {
     kdi_segment **add_segments;
     uint32_t add_segment_count;
     kdi_chunk *add_chunk;
-    kdi_remap **add_remaps; /* Their units leave the list. */
+    kdi_remap **add_remaps; /* Their units leave the list. Those without rows do not enter it. */
     uint32_t add_remap_count;
     const uint64_t *drop_remaps; /* Units, ascending. */
     uint32_t drop_remap_count;
@@ -344,6 +354,9 @@ struct kd_table {
     _Atomic kd_stamp dropped;  /* KD_STAMP_NONE while it is there. */
     _Atomic int64_t row_count; /* An estimate. */
     _Atomic uint64_t delta_bytes;
+    _Atomic uint64_t units_gone; /* Left without a remap: index runs may name them. */
+    uint64_t units_gone_named;   /* As many had gone when all runs were rewritten; guarded by
+                                  * storage->checkpoint. */
 };
 
 /* Number -> object without locks for readers; numbers are dense. */
@@ -462,7 +475,8 @@ kd_status kdi_place_value(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
 kd_status kdi_place_values(kd_ctx *ctx, kd_arena *arena, const kdi_place *place,
                            const kd_table_shape *shape, const uint32_t *positions,
                            uint32_t position_count, kd_value *out_values) KD_MUST_CHECK;
-/* The newest committed (or own) version behind the row; KD_ROWREF_NONE when it was deleted. */
+/* The newest committed (or own) version behind the row; KD_ROWREF_NONE when it was deleted.
+ * table->publish is held shared: versions between leave the chain. */
 kd_rowref kdi_newest_version(kd_table *table, const kdi_place *place);
 
 /* Called before rows are written, without any latch: when the deltas take too much of the budget,
@@ -513,8 +527,9 @@ struct kdi_write_set {
     kd_arena *scratch;    /* Reset between rows. */
     bool is_structural;
     bool holds_structure;
-    uint64_t delta_bytes;            /* Roughly what its rows take in the delta. */
-    struct kdi_private_set *private; /* NULL: none yet. */
+    uint64_t delta_bytes;                  /* Roughly what its rows take in the delta. */
+    struct kdi_private_set *private;       /* NULL: none yet. */
+    struct kdi_superseded_set *superseded; /* NULL: none yet. */
     /* SERIALIZABLE: what was read. */
     kd_mutex predicate_lock;
     struct kdi_predicate *predicates;
@@ -562,6 +577,17 @@ void kdi_private_undo(kdi_write_set *writes, const kdi_write *write);
 void kdi_private_end(kdi_write_set *writes);
 /* bulk_load.c: takes a segment of the transaction out of its table again. */
 void kdi_segment_undone(void *segment);
+
+/*
+ * superseded.c: versions that their own transaction replaced.
+ */
+/* The row, whose end the transaction has just written, if it made it too. */
+kd_status kdi_superseded_note(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                              const kdi_place *place) KD_MUST_CHECK;
+/* A new version of a row. */
+void kdi_superseded_made(kdi_write_set *writes, kd_rowref ref);
+/* The row's end is undone. */
+void kdi_superseded_undo(kdi_write_set *writes, kd_rowref ref);
 
 /* --- Redo ------------------------------------------------------------------------------------ */
 
@@ -621,8 +647,8 @@ void kdi_serial_clear(kd_storage *storage);
 kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage, kd_slice root_body) KD_MUST_CHECK;
 /* row_move.c: what was taken out of units went to new segments. Publishes segments and remaps and
  * carries end stamps and locks along. table->publish is held exclusively (or nobody else is there).
- * Without `adds_segments` they are in the list already. The segments and
- * remaps belong to the table afterwards; on failure nothing has changed. */
+ * Without `adds_segments` they are in the list already. The segments and remaps belong to the table
+ * afterwards (a remap without rows is gone); on failure nothing has changed. */
 kd_status kdi_move_publish(kd_ctx *ctx, kd_table *table, kdi_segment **segments,
                            uint32_t segment_count, bool adds_segments, kdi_remap **remaps,
                            uint32_t remap_count) KD_MUST_CHECK;

@@ -48,35 +48,47 @@ static kd_status row_judge(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref 
 }
 
 /*
- * A version that ended before every snapshot: its entries leave all indexes, or a row that is
- * changed often would drag an ever longer tail of them through every lookup. Where its chunk has
- * gone already, only the key at hand is known.
+ * A version that nobody sees: its entries leave all indexes, or a row that is changed often would
+ * drag an ever longer tail of them through every lookup. Where it left its chunk already, only the
+ * key at hand is known.
  */
 static void version_clean(kdi_write_set *writes, kd_table *table, const kdi_index *index,
-                          kd_slice key, kd_rowref ref, kd_stamp oldest)
+                          kd_slice key, kd_rowref ref, const kd_live_snapshots *live)
 {
     kdi_place place;
+    kd_stamp begin, end;
+    kd_ctx ctx = {.world = table->storage->world};
     if (!kdi_place_find(table, ref, &place)) {
         kd_index_forget(index->index, key, ref);
         return;
     }
-    if (place.chunk == NULL || place.ref != ref)
-        return; /* Moved: entries that compaction and checkpoint deal with. */
-    kd_stamp begin = atomic_load(&place.chunk->begins[place.ordinal]);
-    kd_stamp end = atomic_load(&place.chunk->ends[place.ordinal]);
-    if (begin == KDI_STAMP_DEAD || kdi_is_in_flight(begin) || end > oldest)
+    end = kdi_place_end(&place);
+    if (kdi_is_in_flight(end) || end > live->newest)
         return;
+    if (kdi_place_begin(&ctx, &place, kd_live_snapshots_oldest(live), &begin) != KD_OK) {
+        kd_error_clear(&ctx); /* Whoever reads the row is told. */
+        return;
+    }
+    if (kdi_version_is_seen(live, begin, end))
+        return;
+    if (place.chunk == NULL || place.ref != ref) {
+        kd_index_forget(index->index, key, ref);
+        return;
+    }
     kdi_indexes_remove_row(table, place.chunk, place.ordinal, UINT32_MAX, &writes->old_keys);
+    /* So that the flush knows. Nothing else is left that asks for the stamp. */
+    atomic_store(&place.chunk->begins[place.ordinal], KDI_STAMP_DEAD);
 }
 
 static void versions_clean(kdi_write_set *writes, kd_table *table, const kdi_index *index,
                            kd_slice key, const kd_rowref *refs, uint32_t count)
 {
-    if (count < CLEANED_FROM)
-        return;
-    kd_stamp oldest = kd_txn_oldest_snapshot(table->storage->txns);
+    kd_live_snapshots live;
+    if (count < CLEANED_FROM || count % CLEANED_FROM != 0)
+        return; /* Those that are seen come by at each update: not every time. */
+    kd_txn_live_snapshots(table->storage->txns, &live);
     for (uint32_t i = 0; i < count; i++)
-        version_clean(writes, table, index, key, refs[i], oldest);
+        version_clean(writes, table, index, key, refs[i], &live);
 }
 
 /* The key's latch is held. */

@@ -75,6 +75,8 @@ static void remaps_fill(kdi_unit_list *list, const kdi_unit_list *base,
             list->remaps[list->remap_count++] = base->remaps[i];
     }
     for (uint32_t i = 0; i < change->add_remap_count; i++) {
+        if (change->add_remaps[i]->count == 0)
+            continue; /* A unit that is not there is the same. */
         uint32_t at = list->remap_count++;
         for (; at > 0 && list->remaps[at - 1]->unit > change->add_remaps[i]->unit; at--)
             list->remaps[at] = list->remaps[at - 1];

@@ -92,9 +92,10 @@ static void insert_undo(kdi_write_set *writes, const kdi_write *write)
     }
 }
 
-static void end_undo(const kdi_write *write)
+static void end_undo(kdi_write_set *writes, const kdi_write *write)
 {
     kdi_place place;
+    kdi_superseded_undo(writes, write->ref);
     kd_rwlock_lock_shared(&write->table->publish);
     bool is_found = kdi_place_find(write->table, write->ref, &place);
     assert(is_found);
@@ -119,7 +120,7 @@ void kdi_writes_undo(kdi_write_set *writes, size_t keep)
         if (write->kind == KDI_WRITE_INSERT)
             insert_undo(writes, write);
         else if (write->kind == KDI_WRITE_END)
-            end_undo(write);
+            end_undo(writes, write);
         else if (write->kind == KDI_WRITE_PRIVATE)
             kdi_private_undo(writes, write);
         else if (write->structural->undone != NULL)
@@ -161,6 +162,7 @@ static const kd_txn_participant participant = {
 kd_status kdi_writes_get(kd_ctx *ctx, kd_txn *txn, kd_storage *storage, kdi_write_set **out_writes)
 {
     *out_writes = kd_txn_attachment(txn);
+    kd_txn_keep(txn);
     if (*out_writes != NULL)
         return KD_OK;
     if (kd_txn_is_read_only(txn))

@@ -144,6 +144,8 @@ void kdi_slot_give(kd_txn_manager *manager, uint32_t slot)
     kdi_slot *place = &manager->slots[slot];
     atomic_store(&place->first_part, 0);
     atomic_store(&place->snapshot, 0);
+    if (atomic_load_explicit(&place->keeps, memory_order_relaxed) != 0)
+        atomic_store(&place->keeps, 0);
     atomic_store(&place->epoch, 0);
     kd_mutex_lock(&manager->slot_lock);
     manager->free_slots[manager->free_count++] = (uint16_t)slot;
@@ -155,11 +157,14 @@ bool kd_txn_is_active(kd_txn_manager *manager, uint64_t txn_no)
     return atomic_load(&manager->slots[txn_no & (KDI_SLOT_COUNT - 1)].txn_no) == txn_no;
 }
 
-kd_stamp kdi_snapshot_take(kd_txn_manager *manager, uint32_t slot, uint64_t *out_end)
+kd_stamp kdi_snapshot_take(kd_txn_manager *manager, uint32_t slot, bool keeps_all,
+                           uint64_t *out_end)
 {
     kdi_slot *place = &manager->slots[slot];
     kd_stamp stamp = atomic_load(&manager->watermark);
     for (;;) {
+        if (keeps_all)
+            atomic_store(&place->keeps, stamp);
         atomic_store(&place->snapshot, stamp);
         kd_stamp now = atomic_load(&manager->watermark);
         if (now == stamp)
@@ -175,7 +180,26 @@ kd_status kd_txn_pin(kd_ctx *ctx, kd_txn_manager *manager, kd_stamp snapshot, ui
     KD_TRY(kdi_slot_take(ctx, manager, out_pin));
     kd_stamp watermark = atomic_load(&manager->watermark);
     atomic_store(&manager->slots[*out_pin].snapshot, snapshot < watermark ? snapshot : watermark);
+    atomic_fetch_add(&manager->pins_made, 1);
     return KD_OK;
+}
+
+kd_status kd_txn_pin_all(kd_ctx *ctx, kd_txn_manager *manager, uint32_t *out_pin)
+{
+    uint64_t end;
+    KD_TRY(kdi_slot_take(ctx, manager, out_pin));
+    (void)kdi_snapshot_take(manager, *out_pin, true, &end);
+    return KD_OK;
+}
+
+void kd_txn_pin_narrow(kd_txn_manager *manager, uint32_t pin, kd_stamp snapshot)
+{
+    kdi_slot *place = &manager->slots[pin];
+    assert(snapshot >= atomic_load(&place->keeps));
+    atomic_store(&place->snapshot, snapshot);
+    /* Whoever looked at the snapshot before looks at this afterwards, or looks again. */
+    atomic_fetch_add(&manager->pins_made, 1);
+    atomic_store(&place->keeps, 0);
 }
 
 void kd_txn_unpin(kd_txn_manager *manager, uint32_t pin)
@@ -198,6 +222,91 @@ kd_stamp kd_txn_oldest_snapshot(kd_txn_manager *manager)
             oldest = snapshot;
     }
     return oldest;
+}
+
+/* --- Who sees a version ---------------------------------------------------------------------- */
+
+/*
+ * Why nothing is overlooked. `newest` is the watermark W before any slot is looked at, lowered to
+ * what slots keep. Everything rests on one order of all these loads and stores.
+ *
+ * - A snapshot that stands in its slot when that is looked at is in the list (or at or above
+ *   `newest`). One that is put there later was compared with the watermark afterwards, so it is at
+ *   least W, and sees no version that ended at or before W.
+ * - A snapshot that goes from one holder to another (a pin of what a transaction sees) stands in
+ * both slots for a while. Who looks at the new slot too early and at the old one too late misses
+ * it; but the pin was counted between its appearance there and its disappearance here, so the count
+ * has changed, and everything is looked at again.
+ * - A transaction that leaves its snapshot for a newer one while statements with the old one are
+ *   open writes `keeps` first: it is looked at after the snapshot.
+ * - What a transaction finds past its snapshot is the newest version of a row, found after `keeps`
+ * was written with a stamp k not above the watermark then. Its end, if it comes, is stamped later,
+ * so it is above k; and above every W that was loaded before `keeps` stood there.
+ */
+static void stamp_add(kd_live_snapshots *live, kd_stamp stamp)
+{
+    uint32_t at = live->count;
+    while (at > 0 && live->stamps[at - 1] > stamp)
+        at--;
+    if (at > 0 && live->stamps[at - 1] == stamp)
+        return;
+    if (live->count == KD_LIVE_SNAPSHOTS_MAX) {
+        /* No room: everything since the last one counts as seen. */
+        kd_stamp last = live->stamps[live->count - 1];
+        kd_stamp highest = stamp > last ? stamp : last;
+        live->newest = highest < live->newest ? highest : live->newest;
+        if (at == live->count)
+            return;
+        live->count--;
+    }
+    for (uint32_t i = live->count; i > at; i--)
+        live->stamps[i] = live->stamps[i - 1];
+    live->stamps[at] = stamp;
+    live->count++;
+}
+
+static void slots_look(kd_txn_manager *manager, kd_live_snapshots *live)
+{
+    live->count = 0;
+    live->newest = atomic_load(&manager->watermark);
+    uint32_t high = atomic_load(&manager->slot_high);
+    for (uint32_t i = 0; i < high; i++) {
+        kd_stamp snapshot = atomic_load(&manager->slots[i].snapshot);
+        kd_stamp keeps = atomic_load(&manager->slots[i].keeps);
+        if (keeps != 0 && keeps < live->newest)
+            live->newest = keeps;
+        if (snapshot != 0 && snapshot < live->newest)
+            stamp_add(live, snapshot);
+    }
+    while (live->count > 0 && live->stamps[live->count - 1] >= live->newest)
+        live->count--;
+}
+
+void kd_txn_live_snapshots(kd_txn_manager *manager, kd_live_snapshots *out_live)
+{
+    enum { LOOKS_MAX = 16 };
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        uint64_t pins_made = atomic_load(&manager->pins_made);
+        slots_look(manager, out_live);
+        if (atomic_load(&manager->pins_made) == pins_made)
+            return;
+    }
+    *out_live = (kd_live_snapshots){0}; /* Everything stays, this time. */
+}
+
+bool kd_live_snapshots_see(const kd_live_snapshots *live, kd_stamp begin, kd_stamp end)
+{
+    if (end > live->newest)
+        return true;
+    uint32_t low = 0, high = live->count; /* The first at or above `begin`. */
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (live->stamps[middle] < begin)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < live->count && live->stamps[low] < end;
 }
 
 uint64_t kd_txn_oldest_part(kd_txn_manager *manager)

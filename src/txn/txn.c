@@ -49,7 +49,9 @@ kd_status kd_txn_begin(kd_ctx *ctx, kd_txn_manager *manager, const kd_txn_option
     txn->options = *options;
     txn->no = atomic_fetch_add(&manager->next_sequence, 1) << KDI_SLOT_BITS | slot;
     txn->start_us = ctx->world->wall_us(ctx->world);
-    txn->snapshot = kdi_snapshot_take(manager, slot, &txn->seen_end);
+    bool keeps_all = options->isolation == KD_SERIALIZABLE;
+    txn->snapshot = kdi_snapshot_take(manager, slot, keeps_all, &txn->seen_end);
+    txn->keeps = keeps_all ? txn->snapshot : 0;
     txn->sees_latest = false;
     txn->is_open = true;
     atomic_store(&manager->slots[slot].txn_no, txn->no);
@@ -390,6 +392,20 @@ void kd_txn_release(kd_txn *txn, uint32_t savepoint)
         txn->savepoint_count--;
 }
 
+bool kd_txn_savepoint_between(const kd_txn *txn, uint32_t earlier, uint32_t later)
+{
+    for (size_t i = txn->savepoint_count; i > 0 && txn->savepoints[i - 1].no > earlier; i--) {
+        if (txn->savepoints[i - 1].no <= later)
+            return true;
+    }
+    return false;
+}
+
+uint32_t kd_txn_savepoint_innermost(const kd_txn *txn)
+{
+    return txn->savepoint_count == 0 ? 0 : txn->savepoints[txn->savepoint_count - 1].no;
+}
+
 /* --- What others ask ------------------------------------------------------------------------- */
 
 bool kd_txn_has_work(const kd_txn *txn)
@@ -411,7 +427,7 @@ void kd_txn_statement_begin(kd_txn *txn)
     if (txn->options.isolation != KD_READ_COMMITTED)
         return;
     uint64_t end;
-    txn->snapshot = kdi_snapshot_take(txn->manager, txn->slot, &end);
+    txn->snapshot = kdi_snapshot_take(txn->manager, txn->slot, false, &end);
     txn->seen_end = end > txn->seen_end ? end : txn->seen_end;
 }
 
@@ -427,7 +443,32 @@ kd_stamp kd_txn_snapshot_stamp(const kd_txn *txn)
 
 void kd_txn_note_latest(kd_txn *txn)
 {
+    kd_txn_keep(txn);
     txn->sees_latest = true;
+}
+
+static void keep_from(kd_txn *txn, kd_stamp stamp)
+{
+    txn->keeps = stamp;
+    atomic_store(&txn->manager->slots[txn->slot].keeps, stamp);
+}
+
+void kd_txn_keep(kd_txn *txn)
+{
+    if (txn->keeps == 0)
+        keep_from(txn, atomic_load(&txn->manager->watermark));
+}
+
+void kd_txn_keep_snapshot(kd_txn *txn)
+{
+    if (txn->keeps == 0 || txn->keeps > txn->snapshot)
+        keep_from(txn, txn->snapshot);
+}
+
+void kd_txn_keep_end(kd_txn *txn)
+{
+    if (txn->keeps != 0 && txn->options.isolation != KD_SERIALIZABLE)
+        keep_from(txn, 0);
 }
 
 kd_isolation kd_txn_isolation(const kd_txn *txn)

@@ -168,6 +168,16 @@ kd_status kd_txn_log_alone(kd_ctx *ctx, kd_txn_manager *manager, kd_slice payloa
 kd_status kd_txn_wait_visible_durable(kd_ctx *ctx, kd_txn *txn) KD_MUST_CHECK;
 /* From now on the transaction sees others' commits past its snapshot (checks of latest state). */
 void kd_txn_note_latest(kd_txn *txn);
+/* What it finds past its snapshot from now on - the newest version of a row - stays until
+ * kd_txn_keep_end, though nobody's snapshot may see it any more by then. kd_txn_note_latest and
+ * every writer call this. A SERIALIZABLE transaction keeps everything since its snapshot to its
+ * end. */
+void kd_txn_keep(kd_txn *txn);
+/* What the snapshot sees that the transaction has now stays as well: for statements that are still
+ * open when kd_txn_statement_begin takes a new one. */
+void kd_txn_keep_snapshot(kd_txn *txn);
+/* No statement of the transaction is open: nothing of what they found is looked at again. */
+void kd_txn_keep_end(kd_txn *txn);
 kd_stamp kd_txn_snapshot_stamp(const kd_txn *txn);
 
 /* The open transaction of that number, or NULL. Only for its own thread. */
@@ -176,6 +186,11 @@ kd_txn *kd_txn_of_no(kd_txn_manager *manager, uint64_t txn_no);
 /* The number of the newest savepoint ever set in the transaction: changes made now come before the
  * next one, so rolling back to `savepoint` undoes what was noted with a number >= it. */
 uint32_t kd_txn_savepoint_now(const kd_txn *txn);
+/* Whether rolling back to a savepoint that is still set would undo what was noted with number
+ * `later` and leave what was noted with `earlier`. */
+bool kd_txn_savepoint_between(const kd_txn *txn, uint32_t earlier, uint32_t later);
+/* The number of the innermost savepoint that is set; 0: none. */
+uint32_t kd_txn_savepoint_innermost(const kd_txn *txn);
 /* One pointer per transaction for module table's write set. */
 void *kd_txn_attachment(const kd_txn *txn);
 void kd_txn_attach(kd_txn *txn, void *object);
@@ -226,6 +241,10 @@ uint32_t kd_txn_waiting_count(kd_txn_manager *manager);
 kd_status kd_txn_pin(kd_ctx *ctx, kd_txn_manager *manager, kd_stamp snapshot,
                      uint32_t *out_pin) KD_MUST_CHECK;
 void kd_txn_unpin(kd_txn_manager *manager, uint32_t pin);
+/* A pin that keeps every version that ended after the watermark of now, seen or not. */
+kd_status kd_txn_pin_all(kd_ctx *ctx, kd_txn_manager *manager, uint32_t *out_pin) KD_MUST_CHECK;
+/* From now on such a pin holds this snapshot alone; it is none older than the pin. */
+void kd_txn_pin_narrow(kd_txn_manager *manager, uint32_t pin, kd_stamp snapshot);
 typedef struct kd_txn_garbage kd_txn_garbage;
 struct kd_txn_garbage {
     kd_txn_garbage *next;
@@ -256,5 +275,25 @@ void kd_txn_wait_watermark(kd_txn_manager *manager, kd_stamp stamp);
 kd_stamp kd_txn_watermark(const kd_txn_manager *manager);
 /* The oldest snapshot in use: versions ended at or before it are seen by nobody. */
 kd_stamp kd_txn_oldest_snapshot(kd_txn_manager *manager);
+
+/*
+ * Who may see a version. Those that ended after `newest` stay: snapshots at or behind it are in
+ * use, or will be. Of the others, those that one of `stamps` (ascending, each below `newest`) sees.
+ * What this says to be over stays over: no snapshot that is taken later sees it.
+ */
+enum { KD_LIVE_SNAPSHOTS_MAX = 64 };
+typedef struct kd_live_snapshots {
+    kd_stamp newest;
+    uint32_t count;
+    kd_stamp stamps[KD_LIVE_SNAPSHOTS_MAX];
+} kd_live_snapshots;
+void kd_txn_live_snapshots(kd_txn_manager *manager, kd_live_snapshots *out_live);
+/* Of a version with committed stamps: begin 0 is before every snapshot. */
+bool kd_live_snapshots_see(const kd_live_snapshots *live, kd_stamp begin, kd_stamp end);
+/* No snapshot in use lies before. */
+static inline kd_stamp kd_live_snapshots_oldest(const kd_live_snapshots *live)
+{
+    return live->count > 0 ? live->stamps[0] : live->newest;
+}
 
 #endif

@@ -25,10 +25,11 @@ enum {
 typedef struct kdi_slot {
     _Atomic uint64_t txn_no;
     _Atomic uint64_t snapshot;
+    _Atomic uint64_t keeps; /* Versions that ended after this stamp stay; 0: no such wish. */
     _Atomic uint64_t epoch;
     _Atomic uint64_t first_part; /* No part of its redo in the log lies before; 0: none. */
     kd_txn *txn;                 /* Made at the slot's first use, then kept. */
-    uint64_t padding[3];
+    uint64_t padding[2];
 } kdi_slot;
 
 typedef struct kdi_commit {
@@ -82,6 +83,7 @@ struct kd_txn {
     kd_stamp snapshot;
     uint64_t seen_end; /* Log position that must be durable before answers leave. */
     bool sees_latest;
+    kd_stamp keeps; /* What its slot says. */
     bool is_open;
     kd_arena *arena;
     kd_arena *redo_arena;
@@ -120,6 +122,8 @@ struct kd_txn_manager {
     _Atomic uint32_t slot_high; /* Slots at or above were never used. */
     _Atomic uint64_t epoch;
 
+    _Atomic uint64_t pins_made; /* Counted after a pin's snapshot stands in its slot. */
+
     _Atomic uint64_t watermark;
     _Atomic uint64_t watermark_end;
     kd_mutex commit_lock;
@@ -144,7 +148,9 @@ struct kd_txn_manager {
 /* manager.c */
 kd_status kdi_slot_take(kd_ctx *ctx, kd_txn_manager *manager, uint32_t *out_slot) KD_MUST_CHECK;
 void kdi_slot_give(kd_txn_manager *manager, uint32_t slot);
-kd_stamp kdi_snapshot_take(kd_txn_manager *manager, uint32_t slot, uint64_t *out_end);
+/* `keeps_all`: everything since the snapshot stays. */
+kd_stamp kdi_snapshot_take(kd_txn_manager *manager, uint32_t slot, bool keeps_all,
+                           uint64_t *out_end);
 /* Under the log's lock: enters a stamp in log order. */
 void kdi_commit_enter(void *object, uint64_t position, uint64_t end);
 void kdi_commit_done(kd_txn_manager *manager, kd_stamp stamp);

@@ -4,7 +4,8 @@
  * One workload thread changes rows in transactions of a few rows that keep a sum, crossing flushes,
  * bulk loads, compactions and checkpoints; the machine loses power at a random disk call. After
  * each crash the database is opened again on what the disk kept. Acknowledged transactions must be
- * there, one that was in the middle of its commit may be, and nothing else.
+ * there, one that was in the middle of its commit may be, and nothing else. Meanwhile snapshots are
+ * held over all of that, and keep what they saw.
  */
 #include "sim_world.h"
 #include "table/storage_check.h"
@@ -14,11 +15,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { IDS = 120, ABSENT = -1, LIVES = 6, NAME_BYTES = 64, COMMITS = 1000 };
+enum {
+    IDS = 120,
+    HOT_IDS = 6,
+    HOLDERS = 5,
+    ABSENT = -1,
+    LIVES = 6,
+    NAME_BYTES = 64,
+    COMMITS = 1000
+};
 
 typedef struct state {
     int32_t scores[IDS];
 } state;
+
+/* A snapshot that is held, and what it saw. */
+typedef struct holder {
+    kd_txn *txn;
+    state seen;
+} holder;
 
 typedef struct sim_run {
     sim_disk *disk;
@@ -35,6 +50,7 @@ typedef struct sim_run {
     kd_storage *storage;
     kd_table *table;
     kd_arena *arena;
+    holder holders[HOLDERS];
 } sim_run;
 
 static kd_table_column columns[3];
@@ -150,7 +166,7 @@ static kd_status rows_change(kd_ctx *ctx, sim_run *run, kd_txn *txn)
 {
     uint64_t count = 1 + test_random_below(&run->random, 6);
     for (uint64_t i = 0; i < count; i++) {
-        int id = (int)test_random_below(&run->random, IDS);
+        int id = (int)test_random_below(&run->random, i % 2 == 0 ? HOT_IDS : IDS);
         int32_t *score = &run->attempted.scores[id];
         int32_t wanted = (int32_t)test_random_below(&run->random, 1000);
         if (*score == ABSENT) {
@@ -235,8 +251,44 @@ static kd_status work_checkpoint(kd_ctx *ctx, sim_run *run)
     return KD_OK;
 }
 
+static kd_status state_read(kd_ctx *ctx, sim_run *run, kd_txn *txn, state *out_state);
+
+/* Begins a snapshot, looks whether it still sees what it saw, or ends it. */
+static kd_status work_hold(kd_ctx *ctx, sim_run *run)
+{
+    state now;
+    holder *held = &run->holders[test_random_below(&run->random, HOLDERS)];
+    uint64_t what = test_random_below(&run->random, 4);
+    if (held->txn == NULL) {
+        held->seen = run->acknowledged;
+        return txn_begin(ctx, run, &held->txn);
+    }
+    if (what == 0) {
+        kd_txn_rollback(held->txn);
+        held->txn = NULL;
+        return KD_OK;
+    }
+    if (what == 1)
+        return KD_OK;
+    KD_TRY(state_read(ctx, run, held->txn, &now));
+    kd_arena_reset(run->arena);
+    CHECK_EQ(memcmp(&now, &held->seen, sizeof now), 0);
+    return KD_OK;
+}
+
+static void holders_end(sim_run *run)
+{
+    for (int i = 0; i < HOLDERS; i++) {
+        if (run->holders[i].txn != NULL)
+            kd_txn_rollback(run->holders[i].txn);
+        run->holders[i].txn = NULL;
+    }
+}
+
 static kd_status work(kd_ctx *ctx, sim_run *run)
 {
+    if (test_random_below(&run->random, 5) == 0)
+        return work_hold(ctx, run);
     switch (test_random_below(&run->random, 24)) {
     case 0:
         return kd_table_flush(ctx, run->table);
@@ -255,16 +307,14 @@ static kd_status work(kd_ctx *ctx, sim_run *run)
 
 /* --- Checking -------------------------------------------------------------------------------- */
 
-static kd_status state_read(kd_ctx *ctx, sim_run *run, state *out_state)
+static kd_status state_read(kd_ctx *ctx, sim_run *run, kd_txn *txn, state *out_state)
 {
-    kd_txn *txn = NULL;
     kd_table_scan *scan = NULL;
     kd_scan_reader *reader = NULL;
     kd_scan_spec spec = {.shape = &shape, .positions = positions, .position_count = 3};
     for (int id = 0; id < IDS; id++)
         out_state->scores[id] = ABSENT;
     kd_status status = KD_OK;
-    KD_TRY_OUT(txn_begin(ctx, run, &txn));
     KD_TRY_OUT(kd_table_scan_open(ctx, run->arena, run->table, kd_txn_snapshot(txn), &spec, &scan));
     KD_TRY_OUT(kd_scan_reader_create(ctx, run->arena, scan, &reader));
     for (;;) {
@@ -289,15 +339,16 @@ static kd_status state_read(kd_ctx *ctx, sim_run *run, state *out_state)
 out:
     kd_scan_reader_destroy(reader);
     kd_table_scan_close(scan);
-    if (txn != NULL)
-        kd_txn_rollback(txn);
     return status;
 }
 
 static void state_check(kd_ctx *ctx, sim_run *run)
 {
     state now;
-    CHECK_STATUS(ctx, state_read(ctx, run, &now));
+    kd_txn *txn;
+    CHECK_STATUS(ctx, txn_begin(ctx, run, &txn));
+    CHECK_STATUS(ctx, state_read(ctx, run, txn, &now));
+    kd_txn_rollback(txn);
     if (run->in_doubt && memcmp(&now, &run->attempted, sizeof now) == 0)
         run->acknowledged = run->attempted;
     for (size_t i = 0; run->no_sync && i < run->committed_count; i++) {
@@ -381,6 +432,7 @@ static void live(sim_run *run, uint64_t seed, life_kind kind, uint64_t nth, int 
     sim_disk_set_capacity(run->disk, 0);
     if (!sim_has_crashed(sim))
         sim_crash(sim);
+    holders_end(run);
     kd_storage_abandon(run->storage);
     kd_arena_destroy(run->arena);
     kd_governor_destroy(run->governor);

@@ -8,7 +8,7 @@
 #include "table/upkeep.h"
 #include "table_fixture.h"
 
-enum { IDS = 300, TXNS = 4, ABSENT = -1 };
+enum { IDS = 300, HOT_IDS = 12, TXNS = 4, HOLDERS = 12, ABSENT = -1 };
 
 typedef struct model_txn {
     kd_txn *txn;
@@ -16,8 +16,16 @@ typedef struct model_txn {
     bool written[IDS];
     int32_t saved_view[IDS];
     bool saved_written[IDS];
+    bool deleted[IDS];  /* At some time: another row may have the id now. */
     uint32_t savepoint; /* 0: none. */
 } model_txn;
+
+/* A snapshot that is held for a while by somebody who reads only. */
+typedef struct holder {
+    kd_txn *txn;
+    int32_t view[IDS];
+    uint64_t deletions[IDS];
+} holder;
 
 typedef struct model {
     table_fixture f;
@@ -25,7 +33,9 @@ typedef struct model {
     int32_t committed[IDS];
     uint64_t version[IDS]; /* Counts committed changes. */
     uint64_t seen_version[TXNS][IDS];
+    uint64_t deletions[IDS];
     model_txn txns[TXNS];
+    holder holders[HOLDERS];
 } model;
 
 static uint64_t below(model *m, uint64_t bound)
@@ -66,6 +76,7 @@ static void txn_end(model *m, int which, bool commits)
             if (t->written[id]) {
                 m->committed[id] = t->view[id];
                 m->version[id]++;
+                m->deletions[id] += t->deleted[id];
             }
         }
     } else {
@@ -135,6 +146,7 @@ static void txn_change(model *m, int which, int id, bool deletes)
     CHECK_EQ(outcome.result, KD_WRITE_DONE);
     t->view[id] = deletes ? ABSENT : score;
     t->written[id] = true;
+    t->deleted[id] |= deletes;
 }
 
 static void txn_savepoint(model *m, int which)
@@ -155,8 +167,63 @@ static void txn_savepoint(model *m, int which)
     }
 }
 
+/* --- Snapshots that are held ----------------------------------------------------------------- */
+
+static void holder_begin(model *m, holder *h)
+{
+    h->txn = fixture_begin_as(&m->f, KD_READ_COMMITTED);
+    memcpy(h->view, m->committed, sizeof h->view);
+    memcpy(h->deletions, m->deletions, sizeof h->deletions);
+}
+
+/* From the version that the snapshot sees to the newest one. */
+static void holder_follow(model *m, holder *h, int id)
+{
+    kd_rowref ref;
+    kd_value values[3];
+    bool visible;
+    if (!fixture_find(&m->f, kd_txn_snapshot(h->txn), id, &ref, NULL) ||
+        h->deletions[id] != m->deletions[id])
+        return;
+    CHECK_STATUS(&m->f.ctx, kd_table_get(&m->f.ctx, m->f.arena, m->f.table, kd_table_latest(h->txn),
+                                         ref, &m->f.shape, fixture_positions, 3, values, &visible));
+    CHECK(visible);
+    CHECK_EQ(values[2].as.i32, m->committed[id]);
+    kd_txn_keep_end(h->txn);
+}
+
+static void holder_step(model *m)
+{
+    holder *h = &m->holders[below(m, HOLDERS)];
+    uint64_t what = below(m, 10);
+    int64_t sum, expected_sum = 0;
+    uint64_t expected = 0;
+    if (h->txn == NULL) {
+        holder_begin(m, h);
+    } else if (what == 0) {
+        kd_txn_rollback(h->txn);
+        h->txn = NULL;
+    } else if (what < 3) {
+        for (int id = 0; id < IDS; id++) {
+            expected += h->view[id] != ABSENT;
+            expected_sum += h->view[id] != ABSENT ? h->view[id] : 0;
+        }
+        CHECK_EQ(fixture_scan(&m->f, kd_txn_snapshot(h->txn), &sum), expected);
+        CHECK_EQ(sum, expected_sum);
+    } else {
+        int id = (int)below(m, what < 7 ? HOT_IDS : IDS);
+        CHECK_EQ(fixture_score(&m->f, h->txn, id), h->view[id]);
+        holder_follow(m, h, id);
+    }
+}
+
 static void reopen(model *m)
 {
+    for (int i = 0; i < HOLDERS; i++) {
+        if (m->holders[i].txn != NULL)
+            kd_txn_rollback(m->holders[i].txn);
+        m->holders[i].txn = NULL;
+    }
     for (int i = 0; i < TXNS; i++) {
         if (m->txns[i].txn != NULL)
             txn_end(m, i, below(m, 2) == 0);
@@ -195,6 +262,10 @@ static void step(model *m)
     int which = (int)below(m, TXNS);
     model_txn *t = &m->txns[which];
     uint64_t what = below(m, 100);
+    if (below(m, 10) == 0)
+        holder_step(m);
+    if (t->txn != NULL && below(m, 2) == 0)
+        kd_txn_keep_end(t->txn); /* No statement of it is open. */
     if (what < 2) {
         upkeep(m);
     } else if (t->txn == NULL) {
@@ -206,7 +277,7 @@ static void step(model *m)
     } else if (what < 20) {
         txn_check(m, t);
     } else {
-        int id = (int)below(m, IDS);
+        int id = (int)below(m, what % 2 == 0 ? HOT_IDS : IDS);
         if (is_written_by_other(m, which, id))
             return;
         if (what < 60)
