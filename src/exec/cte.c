@@ -195,12 +195,12 @@ kd_status kdi_build_working_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_p
 typedef struct recursive_op {
     kdi_op op;
     kdi_row_layout layout;   /* With a header, for the table of rows seen. */
-    kdi_row_store rounds[2]; /* The current round's rows, and the next one's. */
+    kdi_row_store rounds[2]; /* The rows that the step reads, and those that it makes. */
     kdi_seen_set seen;       /* UNION: all rows so far. */
-    kdi_row_reader reader;   /* Of the current round. */
-    kdi_row_cursor cursor;
-    bool is_started, is_ended;
-    uint32_t current;
+    uint32_t current;        /* Which of `rounds` the step reads. */
+    kd_execution *side;      /* The side that runs; NULL between rounds. */
+    kd_arena *side_arena;
+    bool is_started;
 } recursive_op;
 
 typedef struct recursive_local {
@@ -226,13 +226,10 @@ static kd_status recursive_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena
     return kdi_columns_create(ctx, arena, op->plan, &local->columns);
 }
 
-static kd_status round_add(kd_ctx *ctx, recursive_op *self, recursive_local *local,
-                           const kd_batch *batch)
+/* UNION: only the rows that are new, also for `out`. */
+static kd_status round_add_new(kd_ctx *ctx, recursive_op *self, recursive_local *local,
+                               kdi_row_store *next, const kd_batch *batch, kd_batch *out)
 {
-    kdi_row_store *next = &self->rounds[!self->current];
-    KD_TRY(kdi_keep_make_room(ctx, next));
-    if (self->op.plan->as.recursive.all)
-        return kdi_appender_add(ctx, &local->appender, next, batch);
     uint32_t count = batch->selected_count;
     kdi_view *views = local->appender.views;
     KD_TRY(kdi_views_open(ctx, local->arena, views, self->layout.column_count, batch->columns,
@@ -243,72 +240,85 @@ static kd_status round_add(kd_ctx *ctx, recursive_op *self, recursive_local *loc
     uint16_t fresh[KD_BATCH_ROWS];
     uint32_t fresh_count, appended;
     KD_TRY(kdi_seen_set_add(ctx, &self->seen, views, local->hashes, count, fresh, &fresh_count));
-    return kdi_row_store_append(ctx, next, views, fresh, fresh_count, true, local->rows, &appended);
+    KD_TRY(
+        kdi_row_store_append(ctx, next, views, fresh, fresh_count, true, local->rows, &appended));
+    kdi_batch_gather(&self->layout, local->rows, appended, local->columns, out);
+    return KD_OK;
 }
 
-/* Runs one side of the recursion into the next round. */
-static kd_status round_run(kd_ctx *ctx, recursive_op *self, recursive_local *local,
-                           const kd_plan *plan)
+static kd_status side_begin(kd_ctx *ctx, recursive_op *self, recursive_local *local)
 {
-    kd_status status = KD_OK;
-    kd_execution *sub = NULL;
+    const kd_plan *plan = self->op.plan->inputs[self->is_started ? 1 : 0];
+    self->is_started = true;
+    self->side_arena = kd_arena_create(ctx, local->arena, "round", KD_ARENA_UNLIMITED);
+    if (self->side_arena == NULL)
+        return KD_NOMEM;
+    return kdi_sub_execution_create(ctx, self->side_arena, self->op.exec, plan,
+                                    &self->op.exec->scope, &self->side);
+}
+
+static void side_end(recursive_op *self)
+{
+    if (self->side != NULL)
+        kd_execution_destroy(self->side);
+    if (self->side_arena != NULL)
+        kd_arena_destroy(self->side_arena);
+    self->side = NULL;
+    self->side_arena = NULL;
+}
+
+/* The step's WORKING_SCAN finds the current round while the side runs. */
+static kd_status side_next(kd_ctx *ctx, recursive_op *self, recursive_local *local, kd_batch *out,
+                           bool *out_end)
+{
     kdi_shared *shared = self->op.exec->shared;
     uint32_t no = self->op.plan->as.recursive.working_no;
     struct kdi_working working = {.store = &self->rounds[self->current]};
     struct kdi_working *before = shared->workings[no];
-    kd_arena *arena = kd_arena_create(ctx, local->arena, "round", KD_ARENA_UNLIMITED);
-    if (arena == NULL)
-        return KD_NOMEM;
     shared->workings[no] = &working;
-    KD_TRY_OUT(
-        kdi_sub_execution_create(ctx, arena, self->op.exec, plan, &self->op.exec->scope, &sub));
-    for (;;) {
-        kd_batch batch;
-        bool end;
-        KD_TRY_OUT(kd_execution_next(ctx, sub, &batch, &end));
-        if (end)
-            break;
-        KD_TRY_OUT(round_add(ctx, self, local, &batch));
-    }
-out:
-    kd_execution_destroy(sub);
-    kd_arena_destroy(arena);
+    kd_status status = KD_OK;
+    if (self->side == NULL)
+        status = side_begin(ctx, self, local);
+    if (status == KD_OK)
+        status = kd_execution_next(ctx, self->side, out, out_end);
     shared->workings[no] = before;
     return status;
 }
 
+/* Rows are handed on as they are made: a LIMIT above ends a recursion that has no end of its own.
+ */
 static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
     recursive_op *self = (recursive_op *)op;
     recursive_local *local = object;
     for (;;) {
-        kdi_row_store *current = &self->rounds[self->current];
-        uint32_t count;
-        if (self->reader.store == NULL)
-            kdi_row_reader_init(&self->reader, ctx->world, current);
-        KD_TRY(kdi_row_reader_next(ctx, &self->reader, &self->cursor, KD_BATCH_ROWS, local->rows,
-                                   &count));
-        if (count > 0) {
-            kdi_batch_gather(&self->layout, local->rows, count, local->columns, out);
-            return KD_OK;
+        kdi_row_store *next = &self->rounds[!self->current];
+        bool side_has_ended = false;
+        KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(side_next(ctx, self, local, out, &side_has_ended));
+        if (!side_has_ended) {
+            kd_batch batch = *out;
+            KD_TRY(kdi_keep_make_room(ctx, next));
+            if (op->plan->as.recursive.all)
+                return kdi_appender_add(ctx, &local->appender, next, &batch);
+            KD_TRY(round_add_new(ctx, self, local, next, &batch, out));
+            if (out->selected_count > 0)
+                return KD_OK;
+            continue;
         }
-        *out_end = self->is_started && current->row_count == 0;
+        side_end(self);
+        *out_end = next->row_count == 0;
         if (*out_end)
             return KD_OK;
-        KD_TRY(kd_check_cancelled(ctx));
-        KD_TRY(round_run(ctx, self, local, op->plan->inputs[self->is_started ? 1 : 0]));
-        self->is_started = true;
-        kdi_row_reader_clear(&self->reader);
-        kdi_row_store_clear(ctx->world, current);
+        kdi_row_store_clear(ctx->world, &self->rounds[self->current]);
         self->current = !self->current;
-        self->cursor = (kdi_row_cursor){0};
     }
 }
 
 static void recursive_close(kdi_op *op)
 {
     recursive_op *self = (recursive_op *)op;
-    kdi_row_reader_clear(&self->reader);
+    side_end(self);
     for (int i = 0; i < 2; i++)
         kdi_row_store_clear(op->exec->world, &self->rounds[i]);
     kdi_seen_set_clear(&self->seen);

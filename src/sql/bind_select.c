@@ -571,6 +571,9 @@ kd_status kdi_bind_select(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd
     select_state *s = KD_NEW(ctx, b->arena, select_state);
     if (s == NULL)
         return KD_NOMEM;
+    if (ast->into.name.position >= 0)
+        return kdi_at(ctx, b, ast->into.name.position,
+                      KD_FAIL(ctx, KD_INVALID, "42601", "SELECT ... INTO is not allowed here"));
     s->ast = ast;
     s->scope.outer = outer;
     s->scope.query = &s->query;

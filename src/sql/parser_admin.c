@@ -102,6 +102,7 @@ static kd_status copy_source(kd_parser *p, kd_ast_copy *node)
 {
     if (kdi_accept_token(p, '(')) {
         KD_TRY(kdi_preparable(p, &node->query));
+        KD_TRY(kdi_refuse_into(p, node->query, "0A000", "COPY (SELECT INTO) is not supported"));
         return kdi_expect_token(p, ')');
     }
     if (kdi_accept(p, KW_BINARY))

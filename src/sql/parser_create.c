@@ -86,6 +86,7 @@ static kd_status create_view(kd_parser *p, const create_words *words, bool recur
         KD_TRY(kdi_option_parens(p, &node->options));
     KD_TRY(kdi_expect(p, KW_AS));
     KD_TRY(kdi_query(p, &node->query));
+    KD_TRY(kdi_refuse_into(p, node->query, "0A000", "views must not contain SELECT INTO"));
     KD_TRY(check_option(p, node));
     kdi_finish(p, &node->node);
     *out = &node->node;

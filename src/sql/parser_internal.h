@@ -82,6 +82,9 @@ bool kdi_token_is_word(const kdi_token *token, const char *word);
 kd_status kdi_syntax_error(kd_parser *p, const char *expected);
 /* A failure with a place. */
 kd_status kdi_fail_at(kd_parser *p, const char *sqlstate, int32_t position, const char *message);
+/* Fails when the query has an INTO, which only a statement of its own may have. */
+kd_status kdi_refuse_into(kd_parser *p, const kd_ast_node *query, const char *sqlstate,
+                          const char *message);
 kd_status kdi_unsupported(kd_parser *p, int32_t position, const char *what);
 kd_status kdi_expect(kd_parser *p, kdi_keyword keyword) KD_MUST_CHECK;
 kd_status kdi_expect_token(kd_parser *p, int kind) KD_MUST_CHECK;

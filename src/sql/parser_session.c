@@ -420,6 +420,7 @@ kd_status kdi_declare(kd_parser *p, kd_ast_node **out)
     }
     KD_TRY(kdi_expect(p, KW_FOR));
     KD_TRY(kdi_query(p, &node->query));
+    KD_TRY(kdi_refuse_into(p, node->query, "42601", "SELECT ... INTO is not allowed here"));
     kdi_finish(p, &node->node);
     *out = &node->node;
     return KD_OK;

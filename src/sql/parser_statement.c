@@ -73,16 +73,29 @@ static const statement_word statement_words[] = {
     {KW_REFRESH, kdi_parse_refresh},
 };
 
+/* The INTO of a query, which stands in its first SELECT; NULL: none. */
+static const kd_ast_into *query_into(const kd_ast_node *query)
+{
+    while (query->kind == KD_AST_SETOP)
+        query = ((const kd_ast_setop *)query)->left;
+    if (query->kind != KD_AST_SELECT)
+        return NULL;
+    const kd_ast_into *into = &((const kd_ast_select *)query)->into;
+    return into->name.position < 0 ? NULL : into;
+}
+
+kd_status kdi_refuse_into(kd_parser *p, const kd_ast_node *query, const char *sqlstate,
+                          const char *message)
+{
+    const kd_ast_into *into = query_into(query);
+    return into == NULL ? KD_OK : kdi_fail_at(p, sqlstate, into->name.position, message);
+}
+
 /* SELECT ... INTO t is CREATE TABLE AS. */
 static kd_status lift_into(kd_parser *p, kd_ast_node **io_statement)
 {
-    kd_ast_node *first = *io_statement;
-    while (first->kind == KD_AST_SETOP)
-        first = ((kd_ast_setop *)first)->left;
-    if (first->kind != KD_AST_SELECT)
-        return KD_OK;
-    const kd_ast_into *into = &((kd_ast_select *)first)->into;
-    if (into->name.position < 0)
+    const kd_ast_into *into = query_into(*io_statement);
+    if (into == NULL)
         return KD_OK;
     kd_ast_create_table_as *node =
         KDI_NODE_AT(p, KD_AST_CREATE_TABLE_AS, kd_ast_create_table_as, (*io_statement)->position);

@@ -55,17 +55,18 @@ class Kade:
         text, statement, has_row = sql.encode(), ctypes.c_void_p(), ctypes.c_bool()
         if self.library.kade_prepare(self.session, text, len(text), ctypes.byref(statement)) != 0:
             return self.error()
-        rows, count = [], self.library.kade_column_count(statement)
+        rows = []
         while True:
             if self.library.kade_step(statement, ctypes.byref(has_row)) != 0:
                 answer = self.error()
                 self.library.kade_finalize(statement)
                 return answer
+            count = self.library.kade_column_count(statement)  # EXECUTE and FETCH know theirs now.
             if not has_row.value:
                 break
             rows.append([self.value(statement, i) for i in range(count)])
         self.library.kade_finalize(statement)
-        return (rows if count > 0 else None), None, ""
+        return (rows if count > 0 or rows else None), None, ""
 
     def value(self, statement, column):
         if self.library.kade_column_is_null(statement, column):
