@@ -481,6 +481,14 @@ void kdi_table_writer_describe(kd_ctx *ctx, kdi_table_writer *writer, const kd_v
  */
 bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
                      const kd_value *keys);
+/* What rows must be for a partition that is written by its own name, by the bounds of all its
+ * ancestors; a default partition must not hold what a sibling may. `values` in the table's shape.
+ */
+typedef struct kdi_bounds kdi_bounds;
+kd_status kdi_bounds_create(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *catalog,
+                            const kd_table_entry *table,
+                            const kdi_bounds **out_bounds) KD_MUST_CHECK;
+bool kdi_bounds_hold(const kdi_bounds *bounds, const kd_value *values);
 
 /* --- foreign_key.c
  * -------------------------------------------------------------------------------- */

@@ -50,6 +50,7 @@ struct kdi_table_writer {
     kd_on_conflict policy;      /* The same for the storage; a parent's indexes have none. */
     bool keeps_partition;       /* DO UPDATE does not move rows. */
     const kd_table_entry *root; /* The table that the statement names: this one, or an ancestor. */
+    const kdi_bounds *bounds;   /* Of a partition that is `root`; made at the first row. */
     kdi_table_key *keys;        /* Of its ancestors, over all their partitions. */
     kd_insert_outcome *entries; /* Room for one per key: what one row has entered. */
     uint32_t key_count;
@@ -342,12 +343,28 @@ static kd_status check_references(kd_ctx *ctx, kdi_table_writer *writer, const k
 
 static kd_status insert_into_partitions(kd_ctx *ctx, kdi_table_writer *writer,
                                         const kd_batch *full);
-static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values);
 
-/* Rows written to a partition by its own name must belong there. */
+/* Rows written to a partition by its own name must belong there; those that an ancestor has routed
+ * do. */
+static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values)
+{
+    if (writer->table->parent_no == 0 || writer->root != writer->table)
+        return KD_OK;
+    if (writer->bounds == NULL)
+        KD_TRY(kdi_bounds_create(ctx, writer->arena, writer->run->catalog, writer->table,
+                                 &writer->bounds));
+    if (kdi_bounds_hold(writer->bounds, values))
+        return KD_OK;
+    kd_status status = KD_FAIL(
+        ctx, KD_INVALID, "23514", "new row for relation \"%.*s\" violates partition constraint",
+        (int)writer->table->object.name.size_bytes, writer->table->object.name.data);
+    set_failing_row(ctx, writer, values);
+    return status;
+}
+
 static kd_status check_bounds(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *full)
 {
-    if (writer->table->parent_no == 0)
+    if (writer->table->parent_no == 0 || writer->root != writer->table)
         return KD_OK;
     kd_value *values;
     KD_TRY(new_row(ctx, writer, &values));
@@ -366,9 +383,9 @@ kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const k
     KD_TRY(complete_batch(ctx, writer, input, &full));
     if (out_full != NULL)
         *out_full = full;
+    KD_TRY(check_bounds(ctx, writer, &full));
     if (writer->table->strategy != KD_PARTITION_NONE)
         return insert_into_partitions(ctx, writer, &full);
-    KD_TRY(check_bounds(ctx, writer, &full));
     KD_TRY(run_checks(ctx, writer, &full));
     for (uint32_t k = 0; k < writer->key_count; k++)
         KD_TRY(kdi_table_key_insert(ctx, writer->run->session->txn, &writer->keys[k],
@@ -381,51 +398,6 @@ kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const k
 /* --- Partitions
  * -------------------------------------------------------------------------------------- */
 
-/* Whether the key is at or above (1), below (-1) a bound; MINVALUE and MAXVALUE as they say. */
-static int compare_bound(const kd_value *keys, const kd_value *bound, const int8_t *kinds,
-                         uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (kinds != NULL && kinds[i] != 0)
-            return kinds[i] < 0 ? 1 : -1;
-        int order = kd_value_compare(&keys[i], &bound[i]);
-        if (order != 0)
-            return order;
-    }
-    return 0;
-}
-
-bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
-                     const kd_value *keys)
-{
-    bool has_null = false;
-    for (uint32_t i = 0; i < parent->partition_column_count; i++)
-        has_null |= keys[i].is_null;
-    if (bound->is_default)
-        return true; /* Default partitions come last. */
-    switch (parent->strategy) {
-    case KD_PARTITION_RANGE:
-        return !has_null && compare_bound(keys, bound->from, bound->from_kind, bound->count) >= 0 &&
-               compare_bound(keys, bound->to, bound->to_kind, bound->count) < 0;
-    case KD_PARTITION_LIST:
-        for (uint32_t i = 0; i < bound->count; i++)
-            if (bound->from[i].is_null
-                    ? has_null
-                    : !has_null && kd_value_compare(&keys[0], &bound->from[i]) == 0)
-                return true;
-        return false;
-    case KD_PARTITION_HASH: {
-        uint64_t hash = 0;
-        for (uint32_t i = 0; i < parent->partition_column_count; i++)
-            hash = hash * 31 + (keys[i].is_null ? 0 : kd_value_hash(&keys[i]));
-        return hash % (uint64_t)bound->from[0].as.i64 == (uint64_t)bound->from[1].as.i64;
-    }
-    case KD_PARTITION_NONE:
-        break;
-    }
-    return false;
-}
-
 static uint32_t position_of_column(const kd_table_entry *table, uint32_t column_no)
 {
     for (uint32_t i = 0; i < table->column_count; i++)
@@ -433,31 +405,6 @@ static uint32_t position_of_column(const kd_table_entry *table, uint32_t column_
             return i;
     assert(false && "a partition key is a column");
     return 0;
-}
-
-static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values)
-{
-    const kd_table_entry *table = writer->table;
-    const kd_table_entry *parent =
-        table->parent_no == 0
-            ? NULL
-            : (const kd_table_entry *)kd_catalog_get(writer->run->catalog, table->parent_no);
-    kd_value keys[32];
-    /* What a default partition must not hold, its parent's routing keeps out. */
-    if (parent == NULL || table->bound.is_default)
-        return KD_OK;
-    for (uint32_t i = 0; i < parent->partition_column_count; i++) {
-        uint32_t position = position_of_column(parent, parent->partition_column_nos[i]);
-        int own = find_column(table, parent->columns[position].storage.name);
-        keys[i] = values[own < 0 ? 0 : own];
-    }
-    if (kdi_bound_holds(parent, &table->bound, keys))
-        return KD_OK;
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23514",
-                               "new row for relation \"%.*s\" violates partition constraint",
-                               (int)table->object.name.size_bytes, table->object.name.data);
-    set_failing_row(ctx, writer, values);
-    return status;
 }
 
 /* The partition for a row, values in the parent's order. 23514 when there is none. */
@@ -730,16 +677,16 @@ kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_
 {
     kd_arena_reset(writer->batch_arena);
     KD_TRY(fill_defaults(ctx, writer, values));
+    KD_TRY(generate_row(ctx, writer, values));
     if (writer->table->strategy != KD_PARTITION_NONE) {
         partition *target;
         kd_value *own;
-        KD_TRY(generate_row(ctx, writer, values));
+        KD_TRY(check_own_bound(ctx, writer, values));
         KD_TRY(route(ctx, writer, values, &target));
         KD_TRY(partition_writer(ctx, writer, target));
         KD_TRY(to_partition(ctx, writer, target, values, &own));
         return kdi_table_writer_insert_row(ctx, target->writer, own, tells_conflict, out_outcome);
     }
-    KD_TRY(generate_row(ctx, writer, values));
     KD_TRY(check_row(ctx, writer, values));
     *out_outcome = (kd_insert_outcome){.ref = KD_ROWREF_NONE, .inserted = true};
     KD_TRY(enter_keys(ctx, writer, values, tells_conflict, out_outcome));
@@ -847,9 +794,11 @@ kd_status kdi_table_writer_update(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         new_values[positions[i]] = values[i];
         assigned[positions[i]] = true;
     }
-    if (table->strategy != KD_PARTITION_NONE)
-        return update_in_parent(ctx, writer, ref, old_values, new_values, out_outcome);
     KD_TRY(generate_row(ctx, writer, new_values));
+    if (table->strategy != KD_PARTITION_NONE) {
+        KD_TRY(check_own_bound(ctx, writer, new_values));
+        return update_in_parent(ctx, writer, ref, old_values, new_values, out_outcome);
+    }
     KD_TRY(check_row(ctx, writer, new_values));
     uint32_t changed_count =
         changed_columns(table, old_values, new_values, assigned, changed, changes);

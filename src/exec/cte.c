@@ -198,8 +198,6 @@ typedef struct recursive_op {
     kdi_row_store rounds[2]; /* The rows that the step reads, and those that it makes. */
     kdi_seen_set seen;       /* UNION: all rows so far. */
     uint32_t current;        /* Which of `rounds` the step reads. */
-    kd_execution *side;      /* The side that runs; NULL between rounds. */
-    kd_arena *side_arena;
     bool is_started;
 } recursive_op;
 
@@ -209,6 +207,8 @@ typedef struct recursive_local {
     kd_vector *columns;
     char **rows;
     uint64_t *hashes;
+    kd_execution *side; /* The side that runs; NULL between rounds. */
+    kd_arena *side_arena;
 } recursive_local;
 
 static kd_status recursive_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
@@ -250,21 +250,26 @@ static kd_status side_begin(kd_ctx *ctx, recursive_op *self, recursive_local *lo
 {
     const kd_plan *plan = self->op.plan->inputs[self->is_started ? 1 : 0];
     self->is_started = true;
-    self->side_arena = kd_arena_create(ctx, local->arena, "round", KD_ARENA_UNLIMITED);
-    if (self->side_arena == NULL)
+    local->side_arena = kd_arena_create(ctx, local->arena, "round", KD_ARENA_UNLIMITED);
+    if (local->side_arena == NULL)
         return KD_NOMEM;
-    return kdi_sub_execution_create(ctx, self->side_arena, self->op.exec, plan,
-                                    &self->op.exec->scope, &self->side);
+    return kdi_sub_execution_create(ctx, local->side_arena, self->op.exec, plan,
+                                    &self->op.exec->scope, &local->side);
 }
 
-static void side_end(recursive_op *self)
+static void side_end(recursive_local *local)
 {
-    if (self->side != NULL)
-        kd_execution_destroy(self->side);
-    if (self->side_arena != NULL)
-        kd_arena_destroy(self->side_arena);
-    self->side = NULL;
-    self->side_arena = NULL;
+    kd_execution_destroy(local->side);
+    if (local->side_arena != NULL)
+        kd_arena_destroy(local->side_arena);
+    local->side = NULL;
+    local->side_arena = NULL;
+}
+
+static void recursive_local_destroy(kdi_op *op, void *object)
+{
+    (void)op;
+    side_end(object);
 }
 
 /* The step's WORKING_SCAN finds the current round while the side runs. */
@@ -277,10 +282,10 @@ static kd_status side_next(kd_ctx *ctx, recursive_op *self, recursive_local *loc
     struct kdi_working *before = shared->workings[no];
     shared->workings[no] = &working;
     kd_status status = KD_OK;
-    if (self->side == NULL)
+    if (local->side == NULL)
         status = side_begin(ctx, self, local);
     if (status == KD_OK)
-        status = kd_execution_next(ctx, self->side, out, out_end);
+        status = kd_execution_next(ctx, local->side, out, out_end);
     shared->workings[no] = before;
     return status;
 }
@@ -306,7 +311,7 @@ static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch 
                 return KD_OK;
             continue;
         }
-        side_end(self);
+        side_end(local);
         *out_end = next->row_count == 0;
         if (*out_end)
             return KD_OK;
@@ -318,7 +323,6 @@ static kd_status recursive_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch 
 static void recursive_close(kdi_op *op)
 {
     recursive_op *self = (recursive_op *)op;
-    side_end(self);
     for (int i = 0; i < 2; i++)
         kdi_row_store_clear(op->exec->world, &self->rounds[i]);
     kdi_seen_set_clear(&self->seen);
@@ -326,6 +330,7 @@ static void recursive_close(kdi_op *op)
 
 static const kdi_op_class recursive_class = {
     .local_create = recursive_local_create,
+    .local_destroy = recursive_local_destroy,
     .next = recursive_next,
     .close = recursive_close,
 };

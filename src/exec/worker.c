@@ -234,9 +234,9 @@ static kd_status crew_status(kd_ctx *ctx, member *members, unsigned count)
 /* The caller's own part, then the jobs nobody took, then the wait for the others. */
 static void crew_lead(kd_ctx *ctx, kd_workers *workers, crew *team, member *members, unsigned count)
 {
+    team->working = count - 1; /* Before anybody can be done. */
     for (unsigned i = 1; i < count; i++) {
         members[i].job = (job){.run = member_job, .object = &members[i]};
-        team->working++;
         job_submit(workers, &members[i].job);
     }
     member_work(&members[0]);

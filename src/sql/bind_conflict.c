@@ -197,25 +197,6 @@ typedef struct lifting {
     kd_id_set row; /* Ids of the existing and the excluded row. */
 } lifting;
 
-/* Adds an expression to what the statement's query gives; `*out` is the column's id. */
-static kd_status add_to_query(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound, kd_expr *expr,
-                              kd_column_id *out)
-{
-    uint32_t count = bound->query->column_count;
-    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count + 1);
-    if (exprs == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        exprs[i] = kdi_column_expr(ctx, b, &bound->query->columns[i], -1);
-        if (exprs[i] == NULL)
-            return KD_NOMEM;
-    }
-    exprs[count] = expr;
-    KD_TRY(kdi_rel_project(ctx, b, bound->query, exprs, NULL, count + 1, true, &bound->query));
-    *out = bound->query->columns[count].id;
-    return KD_OK;
-}
-
 static kd_status refers_to_row(kd_ctx *ctx, kdi_binder *b, int position)
 {
     return kdi_at(ctx, b, position,
@@ -234,7 +215,7 @@ static kd_status lift_one(kd_ctx *ctx, void *object, kd_expr **slot)
     if (kd_id_set_overlaps(&used, &work->row))
         return refers_to_row(ctx, work->b, expr->position);
     kd_rel_column column = {.type = expr->type};
-    KD_TRY(add_to_query(ctx, work->b, work->bound, expr, &column.id));
+    KD_TRY(kdi_rel_append(ctx, work->b, &work->bound->query, expr, &column.id));
     *slot = kdi_column_expr(ctx, work->b, &column, expr->position);
     return *slot == NULL ? KD_NOMEM : KD_OK;
 }

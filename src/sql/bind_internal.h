@@ -195,6 +195,9 @@ kd_status kdi_rel_filter(kd_ctx *ctx, kdi_binder *b, kd_expr *condition,
 kd_status kdi_rel_project(kd_ctx *ctx, kdi_binder *b, kd_rel *input, kd_expr **exprs,
                           const kd_slice *names, uint32_t count, bool keep_ids,
                           kd_rel **out) KD_MUST_CHECK;
+/* The same relation with one column more; `*out` is its id. */
+kd_status kdi_rel_append(kd_ctx *ctx, kdi_binder *b, kd_rel **io_rel, kd_expr *expr,
+                         kd_column_id *out) KD_MUST_CHECK;
 kd_status kdi_rel_join(kd_ctx *ctx, kdi_binder *b, kd_join_kind kind, kd_rel *left, kd_rel *right,
                        kd_expr *condition, kd_rel **out) KD_MUST_CHECK;
 kd_column_id kdi_next_id(kdi_binder *b);

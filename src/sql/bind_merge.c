@@ -75,6 +75,36 @@ static kd_status bind_insert_action(kd_ctx *ctx, kdi_binder *b, merge *m,
     return KD_OK;
 }
 
+/* --- Sub-queries of the WHENs: columns of the query, since rows are written without a plan
+ * -------- */
+
+typedef struct lifting {
+    kdi_binder *b;
+    merge *m;
+} lifting;
+
+static kd_status lift_one(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    lifting *work = object;
+    kd_rel_column column = {.type = (*slot)->type};
+    if ((*slot)->kind != KD_EXPR_SUBQUERY)
+        return KD_OK;
+    KD_TRY(kdi_rel_append(ctx, work->b, &work->m->rel, *slot, &column.id));
+    *slot = kdi_column_expr(ctx, work->b, &column, (*slot)->position);
+    return *slot == NULL ? KD_NOMEM : KD_OK;
+}
+
+static kd_status lift_subqueries(kd_ctx *ctx, kdi_binder *b, merge *m, kd_bound_merge_when *when)
+{
+    lifting work = {.b = b, .m = m};
+    if (when->condition != NULL)
+        KD_TRY(kd_expr_walk(ctx, &when->condition, lift_one, &work));
+    for (uint32_t i = 0; i < when->assignment_count; i++)
+        if (when->assignments[i].value != NULL)
+            KD_TRY(kd_expr_walk(ctx, &when->assignments[i].value, lift_one, &work));
+    return KD_OK;
+}
+
 static kd_status bind_when(kd_ctx *ctx, kdi_binder *b, merge *m, const kd_ast_merge_when *ast,
                            kd_bound_merge_when *when)
 {
@@ -95,11 +125,26 @@ static kd_status bind_when(kd_ctx *ctx, kdi_binder *b, merge *m, const kd_ast_me
     case KD_AST_MERGE_UPDATE:
         when->action = KD_MERGE_UPDATE;
         KD_TRY(kdi_authorize(ctx, b, &m->bound->target->object, 'w'));
-        return kdi_bind_assignments(ctx, b, scope, m->bound->target, &ast->assignments, NULL,
+        return kdi_bind_assignments(ctx, b, scope, m->bound->target, &ast->assignments, &m->rel,
                                     &when->assignments, &when->assignment_count);
     case KD_AST_MERGE_INSERT:
         KD_TRY(kdi_authorize(ctx, b, &m->bound->target->object, 'a'));
         return bind_insert_action(ctx, b, m, ast, when);
+    }
+    return KD_OK;
+}
+
+/* A WHEN after one of the same kind without a condition would never be taken. */
+static kd_status must_be_reachable(kd_ctx *ctx, kdi_binder *b, const kd_ast_merge *ast, size_t at)
+{
+    const kd_ast_merge_when *when = (const kd_ast_merge_when *)ast->whens.items[at];
+    for (size_t i = 0; i < at; i++) {
+        const kd_ast_merge_when *before = (const kd_ast_merge_when *)ast->whens.items[i];
+        if (before->match == when->match && before->condition == NULL)
+            return kdi_at(ctx, b, when->node.position,
+                          KD_FAIL(ctx, KD_INVALID, "42601",
+                                  "unreachable WHEN clause specified after unconditional WHEN "
+                                  "clause"));
     }
     return KD_OK;
 }
@@ -163,7 +208,9 @@ kd_status kdi_bind_merge(kd_ctx *ctx, kdi_binder *b, const kd_ast_merge *ast,
             return kdi_at(ctx, b, when->node.position,
                           KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                                   "WHEN NOT MATCHED BY SOURCE is not supported"));
+        KD_TRY(must_be_reachable(ctx, b, ast, i));
         KD_TRY(bind_when(ctx, b, m, when, &bound->whens[i]));
+        KD_TRY(lift_subqueries(ctx, b, m, &bound->whens[i]));
     }
     KD_TRY(build_query(ctx, b, m));
     b->with = with;

@@ -173,6 +173,24 @@ kd_status kdi_rel_project(kd_ctx *ctx, kdi_binder *b, kd_rel *input, kd_expr **e
     return KD_OK;
 }
 
+kd_status kdi_rel_append(kd_ctx *ctx, kdi_binder *b, kd_rel **io_rel, kd_expr *expr,
+                         kd_column_id *out)
+{
+    uint32_t count = (*io_rel)->column_count;
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count + 1);
+    if (exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i] = kdi_column_expr(ctx, b, &(*io_rel)->columns[i], -1);
+        if (exprs[i] == NULL)
+            return KD_NOMEM;
+    }
+    exprs[count] = expr;
+    KD_TRY(kdi_rel_project(ctx, b, *io_rel, exprs, NULL, count + 1, true, io_rel));
+    *out = (*io_rel)->columns[count].id;
+    return KD_OK;
+}
+
 kd_status kdi_rel_join(kd_ctx *ctx, kdi_binder *b, kd_join_kind kind, kd_rel *left, kd_rel *right,
                        kd_expr *condition, kd_rel **out)
 {
