@@ -373,6 +373,34 @@ static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_tra
     return KD_OK;
 }
 
+/* --- Prepared transactions: as in PostgreSQL with its max_prepared_transactions of 0 --- */
+
+static kd_status prepare_transaction(kd_ctx *ctx, kd_session *session, char tag[KDI_TAG_BYTES])
+{
+    set_tag(tag, "ROLLBACK");
+    if (!session->is_explicit) {
+        kdi_session_notice(session, "WARNING", "25P01", "there is no transaction in progress");
+        return KD_OK;
+    }
+    bool has_failed = session->state == KD_SESSION_FAILED;
+    kdi_transaction_rollback(session);
+    if (has_failed)
+        return KD_OK;
+    kd_status status = KD_FAIL(ctx, KD_UNSUPPORTED, "55000", "prepared transactions are disabled");
+    kd_error_set_hint(ctx, "Two-phase commit is not part of KadeDB.");
+    return status;
+}
+
+static kd_status end_prepared(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                              const char *words)
+{
+    if (session->is_explicit)
+        return KD_FAIL(ctx, KD_INVALID, "25001", "%s cannot run inside a transaction block", words);
+    return KD_FAIL(ctx, KD_INVALID, "42704",
+                   "prepared transaction with identifier \"%.*s\" does not exist",
+                   (int)command->name.size_bytes, command->name.data);
+}
+
 kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session,
                                   const kd_ast_transaction *command, char tag[KDI_TAG_BYTES])
 {
@@ -393,9 +421,11 @@ kd_status kdi_transaction_command(kd_ctx *ctx, kd_session *session,
         set_tag(tag, "ROLLBACK");
         return to_savepoint(ctx, session, command, false);
     case KD_AST_PREPARE_TRANSACTION:
+        return prepare_transaction(ctx, session, tag);
     case KD_AST_COMMIT_PREPARED:
+        return end_prepared(ctx, session, command, "COMMIT PREPARED");
     case KD_AST_ROLLBACK_PREPARED:
         break;
     }
-    return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "prepared transactions are not supported");
+    return end_prepared(ctx, session, command, "ROLLBACK PREPARED");
 }

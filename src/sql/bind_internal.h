@@ -31,6 +31,7 @@ typedef struct kdi_source {
     bool is_working;     /* A recursive query's use of itself. */
     uint32_t row_object; /* The table whose row type its rows are of; 0: none. */
     kd_slice row_name;   /* Of a view: its rows' type is called so. */
+    bool is_value;       /* A function's single values: a whole row is the value itself. */
 } kdi_source;
 
 /* What FROM items make visible: columns for bare names (merged ones once), sources for t.x. */
@@ -389,7 +390,7 @@ kd_status kdi_set_rel(kd_ctx *ctx, kdi_binder *b, kd_set_kind kind, bool all, kd
                       kd_rel *right, int position, kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_cast_columns(kd_ctx *ctx, kdi_binder *b, const kd_type *types,
                            kd_cast_context context, kd_rel **io_rel) KD_MUST_CHECK;
-kd_status kdi_bind_limit(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
+kd_status kdi_bind_limit(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kdi_names *names,
                          const kd_ast_query_tail *tail, kd_rel **io_rel) KD_MUST_CHECK;
 /* ORDER BY and LIMIT of a query whose output columns are all there is to sort by. */
 kd_status kdi_sort_output(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,

@@ -37,8 +37,9 @@ kd_status kdi_bind_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_
 
 /* --- LIMIT --- */
 
-static kd_status bind_count(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_node *node,
-                            const char *clause, kd_expr **out)
+/* `names` are those of the query itself, which may not be used; NULL: it has none. */
+static kd_status bind_count(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kdi_names *names,
+                            const kd_ast_node *node, const char *clause, kd_expr **out)
 {
     *out = NULL;
     if (node == NULL)
@@ -46,7 +47,16 @@ static kd_status bind_count(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const 
     kdi_query query = {.clause = clause};
     kdi_scope scope = {
         .outer = outer, .query = &query, .depth = outer == NULL ? 0 : outer->depth + 1};
+    if (names != NULL)
+        scope.names = *names;
+    int deepest = b->deepest;
+    b->deepest = -1;
     KD_TRY(kdi_bind_expr(ctx, b, &scope, node, out));
+    if (b->deepest == scope.depth)
+        return kdi_at(
+            ctx, b, node->position,
+            KD_FAIL(ctx, KD_INVALID, "42P10", "argument of %s must not contain variables", clause));
+    b->deepest = deepest > b->deepest ? deepest : b->deepest;
     if ((*out)->kind == KD_EXPR_CONSTANT && (*out)->constant.is_null) {
         *out = NULL; /* LIMIT NULL is no limit. */
         return KD_OK;
@@ -63,15 +73,15 @@ static kd_status bind_count(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const 
     return kdi_coerce(ctx, b, kd_type_of(KD_TYPE_INT8), KD_CAST_ASSIGNMENT, out);
 }
 
-kd_status kdi_bind_limit(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
+kd_status kdi_bind_limit(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kdi_names *names,
                          const kd_ast_query_tail *tail, kd_rel **io_rel)
 {
     if (tail->limit_percent)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "LIMIT in percent is not supported");
     kd_expr *count = NULL, *offset;
     if (!tail->limit_all)
-        KD_TRY(bind_count(ctx, b, outer, tail->limit, "LIMIT", &count));
-    KD_TRY(bind_count(ctx, b, outer, tail->offset, "OFFSET", &offset));
+        KD_TRY(bind_count(ctx, b, outer, names, tail->limit, "LIMIT", &count));
+    KD_TRY(bind_count(ctx, b, outer, names, tail->offset, "OFFSET", &offset));
     if (tail->with_ties && tail->limit != NULL && count == NULL)
         return KD_FAIL(ctx, KD_INVALID, "2201W",
                        "row count cannot be null in FETCH FIRST ... WITH TIES clause");
@@ -157,7 +167,7 @@ kd_status kdi_sort_output(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
     kd_rel *input = *io_rel;
     size_t count = tail->order_by_all ? input->column_count : tail->order_by.count;
     if (count == 0)
-        return kdi_bind_limit(ctx, b, outer, tail, io_rel);
+        return kdi_bind_limit(ctx, b, outer, NULL, tail, io_rel);
     kd_rel *sort = kdi_rel_over(ctx, b, KD_REL_SORT, input);
     if (sort == NULL)
         return KD_NOMEM;
@@ -197,7 +207,7 @@ kd_status kdi_sort_output(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer,
         KD_TRY(kdi_bind_sort_key(ctx, b, key, expr, &sort->as.sort.keys[i]));
     }
     *io_rel = sort;
-    return kdi_bind_limit(ctx, b, outer, tail, io_rel);
+    return kdi_bind_limit(ctx, b, outer, NULL, tail, io_rel);
 }
 
 kd_status kdi_bind_values(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_select *ast,

@@ -250,6 +250,10 @@ kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, in
                         kd_expr **out)
 {
     kd_rel *rel = source->rel;
+    if (source->is_value) {
+        *out = kdi_column_expr(ctx, b, &source->columns[0], position);
+        return *out == NULL ? KD_NOMEM : KD_OK;
+    }
     if (rel != NULL && rel->row_column.id != 0) {
         *out = kdi_column_expr(ctx, b, &rel->row_column, position);
         return *out == NULL ? KD_NOMEM : KD_OK;

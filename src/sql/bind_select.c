@@ -561,7 +561,7 @@ static kd_status build(kd_ctx *ctx, kdi_binder *b, select_state *s)
     KD_TRY(build_sort(ctx, b, s));
     KD_TRY(build_distinct_on(ctx, b, s));
     KD_TRY(build_locks(ctx, b, s));
-    KD_TRY(kdi_bind_limit(ctx, b, s->scope.outer, &s->ast->tail, &s->rel));
+    KD_TRY(kdi_bind_limit(ctx, b, s->scope.outer, &s->scope.names, &s->ast->tail, &s->rel));
     return cut_extras(ctx, b, s);
 }
 

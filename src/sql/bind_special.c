@@ -29,6 +29,8 @@ static kd_status bind_case(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     kd_expr *operand = NULL;
     if (ast->operand != NULL)
         KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &operand));
+    if (operand != NULL && operand->kind == KD_EXPR_CONSTANT)
+        KD_TRY(kdi_settle(ctx, b, &operand)); /* Once, not anew for each WHEN. */
     for (uint32_t i = 0; i < whens; i++) {
         kd_expr *condition;
         KD_TRY(kdi_bind_expr(ctx, b, scope, ast->whens[i].condition, &condition));

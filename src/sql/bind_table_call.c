@@ -339,7 +339,9 @@ kd_status kdi_bind_table_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     }
     KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, function_name, &named,
                            named.column_count, names));
-    names->sources[names->source_count - 1].row_object =
-        (row_object & KD_ROW_IS_LOCAL) == 0 ? row_object : 0;
+    kdi_source *source = &names->sources[names->source_count - 1];
+    source->row_object = (row_object & KD_ROW_IS_LOCAL) == 0 ? row_object : 0;
+    source->is_value = named.column_count == 1 && ast->calls.count == 1 && row_object == 0 &&
+                       ast->alias.column_defs.count == 0;
     return KD_OK;
 }

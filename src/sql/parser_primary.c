@@ -337,7 +337,7 @@ static kd_status exists_expr(kd_parser *p, kd_ast_node **out_expr)
     return scalar_subquery(p, query, KD_AST_SUBQUERY_EXISTS, position, out_expr);
 }
 
-/* At `[`. Elements are expressions, or brackets again. */
+/* At `[`. Elements are expressions, or all of them brackets again. */
 static kd_status array_brackets(kd_parser *p, int32_t position, kd_ast_node **out_expr)
 {
     kd_ast_args *node = KDI_NODE_AT(p, KD_AST_ARRAY, kd_ast_args, position);
@@ -345,9 +345,12 @@ static kd_status array_brackets(kd_parser *p, int32_t position, kd_ast_node **ou
         return KD_NOMEM;
     KD_TRY(kdi_parse_enter(p));
     KD_TRY(kdi_expect_token(p, '['));
+    bool of_brackets = kdi_at_token(p, '[');
     while (!kdi_at_token(p, ']')) {
         kd_ast_node *item;
-        if (kdi_at_token(p, '['))
+        if (kdi_at_token(p, '[') != of_brackets)
+            return kdi_syntax_error(p, of_brackets ? "\"[\"" : "an expression");
+        if (of_brackets)
             KD_TRY(array_brackets(p, p->token.position, &item));
         else
             KD_TRY(kdi_expr(p, &item));
