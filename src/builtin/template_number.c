@@ -1,287 +1,479 @@
 /*
  * to_char of numbers and to_number: templates of 9, 0, D, G, S and so on.
  *
- * A number is first rounded to the template's places and written as plain digits;
- * then the template is walked and each place takes its digit.
+ * A template becomes a list of nodes and what they say together (how many places, which signs). A
+ * number is first rounded to the template's places and written as plain digits; then the nodes are
+ * walked and each place takes its digit. to_number walks the nodes over the input instead.
  */
 #include "builtin/signature_internal.h"
+#include "types/utf8.h"
 
-enum { PLACES_MAX = 128 };
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+
+typedef enum node_kind {
+    NODE_TEXT, /* Stands for itself. */
+    NODE_NINE,
+    NODE_ZERO,
+    NODE_POINT,
+    NODE_COMMA,
+    NODE_CURRENCY, /* A blank: there is no locale. */
+    NODE_MINUS,
+    NODE_PLUS,
+    NODE_SIGN,   /* SG */
+    NODE_ANCHOR, /* S: written with the first or the last digit. */
+    NODE_BRACKET,
+    NODE_ORDINAL,
+    NODE_ROMAN,
+    NODE_SHIFT, /* V */
+    NODE_EXPONENT,
+    NODE_FILL,
+    NODE_BLANK,
+    NODE_NONE, /* Known, without meaning. */
+} node_kind;
+
+/* Written in capitals or in small letters. */
+static const struct {
+    const char *text;
+    node_kind kind;
+} keywords[] = {
+    {"EEEE", NODE_EXPONENT}, {"FM", NODE_FILL},    {"MI", NODE_MINUS}, {"PL", NODE_PLUS},
+    {"PR", NODE_BRACKET},    {"RN", NODE_ROMAN},   {"SG", NODE_SIGN},  {"SP", NODE_NONE},
+    {"TH", NODE_ORDINAL},    {",", NODE_COMMA},    {".", NODE_POINT},  {"0", NODE_ZERO},
+    {"9", NODE_NINE},        {"B", NODE_BLANK},    {"C", NODE_NONE},   {"D", NODE_POINT},
+    {"G", NODE_COMMA},       {"L", NODE_CURRENCY}, {"S", NODE_ANCHOR}, {"V", NODE_SHIFT},
+};
+
+typedef struct node {
+    uint8_t kind;
+    bool is_small;
+    kd_slice text;
+} node;
+
+typedef enum anchor { ANCHOR_NONE = 0, ANCHOR_FIRST, ANCHOR_LAST } anchor;
 
 typedef struct number_template {
-    char places[PLACES_MAX]; /* '9', '0', '.', ',', ' ' and literals; one each. */
-    bool literal[PLACES_MAX];
-    int count;
-    int before;     /* Digits before the point, */
-    int after;      /* and after it. */
-    int first_zero; /* Digit position of the first '0' before the point; -1: none. */
-    bool fill_mode;
-    bool has_point;
-    bool sign_first, sign_last, minus_last, angle, has_sign;
-    bool sign_fixed; /* SG first: stands before the blanks. */
-    int ordinal;     /* 0, 'T' or 't' */
-    bool exponent, roman, roman_is_small;
-    bool has_shift; /* V: */
-    int shift;      /* the digits after it, which the number is multiplied up to. */
+    node *nodes;
+    size_t count;
+    int before;        /* Places before the point, */
+    int after;         /* and after it. */
+    int shift;         /* Digits after V, which the number is multiplied up to. */
+    int zero_begin;    /* Place of the first '0', when has_zero. */
+    int zero_end;      /* Places up to the last '0'. */
+    int anchor_before; /* Places before S. */
+    anchor anchor;
+    bool has_point, has_zero, has_shift, has_blank, fill_mode;
+    bool has_anchor, has_bracket, has_minus, has_plus, exponent, roman;
 } number_template;
 
-static bool word_at(kd_slice text, size_t at, const char *word)
+/* --- Reading templates -------------------------------------------------------------------------
+ */
+
+static kd_status template_error(kd_ctx *ctx, const char *message)
 {
-    size_t length = strlen(word);
-    return at + length <= text.size_bytes &&
-           kd_slice_equal_ignoring_case((kd_slice){text.data + at, length},
-                                        (kd_slice){word, length});
+    return KD_FAIL(ctx, KD_INVALID, "42601", "%s", message);
 }
 
-static kd_status put(kd_ctx *ctx, number_template *it, char place, bool literal)
+static kd_status note_sign(kd_ctx *ctx, number_template *it, node_kind kind)
 {
-    if (it->count == PLACES_MAX)
-        return KD_FAIL(ctx, KD_INVALID, "22023", "number format is too long");
-    it->literal[it->count] = literal;
-    it->places[it->count++] = place;
+    bool others = it->has_plus || it->has_minus || it->has_bracket;
+    if (kind == NODE_ANCHOR) {
+        if (it->has_anchor)
+            return template_error(ctx, "cannot use \"S\" twice");
+        if (others)
+            return template_error(ctx, "cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together");
+        it->has_anchor = true;
+        it->anchor = it->has_point ? ANCHOR_LAST : ANCHOR_FIRST;
+        it->anchor_before = it->before;
+        return KD_OK;
+    }
+    if (kind == NODE_BRACKET) {
+        if (it->has_anchor || it->has_plus || it->has_minus)
+            return template_error(ctx, "cannot use \"PR\" and \"S\"/\"PL\"/\"MI\"/\"SG\" together");
+        it->has_bracket = true;
+        return KD_OK;
+    }
+    if (it->has_anchor)
+        return template_error(ctx, kind == NODE_MINUS  ? "cannot use \"S\" and \"MI\" together"
+                                   : kind == NODE_PLUS ? "cannot use \"S\" and \"PL\" together"
+                                                       : "cannot use \"S\" and \"SG\" together");
+    it->has_minus |= kind != NODE_PLUS;
+    it->has_plus |= kind != NODE_MINUS;
     return KD_OK;
 }
 
-static kd_status put_digit(kd_ctx *ctx, number_template *it, char digit)
+static kd_status note_digit(kd_ctx *ctx, number_template *it, bool is_zero)
 {
-    if (it->has_point) {
-        it->after++;
-    } else {
-        it->shift += it->has_shift;
-        if (digit == '0' && it->first_zero < 0)
-            it->first_zero = it->before;
-        it->before++;
+    if (it->has_bracket)
+        return template_error(ctx, is_zero ? "\"0\" must be ahead of \"PR\""
+                                           : "\"9\" must be ahead of \"PR\"");
+    if (!is_zero && it->has_shift) {
+        it->shift++;
+        return KD_OK;
     }
-    return put(ctx, it, digit, false);
+    if (is_zero && !it->has_zero && !it->has_point) {
+        it->has_zero = true;
+        it->zero_begin = it->before;
+    }
+    *(it->has_point ? &it->after : &it->before) += 1;
+    if (is_zero)
+        it->zero_end = it->before + it->after;
+    return KD_OK;
 }
 
-/* Signs and other words; gives how many characters it took, 0 when it is none of them. */
-static size_t read_word(kd_slice text, size_t at, number_template *it)
+static kd_status note_exponent(kd_ctx *ctx, number_template *it)
 {
-    if (word_at(text, at, "FM")) {
+    if (it->has_blank || it->fill_mode || it->has_anchor || it->has_bracket || it->has_minus ||
+        it->has_plus || it->roman || it->has_shift) {
+        kd_status status = template_error(ctx, "\"EEEE\" is incompatible with other formats");
+        kd_error_set_detail(ctx, "\"EEEE\" may only be used together with digit and decimal point "
+                                 "patterns.");
+        return status;
+    }
+    it->exponent = true;
+    return KD_OK;
+}
+
+/* What the template as a whole learns from one node. */
+static kd_status note(kd_ctx *ctx, number_template *it, node_kind kind)
+{
+    if (it->exponent)
+        return template_error(ctx, kind == NODE_EXPONENT
+                                       ? "cannot use \"EEEE\" twice"
+                                       : "\"EEEE\" must be the last pattern used");
+    switch (kind) {
+    case NODE_NINE:
+    case NODE_ZERO:
+        return note_digit(ctx, it, kind == NODE_ZERO);
+    case NODE_POINT:
+        if (it->has_point)
+            return template_error(ctx, "multiple decimal points");
+        if (it->has_shift)
+            return template_error(ctx, "cannot use \"V\" and decimal point together");
+        it->has_point = true;
+        return KD_OK;
+    case NODE_SHIFT:
+        if (it->has_point)
+            return template_error(ctx, "cannot use \"V\" and decimal point together");
+        it->has_shift = true;
+        return KD_OK;
+    case NODE_BLANK:
+        it->has_blank |= it->before == 0 && it->after == 0 && !it->has_zero;
+        return KD_OK;
+    case NODE_FILL:
         it->fill_mode = true;
-        return 2;
-    }
-    if (word_at(text, at, "MI")) {
-        it->has_sign = it->minus_last = true;
-        return 2;
-    }
-    if (word_at(text, at, "PR")) {
-        it->has_sign = it->angle = true;
-        return 2;
-    }
-    if (word_at(text, at, "SG") || word_at(text, at, "PL") || word_at(text, at, "S")) {
-        size_t length = word_at(text, at, "SG") || word_at(text, at, "PL") ? 2 : 1;
-        it->has_sign = true;
-        it->sign_fixed = it->count == 0 && word_at(text, at, "SG");
-        if (it->count == 0)
-            it->sign_first = true;
-        else
-            it->sign_last = true;
-        return length;
-    }
-    if (word_at(text, at, "TH")) {
-        it->ordinal = text.data[at];
-        return 2;
-    }
-    if (word_at(text, at, "EEEE")) {
-        it->exponent = true;
-        return 4;
-    }
-    if (word_at(text, at, "RN")) {
+        return KD_OK;
+    case NODE_ROMAN:
         it->roman = true;
-        it->roman_is_small = text.data[at] == 'r';
-        return 2;
+        return KD_OK;
+    case NODE_EXPONENT:
+        return note_exponent(ctx, it);
+    case NODE_ANCHOR:
+    case NODE_BRACKET:
+    case NODE_MINUS:
+    case NODE_PLUS:
+    case NODE_SIGN:
+        return note_sign(ctx, it, kind);
+    default:
+        return KD_OK;
     }
-    return 0;
 }
 
-static kd_status v_with_point(kd_ctx *ctx)
+static bool keyword_at(kd_slice text, size_t at, const char *word, bool *out_is_small)
 {
-    return KD_FAIL(ctx, KD_INVALID, "42601", "cannot use \"V\" and decimal point together");
+    size_t small = 0, large = 0, i = 0;
+    for (; word[i] != '\0'; i++) {
+        char c = at + i < text.size_bytes ? text.data[at + i] : '\0';
+        bool is_small = c >= 'a' && c <= 'z';
+        if ((is_small ? (char)(c - 32) : c) != word[i])
+            return false;
+        small += is_small;
+        large += c >= 'A' && c <= 'Z';
+    }
+    *out_is_small = small > 0;
+    return small == 0 || large == 0;
 }
 
-static kd_status read_template(kd_ctx *ctx, kd_slice text, number_template *it)
+static void put_text(number_template *it, kd_slice format, size_t *io_at)
 {
-    *it = (number_template){.first_zero = -1};
-    for (size_t at = 0; at < text.size_bytes;) {
-        if (it->exponent)
-            return KD_FAIL(ctx, KD_INVALID, "42601", "\"EEEE\" must be the last pattern used");
-        size_t taken = read_word(text, at, it);
-        if (taken > 0) {
-            at += taken;
-            continue;
-        }
-        char c = text.data[at++];
-        if (c == '9' || c == '0') {
-            KD_TRY(put_digit(ctx, it, c));
-        } else if (c == '.' || c == 'D' || c == 'd') {
-            if (it->has_shift)
-                return v_with_point(ctx);
-            if (it->has_point)
-                return KD_FAIL(ctx, KD_INVALID, "42601", "multiple decimal points");
-            it->has_point = true;
-            KD_TRY(put(ctx, it, '.', false));
-        } else if (c == ',' || c == 'G' || c == 'g') {
-            KD_TRY(put(ctx, it, ',', false));
-        } else if (c == 'V' || c == 'v') {
-            if (it->has_point)
-                return v_with_point(ctx);
-            it->has_shift = true;
-        } else if (c == 'L' || c == 'l') {
-            KD_TRY(put(ctx, it, ' ', true));
-        } else if (c == '"') {
-            while (at < text.size_bytes && text.data[at] != '"')
-                KD_TRY(put(ctx, it, text.data[at++], true));
-            at += at < text.size_bytes;
+    uint32_t width;
+    (void)kd_utf8_decode(format.data + *io_at, format.size_bytes - *io_at, &width);
+    it->nodes[it->count++] = (node){.kind = NODE_TEXT, .text = {format.data + *io_at, width}};
+    *io_at += width;
+}
+
+/* Text in double quotes stands for itself; a backslash in it takes the next character as it is. */
+static void put_quoted(number_template *it, kd_slice format, size_t *io_at)
+{
+    for (++*io_at; *io_at < format.size_bytes && format.data[*io_at] != '"';) {
+        if (format.data[*io_at] == '\\' && *io_at + 1 < format.size_bytes)
+            ++*io_at;
+        put_text(it, format, io_at);
+    }
+    *io_at += *io_at < format.size_bytes;
+}
+
+static kd_status read_template(kd_ctx *ctx, kd_arena *arena, kd_slice format, number_template *it)
+{
+    *it = (number_template){.nodes = KD_NEW_ARRAY(ctx, arena, node, format.size_bytes + 1)};
+    if (it->nodes == NULL)
+        return KD_NOMEM;
+    for (size_t at = 0; at < format.size_bytes;) {
+        bool is_small;
+        size_t i = 0;
+        while (i < KDI_COUNT(keywords) && !keyword_at(format, at, keywords[i].text, &is_small))
+            i++;
+        if (i < KDI_COUNT(keywords)) {
+            KD_TRY(note(ctx, it, keywords[i].kind));
+            it->nodes[it->count++] =
+                (node){.kind = (uint8_t)keywords[i].kind, .is_small = is_small};
+            at += strlen(keywords[i].text);
+        } else if (format.data[at] == '"') {
+            put_quoted(it, format, &at);
         } else {
-            KD_TRY(put(ctx, it, c, true));
+            at +=
+                format.data[at] == '\\' && at + 1 < format.size_bytes && format.data[at + 1] == '"';
+            put_text(it, format, &at);
         }
     }
-    bool others = it->fill_mode || it->has_sign || it->ordinal != 0 || it->roman || it->has_shift;
-    if (it->exponent && others)
-        return KD_FAIL(ctx, KD_INVALID, "42601", "\"EEEE\" is incompatible with other formats");
     return KD_OK;
 }
 
 /* --- Writing ---------------------------------------------------------------------------------- */
 
-static const char *ordinal_of(kd_slice digits)
-{
-    size_t n = digits.size_bytes;
-    if (n > 1 && digits.data[n - 2] == '1')
-        return "th";
-    char last = n > 0 ? digits.data[n - 1] : '0';
-    return last == '1' ? "st" : last == '2' ? "nd" : last == '3' ? "rd" : "th";
-}
-
-typedef struct digits {
+typedef struct writer {
+    number_template *it;
+    kd_buffer *out;
+    const char *digits; /* The number without its sign. */
+    const char *at;     /* The next of them; they may be fewer than the places. */
+    const char *last;   /* With FM: the last one written, NULL: all are. */
     bool negative;
-    kd_slice whole; /* Without leading zeros; empty for 0. */
-    kd_slice part;
-    bool is_word; /* NaN or Infinity: nothing follows it. */
-} digits;
+    bool sign_is_written;
+    bool in_number; /* A digit has just been written: a comma may follow. */
+    bool is_at_end; /* The digits ended before the places: nothing follows. */
+    int blanks;     /* Places left of the first digit. */
+    int place;
+    int place_count;
+} writer;
 
-/* Where the sign stands and what it is: into the text before the first place, or after the last. */
-static kd_status append_sign(kd_ctx *ctx, const number_template *it, bool negative, bool leading,
-                             kd_buffer *out)
+static kd_status put(kd_ctx *ctx, writer *self, char c)
 {
-    if (it->angle) {
-        if (negative)
-            return kd_buffer_append_byte(ctx, out, leading ? '<' : '>');
-        return it->fill_mode ? KD_OK : kd_buffer_append_byte(ctx, out, ' ');
+    return kd_buffer_append_byte(ctx, self->out, (uint8_t)c);
+}
+
+/* The last digit after the point that is not 0, or the point; NULL without a point. */
+static const char *last_digit_that_counts(const char *digits)
+{
+    const char *last = strchr(digits, '.');
+    for (const char *at = last; at != NULL && *at != '\0'; at++)
+        if (*at != '.' && *at != '0')
+            last = at;
+    return last;
+}
+
+/* Fill mode cuts zeros at the end, but not those that a '0' asks for. */
+static void find_last(writer *self)
+{
+    const number_template *it = self->it;
+    if (!it->fill_mode || !it->has_point)
+        return;
+    self->last = last_digit_that_counts(self->digits);
+    if (self->last == NULL || it->zero_end <= self->blanks)
+        return;
+    int at = (int)strlen(self->digits) - 1;
+    if (at > it->zero_end - self->blanks)
+        at = it->zero_end - self->blanks;
+    if (self->last < self->digits + at)
+        self->last = self->digits + at;
+}
+
+static void writer_begin(writer *self)
+{
+    number_template *it = self->it;
+    if (it->has_plus || it->has_minus) { /* MI, PL, SG write the sign; PL alone not the minus. */
+        self->sign_is_written = it->has_minus;
+    } else {
+        it->has_bracket &= self->negative || !it->fill_mode;
+        self->sign_is_written = !self->negative && it->fill_mode && !it->has_anchor;
+        if (it->anchor == ANCHOR_FIRST && it->before == it->anchor_before)
+            it->anchor = ANCHOR_LAST;
     }
-    if (it->minus_last) {
-        if (leading || (it->fill_mode && !negative))
-            return KD_OK;
-        return kd_buffer_append_byte(ctx, out, negative ? '-' : ' ');
-    }
-    if (it->has_sign) {
-        if (leading != it->sign_first)
-            return KD_OK;
-        return kd_buffer_append_byte(ctx, out, negative ? '-' : '+');
-    }
-    if (!leading || (!negative && it->fill_mode))
+    self->place_count = it->after + it->before - 1;
+    find_last(self);
+    if (!self->sign_is_written && self->blanks == 0)
+        self->place_count++;
+}
+
+/* The lone zero before the point, which is a blank. */
+static bool is_zero_before_point(const writer *self)
+{
+    return !self->it->has_zero && self->at == self->digits && *self->digits == '0' &&
+           self->it->after != 0;
+}
+
+static bool last_is_point(const writer *self)
+{
+    return self->last != NULL && *self->last == '.';
+}
+
+/* The sign before the first digit, when the place comes that it belongs to. */
+static kd_status put_sign(kd_ctx *ctx, writer *self)
+{
+    const number_template *it = self->it;
+    bool begins = self->place >= self->blanks || (it->has_zero && it->zero_begin == self->place);
+    if (self->sign_is_written || !begins || (is_zero_before_point(self) && !last_is_point(self)))
         return KD_OK;
-    return kd_buffer_append_byte(ctx, out, negative ? '-' : ' ');
+    if (it->has_anchor && it->anchor != ANCHOR_FIRST)
+        return KD_OK;
+    self->sign_is_written = true;
+    if (it->has_anchor)
+        return put(ctx, self, self->negative ? '-' : '+');
+    if (it->has_bracket)
+        return put(ctx, self, self->negative ? '<' : ' ');
+    if (self->negative)
+        return put(ctx, self, '-');
+    return it->fill_mode ? KD_OK : put(ctx, self, ' ');
 }
 
-/* How many digits after the point FM keeps: up to the last that is not 0 or stands at a '0'. */
-static int kept_places(const number_template *it, kd_slice part)
+/* The digit or the point that comes next. */
+static kd_status put_next(kd_ctx *ctx, writer *self, node_kind kind)
 {
-    int kept = 0, position = 0;
-    bool past_point = false;
-    for (int i = 0; i < it->count; i++) {
-        past_point |= !it->literal[i] && it->places[i] == '.';
-        if (!past_point || it->literal[i] || (it->places[i] != '9' && it->places[i] != '0'))
-            continue;
-        char digit = (size_t)position < part.size_bytes ? part.data[position] : '0';
-        position++;
-        if (digit != '0' || it->places[i] == '0')
-            kept = position;
+    char c = *self->at;
+    bool is_cut = self->last != NULL && self->at > self->last && kind != NODE_ZERO;
+    if (c == '.') {
+        KD_TRY(put(ctx, self, c));
+    } else if (is_cut) {
+        /* A zero that fill mode leaves out. */
+    } else if (is_zero_before_point(self)) {
+        if (!self->it->fill_mode)
+            KD_TRY(put(ctx, self, ' '));
+        else if (last_is_point(self))
+            KD_TRY(put(ctx, self, '0'));
+    } else if (c == '\0') {
+        self->is_at_end = true;
+        return KD_OK;
+    } else {
+        KD_TRY(put(ctx, self, c));
+        self->in_number = true;
     }
-    return kept;
-}
-
-static kd_status append_places(kd_ctx *ctx, const number_template *it, const digits *number,
-                               kd_buffer *out)
-{
-    int skipped = it->before - (int)number->whole.size_bytes; /* Places left of the first digit. */
-    int start = it->first_zero >= 0 && it->first_zero < skipped ? it->first_zero : skipped;
-    int digit = 0, place = 0, kept = it->fill_mode ? kept_places(it, number->part) : it->after;
-    bool signed_yet = it->sign_fixed, past_point = false;
-    bool overflow = skipped < 0;
-    if (overflow)
-        kept = it->after;
-    if (it->sign_fixed)
-        KD_TRY(append_sign(ctx, it, number->negative, true, out));
-    for (int i = 0; i < it->count; i++) {
-        char c = it->places[i];
-        bool is_digit = !it->literal[i] && (c == '9' || c == '0');
-        if (it->literal[i]) {
-            KD_TRY(kd_buffer_append_byte(ctx, out, (uint8_t)c));
-            continue;
-        }
-        if (!signed_yet && ((is_digit && (digit >= start || overflow)) || c == '.')) {
-            KD_TRY(append_sign(ctx, it, number->negative, true, out));
-            signed_yet = true;
-        }
-        if (c == '.') {
-            if (number->is_word && !overflow)
-                break;
-            past_point = true;
-            if (it->after > 0 || overflow)
-                KD_TRY(kd_buffer_append_byte(ctx, out, '.'));
-        } else if (c == ',') {
-            if (digit > start || overflow)
-                KD_TRY(kd_buffer_append_byte(ctx, out, ','));
-            else if (!it->fill_mode)
-                KD_TRY(kd_buffer_append_byte(ctx, out, ' '));
-        } else if (past_point) {
-            if (place < kept)
-                KD_TRY(kd_buffer_append_byte(ctx, out,
-                                             overflow ? '#' : (uint8_t)number->part.data[place]));
-            place++;
-        } else {
-            if (overflow)
-                KD_TRY(kd_buffer_append_byte(ctx, out, '#'));
-            else if (digit >= skipped)
-                KD_TRY(
-                    kd_buffer_append_byte(ctx, out, (uint8_t)number->whole.data[digit - skipped]));
-            else if (digit >= start)
-                KD_TRY(kd_buffer_append_byte(ctx, out, '0'));
-            else if (!it->fill_mode)
-                KD_TRY(kd_buffer_append_byte(ctx, out, ' '));
-            digit++;
-        }
-    }
-    if (!signed_yet)
-        KD_TRY(append_sign(ctx, it, number->negative, true, out));
+    self->at += c != '\0';
     return KD_OK;
 }
 
-/* Splits "-123.45" into its parts. */
-static void split_digits(kd_slice text, digits *out)
+static kd_status put_place(kd_ctx *ctx, writer *self, node_kind kind)
 {
-    *out = (digits){.negative = text.size_bytes > 0 && text.data[0] == '-'};
-    if (out->negative) {
-        text.data++;
-        text.size_bytes--;
+    const number_template *it = self->it;
+    self->in_number = false;
+    KD_TRY(put_sign(ctx, self));
+    if (self->place >= self->blanks) {
+        KD_TRY(put_next(ctx, self, kind));
+    } else if (it->has_zero && it->zero_begin <= self->place) {
+        KD_TRY(put(ctx, self, '0'));
+        self->in_number = true;
+    } else if (!it->fill_mode) {
+        KD_TRY(put(ctx, self, ' '));
     }
-    const char *point = memchr(text.data, '.', text.size_bytes);
-    size_t whole = point == NULL ? text.size_bytes : (size_t)(point - text.data);
-    out->whole = (kd_slice){text.data, whole};
-    if (point != NULL)
-        out->part = (kd_slice){point + 1, text.size_bytes - whole - 1};
-    while (out->whole.size_bytes > 0 && out->whole.data[0] == '0') {
-        out->whole.data++;
-        out->whole.size_bytes--;
+    if (self->is_at_end)
+        return KD_OK;
+    int end = self->place_count + (self->blanks > 0) + it->has_point;
+    if (self->last != NULL && self->last == self->at)
+        end = self->place;
+    self->place++;
+    if (self->place != end)
+        return KD_OK;
+    if (it->has_bracket && self->sign_is_written)
+        return put(ctx, self, self->negative ? '>' : ' ');
+    if (it->anchor == ANCHOR_LAST)
+        return put(ctx, self, self->negative ? '-' : '+');
+    return KD_OK;
+}
+
+static kd_status put_ordinal(kd_ctx *ctx, writer *self, bool is_small)
+{
+    const number_template *it = self->it;
+    if (it->roman || *self->digits == '#' || self->negative || it->has_point)
+        return KD_OK;
+    size_t size = strlen(self->digits);
+    char last = self->digits[size - 1];
+    if (last < '0' || last > '9')
+        return KD_FAIL(ctx, KD_INVALID, "22P02", "\"%s\" is not a number", self->digits);
+    if (size > 1 && self->digits[size - 2] == '1')
+        last = '0';
+    const char *ending = last == '1' ? "st" : last == '2' ? "nd" : last == '3' ? "rd" : "th";
+    for (; *ending != '\0'; ending++)
+        KD_TRY(put(ctx, self, is_small ? *ending : (char)(*ending - 32)));
+    return KD_OK;
+}
+
+static kd_status put_roman(kd_ctx *ctx, writer *self, bool is_small)
+{
+    for (size_t i = strlen(self->digits); i < 15 && !self->it->fill_mode; i++)
+        KD_TRY(put(ctx, self, ' '));
+    for (const char *at = self->digits; *at != '\0'; at++)
+        KD_TRY(put(ctx, self, is_small && *at >= 'A' ? (char)(*at + 32) : *at));
+    return KD_OK;
+}
+
+static kd_status put_node(kd_ctx *ctx, writer *self, const node *it)
+{
+    bool fills = self->it->fill_mode;
+    switch ((node_kind)it->kind) {
+    case NODE_TEXT:
+        return kd_buffer_append_slice(ctx, self->out, it->text);
+    case NODE_NINE:
+    case NODE_ZERO:
+    case NODE_POINT:
+        return self->it->roman ? KD_OK : put_place(ctx, self, (node_kind)it->kind);
+    case NODE_COMMA:
+        return self->in_number ? put(ctx, self, ',') : fills ? KD_OK : put(ctx, self, ' ');
+    case NODE_CURRENCY:
+        return put(ctx, self, ' ');
+    case NODE_MINUS:
+        return self->negative ? put(ctx, self, '-') : fills ? KD_OK : put(ctx, self, ' ');
+    case NODE_PLUS:
+        return !self->negative ? put(ctx, self, '+') : fills ? KD_OK : put(ctx, self, ' ');
+    case NODE_SIGN:
+        return put(ctx, self, self->negative ? '-' : '+');
+    case NODE_ORDINAL:
+        return put_ordinal(ctx, self, it->is_small);
+    case NODE_ROMAN:
+        return put_roman(ctx, self, it->is_small);
+    default:
+        return KD_OK;
     }
 }
 
-/* RN: 15 places, or as many as it takes. */
-static kd_status roman_to_char(kd_ctx *ctx, kd_call_env *env, const number_template *it,
-                               const kd_decimal *value, void *result)
+/* `digits` ends in NUL and may have a sign. */
+static kd_status write_number(kd_ctx *ctx, kd_call_env *env, number_template *it, char *digits,
+                              void *result)
+{
+    kd_buffer out = kd_buffer_in(env->arena);
+    writer self = {.it = it, .out = &out, .negative = *digits == '-'};
+    digits += self.negative;
+    int before = (int)strcspn(digits, ".");
+    it->before += it->shift;
+    if (it->roman) {
+        *it = (number_template){
+            .nodes = it->nodes, .count = it->count, .roman = true, .fill_mode = it->fill_mode};
+    } else if (before > it->before) {
+        digits = kd_alloc(ctx, env->arena, (size_t)(it->before + it->after + 2));
+        if (digits == NULL)
+            return KD_NOMEM;
+        memset(digits, '#', (size_t)(it->before + it->after + 1));
+        digits[it->before] = '.';
+        digits[it->before + it->after + 1] = '\0';
+    } else {
+        self.blanks = it->before - before;
+    }
+    self.digits = self.at = digits;
+    writer_begin(&self);
+    for (size_t i = 0; i < it->count && !self.is_at_end; i++)
+        KD_TRY(put_node(ctx, &self, &it->nodes[i]));
+    return kdi_return_buffer(result, &out);
+}
+
+static char *roman_of(kd_ctx *ctx, kd_arena *arena, int64_t number)
 {
     static const struct {
         int value;
@@ -289,20 +481,31 @@ static kd_status roman_to_char(kd_ctx *ctx, kd_call_env *env, const number_templ
     } parts[] = {{1000, "M"}, {900, "CM"}, {500, "D"}, {400, "CD"}, {100, "C"},
                  {90, "XC"},  {50, "L"},   {40, "XL"}, {10, "X"},   {9, "IX"},
                  {5, "V"},    {4, "IV"},   {1, "I"}};
-    kd_buffer text = kd_buffer_in(env->arena), out = kd_buffer_in(env->arena);
-    kd_i128 number = 0;
-    bool fits = value->kind == KD_DECIMAL_FINITE && kd_decimal_try_fixed(value, 0, &number) &&
-                number > 0 && number < 4000;
-    if (!fits)
-        return kdi_return_text(result, KD_SLICE("###############"));
-    for (size_t i = 0; i < KDI_COUNT(parts); i++)
-        for (; number >= parts[i].value; number -= parts[i].value)
-            KD_TRY(kd_buffer_append_text(ctx, &text, parts[i].text));
-    for (size_t i = 0; i < text.size_bytes && it->roman_is_small; i++)
-        text.data[i] = (char)(text.data[i] + 32);
-    for (size_t i = text.size_bytes; i < 15 && !it->fill_mode; i++)
-        KD_TRY(kd_buffer_append_byte(ctx, &out, ' '));
-    KD_TRY(kd_buffer_append_slice(ctx, &out, kd_buffer_slice(&text)));
+    char *text = kd_alloc(ctx, arena, 16);
+    if (text == NULL)
+        return NULL;
+    if (number < 1 || number > 3999) {
+        memset(text, '#', 15);
+        return text;
+    }
+    char *at = text;
+    for (size_t i = 0; i < KDI_COUNT(parts); i++) {
+        for (; number >= parts[i].value; number -= parts[i].value) {
+            size_t size = strlen(parts[i].text);
+            memcpy(at, parts[i].text, size);
+            at += size;
+        }
+    }
+    return text;
+}
+
+/* What an exponent's form of NaN or infinity is. */
+static kd_status no_exponent(kd_ctx *ctx, kd_call_env *env, const number_template *it, void *result)
+{
+    kd_buffer out = kd_buffer_in(env->arena);
+    KD_TRY(kd_buffer_append_byte(ctx, &out, ' '));
+    for (int i = 0; i < it->before + it->after + 5; i++)
+        KD_TRY(kd_buffer_append_byte(ctx, &out, i == it->before ? '.' : '#'));
     return kdi_return_buffer(result, &out);
 }
 
@@ -317,19 +520,15 @@ static int leading_exponent(const kd_decimal *value)
 }
 
 /*
- * EEEE: one digit, the template's places, an exponent of two digits or more. A numeric that is
- * rounded up to ten has both digits before the point, as PostgreSQL writes it; a float has not.
+ * EEEE: one digit, the template's places, an exponent of two digits or more. A number that is
+ * rounded up to ten has both digits before the point, as PostgreSQL writes it.
  */
 static kd_status exponent_to_char(kd_ctx *ctx, kd_call_env *env, const number_template *it,
                                   const kd_decimal *value, void *result)
 {
     kd_buffer text = kd_buffer_in(env->arena), out = kd_buffer_in(env->arena);
-    if (value->kind != KD_DECIMAL_FINITE) {
-        KD_TRY(kd_buffer_append_byte(ctx, &out, ' '));
-        for (int i = 0; i < it->before + it->after + 5; i++)
-            KD_TRY(kd_buffer_append_byte(ctx, &out, i == it->before ? '.' : '#'));
-        return kdi_return_buffer(result, &out);
-    }
+    if (value->kind != KD_DECIMAL_FINITE)
+        return no_exponent(ctx, env, it, result);
     /* The first four digits stand before the point while it is rounded: the exponent may be more
      * than rounding reaches. */
     kd_decimal moved = *value, rounded = *value;
@@ -339,12 +538,7 @@ static kd_status exponent_to_char(kd_ctx *ctx, kd_call_env *env, const number_te
         moved.weight = 0;
         int lead = leading_exponent(&moved);
         KD_TRY(kd_decimal_round(ctx, env->arena, &moved, it->after - lead, &rounded));
-        bool carried = leading_exponent(&rounded) > lead;
-        if (carried && (env->argument_types[0].id == KD_TYPE_FLOAT8 ||
-                        env->argument_types[0].id == KD_TYPE_INT4))
-            exponent++;
-        else if (carried)
-            written = -1;
+        written = leading_exponent(&rounded) > lead ? -1 : 0;
     }
     KD_TRY(kd_decimal_format(ctx, &rounded, &text));
     KD_TRY(kd_buffer_append_byte(ctx, &out, rounded.negative ? '-' : ' '));
@@ -371,48 +565,84 @@ static kd_status exponent_to_char(kd_ctx *ctx, kd_call_env *env, const number_te
 
 static kd_status shifted(kd_ctx *ctx, kd_arena *arena, int places, kd_decimal *io_value)
 {
-    kd_decimal factor;
-    int64_t power = 1;
-    for (int i = 0; i < places && i < 18; i++)
-        power *= 10;
-    KD_TRY(kd_decimal_from_i64(ctx, arena, power, &factor));
+    static const uint16_t one_digit[4] = {1, 10, 100, 1000};
+    kd_decimal factor = {.digits = &one_digit[places % KD_NUMERIC_BASE_DIGITS],
+                         .digit_count = 1,
+                         .weight = places / KD_NUMERIC_BASE_DIGITS};
     return kd_decimal_mul(ctx, arena, io_value, &factor, io_value);
 }
 
-static kd_status number_to_char(kd_ctx *ctx, kd_call_env *env, const kd_decimal *value,
-                                kd_slice format, void *result)
+static kd_status roman_to_char(kd_ctx *ctx, kd_call_env *env, number_template *it,
+                               const kd_decimal *value, void *result)
+{
+    kd_i128 whole = 0;
+    if (value->kind != KD_DECIMAL_FINITE)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "cannot convert %s to integer",
+                       value->kind == KD_DECIMAL_NAN ? "NaN" : "infinity");
+    if (!kd_decimal_try_fixed(value, 0, &whole) || whole != (int32_t)whole)
+        return KD_FAIL(ctx, KD_INVALID, "22003", "integer out of range");
+    char *roman = roman_of(ctx, env->arena, (int64_t)whole);
+    return roman == NULL ? KD_NOMEM : write_number(ctx, env, it, roman, result);
+}
+
+static kd_status decimal_to_char(kd_ctx *ctx, kd_call_env *env, const kd_decimal *value,
+                                 kd_slice format, void *result)
 {
     number_template it;
-    KD_TRY(read_template(ctx, format, &it));
-    if (it.roman)
-        return roman_to_char(ctx, env, &it, value, result);
+    KD_TRY(read_template(ctx, env->arena, format, &it));
     if (it.exponent)
         return exponent_to_char(ctx, env, &it, value, result);
-    kd_buffer text = kd_buffer_in(env->arena), out = kd_buffer_in(env->arena);
+    kd_buffer text = kd_buffer_in(env->arena);
     kd_decimal rounded = *value;
     if (it.shift > 0)
         KD_TRY(shifted(ctx, env->arena, it.shift, &rounded));
     if (value->kind == KD_DECIMAL_FINITE)
-        KD_TRY(kd_decimal_round(ctx, env->arena, &rounded, it.after, &rounded));
+        KD_TRY(kd_decimal_round(ctx, env->arena, &rounded, it.roman ? 0 : it.after, &rounded));
+    if (it.roman)
+        return roman_to_char(ctx, env, &it, &rounded, result);
     KD_TRY(kd_decimal_format(ctx, &rounded, &text));
-    digits number;
-    split_digits(kd_buffer_slice(&text), &number);
-    number.is_word = value->kind != KD_DECIMAL_FINITE;
-    /* A lone zero before the point is written where nothing else would be. */
-    if (number.whole.size_bytes == 0 && it.before > 0 &&
-        (it.after == 0 || it.first_zero >= 0 ||
-         (it.fill_mode && kept_places(&it, number.part) == 0)))
-        number.whole = KD_SLICE("0");
-    KD_TRY(append_places(ctx, &it, &number, &out));
-    bool fits = number.whole.size_bytes <= (size_t)it.before;
-    if (it.ordinal != 0 && !number.negative && it.after == 0 && fits) {
-        const char *ending = ordinal_of(number.whole);
-        for (int i = 0; i < 2; i++)
-            KD_TRY(kd_buffer_append_byte(
-                ctx, &out, (uint8_t)(it.ordinal == 'T' ? ending[i] - 32 : ending[i])));
+    KD_TRY(kd_buffer_append_byte(ctx, &text, '\0'));
+    return write_number(ctx, env, &it, text.data, result);
+}
+
+/* No more digits than `digits_max` are true of a floating-point number; none beyond them are
+ * written. */
+static kd_status float_to_char(kd_ctx *ctx, kd_call_env *env, double value, int digits_max,
+                               kd_slice format, void *result)
+{
+    number_template it;
+    KD_TRY(read_template(ctx, env->arena, format, &it));
+    if (it.exponent && !isfinite(value))
+        return no_exponent(ctx, env, &it, result);
+    if (it.exponent) {
+        char *text = kd_format_text(ctx, env->arena, "%+.*e", it.after, value);
+        if (text == NULL)
+            return KD_NOMEM;
+        if (text[0] == '+')
+            text[0] = ' ';
+        return kdi_return_text(result, kd_slice_of(text));
     }
-    KD_TRY(append_sign(ctx, &it, number.negative, false, &out));
-    return kdi_return_buffer(result, &out);
+    char *text;
+    if (it.roman) {
+        text = roman_of(ctx, env->arena, value > 0 && value < 4000 ? (int64_t)rint(value) : 0);
+    } else {
+        value *= pow(10, it.shift);
+        if (digits_max == FLT_DIG)
+            value = (double)(float)value;
+        text = kd_format_text(ctx, env->arena, "%.0f", fabs(value));
+        if (text == NULL)
+            return KD_NOMEM;
+        int before = (int)strlen(isinf(value) ? "Infinity" : text);
+        if (before >= digits_max)
+            it.after = 0;
+        else if (before + it.after > digits_max)
+            it.after = digits_max - before;
+        text = isnan(value) ? kd_format_text(ctx, env->arena, "NaN")
+               : isinf(value)
+                   ? kd_format_text(ctx, env->arena, value < 0 ? "-Infinity" : "Infinity")
+                   : kd_format_text(ctx, env->arena, "%.*f", it.after, value);
+    }
+    return text == NULL ? KD_NOMEM : write_number(ctx, env, &it, text, result);
 }
 
 KDI_ROW(to_char)
@@ -422,48 +652,218 @@ KDI_ROW(to_char)
     if (format.size_bytes == 0)
         return kdi_return_text(result, format);
     KD_TRY(kdi_arg_decimal(ctx, env, args, 0, &value));
-    return number_to_char(ctx, env, &value, format, result);
+    return decimal_to_char(ctx, env, &value, format, result);
+}
+
+KDI_ROW(f32_to_char)
+{
+    kd_slice format = kdi_arg_text(args, 1);
+    if (format.size_bytes == 0)
+        return kdi_return_text(result, format);
+    return float_to_char(ctx, env, (double)KDI_ARG(float, args, 0), FLT_DIG, format, result);
+}
+
+KDI_ROW(f64_to_char)
+{
+    kd_slice format = kdi_arg_text(args, 1);
+    if (format.size_bytes == 0)
+        return kdi_return_text(result, format);
+    return float_to_char(ctx, env, KDI_ARG(double, args, 0), DBL_DIG, format, result);
+}
+
+/* An int4 with an exponent is written as a float8: it is exact, and 9.99 rounds to 1.0e+01. */
+KDI_ROW(i32_to_char)
+{
+    number_template it;
+    kd_slice format = kdi_arg_text(args, 1);
+    KD_TRY(read_template(ctx, env->arena, format, &it));
+    if (it.exponent)
+        return float_to_char(ctx, env, KDI_ARG(int32_t, args, 0), DBL_DIG, format, result);
+    return to_char(ctx, env, args, result, out_is_null);
 }
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
+typedef struct reader {
+    const number_template *it;
+    const char *at, *end;
+    kd_buffer *out; /* Digits and the point. */
+    char sign;      /* ' ' as long as none has been read. */
+    int before, after;
+    bool has_point;
+} reader;
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Blanks and letters where a sign or a word might stand; what belongs to a number stays. */
+static void skip_others(reader *self, int count)
+{
+    for (; count > 0 && self->at < self->end; count--) {
+        uint32_t width;
+        if (*self->at == '\0' || strchr("0123456789.,+-", *self->at) != NULL)
+            return;
+        (void)kd_utf8_decode(self->at, (size_t)(self->end - self->at), &width);
+        self->at += width;
+    }
+}
+
+static void take_sign_before(reader *self)
+{
+    if (self->sign != ' ' || self->before + self->after > 0)
+        return;
+    bool is_minus = *self->at == '-' || (*self->at == '<' && self->it->has_bracket);
+    if (!is_minus && *self->at != '+')
+        return;
+    self->sign = is_minus ? '-' : '+';
+    self->at++;
+}
+
+/* A sign behind the last digit: S is bound to it, MI, PL and SG may come early. */
+static void take_sign_behind(reader *self, bool has_read)
+{
+    const number_template *it = self->it;
+    if (self->sign != ' ' || self->before + self->after == 0)
+        return;
+    if (it->has_anchor && has_read && self->at + 1 < self->end && !is_digit(self->at[1])) {
+        if (self->at[1] == '-' || self->at[1] == '+')
+            self->sign = *++self->at;
+    } else if (!has_read && !it->has_anchor && (it->has_plus || it->has_minus)) {
+        if (*self->at == '-' || *self->at == '+')
+            self->sign = *self->at;
+    }
+}
+
+static kd_status take_place(kd_ctx *ctx, reader *self, node_kind kind)
+{
+    bool has_read = false;
+    self->at += *self->at == ' ';
+    if (self->at == self->end)
+        return KD_OK;
+    if (kind != NODE_POINT)
+        take_sign_before(self);
+    if (self->at == self->end)
+        return KD_OK;
+    if (is_digit(*self->at)) {
+        if (self->has_point && self->after == self->it->after)
+            return KD_OK;
+        KD_TRY(kd_buffer_append_byte(ctx, self->out, (uint8_t)*self->at));
+        *(self->has_point ? &self->after : &self->before) += 1;
+        has_read = true;
+    } else if (self->it->has_point && !self->has_point && *self->at == '.') {
+        KD_TRY(kd_buffer_append_byte(ctx, self->out, '.'));
+        self->has_point = has_read = true;
+    }
+    take_sign_behind(self, has_read);
+    return KD_OK;
+}
+
+/* One character that may be the sign; anything else may be skipped. */
+static void take_sign(reader *self, const char *signs)
+{
+    if (*self->at != '\0' && strchr(signs, *self->at) != NULL)
+        self->sign = *self->at++;
+    else
+        skip_others(self, 1);
+}
+
+static kd_status take_node(kd_ctx *ctx, reader *self, const node *it)
+{
+    uint32_t width;
+    switch ((node_kind)it->kind) {
+    case NODE_TEXT: /* One character of the input, whatever it is. */
+        (void)kd_utf8_decode(self->at, (size_t)(self->end - self->at), &width);
+        self->at += width;
+        return KD_OK;
+    case NODE_NINE:
+    case NODE_ZERO:
+    case NODE_POINT:
+        KD_TRY(take_place(ctx, self, (node_kind)it->kind));
+        self->at += self->at < self->end;
+        return KD_OK;
+    case NODE_COMMA:
+        if (!self->it->fill_mode)
+            self->at += *self->at == ',';
+        return KD_OK;
+    case NODE_CURRENCY:
+        skip_others(self, 1);
+        return KD_OK;
+    case NODE_ORDINAL:
+        if (self->sign != '-' && !self->it->has_point)
+            skip_others(self, 2);
+        return KD_OK;
+    case NODE_MINUS:
+        take_sign(self, "-");
+        return KD_OK;
+    case NODE_PLUS:
+        take_sign(self, "+");
+        return KD_OK;
+    case NODE_SIGN:
+        take_sign(self, "+-");
+        return KD_OK;
+    default:
+        return KD_OK;
+    }
+}
+
+static kd_status number_of(kd_ctx *ctx, kd_call_env *env, const number_template *it,
+                           const reader *self, kd_decimal *out)
+{
+    kd_buffer text = kd_buffer_in(env->arena);
+    kd_slice digits = kd_buffer_slice(self->out);
+    if (digits.size_bytes > 0 && digits.data[digits.size_bytes - 1] == '.')
+        digits.size_bytes--;
+    KD_TRY(kd_buffer_append_byte(ctx, &text, (uint8_t)self->sign));
+    KD_TRY(kd_buffer_append_slice(ctx, &text, digits));
+    KD_TRY(kd_decimal_parse(ctx, env->arena, kd_buffer_slice(&text), out));
+    if (out->digit_count > 0 && leading_exponent(out) >= it->before + it->shift)
+        return KD_FAIL(ctx, KD_INVALID, "22003", "numeric field overflow");
+    if (it->shift > 0) {
+        static const uint16_t tenths[4] = {1, 1000, 100, 10};
+        int places = it->shift;
+        kd_decimal factor = {.digits = &tenths[places % KD_NUMERIC_BASE_DIGITS],
+                             .digit_count = 1,
+                             .weight =
+                                 -((places + KD_NUMERIC_BASE_DIGITS - 1) / KD_NUMERIC_BASE_DIGITS),
+                             .scale = places > 16 ? places : 16};
+        KD_TRY(kd_decimal_mul(ctx, env->arena, out, &factor, out));
+    }
+    return KD_OK;
+}
+
 /* Takes the digits, the sign and the point out of the text, as far as the template goes. */
 KDI_ROW(to_number)
 {
-    kd_slice input = kdi_arg_text(args, 0);
+    kd_slice input = kdi_arg_text(args, 0), format = kdi_arg_text(args, 1);
     number_template it;
-    KD_TRY(read_template(ctx, kdi_arg_text(args, 1), &it));
-    kd_buffer digits_text = kd_buffer_in(env->arena);
-    bool negative = false, has_point = false;
-    int digit_count = 0, wanted = it.before + it.after;
-    for (size_t i = 0; i < input.size_bytes; i++) {
-        char c = input.data[i];
-        if (c == '-' || (c == '<' && it.angle)) {
-            negative = true;
-        } else if (c == '.' && it.has_point && !has_point) {
-            has_point = true;
-            KD_TRY(kd_buffer_append_byte(ctx, &digits_text, '.'));
-        } else if (c >= '0' && c <= '9' && digit_count < wanted) {
-            digit_count++;
-            KD_TRY(kd_buffer_append_byte(ctx, &digits_text, (uint8_t)c));
-        } else if (c == '.') {
-            break;
-        }
-    }
-    if (digit_count == 0)
-        return KD_FAIL(ctx, KD_INVALID, "22P02", "invalid input syntax for type numeric: \" \"");
+    *out_is_null = format.size_bytes == 0;
+    if (*out_is_null)
+        return KD_OK;
+    KD_TRY(read_template(ctx, env->arena, format, &it));
+    if (it.exponent || it.roman)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "\"%s\" not supported for input",
+                       it.exponent ? "EEEE" : "RN");
+    kd_buffer digits = kd_buffer_in(env->arena);
+    reader self = {.it = &it,
+                   .at = input.data,
+                   .end = input.data + input.size_bytes,
+                   .out = &digits,
+                   .sign = ' '};
+    for (size_t i = 0; i < it.count && self.at < self.end; i++)
+        KD_TRY(take_node(ctx, &self, &it.nodes[i]));
     kd_decimal value;
-    KD_TRY(kd_decimal_parse(ctx, env->arena, kd_buffer_slice(&digits_text), &value));
-    if (negative)
-        value = kd_decimal_negate(value);
+    KD_TRY(number_of(ctx, env, &it, &self, &value));
     return kd_decimal_store(ctx, env->arena, &value, result);
 }
 
 static const kd_function functions[] = {
     IMMUTABLE("to_char", to_char, TEXT, NUMERIC, TEXT),
-    IMMUTABLE("to_char", to_char, TEXT, INT4, TEXT),
+    IMMUTABLE("to_char", i32_to_char, TEXT, INT4, TEXT),
     IMMUTABLE("to_char", to_char, TEXT, INT8, TEXT),
-    IMMUTABLE("to_char", to_char, TEXT, FLOAT8, TEXT),
+    IMMUTABLE("to_char", f32_to_char, TEXT, FLOAT4, TEXT),
+    IMMUTABLE("to_char", f64_to_char, TEXT, FLOAT8, TEXT),
     IMMUTABLE("to_number", to_number, NUMERIC, TEXT, TEXT),
 };
 

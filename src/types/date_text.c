@@ -7,6 +7,7 @@
  */
 #include "types/datetime.h"
 
+#include "types/date_field_internal.h"
 #include "types/number_text.h"
 
 #include <assert.h>
@@ -96,284 +97,6 @@ bool kd_timestamp_parse_fast(kd_slice text, int64_t *out)
     return true;
 }
 
-/* ---- Fields ---- */
-
-typedef enum field_kind {
-    FIELD_NUMBER,
-    FIELD_DATE,
-    FIELD_TIME,
-    FIELD_WORD,
-    FIELD_OFFSET,
-    FIELD_SIGNED_WORD,
-} field_kind;
-
-enum { FIELDS_MAX = 25, TEXT_BYTES_MAX = 128 };
-
-typedef struct text_field {
-    field_kind kind;
-    kd_slice text; /* In lower case. */
-} text_field;
-
-typedef struct field_list {
-    char bytes[TEXT_BYTES_MAX + FIELDS_MAX + 1];
-    uint32_t count;
-    text_field fields[FIELDS_MAX];
-} field_list;
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool is_one_of(char c, const char *set)
-{
-    return c != '\0' && strchr(set, c) != NULL;
-}
-
-static bool is_word(kd_slice text, const char *word)
-{
-    return kd_slice_equal(text, kd_slice_of(word));
-}
-
-/* A number, a date with separators, or a time: what starts with a digit. */
-static size_t number_field_scan(const char *at, size_t left, field_kind *out_kind)
-{
-    size_t size = 0;
-    while (size < left && is_digit(at[size]))
-        size++;
-    *out_kind = FIELD_NUMBER;
-    if (size == left)
-        return size;
-    char delimiter = at[size];
-    if (delimiter == ':') {
-        *out_kind = FIELD_TIME;
-        while (size < left && (is_digit(at[size]) || is_one_of(at[size], ":.")))
-            size++;
-        return size;
-    }
-    if (!is_one_of(delimiter, "-/."))
-        return size;
-    size++;
-    if (size < left && is_digit(at[size])) {
-        *out_kind = delimiter == '.' ? FIELD_NUMBER : FIELD_DATE;
-        while (size < left && is_digit(at[size]))
-            size++;
-        if (size < left && at[size] == delimiter) {
-            *out_kind = FIELD_DATE;
-            while (size < left && (is_digit(at[size]) || at[size] == delimiter))
-                size++;
-        }
-        return size;
-    }
-    *out_kind = delimiter == '.' ? FIELD_NUMBER : FIELD_DATE;
-    while (size < left && (is_digit(at[size]) || is_letter(at[size]) || at[size] == delimiter)) {
-        *out_kind = FIELD_DATE;
-        size++;
-    }
-    return size;
-}
-
-static bool is_known_word(kd_slice word);
-
-/* A word; with separators inside it is a date ('jan-08-1999') or a zone ('america/new_york'). */
-static size_t word_field_scan(const char *at, size_t left, field_kind *out_kind)
-{
-    size_t size = 0;
-    while (size < left && is_letter(at[size]))
-        size++;
-    *out_kind = FIELD_WORD;
-    if (size == left)
-        return size;
-    bool goes_on = is_one_of(at[size], "-/.");
-    if ((at[size] == '+' || is_digit(at[size])) && !is_known_word((kd_slice){at, size}))
-        goes_on = true;
-    if (!goes_on)
-        return size;
-    *out_kind = FIELD_DATE;
-    while (size < left &&
-           (is_letter(at[size]) || is_digit(at[size]) || is_one_of(at[size], "+-/_.:")))
-        size++;
-    return size;
-}
-
-static size_t signed_field_scan(const char *at, size_t left, field_kind *out_kind)
-{
-    size_t size = 1;
-    while (size < left && is_blank(at[size]))
-        size++;
-    if (size < left && is_digit(at[size])) {
-        *out_kind = FIELD_OFFSET;
-        while (size < left && (is_digit(at[size]) || is_one_of(at[size], ":.-")))
-            size++;
-        return size;
-    }
-    *out_kind = FIELD_SIGNED_WORD;
-    size_t start = size;
-    while (size < left && is_letter(at[size]))
-        size++;
-    return size > start ? size : 0;
-}
-
-/* False when the text has a shape that no date has. */
-static bool fields_cut(kd_slice text, field_list *list)
-{
-    list->count = 0;
-    if (text.size_bytes > TEXT_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < text.size_bytes; i++) {
-        char c = text.data[i];
-        list->bytes[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-    }
-    const char *at = list->bytes;
-    size_t left = text.size_bytes;
-    while (left > 0) {
-        if (is_blank(*at)) {
-            at++;
-            left--;
-            continue;
-        }
-        field_kind kind = FIELD_NUMBER;
-        size_t size;
-        if (is_digit(*at)) {
-            size = number_field_scan(at, left, &kind);
-        } else if (*at == '.') {
-            for (size = 1; size < left && is_digit(at[size]);)
-                size++;
-        } else if (is_letter(*at)) {
-            size = word_field_scan(at, left, &kind);
-        } else if (*at == '+' || *at == '-') {
-            size = signed_field_scan(at, left, &kind);
-            if (size == 0)
-                return false;
-        } else if (*at > ' ' && *at < 127) { /* Other punctuation separates. */
-            at++;
-            left--;
-            continue;
-        } else {
-            return false;
-        }
-        if (list->count == FIELDS_MAX)
-            return false;
-        list->fields[list->count++] = (text_field){.kind = kind, .text = {at, size}};
-        at += size;
-        left -= size;
-    }
-    return list->count > 0;
-}
-
-/* ---- Words ---- */
-
-typedef enum word_meaning {
-    WORD_UNKNOWN = 0,
-    WORD_IGNORED,
-    WORD_MONTH,
-    WORD_WEEKDAY,
-    WORD_AM,
-    WORD_PM,
-    WORD_BC,
-    WORD_AD,
-    WORD_ISO_TIME,
-    WORD_JULIAN,
-    WORD_DST,
-    WORD_EPOCH,
-    WORD_INFINITY,
-    WORD_NOW,
-    WORD_TODAY,
-    WORD_TOMORROW,
-    WORD_YESTERDAY,
-    WORD_MIDNIGHT,
-} word_meaning;
-
-static const struct date_word {
-    const char *word;
-    uint8_t meaning;
-    uint8_t value;
-} date_words[] = {
-    {"jan", WORD_MONTH, 1},
-    {"january", WORD_MONTH, 1},
-    {"feb", WORD_MONTH, 2},
-    {"february", WORD_MONTH, 2},
-    {"mar", WORD_MONTH, 3},
-    {"march", WORD_MONTH, 3},
-    {"apr", WORD_MONTH, 4},
-    {"april", WORD_MONTH, 4},
-    {"may", WORD_MONTH, 5},
-    {"jun", WORD_MONTH, 6},
-    {"june", WORD_MONTH, 6},
-    {"jul", WORD_MONTH, 7},
-    {"july", WORD_MONTH, 7},
-    {"aug", WORD_MONTH, 8},
-    {"august", WORD_MONTH, 8},
-    {"sep", WORD_MONTH, 9},
-    {"sept", WORD_MONTH, 9},
-    {"september", WORD_MONTH, 9},
-    {"oct", WORD_MONTH, 10},
-    {"october", WORD_MONTH, 10},
-    {"nov", WORD_MONTH, 11},
-    {"november", WORD_MONTH, 11},
-    {"dec", WORD_MONTH, 12},
-    {"december", WORD_MONTH, 12},
-    {"sun", WORD_WEEKDAY, 0},
-    {"sunday", WORD_WEEKDAY, 0},
-    {"mon", WORD_WEEKDAY, 1},
-    {"monday", WORD_WEEKDAY, 1},
-    {"tue", WORD_WEEKDAY, 2},
-    {"tues", WORD_WEEKDAY, 2},
-    {"tuesday", WORD_WEEKDAY, 2},
-    {"wed", WORD_WEEKDAY, 3},
-    {"weds", WORD_WEEKDAY, 3},
-    {"wednesday", WORD_WEEKDAY, 3},
-    {"thu", WORD_WEEKDAY, 4},
-    {"thur", WORD_WEEKDAY, 4},
-    {"thurs", WORD_WEEKDAY, 4},
-    {"thursday", WORD_WEEKDAY, 4},
-    {"fri", WORD_WEEKDAY, 5},
-    {"friday", WORD_WEEKDAY, 5},
-    {"sat", WORD_WEEKDAY, 6},
-    {"saturday", WORD_WEEKDAY, 6},
-    {"am", WORD_AM, 0},
-    {"pm", WORD_PM, 0},
-    {"bc", WORD_BC, 0},
-    {"ad", WORD_AD, 0},
-    {"t", WORD_ISO_TIME, 0},
-    {"j", WORD_JULIAN, 0},
-    {"jd", WORD_JULIAN, 0},
-    {"julian", WORD_JULIAN, 0},
-    {"at", WORD_IGNORED, 0},
-    {"on", WORD_IGNORED, 0},
-    {"dst", WORD_DST, 0},
-    {"epoch", WORD_EPOCH, 0},
-    {"infinity", WORD_INFINITY, 0},
-    {"now", WORD_NOW, 0},
-    {"today", WORD_TODAY, 0},
-    {"tomorrow", WORD_TOMORROW, 0},
-    {"yesterday", WORD_YESTERDAY, 0},
-    {"allballs", WORD_MIDNIGHT, 0},
-};
-
-static const struct date_word *word_find(kd_slice word)
-{
-    for (size_t i = 0; i < sizeof date_words / sizeof date_words[0]; i++)
-        if (is_word(word, date_words[i].word))
-            return &date_words[i];
-    return NULL;
-}
-
-static bool is_known_word(kd_slice word)
-{
-    return word_find(word) != NULL;
-}
-
 /* ---- Decoding ---- */
 
 typedef enum decode_result {
@@ -385,7 +108,18 @@ typedef enum decode_result {
     DECODE_FAILED, /* Recorded already. */
 } decode_result;
 
-enum { HAS_YEAR = 1, HAS_MONTH = 2, HAS_DAY = 4, HAS_DATE = 7, HAS_TIME = 8, HAS_ZONE = 16 };
+enum { TEXT_BYTES_MAX = 128 };
+enum {
+    HAS_YEAR = 1,
+    HAS_MONTH = 2,
+    HAS_DAY = 4,
+    HAS_DATE = 7,
+    HAS_HOUR = 8,
+    HAS_MINUTE = 16,
+    HAS_SECOND = 32,
+    HAS_TIME = 56,
+    HAS_ZONE = 64,
+};
 
 typedef enum moment {
     MOMENT_CIVIL = 0,
@@ -406,8 +140,7 @@ typedef struct decoder {
     bool has_text_month;
     bool year_is_short;
     bool is_bc;
-    bool expects_time; /* After 'T'. */
-    bool expects_julian;
+    kdi_date_unit label; /* What the next number is; NONE: its place tells. */
     int32_t day_of_year;
     int32_t julian_date;
     bool has_julian;
@@ -433,7 +166,7 @@ static bool fraction_decode(decoder *self, kd_slice text)
     int32_t unit = 100000000;
     self->nanos = 0;
     for (size_t i = 1; i < text.size_bytes; i++) {
-        if (!is_digit(text.data[i]))
+        if (!kdi_is_digit(text.data[i]))
             return false;
         self->nanos += (text.data[i] - '0') * unit;
         unit /= 10;
@@ -451,9 +184,10 @@ static bool number_take(kd_slice *text, int32_t *out)
 {
     size_t size = 0;
     int64_t value = 0;
-    while (size < text->size_bytes && is_digit(text->data[size]) && size < 10)
+    while (size < text->size_bytes && kdi_is_digit(text->data[size]) && size < 10)
         value = value * 10 + (text->data[size++] - '0');
-    if (size == 0 || value > INT32_MAX || (size < text->size_bytes && is_digit(text->data[size])))
+    if (size == 0 || value > INT32_MAX ||
+        (size < text->size_bytes && kdi_is_digit(text->data[size])))
         return false;
     *out = (int32_t)value;
     *text = (kd_slice){text->data + size, text->size_bytes - size};
@@ -483,8 +217,10 @@ static decode_result time_decode(decoder *self, kd_slice text)
     civil->second = 0;
     civil->micros = 0;
     self->nanos = 0;
-    if (!number_take(&text, &civil->hour) || !separator_take(&text, ':') ||
-        !number_take(&text, &civil->minute))
+    if (!number_take(&text, &civil->hour) || !separator_take(&text, ':'))
+        return DECODE_BAD_FORMAT;
+    civil->minute = 0; /* 'hh:' is a whole hour. */
+    if (text.size_bytes > 0 && !number_take(&text, &civil->minute))
         return DECODE_BAD_FORMAT;
     if (text.size_bytes > 0 && text.data[0] == '.') {
         /* 'MM:SS.f' */
@@ -508,7 +244,7 @@ static decode_result offset_decode(decoder *self, kd_slice text)
 {
     bool is_west = text.data[0] == '-';
     text = (kd_slice){text.data + 1, text.size_bytes - 1};
-    while (text.size_bytes > 0 && is_blank(text.data[0]))
+    while (text.size_bytes > 0 && kdi_is_blank(text.data[0]))
         text = (kd_slice){text.data + 1, text.size_bytes - 1};
     size_t digits = text.size_bytes;
     int32_t hours;
@@ -645,7 +381,7 @@ static decode_result number_decode(decoder *self, kd_slice text)
 
 static bool is_part_of_date(char c)
 {
-    return is_digit(c) || is_letter(c);
+    return kdi_is_digit(c) || kdi_is_letter(c);
 }
 
 /* 'a-b-c' with any separators; the month may be a word. */
@@ -659,8 +395,9 @@ static decode_result date_decode(decoder *self, kd_slice text)
         if (i == text.size_bytes)
             return DECODE_BAD_FORMAT; /* Ends in a separator. */
         size_t start = i;
-        bool digits = is_digit(text.data[i]);
-        while (i < text.size_bytes && (digits ? is_digit(text.data[i]) : is_letter(text.data[i])))
+        bool digits = kdi_is_digit(text.data[i]);
+        while (i < text.size_bytes &&
+               (digits ? kdi_is_digit(text.data[i]) : kdi_is_letter(text.data[i])))
             i++;
         if (count == 3)
             return DECODE_BAD_FORMAT;
@@ -668,15 +405,15 @@ static decode_result date_decode(decoder *self, kd_slice text)
     }
     bool used[3] = {false, false, false};
     for (uint32_t i = 0; i < count; i++) {
-        if (!is_letter(parts[i].data[0]))
+        if (!kdi_is_letter(parts[i].data[0]))
             continue;
-        const struct date_word *word = word_find(parts[i]);
+        const kdi_date_word *word = kdi_date_word_find(parts[i]);
         if (word == NULL)
             return DECODE_BAD_FORMAT;
         used[i] = true;
-        if (word->meaning == WORD_IGNORED)
+        if (word->meaning == KDI_DATE_IGNORED)
             continue;
-        if (word->meaning != WORD_MONTH || (self->has & HAS_MONTH) != 0)
+        if (word->meaning != KDI_DATE_MONTH || (self->has & HAS_MONTH) != 0)
             return DECODE_BAD_FORMAT;
         month_set(self, word->value);
         self->has_text_month = true;
@@ -692,6 +429,30 @@ static decode_result date_decode(decoder *self, kd_slice text)
             return DECODE_BAD_FORMAT;
     }
     return (self->has & HAS_DATE) == HAS_DATE ? DECODE_OK : DECODE_BAD_FORMAT;
+}
+
+/* `fraction` is of a day: ".5", or nothing. */
+static decode_result julian_set(decoder *self, int32_t value, kd_slice fraction)
+{
+    char copy[TEXT_BYTES_MAX + 2] = "0";
+    double part = 0;
+    self->has_julian = true;
+    self->julian_date = value;
+    self->has |= HAS_DATE;
+    if (fraction.size_bytes <= 1)
+        return DECODE_OK;
+    memcpy(copy + 1, fraction.data, fraction.size_bytes);
+    if (!kd_parse_double_fast((kd_slice){copy, fraction.size_bytes + 1}, &part))
+        return DECODE_BAD_FORMAT;
+    int64_t time = (int64_t)(part * (double)KD_DAY_US);
+    kd_civil *civil = &self->civil;
+    civil->hour = (int32_t)(time / KD_HOUR_US);
+    civil->minute = (int32_t)(time / KD_MINUTE_US % 60);
+    civil->second = (int32_t)(time / KD_SECOND_US % 60);
+    civil->micros = (int32_t)(time % KD_SECOND_US);
+    self->nanos = civil->micros * 1000;
+    self->has |= HAS_TIME;
+    return DECODE_OK;
 }
 
 static decode_result zone_decode(decoder *self, kd_slice name)
@@ -751,15 +512,15 @@ static decode_result moment_set(decoder *self, moment value)
 
 static decode_result word_decode(decoder *self, kd_slice text)
 {
-    const struct date_word *word = word_find(text);
+    const kdi_date_word *word = kdi_date_word_find(text);
     if (word == NULL)
         return zone_word_decode(self, text);
-    switch ((word_meaning)word->meaning) {
-    case WORD_IGNORED:
-    case WORD_WEEKDAY:
-    case WORD_AD:
+    switch ((kdi_date_meaning)word->meaning) {
+    case KDI_DATE_IGNORED:
+    case KDI_DATE_WEEKDAY:
+    case KDI_DATE_AD:
         return DECODE_OK;
-    case WORD_MONTH:
+    case KDI_DATE_MONTH:
         if ((self->has & HAS_MONTH) != 0 && !self->has_text_month && (self->has & HAS_DAY) == 0 &&
             self->civil.month >= 1 && self->civil.month <= 31)
             day_set(self, self->civil.month); /* '8 Jan 1999': the number was the day. */
@@ -767,87 +528,145 @@ static decode_result word_decode(decoder *self, kd_slice text)
             return DECODE_BAD_FORMAT;
         self->has_text_month = true;
         return month_set(self, word->value);
-    case WORD_AM:
-        self->is_am = true;
+    case KDI_DATE_AM:
+    case KDI_DATE_PM:
+        if (self->is_am || self->is_pm)
+            return DECODE_BAD_FORMAT;
+        self->is_am = word->meaning == KDI_DATE_AM;
+        self->is_pm = !self->is_am;
         return DECODE_OK;
-    case WORD_PM:
-        self->is_pm = true;
-        return DECODE_OK;
-    case WORD_BC:
+    case KDI_DATE_BC:
         self->is_bc = true;
         return DECODE_OK;
-    case WORD_ISO_TIME:
-        self->expects_time = true;
+    case KDI_DATE_ISO_TIME:
+        self->label = KDI_DATE_UNIT_TIME;
         return DECODE_OK;
-    case WORD_JULIAN:
-        self->expects_julian = true;
+    case KDI_DATE_UNIT:
+        if (self->label != KDI_DATE_UNIT_NONE)
+            return DECODE_BAD_FORMAT;
+        self->label = (kdi_date_unit)word->value;
         return DECODE_OK;
-    case WORD_DST:
+    case KDI_DATE_DST:
         self->offset_seconds += 3600;
         return DECODE_OK;
-    case WORD_EPOCH:
+    case KDI_DATE_EPOCH:
         return moment_set(self, MOMENT_EPOCH);
-    case WORD_INFINITY:
+    case KDI_DATE_INFINITY:
         return moment_set(self, MOMENT_INFINITY);
-    case WORD_NOW:
+    case KDI_DATE_NOW:
         return moment_set(self, MOMENT_NOW);
-    case WORD_TODAY:
+    case KDI_DATE_TODAY:
         return relative_day(self, 0);
-    case WORD_TOMORROW:
+    case KDI_DATE_TOMORROW:
         return relative_day(self, 1);
-    case WORD_YESTERDAY:
+    case KDI_DATE_YESTERDAY:
         return relative_day(self, -1);
-    case WORD_MIDNIGHT:
+    case KDI_DATE_MIDNIGHT:
         self->has |= HAS_TIME | HAS_ZONE;
         return DECODE_OK;
-    case WORD_UNKNOWN:
-        break;
     }
     return DECODE_BAD_FORMAT;
 }
 
-static decode_result field_decode(decoder *self, const text_field *field)
+/* A number after a word that says what it is: 'J2451187.5', 'Y2001M12D27H04M05S06.789'. */
+static decode_result labelled_decode(decoder *self, kd_slice text)
+{
+    kd_civil *civil = &self->civil;
+    kdi_date_unit label = self->label;
+    kd_slice rest = text;
+    int32_t value;
+    self->label = KDI_DATE_UNIT_NONE;
+    if (label == KDI_DATE_UNIT_TIME)
+        return run_decode(self, text);
+    if (!number_take(&rest, &value))
+        return DECODE_FIELD_OVERFLOW;
+    if (rest.size_bytes > 0 && rest.data[0] != '.')
+        return DECODE_BAD_FORMAT;
+    switch (label) {
+    case KDI_DATE_UNIT_JULIAN:
+        return julian_set(self, value, rest);
+    case KDI_DATE_UNIT_YEAR:
+        return year_set(self, value, 4);
+    case KDI_DATE_UNIT_MONTH:
+        if ((self->has & HAS_MONTH) == 0 || (self->has & HAS_HOUR) == 0)
+            return month_set(self, value);
+        civil->minute = value; /* After the hour M is the minute. */
+        self->has |= HAS_MINUTE;
+        return DECODE_OK;
+    case KDI_DATE_UNIT_DAY:
+        return day_set(self, value);
+    case KDI_DATE_UNIT_HOUR:
+        civil->hour = value;
+        self->has |= HAS_HOUR;
+        return DECODE_OK;
+    case KDI_DATE_UNIT_MINUTE:
+        civil->minute = value;
+        self->has |= HAS_MINUTE;
+        return DECODE_OK;
+    default:
+        civil->second = value;
+        self->has |= HAS_SECOND;
+        return rest.size_bytes == 0 || fraction_decode(self, rest) ? time_check(civil)
+                                                                   : DECODE_BAD_FORMAT;
+    }
+}
+
+/* What has separators inside: a date, or after one a zone's name or a time with a zone's offset
+ * ('040506-08'). */
+static decode_result date_field_decode(decoder *self, kd_slice text)
+{
+    unsigned month_and_day = HAS_MONTH | HAS_DAY;
+    bool has_date = self->only_time || (self->has & month_and_day) == month_and_day;
+    const char *minus = memchr(text.data, '-', text.size_bytes);
+    kdi_date_unit label = self->label;
+    if (label == KDI_DATE_UNIT_NONE && !has_date)
+        return date_decode(self, text);
+    if (label == KDI_DATE_UNIT_NONE && !kdi_is_digit(text.data[0]))
+        return (self->has & HAS_ZONE) != 0 ? DECODE_BAD_FORMAT : zone_decode(self, text);
+    if ((label != KDI_DATE_UNIT_NONE && label != KDI_DATE_UNIT_TIME &&
+         label != KDI_DATE_UNIT_JULIAN) ||
+        minus == NULL || (self->has & (HAS_TIME | HAS_ZONE)) != 0)
+        return DECODE_BAD_FORMAT;
+    kd_slice number = {text.data, (size_t)(minus - text.data)};
+    decode_result result =
+        label == KDI_DATE_UNIT_NONE ? run_decode(self, number) : labelled_decode(self, number);
+    kd_slice offset = {minus, text.size_bytes - number.size_bytes};
+    return result == DECODE_OK ? offset_decode(self, offset) : result;
+}
+
+static decode_result field_decode(decoder *self, const kdi_date_field *field)
 {
     kd_slice text = field->text;
+    kdi_date_unit label = self->label;
     switch (field->kind) {
-    case FIELD_TIME:
-        return (self->has & HAS_TIME) != 0 ? DECODE_BAD_FORMAT : time_decode(self, text);
-    case FIELD_OFFSET:
+    case KDI_DATE_FIELD_TIME:
+        if ((self->has & HAS_TIME) != 0 || label > KDI_DATE_UNIT_TIME ||
+            label == KDI_DATE_UNIT_JULIAN)
+            return DECODE_BAD_FORMAT;
+        self->label = KDI_DATE_UNIT_NONE;
+        return time_decode(self, text);
+    case KDI_DATE_FIELD_OFFSET:
         return (self->has & HAS_ZONE) != 0 ? DECODE_BAD_FORMAT : offset_decode(self, text);
-    case FIELD_WORD:
+    case KDI_DATE_FIELD_WORD:
         return word_decode(self, text);
-    case FIELD_SIGNED_WORD: {
-        kd_slice word = {text.data + 1, text.size_bytes - 1};
-        while (word.size_bytes > 0 && is_blank(word.data[0]))
-            word = (kd_slice){word.data + 1, word.size_bytes - 1};
-        if (!is_word(word, "infinity") || text.data[0] != '-')
+    case KDI_DATE_FIELD_SIGNED_WORD:
+        if (!kd_slice_equal(text, KD_SLICE("-infinity")))
             return DECODE_BAD_FORMAT;
         return moment_set(self, MOMENT_NEGATIVE_INFINITY);
+    case KDI_DATE_FIELD_DATE:
+        return date_field_decode(self, text);
+    case KDI_DATE_FIELD_NUMBER:
+        break;
     }
-    case FIELD_DATE:
-        if ((self->has & HAS_DATE) != HAS_DATE && !self->only_time)
-            return date_decode(self, text);
-        if (is_digit(text.data[0]) || (self->has & HAS_ZONE) != 0)
-            return DECODE_BAD_FORMAT;
-        return zone_decode(self, text);
-    case FIELD_NUMBER:
-        if (self->expects_julian) {
-            self->expects_julian = false;
-            self->has_julian = true;
-            self->has |= HAS_DATE;
-            return number_take(&text, &self->julian_date) && text.size_bytes == 0
-                       ? DECODE_OK
-                       : DECODE_BAD_FORMAT;
-        }
-        if (self->expects_time || self->only_time)
-            return run_decode(self, text);
-        if ((self->has & HAS_DATE) == 0 && memchr(text.data, '.', text.size_bytes) != NULL)
-            return date_decode(self, text); /* 'YYYY.DDD' */
-        if (text.size_bytes >= 6)
-            return run_decode(self, text);
-        return number_decode(self, text);
-    }
-    return DECODE_BAD_FORMAT;
+    if (label != KDI_DATE_UNIT_NONE)
+        return labelled_decode(self, text);
+    if (self->only_time)
+        return run_decode(self, text);
+    if ((self->has & HAS_DATE) == 0 && memchr(text.data, '.', text.size_bytes) != NULL)
+        return date_decode(self, text); /* 'YYYY.DDD' */
+    if (text.size_bytes >= 6 && ((self->has & HAS_DATE) == 0 || (self->has & HAS_TIME) == 0))
+        return run_decode(self, text);
+    return number_decode(self, text);
 }
 
 static decode_result date_check(decoder *self)
@@ -895,8 +714,8 @@ static decode_result half_day_apply(decoder *self)
 
 static decode_result decode(decoder *self, kd_slice text)
 {
-    field_list list;
-    if (!fields_cut(text, &list))
+    kdi_date_fields list;
+    if (text.size_bytes > TEXT_BYTES_MAX || !kdi_date_fields_cut(text, &list))
         return DECODE_BAD_FORMAT;
     for (uint32_t i = 0; i < list.count; i++) {
         decode_result result = field_decode(self, &list.fields[i]);
@@ -909,7 +728,7 @@ static decode_result decode(decoder *self, kd_slice text)
     }
     if (self->moment != MOMENT_CIVIL)
         return DECODE_OK;
-    if (self->expects_julian || (self->expects_time && (self->has & HAS_TIME) == 0))
+    if (self->label != KDI_DATE_UNIT_NONE)
         return DECODE_BAD_FORMAT;
     decode_result result = half_day_apply(self);
     if (result != DECODE_OK)

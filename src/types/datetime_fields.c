@@ -467,15 +467,12 @@ kd_status kd_timestamptz_extract(kd_ctx *ctx, const kd_zone *zone, kd_field fiel
 }
 
 /* A year is 365.25 days and a month 30. */
-static kd_status interval_epoch(kd_ctx *ctx, kd_interval interval, kd_extract *out)
+static void interval_epoch(kd_interval interval, kd_extract *out)
 {
     kd_i128 seconds = (kd_i128)(interval.months / 12) * 31557600 +
                       (kd_i128)(interval.months % 12) * 2592000 + (kd_i128)interval.days * 86400;
     kd_i128 micros = seconds * KD_SECOND_US + interval.micros;
-    if (micros > INT64_MAX || micros < INT64_MIN)
-        return KD_FAIL(ctx, KD_INVALID, "22008", "interval out of range");
-    *out = (kd_extract){.value = (int64_t)micros, .scale = 6};
-    return KD_OK;
+    *out = (kd_extract){.value = micros, .scale = 6};
 }
 
 kd_status kd_interval_extract(kd_ctx *ctx, kd_field field, kd_interval interval, kd_extract *out)
@@ -505,7 +502,8 @@ kd_status kd_interval_extract(kd_ctx *ctx, kd_field field, kd_interval interval,
         *out = whole(years / 1000);
         return KD_OK;
     case KD_FIELD_EPOCH:
-        return interval_epoch(ctx, interval, out);
+        interval_epoch(interval, out);
+        return KD_OK;
     default:
         if (extract_time_part(field, interval.micros, out))
             return KD_OK;

@@ -39,9 +39,10 @@ static inline uint32_t kd_interval_digits(int32_t modifier)
 
 /* PostgreSQL verbose ('1 day 2 hours ago', '1 day 02:03:04'), ISO 8601 ('P1Y2M', 'PT5S',
  * 'P0001-02-03T04:05:06') and SQL ('1-2', '3 4:05:06') forms. A bare
- * number counts the last field of the modifier, seconds when it has none. */
-kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, int32_t modifier,
-                            kd_interval *out) KD_MUST_CHECK;
+ * number counts the last field of the modifier, seconds when it has none. In the style sql_standard
+ * of `settings` (NULL: no) one sign in front counts for all fields. */
+kd_status kd_interval_parse(kd_ctx *ctx, const kd_text_settings *settings, kd_slice text,
+                            int32_t modifier, kd_interval *out) KD_MUST_CHECK;
 /* What the type keeps: nothing below its last field, seconds rounded to its digits. 22008. */
 kd_status kd_interval_fit(kd_ctx *ctx, kd_interval value, int32_t modifier,
                           kd_interval *out) KD_MUST_CHECK;

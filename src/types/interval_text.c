@@ -1,10 +1,16 @@
 /*
  * Text to intervals.
+ *
+ * As PostgreSQL reads them: the text is cut into fields, which are taken from right to left, so
+ * that a unit is known before its number. What is no list of fields may be ISO 8601
+ * ("P1Y2M3DT4H5M6S"). Sums are kept in the widths of the result; a step beyond them is 22015.
  */
+#include "types/date_field_internal.h"
 #include "types/datetime.h"
 #include "types/interval.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 typedef enum unit {
     UNIT_NONE = 0,
@@ -23,6 +29,9 @@ typedef enum unit {
     UNIT_AGO,
 } unit;
 
+/* Words are compared by their first ten letters. */
+enum { UNIT_WORD_BYTES = 10 };
+
 static const struct unit_word {
     const char *word;
     unit unit;
@@ -32,16 +41,12 @@ static const struct unit_word {
     {"usecs", UNIT_MICROSECOND},
     {"usecond", UNIT_MICROSECOND},
     {"useconds", UNIT_MICROSECOND},
-    {"microsecond", UNIT_MICROSECOND},
-    {"microseconds", UNIT_MICROSECOND},
     {"microsecon", UNIT_MICROSECOND},
     {"ms", UNIT_MILLISECOND},
     {"msec", UNIT_MILLISECOND},
     {"msecs", UNIT_MILLISECOND},
     {"mseconds", UNIT_MILLISECOND},
     {"msecond", UNIT_MILLISECOND},
-    {"millisecond", UNIT_MILLISECOND},
-    {"milliseconds", UNIT_MILLISECOND},
     {"millisecon", UNIT_MILLISECOND},
     {"s", UNIT_SECOND},
     {"sec", UNIT_SECOND},
@@ -90,352 +95,497 @@ static const struct unit_word {
 
 typedef enum parse_result { PARSE_OK = 0, PARSE_BAD_FORMAT, PARSE_OVERFLOW } parse_result;
 
-/* What has been summed so far; `at` and `end` are the text left. */
+/* What has been summed so far. Years stay apart until the end: they and the months may each be out
+ * of what the sum allows. */
 typedef struct parser {
-    const char *at;
-    const char *end;
-    kd_i128 months;
-    kd_i128 days;
-    kd_i128 micros;
-    bool has_field;
+    int64_t micros;
+    int32_t days;
+    int32_t months;
+    int32_t years;
     uint32_t fields;     /* Those of the type; 0: all. */
     uint32_t units_seen; /* One bit per unit: none may be given twice. */
+    unit next;           /* Of a number without one, further left. */
+    bool all_negative;   /* sql_standard: one sign in front counts for all fields. */
 } parser;
 
-/* A number's text as a whole part and a fraction, both with the sign. */
-typedef struct quantity {
-    bool negative;
-    bool has_sign;
-    int64_t whole;
-    double fraction;
-} quantity;
+enum {
+    UNIT_BITS_SECONDS = 1u << UNIT_SECOND | 1u << UNIT_MILLISECOND | 1u << UNIT_MICROSECOND,
+    UNIT_BITS_CLOCK = UNIT_BITS_SECONDS | 1u << UNIT_MINUTE | 1u << UNIT_HOUR,
+};
 
-static bool is_digit(char c)
+/* --- Sums: false beyond the width ---------------------------------------------------------------
+ */
+
+static bool micros_fraction_add(parser *self, double fraction, double scale)
 {
-    return c >= '0' && c <= '9';
+    fraction *= scale;
+    int64_t micros = (int64_t)fraction;
+    fraction -= (double)micros;
+    micros += fraction > 0.5 ? 1 : fraction < -0.5 ? -1 : 0;
+    return !__builtin_add_overflow(self->micros, micros, &self->micros);
 }
 
-static bool is_letter(char c)
+static bool micros_add(parser *self, int64_t whole, double fraction, int64_t scale)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    int64_t micros;
+    return !__builtin_mul_overflow(whole, scale, &micros) &&
+           !__builtin_add_overflow(self->micros, micros, &self->micros) &&
+           micros_fraction_add(self, fraction, (double)scale);
 }
 
-static bool is_blank(char c)
+static bool days_add(parser *self, int64_t whole, int32_t scale)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    int32_t days;
+    return whole == (int32_t)whole && !__builtin_mul_overflow((int32_t)whole, scale, &days) &&
+           !__builtin_add_overflow(self->days, days, &self->days);
 }
 
-static void blanks_skip(parser *self)
+/* Whole days of the fraction stay days, the rest becomes time. */
+static bool days_fraction_add(parser *self, double fraction, int scale)
 {
-    while (self->at < self->end && is_blank(*self->at))
-        self->at++;
+    fraction *= scale;
+    int32_t days = (int32_t)fraction;
+    return !__builtin_add_overflow(self->days, days, &self->days) &&
+           micros_fraction_add(self, fraction - days, (double)KD_DAY_US);
 }
 
-static double rounded(double value)
+static bool months_add(parser *self, int64_t whole)
 {
-    return rint(value * 1000000.0) / 1000000.0;
+    return whole == (int32_t)whole &&
+           !__builtin_add_overflow(self->months, (int32_t)whole, &self->months);
 }
 
-/* Adds the micros of a fraction of a unit. */
-static void fraction_add(parser *self, double fraction, double unit_us)
+static bool years_add(parser *self, int64_t whole, double fraction, int32_t scale)
 {
-    self->micros += (kd_i128)rint(rounded(fraction * unit_us / 1000000.0) * 1000000.0);
+    int32_t years, months = (int32_t)rint(fraction * scale * 12);
+    return whole == (int32_t)whole && !__builtin_mul_overflow((int32_t)whole, scale, &years) &&
+           !__builtin_add_overflow(self->years, years, &self->years) &&
+           !__builtin_add_overflow(self->months, months, &self->months);
 }
 
-/* A fraction of days: whole days stay days, the rest becomes time. */
-static void day_fraction_add(parser *self, double days)
+static bool unit_add(parser *self, unit what, int64_t whole, double fraction)
 {
-    double whole = trunc(days);
-    self->days += (kd_i128)whole;
-    fraction_add(self, days - whole, (double)KD_DAY_US);
-}
-
-static parse_result quantity_add(parser *self, quantity number, unit what)
-{
-    static const double unit_micros[] = {
-        [UNIT_MICROSECOND] = 1.0,   [UNIT_MILLISECOND] = 1000.0, [UNIT_SECOND] = 1000000.0,
-        [UNIT_MINUTE] = 60000000.0, [UNIT_HOUR] = 3600000000.0,
-    };
-    static const int32_t unit_months[] = {
-        [UNIT_MONTH] = 1,      [UNIT_YEAR] = 12,          [UNIT_DECADE] = 120,
-        [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000,
-    };
-    kd_i128 whole = number.negative ? -(kd_i128)number.whole : number.whole;
-    double fraction = number.negative ? -number.fraction : number.fraction;
-    self->has_field = true;
-    if ((self->units_seen & 1u << what) != 0)
-        return PARSE_BAD_FORMAT;
-    self->units_seen |= 1u << what;
     switch (what) {
     case UNIT_MICROSECOND:
+        return micros_add(self, whole, fraction, 1);
     case UNIT_MILLISECOND:
+        return micros_add(self, whole, fraction, 1000);
     case UNIT_SECOND:
+        return micros_add(self, whole, fraction, KD_SECOND_US);
     case UNIT_MINUTE:
+        return micros_add(self, whole, fraction, KD_MINUTE_US);
     case UNIT_HOUR:
-        self->micros += whole * (kd_i128)unit_micros[what];
-        self->micros += (kd_i128)rint(fraction * unit_micros[what]);
-        return PARSE_OK;
+        return micros_add(self, whole, fraction, KD_HOUR_US);
     case UNIT_DAY:
-        self->days += whole;
-        day_fraction_add(self, fraction);
-        return PARSE_OK;
+        return days_add(self, whole, 1) && days_fraction_add(self, fraction, 1);
     case UNIT_WEEK:
-        self->days += whole * 7;
-        day_fraction_add(self, fraction * 7);
-        return PARSE_OK;
+        return days_add(self, whole, 7) && days_fraction_add(self, fraction, 7);
     case UNIT_MONTH:
-        self->months += whole;
-        day_fraction_add(self, rounded(fraction * 30));
-        return PARSE_OK;
+        return months_add(self, whole) && days_fraction_add(self, fraction, 30);
     case UNIT_YEAR:
+        return years_add(self, whole, fraction, 1);
     case UNIT_DECADE:
+        return years_add(self, whole, fraction, 10);
     case UNIT_CENTURY:
-    case UNIT_MILLENNIUM:
-        self->months += whole * unit_months[what];
-        self->months += (kd_i128)rint(fraction * unit_months[what]);
-        return PARSE_OK;
+        return years_add(self, whole, fraction, 100);
     default:
-        return PARSE_BAD_FORMAT;
+        return years_add(self, whole, fraction, 1000);
     }
 }
 
-/* [+-]digits[.digits], or .digits */
-static parse_result quantity_take(parser *self, quantity *out)
-{
-    *out = (quantity){0};
-    if (self->at < self->end && (*self->at == '-' || *self->at == '+')) {
-        out->has_sign = true;
-        out->negative = *self->at++ == '-';
-        blanks_skip(self);
-    }
-    const char *start = self->at;
-    for (; self->at < self->end && is_digit(*self->at); self->at++)
-        if (__builtin_mul_overflow(out->whole, 10, &out->whole) ||
-            __builtin_add_overflow(out->whole, *self->at - '0', &out->whole))
-            return PARSE_OVERFLOW;
-    bool has_digits = self->at > start;
-    if (self->at < self->end && *self->at == '.') {
-        self->at++;
-        double scale = 10;
-        double digits = 0;
-        int count = 0;
-        for (; self->at < self->end && is_digit(*self->at); self->at++, count++) {
-            if (count >= 15)
-                continue;
-            digits = digits * 10 + (*self->at - '0');
-            scale = count == 0 ? 10 : scale * 10;
-        }
-        out->fraction = digits / scale;
-        has_digits = has_digits || count > 0;
-    }
-    return has_digits ? PARSE_OK : PARSE_BAD_FORMAT;
-}
+/* --- Fields --------------------------------------------------------------------------------------
+ */
 
-static unit unit_find(const char *word, size_t size)
+static unit unit_find(kd_slice word)
 {
+    if (word.size_bytes > UNIT_WORD_BYTES)
+        word.size_bytes = UNIT_WORD_BYTES;
     for (size_t i = 0; i < sizeof unit_words / sizeof unit_words[0]; i++)
-        if (kd_slice_equal_ignoring_case((kd_slice){word, size}, kd_slice_of(unit_words[i].word)))
+        if (kd_slice_equal(word, kd_slice_of(unit_words[i].word)))
             return unit_words[i].unit;
     return UNIT_NONE;
 }
 
-/* After 'hh:' comes 'mm[:ss[.f]]'; 'mm:ss.f' has a fraction after two parts. The type interval
- * minute to second reads 'mm:ss' without one. */
-static parse_result clock_take(parser *self, quantity hours)
+/* Takes a sign and digits off the text. No digits are 0. */
+static parse_result whole_take(kd_slice *text, int64_t *out)
 {
-    quantity minutes;
-    quantity seconds = {0};
-    if (hours.fraction != 0 || quantity_take(self, &minutes) != PARSE_OK || minutes.has_sign)
+    size_t at = 0, begin = 0;
+    bool is_negative = text->size_bytes > 0 && text->data[0] == '-';
+    at = begin = text->size_bytes > 0 && (is_negative || text->data[0] == '+');
+    *out = 0;
+    for (; at < text->size_bytes && kdi_is_digit(text->data[at]); at++) {
+        int digit = text->data[at] - '0';
+        if (__builtin_mul_overflow(*out, 10, out) ||
+            __builtin_add_overflow(*out, is_negative ? -digit : digit, out))
+            return PARSE_OVERFLOW;
+    }
+    if (at == begin) /* A sign without digits is left where it is. */
+        return PARSE_OK;
+    *text = (kd_slice){text->data + at, text->size_bytes - at};
+    return PARSE_OK;
+}
+
+/* As above, and no more than 32 bits. */
+static parse_result small_take(kd_slice *text, int64_t *out)
+{
+    parse_result result = whole_take(text, out);
+    return result != PARSE_OK || *out == (int32_t)*out ? result : PARSE_OVERFLOW;
+}
+
+/* ".f...", all of the text; "." alone is 0. */
+static parse_result fraction_read(kd_slice text, double *out)
+{
+    *out = 0;
+    if (text.size_bytes == 1)
+        return PARSE_OK;
+    char copy[KDI_DATE_TEXT_BYTES_MAX + 2] = "0";
+    for (size_t i = 1; i < text.size_bytes; i++)
+        if (!kdi_is_digit(text.data[i]))
+            return PARSE_BAD_FORMAT;
+    memcpy(copy + 1, text.data, text.size_bytes);
+    *out = strtod(copy, NULL);
+    return PARSE_OK;
+}
+
+static bool char_take(kd_slice *text, char c)
+{
+    if (text->size_bytes == 0 || text->data[0] != c)
+        return false;
+    *text = (kd_slice){text->data + 1, text->size_bytes - 1};
+    return true;
+}
+
+static bool starts(kd_slice text, char c)
+{
+    return text.size_bytes > 0 && text.data[0] == c;
+}
+
+/* 'hh:mm[:ss[.f]]'; 'mm:ss.f' has a fraction after two parts, and the type interval minute to
+ * second reads 'mm:ss' without one. */
+static parse_result clock_read(const parser *self, kd_slice text, int64_t *out_micros)
+{
+    int64_t hours, minutes, seconds = 0;
+    double fraction = 0;
+    parse_result result = whole_take(&text, &hours);
+    if (result != PARSE_OK || !char_take(&text, ':'))
+        return result != PARSE_OK ? result : PARSE_BAD_FORMAT;
+    if ((result = small_take(&text, &minutes)) != PARSE_OK)
+        return result;
+    bool is_short = text.size_bytes == 0 ? self->fields == (KD_INTERVAL_MINUTE | KD_INTERVAL_SECOND)
+                                         : starts(text, '.');
+    if (char_take(&text, ':') && (result = small_take(&text, &seconds)) != PARSE_OK)
+        return result;
+    if (starts(text, '.')) {
+        if ((result = fraction_read(text, &fraction)) != PARSE_OK)
+            return result;
+    } else if (text.size_bytes > 0) {
         return PARSE_BAD_FORMAT;
-    bool two_parts = self->at == self->end || *self->at != ':';
-    if (minutes.fraction != 0 || self->at[-1] == '.' ||
-        (two_parts && self->fields == (KD_INTERVAL_MINUTE | KD_INTERVAL_SECOND))) {
+    }
+    if (is_short) {
+        if (hours != (int32_t)hours)
+            return PARSE_OVERFLOW;
         seconds = minutes;
         minutes = hours;
-        hours = (quantity){.negative = hours.negative};
-    } else if (self->at < self->end && *self->at == ':') {
-        self->at++;
-        if (quantity_take(self, &seconds) != PARSE_OK || seconds.has_sign)
-            return PARSE_BAD_FORMAT;
+        hours = 0;
     }
-    if (minutes.whole > 59 || seconds.whole > 60)
+    if (hours < 0 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 60)
         return PARSE_OVERFLOW;
-    kd_i128 micros = (kd_i128)hours.whole * KD_HOUR_US + (kd_i128)minutes.whole * KD_MINUTE_US +
-                     (kd_i128)seconds.whole * KD_SECOND_US +
-                     (kd_i128)rint(seconds.fraction * 1000000.0);
-    self->micros += hours.negative ? -micros : micros;
-    self->has_field = true;
+    parser sum = {.micros = (int64_t)rint(fraction * 1000000.0)};
+    if (!micros_add(&sum, hours, 0, KD_HOUR_US) || !micros_add(&sum, minutes, 0, KD_MINUTE_US) ||
+        !micros_add(&sum, seconds, 0, KD_SECOND_US))
+        return PARSE_OVERFLOW;
+    *out_micros = sum.micros;
     return PARSE_OK;
 }
 
-/* After 'years-' come the months. */
-static parse_result year_month_take(parser *self, quantity years)
+/* A time takes the place of what fractions of larger units have given so far. */
+static parse_result clock_set(parser *self, int64_t micros, bool is_negative)
 {
-    quantity months;
-    if (years.fraction != 0 || quantity_take(self, &months) != PARSE_OK || months.has_sign ||
-        months.fraction != 0 || (self->at < self->end && !is_blank(*self->at)))
+    if ((self->units_seen & UNIT_BITS_CLOCK) != 0)
         return PARSE_BAD_FORMAT;
-    if (months.whole >= 12)
-        return PARSE_OVERFLOW;
-    kd_i128 total = (kd_i128)years.whole * 12 + months.whole;
-    self->months += years.negative ? -total : total;
-    self->has_field = true;
+    self->units_seen |= UNIT_BITS_CLOCK;
+    self->micros = is_negative || self->all_negative ? -micros : micros;
+    self->next = UNIT_DAY;
     return PARSE_OK;
 }
 
-/* A number's unit when none is written: what the literal's field says, days before a time of day
- * (SQL's '3 4:05:06'), else seconds. */
-static unit unit_implied(const parser *self)
+/* The rightmost number's unit when none is written: the type's last field, else seconds. */
+static unit unit_of_type(uint32_t fields)
 {
     static const unit units[] = {UNIT_YEAR, UNIT_MONTH,  UNIT_DAY,
                                  UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND};
-    const char *at = self->at;
-    if (at < self->end && (*at == '-' || *at == '+'))
-        at++;
-    const char *start = at;
-    while (at < self->end && is_digit(*at))
-        at++;
-    if (at > start && at < self->end && *at == ':')
-        return UNIT_DAY;
-    if (at != self->end)
-        return UNIT_NONE;
-    if (at != start) /* '1 3' day to hour. */
-        return self->fields >> 3 == 1 ? UNIT_DAY : UNIT_NONE;
-    return self->fields == 0 ? UNIT_SECOND : units[31 - __builtin_clz(self->fields)];
+    return fields == 0 ? UNIT_SECOND : units[31 - __builtin_clz(fields)];
 }
 
-static parse_result verbose_parse(parser *self)
+static parse_result number_field(parser *self, kd_slice text)
 {
+    int64_t whole, months;
+    double fraction = 0;
+    bool is_negative = starts(text, '-');
+    unit what = self->next == UNIT_NONE ? unit_of_type(self->fields) : self->next;
+    parse_result result = whole_take(&text, &whole);
+    if (result != PARSE_OK)
+        return result;
+    if (char_take(&text, '-')) { /* SQL's 'years-months'. */
+        if ((result = small_take(&text, &months)) != PARSE_OK || months < 0 || months > 11)
+            return PARSE_OVERFLOW;
+        if (text.size_bytes > 0)
+            return PARSE_BAD_FORMAT;
+        what = UNIT_MONTH;
+        if (__builtin_mul_overflow(whole, 12, &whole) ||
+            __builtin_add_overflow(whole, is_negative ? -months : months, &whole))
+            return PARSE_OVERFLOW;
+    } else if (starts(text, '.')) {
+        if ((result = fraction_read(text, &fraction)) != PARSE_OK)
+            return result;
+        fraction = is_negative ? -fraction : fraction;
+    } else if (text.size_bytes > 0) {
+        return PARSE_BAD_FORMAT;
+    }
+    if (self->all_negative) {
+        whole = whole > 0 ? -whole : whole;
+        fraction = fraction > 0 ? -fraction : fraction;
+    }
+    if (what == UNIT_AGO)
+        return PARSE_BAD_FORMAT;
+    uint32_t bits = what == UNIT_SECOND && fraction != 0 ? UNIT_BITS_SECONDS : 1u << what;
+    if (!unit_add(self, what, whole, fraction))
+        return PARSE_OVERFLOW;
+    if ((self->units_seen & bits) != 0)
+        return PARSE_BAD_FORMAT;
+    self->units_seen |= bits;
+    self->next = what == UNIT_HOUR ? UNIT_DAY : what;
+    return PARSE_OK;
+}
+
+static parse_result field_take(parser *self, const kdi_date_field *field)
+{
+    int64_t micros;
+    parse_result result;
+    switch (field->kind) {
+    case KDI_DATE_FIELD_TIME:
+        result = clock_read(self, field->text, &micros);
+        return result == PARSE_OK ? clock_set(self, micros, false) : result;
+    case KDI_DATE_FIELD_OFFSET: {
+        kd_slice unsigned_text = {field->text.data + 1, field->text.size_bytes - 1};
+        if (memchr(unsigned_text.data, ':', unsigned_text.size_bytes) != NULL &&
+            clock_read(self, unsigned_text, &micros) == PARSE_OK)
+            return clock_set(self, micros, field->text.data[0] == '-');
+        return number_field(self, field->text);
+    }
+    case KDI_DATE_FIELD_DATE:
+    case KDI_DATE_FIELD_NUMBER:
+        return number_field(self, field->text);
+    default:
+        self->next = unit_find(field->text);
+        return self->next == UNIT_NONE ? PARSE_BAD_FORMAT : PARSE_OK;
+    }
+}
+
+/* 'ago' turns all signs. */
+static parse_result turn(parser *self)
+{
+    if (self->micros == INT64_MIN || self->days == INT32_MIN || self->months == INT32_MIN ||
+        self->years == INT32_MIN)
+        return PARSE_OVERFLOW;
+    self->micros = -self->micros;
+    self->days = -self->days;
+    self->months = -self->months;
+    self->years = -self->years;
+    return PARSE_OK;
+}
+
+static bool is_signed(const kdi_date_field *field)
+{
+    return starts(field->text, '-') || starts(field->text, '+');
+}
+
+static parse_result fields_parse(parser *self, const kd_text_settings *settings, kd_slice text)
+{
+    kdi_date_fields list;
+    if (!kdi_date_fields_cut(text, &list))
+        return PARSE_BAD_FORMAT;
     bool is_ago = false;
-    if (self->at < self->end && *self->at == '@')
-        self->at++;
-    for (blanks_skip(self); self->at < self->end; blanks_skip(self)) {
-        if (is_ago)
-            return PARSE_BAD_FORMAT; /* 'ago' is the last word. */
-        if (*self->at == ',') {
-            self->at++;
-            continue;
-        }
-        if (is_letter(*self->at)) {
-            const char *word = self->at;
-            while (self->at < self->end && is_letter(*self->at))
-                self->at++;
-            if (unit_find(word, (size_t)(self->at - word)) != UNIT_AGO)
-                return PARSE_BAD_FORMAT;
-            is_ago = true;
-            continue;
-        }
-        quantity number;
-        parse_result result = quantity_take(self, &number);
+    if (settings != NULL && settings->interval_style == KD_INTERVAL_STYLE_SQL) {
+        self->all_negative = starts(list.fields[0].text, '-');
+        for (uint32_t i = 1; i < list.count; i++)
+            self->all_negative &= !is_signed(&list.fields[i]);
+    }
+    for (uint32_t i = list.count; i-- > 0;) {
+        parse_result result = field_take(self, &list.fields[i]);
         if (result != PARSE_OK)
             return result;
-        if (self->at < self->end && (*self->at == ':' || *self->at == '-')) {
-            result = *self->at++ == ':' ? clock_take(self, number) : year_month_take(self, number);
-        } else {
-            blanks_skip(self);
-            const char *word = self->at;
-            while (self->at < self->end && is_letter(*self->at))
-                self->at++;
-            unit what =
-                self->at == word ? unit_implied(self) : unit_find(word, (size_t)(self->at - word));
-            result = what == UNIT_AGO ? PARSE_BAD_FORMAT : quantity_add(self, number, what);
-        }
-        if (result != PARSE_OK)
-            return result;
+        is_ago |= self->next == UNIT_AGO;
     }
-    if (is_ago) {
-        self->months = -self->months;
-        self->days = -self->days;
-        self->micros = -self->micros;
-    }
-    return self->has_field ? PARSE_OK : PARSE_BAD_FORMAT;
+    if (self->units_seen == 0)
+        return PARSE_BAD_FORMAT;
+    return is_ago ? turn(self) : PARSE_OK;
 }
 
-/* ISO 8601: 'P1Y2M3DT4H5M6S', 'P2W', 'P0001-02-03T04:05:06'. */
-static parse_result iso_parse(parser *self)
+/* --- ISO 8601 ------------------------------------------------------------------------------------
+ */
+
+typedef struct iso_reader {
+    const char *at; /* Ends in NUL. */
+    int64_t whole;
+    double fraction;
+    int width; /* Digits before the point. */
+} iso_reader;
+
+/* As C reads a double, exponents included; up to 10^15, where the fraction is still exact. */
+static parse_result iso_number(iso_reader *self)
 {
-    self->at++;
-    bool in_time = false;
-    uint32_t alternative = 0; /* Fields of the form with separators seen so far. */
-    while (self->at < self->end) {
-        if (*self->at == 'T') {
-            in_time = true;
-            alternative = 0;
-            self->has_field = true; /* 'PT' is no time at all. */
-            self->at++;
-            continue;
-        }
-        quantity number;
-        parse_result result = quantity_take(self, &number);
-        if (result != PARSE_OK)
-            return result;
-        char c = self->at < self->end ? *self->at : '\0';
-        unit what = UNIT_NONE;
-        static const unit date_units[3] = {UNIT_YEAR, UNIT_MONTH, UNIT_DAY};
-        static const unit time_units[3] = {UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND};
-        if (is_letter(c)) {
-            self->at++;
-            switch (c) {
-            case 'Y':
-                what = in_time ? UNIT_NONE : UNIT_YEAR;
-                break;
-            case 'M':
-                what = in_time ? UNIT_MINUTE : UNIT_MONTH;
-                break;
-            case 'W':
-                what = in_time ? UNIT_NONE : UNIT_WEEK;
-                break;
-            case 'D':
-                what = in_time ? UNIT_NONE : UNIT_DAY;
-                break;
-            case 'H':
-                what = in_time ? UNIT_HOUR : UNIT_NONE;
-                break;
-            case 'S':
-                what = in_time ? UNIT_SECOND : UNIT_NONE;
-                break;
-            default:
-                break;
-            }
-            if (c == 'T' && !in_time && alternative > 0 && alternative < 3) {
-                what = date_units[alternative];
-                in_time = true;
-                alternative = 0;
-            }
-        } else if (alternative < 3 && (c == '\0' || c == (in_time ? ':' : '-'))) {
-            what = in_time ? time_units[alternative] : date_units[alternative];
-            alternative++;
-            self->at += c != '\0';
-        }
-        result = quantity_add(self, number, what);
-        if (result != PARSE_OK)
-            return result;
-    }
-    return self->has_field ? PARSE_OK : PARSE_BAD_FORMAT;
+    if (!kdi_is_digit(*self->at) && *self->at != '-' && *self->at != '.')
+        return PARSE_BAD_FORMAT;
+    static const char digits[] = "0123456789";
+    char copy[KDI_DATE_TEXT_BYTES_MAX + 2] = "0";
+    bool is_negative = *self->at == '-';
+    const char *begin = self->at + is_negative, *end;
+    self->width = (int)strspn(begin, digits);
+    end = begin + self->width;
+    end += *end == '.' ? 1 + strspn(end + 1, digits) : 0;
+    size_t size = (size_t)(end - begin);
+    if (size == (size_t)(*begin == '.'))
+        return PARSE_BAD_FORMAT;
+    const char *power = end + 1 + (*end != '\0' && (end[1] == '-' || end[1] == '+'));
+    if ((*end == 'e' || *end == 'E') && kdi_is_digit(*power))
+        end = power + strspn(power, digits);
+    size = (size_t)(end - begin);
+    memcpy(copy + 1, begin, size);
+    double value = strtod(copy, NULL);
+    if (isinf(value))
+        return PARSE_BAD_FORMAT;
+    self->at = end;
+    if (!(value <= 1.0e15))
+        return PARSE_OVERFLOW;
+    value = is_negative ? -value : value;
+    self->whole = (int64_t)value;
+    self->fraction = value - (double)self->whole;
+    return PARSE_OK;
 }
 
-kd_status kd_interval_parse(kd_ctx *ctx, kd_slice text, int32_t modifier, kd_interval *out)
+static parse_result iso_add(parser *self, const iso_reader *reader, unit what)
+{
+    return unit_add(self, what, reader->whole, reader->fraction) ? PARSE_OK : PARSE_OVERFLOW;
+}
+
+static unit iso_unit(char c, bool in_time)
+{
+    switch (c) {
+    case 'Y':
+        return in_time ? UNIT_NONE : UNIT_YEAR;
+    case 'M':
+        return in_time ? UNIT_MINUTE : UNIT_MONTH;
+    case 'W':
+        return in_time ? UNIT_NONE : UNIT_WEEK;
+    case 'D':
+        return in_time ? UNIT_NONE : UNIT_DAY;
+    case 'H':
+        return in_time ? UNIT_HOUR : UNIT_NONE;
+    case 'S':
+        return in_time ? UNIT_SECOND : UNIT_NONE;
+    default:
+        return UNIT_NONE;
+    }
+}
+
+/* YYYYMMDD or hhmmss in one number. */
+static parse_result iso_run(parser *self, const iso_reader *reader, bool in_time)
+{
+    int64_t first = reader->whole / 10000, second = reader->whole / 100 % 100,
+            third = reader->whole % 100;
+    bool fits = in_time ? micros_add(self, first, 0, KD_HOUR_US) &&
+                              micros_add(self, second, 0, KD_MINUTE_US) &&
+                              micros_add(self, third, 0, KD_SECOND_US) &&
+                              micros_fraction_add(self, reader->fraction, 1)
+                        : years_add(self, first, 0, 1) && months_add(self, second) &&
+                              days_add(self, third, 1) &&
+                              micros_fraction_add(self, reader->fraction, (double)KD_DAY_US);
+    return fits ? PARSE_OK : PARSE_OVERFLOW;
+}
+
+/* 'years-months-days' or 'hours:minutes:seconds', of which the first number is read; the later
+ * ones may be missing. */
+static parse_result iso_list(parser *self, iso_reader *reader, bool in_time)
+{
+    static const unit units[2][3] = {{UNIT_YEAR, UNIT_MONTH, UNIT_DAY},
+                                     {UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND}};
+    char separator = in_time ? ':' : '-';
+    for (int i = 0;; i++) {
+        parse_result result = iso_add(self, reader, units[in_time][i]);
+        if (result != PARSE_OK || *reader->at == '\0' || (*reader->at == 'T' && !in_time))
+            return result;
+        if (*reader->at != separator || i == 2)
+            return PARSE_BAD_FORMAT;
+        reader->at++;
+        if ((result = iso_number(reader)) != PARSE_OK)
+            return result;
+    }
+}
+
+static parse_result iso_parse(parser *self, const char *text)
+{
+    iso_reader reader = {.at = text + 1};
+    if (text[0] != 'P' || text[1] == '\0')
+        return PARSE_BAD_FORMAT;
+    bool in_time = false, has_field = false;
+    while (*reader.at != '\0') {
+        if (*reader.at == 'T') {
+            in_time = true;
+            has_field = false;
+            reader.at++;
+            continue;
+        }
+        parse_result result = iso_number(&reader);
+        if (result != PARSE_OK)
+            return result;
+        char c = *reader.at;
+        unit what = iso_unit(c, in_time);
+        bool is_end = c == '\0' || (c == 'T' && !in_time);
+        if (what != UNIT_NONE) {
+            reader.at++;
+            result = iso_add(self, &reader, what);
+        } else if (is_end && !has_field && reader.width == (in_time ? 6 : 8)) {
+            result = iso_run(self, &reader, in_time);
+        } else if (has_field || !(is_end || c == (in_time ? ':' : '-'))) {
+            result = PARSE_BAD_FORMAT;
+        } else {
+            result = iso_list(self, &reader, in_time);
+        }
+        if (result != PARSE_OK)
+            return result;
+        has_field = true;
+    }
+    return PARSE_OK;
+}
+
+/* --- All of it -----------------------------------------------------------------------------------
+ */
+
+kd_status kd_interval_parse(kd_ctx *ctx, const kd_text_settings *settings, kd_slice text,
+                            int32_t modifier, kd_interval *out)
 {
     *out = (kd_interval){0};
-    parser self = {.at = text.data,
-                   .end = text.data + text.size_bytes,
-                   .fields = kd_interval_fields(modifier)};
-    blanks_skip(&self);
-    while (self.end > self.at && is_blank(self.end[-1]))
-        self.end--;
-    parse_result result = PARSE_BAD_FORMAT;
-    if (self.at < self.end)
-        result = *self.at == 'P' ? iso_parse(&self) : verbose_parse(&self);
+    const parser empty = {.fields = kd_interval_fields(modifier)};
+    parser self = empty;
+    parse_result result = fields_parse(&self, settings, text);
+    char copy[KDI_DATE_TEXT_BYTES_MAX + 1];
+    if (result == PARSE_BAD_FORMAT && text.size_bytes <= KDI_DATE_TEXT_BYTES_MAX) {
+        memcpy(copy, text.data, text.size_bytes);
+        copy[text.size_bytes] = '\0';
+        self = empty;
+        result = strlen(copy) == text.size_bytes ? iso_parse(&self, copy) : PARSE_BAD_FORMAT;
+    }
+    int size = text.size_bytes > 300 ? 300 : (int)text.size_bytes;
     if (result == PARSE_BAD_FORMAT)
         return KD_FAIL(ctx, KD_INVALID, "22007", "invalid input syntax for type interval: \"%.*s\"",
-                       (int)text.size_bytes, text.data);
-    if (result == PARSE_OVERFLOW || self.months != (int32_t)self.months ||
-        self.days != (int32_t)self.days)
+                       size, text.data);
+    if (result == PARSE_OVERFLOW)
         return KD_FAIL(ctx, KD_INVALID, "22015", "interval field value out of range: \"%.*s\"",
-                       (int)text.size_bytes, text.data);
-    if (self.micros != (int64_t)self.micros)
+                       size, text.data);
+    int64_t months = (int64_t)self.years * 12 + self.months;
+    if (months != (int32_t)months)
         return KD_FAIL(ctx, KD_INVALID, "22008", "interval out of range");
-    kd_interval value = {
-        .months = (int32_t)self.months, .days = (int32_t)self.days, .micros = (int64_t)self.micros};
+    kd_interval value = {.months = (int32_t)months, .days = self.days, .micros = self.micros};
     return kd_interval_fit(ctx, value, modifier, out);
 }

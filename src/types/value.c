@@ -238,7 +238,7 @@ static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settin
     case KD_TYPE_TIMESTAMP_NS:
         return parse_time(ctx, arena, settings, type, text, out);
     case KD_TYPE_INTERVAL:
-        return kd_interval_parse(ctx, text, type.modifier, &out->as.interval);
+        return kd_interval_parse(ctx, settings, text, type.modifier, &out->as.interval);
     case KD_TYPE_UUID:
         return kd_uuid_parse(ctx, text, &out->as.i128);
     case KD_TYPE_BYTEA:
