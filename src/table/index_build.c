@@ -56,17 +56,16 @@ static kd_status postings_insert(kd_ctx *ctx, builder *build)
 {
     if (build->postings == NULL)
         return KD_OK;
-    atomic_store(&build->index->is_dirty, true);
     KD_TRY(kdi_posting_set_sort(ctx, build->postings));
-    for (;;) {
+    for (bool is_end = false; !is_end;) {
         kd_slice key;
         kd_rowref ref;
-        bool is_end;
         KD_TRY(kdi_posting_set_next(ctx, build->postings, &key, &ref, &is_end));
-        if (is_end)
-            return KD_OK;
-        KD_TRY(kd_index_insert(ctx, build->index->index, key, ref));
+        if (!is_end)
+            KD_TRY(kd_index_insert(ctx, build->index->index, key, ref));
     }
+    atomic_store(&build->index->is_dirty, true); /* After the entries: see unique.c. */
+    return KD_OK;
 }
 
 static kd_status postings_put(kd_ctx *ctx, builder *build)
@@ -77,9 +76,9 @@ static kd_status postings_put(kd_ctx *ctx, builder *build)
     if (kdi_posting_set_count(postings) <= ENTRIES_IN_MEMORY) {
         KD_TRY(postings_insert(ctx, build));
     } else {
-        atomic_store(&build->index->is_dirty, true);
         KD_TRY(kdi_posting_set_sort(ctx, postings));
         KD_TRY(kd_index_add_run(ctx, build->index->index, kdi_posting_set_next, postings));
+        atomic_store(&build->index->is_dirty, true);
     }
     kdi_posting_set_destroy(postings);
     build->postings = NULL;
@@ -284,12 +283,13 @@ static kd_status entries_put(kd_ctx *ctx, builder *build)
 {
     if (kd_index_is_inverted(&build->index->definition))
         return postings_put(ctx, build);
-    atomic_store(&build->index->is_dirty, true);
-    if (build->count > ENTRIES_IN_MEMORY)
-        return kd_index_add_run(ctx, build->index->index, entry_next, build);
-    for (size_t i = 0; i < build->count; i++)
+    bool is_run = build->count > ENTRIES_IN_MEMORY;
+    if (is_run)
+        KD_TRY(kd_index_add_run(ctx, build->index->index, entry_next, build));
+    for (size_t i = 0; !is_run && i < build->count; i++)
         KD_TRY(kd_index_insert(ctx, build->index->index, build->entries[i].key,
                                build->entries[i].ref));
+    atomic_store(&build->index->is_dirty, true); /* After the entries: see unique.c. */
     return KD_OK;
 }
 

@@ -118,16 +118,24 @@ static kd_status key_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
     return KD_OK;
 }
 
-static kd_status enter_unique(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
-                              const kdi_index *index, kd_slice key, kd_rowref self,
-                              kd_rowref *out_conflict)
+/* The mark comes after the entry: a checkpoint that takes it off before may have missed the entry,
+ * and the next one has to look again. */
+static kd_status entry_put(kd_ctx *ctx, kdi_index *index, kd_slice key, kd_rowref self)
+{
+    KD_TRY(kd_index_insert(ctx, index->index, key, self));
+    atomic_store(&index->is_dirty, true);
+    return KD_OK;
+}
+
+static kd_status enter_unique(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_index *index,
+                              kd_slice key, kd_rowref self, kd_rowref *out_conflict)
 {
     for (;;) {
         key_state state;
         kd_index_latch_key(index->index, key);
         kd_status status = key_judge(ctx, writes, table, index, key, self, &state);
         if (status == KD_OK && state.conflict == KD_ROWREF_NONE && state.blocker == 0)
-            status = kd_index_insert(ctx, index->index, key, self);
+            status = entry_put(ctx, index, key, self);
         kd_index_unlatch_key(index->index, key);
         if (status != KD_OK)
             return status;
@@ -149,12 +157,11 @@ static kd_status enter_one(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     KD_TRY(kdi_index_keys_of(ctx, index, chunk, slot, keys, &has_null));
     if (keys->count == 0)
         return KD_OK;
-    atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
     if (index->definition.unique && (!has_null || index->definition.nulls_not_distinct))
         return enter_unique(ctx, writes, table, index, kd_key_list_get(keys, 0), self,
                             out_conflict);
     for (size_t i = 0; i < keys->count; i++)
-        KD_TRY(kd_index_insert(ctx, index->index, kd_key_list_get(keys, i), self));
+        KD_TRY(entry_put(ctx, index, kd_key_list_get(keys, i), self));
     return KD_OK;
 }
 
@@ -163,10 +170,9 @@ kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *tab
                                kd_rowref *out_conflict)
 {
     *out_conflict = KD_ROWREF_NONE;
-    atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
     if (is_checked)
         return enter_unique(ctx, writes, table, index, key, self, out_conflict);
-    return kd_index_insert(ctx, index->index, key, self);
+    return entry_put(ctx, index, key, self);
 }
 
 kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
