@@ -553,6 +553,26 @@ kd_status kdi_sample_store_column(kd_ctx *ctx, const kd_statistics *statistics, 
     return status;
 }
 
+/* From the index itself, not from the sample. */
+static bool answer_items(kd_ctx *ctx, const kd_statistics *statistics, kd_arena *arena,
+                         const kd_table_entry *entry, const kd_table_index *index,
+                         const kd_item_node *query, double *out_cost, double *out_rows)
+{
+    const kdi_sample_store *store = statistics->self;
+    kd_table *table = kd_table_find(store->storage, entry->table_no);
+    kd_items_estimate estimate;
+    if (table == NULL)
+        return false;
+    if (kd_table_estimate_items(ctx, arena, table, index->storage.index_no, query, &estimate) !=
+        KD_OK) {
+        kd_error_clear(ctx);
+        return false;
+    }
+    *out_cost = estimate.cost;
+    *out_rows = estimate.rows;
+    return true;
+}
+
 kd_statistics kdi_sample_store_statistics(kdi_sample_store *store, kd_snapshot snapshot,
                                           const kd_session_facts *facts)
 {
@@ -560,7 +580,8 @@ kd_statistics kdi_sample_store_statistics(kdi_sample_store *store, kd_snapshot s
                            .snapshot = snapshot,
                            .facts = facts,
                            .distinct = answer_distinct,
-                           .passing = answer_passing};
+                           .passing = answer_passing,
+                           .items = answer_items};
 }
 
 /* --- Life ------------------------------------------------------------------------------------ */

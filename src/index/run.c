@@ -403,6 +403,36 @@ static uint32_t find_block(const kdi_run *run, kd_slice key, uint64_t ref)
     return low == 0 ? 0 : low - 1;
 }
 
+/* Behind the last entry of the key. */
+static uint32_t block_upper_bound(const kdi_run_block *block, kd_slice key)
+{
+    uint32_t at = block_lower_bound(block, key, UINT64_MAX);
+    bool has_last = at < block->entry_count && block_ref(block, at) == UINT64_MAX &&
+                    block_key_is(block, at, key);
+    return has_last ? at + 1 : at;
+}
+
+/* The same from an entry on that may be the key's first: few are looked at one by one. */
+static uint32_t block_key_end(const kdi_run_block *block, uint32_t at, kd_slice key)
+{
+    enum { FEW = 8 };
+    uint32_t end = at;
+    while (end < block->entry_count && end - at < FEW && block_key_is(block, end, key))
+        end++;
+    return end - at < FEW ? end : block_upper_bound(block, key);
+}
+
+static void block_hits(const kdi_run_block *block, uint32_t at, uint32_t count, kdi_tree_hit *hits)
+{
+    const uint8_t *from = block->refs + (size_t)at * block->ref_bytes;
+    for (uint32_t i = 0; i < count; i++, from += block->ref_bytes) {
+        uint64_t rest = 0;
+        for (uint32_t byte = block->ref_bytes; byte > 0; byte--)
+            rest = rest << 8 | from[byte - 1];
+        hits[i] = (kdi_tree_hit){block->ref_base + rest, block_removed(block, at + i)};
+    }
+}
+
 kd_status kdi_run_find(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t from_ref,
                        kdi_tree_hit *hits, uint32_t capacity, uint32_t *out_count)
 {
@@ -417,27 +447,24 @@ kd_status kdi_run_find(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t from_re
         kdi_run_block block;
         KD_TRY(pin_block(ctx, run, block_no, &pinned, &block));
         uint32_t at = first ? block_lower_bound(&block, key, from_ref) : 0;
-        while (at < block.entry_count && *out_count < capacity && block_key_is(&block, at, key)) {
-            hits[(*out_count)++] = (kdi_tree_hit){block_ref(&block, at), block_removed(&block, at)};
-            at++;
-        }
-        more = at == block.entry_count && *out_count < capacity;
+        uint32_t end = block_key_end(&block, at, key);
+        uint32_t count = end - at < capacity - *out_count ? end - at : capacity - *out_count;
+        block_hits(&block, at, count, hits + *out_count);
+        *out_count += count;
+        more = end == block.entry_count && *out_count < capacity;
         kd_block_put(pinned);
     }
     return KD_OK;
 }
 
-/* How many entries stand before (key, ref). */
+/* How many entries of the block stand before the key's first, or before its end. */
 static kd_status entries_before(kd_ctx *ctx, kdi_run *run, uint32_t block_no, kd_slice key,
-                                uint64_t ref, uint32_t *out_at)
+                                bool is_end, uint32_t *out_at)
 {
     kd_block *pinned;
     kdi_run_block block;
     KD_TRY(pin_block(ctx, run, block_no, &pinned, &block));
-    *out_at = block_lower_bound(&block, key, ref);
-    if (ref == UINT64_MAX && *out_at < block.entry_count && block_ref(&block, *out_at) == ref &&
-        block_key_is(&block, *out_at, key))
-        ++*out_at;
+    *out_at = is_end ? block_upper_bound(&block, key) : block_lower_bound(&block, key, 0);
     kd_block_put(pinned);
     return KD_OK;
 }
@@ -450,8 +477,8 @@ kd_status kdi_run_key_count(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t *o
         !kdi_filter_may_have(run->filter, run->filter_blocks, kdi_filter_hash(key)))
         return KD_OK;
     uint32_t first = find_block(run, key, 0), last = find_block(run, key, UINT64_MAX);
-    KD_TRY(entries_before(ctx, run, first, key, 0, &first_at));
-    KD_TRY(entries_before(ctx, run, last, key, UINT64_MAX, &last_at));
+    KD_TRY(entries_before(ctx, run, first, key, false, &first_at));
+    KD_TRY(entries_before(ctx, run, last, key, true, &last_at));
     for (uint32_t i = first; i < last; i++)
         *out_count += run->fences[i].entry_count;
     *out_count += last_at;

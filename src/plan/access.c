@@ -545,21 +545,28 @@ static kd_status plan_index(kd_ctx *ctx, access *a, const kdi_conditions *condit
     return bound_fill(ctx, a, chosen, &(*out)->as.index_scan.bound);
 }
 
-/* By an inverted index: every condition is tested on the rows that it gives. */
+/* By an inverted index: every condition is tested on the rows that it gives. Rows that the index
+ * has counted are not estimated again. */
 static kd_status plan_inverted(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
                                const kd_id_set *needed, kd_plan **out)
 {
-    const kd_table_index *index;
-    kd_item_condition *items;
-    kdi_conditions served = {0};
+    kdi_inverted_offer offer;
+    kdi_conditions others = {0};
     *out = NULL;
-    KD_TRY(kdi_inverted_access(ctx, a->p, a->scan, &a->own, conditions, &index, &items, &served));
-    if (index == NULL)
+    KD_TRY(kdi_inverted_access(ctx, a->p, a->scan, &a->own, conditions, &offer));
+    if (offer.index == NULL)
         return KD_OK;
-    double rows = kdi_estimate(a->p, a->scan) * kdi_selectivity_all(a->p, conditions);
-    KD_TRY(index_node(ctx, a, index, conditions, needed, rows, out));
-    (*out)->as.index_scan.items = items;
-    return kdi_conditions_join(ctx, a->p, &served, &(*out)->as.index_scan.items_condition);
+    for (size_t i = 0; i < conditions->count; i++) {
+        bool is_served = false;
+        for (size_t k = 0; k < offer.served.count; k++)
+            is_served |= offer.served.items[k] == conditions->items[i];
+        if (!is_served)
+            KD_TRY(kdi_conditions_add(ctx, a->p, &others, conditions->items[i]));
+    }
+    double rows = offer.rows * kdi_selectivity_all(a->p, &others);
+    KD_TRY(index_node(ctx, a, offer.index, conditions, needed, rows, out));
+    (*out)->as.index_scan.items = offer.items;
+    return kdi_conditions_join(ctx, a->p, &offer.served, &(*out)->as.index_scan.items_condition);
 }
 
 /* Whether an equality of `column` with something outside could use an index: for joins. */

@@ -3,7 +3,8 @@
  *
  * Each condition becomes tests of indexed columns against values from outside of the table, under
  * AND and OR. What the index gives is tested again, so a condition may be served in part: of an AND
- * what can be, of an OR every arm or nothing.
+ * what can be, of an OR every arm or nothing. Of several indexes the one is taken that finds the
+ * rows most cheaply, as far as they know the items.
  */
 #include "plan/plan_internal.h"
 
@@ -11,6 +12,7 @@
 
 /* Rows are fetched one by one: of a larger share of the table a scan is as fast. */
 #define SHARE_MAX 0.1
+enum { ROWS_FREE = 10 }; /* So many rows are never worth a scan. */
 
 typedef struct matcher {
     kdi_planner *p;
@@ -204,27 +206,62 @@ static kd_status index_match(kd_ctx *ctx, const matcher *m, const kdi_conditions
     return KD_OK;
 }
 
+/* --- Costs ----------------------------------------------------------------------------------- */
+
+/* The query of the constants among the values; others say nothing. */
+static kd_status constants_query(kd_ctx *ctx, const matcher *m, const kd_item_condition *items,
+                                 kd_item_node **out_node)
+{
+    *out_node = NULL;
+    if (items->kind != KD_ITEM_NODE_ITEM) {
+        for (size_t i = 0; i < items->count; i++) {
+            kd_item_node *child;
+            KD_TRY(constants_query(ctx, m, items->children[i], &child));
+            KD_TRY(kd_item_node_join(ctx, m->p->arena, items->kind, child, out_node));
+        }
+        return KD_OK;
+    }
+    if (items->value->kind == KD_EXPR_CONSTANT)
+        return kd_item_query(ctx, m->p->arena, m->index->storage.columns[items->column].items,
+                             (uint8_t)items->column, items->test, &items->value->constant,
+                             out_node);
+    *out_node = KD_NEW(ctx, m->p->arena, kd_item_node); /* EVERY */
+    return *out_node == NULL ? KD_NOMEM : KD_OK;
+}
+
+/* What the index says, or else what the conditions let through. */
+static kd_status offer_estimate(kd_ctx *ctx, const matcher *m, kdi_inverted_offer *offer)
+{
+    const kd_statistics *statistics = m->p->options->statistics;
+    kd_item_node *query;
+    KD_TRY(constants_query(ctx, m, offer->items, &query));
+    if (statistics != NULL && statistics->items != NULL && query->kind != KD_ITEM_NODE_EVERY &&
+        statistics->items(ctx, statistics, m->p->arena, m->scan->as.scan.table, m->index, query,
+                          &offer->cost, &offer->rows))
+        return KD_OK;
+    offer->rows = kdi_estimate(m->p, m->scan) * kdi_selectivity_all(m->p, &offer->served);
+    offer->cost = offer->rows;
+    return KD_OK;
+}
+
 kd_status kdi_inverted_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_id_set *own,
-                              const kdi_conditions *conditions, const kd_table_index **out_index,
-                              kd_item_condition **out_items, kdi_conditions *out_served)
+                              const kdi_conditions *conditions, kdi_inverted_offer *out_offer)
 {
     const kd_table_entry *table = scan->as.scan.table;
-    *out_index = NULL;
-    *out_items = NULL;
+    *out_offer = (kdi_inverted_offer){0};
     for (uint32_t i = 0; i < table->index_count; i++) {
         matcher m = {.p = p, .scan = scan, .own = own, .index = &table->indexes[i]};
-        kd_item_condition *items;
-        kdi_conditions served;
+        kdi_inverted_offer offer = {.index = m.index};
         if (!kd_index_is_inverted(&m.index->storage) || m.index->storage.predicate_column_no >= 0)
             continue;
-        KD_TRY(index_match(ctx, &m, conditions, &items, &served));
-        if (items->count == 0 || (*out_items != NULL && items->count <= (*out_items)->count))
+        KD_TRY(index_match(ctx, &m, conditions, &offer.items, &offer.served));
+        if (offer.items->count == 0)
             continue;
-        *out_index = m.index;
-        *out_items = items;
-        *out_served = served;
+        KD_TRY(offer_estimate(ctx, &m, &offer));
+        if (out_offer->index == NULL || offer.cost < out_offer->cost)
+            *out_offer = offer;
     }
-    if (*out_index != NULL && kdi_selectivity_all(p, out_served) > SHARE_MAX)
-        *out_index = NULL;
+    if (out_offer->index != NULL && out_offer->cost > kdi_estimate(p, scan) * SHARE_MAX + ROWS_FREE)
+        *out_offer = (kdi_inverted_offer){0};
     return KD_OK;
 }

@@ -108,12 +108,18 @@ kd_status kdi_recheck_note_locks(kd_ctx *ctx, kdi_planner *p,
                                  const kd_bound_statement *bound) KD_MUST_CHECK;
 /* The position in its table's shape of a scan's column. */
 bool kdi_scan_position(const kd_rel *scan, kd_column_id id, uint32_t *out_position);
-/* inverted_access.c: the inverted index that serves most of the conditions, and what it is asked;
+/* inverted_access.c: the inverted index that serves some of the conditions best; its `index` is
  * NULL when none does, or when a scan is cheaper. `own` has the scan's columns. */
+typedef struct kdi_inverted_offer {
+    const kd_table_index *index;
+    kd_item_condition *items;
+    kdi_conditions served;
+    double cost; /* In rows that are fetched one by one. */
+    double rows; /* Found, before any other condition. */
+} kdi_inverted_offer;
 kd_status kdi_inverted_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_id_set *own,
-                              const kdi_conditions *conditions, const kd_table_index **out_index,
-                              kd_item_condition **out_items,
-                              kdi_conditions *out_served) KD_MUST_CHECK;
+                              const kdi_conditions *conditions,
+                              kdi_inverted_offer *out_offer) KD_MUST_CHECK;
 bool kdi_has_column(const kd_rel *rel, kd_column_id id);
 /* Whether the expression names only columns of `set` (correlations count as named). */
 kd_status kdi_uses_only(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_id_set *set,

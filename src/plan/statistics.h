@@ -30,6 +30,11 @@ typedef struct kd_statistics {
     bool (*passing)(kd_ctx *ctx, const struct kd_statistics *statistics, kd_arena *arena,
                     const kd_sample_question *question, uint32_t *out_passed,
                     uint32_t *out_sampled);
+    /* What an inverted index says about a query: what answering it costs, in rows that are fetched
+     * one by one, and how many rows it may give. False: not known. */
+    bool (*items)(kd_ctx *ctx, const struct kd_statistics *statistics, kd_arena *arena,
+                  const kd_table_entry *table, const kd_table_index *index,
+                  const kd_item_node *query, double *out_cost, double *out_rows);
 } kd_statistics;
 
 #endif

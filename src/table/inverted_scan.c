@@ -21,10 +21,11 @@ typedef struct ref_set {
     size_t count;
 } ref_set;
 
-/* A node of the query with the number of references that it gives at most, roughly. */
+/* A node of the query. Items of a conjunction are taken for independent of each other. */
 typedef struct branch {
     const kd_item_node *node;
-    uint64_t estimate;
+    double rows; /* References that it gives. */
+    double cost; /* Of finding them, in rows. */
     uint32_t child_count;
     struct branch *children; /* Of a conjunction: rarest first. */
 } branch;
@@ -34,6 +35,7 @@ typedef struct asking {
     const kdi_index *index;
     kd_arena *arena;
     kd_snapshot snapshot;
+    double table_rows;
 } asking;
 
 /* --- Sets ------------------------------------------------------------------------------------ */
@@ -100,7 +102,25 @@ static int branch_compare(const void *left, const void *right)
 {
     const branch *a = left;
     const branch *b = right;
-    return a->estimate < b->estimate ? -1 : a->estimate > b->estimate;
+    return a->rows < b->rows ? -1 : a->rows > b->rows;
+}
+
+/* Whether the branch is worth reading where `rows` are left without it. */
+static bool branch_pays(const branch *it, double rows)
+{
+    return it->rows / POSTINGS_PER_ROW <= rows;
+}
+
+static void conjunction_estimate(const asking *ask, branch *it)
+{
+    qsort(it->children, it->child_count, sizeof *it->children, branch_compare);
+    it->rows = it->children[0].rows;
+    it->cost = it->children[0].cost;
+    for (uint32_t i = 1; i < it->child_count && branch_pays(&it->children[i], it->rows); i++) {
+        it->cost += it->children[i].cost;
+        if (it->children[i].rows < ask->table_rows)
+            it->rows *= it->children[i].rows / ask->table_rows;
+    }
 }
 
 /* Queries are as deep as the expression or path that they were made of. */
@@ -108,9 +128,13 @@ static kd_status branch_make(kd_ctx *ctx, const asking *ask, const kd_item_node 
 {
     *out = (branch){.node = node};
     if (node->kind == KD_ITEM_NODE_EVERY)
-        out->estimate = UINT64_MAX;
-    if (node->kind == KD_ITEM_NODE_ITEM)
-        return kd_index_key_count(ctx, ask->index->index, node->item, &out->estimate);
+        out->rows = out->cost = ask->table_rows;
+    if (node->kind == KD_ITEM_NODE_ITEM) {
+        uint64_t count;
+        KD_TRY(kd_index_key_count(ctx, ask->index->index, node->item, &count));
+        out->rows = (double)count;
+        out->cost = out->rows / POSTINGS_PER_ROW;
+    }
     if (node->count == 0)
         return KD_OK;
     out->children = KD_NEW_ARRAY(ctx, ask->arena, branch, node->count);
@@ -119,13 +143,11 @@ static kd_status branch_make(kd_ctx *ctx, const asking *ask, const kd_item_node 
     out->child_count = (uint32_t)node->count;
     for (uint32_t i = 0; i < out->child_count; i++) {
         KD_TRY(branch_make(ctx, ask, node->children[i], &out->children[i]));
-        uint64_t more = out->estimate + out->children[i].estimate;
-        out->estimate = more < out->estimate ? UINT64_MAX : more;
+        out->rows += out->children[i].rows;
+        out->cost += out->children[i].cost;
     }
-    if (node->kind == KD_ITEM_NODE_AND) {
-        qsort(out->children, out->child_count, sizeof *out->children, branch_compare);
-        out->estimate = out->children[0].estimate;
-    }
+    if (node->kind == KD_ITEM_NODE_AND)
+        conjunction_estimate(ask, out);
     return KD_OK;
 }
 
@@ -146,8 +168,8 @@ static kd_status all_read(kd_ctx *ctx, const asking *ask, const branch *from, re
     KD_TRY(branch_read(ctx, ask, &from->children[0], out_set));
     for (uint32_t i = 1; i < from->child_count && out_set->count > 0; i++) {
         ref_set other;
-        if (from->children[i].estimate / POSTINGS_PER_ROW > out_set->count)
-            return KD_OK; /* And so have all that follow. */
+        if (!branch_pays(&from->children[i], (double)out_set->count))
+            return KD_OK; /* Nor do those that follow. */
         KD_TRY(branch_read(ctx, ask, &from->children[i], &other));
         set_settle(ask->table, out_set);
         set_settle(ask->table, &other);
@@ -223,22 +245,43 @@ static kd_status branch_read(kd_ctx *ctx, const asking *ask, const branch *from,
     return KD_OK;
 }
 
+static kd_status asking_begin(kd_ctx *ctx, kd_arena *arena, kd_table *table, uint64_t index_no,
+                              asking *out)
+{
+    *out = (asking){.table = table,
+                    .index = kdi_index_find(table, index_no),
+                    .arena = arena,
+                    .table_rows = (double)kd_table_row_count_estimate(table)};
+    if (out->index == NULL)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
+                       (unsigned long long)index_no);
+    return KD_OK;
+}
+
+kd_status kd_table_estimate_items(kd_ctx *ctx, kd_arena *arena, kd_table *table, uint64_t index_no,
+                                  const kd_item_node *query, kd_items_estimate *out_estimate)
+{
+    asking ask;
+    branch root;
+    *out_estimate = (kd_items_estimate){0};
+    KD_TRY(asking_begin(ctx, arena, table, index_no, &ask));
+    KD_TRY(branch_make(ctx, &ask, query, &root));
+    *out_estimate = (kd_items_estimate){.cost = root.cost + root.rows, .rows = root.rows};
+    return KD_OK;
+}
+
 kd_status kd_table_find_items(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                               uint64_t index_no, const kd_item_node *query, kd_rowref **out_refs,
                               size_t *out_count)
 {
-    asking ask = {.table = table,
-                  .index = kdi_index_find(table, index_no),
-                  .arena = arena,
-                  .snapshot = snapshot};
+    asking ask;
     branch root;
     ref_set found;
     uint32_t pin;
     *out_refs = NULL;
     *out_count = 0;
-    if (ask.index == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
-                       (unsigned long long)index_no);
+    KD_TRY(asking_begin(ctx, arena, table, index_no, &ask));
+    ask.snapshot = snapshot;
     KD_TRY(kd_txn_pin(ctx, table->storage->txns, snapshot.stamp, &pin));
     kd_status status = branch_make(ctx, &ask, query, &root);
     if (status == KD_OK)

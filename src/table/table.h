@@ -269,6 +269,15 @@ kd_status kd_table_find_items(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_
                               uint64_t index_no, const kd_item_node *query, kd_rowref **out_refs,
                               size_t *out_count) KD_MUST_CHECK;
 
+/* What answering such a query costs, in rows of the table that are fetched one by one, and how many
+ * rows it may give. From counts of the items, which are looked up. */
+typedef struct kd_items_estimate {
+    double cost, rows;
+} kd_items_estimate;
+kd_status kd_table_estimate_items(kd_ctx *ctx, kd_arena *arena, kd_table *table, uint64_t index_no,
+                                  const kd_item_node *query,
+                                  kd_items_estimate *out_estimate) KD_MUST_CHECK;
+
 /* What is committed at the moment of looking, and the transaction's own work: for rows by
  * reference, under locks. A commit that is just being stamped may be seen in part: a row that it
  * updates shows neither version to a scan or a look-up by key. */

@@ -235,6 +235,36 @@ TEST(an_index_of_paths_and_of_two_columns_answers_as_a_scan_does)
         random_run(seed, "CREATE INDEX ON d USING gin (doc jsonb_path_ops, tags)");
 }
 
+static bool plan_has(kade_session *session, const char *condition, const char *text)
+{
+    char sql[SQL_BYTES];
+    (void)snprintf(sql, sizeof sql, "EXPLAIN SELECT * FROM d WHERE %s", condition);
+    return strstr(kit_rows(session, sql), text) != NULL;
+}
+
+TEST(the_index_with_the_fewest_candidates_is_asked_and_none_for_many)
+{
+    kit it = kit_memory();
+    kit_run(
+        it.session,
+        "CREATE TABLE d (id int, doc jsonb, tags int[]);"
+        "CREATE INDEX d_keys ON d USING gin (doc);"
+        "CREATE INDEX d_paths ON d USING gin (doc jsonb_path_ops);"
+        "CREATE INDEX d_tags ON d USING gin (tags);"
+        "INSERT INTO d SELECT g, jsonb_build_object('rare', g, 'often', true, 'flags',"
+        " jsonb_build_object('rare', g % 100 = 0)), ARRAY[g % 3] FROM generate_series(1, 5000) g");
+    CHECK(plan_has(it.session, "doc @> '{\"rare\": 7}'", "Inverted Index Scan using d_"));
+    CHECK(plan_has(it.session, "doc @> '{\"flags\": {\"rare\": true}}'", "using d_paths on d"));
+    CHECK(plan_has(it.session, "doc @> '{\"often\": true}'", "Seq Scan"));
+    CHECK(plan_has(it.session, "doc @> '{}'", "Seq Scan"));
+    CHECK(plan_has(it.session, "doc ? 'nothing'", "using d_keys on d"));
+    CHECK(plan_has(it.session, "doc ? 'often'", "Seq Scan"));
+    CHECK(plan_has(it.session, "tags @> '{1}'", "Seq Scan"));
+    CHECK(plan_has(it.session, "tags @> '{1}' AND tags @> '{5}'", "using d_tags on d"));
+    CHECK(plan_has(it.session, "tags @> '{5}' OR doc ? 'nothing'", "Seq Scan"));
+    kit_close(&it);
+}
+
 TEST(rows_of_a_large_transaction_are_found)
 {
     kit it = kit_memory();
