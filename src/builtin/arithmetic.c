@@ -293,7 +293,7 @@ static kd_status power_f64(kd_ctx *ctx, kd_call_env *env, const void *const *arg
     double base = KDI_ARG(double, args, 0), exponent = KDI_ARG(double, args, 1);
     if (base == 0 && exponent < 0)
         return KD_FAIL(ctx, KD_INVALID, "2201F", "zero raised to a negative power is undefined");
-    if (base < 0 && isfinite(base) && isfinite(exponent) && floor(exponent) != exponent)
+    if (base < 0 && isfinite(exponent) && floor(exponent) != exponent)
         return KD_FAIL(ctx, KD_INVALID, "2201F",
                        "a negative number raised to a non-integer power yields a complex result");
     double answer = pow(base, exponent);
@@ -335,7 +335,31 @@ static kd_status power_f64(kd_ctx *ctx, kd_call_env *env, const void *const *arg
         UNARY("-", TYPE, .vector = neg_##suffix), UNARY("+", TYPE, .vector = plus_##suffix),  \
         UNARY("abs", TYPE, .vector = abs_##suffix), UNARY("@", TYPE, .vector = abs_##suffix)
 
+/* The same under the names of PostgreSQL's functions: int4pl, float8mul. */
+#define NAMED(prefix, TYPE, suffix)                         \
+    BINARY(prefix "pl", TYPE, .vector = add_##suffix),      \
+        BINARY(prefix "mi", TYPE, .vector = sub_##suffix),  \
+        BINARY(prefix "mul", TYPE, .vector = mul_##suffix), \
+        BINARY(prefix "div", TYPE, .vector = div_##suffix), \
+        UNARY(prefix "um", TYPE, .vector = neg_##suffix),   \
+        UNARY(prefix "abs", TYPE, .vector = abs_##suffix)
+
 static const kd_function arithmetic[] = {
+    NAMED("int2", INT2, i16),
+    NAMED("int4", INT4, i32),
+    NAMED("int8", INT8, i64),
+    NAMED("float4", FLOAT4, f32),
+    NAMED("float8", FLOAT8, f64),
+    BINARY("int2mod", INT2, .vector = mod_i16),
+    BINARY("int4mod", INT4, .vector = mod_i32),
+    BINARY("int8mod", INT8, .vector = mod_i64),
+    BINARY("numeric_add", NUMERIC, .row = add_numeric),
+    BINARY("numeric_sub", NUMERIC, .row = sub_numeric),
+    BINARY("numeric_mul", NUMERIC, .row = mul_numeric),
+    BINARY("numeric_div", NUMERIC, .row = div_numeric),
+    BINARY("numeric_mod", NUMERIC, .row = mod_numeric),
+    UNARY("numeric_uminus", NUMERIC, .row = neg_numeric),
+    UNARY("numeric_abs", NUMERIC, .row = abs_numeric),
     INTEGERS(INT2, i16),
     INTEGERS(INT4, i32),
     INTEGERS(INT8, i64),

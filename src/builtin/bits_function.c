@@ -183,7 +183,10 @@ KDI_ROW(bits_position)
     const char *at = part.size_bytes == 0 || part.size_bytes > bits.size_bytes
                          ? NULL
                          : memmem(bits.data, bits.size_bytes, part.data, part.size_bytes);
-    *(int32_t *)result = part.size_bytes == 0 ? 1 : at == NULL ? 0 : (int32_t)(at - bits.data) + 1;
+    *(int32_t *)result = bits.size_bytes == 0   ? 0
+                         : part.size_bytes == 0 ? 1
+                         : at == NULL           ? 0
+                                                : (int32_t)(at - bits.data) + 1;
     return KD_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "builtin/builtin.h"
 
 #include "builtin/builtin_internal.h"
+#include "builtin/template_internal.h"
 
 static const kdi_family families[] = {
     kdi_register_comparison,
@@ -17,6 +18,7 @@ static const kdi_family families[] = {
     kdi_register_regexp,
     kdi_register_template_number,
     kdi_register_template_datetime,
+    kdi_register_template_read,
     kdi_register_misc,
     kdi_register_json,
     kdi_register_json_make,
@@ -37,6 +39,7 @@ static const kdi_family families[] = {
     kdi_register_datetime,
     kdi_register_row,
     kdi_register_sample,
+    kdi_register_send,
     kdi_register_side_by_side,
     kdi_register_json_record,
 };

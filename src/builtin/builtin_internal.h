@@ -43,6 +43,7 @@ kd_status kdi_register_regexp(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_datetime(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_side_by_side(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_json_record(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_send(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_sample(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_row(kd_ctx *ctx, kd_registry *registry);
 

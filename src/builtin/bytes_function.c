@@ -424,7 +424,7 @@ KDI_ROW(unistr)
             return escape_failed(ctx, "invalid Unicode surrogate pair");
         }
         if (code == 0 || code > 0x10ffff)
-            return escape_failed(ctx, "invalid Unicode code point");
+            return KD_FAIL(ctx, KD_INVALID, "22023", "invalid Unicode code point: %04X", code);
         char bytes[4];
         KD_TRY(kd_buffer_append(ctx, &buffer, bytes, kd_utf8_encode(code, bytes)));
     }

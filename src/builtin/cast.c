@@ -480,6 +480,15 @@ JSONB_TO(jsonb_to_f64, "double precision", numeric_to_f64)
         .from = KD_TYPE_##FROM, .to = KD_TYPE_##TO, .context = KD_CAST_##CONTEXT, member \
     }
 
+KDI_ROW(i64_to_oid)
+{
+    int64_t value = KDI_ARG(int64_t, args, 0);
+    if (value < 0 || value > UINT32_MAX)
+        return KD_FAIL(ctx, KD_INVALID, "22003", "OID out of range");
+    *(int64_t *)result = value;
+    return KD_OK;
+}
+
 static const kd_cast casts[] = {
     CAST(INT2, INT4, IMPLICIT, .vector = i16_to_i32),
     CAST(INT2, INT8, IMPLICIT, .vector = i16_to_i64),
@@ -498,7 +507,7 @@ static const kd_cast casts[] = {
     CAST(INT8, FLOAT4, IMPLICIT, .vector = i64_to_f32),
     CAST(INT8, FLOAT8, IMPLICIT, .vector = i64_to_f64),
     CAST(INT8, NUMERIC, IMPLICIT, .row = number_to_numeric),
-    CAST(INT8, OID, IMPLICIT, .no_work = true),
+    CAST(INT8, OID, IMPLICIT, .row = i64_to_oid),
     CAST(INT2, OID, IMPLICIT, .vector = i16_to_i64),
     CAST(OID, OID, IMPLICIT, .no_work = true), /* regclass and its kin. */
     CAST(OID, INT8, ASSIGNMENT, .no_work = true),

@@ -140,6 +140,22 @@ static kd_status row_compare(kd_ctx *ctx, kd_call_env *env, const void *const *a
         OPERATOR("<", .row = row_lt, __VA_ARGS__), OPERATOR("<=", .row = row_le, __VA_ARGS__), \
         OPERATOR(">", .row = row_gt, __VA_ARGS__), OPERATOR(">=", .row = row_ge, __VA_ARGS__)
 
+/* The operators under the names of PostgreSQL's functions: booleq, date_lt. */
+#define NAMED(prefix, suffix, ...)                                 \
+    OPERATOR(prefix "eq", .vector = eq_##suffix, __VA_ARGS__),     \
+        OPERATOR(prefix "ne", .vector = ne_##suffix, __VA_ARGS__), \
+        OPERATOR(prefix "lt", .vector = lt_##suffix, __VA_ARGS__), \
+        OPERATOR(prefix "le", .vector = le_##suffix, __VA_ARGS__), \
+        OPERATOR(prefix "gt", .vector = gt_##suffix, __VA_ARGS__), \
+        OPERATOR(prefix "ge", .vector = ge_##suffix, __VA_ARGS__)
+#define NAMED_ROW(prefix, ...)                             \
+    OPERATOR(prefix "eq", .row = row_eq, __VA_ARGS__),     \
+        OPERATOR(prefix "ne", .row = row_ne, __VA_ARGS__), \
+        OPERATOR(prefix "lt", .row = row_lt, __VA_ARGS__), \
+        OPERATOR(prefix "le", .row = row_le, __VA_ARGS__), \
+        OPERATOR(prefix "gt", .row = row_gt, __VA_ARGS__), \
+        OPERATOR(prefix "ge", .row = row_ge, __VA_ARGS__)
+
 static const kd_function comparisons[] = {
     OPERATORS(bool, KDI_TYPE(BOOL)),
     OPERATORS(i16, KDI_TYPE(INT2)),
@@ -164,6 +180,30 @@ static const kd_function comparisons[] = {
     OPERATORS(i64, KDI_TYPE(OID)),
     OPERATORS(i32, KDI_ANYENUM),
     ROW_OPERATORS(KDI_ANYARRAY),
+    NAMED("bool", bool, KDI_TYPE(BOOL)),
+    NAMED("int2", i16, KDI_TYPE(INT2)),
+    NAMED("int4", i32, KDI_TYPE(INT4)),
+    NAMED("int8", i64, KDI_TYPE(INT8)),
+    NAMED("float4", f32, KDI_TYPE(FLOAT4)),
+    NAMED("float8", f64, KDI_TYPE(FLOAT8)),
+    NAMED("oid", i64, KDI_TYPE(OID)),
+    NAMED("date_", i32, KDI_TYPE(DATE)),
+    NAMED("time_", i64, KDI_TYPE(TIME)),
+    NAMED("timestamp_", i64, KDI_TYPE(TIMESTAMP)),
+    NAMED("timestamptz_", i64, KDI_TYPE(TIMESTAMPTZ)),
+    NAMED("uuid_", i128, KDI_TYPE(UUID)),
+    NAMED("bpchar", str, KDI_TYPE(CHAR)),
+    NAMED("bytea", str, KDI_TYPE(BYTEA)),
+    OPERATOR("texteq", .vector = eq_str, KDI_TYPE(TEXT)),
+    OPERATOR("textne", .vector = ne_str, KDI_TYPE(TEXT)),
+    OPERATOR("text_lt", .vector = lt_str, KDI_TYPE(TEXT)),
+    OPERATOR("text_le", .vector = le_str, KDI_TYPE(TEXT)),
+    OPERATOR("text_gt", .vector = gt_str, KDI_TYPE(TEXT)),
+    OPERATOR("text_ge", .vector = ge_str, KDI_TYPE(TEXT)),
+    NAMED_ROW("numeric_", KDI_TYPE(NUMERIC)),
+    NAMED_ROW("interval_", KDI_TYPE(INTERVAL)),
+    NAMED_ROW("jsonb_", KDI_TYPE(JSONB)),
+    NAMED_ROW("array_", KDI_ANYARRAY),
     /* The three-way comparison of PostgreSQL's B-tree support functions, for any type. */
     {.name = "btcompare",
      .argument_count = 2,

@@ -231,11 +231,14 @@ static kd_status read_spec(kd_ctx *ctx, kd_call_env *env, const void *const *arg
         uint32_t index = *io_next;
         if (read_number(format, &at, &number) && at < format.size_bytes && format.data[at] == '$') {
             at++;
+            if (number == 0)
+                return KD_FAIL(ctx, KD_INVALID, "22023",
+                               "format specifies argument 0, but arguments are numbered from 1");
             index = (uint32_t)number;
         } else {
             at = start;
-            (*io_next)++;
         }
+        *io_next = index + 1;
         KD_TRY(width_argument(ctx, env, args, index, out_spec));
     } else {
         (void)read_number(format, &at, &out_spec->width);

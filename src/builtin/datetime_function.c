@@ -292,19 +292,6 @@ CROSS_COMPARISON(cross_le, <=)
 CROSS_COMPARISON(cross_gt, >)
 CROSS_COMPARISON(cross_ge, >=)
 
-/* Offsets in AT TIME ZONE are POSIX's, which count to the west. */
-static kd_status open_zone(kd_ctx *ctx, kd_arena *arena, kd_slice name, const kd_zone **out)
-{
-    if (name.size_bytes == 0 || (name.data[0] != '+' && name.data[0] != '-'))
-        return kd_zone_open(ctx, arena, name, out);
-    char *turned = kd_copy_text(ctx, arena, name.data, name.size_bytes);
-    *out = NULL;
-    if (turned == NULL)
-        return KD_NOMEM;
-    turned[0] = name.data[0] == '+' ? '-' : '+';
-    return kd_zone_open(ctx, arena, (kd_slice){turned, name.size_bytes}, out);
-}
-
 /* --- extract, date_part, date_trunc ----------------------------------------------------------- */
 
 static const char *type_name(kd_type type)
@@ -438,7 +425,7 @@ KDI_ROW(trunc_timestamptz)
     KD_TRY(trunc_field(ctx, env, args, &field));
     const kd_zone *zone = kdi_zone(env);
     if (env->argument_count > 2)
-        KD_TRY(open_zone(ctx, env->arena, kdi_arg_text(args, 2), &zone));
+        KD_TRY(kd_zone_open(ctx, env->arena, kdi_arg_text(args, 2), &zone));
     return kd_timestamptz_trunc(ctx, zone, field, KDI_ARG(int64_t, args, 1), result);
 }
 
@@ -519,9 +506,34 @@ KDI_ROW(make_timestamptz)
     int64_t local;
     KD_TRY(make_timestamp(ctx, env, args, &local, out_is_null));
     const kd_zone *zone = kdi_zone(env);
-    if (env->argument_count > 6)
-        KD_TRY(kd_zone_open(ctx, env->arena, kdi_arg_text(args, 6), &zone));
+    if (env->argument_count == 6)
+        return kd_timestamp_to_utc(ctx, zone, local, result);
+    kd_slice name = kdi_arg_text(args, 6);
+    if (name.size_bytes > 0 && name.data[0] >= '0' && name.data[0] <= '9') {
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "22023",
+                                   "invalid input syntax for type numeric time zone: \"%.*s\"",
+                                   (int)name.size_bytes, name.data);
+        kd_error_set_hint(ctx, "Numeric time zones must have \"-\" or \"+\" as first character.");
+        return status;
+    }
+    int32_t offset_s;
+    bool overflows;
+    if (kd_offset_parse(name, &offset_s, &overflows)) { /* East, as in a literal. */
+        *(int64_t *)result = local - offset_s * KD_SECOND_US;
+        return kd_timestamp_check(ctx, *(int64_t *)result);
+    }
+    if (overflows)
+        return KD_FAIL(ctx, KD_INVALID, "22023", "numeric time zone \"%.*s\" out of range",
+                       (int)name.size_bytes, name.data);
+    KD_TRY(kd_zone_open(ctx, env->arena, name, &zone));
     return kd_timestamp_to_utc(ctx, zone, local, result);
+}
+
+KDI_ROW(date_time_to_timestamptz)
+{
+    int64_t local;
+    KD_TRY(date_plus_time(ctx, env, args, &local, out_is_null));
+    return kd_timestamp_to_utc(ctx, kdi_zone(env), local, result);
 }
 
 KDI_ROW(make_interval)
@@ -554,7 +566,7 @@ static kd_status zone_argument(kd_ctx *ctx, kd_call_env *env, const void *const 
     *out = state == NULL ? NULL : state->zone;
     if (state != NULL && kd_slice_equal(state->name, name))
         return KD_OK;
-    KD_TRY(open_zone(ctx, env->state_arena, name, out));
+    KD_TRY(kd_zone_open(ctx, env->state_arena, name, out));
     state = KD_NEW(ctx, env->state_arena, zone_state);
     if (state == NULL)
         return KD_NOMEM;
@@ -871,6 +883,8 @@ static const kd_function functions[] = {
     STABLE("make_timestamptz", make_timestamptz, TIMESTAMPTZ, INT4, INT4, INT4, INT4, INT4, FLOAT8),
     STABLE("make_timestamptz", make_timestamptz, TIMESTAMPTZ, INT4, INT4, INT4, INT4, INT4, FLOAT8,
            TEXT),
+    STABLE("timestamptz", date_time_to_timestamptz, TIMESTAMPTZ, DATE, TIME),
+    IMMUTABLE("timestamp", date_plus_time, TIMESTAMP, DATE, TIME),
     NO_ARGUMENTS("make_interval", make_interval, INTERVAL, KD_IMMUTABLE),
     NAMED("make_interval", make_interval, INTERVAL, interval_names, INT4),
     NAMED("make_interval", make_interval, INTERVAL, interval_names, INT4, INT4),

@@ -278,6 +278,28 @@ KDI_ROW(bytes_not_like)
     return KD_OK;
 }
 
+KDI_ROW(bytes_like_escape)
+{
+    kd_slice pattern = kdi_arg_text(args, 0), escape = kdi_arg_text(args, 1);
+    kd_buffer buffer = kd_buffer_in(env->arena);
+    if (escape.size_bytes > 1)
+        return KD_FAIL(ctx, KD_INVALID, "22025", "invalid escape string");
+    bool is_taken = false; /* Escaped: stands for itself. */
+    for (size_t i = 0; i < pattern.size_bytes; i++) {
+        char c = pattern.data[i];
+        if (!is_taken && escape.size_bytes > 0 && c == escape.data[0]) {
+            KD_TRY(kd_buffer_append_byte(ctx, &buffer, '\\'));
+            is_taken = true;
+            continue;
+        }
+        if (c == '\\' && !is_taken)
+            KD_TRY(kd_buffer_append_byte(ctx, &buffer, '\\'));
+        KD_TRY(kd_buffer_append_byte(ctx, &buffer, (uint8_t)c));
+        is_taken = false;
+    }
+    return kdi_return_buffer(result, &buffer);
+}
+
 /* Rewrites a pattern with another escape character to one with the backslash. */
 KDI_ROW(like_escape)
 {
@@ -321,6 +343,7 @@ static const kd_function functions[] = {
     IMMUTABLE("like", like, BOOL, TEXT, TEXT),
     IMMUTABLE("notlike", not_like, BOOL, TEXT, TEXT),
     IMMUTABLE("like_escape", like_escape, TEXT, TEXT, TEXT),
+    IMMUTABLE("like_escape", bytes_like_escape, BYTEA, BYTEA, BYTEA),
 };
 
 kd_status kdi_register_like(kd_ctx *ctx, kd_registry *registry)

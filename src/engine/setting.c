@@ -320,6 +320,12 @@ static kd_status apply_search_path(kd_ctx *ctx, kd_arena *arena, kd_settings *se
 static kd_status apply_time_zone(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
                                  kd_slice value)
 {
+    double hours; /* A number counts hours east; a text with ':' is a rule, which counts west. */
+    if (kd_parse_double_fast(value, &hours) && hours > -168 && hours < 168) {
+        KD_TRY(kd_zone_open_fixed(ctx, arena, (int32_t)(hours * 3600), &settings->time_zone));
+        settings->time_zone_name = kd_slice_of(kd_zone_name(settings->time_zone));
+        return KD_OK;
+    }
     return kd_zone_open(ctx, arena, value, &settings->time_zone);
 }
 

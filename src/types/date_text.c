@@ -239,34 +239,43 @@ static decode_result time_decode(decoder *self, kd_slice text)
     return time_check(civil);
 }
 
-/* '+hh', '+hhmm', '+hh:mm[:ss]' */
-static decode_result offset_decode(decoder *self, kd_slice text)
+bool kd_offset_parse(kd_slice text, int32_t *out_seconds, bool *out_overflows)
 {
+    *out_seconds = 0;
+    *out_overflows = false;
+    if (text.size_bytes < 2 || (text.data[0] != '-' && text.data[0] != '+') ||
+        !kdi_is_digit(text.data[1]))
+        return false;
     bool is_west = text.data[0] == '-';
     text = (kd_slice){text.data + 1, text.size_bytes - 1};
-    while (text.size_bytes > 0 && kdi_is_blank(text.data[0]))
-        text = (kd_slice){text.data + 1, text.size_bytes - 1};
     size_t digits = text.size_bytes;
-    int32_t hours;
-    int32_t minutes = 0;
-    int32_t seconds = 0;
-    if (!number_take(&text, &hours))
-        return DECODE_OFFSET_OVERFLOW;
-    if (separator_take(&text, ':')) {
-        if (!number_take(&text, &minutes))
-            return DECODE_BAD_FORMAT;
-        if (separator_take(&text, ':') && !number_take(&text, &seconds))
-            return DECODE_BAD_FORMAT;
+    int32_t hours = 0, minutes = 0, seconds = 0;
+    if (!number_take(&text, &hours)) {
+        *out_overflows = true;
+        return false;
+    }
+    if (separator_take(&text, ':')) { /* What is missing after ':' is 0. */
+        if (text.size_bytes > 0 && !number_take(&text, &minutes))
+            return false;
+        if (separator_take(&text, ':') && text.size_bytes > 0 && !number_take(&text, &seconds))
+            return false;
     } else if (text.size_bytes == 0 && digits > 2) {
         minutes = hours % 100;
         hours = hours / 100;
     }
-    if (hours > 15 || minutes > 59 || seconds > 59)
-        return DECODE_OFFSET_OVERFLOW;
-    if (text.size_bytes > 0)
-        return DECODE_BAD_FORMAT;
+    *out_overflows = hours > 15 || minutes > 59 || seconds > 59;
+    if (*out_overflows || text.size_bytes > 0)
+        return false;
     int32_t total = hours * 3600 + minutes * 60 + seconds;
-    self->offset_seconds = is_west ? -total : total;
+    *out_seconds = is_west ? -total : total;
+    return true;
+}
+
+static decode_result offset_decode(decoder *self, kd_slice text)
+{
+    bool overflows;
+    if (!kd_offset_parse(text, &self->offset_seconds, &overflows))
+        return overflows ? DECODE_OFFSET_OVERFLOW : DECODE_BAD_FORMAT;
     self->has |= HAS_ZONE;
     return DECODE_OK;
 }

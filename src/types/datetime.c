@@ -229,10 +229,9 @@ kd_status kd_timestamp_add(kd_ctx *ctx, int64_t timestamp, kd_interval interval,
         return KD_OK;
     if (interval.months != 0)
         KD_TRY(months_add(ctx, timestamp, interval.months, &timestamp));
-    int64_t days_us;
-    if (__builtin_mul_overflow((int64_t)interval.days, KD_DAY_US, &days_us) ||
-        __builtin_add_overflow(timestamp, days_us, &timestamp) ||
-        __builtin_add_overflow(timestamp, interval.micros, &timestamp)) {
+    kd_i128 sum = (kd_i128)timestamp + (kd_i128)interval.days * KD_DAY_US;
+    timestamp = (int64_t)sum;
+    if (sum != timestamp || __builtin_add_overflow(timestamp, interval.micros, &timestamp)) {
         *out = 0;
         return fail_timestamp(ctx);
     }

@@ -71,6 +71,10 @@ kd_status kd_timestamptz_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_setti
 kd_status kd_timestamp_ns_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                                 kd_slice text, int64_t *out) KD_MUST_CHECK;
 
+/* An offset as it stands in texts: '+hh', '-hhmm', '+hh:mm[:ss]', east positive. False for anything
+ * else; `out_overflows`: because it is 16 hours or more. */
+bool kd_offset_parse(kd_slice text, int32_t *out_seconds, bool *out_overflows);
+
 /* Fast paths for bulk input: false when the text is anything but the plain form, and the general
  * parser must decide. 'YYYY-MM-DD' and 'YYYY-MM-DD HH:MM[:SS[.f{1,6}]]' ('T' instead of the blank,
  * and 'HH:MM:SS' alone for a time). */

@@ -589,6 +589,8 @@ kd_status kd_timestamp_bin(kd_ctx *ctx, kd_interval stride, int64_t timestamp, i
     if (stride_us <= 0)
         return KD_FAIL(ctx, KD_INVALID, "22008", "stride must be greater than zero");
     kd_i128 difference = (kd_i128)timestamp - origin;
+    if (stride_us != (int64_t)stride_us || difference != (int64_t)difference)
+        return KD_FAIL(ctx, KD_INVALID, "22008", "interval out of range");
     kd_i128 remainder = difference % stride_us;
     if (remainder < 0)
         remainder += stride_us;

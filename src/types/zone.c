@@ -55,6 +55,7 @@ struct kd_zone {
     const zone_type *types;
     bool has_rule;
     zone_rule rule;
+    const kd_zone *whole; /* Of an abbreviation that changed with time: its zone. */
 };
 
 static const zone_type utc_types[1] = {{.abbreviation = "UTC"}};
@@ -291,6 +292,9 @@ kd_zone_offset kd_zone_at_local(const kd_zone *zone, int64_t local_seconds)
 {
     if (zone == NULL)
         zone = &utc_zone;
+    if (zone->whole != NULL) /* The zone tells the instant, and that what the abbreviation meant. */
+        return kd_zone_at_utc(zone,
+                              local_seconds - kd_zone_at_local(zone->whole, local_seconds).seconds);
     /* Offsets stay below a day, so the two instants enclose every reading of the local time. */
     const zone_type *before = type_at(zone, local_seconds - SECONDS_PER_DAY);
     const zone_type *after = type_at(zone, local_seconds + SECONDS_PER_DAY);
@@ -412,25 +416,106 @@ static kd_status tzif_read(kd_ctx *ctx, kd_arena *arena, kd_slice file, kd_zone 
 
 /* ---- Names ---- */
 
-/* Abbreviations as PostgreSQL's Default set has them, those in wide use; minutes east. */
+/* Abbreviations of PostgreSQL's Default set with one meaning; minutes east. */
 static const struct abbreviation {
     const char *name;
     int16_t minutes;
     bool is_dst;
 } abbreviations[] = {
-    {"utc", 0, false},    {"gmt", 0, false},    {"z", 0, false},       {"zulu", 0, false},
-    {"ut", 0, false},     {"uct", 0, false},    {"wet", 0, false},     {"west", 60, true},
-    {"bst", 60, true},    {"cet", 60, false},   {"cest", 120, true},   {"met", 60, false},
-    {"mest", 120, true},  {"mez", 60, false},   {"mesz", 120, true},   {"eet", 120, false},
-    {"eest", 180, true},  {"msk", 180, false},  {"msd", 240, true},    {"sast", 120, false},
-    {"ist", 120, false},  {"jst", 540, false},  {"kst", 540, false},   {"hkt", 480, false},
-    {"pht", 480, false},  {"sgt", 480, false},  {"est", -300, false},  {"edt", -240, true},
-    {"cst", -360, false}, {"cdt", -300, true},  {"mst", -420, false},  {"mdt", -360, true},
-    {"pst", -480, false}, {"pdt", -420, true},  {"akst", -540, false}, {"akdt", -480, true},
-    {"hst", -600, false}, {"ast", -240, false}, {"adt", -180, true},   {"nst", -210, false},
-    {"ndt", -150, true},  {"aest", 600, false}, {"aedt", 660, true},   {"acst", 570, false},
-    {"acdt", 630, true},  {"awst", 480, false}, {"nzst", 720, false},  {"nzdt", 780, true},
-    {"brt", -180, false}, {"art", -180, false}, {"clt", -240, false},  {"pkt", 300, false},
+    {"acdt", 630, true},   {"acsst", 630, true},  {"acst", 570, false},  {"act", -300, false},
+    {"acwst", 525, false}, {"adt", -180, true},   {"aedt", 660, true},   {"aesst", 660, true},
+    {"aest", 600, false},  {"aft", 270, false},   {"akdt", -480, true},  {"akst", -540, false},
+    {"almst", 420, true},  {"almt", 360, false},  {"amt", -240, false},  {"ast", -240, false},
+    {"awsst", 540, true},  {"awst", 480, false},  {"azost", 0, true},    {"azot", -60, false},
+    {"bdst", 120, true},   {"bdt", 360, false},   {"bnt", 480, false},   {"bort", 480, false},
+    {"bot", -240, false},  {"bra", -180, false},  {"brst", -120, true},  {"brt", -180, false},
+    {"bst", 60, true},     {"btt", 360, false},   {"cadt", 630, true},   {"cast", 570, false},
+    {"cct", 480, false},   {"cdt", -300, true},   {"cest", 120, true},   {"cet", 60, false},
+    {"cetdst", 120, true}, {"chadt", 825, true},  {"chast", 765, false}, {"chut", 600, false},
+    {"clst", -180, true},  {"cot", -300, false},  {"cst", -360, false},  {"cxt", 420, false},
+    {"ddut", 600, false},  {"eat", 180, false},   {"edt", -240, true},   {"eest", 180, true},
+    {"eet", 120, false},   {"eetdst", 180, true}, {"egst", 0, true},     {"egt", -60, false},
+    {"est", -300, false},  {"fet", 180, false},   {"fjst", 780, true},   {"fjt", 720, false},
+    {"fnst", -60, true},   {"fnt", -120, false},  {"galt", -360, false}, {"gamt", -540, false},
+    {"gft", -180, false},  {"gilt", 720, false},  {"gmt", 0, false},     {"hkt", 480, false},
+    {"hst", -600, false},  {"ict", 420, false},   {"idt", 180, true},    {"irt", 210, false},
+    {"ist", 120, false},   {"jayt", 540, false},  {"jst", 540, false},   {"kdt", 600, true},
+    {"kgst", 360, true},   {"kst", 540, false},   {"lhst", 630, false},  {"ligt", 600, false},
+    {"mart", -570, false}, {"mdt", -360, true},   {"mest", 120, true},   {"mesz", 120, true},
+    {"met", 60, false},    {"metdst", 120, true}, {"mez", 60, false},    {"mht", 720, false},
+    {"mmt", 390, false},   {"mpt", 600, false},   {"msd", 240, true},    {"mst", -420, false},
+    {"must", 300, true},   {"mut", 240, false},   {"mvt", 300, false},   {"myt", 480, false},
+    {"ndt", -150, true},   {"nft", -210, false},  {"npt", 345, false},   {"nst", -210, false},
+    {"nzdt", 780, true},   {"nzst", 720, false},  {"nzt", 720, false},   {"pdt", -420, true},
+    {"pet", -300, false},  {"pgt", 600, false},   {"pht", 480, false},   {"pkst", 360, true},
+    {"pkt", 300, false},   {"pmdt", -120, true},  {"pmst", -180, false}, {"pont", 660, false},
+    {"pst", -480, false},  {"pwt", 540, false},   {"pyst", -180, true},  {"ret", 240, false},
+    {"sadt", 630, true},   {"sast", 120, false},  {"sct", 240, false},   {"taht", -600, false},
+    {"tft", 300, false},   {"tjt", 300, false},   {"tot", 780, false},   {"trut", 600, false},
+    {"tvt", 720, false},   {"uct", 0, false},     {"ulast", 540, true},  {"ut", 0, false},
+    {"utc", 0, false},     {"uyst", -120, true},  {"uyt", -180, false},  {"uzst", 360, true},
+    {"uzt", 300, false},   {"vut", 660, false},   {"wadt", 480, true},   {"wakt", 720, false},
+    {"wast", 420, false},  {"wat", 60, false},    {"wdt", 540, true},    {"wet", 0, false},
+    {"wetdst", 60, true},  {"wft", 720, false},   {"wgst", -120, true},  {"wgt", -180, false},
+    {"xjt", 360, false},   {"yapt", 600, false},  {"yekst", 360, true},  {"z", 0, false},
+    {"zulu", 0, false},
+};
+
+/* Those whose meaning has changed with time, and the zone that tells when. */
+static const struct dated_abbreviation {
+    const char *name;
+    const char *zone;
+} dated_abbreviations[] = {
+    {"amst", "Asia/Yerevan"},
+    {"anast", "Asia/Anadyr"},
+    {"anat", "Asia/Anadyr"},
+    {"arst", "America/Argentina/Buenos_Aires"},
+    {"art", "America/Argentina/Buenos_Aires"},
+    {"azst", "Asia/Baku"},
+    {"azt", "Asia/Baku"},
+    {"ckt", "Pacific/Rarotonga"},
+    {"clt", "America/Santiago"},
+    {"davt", "Antarctica/Davis"},
+    {"easst", "Pacific/Easter"},
+    {"east", "Pacific/Easter"},
+    {"fkst", "Atlantic/Stanley"},
+    {"fkt", "Atlantic/Stanley"},
+    {"gest", "Asia/Tbilisi"},
+    {"get", "Asia/Tbilisi"},
+    {"gyt", "America/Guyana"},
+    {"iot", "Indian/Chagos"},
+    {"irkst", "Asia/Irkutsk"},
+    {"irkt", "Asia/Irkutsk"},
+    {"kgt", "Asia/Bishkek"},
+    {"kost", "Pacific/Kosrae"},
+    {"krast", "Asia/Krasnoyarsk"},
+    {"krat", "Asia/Krasnoyarsk"},
+    {"lhdt", "Australia/Lord_Howe"},
+    {"lint", "Pacific/Kiritimati"},
+    {"lkt", "Asia/Colombo"},
+    {"magst", "Asia/Magadan"},
+    {"magt", "Asia/Magadan"},
+    {"mawt", "Antarctica/Mawson"},
+    {"msk", "Europe/Moscow"},
+    {"novst", "Asia/Novosibirsk"},
+    {"novt", "Asia/Novosibirsk"},
+    {"nut", "Pacific/Niue"},
+    {"omsst", "Asia/Omsk"},
+    {"omst", "Asia/Omsk"},
+    {"petst", "Asia/Kamchatka"},
+    {"pett", "Asia/Kamchatka"},
+    {"pyt", "America/Asuncion"},
+    {"sgt", "Asia/Singapore"},
+    {"tkt", "Pacific/Fakaofo"},
+    {"tmt", "Asia/Ashgabat"},
+    {"ulat", "Asia/Ulaanbaatar"},
+    {"vet", "America/Caracas"},
+    {"vlast", "Asia/Vladivostok"},
+    {"vlat", "Asia/Vladivostok"},
+    {"volt", "Europe/Volgograd"},
+    {"yakst", "Asia/Yakutsk"},
+    {"yakt", "Asia/Yakutsk"},
+    {"yekt", "Asia/Yekaterinburg"},
 };
 
 bool kd_zone_abbreviation(kd_slice name, int32_t *out_east_seconds, bool *out_is_dst)
@@ -548,6 +633,49 @@ static kd_status database_find(kd_ctx *ctx, kd_arena *arena, kd_slice name,
     return KD_OK;
 }
 
+/* The type of interval `at` (0: before the first transition) with the abbreviation: the nearest
+ * before, else the nearest after, else what the zone has there. */
+static uint8_t dated_type(const kd_zone *zone, uint32_t at, const char *abbreviation)
+{
+    uint8_t own = at == 0 ? 0 : zone->transition_types[at - 1];
+    for (uint32_t i = at + 1; i-- > 0;) {
+        uint8_t type = i == 0 ? 0 : zone->transition_types[i - 1];
+        if (strcmp(zone->types[type].abbreviation, abbreviation) == 0)
+            return type;
+    }
+    for (uint32_t i = at; i < zone->transition_count; i++)
+        if (strcmp(zone->types[zone->transition_types[i]].abbreviation, abbreviation) == 0)
+            return zone->transition_types[i];
+    return own;
+}
+
+/* A zone in which the abbreviation holds always, with the offset that it had at each time. */
+static kd_status dated_zone(kd_ctx *ctx, kd_arena *arena, kd_slice name, const char *zone_name,
+                            const kd_zone **out_zone)
+{
+    const kd_zone *whole = NULL;
+    char abbreviation[ABBREVIATION_BYTES] = {0};
+    KD_TRY(database_find(ctx, arena, kd_slice_of(zone_name), &whole));
+    if (whole == NULL || whole->transition_count == 0)
+        return KD_OK;
+    kd_zone *zone = KD_NEW(ctx, arena, kd_zone);
+    uint8_t *types = KD_NEW_ARRAY(ctx, arena, uint8_t, whole->transition_count);
+    if (zone == NULL || types == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < name.size_bytes && i + 1 < sizeof abbreviation; i++)
+        abbreviation[i] = upper(name.data[i]);
+    *zone = *whole;
+    zone->whole = whole;
+    snprintf(zone->name, sizeof zone->name, "%s", abbreviation);
+    for (uint32_t i = 0; i < whole->transition_count; i++)
+        types[i] = dated_type(whole, i + 1, abbreviation);
+    zone->transition_types = types;
+    zone->rule = (zone_rule){.standard = whole->types[types[whole->transition_count - 1]]};
+    zone->has_rule = true;
+    *out_zone = zone;
+    return KD_OK;
+}
+
 kd_status kd_zone_find(kd_ctx *ctx, kd_arena *arena, kd_slice name, const kd_zone **out_zone)
 {
     *out_zone = NULL;
@@ -567,13 +695,16 @@ kd_status kd_zone_find(kd_ctx *ctx, kd_arena *arena, kd_slice name, const kd_zon
                    ? KD_OK
                    : zone_from_rule(ctx, arena, rule.standard.abbreviation, &rule, out_zone);
     }
+    for (size_t i = 0; i < sizeof dated_abbreviations / sizeof dated_abbreviations[0]; i++)
+        if (kd_slice_equal_ignoring_case(name, kd_slice_of(dated_abbreviations[i].name)))
+            return dated_zone(ctx, arena, name, dated_abbreviations[i].zone, out_zone);
     KD_TRY(database_find(ctx, arena, name, out_zone));
     if (*out_zone != NULL || name.size_bytes == 0)
         return KD_OK;
     rule_text text = {name.data, name.data + name.size_bytes};
     if (!is_letter(name.data[0]) && name.data[0] != '<') {
         if (take_time(&text, 167, &seconds) && text.at == text.end)
-            return kd_zone_open_fixed(ctx, arena, seconds, out_zone);
+            return kd_zone_open_fixed(ctx, arena, -seconds, out_zone);
         return KD_OK;
     }
     zone_rule rule;

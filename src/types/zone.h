@@ -22,8 +22,8 @@ typedef struct kd_zone_offset {
 const kd_zone *kd_zone_utc(void);
 
 /* `name`: an entry of the zone database in any case ("europe/berlin"), an abbreviation of
- * kd_zone_abbreviation, "UTC", a POSIX rule, or an offset as SET TIME ZONE takes it ("+05:30", east
- * positive; "-3"). `*out_zone` is NULL when there is no such zone. */
+ * kd_zone_abbreviation or one that changed with time ("MSK"), "UTC", a POSIX rule, or an offset,
+ * which counts west as in a rule ("+05:30"). `*out_zone` is NULL when there is no such zone. */
 kd_status kd_zone_find(kd_ctx *ctx, kd_arena *arena, kd_slice name,
                        const kd_zone **out_zone) KD_MUST_CHECK;
 /* As kd_zone_find; fails with 22023 `time zone "x" not recognized` when there is none. */
