@@ -305,6 +305,18 @@ static kd_status power_f64(kd_ctx *ctx, kd_call_env *env, const void *const *arg
     return KD_OK;
 }
 
+static kd_status inc_numeric(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
+                             bool *out_is_null)
+{
+    static const uint16_t one_digit[1] = {1};
+    static const kd_decimal one = {.digit_count = 1, .digits = one_digit};
+    kd_decimal value;
+    (void)out_is_null;
+    KD_TRY(kdi_arg_decimal(ctx, env, args, 0, &value));
+    KD_TRY(kd_decimal_add(ctx, env->arena, &value, &one, &value));
+    return kd_decimal_store(ctx, env->arena, &value, result);
+}
+
 #define BINARY(text, TYPE, member)                                                        \
     {                                                                                     \
         .name = text, .argument_count = 2, .arguments = {KDI_TYPE(TYPE), KDI_TYPE(TYPE)}, \
@@ -360,6 +372,7 @@ static const kd_function arithmetic[] = {
     BINARY("numeric_mod", NUMERIC, .row = mod_numeric),
     UNARY("numeric_uminus", NUMERIC, .row = neg_numeric),
     UNARY("numeric_abs", NUMERIC, .row = abs_numeric),
+    UNARY("numeric_inc", NUMERIC, .row = inc_numeric),
     INTEGERS(INT2, i16),
     INTEGERS(INT4, i32),
     INTEGERS(INT8, i64),

@@ -377,10 +377,6 @@ static kd_status to_scale(kd_ctx *ctx, kd_call_env *env, const void *const *args
 {
     kd_decimal value;
     int32_t scale = env->argument_count > 1 ? KDI_ARG(int32_t, args, 1) : 0;
-    if (scale > KD_NUMERIC_SCALE_MAX)
-        scale = KD_NUMERIC_SCALE_MAX;
-    if (scale < -131072)
-        scale = -131072;
     KD_TRY(kdi_arg_decimal(ctx, env, args, 0, &value));
     KD_TRY(rounds ? kd_decimal_round(ctx, env->arena, &value, scale, &value)
                   : kd_decimal_trunc(ctx, env->arena, &value, scale, &value));

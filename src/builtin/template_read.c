@@ -81,7 +81,7 @@ static kd_status bad_value(kd_ctx *ctx, kd_slice value, const kdi_place *it, con
     kd_status status =
         KD_FAIL(ctx, KD_INVALID, "22007", "invalid value \"%.*s\" for \"%.*s\"",
                 (int)value.size_bytes, value.data, (int)it->text.size_bytes, it->text.data);
-    kd_error_set_detail(ctx, detail);
+    kd_error_set_detail(ctx, "%s", detail);
     return status;
 }
 
@@ -554,6 +554,9 @@ static kd_status date_of_fields(kd_ctx *ctx, kd_slice input, const fields *f, in
         civil.day > kd_days_in_month(civil.year, civil.month))
         return field_out_of_range(ctx, input);
     *out = kd_date_from_civil(civil.year, civil.month, civil.day);
+    if (*out < KD_DATE_MIN || *out > KD_DATE_MAX)
+        return KD_FAIL(ctx, KD_INVALID, "22008", "date out of range: \"%.*s\"",
+                       (int)input.size_bytes, input.data);
     return KD_OK;
 }
 

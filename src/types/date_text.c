@@ -740,6 +740,8 @@ static decode_result decode(decoder *self, kd_slice text)
     if (self->label != KDI_DATE_UNIT_NONE)
         return DECODE_BAD_FORMAT;
     decode_result result = half_day_apply(self);
+    if (result == DECODE_OK)
+        result = time_check(&self->civil);
     if (result != DECODE_OK)
         return result;
     if (self->only_time) /* A zone's offset depends on a date, which there is none of. */

@@ -92,12 +92,13 @@ kd_status kdi_decimal_cut(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
     return KD_OK;
 }
 
+/* Beyond these no number has a digit. */
 static int64_t scale_bounded(int scale)
 {
-    enum { RESULT_SCALE_MAX = 2 * KDI_DECIMAL_DISPLAY_SCALE_MAX };
-    if (scale > RESULT_SCALE_MAX)
-        return RESULT_SCALE_MAX;
-    return scale < -RESULT_SCALE_MAX ? -RESULT_SCALE_MAX : scale;
+    enum { WHOLE_DIGITS_MAX = (0x7fff + 1) * KD_NUMERIC_BASE_DIGITS };
+    if (scale > KD_NUMERIC_SCALE_MAX)
+        return KD_NUMERIC_SCALE_MAX;
+    return scale < -WHOLE_DIGITS_MAX - 1 ? -WHOLE_DIGITS_MAX - 1 : scale;
 }
 
 kd_status kd_decimal_round(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, int scale,

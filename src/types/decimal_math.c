@@ -86,6 +86,30 @@ static int64_t decimal_weight(const kd_decimal *value)
 
 /* ---- Square root ---- */
 
+/* A root just below the middle between two results may have been rounded to the middle first: what
+ * is more than half a unit above the root is a unit too much. */
+static kd_status root_correct(math *self, const kd_decimal *value, int64_t scale,
+                              kd_decimal *io_root)
+{
+    static const uint16_t units[4] = {1, 1000, 100, 10}, halves[4] = {5, 5000, 500, 50};
+    int64_t place = scale + 1; /* Of the half. */
+    kd_decimal half = {.scale = (int32_t)place,
+                       .weight = (int32_t) - ((place + 3) / 4),
+                       .digit_count = 1,
+                       .digits = &halves[place % 4]};
+    kd_decimal unit = {.scale = (int32_t)scale,
+                       .weight = (int32_t) - ((scale + 3) / 4),
+                       .digit_count = 1,
+                       .digits = &units[scale % 4]};
+    kd_decimal middle, square;
+    if (io_root->digit_count == 0)
+        return KD_OK;
+    half.negative = unit.negative = true;
+    KD_TRY(add(self, io_root, &half, &middle));
+    KD_TRY(multiply(self, &middle, &middle, 2 * place, &square));
+    return kd_decimal_compare(&square, value) > 0 ? add(self, io_root, &unit, io_root) : KD_OK;
+}
+
 /* Newton's method from a double's sixteen digits; each step doubles them. */
 static kd_status root(math *self, const kd_decimal *value, int64_t scale, kd_decimal *out)
 {
@@ -116,7 +140,8 @@ static kd_status root(math *self, const kd_decimal *value, int64_t scale, kd_dec
         KD_TRY(add(self, &guess, &quotient, &guess));
         KD_TRY(multiply(self, &guess, &half, precise, &guess));
     }
-    return kdi_decimal_cut(self->ctx, self->scratch, &guess, scale, true, out);
+    KD_TRY(kdi_decimal_cut(self->ctx, self->scratch, &guess, scale, true, out));
+    return root_correct(self, value, scale, out);
 }
 
 /* ---- Exponential ---- */
