@@ -122,7 +122,7 @@ static void version_destroy(kd_catalog_version *version)
     kd_arena_destroy(version->arena);
 }
 
-/* Name spaces: schemas, relations, types. */
+/* Name spaces: schemas, relations, types, routines. */
 static int space_of(kd_object_kind kind)
 {
     switch (kind) {
@@ -132,6 +132,8 @@ static int space_of(kd_object_kind kind)
     case KD_OBJECT_DOMAIN:
     case KD_OBJECT_COMPOSITE:
         return 2;
+    case KD_OBJECT_ROUTINE:
+        return 3;
     default:
         return 1;
     }
@@ -352,6 +354,47 @@ const kd_object *kd_catalog_find_type(const kd_catalog_version *version, uint32_
                                       kd_slice name)
 {
     return find_by_name(version, 2, schema_no, name);
+}
+
+const kd_routine_entry *kd_catalog_find_routine(const kd_catalog_version *version,
+                                                uint32_t schema_no, kd_slice name,
+                                                const kd_routine_entry *after)
+{
+    bool reached = after == NULL;
+    for (uint64_t at = name_hash(3, schema_no, name);; at++) {
+        uint32_t slot = version->slots[at & (version->slot_count - 1)];
+        if (slot == 0)
+            return NULL;
+        const kd_object *object = version->items[slot - 1].object;
+        if (object->kind != KD_OBJECT_ROUTINE || object->schema_no != schema_no ||
+            !kd_slice_equal(object->name, name))
+            continue;
+        if (reached)
+            return (const kd_routine_entry *)object;
+        reached = object == &after->object;
+    }
+}
+
+static const kd_routine_argument *next_input(const kd_routine_entry *routine, uint32_t *io_at)
+{
+    while (*io_at < routine->argument_count) {
+        const kd_routine_argument *argument = &routine->arguments[(*io_at)++];
+        if (kd_argument_is_input(argument))
+            return argument;
+    }
+    return NULL;
+}
+
+bool kd_routine_same_arguments(const kd_routine_entry *a, const kd_routine_entry *b)
+{
+    uint32_t at_a = 0, at_b = 0;
+    for (;;) {
+        const kd_routine_argument *x = next_input(a, &at_a), *y = next_input(b, &at_b);
+        if (x == NULL || y == NULL)
+            return x == y;
+        if (!kd_type_same(x->type, y->type) || x->domain_no != y->domain_no)
+            return false;
+    }
 }
 
 const kd_table_entry *kd_catalog_index_table(const kd_catalog_version *version,
@@ -879,6 +922,13 @@ static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t ma
             ADD(kd_type_object_no(composite->attributes[i].type));
             ADD(composite->attributes[i].domain_no);
         }
+    } else if (entry->kind == KD_OBJECT_ROUTINE) {
+        const kd_routine_entry *routine = (const kd_routine_entry *)entry;
+        ADD(routine->result.object);
+        for (uint32_t i = 0; i < routine->argument_count; i++)
+            ADD(routine->arguments[i].type.object);
+        for (uint32_t i = 0; i < routine->depends_count; i++)
+            ADD(routine->depends_on[i]);
     }
 #undef ADD
     return count;
@@ -916,9 +966,23 @@ static kd_status claim_object(kd_ctx *ctx, session_work *work, uint32_t object_n
     return status;
 }
 
+static const kd_object *find_same_routine(const kd_catalog_version *version,
+                                          const kd_routine_entry *routine)
+{
+    const kd_routine_entry *at = NULL;
+    do
+        at = kd_catalog_find_routine(version, routine->object.schema_no, routine->object.name, at);
+    while (at != NULL && !kd_routine_same_arguments(at, routine));
+    return at == NULL ? NULL : &at->object;
+}
+
 static kd_status name_is_taken(kd_ctx *ctx, const kd_object *object)
 {
     int space = space_of(object->kind);
+    if (object->kind == KD_OBJECT_ROUTINE)
+        return KD_FAIL(ctx, KD_INVALID, "42723",
+                       "function \"%.*s\" already exists with same argument types",
+                       (int)object->name.size_bytes, object->name.data);
     return KD_FAIL(ctx, KD_INVALID,
                    space == 0   ? "42P06"
                    : space == 1 ? "42P07"
@@ -948,7 +1012,10 @@ static kd_status claim_name(kd_ctx *ctx, session_work *work, const kd_object *ob
         return KD_OK;
     KD_TRY(kd_txn_lock_table(ctx, work->txn, NAME_LOCK | hash >> 1, KD_TABLE_EXCLUSIVE, false));
     kd_mutex_lock(&catalog->mutex);
-    const kd_object *there = find_by_name(catalog->newest, space, object->schema_no, object->name);
+    const kd_object *there =
+        object->kind == KD_OBJECT_ROUTINE
+            ? find_same_routine(catalog->newest, (const kd_routine_entry *)object)
+            : find_by_name(catalog->newest, space, object->schema_no, object->name);
     if (there != NULL && there->object_no != object->object_no) {
         const kd_object *owner = there->kind == KD_OBJECT_INDEX
                                      ? item_of(catalog->newest, there->object_no)->holder->entry

@@ -26,6 +26,7 @@ typedef enum kd_object_kind {
     KD_OBJECT_ENUM = 6,
     KD_OBJECT_DOMAIN = 7,
     KD_OBJECT_COMPOSITE = 8,
+    KD_OBJECT_ROUTINE = 9,
 } kd_object_kind;
 
 /* Every object starts with this. Names are as written (folded unless quoted). */
@@ -207,6 +208,54 @@ typedef struct kd_composite_entry {
     const kd_attribute *attributes;
 } kd_composite_entry;
 
+typedef enum kd_argument_mode {
+    KD_ARGUMENT_IN = 0,
+    KD_ARGUMENT_OUT,
+    KD_ARGUMENT_INOUT,
+    KD_ARGUMENT_VARIADIC,
+    KD_ARGUMENT_TABLE, /* A column of RETURNS TABLE. */
+} kd_argument_mode;
+
+/* Types of arguments and results may be pseudo types (function.h). */
+typedef struct kd_routine_argument {
+    kd_slice name; /* May be empty. */
+    kd_type type;
+    kd_argument_mode mode;
+    uint32_t domain_no; /* As of columns. */
+    kd_slice default_text;
+} kd_routine_argument;
+
+typedef enum kd_routine_kind {
+    KD_ROUTINE_FUNCTION = 0,
+    KD_ROUTINE_PROCEDURE,
+    KD_ROUTINE_MACRO, /* Arguments have no types: they are put in as they are. */
+} kd_routine_kind;
+
+typedef enum kd_routine_body {
+    KD_BODY_STRING = 0, /* Statements, as in AS '...'. */
+    KD_BODY_RETURN,     /* One expression. */
+    KD_BODY_ATOMIC,     /* Statements of BEGIN ATOMIC ... END. */
+    KD_BODY_QUERY,      /* A macro's AS TABLE. */
+} kd_routine_body;
+
+/* Functions, procedures and macros in SQL. Several of a schema may have one name. */
+typedef struct kd_routine_entry {
+    kd_object object;
+    kd_routine_kind kind;
+    kd_routine_body form;
+    kd_volatility volatility;
+    bool strict;
+    bool returns_set;
+    bool security_definer;
+    uint32_t argument_count; /* All of them, in order. */
+    const kd_routine_argument *arguments;
+    kd_type result; /* What one row is: VOID, a type, or RECORD where arguments say the columns. */
+    uint32_t result_domain_no;
+    kd_slice body;
+    uint32_t depends_count; /* Relations, types and routines that it names. */
+    const uint32_t *depends_on;
+} kd_routine_entry;
+
 /* --- Versions -------------------------------------------------------------------------------- */
 
 typedef struct kd_catalog kd_catalog;                 /* Of a database. */
@@ -241,6 +290,17 @@ const kd_object *kd_catalog_find_relation(const kd_catalog_version *version, uin
                                           kd_slice name);
 const kd_object *kd_catalog_find_type(const kd_catalog_version *version, uint32_t schema_no,
                                       kd_slice name);
+/* Routines of one name: the first, then each after `after`; NULL at the end. */
+const kd_routine_entry *kd_catalog_find_routine(const kd_catalog_version *version,
+                                                uint32_t schema_no, kd_slice name,
+                                                const kd_routine_entry *after);
+/* Whether two routines take the same arguments: only one of them may be in a schema. */
+bool kd_routine_same_arguments(const kd_routine_entry *a, const kd_routine_entry *b);
+/* Arguments that a call gives: all but OUT and TABLE ones. */
+static inline bool kd_argument_is_input(const kd_routine_argument *argument)
+{
+    return argument->mode != KD_ARGUMENT_OUT && argument->mode != KD_ARGUMENT_TABLE;
+}
 /* An index by name comes as its own kd_object, and here is the table that it belongs to. */
 const kd_table_entry *kd_catalog_index_table(const kd_catalog_version *version,
                                              uint32_t index_object_no,

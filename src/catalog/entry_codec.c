@@ -87,6 +87,22 @@ static void walk_type(codec *c, kd_type *type)
         c->reader.failed = true;
 }
 
+/* Of routines: pseudo types as well. */
+static void walk_any_type(codec *c, kd_type *type)
+{
+    if (c->status != KD_OK)
+        return;
+    if (!reading(c)) {
+        note(c, kd_buffer_append(c->ctx, c->out, type, sizeof *type));
+        return;
+    }
+    const char *bytes = kd_read_bytes(&c->reader, sizeof *type);
+    if (bytes != NULL)
+        memcpy(type, bytes, sizeof *type);
+    if (type->id >= KD_TYPE_COUNT && (type->id < KD_PSEUDO_ANY || type->id > KD_PSEUDO_ANYNONARRAY))
+        c->reader.failed = true;
+}
+
 static void walk_value(codec *c, kd_value *value)
 {
     walk_type(c, &value->type);
@@ -397,6 +413,46 @@ static void walk_composite(codec *c, kd_composite_entry *composite)
     composite->attributes = list;
 }
 
+static void walk_arguments(codec *c, kd_routine_entry *routine)
+{
+    kd_routine_argument *list =
+        walk_list(c, routine->arguments, &routine->argument_count, sizeof *list);
+    for (uint32_t i = 0; i < routine->argument_count; i++) {
+        uint64_t mode = list[i].mode;
+        walk_slice(c, &list[i].name);
+        walk_any_type(c, &list[i].type);
+        walk_u64(c, &mode);
+        if (mode > KD_ARGUMENT_TABLE)
+            c->reader.failed = true;
+        if (reading(c))
+            list[i].mode = (kd_argument_mode)mode;
+        walk_u32(c, &list[i].domain_no);
+        walk_slice(c, &list[i].default_text);
+    }
+    routine->arguments = list;
+}
+
+static void walk_routine(codec *c, kd_routine_entry *routine)
+{
+    uint64_t kind = routine->kind, form = routine->form, volatility = routine->volatility;
+    walk_u64(c, &kind);
+    walk_u64(c, &form);
+    walk_u64(c, &volatility);
+    if (kind > KD_ROUTINE_MACRO || form > KD_BODY_QUERY || volatility > KD_VOLATILE)
+        c->reader.failed = true;
+    routine->kind = (kd_routine_kind)kind;
+    routine->form = (kd_routine_body)form;
+    routine->volatility = (kd_volatility)volatility;
+    walk_bool(c, &routine->strict);
+    walk_bool(c, &routine->returns_set);
+    walk_bool(c, &routine->security_definer);
+    walk_arguments(c, routine);
+    walk_any_type(c, &routine->result);
+    walk_u32(c, &routine->result_domain_no);
+    walk_slice(c, &routine->body);
+    walk_u32s(c, &routine->depends_on, &routine->depends_count);
+}
+
 typedef union any_entry {
     kd_object object;
     kd_table_entry table;
@@ -405,6 +461,7 @@ typedef union any_entry {
     kd_enum_entry enumeration;
     kd_domain_entry domain;
     kd_composite_entry composite;
+    kd_routine_entry routine;
 } any_entry;
 
 static size_t entry_bytes(kd_object_kind kind)
@@ -422,6 +479,8 @@ static size_t entry_bytes(kd_object_kind kind)
         return sizeof(kd_domain_entry);
     case KD_OBJECT_COMPOSITE:
         return sizeof(kd_composite_entry);
+    case KD_OBJECT_ROUTINE:
+        return sizeof(kd_routine_entry);
     case KD_OBJECT_SCHEMA:
         return sizeof(kd_object);
     case KD_OBJECT_INDEX: /* Lives inside its table's entry. */
@@ -459,6 +518,9 @@ static void walk_entry(codec *c, any_entry *entry)
         break;
     case KD_OBJECT_COMPOSITE:
         walk_composite(c, &entry->composite);
+        break;
+    case KD_OBJECT_ROUTINE:
+        walk_routine(c, &entry->routine);
         break;
     case KD_OBJECT_SCHEMA:
         break;

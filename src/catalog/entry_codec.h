@@ -15,7 +15,7 @@
 
 #include "catalog/catalog.h"
 
-enum { KD_ENTRY_FORMAT = 6 };
+enum { KD_ENTRY_FORMAT = 7 };
 
 kd_status kd_entry_encode(kd_ctx *ctx, const kd_object *entry, kd_buffer *out) KD_MUST_CHECK;
 /* Everything is copied into `arena`. Damage is KD_CORRUPT, another format KD_UNSUPPORTED. */

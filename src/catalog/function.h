@@ -248,6 +248,19 @@ bool kd_registry_find_table_function(const kd_registry *registry, kd_slice name,
                                      const kd_type *arguments, uint32_t argument_count,
                                      const kd_table_function **out_function,
                                      kd_type *out_arguments);
+/* Which of several signatures a call means, by the same rules: for routines of the catalog. Not
+ * found: false, with `*out_ambiguous` where there are several. `*out_element` is what the
+ * polymorphic types stand for. */
+typedef struct kd_signature {
+    uint32_t argument_count;
+    const kd_type *arguments;
+} kd_signature;
+bool kd_registry_choose(const kd_registry *registry, const kd_signature *signatures,
+                        uint32_t signature_count, const kd_type *arguments, uint32_t count,
+                        uint32_t *out_index, kd_type *out_arguments, kd_type *out_element,
+                        bool *out_is_exact, bool *out_ambiguous);
+/* A polymorphic type where `element` is known; other types stay. */
+kd_type kd_registry_resolve(kd_type type, kd_type element);
 bool kd_registry_has_name(const kd_registry *registry, kd_slice name); /* Of any kind. */
 bool kd_registry_is_aggregate(const kd_registry *registry, kd_slice name);
 /* NULL when there is none that `context` allows. Text to and from anything (I/O casts) is found

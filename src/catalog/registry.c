@@ -554,6 +554,21 @@ static bool is_hidden(const candidate *list, uint32_t list_count, uint32_t count
     return false;
 }
 
+static uint32_t choose(const kd_registry *registry, candidate *list, uint32_t list_count,
+                       kd_slice name, const kd_type *arguments, uint32_t count)
+{
+    if (list_count < 2 ||
+        (name_is_operator(name) && prefer_other_operand(list, list_count, arguments, count)))
+        return list_count > 0;
+    list_count = keep_most_exact(list, list_count, arguments, count, false);
+    if (list_count > 1)
+        list_count = keep_most_exact(list, list_count, arguments, count, true);
+    list_count = keep_by_unknowns(list, list_count, arguments, count);
+    if (list_count > 1)
+        list_count = keep_by_same_type(registry, list, list_count, arguments, count);
+    return list_count;
+}
+
 static bool find(const kd_registry *registry, char kind, kd_slice name, const kd_type *arguments,
                  uint32_t count, candidate *out_found, bool *out_ambiguous)
 {
@@ -577,16 +592,7 @@ static bool find(const kd_registry *registry, char kind, kd_slice name, const kd
         list_count = drop_mixed_real(list, list_count, arguments, count);
     if (list_count == 0)
         return false;
-    if (list_count > 1 &&
-        !(name_is_operator(name) && prefer_other_operand(list, list_count, arguments, count))) {
-        list_count = keep_most_exact(list, list_count, arguments, count, false);
-        if (list_count > 1)
-            list_count = keep_most_exact(list, list_count, arguments, count, true);
-        list_count = keep_by_unknowns(list, list_count, arguments, count);
-        if (list_count > 1)
-            list_count = keep_by_same_type(registry, list, list_count, arguments, count);
-        *out_ambiguous = list_count > 1;
-    }
+    *out_ambiguous = choose(registry, list, list_count, name, arguments, count) > 1;
     *out_found = list[0];
     return !*out_ambiguous;
 }
@@ -604,6 +610,45 @@ static void fill_arguments(const candidate *found, const kd_type *arguments, uin
             wanted = arguments[i];
         out_arguments[i] = wanted;
     }
+}
+
+kd_type kd_registry_resolve(kd_type type, kd_type element)
+{
+    return resolved(type, element);
+}
+
+bool kd_registry_choose(const kd_registry *registry, const kd_signature *signatures,
+                        uint32_t signature_count, const kd_type *arguments, uint32_t count,
+                        uint32_t *out_index, kd_type *out_arguments, kd_type *out_element,
+                        bool *out_is_exact, bool *out_ambiguous)
+{
+    entry entries[CANDIDATES_MAX];
+    candidate list[CANDIDATES_MAX];
+    uint32_t list_count = 0;
+    *out_ambiguous = *out_is_exact = false;
+    for (uint32_t i = 0; i < signature_count && i < CANDIDATES_MAX; i++) {
+        /* By an operator's name: arguments of one polymorphic type are of one type. */
+        entries[i] = (entry){.name = KD_SLICE("="),
+                             .argument_count = signatures[i].argument_count,
+                             .arguments = signatures[i].arguments};
+        if (!fits(registry, &entries[i], arguments, count, &list[list_count]))
+            continue;
+        *out_is_exact = is_exact(&list[list_count], arguments, count);
+        if (*out_is_exact) {
+            list[0] = list[list_count];
+            list_count = 1;
+            break;
+        }
+        list_count++;
+    }
+    list_count = choose(registry, list, list_count, KD_SLICE("f"), arguments, count);
+    *out_ambiguous = list_count > 1;
+    if (list_count != 1)
+        return false;
+    *out_index = (uint32_t)(list[0].described - entries);
+    *out_element = list[0].element;
+    fill_arguments(&list[0], arguments, count, out_arguments);
+    return true;
 }
 
 bool kd_registry_find_function(const kd_registry *registry, kd_slice name, const kd_type *arguments,

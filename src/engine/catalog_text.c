@@ -339,6 +339,7 @@ static const struct {
     [KD_TYPE_JSONB] = {3802, 3807},
     [KD_TYPE_OID] = {26, 1028},
     [KD_TYPE_VOID] = {2278, 0},
+    [KD_TYPE_RECORD] = {2249, 2287},
     [KD_TYPE_BIT] = {1560, 1561},
     [KD_TYPE_VARBIT] = {1562, 1563},
     [KD_TYPE_JSONPATH] = {4072, 4073},

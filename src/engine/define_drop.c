@@ -28,9 +28,11 @@ static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no);
 static kd_status describe(kd_ctx *ctx, const kd_object *object, kd_buffer *out)
 {
     static const char *const words[] = {
-        [KD_OBJECT_SCHEMA] = "schema", [KD_OBJECT_TABLE] = "table",       [KD_OBJECT_VIEW] = "view",
-        [KD_OBJECT_INDEX] = "index",   [KD_OBJECT_SEQUENCE] = "sequence", [KD_OBJECT_ENUM] = "type",
-        [KD_OBJECT_DOMAIN] = "type",   [KD_OBJECT_COMPOSITE] = "type"};
+        [KD_OBJECT_SCHEMA] = "schema",     [KD_OBJECT_TABLE] = "table",
+        [KD_OBJECT_VIEW] = "view",         [KD_OBJECT_INDEX] = "index",
+        [KD_OBJECT_SEQUENCE] = "sequence", [KD_OBJECT_ENUM] = "type",
+        [KD_OBJECT_DOMAIN] = "type",       [KD_OBJECT_COMPOSITE] = "type",
+        [KD_OBJECT_ROUTINE] = "function"};
     kd_slice query;
     const char *word = object->kind < sizeof words / sizeof *words && words[object->kind] != NULL
                            ? words[object->kind]
@@ -106,9 +108,19 @@ static bool is_view_over(const kd_object *entry, uint32_t of)
 {
     const kd_view_entry *view = (const kd_view_entry *)entry;
     const kd_table_entry *table = (const kd_table_entry *)entry;
+    const kd_routine_entry *routine = (const kd_routine_entry *)entry;
     bool is_view = entry->kind == KD_OBJECT_VIEW, is_table = entry->kind == KD_OBJECT_TABLE;
-    uint32_t count = is_view ? view->depends_count : is_table ? table->depends_count : 0;
-    const uint32_t *depends_on = is_view ? view->depends_on : is_table ? table->depends_on : NULL;
+    bool is_routine = entry->kind == KD_OBJECT_ROUTINE;
+    uint32_t count = is_view      ? view->depends_count
+                     : is_table   ? table->depends_count
+                     : is_routine ? routine->depends_count
+                                  : 0;
+    const uint32_t *depends_on = is_view      ? view->depends_on
+                                 : is_table   ? table->depends_on
+                                 : is_routine ? routine->depends_on
+                                              : NULL;
+    if (is_routine && entry->object_no == of)
+        return false; /* It calls itself. */
     for (uint32_t i = 0; i < count; i++)
         if (depends_on[i] == of)
             return true;
@@ -126,8 +138,19 @@ static bool refers_to(const kd_object *entry, uint32_t of)
     return false;
 }
 
+static bool routine_has_type(const kd_routine_entry *routine, uint32_t of)
+{
+    bool has = kd_type_object_no(routine->result) == of || routine->result_domain_no == of;
+    for (uint32_t i = 0; i < routine->argument_count && !has; i++)
+        has = kd_type_object_no(routine->arguments[i].type) == of ||
+              routine->arguments[i].domain_no == of;
+    return has;
+}
+
 static bool has_column_of_type(const kd_object *entry, uint32_t of)
 {
+    if (entry->kind == KD_OBJECT_ROUTINE)
+        return routine_has_type((const kd_routine_entry *)entry, of);
     if (entry->kind == KD_OBJECT_DOMAIN)
         return kd_type_object_no(((const kd_domain_entry *)entry)->base) == of;
     if (entry->kind == KD_OBJECT_COMPOSITE) {
@@ -468,10 +491,10 @@ static kd_status drop_users_of_type(kd_ctx *ctx, drop *work, const kd_object *ty
         const kd_object *user = kd_catalog_get(work->run->catalog, users.numbers[i]);
         if (user == NULL || user->object_no == type->object_no)
             continue;
+        bool is_whole = user->kind == KD_OBJECT_DOMAIN || user->kind == KD_OBJECT_ROUTINE;
         if (!work->cascade)
-            return refuse(ctx, work->run->arena, type, user,
-                          user->kind == KD_OBJECT_DOMAIN ? "" : "a column of ");
-        if (user->kind == KD_OBJECT_DOMAIN)
+            return refuse(ctx, work->run->arena, type, user, is_whole ? "" : "a column of ");
+        if (is_whole)
             KD_TRY(drop_one(ctx, work, user->object_no));
         else if (user->kind == KD_OBJECT_COMPOSITE)
             KD_TRY(
@@ -487,6 +510,14 @@ static kd_status drop_type(kd_ctx *ctx, drop *work, const kd_object *type)
     KD_TRY(drop_users_of_type(ctx, work, type));
     KD_TRY(drop_views_over(ctx, work, type));
     return kdi_remove(ctx, work->run, type->object_no);
+}
+
+/* Views that call it no longer bind; other routines depend on it where they say so. */
+static kd_status drop_routine(kd_ctx *ctx, drop *work, const kd_object *routine)
+{
+    KD_TRY(drop_views_over(ctx, work, routine));
+    KD_TRY(kdi_remove(ctx, work->run, routine->object_no));
+    return kdi_views_after(ctx, work->run, routine, work->cascade);
 }
 
 static kd_status drop_schema(kd_ctx *ctx, drop *work, const kd_object *schema)
@@ -535,6 +566,9 @@ static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no)
     case KD_OBJECT_DOMAIN:
     case KD_OBJECT_COMPOSITE:
         status = drop_type(ctx, work, object);
+        break;
+    case KD_OBJECT_ROUTINE:
+        status = drop_routine(ctx, work, object);
         break;
     case KD_OBJECT_SCHEMA:
         status = drop_schema(ctx, work, object);
@@ -646,8 +680,31 @@ static kd_status drop_listed(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast,
     return kdi_drop_object(ctx, run, object->object_no, ast->behavior == KD_AST_CASCADE);
 }
 
+static kd_status drop_routines(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast)
+{
+    kdi_set_tag(run, ast->object == KD_AST_OBJECT_PROCEDURE ? "DROP PROCEDURE"
+                     : ast->object == KD_AST_OBJECT_ROUTINE ? "DROP ROUTINE"
+                                                            : "DROP FUNCTION");
+    for (size_t i = 0; i < ast->objects.count; i++) {
+        const kd_ast_object *listed = (const kd_ast_object *)ast->objects.items[i];
+        const kd_routine_entry *routine;
+        KD_TRY(kdi_named_routine(ctx, run, ast->object, listed, ast->if_exists, &routine));
+        if (routine == NULL)
+            kdi_session_notice(run->session, "NOTICE", "42883",
+                               "function %.*s does not exist, skipping",
+                               (int)listed->name.name.size_bytes, listed->name.name.data);
+        else
+            KD_TRY(kdi_drop_object(ctx, run, routine->object.object_no,
+                                   ast->behavior == KD_AST_CASCADE));
+    }
+    return KD_OK;
+}
+
 kd_status kdi_drop(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast)
 {
+    if (ast->object == KD_AST_OBJECT_FUNCTION || ast->object == KD_AST_OBJECT_PROCEDURE ||
+        ast->object == KD_AST_OBJECT_ROUTINE)
+        return drop_routines(ctx, run, ast);
     for (size_t k = 0; k < sizeof drop_kinds / sizeof *drop_kinds; k++) {
         if (drop_kinds[k].ast != ast->object)
             continue;

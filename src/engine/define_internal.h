@@ -82,6 +82,16 @@ kd_status kdi_rename_attribute(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
 kd_status kdi_comment_on_attribute(kd_ctx *ctx, kd_run *run, const kd_object *type,
                                    kd_slice attribute, kd_slice text) KD_MUST_CHECK;
 
+/* --- define_routine.c
+ * ------------------------------------------------------------------------------ */
+
+/* A function, procedure or macro by name and, where they are written, types of arguments. */
+kd_status kdi_named_routine(kd_ctx *ctx, kd_run *run, kd_ast_object_kind kind,
+                            const kd_ast_object *object, bool missing_ok,
+                            const kd_routine_entry **out) KD_MUST_CHECK;
+kd_status kdi_move_routine(kd_ctx *ctx, kd_run *run, const kd_routine_entry *old, kd_slice name,
+                           uint32_t schema_no) KD_MUST_CHECK;
+
 /* --- define_draft.c
  * ------------------------------------------------------------------------------- */
 

@@ -274,6 +274,8 @@ static kd_status entry_copy(kd_ctx *ctx, kd_arena *arena, const kd_object *entry
         size = sizeof(kd_enum_entry);
     else if (entry->kind == KD_OBJECT_DOMAIN)
         size = sizeof(kd_domain_entry);
+    else if (entry->kind == KD_OBJECT_ROUTINE)
+        size = sizeof(kd_routine_entry);
     else if (entry->kind == KD_OBJECT_COMPOSITE)
         size = sizeof(kd_composite_entry);
     *out_copy = kd_alloc(ctx, arena, size);
@@ -281,6 +283,12 @@ static kd_status entry_copy(kd_ctx *ctx, kd_arena *arena, const kd_object *entry
         return KD_NOMEM;
     memcpy(*out_copy, entry, size);
     return KD_OK;
+}
+
+static bool names_routine(kd_ast_object_kind kind)
+{
+    return kind == KD_AST_OBJECT_FUNCTION || kind == KD_AST_OBJECT_PROCEDURE ||
+           kind == KD_AST_OBJECT_ROUTINE;
 }
 
 static kd_status find_object(kd_ctx *ctx, kd_run *run, kd_ast_object_kind kind,
@@ -440,6 +448,13 @@ kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
                                                    : rename_column(ctx, run, ast);
     if (ast->object == KD_AST_OBJECT_CONSTRAINT)
         return rename_constraint(ctx, run, ast);
+    if (names_routine(ast->object)) {
+        const kd_routine_entry *routine;
+        kdi_set_tag(run, "ALTER FUNCTION");
+        KD_TRY(kdi_named_routine(ctx, run, ast->object, ast->target, false, &routine));
+        KD_TRY(kdi_move_routine(ctx, run, routine, ast->new_name, routine->object.schema_no));
+        return kdi_views_after(ctx, run, &routine->object, false);
+    }
     KD_TRY(find_object(ctx, run, ast->object, &ast->name, ast->if_exists, &object));
     if (object == NULL)
         return KD_OK;
@@ -463,12 +478,18 @@ kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema
     kd_object *copy;
     bool exists;
     kdi_set_tag(run, "ALTER TABLE");
-    KD_TRY(find_object(ctx, run, ast->object, &ast->target->name, ast->if_exists, &object));
-    if (object == NULL)
-        return KD_OK;
     if (schema == NULL)
         return KD_FAIL(ctx, KD_INVALID, "3F000", "schema \"%.*s\" does not exist",
                        (int)ast->schema.size_bytes, ast->schema.data);
+    if (names_routine(ast->object)) {
+        const kd_routine_entry *routine;
+        kdi_set_tag(run, "ALTER FUNCTION");
+        KD_TRY(kdi_named_routine(ctx, run, ast->object, ast->target, false, &routine));
+        return kdi_move_routine(ctx, run, routine, routine->object.name, schema->object_no);
+    }
+    KD_TRY(find_object(ctx, run, ast->object, &ast->target->name, ast->if_exists, &object));
+    if (object == NULL)
+        return KD_OK;
     KD_TRY(kdi_check_free(ctx, run, schema->object_no, object->name, object->kind, false, &exists));
     if (object->kind == KD_OBJECT_TABLE) {
         kdi_draft *draft;
@@ -481,6 +502,17 @@ kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema
     KD_TRY(entry_copy(ctx, run->arena, object, &copy));
     copy->schema_no = schema->object_no;
     return kdi_put(ctx, run, copy);
+}
+
+/* There is one role, and it owns everything: the object only has to be there. */
+kd_status kdi_alter_owner(kd_ctx *ctx, kd_run *run, const kd_ast_alter_owner *ast)
+{
+    const kd_object *object;
+    const kd_routine_entry *routine;
+    kdi_set_tag(run, names_routine(ast->object) ? "ALTER FUNCTION" : "ALTER TABLE");
+    if (names_routine(ast->object))
+        return kdi_named_routine(ctx, run, ast->object, ast->target, false, &routine);
+    return find_object(ctx, run, ast->object, &ast->target->name, false, &object);
 }
 
 static kd_status comment_on_column(kd_ctx *ctx, kd_run *run, const kd_ast_comment *ast,
@@ -513,7 +545,13 @@ kd_status kdi_comment(kd_ctx *ctx, kd_run *run, const kd_ast_comment *ast)
         return comment_on_column(ctx, run, ast, text);
     if (ast->object == KD_AST_OBJECT_DATABASE)
         return KD_OK;
-    KD_TRY(find_object(ctx, run, ast->object, &ast->target->name, false, &object));
+    if (names_routine(ast->object)) {
+        const kd_routine_entry *routine;
+        KD_TRY(kdi_named_routine(ctx, run, ast->object, ast->target, false, &routine));
+        object = &routine->object;
+    } else {
+        KD_TRY(find_object(ctx, run, ast->object, &ast->target->name, false, &object));
+    }
     if (object->kind == KD_OBJECT_INDEX)
         return change_index(ctx, run, object, (kd_slice){"", 0}, &text);
     KD_TRY(entry_copy(ctx, run->arena, object, &copy));

@@ -95,9 +95,21 @@ typedef struct kdi_progress {
     kd_progress work;
 } kdi_progress;
 
+/* A routine whose statements are being made or run (routine.c): what their parameters are. */
+typedef struct kdi_routine_frame {
+    const struct kdi_routine_frame *outer;
+    uint32_t routine_no;
+    kd_slice name;
+    uint32_t count; /* Parameters. */
+    const kd_slice *names;
+    const kd_type *types;
+    uint32_t depth;
+} kdi_routine_frame;
+
 struct kd_session {
     kd_database *database;
-    kd_session *next; /* In the database's list. */
+    const kdi_routine_frame *routine; /* NULL: none. */
+    kd_session *next;                 /* In the database's list. */
     kd_arena *arena;
     kd_ctx ctx;
     atomic_bool cancelled;
@@ -389,6 +401,26 @@ kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *
 kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast) KD_MUST_CHECK;
 kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run,
                               const kd_ast_create_sequence *ast) KD_MUST_CHECK;
+/* A statement inside another, of a routine. Rows go to `take`; their bytes are the statement's. */
+typedef kd_status (*kdi_take_row)(kd_ctx *ctx, void *object, const kd_value *values,
+                                  uint32_t count);
+typedef struct kdi_nested {
+    kd_slice text;
+    const kd_value *parameters;
+    const kd_type *types;
+    uint32_t parameter_count;
+    bool reads_latest; /* Sees what was done since the outer statement began. */
+    kdi_take_row take; /* NULL: rows are dropped. */
+    void *object;
+} kdi_nested;
+kd_status kdi_alter_owner(kd_ctx *ctx, kd_run *run, const kd_ast_alter_owner *ast) KD_MUST_CHECK;
+kd_status kdi_run_nested(kd_ctx *ctx, kd_session *session, const kdi_nested *nested) KD_MUST_CHECK;
+kd_status kdi_register_routine_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
+kd_status kdi_run_call(kd_ctx *ctx, kd_run *run, const kd_ast_call_procedure *ast) KD_MUST_CHECK;
+kd_status kdi_create_routine(kd_ctx *ctx, kd_run *run,
+                             const kd_ast_create_routine *ast) KD_MUST_CHECK;
+kd_status kdi_alter_routine(kd_ctx *ctx, kd_run *run,
+                            const kd_ast_alter_routine *ast) KD_MUST_CHECK;
 kd_status kdi_create_composite(kd_ctx *ctx, kd_run *run,
                                const kd_ast_create_composite *ast) KD_MUST_CHECK;
 kd_status kdi_alter_composite(kd_ctx *ctx, kd_run *run,

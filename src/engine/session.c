@@ -365,5 +365,11 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
         .authorize = kd_authorize,
         .authorize_object = &session->principal,
     };
+    if (session->routine != NULL) {
+        out_options->parameter_names = session->routine->names;
+        out_options->parameter_name_count = session->routine->count;
+        out_options->routine_name = session->routine->name;
+        out_options->routine_no = session->routine->routine_no;
+    }
     return KD_OK;
 }

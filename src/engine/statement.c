@@ -847,6 +847,61 @@ out:
     return status;
 }
 
+/* The next rows of a run that is linked nowhere: what it kept, or what it computes. */
+static kd_status nested_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_end)
+{
+    *out_batch = (kd_batch){0};
+    *out_end = true;
+    if (run->rows != NULL) {
+        kdi_row_set_next(run->rows, out_batch, out_end);
+    } else if (run->log != NULL) {
+        KD_TRY(kd_row_log_read(ctx, run->log, run->log_next, KD_BATCH_ROWS, out_batch));
+        run->log_next += out_batch->selected_count;
+        *out_end = out_batch->selected_count == 0;
+    } else if (run->execution != NULL) {
+        return kd_execution_next(ctx, run->execution, out_batch, out_end);
+    }
+    return KD_OK;
+}
+
+static kd_status give_batch(kd_ctx *ctx, const kdi_nested *nested, kd_arena *arena,
+                            const kd_batch *batch)
+{
+    kd_value *values = KD_NEW_ARRAY(ctx, arena, kd_value, batch->column_count);
+    if (values == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < batch->selected_count; i++) {
+        uint32_t row = batch->selection == NULL ? i : batch->selection[i];
+        for (uint32_t c = 0; c < batch->column_count; c++)
+            values[c] = kd_vector_get(&batch->columns[c], row);
+        KD_TRY(nested->take(ctx, nested->object, values, batch->column_count));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_run_nested(kd_ctx *ctx, kd_session *session, const kdi_nested *nested)
+{
+    kd_status status = KD_OK;
+    kd_prepared *prepared = NULL;
+    kd_run *run = NULL;
+    KD_TRY_OUT(kd_prepared_create(ctx, session, nested->text, nested->types,
+                                  nested->parameter_count, &prepared));
+    KD_TRY_OUT(run_create(ctx, prepared, &run));
+    run->reads_latest = nested->reads_latest;
+    KD_TRY_OUT(run_attempt(ctx, run, nested->parameters, nested->parameter_count));
+    for (bool end = false; !end;) {
+        kd_batch batch;
+        KD_TRY_OUT(nested_next(ctx, run, &batch, &end));
+        if (batch.selected_count > 0 && nested->take != NULL)
+            KD_TRY_OUT(give_batch(ctx, nested, run->arena, &batch));
+    }
+out:
+    if (run != NULL)
+        run_destroy(run);
+    kd_prepared_destroy(prepared);
+    return status;
+}
+
 kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
                            const kd_value *parameters, uint32_t parameter_count,
                            int64_t *out_affected)

@@ -651,6 +651,35 @@ static kd_status emit_function(function_list *self, const char *name, char kind,
     return kdi_sys_emit(view);
 }
 
+static kd_status emit_routine(kdi_sys_view *view, const kd_routine_entry *routine)
+{
+    static const char volatilities[] = {'i', 's', 'v'};
+    kd_buffer types = kd_buffer_in(view->arena);
+    int count = 0;
+    KD_TRY(kd_buffer_append_text(view->ctx, &types, ""));
+    for (uint32_t i = 0; i < routine->argument_count; i++) {
+        if (!kd_argument_is_input(&routine->arguments[i]))
+            continue;
+        KD_TRY(kd_buffer_append_format(
+            view->ctx, &types, count++ == 0 ? "%llu" : " %llu",
+            (unsigned long long)kdi_type_number(routine->arguments[i].type)));
+    }
+    kdi_put_oid(view, routine->object.object_no);
+    kdi_put_text(view, routine->object.name);
+    kdi_put_oid(view, routine->object.schema_no);
+    kdi_put_oid(view, KDI_OWNER_NO);
+    kdi_put_oid(view, 14);
+    kdi_put_char(view, routine->kind == KD_ROUTINE_PROCEDURE ? 'p' : 'f');
+    kdi_put_bool(view, routine->strict);
+    kdi_put_bool(view, routine->returns_set);
+    kdi_put_char(view, volatilities[routine->volatility]);
+    kdi_put_int2(view, count);
+    kdi_put_oid(view, kdi_type_number(routine->result));
+    kdi_put_text(view, kd_buffer_slice(&types));
+    kdi_put_text(view, routine->form == KD_BODY_STRING ? routine->body : (kd_slice){"", 0});
+    return kdi_sys_emit(view);
+}
+
 bool kdi_function_is_named(const char *name)
 {
     return (name[0] >= 'a' && name[0] <= 'z') || name[0] == '_';
@@ -669,6 +698,9 @@ static kd_status pg_proc(kdi_sys_view *view)
     const kd_object *schema = kd_catalog_find_schema(view->version, KD_SLICE("pg_catalog"));
     function_list self = {.view = view, .schema_no = schema == NULL ? 0 : schema->object_no};
     kd_registry_visit(kd_catalog_registry(view->version), visit_function, &self);
+    for (uint32_t i = 0; i < view->object_count && self.status == KD_OK; i++)
+        if (view->objects[i]->kind == KD_OBJECT_ROUTINE)
+            self.status = emit_routine(view, (const kd_routine_entry *)view->objects[i]);
     return self.status;
 }
 

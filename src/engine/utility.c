@@ -284,6 +284,14 @@ static kd_status run_definition(kd_ctx *ctx, kd_run *run, const kd_ast_node *nod
         return kdi_create_enum(ctx, run, (const kd_ast_create_enum *)node);
     case KD_AST_CREATE_DOMAIN:
         return kdi_create_domain(ctx, run, (const kd_ast_create_domain *)node);
+    case KD_AST_ALTER_OWNER:
+        return kdi_alter_owner(ctx, run, (const kd_ast_alter_owner *)node);
+    case KD_AST_CALL_PROCEDURE:
+        return kdi_run_call(ctx, run, (const kd_ast_call_procedure *)node);
+    case KD_AST_CREATE_ROUTINE:
+        return kdi_create_routine(ctx, run, (const kd_ast_create_routine *)node);
+    case KD_AST_ALTER_ROUTINE:
+        return kdi_alter_routine(ctx, run, (const kd_ast_alter_routine *)node);
     case KD_AST_CREATE_COMPOSITE:
         return kdi_create_composite(ctx, run, (const kd_ast_create_composite *)node);
     case KD_AST_ALTER_COMPOSITE:

@@ -373,6 +373,76 @@ typedef struct kd_ast_object {
     size_t arg_type_capacity;
 } kd_ast_object;
 
+typedef enum kd_ast_tristate { KD_AST_UNSET, KD_AST_OFF, KD_AST_ON } kd_ast_tristate;
+
+typedef enum kd_ast_argument_mode {
+    KD_AST_ARGUMENT_IN,
+    KD_AST_ARGUMENT_OUT,
+    KD_AST_ARGUMENT_INOUT,
+    KD_AST_ARGUMENT_VARIADIC,
+    KD_AST_ARGUMENT_TABLE, /* A column of RETURNS TABLE. */
+} kd_ast_argument_mode;
+
+typedef struct kd_ast_routine_argument {
+    int32_t position;
+    kd_ast_argument_mode mode;
+    kd_slice name;      /* May be empty, but for macros. */
+    kd_ast_type type;   /* Not for macros. */
+    kd_ast_node *value; /* DEFAULT; NULL: none. */
+} kd_ast_routine_argument;
+
+typedef enum kd_ast_volatility {
+    KD_AST_VOLATILITY_UNSET,
+    KD_AST_IMMUTABLE,
+    KD_AST_STABLE,
+    KD_AST_VOLATILE,
+} kd_ast_volatility;
+
+typedef struct kd_ast_routine_options {
+    kd_ast_volatility volatility;
+    kd_ast_tristate strict;
+    bool security_definer;
+} kd_ast_routine_options;
+
+typedef enum kd_ast_routine_kind {
+    KD_AST_ROUTINE_FUNCTION,
+    KD_AST_ROUTINE_PROCEDURE,
+    KD_AST_ROUTINE_MACRO,
+} kd_ast_routine_kind;
+
+typedef enum kd_ast_routine_form {
+    KD_AST_ROUTINE_STRING, /* `body` */
+    KD_AST_ROUTINE_RETURN, /* `value`: an expression */
+    KD_AST_ROUTINE_ATOMIC, /* The text's bytes from body_begin to body_end. */
+    KD_AST_ROUTINE_QUERY,  /* `value`: a macro's query */
+} kd_ast_routine_form;
+
+typedef struct kd_ast_create_routine {
+    kd_ast_node node;
+    kd_ast_routine_kind what;
+    kd_ast_name name;
+    bool or_replace;
+    kd_ast_routine_argument *arguments;
+    size_t argument_count, argument_capacity;
+    bool has_result; /* RETURNS was written. */
+    bool returns_table;
+    kd_ast_type result; /* Not with returns_table. */
+    kd_slice language;  /* Empty: not said. */
+    kd_ast_routine_options options;
+    bool has_body;
+    kd_ast_routine_form form;
+    kd_slice body;
+    kd_ast_node *value;
+    int32_t body_begin, body_end;
+} kd_ast_create_routine;
+
+typedef struct kd_ast_alter_routine {
+    kd_ast_node node;
+    kd_ast_object_kind object;
+    kd_ast_object *target;
+    kd_ast_routine_options options;
+} kd_ast_alter_routine;
+
 typedef struct kd_ast_alter_table {
     kd_ast_node node;
     kd_ast_object_kind object; /* TABLE, INDEX, VIEW, MATERIALIZED_VIEW, SEQUENCE */
@@ -401,6 +471,7 @@ typedef struct kd_ast_rename {
     kd_ast_object_kind relation; /* COLUMN and CONSTRAINT: what kind of thing was named. */
     bool if_exists;
     kd_ast_name name;
+    kd_ast_object *target; /* Of routines: with the types of its arguments. */
     kd_slice member;
     kd_slice new_name;
     kd_ast_behavior behavior;

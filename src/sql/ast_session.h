@@ -27,8 +27,6 @@ typedef enum kd_ast_isolation {
     KD_AST_SERIALIZABLE,
 } kd_ast_isolation;
 
-typedef enum kd_ast_tristate { KD_AST_UNSET, KD_AST_OFF, KD_AST_ON } kd_ast_tristate;
-
 typedef struct kd_ast_transaction_modes {
     kd_ast_isolation isolation;
     kd_ast_tristate read_only;

@@ -115,17 +115,23 @@ static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     return srf_value(ctx, b, rel, ast->node.position, out);
 }
 
-/* In the order of the function; with their types. */
 static kd_status bind_arguments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
-                                const kd_ast_call *ast, kd_expr ***out_arguments,
-                                kd_type **out_types, uint32_t *out_count)
+                                const kd_ast_call *ast, kd_expr ***out_arguments)
 {
-    *out_count = (uint32_t)ast->arg_count;
     *out_arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, ast->arg_count);
     if (*out_arguments == NULL)
         return KD_NOMEM;
     for (size_t i = 0; i < ast->arg_count; i++)
         KD_TRY(kdi_bind_expr(ctx, b, scope, ast->args[i].value, &(*out_arguments)[i]));
+    return KD_OK;
+}
+
+/* In the order of the function; with their types. */
+static kd_status arrange_arguments(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                                   kd_expr ***out_arguments, kd_type **out_types,
+                                   uint32_t *out_count)
+{
+    *out_count = (uint32_t)ast->arg_count;
     if (kdi_names_arguments(ast) && !kdi_is_variadic(ast))
         KD_TRY(kdi_arrange_arguments(ctx, b, ast, out_arguments, out_count));
     *out_types = KD_NEW_ARRAY(ctx, b->arena, kd_type, *out_count);
@@ -143,6 +149,55 @@ static kd_status bind_typeof(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
     const char *name = kdi_is_unknown(type) ? "unknown" : kdi_type_text(ctx, b, type);
     *out = kdi_constant(ctx, b, kd_value_text(kd_slice_of(name)), ast->node.position);
     return *out == NULL ? KD_NOMEM : KD_OK;
+}
+
+/* Whether a function of the system takes the very types that are given. */
+static bool has_builtin(const kdi_binder *b, kd_slice name, kd_expr *const *arguments,
+                        uint32_t count, bool *out_is_exact)
+{
+    kd_type types[KD_FUNCTION_ARGUMENTS_MAX], wanted[KD_FUNCTION_ARGUMENTS_MAX], result;
+    const kd_function *function;
+    const kd_table_function *rows;
+    bool ambiguous;
+    *out_is_exact = true;
+    if (count > KD_FUNCTION_ARGUMENTS_MAX)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        types[i] = arguments[i]->type;
+    if (!kd_registry_find_function(b->registry, name, types, count, &function, wanted, &result,
+                                   &ambiguous) &&
+        !kd_registry_find_table_function(b->registry, name, types, count, &rows, wanted))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        *out_is_exact &= kd_type_same(types[i], wanted[i]);
+    return true;
+}
+
+kd_status kdi_match_routine(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **given,
+                            kdi_routine_call *out, bool *out_found)
+{
+    bool is_exact, qualified = ast->function.schema.size_bytes > 0;
+    KD_TRY(kdi_find_routine(ctx, b, ast, given, false, out, out_found));
+    if (*out_found && !out->is_exact && !qualified && !kdi_names_arguments(ast) &&
+        has_builtin(b, ast->function.name, given, (uint32_t)ast->arg_count, &is_exact))
+        *out_found = false;
+    return KD_OK;
+}
+
+static kd_status bind_routine(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
+                              kdi_routine_call *call, kd_expr **out)
+{
+    if (!call->routine->returns_set)
+        return kdi_routine_value(ctx, b, call, out);
+    const kd_table_function *function;
+    kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, call->argument_count);
+    if (types == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        types[i] = call->arguments[i]->type;
+    KD_TRY(kdi_routine_function(ctx, b, call, NULL, &function));
+    return bind_srf(ctx, b, scope, ast, function, call->arguments, call->argument_count, types,
+                    out);
 }
 
 /* json_populate_record gives one row: as an expression it is a function like any other. */
@@ -180,7 +235,20 @@ kd_status kdi_bind_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     kd_expr **arguments = NULL;
     kd_type *types = NULL;
     uint32_t count;
-    KD_TRY(bind_arguments(ctx, b, scope, ast, &arguments, &types, &count));
+    KD_TRY(bind_arguments(ctx, b, scope, ast, &arguments));
+    if (kdi_has_routine(b, &ast->function)) {
+        kdi_routine_call call;
+        bool found;
+        KD_TRY(kdi_match_routine(ctx, b, ast, arguments, &call, &found));
+        if (found)
+            return bind_routine(ctx, b, scope, ast, &call, out);
+    }
+    kd_slice schema = ast->function.schema;
+    if (schema.size_bytes > 0 && kd_catalog_find_schema(b->options->catalog, schema) == NULL)
+        return kdi_at(
+            ctx, b, ast->node.position,
+            KD_FAIL(ctx, KD_INVALID, "3F000", "schema \"%.*s\" does not exist", KDI_S(schema)));
+    KD_TRY(arrange_arguments(ctx, b, ast, &arguments, &types, &count));
     kd_type *wanted = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
     if (wanted == NULL)
         return KD_NOMEM;

@@ -40,7 +40,11 @@ static kd_status bind_constant(kd_ctx *ctx, kdi_binder *b, const kd_ast_constant
 
 static kd_status bind_parameter(kd_ctx *ctx, kdi_binder *b, const kd_ast_param *ast, kd_expr **out)
 {
-    if (!b->options->allow_parameters || ast->number < 1 || ast->number > 65535)
+    if (b->frame != NULL)
+        return kdi_bind_argument_number(ctx, b, ast, out);
+    bool is_beyond =
+        b->options->routine_no != 0 && (uint32_t)ast->number > b->options->parameter_name_count;
+    if (!b->options->allow_parameters || ast->number < 1 || ast->number > 65535 || is_beyond)
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42P02", "there is no parameter $%d", ast->number));
     size_t old = b->parameter_count, needed = (size_t)ast->number;

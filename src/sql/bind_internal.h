@@ -128,8 +128,12 @@ typedef struct kdi_columns {
     kd_slice name;
 } kdi_columns;
 
+/* Arguments of a routine whose body is being bound (bind_routine.c). */
+typedef struct kdi_frame kdi_frame;
+
 typedef struct kdi_binder {
     kd_arena *arena;
+    kdi_frame *frame;
     const kd_bind_options *options;
     const kd_registry *registry;
     kd_column_id last_id;
@@ -159,6 +163,7 @@ typedef struct kdi_binder {
     struct kdi_view_target *view; /* That DML names; its table is `target`. */
     bool reads_target;
     bool locks_rows;
+    bool is_alone;             /* An expression outside any statement. */
     bool keep_unknown;         /* The next SELECT leaves untyped literals to its user. */
     bool wants_refs;           /* Scans in the FROM being bound carry row references. */
     kd_text_settings settings; /* The session's, with enum labels from the catalog. */
@@ -262,6 +267,45 @@ kd_status kdi_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_expr *left,
 const char *kdi_signature(kd_ctx *ctx, kdi_binder *b, kd_slice name, const kd_type *types,
                           uint32_t count);
 
+/* --- Routines (bind_routine_call.c, bind_routine.c) --- */
+typedef struct kdi_routine_call {
+    const kd_routine_entry *routine;
+    uint32_t argument_count; /* One per argument that calls give. */
+    kd_expr **arguments;
+    kd_type element; /* What polymorphic types stand for. */
+    bool is_exact;   /* No argument was cast. */
+    int position;
+} kdi_routine_call;
+bool kdi_has_routine(const kdi_binder *b, const kd_ast_name *name);
+/* `given` are the call's arguments as they are written. */
+kd_status kdi_find_routine(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **given,
+                           bool wants_procedure, kdi_routine_call *out,
+                           bool *out_found) KD_MUST_CHECK;
+/* The same for a call among expressions or in FROM; not found where a function of the system fits
+ * better. */
+kd_status kdi_match_routine(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast, kd_expr **given,
+                            kdi_routine_call *out, bool *out_found) KD_MUST_CHECK;
+kd_status kdi_routine_value(kd_ctx *ctx, kdi_binder *b, const kdi_routine_call *call,
+                            kd_expr **out) KD_MUST_CHECK;
+/* RETURNS record: which columns is said where it is called. */
+bool kdi_routine_gives_any_row(const kd_routine_entry *routine);
+/* Its rows in FROM; `columns` are those of a column definition list, or NULL. */
+kd_status kdi_routine_rows(kd_ctx *ctx, kdi_binder *b, const kdi_routine_call *call,
+                           const kd_record_shape *columns, kd_rel **out) KD_MUST_CHECK;
+/* As a table function that the engine runs. */
+kd_status kdi_routine_function(kd_ctx *ctx, kdi_binder *b, const kdi_routine_call *call,
+                               const kd_record_shape *columns,
+                               const kd_table_function **out) KD_MUST_CHECK;
+/* Names of arguments, inside a body. */
+kd_status kdi_bind_argument(kd_ctx *ctx, kdi_binder *b, kd_slice name, int position,
+                            bool *out_found, kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_bind_argument_number(kd_ctx *ctx, kdi_binder *b, const kd_ast_param *ast,
+                                   kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_bind_argument_part(kd_ctx *ctx, kdi_binder *b, kd_slice first, kd_slice second,
+                                 int position, bool *out_found, kd_expr **out) KD_MUST_CHECK;
+kd_status kdi_binder_create(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
+                            kdi_binder **out) KD_MUST_CHECK;
+
 /* --- Expressions (bind_expr.c and its siblings) --- */
 kd_status kdi_bind_expr(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                         kd_expr **out) KD_MUST_CHECK;
@@ -312,6 +356,13 @@ kd_status kdi_row_shape(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_record_shap
                         bool *out_known) KD_MUST_CHECK;
 /* The domain that a field of a row type was declared with; 0: none. */
 uint32_t kdi_field_domain(const kdi_binder *b, kd_type type, uint32_t index);
+/* ROW of these expressions under these names (NULL: f1, f2, ...), of a row type of the catalog
+ * where `object` is not 0. */
+kd_status kdi_named_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, const kd_slice *names,
+                        uint32_t count, uint32_t object, int position, kd_expr **out) KD_MUST_CHECK;
+/* The type of rows of a shape that only this statement knows. */
+kd_status kdi_shape_type(kd_ctx *ctx, kdi_binder *b, const kd_record_shape *shape,
+                         kd_type *out) KD_MUST_CHECK;
 /* ROW of these expressions. */
 kd_status kdi_make_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, uint32_t count, int position,
                        kd_expr **out) KD_MUST_CHECK;

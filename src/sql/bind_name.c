@@ -433,6 +433,8 @@ static kd_status bind_bare(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
         return kdi_bind_whole_row(ctx, b, scope, ast, out);
     bool found;
     KD_TRY(bind_alias(ctx, b, scope, name, &found, out));
+    if (!found)
+        KD_TRY(kdi_bind_argument(ctx, b, name, ast->node.position, &found, out));
     if (found)
         return KD_OK;
     kdi_at(ctx, b, ast->node.position,
@@ -465,6 +467,11 @@ kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     kd_slice schema = ast->part_count > 2 ? ast->parts[ast->part_count - 3] : (kd_slice){NULL, 0};
     kdi_scope *at = NULL;
     const kdi_source *source = kdi_find_source(scope, schema, alias, &at);
+    bool is_argument = false;
+    if (source == NULL && ast->part_count == 2)
+        KD_TRY(kdi_bind_argument_part(ctx, b, alias, name, ast->node.position, &is_argument, out));
+    if (is_argument)
+        return KD_OK;
     if (source == NULL)
         return no_source(ctx, b, ast, alias);
     const kd_rel_column *found = NULL;

@@ -169,6 +169,22 @@ kd_status kdi_make_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, uint32_t cou
     return make_row(ctx, b, exprs, names, count, (kd_slice){NULL, 0}, position, out);
 }
 
+kd_status kdi_named_row(kd_ctx *ctx, kdi_binder *b, kd_expr **exprs, const kd_slice *names,
+                        uint32_t count, uint32_t object, int position, kd_expr **out)
+{
+    if (names == NULL)
+        return kdi_make_row(ctx, b, exprs, count, position, out);
+    KD_TRY(make_row(ctx, b, exprs, names, count, (kd_slice){NULL, 0}, position, out));
+    if (object != 0)
+        (*out)->type.object = object;
+    return KD_OK;
+}
+
+kd_status kdi_shape_type(kd_ctx *ctx, kdi_binder *b, const kd_record_shape *shape, kd_type *out)
+{
+    return local_type(ctx, b, (kd_slice){NULL, 0}, shape, out);
+}
+
 kd_status kdi_bind_row_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                              kd_expr **out)
 {

@@ -49,8 +49,8 @@ static kd_status row_shape(kd_ctx *ctx, void *object, kd_arena *arena, kd_type t
 }
 
 /* In the arena, since the settings for enum labels point back at it. */
-static kd_status binder_create(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
-                               kdi_binder **out)
+kd_status kdi_binder_create(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
+                            kdi_binder **out)
 {
     kdi_binder *b = KD_NEW(ctx, arena, kdi_binder);
     *out = b;
@@ -132,7 +132,7 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
 {
     *out_bound = NULL;
     kdi_binder *b;
-    KD_TRY(binder_create(ctx, arena, options, &b));
+    KD_TRY(kdi_binder_create(ctx, arena, options, &b));
     kd_bound_statement *bound = KD_NEW(ctx, arena, kd_bound_statement);
     if (bound == NULL)
         return KD_NOMEM;
@@ -161,6 +161,7 @@ static kd_status bind_alone(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *expr,
                             kd_column_id **out_shape_ids, kd_expr **out_bound)
 {
     kdi_query query = {.clause = "this expression"};
+    b->is_alone = true;
     kdi_scope scope = {.query = &query};
     if (table != NULL) {
         kd_column_id *ids;
@@ -187,7 +188,7 @@ kd_status kd_bind_expression(kd_ctx *ctx, kd_arena *arena, const kd_bind_options
     if (out_shape_ids != NULL)
         *out_shape_ids = NULL;
     kdi_binder *b;
-    KD_TRY(binder_create(ctx, arena, options, &b));
+    KD_TRY(kdi_binder_create(ctx, arena, options, &b));
     return bind_alone(ctx, b, expr, table, wanted, out_shape_ids, out_bound);
 }
 
@@ -201,7 +202,7 @@ kd_status kd_bind_expression_text(kd_ctx *ctx, kd_arena *arena, const kd_bind_op
     kd_ast_node *expr;
     KD_TRY(kd_parse_expression(ctx, arena, text, &expr));
     kdi_binder *b;
-    KD_TRY(binder_create(ctx, arena, options, &b));
+    KD_TRY(kdi_binder_create(ctx, arena, options, &b));
     b->inside_text++;
     return bind_alone(ctx, b, expr, table, wanted, out_shape_ids, out_bound);
 }

@@ -153,18 +153,22 @@ static kd_status add_ordinality(kd_ctx *ctx, kdi_binder *b, kd_rel *rel)
     return KD_OK;
 }
 
+static kd_status one_value(kd_ctx *ctx, kdi_binder *b, kd_expr *expr, kd_slice name, kd_rel **out)
+{
+    kd_rel *one = kdi_rel_one_row(ctx, b);
+    if (one == NULL)
+        return KD_NOMEM;
+    return kdi_rel_project(ctx, b, one, &expr, &name, 1, false, out);
+}
+
 /* Not a table function: one row with the value. */
 static kd_status bind_scalar(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                              kd_rel **out)
 {
     kd_expr *expr;
-    kd_slice name = kdi_target_name(node);
     KD_TRY(kdi_bind_expr(ctx, b, scope, node, &expr));
     KD_TRY(kdi_settle(ctx, b, &expr));
-    kd_rel *one = kdi_rel_one_row(ctx, b);
-    if (one == NULL)
-        return KD_NOMEM;
-    return kdi_rel_project(ctx, b, one, &expr, &name, 1, false, out);
+    return one_value(ctx, b, expr, kdi_target_name(node), out);
 }
 
 /* AS t(a int, b text) */
@@ -196,7 +200,8 @@ static kd_status listed_columns(kd_ctx *ctx, kdi_binder *b, const kd_ast_list *l
 /* What one call in FROM gives. */
 typedef struct item {
     kd_rel *rel;
-    bool expands; /* Rows of a known type among its columns become columns themselves. */
+    bool expands;          /* Rows of a known type among its columns become columns themselves. */
+    bool must_be_function; /* Beside others, or counted. */
 } item;
 
 static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
@@ -207,7 +212,9 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     kd_record_shape *columns;
     KD_TRY(listed_columns(ctx, b, definitions, &columns));
     const kd_ast_call *call = (const kd_ast_call *)node;
-    bool is_call = node->kind == KD_AST_CALL && !kdi_is_variadic(call) &&
+    const kd_table_function *function;
+    bool has_routine = node->kind == KD_AST_CALL && kdi_has_routine(b, &call->function);
+    bool is_call = node->kind == KD_AST_CALL && (has_routine || !kdi_is_variadic(call)) &&
                    !kd_registry_is_aggregate(b->registry, call->function.name);
     uint32_t count = is_call ? (uint32_t)call->arg_count : 0;
     kd_expr **arguments = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
@@ -215,6 +222,27 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         KD_TRY(kdi_bind_expr(ctx, b, &inner, call->args[i].value, &arguments[i]));
+    if (has_routine && is_call) {
+        kdi_routine_call routine;
+        bool found;
+        KD_TRY(kdi_match_routine(ctx, b, call, arguments, &routine, &found));
+        bool as_value = found && !routine.routine->returns_set && columns == NULL &&
+                        routine.routine->form != KD_BODY_QUERY &&
+                        !kdi_routine_gives_any_row(routine.routine);
+        if (found && !as_value && out->must_be_function) {
+            KD_TRY(kdi_routine_function(ctx, b, &routine, columns, &function));
+            return kdi_table_function_rel(ctx, b, function, routine.arguments,
+                                          routine.argument_count, NULL, node->position, &out->rel);
+        }
+        if (found && !as_value)
+            return kdi_routine_rows(ctx, b, &routine, columns, &out->rel);
+        if (found) {
+            kd_expr *value;
+            out->expands = true;
+            KD_TRY(kdi_routine_value(ctx, b, &routine, &value));
+            return one_value(ctx, b, value, routine.routine->object.name, &out->rel);
+        }
+    }
     if (is_call && kdi_names_arguments(call))
         KD_TRY(kdi_arrange_arguments(ctx, b, call, &arguments, &count));
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, count);
@@ -223,7 +251,6 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         types[i] = arguments[i]->type;
-    const kd_table_function *function;
     if (!is_call || !kd_registry_find_table_function(b->registry, call->function.name, types, count,
                                                      &function, wanted)) {
         if (columns != NULL)
@@ -297,6 +324,7 @@ static kd_status bind_calls(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
             ast->call_column_defs == NULL ? NULL : &ast->call_column_defs[i];
         if (count == 1 && (definitions == NULL || definitions->count == 0))
             definitions = &ast->alias.column_defs;
+        items[i].must_be_function = count > 1 || ast->ordinality;
         KD_TRY(bind_one(ctx, b, scope, ast->calls.items[i], definitions, &items[i]));
         rels[i] = items[i].rel;
     }

@@ -39,6 +39,12 @@ typedef struct kd_bind_options {
     const kd_type *parameter_types; /* Declared ones; UNKNOWN where left open. */
     uint32_t parameter_count;
     bool allow_parameters;
+    /* Of a statement that the engine runs for a routine: the names of its parameters (NULL: they
+     * have none), its own name, and its number; 0: no routine. */
+    const kd_slice *parameter_names;
+    uint32_t parameter_name_count;
+    kd_slice routine_name;
+    uint32_t routine_no;
     /* Asked for every object that is read or written: module security's; NULL allows all. */
     kd_status (*authorize)(kd_ctx *ctx, void *object, const kd_object *entry, char privilege);
     void *authorize_object;
@@ -154,6 +160,18 @@ kd_status kd_bind_expression(kd_ctx *ctx, kd_arena *arena, const kd_bind_options
 kd_status kd_bind_expression_text(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
                                   kd_slice text, const kd_table_entry *table, kd_type wanted,
                                   kd_column_id **out_shape_ids, kd_expr **out_bound) KD_MUST_CHECK;
+
+/* CALL: which procedure, with its arguments in order, as expressions without columns; its OUT
+ * arguments are the columns of a row. */
+typedef struct kd_bound_procedure {
+    const kd_routine_entry *routine;
+    uint32_t argument_count;
+    kd_expr **arguments;
+    bool is_row;
+    kd_record_shape shape;
+} kd_bound_procedure;
+kd_status kd_bind_procedure(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
+                            const kd_ast_call *call, kd_bound_procedure *out) KD_MUST_CHECK;
 
 /* A type name with modifiers to a type: built-in ones, enums, domains (their base). */
 kd_status kd_bind_type(kd_ctx *ctx, const kd_bind_options *options, const kd_ast_type *type,

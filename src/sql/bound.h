@@ -68,6 +68,9 @@ struct kd_expr {
     const kd_slice *field_names; /* ROW: one per argument. */
     bool all;                    /* ANY_ARRAY */
     bool spreads;                /* CALL: its last argument is an array of the last ones. */
+    const kd_expr
+        *origin; /* SUBQUERY: the call that it was put in for (a ROW of its arguments under
+                  * the routine's number in `field`), to tell equal ones; else NULL. */
     kd_subquery_kind subquery_kind;
     kd_rel *subquery;
     const kd_function **operators; /* SUBQUERY ANY/ALL: one per compared column */

@@ -20,6 +20,7 @@ static kd_status rename_object(kd_parser *p, const altered *a, kd_ast_node **out
     node->if_exists = a->if_exists;
     node->name = a->target->name;
     node->member = a->target->member;
+    node->target = a->target;
     KD_TRY(kdi_expect(p, KW_TO));
     KD_TRY(kdi_name(p, &node->new_name));
     kdi_finish(p, &node->node);
@@ -164,6 +165,10 @@ static kd_status alter_object(kd_parser *p, altered *a, kd_ast_node **out)
         return kdi_alter_type(p, a->position, &a->target->name, out);
     case KD_AST_OBJECT_DOMAIN:
         return alter_domain(p, a, out);
+    case KD_AST_OBJECT_FUNCTION:
+    case KD_AST_OBJECT_PROCEDURE:
+    case KD_AST_OBJECT_ROUTINE:
+        return kdi_parse_alter_routine(p, a->position, a->object, a->target, out);
     default:
         return kdi_syntax_error(p, "RENAME TO, OWNER TO or SET SCHEMA");
     }

@@ -196,8 +196,10 @@ static kd_status create_other(kd_parser *p, const create_words *words, kd_ast_no
         return create_view(p, words, true, out);
     if (kdi_accept_two(p, KW_MATERIALIZED, KW_VIEW))
         return create_materialized_view(p, words, out);
+    if (kdi_at_routine(p))
+        return kdi_parse_create_routine(p, words->position, words->or_replace, out);
     if (words->or_replace)
-        return kdi_syntax_error(p, "TABLE or VIEW");
+        return kdi_syntax_error(p, "TABLE, VIEW, FUNCTION or PROCEDURE");
     if (kdi_accept(p, KW_SEQUENCE))
         return create_sequence(p, words, out);
     if (words->persistence != KD_AST_PERMANENT)
@@ -216,11 +218,11 @@ static kd_status create_other(kd_parser *p, const create_words *words, kd_ast_no
         return create_extension(p, words, out);
     if (kdi_at(p, KW_ROLE) || kdi_at(p, KW_USER) || kdi_at(p, KW_GROUP))
         return kdi_role_statement(p, false, words->position, out);
-    if (kdi_at(p, KW_FUNCTION) || kdi_at(p, KW_PROCEDURE) || kdi_at(p, KW_TRIGGER) ||
-        kdi_at(p, KW_AGGREGATE) || kdi_at(p, KW_OPERATOR) || kdi_at(p, KW_RULE) ||
-        kdi_at(p, KW_POLICY) || kdi_at(p, KW_DATABASE) || kdi_at(p, KW_CAST) ||
-        kdi_at(p, KW_COLLATION) || kdi_at(p, KW_STATISTICS) || kdi_at(p, KW_PUBLICATION) ||
-        kdi_at(p, KW_SUBSCRIPTION) || kdi_at(p, KW_TABLESPACE) || kdi_at(p, KW_LANGUAGE))
+    if (kdi_at(p, KW_TRIGGER) || kdi_at(p, KW_AGGREGATE) || kdi_at(p, KW_OPERATOR) ||
+        kdi_at(p, KW_RULE) || kdi_at(p, KW_POLICY) || kdi_at(p, KW_DATABASE) ||
+        kdi_at(p, KW_CAST) || kdi_at(p, KW_COLLATION) || kdi_at(p, KW_STATISTICS) ||
+        kdi_at(p, KW_PUBLICATION) || kdi_at(p, KW_SUBSCRIPTION) || kdi_at(p, KW_TABLESPACE) ||
+        kdi_at(p, KW_LANGUAGE))
         return kdi_unsupported(p, p->token.position, "CREATE of this kind of object");
     return kdi_syntax_error(p, "TABLE, INDEX, VIEW, SCHEMA, SEQUENCE, TYPE, ...");
 }

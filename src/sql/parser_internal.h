@@ -249,6 +249,12 @@ kd_status kdi_create(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 /* At TABLE; `table` has what was read before it. */
 kd_status kdi_parse_create_table(kd_parser *p, kd_ast_create_table *table,
                                  kd_ast_node **out) KD_MUST_CHECK;
+/* parser_routine.c */
+bool kdi_at_routine(const kd_parser *p);
+kd_status kdi_parse_create_routine(kd_parser *p, int32_t position, bool or_replace,
+                                   kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_parse_alter_routine(kd_parser *p, int32_t position, kd_ast_object_kind object,
+                                  kd_ast_object *target, kd_ast_node **out) KD_MUST_CHECK;
 /* Behind TYPE name (parser_define_type.c). */
 kd_status kdi_create_type(kd_parser *p, int32_t position, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_alter_type(kd_parser *p, int32_t position, const kd_ast_name *name,

@@ -38,6 +38,9 @@ static const object_word object_words[] = {
 
 kd_status kdi_object_kind(kd_parser *p, kd_ast_object_kind *out_kind)
 {
+    *out_kind = KD_AST_OBJECT_FUNCTION;
+    if (kdi_accept_word(p, "macro"))
+        return KD_OK;
     *out_kind = KD_AST_OBJECT_MATERIALIZED_VIEW;
     if (kdi_accept_two(p, KW_MATERIALIZED, KW_VIEW))
         return KD_OK;
@@ -58,6 +61,7 @@ static kd_status argument_types(kd_parser *p, kd_ast_object *object)
     if (kdi_accept_token(p, '*') || kdi_at_token(p, ')'))
         return kdi_expect_token(p, ')');
     do {
+        bool is_output = kdi_at(p, KW_OUT);
         if (kdi_at(p, KW_IN) || kdi_at(p, KW_OUT) || kdi_at(p, KW_INOUT) || kdi_at(p, KW_VARIADIC))
             kdi_advance(p);
         kd_ast_type *type;
@@ -66,6 +70,8 @@ static kd_status argument_types(kd_parser *p, kd_ast_object *object)
         KD_TRY(kdi_type(p, type));
         if (!kdi_at_token(p, ',') && !kdi_at_token(p, ')'))
             KD_TRY(kdi_type(p, type)); /* What was read was the argument's name. */
+        if (is_output)
+            object->arg_type_count--; /* It tells no two functions apart. */
     } while (kdi_accept_token(p, ','));
     return kdi_expect_token(p, ')');
 }
