@@ -86,7 +86,7 @@ kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version, cons
 kd_status kdi_text_type(kd_ctx *ctx, const kd_catalog_version *version, kd_type type,
                         kd_buffer *out)
 {
-    if (type.id != KD_TYPE_ENUM)
+    if (!kd_type_is_named(type))
         return kd_type_format(ctx, type, out);
     const kd_object *object = kd_catalog_get(version, type.object);
     if (object == NULL)

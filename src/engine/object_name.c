@@ -258,7 +258,7 @@ static kd_status type_name(kd_ctx *ctx, const kd_text_settings *settings, int64_
     kd_type type;
     const kd_object *object = object_of(settings, no);
     if (kdi_type_by_number(settings->enum_object, (uint64_t)no, -1, &type)) {
-        if (type.id != KD_TYPE_ENUM)
+        if (!kd_type_is_named(type))
             return kd_type_format(ctx, type, out);
         KD_TRY(append_object_name(ctx, settings, object_of(settings, type.object), out));
         return type.is_array ? kd_buffer_append_text(ctx, out, "[]") : KD_OK;

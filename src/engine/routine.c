@@ -184,6 +184,10 @@ static kd_status run_statement(kd_ctx *ctx, void *object, kd_slice text, bool is
                                .reads_latest = self->routine->volatility == KD_VOLATILE,
                                .take = is_last ? self->take : NULL,
                                .object = self->object};
+    bool may_write = self->routine->volatility == KD_VOLATILE;
+    if (!may_write && !kd_ast_is_query(node))
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "%s is not allowed in a non-volatile function",
+                       kd_ast_kind_name(node->kind));
     if (node->kind == KD_AST_TRANSACTION)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "%.*s is not allowed in an SQL function",
                        (int)text.size_bytes, text.data);

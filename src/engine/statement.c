@@ -392,9 +392,11 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
 {
     kd_session *session = run->session;
     kd_database *database = session->database;
+    const kd_bound_statement *bound = run->prepared->bound;
+    bool runs_routines = bound != NULL && bound->runs_routines; /* They have the session. */
     kd_execute_options options = {
         .workers = database->workers,
-        .thread_max = (unsigned)session->settings.threads,
+        .thread_max = runs_routines ? 1 : (unsigned)session->settings.threads,
         .governor = database->governor,
         .spill_directory = spill_directory(session),
         .spill_limit_bytes = spill_limit(session),
@@ -916,12 +918,14 @@ kd_status kdi_query_check(kd_ctx *ctx, kd_session *session, kd_slice text, int64
 
 kd_status kd_session_format_type(kd_ctx *ctx, kd_session *session, kd_type type, kd_buffer *out)
 {
-    if (type.id != KD_TYPE_ENUM)
+    if (!kd_type_is_named(type))
         return kd_type_format(ctx, type, out);
     const kd_catalog_version *catalog = session->catalog;
     if (catalog == NULL && session->runs != NULL)
         catalog = session->runs->catalog;
     const kd_object *object = catalog == NULL ? NULL : kd_catalog_get(catalog, type.object);
-    KD_TRY(kd_buffer_append_slice(ctx, out, object == NULL ? KD_SLICE("enum") : object->name));
+    KD_TRY(kd_buffer_append_slice(
+        ctx, out,
+        object == NULL ? kd_slice_of(kd_type_internal_name(kd_type_element(type))) : object->name));
     return type.is_array ? kd_buffer_append_text(ctx, out, "[]") : KD_OK;
 }

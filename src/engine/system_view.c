@@ -201,7 +201,7 @@ uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *tabl
 
 /* --- The list --------------------------------------------------------------------------------- */
 
-enum { VIEWS_MAX = 64, LIST_COUNT = 5 };
+enum { VIEWS_MAX = 64, LIST_COUNT = 6 };
 
 const kd_virtual_table *kdi_virtual_at(uint32_t position)
 {
@@ -233,8 +233,8 @@ static kd_virtual_tables all_views = {.tables = all_tables};
 static void fill_list(void)
 {
     const kd_virtual_table *(*const lists[LIST_COUNT])(uint32_t *) = {
-        kdi_column_views, kdi_key_views, kdi_server_views, kdi_standard_views,
-        kdi_statistics_views};
+        kdi_column_views,   kdi_key_views,  kdi_server_views,
+        kdi_standard_views, kdi_type_views, kdi_statistics_views};
     uint32_t total = 0;
     for (uint32_t i = 0; i < LIST_COUNT; i++) {
         uint32_t count;

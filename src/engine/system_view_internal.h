@@ -158,6 +158,7 @@ const kd_virtual_table *kdi_column_views(uint32_t *out_count);
 const kd_virtual_table *kdi_key_views(uint32_t *out_count);
 const kd_virtual_table *kdi_server_views(uint32_t *out_count);
 const kd_virtual_table *kdi_standard_views(uint32_t *out_count);
+const kd_virtual_table *kdi_type_views(uint32_t *out_count);
 const kd_virtual_table *kdi_statistics_views(uint32_t *out_count);
 /* All of them. */
 const kd_virtual_table *kdi_virtual_at(uint32_t position); /* NULL past the last. */

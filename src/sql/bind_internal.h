@@ -164,6 +164,8 @@ typedef struct kdi_binder {
     bool reads_target;
     bool locks_rows;
     bool is_alone;             /* An expression outside any statement. */
+    bool runs_routines;        /* Bodies that the engine runs when they are reached. */
+    uint32_t inlined_count;    /* Bodies put in so far. */
     bool keep_unknown;         /* The next SELECT leaves untyped literals to its user. */
     bool wants_refs;           /* Scans in the FROM being bound carry row references. */
     kd_text_settings settings; /* The session's, with enum labels from the catalog. */

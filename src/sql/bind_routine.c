@@ -448,8 +448,10 @@ static kd_status inline_body(kd_ctx *ctx, kdi_binder *b, const kdi_routine_call 
     kd_record_shape shape;
     size_t first_cte = b->cte_count;
     *out = NULL;
-    if (routine->result.id == KD_TYPE_VOID || routine->security_definer || is_active(b, routine))
+    if (routine->result.id == KD_TYPE_VOID || routine->security_definer || is_active(b, routine) ||
+        b->inlined_count == KDI_ROUTINE_COUNT_MAX)
         return KD_OK;
+    b->inlined_count++;
     KD_TRY(body_query(ctx, b, routine, &query));
     if (query == NULL)
         return KD_OK;
@@ -495,6 +497,7 @@ static kd_status call_later(kd_ctx *ctx, kdi_binder *b, const kdi_routine_call *
     if (!kd_registry_find_function(b->registry, KD_SLICE("kade_call_routine"), &any, 1, &registered,
                                    &wanted, &found_result, &ambiguous))
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "routines are run by a database only");
+    b->runs_routines = true;
     KD_TRY(kdi_routine_shape(ctx, b, call, shape, &is_row));
     kd_type result = kd_registry_resolve(routine->result, call->element);
     if (is_row && result.object == 0)
@@ -502,7 +505,9 @@ static kd_status call_later(kd_ctx *ctx, kdi_binder *b, const kdi_routine_call *
     *target = (kd_routine_target){
         .routine_no = routine->object.object_no, .is_row = is_row, .shape = *shape};
     *function = *registered;
-    function->volatility = routine->volatility;
+    /* The planner must not run it. Definitions of tables, which are not planned, look at it. */
+    bool is_planned = !b->is_alone && routine->volatility == KD_IMMUTABLE;
+    function->volatility = is_planned ? KD_STABLE : routine->volatility;
     function->strict = routine->strict;
     function->data = target;
     function->variadic = true;
@@ -661,6 +666,7 @@ static kd_status function_of(kd_ctx *ctx, kdi_binder *b, const kdi_routine_call 
         .routine_no = call->routine->object.object_no, .is_row = true, .shape = *shape};
     *function = *registered;
     function->data = target;
+    b->runs_routines = true;
     *out = function;
     return KD_OK;
 }

@@ -9,7 +9,7 @@
 #include "sql/routine_target.h"
 
 /* Of functions that are put into each other; deeper ones are run when they are reached. */
-enum { KDI_ROUTINE_DEPTH_MAX = 32 };
+enum { KDI_ROUTINE_DEPTH_MAX = 32, KDI_ROUTINE_COUNT_MAX = 1000 };
 
 /* Whether WITH holds data changes, or rows are locked. */
 bool kdi_query_writes(const kd_ast_node *query);

@@ -148,6 +148,7 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
     bound->modifying_cte_count = (uint32_t)b->modifying_count;
     bound->modifying_ctes = b->modifying;
     bound->reads_target |= b->reads_target;
+    bound->runs_routines = b->runs_routines;
     bound->for_update = b->locks_rows;
     bound->last_column_id = b->last_id;
     *out_bound = bound;

@@ -140,6 +140,7 @@ typedef struct kd_bound_statement {
     kd_expr **returning;
     kd_rel_column *returning_columns;
     bool reads_target;           /* The query reads the table that is written. */
+    bool runs_routines;          /* The engine runs bodies inside it: in one thread. */
     bool for_update;             /* SELECT ... FOR UPDATE/SHARE: writes locks. */
     kd_column_id last_column_id; /* Ids above it are free: the planner goes on from here. */
 } kd_bound_statement;

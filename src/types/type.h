@@ -121,6 +121,13 @@ static inline uint32_t kd_type_object_no(kd_type type)
     return type.id == KD_TYPE_OID ? 0 : type.object;
 }
 
+/* Enums and rows of the catalog: types that are called as their object there. */
+static inline bool kd_type_is_named(kd_type type)
+{
+    bool is_row = type.id == KD_TYPE_RECORD && type.object != 0;
+    return type.id == KD_TYPE_ENUM || (is_row && (type.object & KD_ROW_IS_LOCAL) == 0);
+}
+
 static inline kd_type kd_type_of(kd_type_id id)
 {
     return (kd_type){.id = (uint8_t)id, .modifier = -1};
