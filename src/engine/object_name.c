@@ -167,7 +167,7 @@ static kd_status append_object_name(kd_ctx *ctx, const kd_text_settings *setting
 {
     const kd_session *session = settings->name_object;
     const kd_catalog_version *catalog = settings->enum_object;
-    bool is_type = object->kind == KD_OBJECT_ENUM || object->kind == KD_OBJECT_DOMAIN;
+    bool is_type = kd_object_is_type(object);
     bool is_visible = object->schema_no == session->temp_schema_no ||
                       find_by_path(session, catalog, object->name, is_type) == object;
     const kd_object *schema = kd_catalog_get(catalog, object->schema_no);

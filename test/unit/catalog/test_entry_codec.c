@@ -47,6 +47,47 @@ TEST(composite_types_read_as_they_were_written)
     kd_arena_destroy(arena);
 }
 
+TEST(routines_read_as_they_were_written)
+{
+    kd_ctx ctx = test_ctx();
+    kd_arena *arena = test_arena(&ctx);
+    const kd_type any = {.id = KD_PSEUDO_ANYELEMENT, .modifier = -1};
+    const kd_routine_argument arguments[] = {
+        {.name = KD_SLICE("a"), .type = any, .default_text = KD_SLICE("1")},
+        {.name = KD_SLICE(""),
+         .type = kd_type_of(KD_TYPE_TEXT),
+         .mode = KD_ARGUMENT_TABLE,
+         .domain_no = 8,
+         .default_text = KD_SLICE("")}};
+    const uint32_t depends_on[] = {3, 4};
+    const kd_routine_entry entry = {.object = {.object_no = 50,
+                                               .schema_no = 2,
+                                               .kind = KD_OBJECT_ROUTINE,
+                                               .name = KD_SLICE("f"),
+                                               .comment = KD_SLICE("")},
+                                    .form = KD_BODY_ATOMIC,
+                                    .volatility = KD_STABLE,
+                                    .strict = true,
+                                    .returns_set = true,
+                                    .argument_count = 2,
+                                    .arguments = arguments,
+                                    .result = kd_type_of(KD_TYPE_RECORD),
+                                    .body = KD_SLICE("SELECT 1;"),
+                                    .depends_count = 2,
+                                    .depends_on = depends_on};
+    const kd_routine_entry *read = (const kd_routine_entry *)again(&ctx, arena, &entry.object);
+    CHECK_EQ(read->form, KD_BODY_ATOMIC);
+    CHECK_EQ(read->volatility, KD_STABLE);
+    CHECK(read->strict && read->returns_set && !read->security_definer);
+    CHECK_EQ(read->arguments[0].type.id, KD_PSEUDO_ANYELEMENT);
+    CHECK_SLICE(read->arguments[0].default_text, "1");
+    CHECK_EQ(read->arguments[1].mode, KD_ARGUMENT_TABLE);
+    CHECK_EQ(read->arguments[1].domain_no, 8);
+    CHECK_SLICE(read->body, "SELECT 1;");
+    CHECK_EQ(read->depends_on[1], 4);
+    kd_arena_destroy(arena);
+}
+
 TEST(entries_of_other_formats_are_refused)
 {
     kd_ctx ctx = test_ctx();

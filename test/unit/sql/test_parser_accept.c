@@ -169,6 +169,31 @@ static const char *const accepted[] = {
     "create temp sequence s owned by none",
     "create type e as enum ('a', 'b')",
     "create type e as enum ()",
+    "create type s.c as (a int, b text collate \"C\", c other[])",
+    "create type c as ()",
+    "alter type c add attribute d int cascade, drop attribute if exists b, alter attribute a type "
+    "bigint, alter attribute a set data type numeric(5,1) restrict",
+    "alter type c rename attribute a to b cascade",
+    "update t set c.f = 1, c.g[2].h = 3, a[1:2][:] = '{}', (c.x, d[1]) = (1, 2)",
+    "insert into t (c.f, a[1], b) values (1, 2, 3)",
+    "create function f(a int, in b double precision = 1, out c text, inout d int, variadic e "
+    "int[]) "
+    "returns record language sql immutable strict leakproof cost 5 as 'select 1'",
+    "create or replace function s.f(int, s.t, setof int) returns setof t stable as $$select 1$$ "
+    "language 'sql' parallel safe called on null input security definer",
+    "create function f() returns table (a int, b text) language sql rows 10 returns null on null "
+    "input external security invoker as 'select 1, 2'",
+    "create function f(a int default 1) returns int return a + 1",
+    "create function f() returns int begin atomic select 1; insert into t values (1); end",
+    "create procedure p(a int) language sql as ''",
+    "create macro m(a, b := 1) as a + b",
+    "create or replace macro m(a) as table select a",
+    "alter function f(int, out text) immutable strict",
+    "alter procedure p rename to q",
+    "alter routine f() set schema s",
+    "drop function if exists f(int), g cascade",
+    "drop macro m",
+    "call p(1, b => 2)",
     "create domain d as int default 1 not null check (value > 0) collate \"C\"",
     "create domain d int constraint x check (value > 1)",
     "create extension if not exists e with schema s version '1' cascade",

@@ -1,0 +1,1 @@
+create function f(a int = 1, out b text, variadic c int[]) returns setof record language sql stable as 'select 1'; create or replace procedure s.p() begin atomic select 1; end; create macro m(a, b := 2) as table select a; create type c as (x int, y text[]); alter type c add attribute z int, drop attribute x; update t set c.x = 1, a[1:2].b[3] = 2; call p(a => 1)
