@@ -461,6 +461,13 @@ kd_status kdi_coerce_row(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_conte
     kd_expr *expr = *io_expr;
     kd_record_shape shape;
     bool known = false;
+    /* A row says itself what it is: a column stays one that an index can be looked up for. */
+    if (type.object == 0 && context == KD_CAST_IMPLICIT)
+        return KD_OK;
+    if (expr->kind == KD_EXPR_CONSTANT && expr->constant.is_null) {
+        *io_expr = kdi_constant(ctx, b, kd_value_null(type), expr->position);
+        return *io_expr == NULL ? KD_NOMEM : KD_OK;
+    }
     if (type.object != 0) {
         KD_TRY(kdi_row_shape(ctx, b, type, &shape, &known));
         if (!known || expr->kind != KD_EXPR_ROW || expr->argument_count != shape.field_count ||
