@@ -302,6 +302,11 @@ static bool run_connection(command_line *line)
     return true;
 }
 
+static bool run_function(command_line *line)
+{
+    return kdi_describe_function(line->shell, argument(line, 0));
+}
+
 static bool run_system(command_line *line)
 {
     fflush(line->shell->out);
@@ -334,6 +339,7 @@ static const command COMMANDS[] = {
      "tables, views, materialized views, indexes, sequences; + tells more, S shows the system's",
      NULL},
     {"dn", "\\dn \\df \\dT \\du [PATTERN]", "schemas, functions, types, roles", NULL},
+    {"sf", "\\sf NAME", "the definition of a function", run_function},
     {"tables", ".tables [PATTERN]", "as \\dt", run_tables},
     {"schema", NULL, NULL, run_schema},
     {"l", "\\l", "the database's name", run_list_databases},

@@ -252,6 +252,37 @@ static bool describe_relation(kdi_shell *shell, const char *argument, bool verbo
     return fine;
 }
 
+/* The definitions of all functions of a name; the types of arguments, as psql takes them, are left
+ * aside. */
+bool kdi_describe_function(kdi_shell *shell, const char *argument)
+{
+    const char *schema, *name;
+    kd_arena_reset(shell->statement_arena);
+    if (argument == NULL) {
+        kdi_shell_complain(shell, "function name is required");
+        return false;
+    }
+    char *bare =
+        kd_copy_text(&shell->ctx, shell->statement_arena, argument, strcspn(argument, "("));
+    if (bare == NULL)
+        return false;
+    name_split(shell, bare, &schema, &name);
+    const char *wanted[] = {schema == NULL ? "" : schema, name};
+    const char *text =
+        kdi_shell_lookup(shell,
+                         "SELECT string_agg(pg_catalog.pg_get_functiondef(p.oid), '' ORDER BY "
+                         "p.oid) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n "
+                         "ON n.oid = p.pronamespace "
+                         "WHERE p.proname = $2 AND ($1 = '' OR n.nspname = $1)",
+                         wanted, 2);
+    if (text == NULL || *text == '\0') {
+        kdi_shell_complain(shell, "function \"%s\" does not exist", argument);
+        return false;
+    }
+    fputs(text, shell->out);
+    return true;
+}
+
 /* The letters + and S may follow the command in any order, as in psql. */
 bool kdi_describe_run(kdi_shell *shell, const char *command, const char *argument)
 {

@@ -180,6 +180,7 @@ uint32_t kdi_text_width(const char *text, size_t size_bytes);
 
 /* `line` begins with '\' or '.'. False when it failed. */
 bool kdi_command_run(kdi_shell *shell, const char *line);
+bool kdi_describe_function(kdi_shell *shell, const char *argument); /* \sf */
 bool kdi_describe_run(kdi_shell *shell, const char *name, const char *argument);
 void kdi_command_help(FILE *out);
 
