@@ -512,11 +512,89 @@ static kd_status drop_type(kd_ctx *ctx, drop *work, const kd_object *type)
     return kdi_remove(ctx, work->run, type->object_no);
 }
 
+static bool mentions(kd_slice text, kd_slice name)
+{
+    for (size_t i = 0; name.size_bytes > 0 && i + name.size_bytes <= text.size_bytes; i++)
+        if (memcmp(text.data + i, name.data, name.size_bytes) == 0)
+            return true;
+    return false;
+}
+
+/* Whether an expression of a table has lost the routine that it calls. */
+static kd_status has_lost(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
+                          kd_slice routine, bool *out_lost)
+{
+    *out_lost = false;
+    if (!mentions(text, routine))
+        return KD_OK;
+    kd_status status = kdi_draft_check_expression(ctx, draft, text, over_table,
+                                                  kd_type_of(KD_TYPE_UNKNOWN), NULL, NULL);
+    *out_lost = status == KD_INVALID && strcmp(ctx->error.sqlstate, "42883") == 0;
+    if (status != KD_OK && !*out_lost && status != KD_INVALID)
+        return status;
+    kd_error_clear(ctx);
+    return KD_OK;
+}
+
+/* Defaults and checks go; columns and indexes that are computed by it stop the drop in any case. */
+static kd_status drop_expressions(kd_ctx *ctx, drop *work, const kd_table_entry *table,
+                                  const kd_object *routine)
+{
+    kdi_draft *draft;
+    kd_slice name = routine->name;
+    bool lost, any = false, stops = !work->cascade;
+    uint32_t kept = 0;
+    KD_TRY(kdi_draft_open(ctx, work->run, table, &draft));
+    for (uint32_t i = 0; i < draft->entry.column_count; i++) {
+        kd_column *column = &draft->columns[i];
+        KD_TRY(has_lost(ctx, draft, column->default_text, column->generated, name, &lost));
+        any |= lost;
+        stops |= lost && column->generated;
+        if (lost)
+            column->default_text = (kd_slice){"", 0};
+    }
+    for (uint32_t i = 0; i < draft->entry.check_count; i++) {
+        KD_TRY(has_lost(ctx, draft, draft->checks[i].expression_text, true, name, &lost));
+        any |= lost;
+        if (!lost)
+            draft->checks[kept++] = draft->checks[i];
+    }
+    draft->entry.check_count = kept;
+    if (any && stops)
+        return refuse(ctx, work->run->arena, routine, &table->object, "an expression of ");
+    return any ? kdi_draft_put(ctx, draft) : KD_OK;
+}
+
+static bool is_table(const kd_object *entry, uint32_t of)
+{
+    (void)of;
+    return entry->kind == KD_OBJECT_TABLE;
+}
+
+static kd_status drop_from_tables(kd_ctx *ctx, drop *work, const kd_object *routine)
+{
+    collection tables;
+    KD_TRY(collect(ctx, work->run, is_table, 0, &tables));
+    for (uint32_t i = 0; i < tables.count; i++) {
+        const kd_table_entry *table =
+            (const kd_table_entry *)kd_catalog_get(work->run->catalog, tables.numbers[i]);
+        bool uses = false;
+        for (uint32_t c = 0; c < table->column_count; c++)
+            uses |= mentions(table->columns[c].default_text, routine->name);
+        for (uint32_t c = 0; c < table->check_count; c++)
+            uses |= mentions(table->checks[c].expression_text, routine->name);
+        if (uses)
+            KD_TRY(drop_expressions(ctx, work, table, routine));
+    }
+    return KD_OK;
+}
+
 /* Views that call it no longer bind; other routines depend on it where they say so. */
 static kd_status drop_routine(kd_ctx *ctx, drop *work, const kd_object *routine)
 {
     KD_TRY(drop_views_over(ctx, work, routine));
     KD_TRY(kdi_remove(ctx, work->run, routine->object_no));
+    KD_TRY(drop_from_tables(ctx, work, routine));
     return kdi_views_after(ctx, work->run, routine, work->cascade);
 }
 

@@ -107,7 +107,7 @@ const char *kit_directory(const char *name)
 {
     static char path[256];
     char command[600];
-    snprintf(path, sizeof path, "/tmp/kade_test_%s.kade", name);
+    snprintf(path, sizeof path, "%s/%s.kade", test_directory(), name);
     snprintf(command, sizeof command, "rm -rf '%s'", path);
     CHECK_EQ(system(command), 0);
     return path;

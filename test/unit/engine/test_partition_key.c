@@ -193,8 +193,8 @@ TEST(keys_of_large_transactions)
 TEST(copying_into_a_partition)
 {
     kit it = kit_memory();
-    const char *path = "/tmp/kade_partition_key.csv";
-    char sql[200];
+    const char *path = test_path("key.csv");
+    char sql[400];
     kit_run(it.session, schema);
     (void)snprintf(sql, sizeof sql,
                    "COPY (SELECT g, 1 + g / 500000, 0 FROM generate_series(1, 600000) g) TO '%s' "
