@@ -6,6 +6,11 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 static char lower(char c)
 {
@@ -29,6 +34,47 @@ int kd_slice_compare(kd_slice a, kd_slice b)
     if (order != 0)
         return order;
     return (a.size_bytes > b.size_bytes) - (a.size_bytes < b.size_bytes);
+}
+
+#if defined(__SSE2__)
+/* Sixteen places at once: where the part's first and last byte are right, the rest is compared. */
+enum { FIND_PLACES = 16, FIND_PART_MAX = 64 };
+
+/* `places` is FIND_PLACES or more; the part has two bytes or more. */
+static const char *find_places(const char *text, size_t places, kd_slice part)
+{
+    const __m128i first = _mm_set1_epi8(part.data[0]);
+    const __m128i last = _mm_set1_epi8(part.data[part.size_bytes - 1]);
+    for (size_t at = 0;;) {
+        const char *from = text + at, *end = from + part.size_bytes - 1;
+        __m128i starts =
+            _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)from), first);
+        __m128i ends = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)end), last);
+        for (int mask = _mm_movemask_epi8(_mm_and_si128(starts, ends)); mask != 0;
+             mask &= mask - 1) {
+            const char *found = from + __builtin_ctz((unsigned)mask);
+            if (memcmp(found + 1, part.data + 1, part.size_bytes - 2) == 0)
+                return found;
+        }
+        if (at + FIND_PLACES == places)
+            return NULL;
+        /* The last step goes over some places again, and finds nothing there. */
+        at = at + 2 * FIND_PLACES <= places ? at + FIND_PLACES : places - FIND_PLACES;
+    }
+}
+#endif
+
+const char *kd_slice_find(kd_slice text, kd_slice part)
+{
+    if (part.size_bytes > text.size_bytes)
+        return NULL;
+#if defined(__SSE2__)
+    size_t places = text.size_bytes - part.size_bytes + 1;
+    /* Longer parts would make repetitive texts slow; memmem is linear. */
+    if (places >= FIND_PLACES && part.size_bytes >= 2 && part.size_bytes <= FIND_PART_MAX)
+        return find_places(text.data, places, part);
+#endif
+    return memmem(text.data, text.size_bytes, part.data, part.size_bytes);
 }
 
 const char *kd_read_bytes(kd_reader *reader, size_t size_bytes)

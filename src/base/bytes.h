@@ -36,6 +36,8 @@ bool kd_slice_equal_ignoring_case(kd_slice a, kd_slice b);
 
 /* As memcmp, the shorter one first where one is a prefix of the other. */
 int kd_slice_compare(kd_slice a, kd_slice b);
+/* Where `part` is first found in `text`, or NULL; an empty part is found at the start. */
+const char *kd_slice_find(kd_slice text, kd_slice part);
 
 #define KDI_LOAD_STORE(bits)                                                \
     static inline uint##bits##_t kd_load_u##bits(const void *source)        \

@@ -5,7 +5,7 @@
  * character ('_'). The first and the last are anchored unless '%' stands before or
  * after them; those between are searched from left to right, and the leftmost place
  * is always right because a segment takes a fixed number of characters. A segment
- * without '_' is found by memmem, so '%word%' is one call of it.
+ * without '_' is found by kd_slice_find, so '%word%' is one call of it.
  *
  * The cut pattern is kept between calls; a constant pattern is not looked at again.
  */
@@ -133,7 +133,7 @@ static bool segment_at(const segment *it, const char *at, size_t size_bytes, siz
 static bool segment_find(const segment *it, kd_slice *io_text)
 {
     if (!it->has_any) {
-        const char *at = memmem(io_text->data, io_text->size_bytes, it->bytes, it->size_bytes);
+        const char *at = kd_slice_find(*io_text, (kd_slice){it->bytes, it->size_bytes});
         if (at == NULL)
             return false;
         size_t skipped = (size_t)(at - io_text->data) + it->size_bytes;

@@ -148,7 +148,7 @@ static int64_t find_from(kd_slice text, size_t from, kd_slice part)
         return (int64_t)from;
     if (from + part.size_bytes > text.size_bytes)
         return -1;
-    const char *at = memmem(text.data + from, text.size_bytes - from, part.data, part.size_bytes);
+    const char *at = kd_slice_find((kd_slice){text.data + from, text.size_bytes - from}, part);
     return at == NULL ? -1 : at - text.data;
 }
 
