@@ -165,13 +165,19 @@ static void narrow(const int64_t *restrict values, uint32_t row_count, kd_physic
     }
 }
 
-#define PLACE_LOOP(from, to)                                                 \
-    for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)                            \
-        ((to *)target)[i] = (to)((to)((const from *)lanes)[i] + (to)addend); \
+#define PLACE_LOOP(from, to)                                                                    \
+    if (factor == 1)                                                                            \
+        for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)                                           \
+            ((to *)target)[i] = (to)((to)((const from *)lanes)[i] + (to)addend);                \
+    else                                                                                        \
+        for (uint32_t i = 0; i < KD_VECTOR_ROWS; i++)                                           \
+            ((to *)target)[i] =                                                                 \
+                (to)((uint32_t)((const from *)lanes)[i] * (uint32_t)factor + (uint32_t)addend); \
     break
 
-static void place_lanes(const void *restrict lanes, unsigned lane_bits, uint64_t addend,
-                        uint32_t target_bytes, void *restrict target)
+/* Lanes * factor + addend, which fit the target. */
+static void place_lanes(const void *restrict lanes, unsigned lane_bits, uint64_t factor,
+                        uint64_t addend, uint32_t target_bytes, void *restrict target)
 {
     switch (lane_bits + target_bytes) {
     case 8 + 1:
@@ -195,21 +201,22 @@ static void place_integer(void *target, uint32_t row, uint32_t target_bytes, uin
     memcpy((uint8_t *)target + (size_t)row * target_bytes, &value, target_bytes);
 }
 
-/* The part's offsets + addend into target_bytes each; they fit. */
+/* The part's offsets * factor + addend into target_bytes each; they fit. */
 static void frame_place(const kdi_frame_part *part, uint64_t addend, uint32_t target_bytes,
                         void *target)
 {
     uint64_t lanes[KD_VECTOR_ROWS];
     unsigned lane_bits = kdi_pack_lane_bits(part->width);
-    if (addend == 0 && lane_bits == target_bytes * 8) {
+    uint64_t factor = (uint64_t)part->factor;
+    if (addend == 0 && factor == 1 && lane_bits == target_bytes * 8) {
         kdi_unpack(part->packed, part->width, target);
     } else {
         kdi_unpack(part->packed, part->width, lanes);
-        place_lanes(lanes, lane_bits, addend, target_bytes, target);
+        place_lanes(lanes, lane_bits, factor, addend, target_bytes, target);
     }
     for (uint32_t i = 0; i < part->exception_count; i++)
         place_integer(target, kd_load_u16(part->exception_rows + (size_t)i * 2), target_bytes,
-                      kdi_frame_exception(part, i) + addend);
+                      kdi_frame_exception(part, i) * factor + addend);
 }
 
 /* Width of offsets from the lower of the parts' bases, or 0 when a frame does not serve. */
@@ -223,10 +230,10 @@ static uint32_t frame_width(const kdi_frame_part *parts, uint32_t part_count, kd
     uint64_t highest = 0;
     for (uint32_t i = 0; i < part_count; i++) {
         uint64_t shift = (uint64_t)parts[i].base - (uint64_t)base;
-        if (parts[i].slope != 0 || parts[i].factor != 1 || shift > UINT32_MAX ||
+        if (parts[i].slope != 0 || parts[i].factor > (int64_t)UINT32_MAX || shift > UINT32_MAX ||
             parts[i].max_offset > UINT32_MAX)
             return 0;
-        uint64_t high = shift + parts[i].max_offset;
+        uint64_t high = shift + parts[i].max_offset * (uint64_t)parts[i].factor;
         highest = high > highest ? high : highest;
     }
     uint32_t width = highest <= UINT8_MAX ? 1 : highest <= UINT16_MAX ? 2 : 4;
