@@ -22,17 +22,6 @@ kd_status kdi_check_not_null(kd_ctx *ctx, const kd_table_shape *shape, uint32_t 
                    (int)shape->table_name.size_bytes, shape->table_name.data);
 }
 
-static bool conflict_is_told(const kd_on_conflict *on_conflict, uint64_t index_no)
-{
-    if (on_conflict == NULL)
-        return false;
-    for (uint32_t i = 0; i < on_conflict->index_count; i++) {
-        if (on_conflict->index_nos[i] == index_no)
-            return true;
-    }
-    return on_conflict->index_count == 0;
-}
-
 static kd_status redo_numbers_to(kd_ctx *ctx, kd_buffer *redo, kdi_redo op, const uint64_t *numbers,
                                  uint32_t count)
 {
@@ -100,7 +89,8 @@ static kd_status row_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     KD_TRY(kd_txn_redo(ctx, writes->txn, &redo));
     size_t redo_before = redo->size_bytes;
     KD_TRY(row_note(ctx, writes, table, chunk, slot));
-    kd_status status = kdi_unique_enter(ctx, writes, table, chunk, slot, &conflict, &index);
+    kd_status status =
+        kdi_unique_enter(ctx, writes, table, chunk, slot, on_conflict, &conflict, &index);
     if (status == KD_OK && conflict == KD_ROWREF_NONE) {
         *out_outcome = (kd_insert_outcome){.ref = kdi_ref(chunk->unit, slot), .inserted = true};
         return KD_OK;
@@ -110,7 +100,7 @@ static kd_status row_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     atomic_store(&chunk->begins[slot], KDI_STAMP_DEAD);
     if (status != KD_OK)
         return status;
-    if (!conflict_is_told(on_conflict, index->definition.index_no))
+    if (!kdi_conflict_is_told(on_conflict, index->definition.index_no))
         return kdi_unique_fail(ctx, writes->scratch, index, chunk, slot);
     *out_outcome =
         (kd_insert_outcome){.ref = conflict, .conflict_index_no = index->definition.index_no};
@@ -234,7 +224,7 @@ static kd_status slots_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table
     for (uint32_t slot = first; slot < first + count; slot++) {
         kd_rowref conflict;
         const kdi_index *index;
-        KD_TRY(kdi_unique_enter(ctx, writes, table, chunk, slot, &conflict, &index));
+        KD_TRY(kdi_unique_enter(ctx, writes, table, chunk, slot, NULL, &conflict, &index));
         if (conflict != KD_ROWREF_NONE)
             return kdi_unique_fail(ctx, writes->scratch, index, chunk, slot);
     }

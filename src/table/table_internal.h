@@ -620,10 +620,12 @@ kd_status kdi_check_not_null(kd_ctx *ctx, const kd_table_shape *shape, uint32_t 
                              bool is_null) KD_MUST_CHECK;
 
 /* unique.c: enters row `slot` into all indexes, checking unique ones. A key that is taken gives
- * the row in the way and its index; then nothing of the row is left in any index. */
+ * the row in the way and its index, one whose conflict `on_conflict` tells before any other; then
+ * nothing of the row is left in any index. */
 kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
-                           uint32_t slot, kd_rowref *out_conflict,
-                           const kdi_index **out_index) KD_MUST_CHECK;
+                           uint32_t slot, const kd_on_conflict *on_conflict,
+                           kd_rowref *out_conflict, const kdi_index **out_index) KD_MUST_CHECK;
+bool kdi_conflict_is_told(const kd_on_conflict *on_conflict, uint64_t index_no);
 /* As kdi_unique_enter for one key of one index, for a row that is not in a chunk. */
 kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                                kdi_index *index, kd_slice key, bool is_checked, kd_rowref self,

@@ -175,22 +175,46 @@ kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *tab
     return entry_put(ctx, index, key, self);
 }
 
-kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
-                           uint32_t slot, kd_rowref *out_conflict, const kdi_index **out_index)
+bool kdi_conflict_is_told(const kd_on_conflict *on_conflict, uint64_t index_no)
 {
+    if (on_conflict == NULL)
+        return false;
+    for (uint32_t i = 0; i < on_conflict->index_count; i++) {
+        if (on_conflict->index_nos[i] == index_no)
+            return true;
+    }
+    return on_conflict->index_count == 0;
+}
+
+kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
+                           uint32_t slot, const kd_on_conflict *on_conflict,
+                           kd_rowref *out_conflict, const kdi_index **out_index)
+{
+    kd_status status = KD_OK;
     const kdi_index_list *list = atomic_load(&table->indexes);
+    uint32_t entered = 0;
+    bool is_told = false;
     *out_conflict = KD_ROWREF_NONE;
     *out_index = NULL;
-    for (uint32_t i = 0; list != NULL && i < list->count; i++) {
-        kd_status status = enter_one(ctx, writes, table, list->items[i], chunk, slot, out_conflict);
-        if (status == KD_OK && *out_conflict == KD_ROWREF_NONE)
+    while (list != NULL && entered < list->count && status == KD_OK && !is_told) {
+        kd_rowref conflict;
+        const kdi_index *index = list->items[entered];
+        status = enter_one(ctx, writes, table, list->items[entered++], chunk, slot, &conflict);
+        if (status != KD_OK || conflict == KD_ROWREF_NONE)
             continue;
-        /* The index that failed may hold some of the row's items. */
-        kdi_indexes_remove_row(table, chunk, slot, status == KD_OK ? i : i + 1, &writes->keys);
-        *out_index = list->items[i];
-        return status;
+        /* A conflict that fails the statement gives way to one in a later index that is told. */
+        is_told = kdi_conflict_is_told(on_conflict, index->definition.index_no);
+        if (*out_index == NULL || is_told) {
+            *out_conflict = conflict;
+            *out_index = index;
+        }
+        if (on_conflict == NULL)
+            break;
     }
-    return KD_OK;
+    /* The index that failed may hold some of the row's items. */
+    if (status != KD_OK || *out_index != NULL)
+        kdi_indexes_remove_row(table, chunk, slot, entered, &writes->keys);
+    return status;
 }
 
 static kd_status key_text(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
