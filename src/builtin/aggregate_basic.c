@@ -297,7 +297,7 @@ static kd_status numeric_step(kd_ctx *ctx, kd_call_env *env, void *state, const 
     kd_numeric_sum *sum = state;
     kd_type type = env->argument_types[0];
     sum->count++;
-    if (sum->big == NULL && type.modifier >= 0) {
+    if (sum->big == NULL && kd_numeric_is_fixed(type)) {
         kd_i128 value;
         if (kd_type_physical(type) == KD_PHYS_I64)
             value = KDI_ARG(int64_t, args, 0);

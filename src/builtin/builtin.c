@@ -98,8 +98,10 @@ kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_value
         return KD_OK;
     kd_decimal decimal;
     KD_TRY(kd_decimal_from_payload(ctx, arena, from, kd_value_payload(io_value), &decimal));
-    if (type.modifier < 0)
+    if (!kd_numeric_is_fixed(type)) {
+        KD_TRY(kd_decimal_to_wide(ctx, arena, &decimal, type, &decimal));
         return kd_decimal_store(ctx, arena, &decimal, &io_value->as.str);
+    }
     kd_i128 fixed;
     KD_TRY(kd_decimal_to_fixed(ctx, &decimal, type, &fixed));
     if (kd_type_physical(type) == KD_PHYS_I64)

@@ -127,8 +127,11 @@ static kd_status i32_to_bool(kd_ctx *ctx, kd_call_env *env, const void *const *a
 static kd_status store_numeric(kd_ctx *ctx, kd_call_env *env, const kd_decimal *value, void *result)
 {
     kd_type type = env->result_type;
-    if (type.modifier < 0)
-        return kd_decimal_store(ctx, env->arena, value, result);
+    if (!kd_numeric_is_fixed(type)) {
+        kd_decimal wide;
+        KD_TRY(kd_decimal_to_wide(ctx, env->arena, value, type, &wide));
+        return kd_decimal_store(ctx, env->arena, &wide, result);
+    }
     kd_i128 fixed;
     KD_TRY(kd_decimal_to_fixed(ctx, value, type, &fixed));
     if (kd_type_physical(type) == KD_PHYS_I64)

@@ -464,7 +464,7 @@ int32_t kdi_type_modifier(kd_type type)
         return -1;
     switch (type.id) {
     case KD_TYPE_NUMERIC:
-        return (kd_numeric_precision(type) << 16 | kd_numeric_scale(type)) + 4;
+        return (kd_numeric_precision(type) << 16 | (kd_numeric_scale(type) & 0x7ff)) + 4;
     case KD_TYPE_VARCHAR:
     case KD_TYPE_CHAR:
         return type.modifier + 4;
@@ -479,7 +479,10 @@ static int32_t own_modifier(kd_type type, int32_t modifier)
         return -1;
     switch (type.id) {
     case KD_TYPE_NUMERIC:
-        return modifier < 4 ? -1 : ((modifier - 4) >> 16) * 256 + ((modifier - 4) & 0xff);
+        if (modifier < 4)
+            return -1;
+        return kd_type_numeric((modifier - 4) >> 16, (((modifier - 4) & 0x7ff) ^ 1024) - 1024)
+            .modifier;
     case KD_TYPE_VARCHAR:
     case KD_TYPE_CHAR:
         return modifier < 4 ? -1 : modifier - 4;

@@ -56,7 +56,7 @@ static void release_schema(struct ArrowSchema *schema)
 
 static bool is_decimal(kd_type type)
 {
-    return !type.is_array && type.id == KD_TYPE_NUMERIC && type.modifier >= 0;
+    return !type.is_array && type.id == KD_TYPE_NUMERIC && kd_numeric_is_fixed(type);
 }
 
 static kd_status format_of(kd_ctx *ctx, kd_arena *arena, kd_type type, const char **out_format)

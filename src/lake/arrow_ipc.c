@@ -78,7 +78,7 @@ static arrow_kind kind_of(kd_type type)
     case KD_TYPE_FLOAT8:
         return ARROW_FLOAT;
     case KD_TYPE_NUMERIC:
-        return type.modifier == -1 ? ARROW_UTF8 : ARROW_DECIMAL;
+        return kd_numeric_is_fixed(type) ? ARROW_DECIMAL : ARROW_UTF8;
     case KD_TYPE_BYTEA:
         return ARROW_BINARY;
     case KD_TYPE_DATE:

@@ -139,7 +139,7 @@ static void column_choose_parser(kdi_import_column *column)
         column->parse_fast = fast_float8;
         break;
     case KD_TYPE_NUMERIC:
-        if (!is_plain && kd_numeric_precision(type) <= 18)
+        if (kd_numeric_is_fixed(type) && kd_numeric_precision(type) <= 18)
             column->parse_fast = fast_numeric;
         break;
     case KD_TYPE_DATE:

@@ -78,8 +78,9 @@ kd_status kdi_type_get(kd_ctx *ctx, kd_reader *reader, kd_type *out_type)
     memcpy(&type, bytes, sizeof type);
     bool is_numeric = type.id == KD_TYPE_NUMERIC && type.modifier != -1;
     if (type.id >= KD_TYPE_COUNT || type.is_array > 1 || type.reserved != 0 || type.modifier < -1 ||
-        (is_numeric && (kd_numeric_precision(type) < 1 || kd_numeric_precision(type) > 38 ||
-                        kd_numeric_scale(type) > kd_numeric_precision(type))))
+        (is_numeric &&
+         type.modifier !=
+             kd_type_numeric(kd_numeric_precision(type), kd_numeric_scale(type)).modifier))
         return kdi_protocol_fail(ctx, "a type is unknown");
     *out_type = type;
     return KD_OK;

@@ -127,7 +127,8 @@ static kd_status value_for(kd_ctx *ctx, access *a, kd_type type, kd_expr *value,
 {
     *out = NULL;
     if (kd_type_same(type, value->type) &&
-        (type.id != KD_TYPE_NUMERIC || type.modifier == value->type.modifier)) {
+        (type.id != KD_TYPE_NUMERIC || type.modifier == value->type.modifier ||
+         (!kd_numeric_is_fixed(type) && !kd_numeric_is_fixed(value->type)))) {
         *out = value;
         return KD_OK;
     }
@@ -136,7 +137,7 @@ static kd_status value_for(kd_ctx *ctx, access *a, kd_type type, kd_expr *value,
         return KD_OK;
     kd_value made;
     int64_t number;
-    if (type.id == KD_TYPE_NUMERIC && type.modifier >= 0 && kd_type_is_number(value->type)) {
+    if (type.id == KD_TYPE_NUMERIC && kd_numeric_is_fixed(type) && kd_type_is_number(value->type)) {
         bool fits;
         KD_TRY(numeric_to(ctx, a, &value->constant, type, &made, &fits));
         if (!fits)

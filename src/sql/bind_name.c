@@ -154,11 +154,7 @@ static kd_status numeric_modifier(kd_ctx *ctx, int32_t precision, int32_t scale,
     if (scale < -1000 || scale > 1000)
         return KD_FAIL(ctx, KD_INVALID, "22023", "NUMERIC scale %d must be between -1000 and 1000",
                        scale);
-    if (precision > 38 || scale < 0 || scale > precision)
-        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                       "NUMERIC(%d,%d): precision is at most 38 and scale between 0 and it",
-                       precision, scale);
-    io_type->modifier = precision * 256 + scale;
+    io_type->modifier = kd_type_numeric(precision, scale).modifier;
     return KD_OK;
 }
 

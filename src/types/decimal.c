@@ -466,7 +466,8 @@ kd_status kd_decimal_from_float(kd_ctx *ctx, kd_arena *arena, float value, kd_de
 kd_status kd_decimal_from_payload(kd_ctx *ctx, kd_arena *arena, kd_type type, const void *payload,
                                   kd_decimal *out)
 {
-    int scale = type.id == KD_TYPE_NUMERIC && type.modifier >= 0 ? kd_numeric_scale(type) : 0;
+    int scale =
+        type.id == KD_TYPE_NUMERIC && kd_numeric_is_fixed(type) ? kd_numeric_scale(type) : 0;
     switch (kd_type_physical(type)) {
     case KD_PHYS_I16:
         return kd_decimal_from_i64(ctx, arena, *(const int16_t *)payload, out);
@@ -557,6 +558,40 @@ kd_status kd_decimal_to_fixed(kd_ctx *ctx, const kd_decimal *value, kd_type type
     KD_TRY(kd_fixed_check(ctx, fixed, precision, scale));
     *out = fixed;
     return KD_OK;
+}
+
+/* Digits before the point; fewer than 0 when zeros follow it. */
+static int64_t whole_digits(const kd_decimal *value)
+{
+    int64_t digits = (int64_t)value->weight * 4 + 1;
+    for (unsigned first = value->digits[0]; first >= 10; first /= 10)
+        digits++;
+    return digits;
+}
+
+kd_status kd_decimal_to_wide(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, kd_type type,
+                             kd_decimal *out)
+{
+    *out = *value;
+    if (type.modifier < 0 || value->kind == KD_DECIMAL_NAN)
+        return KD_OK;
+    int precision = kd_numeric_precision(type), scale = kd_numeric_scale(type);
+    bool is_finite = value->kind == KD_DECIMAL_FINITE;
+    if (is_finite)
+        KD_TRY(kd_decimal_round(ctx, arena, value, scale, out));
+    if (is_finite && (out->digit_count == 0 || whole_digits(out) <= precision - scale))
+        return KD_OK;
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "22003", "numeric field overflow");
+    if (is_finite)
+        kd_error_set_detail(ctx,
+                            "A field with precision %d, scale %d must round to an absolute value "
+                            "less than 10^%d.",
+                            precision, scale, precision - scale);
+    else
+        kd_error_set_detail(ctx,
+                            "A field with precision %d, scale %d cannot hold an infinite value.",
+                            precision, scale);
+    return status;
 }
 
 kd_status kd_decimal_to_double(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, double *out)

@@ -106,6 +106,9 @@ kd_status kd_decimal_to_i64(kd_ctx *ctx, const kd_decimal *value, int64_t *out) 
 /* Rounded to the type's scale; 22003 "numeric field overflow". `type`: precision <= 38. */
 kd_status kd_decimal_to_fixed(kd_ctx *ctx, const kd_decimal *value, kd_type type,
                               kd_i128 *out) KD_MUST_CHECK;
+/* For a numeric that is no integer: rounded to the type's scale where it has one; 22003. */
+kd_status kd_decimal_to_wide(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, kd_type type,
+                             kd_decimal *out) KD_MUST_CHECK;
 /* The value at `scale` as an integer, when it is finite and fits 38 digits; rounds. */
 bool kd_decimal_try_fixed(const kd_decimal *value, int scale, kd_i128 *out);
 kd_status kd_decimal_to_double(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,

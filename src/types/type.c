@@ -33,7 +33,7 @@ kd_physical kd_type_physical(kd_type type)
     case KD_TYPE_FLOAT8:
         return KD_PHYS_F64;
     case KD_TYPE_NUMERIC:
-        if (type.modifier < 0 || kd_numeric_precision(type) > 38)
+        if (!kd_numeric_is_fixed(type))
             return KD_PHYS_STR;
         return kd_numeric_precision(type) <= 18 ? KD_PHYS_I64 : KD_PHYS_I128;
     case KD_TYPE_UUID:

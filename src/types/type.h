@@ -85,10 +85,11 @@ typedef enum kd_physical {
 
 /*
  * A type as a column or an expression has it. 12 bytes, passed by value, stored
- * as it is. `modifier` is -1 for none; numeric: precision * 256 + scale (scale
- * 0 .. precision); varchar, char: the length in characters; bit, bit varying: in bits; time and
- * timestamps: digits of the second, 0 .. 6; interval: see interval.h. An array has `is_array` set
- * and describes its elements in the other fields; dimensions are part of the value, not the type.
+ * as it is. `modifier` is -1 for none; numeric: precision * 256 + scale where that fits an integer
+ * (precision up to 38, scale 0 .. precision), else with KD_NUMERIC_WIDE; varchar, char: the length
+ * in characters; bit, bit varying: in bits; time and timestamps: digits of the second, 0 .. 6;
+ * interval: see interval.h. An array has `is_array` set and describes its elements in the other
+ * fields; dimensions are part of the value, not the type.
  */
 typedef struct kd_type {
     uint8_t id; /* kd_type_id */
@@ -145,21 +146,36 @@ static inline kd_type kd_type_element(kd_type array)
     return array;
 }
 
+/* Of a numeric that is held as an unconstrained one and rounded to its scale: precision 1 .. 1000
+ * in the bits from 11 on, scale -1000 .. 1000 with 1000 added below. */
+#define KD_NUMERIC_WIDE ((int32_t)1 << 30)
+enum { KD_NUMERIC_SCALE_BIAS = 1000 };
+
 static inline kd_type kd_type_numeric(int precision, int scale)
 {
     kd_type type = kd_type_of(KD_TYPE_NUMERIC);
-    type.modifier = precision * 256 + scale;
+    bool is_fixed = precision <= 38 && scale >= 0 && scale <= precision;
+    type.modifier = is_fixed ? precision * 256 + scale
+                             : KD_NUMERIC_WIDE | precision << 11 | (scale + KD_NUMERIC_SCALE_BIAS);
     return type;
+}
+
+/* Whether a numeric is an integer in units of its last digit. */
+static inline bool kd_numeric_is_fixed(kd_type type)
+{
+    return type.modifier >= 0 && (type.modifier & KD_NUMERIC_WIDE) == 0;
 }
 
 static inline int kd_numeric_precision(kd_type type)
 {
-    return type.modifier / 256;
+    return (type.modifier & KD_NUMERIC_WIDE) != 0 ? (type.modifier & ~KD_NUMERIC_WIDE) >> 11
+                                                  : type.modifier / 256;
 }
 
 static inline int kd_numeric_scale(kd_type type)
 {
-    return type.modifier % 256;
+    return (type.modifier & KD_NUMERIC_WIDE) != 0 ? (type.modifier & 2047) - KD_NUMERIC_SCALE_BIAS
+                                                  : type.modifier % 256;
 }
 
 /* Same id, array-ness and object; modifiers are ignored. */

@@ -102,8 +102,7 @@ static kd_status parse_numeric(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_sl
     }
     kd_decimal number;
     KD_TRY(kd_decimal_parse(ctx, arena, text, &number));
-    if (type.modifier >= 0)
-        KD_TRY(kd_decimal_round(ctx, arena, &number, kd_numeric_scale(type), &number));
+    KD_TRY(kd_decimal_to_wide(ctx, arena, &number, type, &number));
     return kd_decimal_store(ctx, arena, &number, &out->as.str);
 }
 
