@@ -257,9 +257,22 @@ static kd_status plan_project(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd
     return KD_OK;
 }
 
+/* One group, of which nothing is asked: a row, whatever the input. */
+static bool is_bare_group(const kd_rel *rel, const kd_id_set *needed)
+{
+    for (uint32_t i = 0; i < rel->as.aggregate.call_count; i++)
+        if (kd_id_set_has(needed, rel->as.aggregate.calls[i].output))
+            return false;
+    return rel->as.aggregate.key_count == 0 && rel->as.aggregate.set_count == 0 &&
+           rel->as.aggregate.grouping_id == 0 && !kd_rel_is_volatile(rel->inputs[0]);
+}
+
 static kd_status plan_aggregate(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                                 kd_plan **out)
 {
+    kd_rel one_row = {.kind = KD_REL_VALUES, .as.values.row_count = 1};
+    if (is_bare_group(rel, needed))
+        return plan_values(ctx, p, &one_row, needed, out);
     uint32_t keys = rel->as.aggregate.key_count, calls = 0;
     kd_aggregate_call *kept =
         KD_NEW_ARRAY(ctx, p->arena, kd_aggregate_call, rel->as.aggregate.call_count);

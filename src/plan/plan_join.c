@@ -288,19 +288,25 @@ static kd_status matches_once(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *ou
     return KD_OK;
 }
 
-/* A left join whose right side nobody asks for, and that repeats no row, is its left side. */
+/* A join that keeps its left rows one by one, whose right side nobody asks for, is its left side. A
+ * scalar sub-query that is not asked for does not fail either, as in PostgreSQL. */
 static kd_status is_needless(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                              bool *out_needless)
 {
     *out_needless = false;
-    if (rel->as.join.kind != KD_JOIN_LEFT || rel->as.join.lateral ||
-        rel->as.join.condition == NULL || kd_expr_is_volatile(rel->as.join.condition) ||
-        kd_rel_is_volatile(rel->inputs[1]))
+    kd_join_kind kind = rel->as.join.kind;
+    const kd_expr *condition = rel->as.join.condition;
+    bool is_mark = kind == KD_JOIN_MARK && !kd_id_set_has(needed, rel->as.join.mark);
+    if ((kind != KD_JOIN_LEFT && kind != KD_JOIN_SINGLE && !is_mark) ||
+        (condition != NULL && kd_expr_is_volatile(condition)) || kd_rel_is_volatile(rel->inputs[1]))
         return KD_OK;
     for (uint32_t i = 0; i < rel->inputs[1]->column_count; i++)
         if (kd_id_set_has(needed, rel->inputs[1]->columns[i].id))
             return KD_OK;
-    return matches_once(ctx, p, rel, out_needless);
+    if (kind == KD_JOIN_LEFT && (rel->as.join.lateral || condition == NULL))
+        return KD_OK;
+    *out_needless = true;
+    return kind == KD_JOIN_LEFT ? matches_once(ctx, p, rel, out_needless) : KD_OK;
 }
 
 kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
