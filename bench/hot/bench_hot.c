@@ -3,10 +3,10 @@
  *
  * UPDATE of a counter by primary key, prepared, on one row, on eight, and on all of a warm table;
  * commits that nobody waits for (SQLite: WAL, synchronous=OFF), from one thread and from eight, and
- * all in one transaction. Then the same for a while beside a transaction that keeps an old
- * snapshot, and without one: what memory does between the first quarter and the end, what a lookup
- * of the hot row costs meanwhile, for the present and for the old snapshot, and what a scan costs
- * afterwards. Counters and answers are checked.
+ * all in one transaction. Then the same for a while alone, beside a transaction that keeps an old
+ * snapshot, and beside a query that has begun to give its rows: what memory does between the first
+ * quarter and the end, what a lookup of the hot row costs meanwhile, for the present and for the
+ * old snapshot, and what a scan costs afterwards. Counters and answers are checked.
  *
  *     bench_hot [SECONDS] [PHASE]      PHASE: updates, memory, transaction; all of them without
  */
@@ -248,19 +248,48 @@ static double scan_ms(kade_session *session, const char *sql, int64_t wanted)
     return best;
 }
 
-static void memory_phase(kade_database *database, kade_session *session, long rows, bool holds,
+typedef enum holding { HOLDS_NOTHING, HOLDS_TRANSACTION, HOLDS_QUERY } holding;
+
+static kade_statement *hold(kade_session *holder, holding how, int64_t old_n)
+{
+    kade_statement *query = NULL;
+    bool has_row;
+    if (how == HOLDS_TRANSACTION) {
+        run(holder, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+        if (ask(holder, "SELECT n FROM hot WHERE id = 7") != old_n)
+            die("old snapshot", "wrong answer");
+    } else if (how == HOLDS_QUERY) {
+        must(holder, kade_prepare(holder, "SELECT n FROM hot", KADE_NUL, &query), "prepare");
+        must(holder, kade_step(query, &has_row), "a query's first row");
+    }
+    return query;
+}
+
+/* The rest of a query that was begun long ago. */
+static void query_end(kade_session *holder, kade_statement *query, int64_t old_sum)
+{
+    int64_t sum = 0;
+    bool has_row = true;
+    while (has_row) {
+        sum += kade_column_int64(query, 0);
+        must(holder, kade_step(query, &has_row), "the rest of a query");
+    }
+    if (sum != old_sum)
+        die("an old query", "wrong answer");
+    kade_finalize(query);
+}
+
+static void memory_phase(kade_database *database, kade_session *session, long rows, holding how,
                          double duration)
 {
+    static const char *const names[] = {"no snapshot held", "old snapshot held", "query open"};
+    bool holds = how == HOLDS_TRANSACTION;
     pthread_t id;
     updater work;
     int64_t old_n = ask(session, "SELECT n FROM hot WHERE id = 7");
     int64_t old_sum = ask(session, "SELECT sum(n) FROM hot");
     kade_session *holder = connect_kade(database);
-    if (holds) {
-        run(holder, "BEGIN ISOLATION LEVEL REPEATABLE READ");
-        if (ask(holder, "SELECT n FROM hot WHERE id = 7") != old_n)
-            die("old snapshot", "wrong answer");
-    }
+    kade_statement *query = hold(holder, how, old_n);
     updaters_start(database, 1, rows, duration, &work, &id);
     usleep((useconds_t)(duration / 4 * 1e6));
     double rss_quarter = rss_mib();
@@ -275,14 +304,15 @@ static void memory_phase(kade_database *database, kade_session *session, long ro
         die("old snapshot", "its row has changed");
     printf("%ld row%s, %s: %.0f updates/s; RSS %.0f MiB after a quarter, %.0f MiB at the end; "
            "lookup %.2f us, then %.2f us; scan %.2f ms, by key %.2f ms",
-           rows, rows == 1 ? "" : "s", holds ? "old snapshot held" : "no snapshot held",
-           (double)count / duration, rss_quarter, rss_end, lookup_quarter, lookup_end,
-           scan_ms(session, "SELECT sum(n) FROM hot", old_sum + count),
+           rows, rows == 1 ? "" : "s", names[how], (double)count / duration, rss_quarter, rss_end,
+           lookup_quarter, lookup_end, scan_ms(session, "SELECT sum(n) FROM hot", old_sum + count),
            scan_ms(session, "SELECT count(*) FROM hot WHERE id BETWEEN 5 AND 9", 5));
     if (holds)
         printf("; in the old snapshot lookup %.2f us, scan %.2f ms", old_lookup, old_scan);
     printf("\n");
     fflush(stdout);
+    if (how == HOLDS_QUERY)
+        query_end(holder, query, old_sum);
     if (holds)
         run(holder, "COMMIT");
     kade_disconnect(holder);
@@ -383,8 +413,8 @@ int main(int argc, char **argv)
     fill_kade(session);
     if (phase[0] == 0 || strcmp(phase, "updates") == 0)
         updates_phase(database, session, sqlite, duration);
-    for (int i = 0; i < 4 && (phase[0] == 0 || strcmp(phase, "memory") == 0); i++)
-        memory_phase(database, session, i % 2 == 0 ? 1 : ROWS, i >= 2, duration * 4);
+    for (int i = 0; i < 6 && (phase[0] == 0 || strcmp(phase, "memory") == 0); i++)
+        memory_phase(database, session, i % 2 == 0 ? 1 : ROWS, (holding)(i / 2), duration * 4);
     if (phase[0] == 0 || strcmp(phase, "transaction") == 0)
         transaction_phase(session, sqlite, duration);
 

@@ -266,6 +266,8 @@ kd_status kdi_transaction_ensure(kd_ctx *ctx, kd_session *session, bool *out_own
 /* The snapshot of a statement that begins in the session's transaction. What those see that are
  * open still (`others_are_open`) stays. */
 void kdi_statement_begin(kd_session *session, bool others_are_open);
+/* Unless others are open, the transaction holds nothing for statements any more. */
+void kdi_statement_end(kd_session *session);
 /* Commits with everything that waits for it; the transaction is over in any case. */
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 void kdi_transaction_rollback(kd_session *session);

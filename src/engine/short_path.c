@@ -203,8 +203,7 @@ void kdi_short_run_close(kd_run *run)
         link = &(*link)->next;
     *link = run->next;
     run->is_open = false;
-    if (session->runs == NULL && session->txn != NULL)
-        kd_txn_keep_end(session->txn);
+    kdi_statement_end(session);
 }
 
 kd_status kdi_short_enter(kd_ctx *ctx, kd_prepared *prepared, bool *out_owns, bool *out_entered)

@@ -134,6 +134,14 @@ void kdi_statement_begin(kd_session *session, bool others_are_open)
     kd_txn_statement_begin(session->txn);
 }
 
+void kdi_statement_end(kd_session *session)
+{
+    if (session->runs != NULL || session->txn == NULL)
+        return;
+    kd_txn_keep_end(session->txn);
+    kd_txn_rest(session->txn);
+}
+
 /* Plans once at prepare time, so that columns and parameters are known. */
 static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
 {
@@ -150,6 +158,7 @@ static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
     KD_TRY_OUT(kdi_transaction_ensure(ctx, session, &owns));
     if (session->runs == NULL) /* Names are looked up where the statement will look. */
         kdi_statement_begin(session, false);
+    kd_txn_wake(session->txn);
     KD_TRY_OUT(kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog));
     if (prepared->class == KDI_QUERY)
         KD_TRY_OUT(ensure_plan(ctx, prepared, catalog, session->txn));
@@ -316,8 +325,7 @@ static void run_unlink(kd_run *run)
         link = &(*link)->next;
     if (*link == run)
         *link = run->next;
-    if (session->runs == NULL && session->txn != NULL)
-        kd_txn_keep_end(session->txn);
+    kdi_statement_end(session);
 }
 
 void kdi_run_park(kd_run *run)
@@ -479,6 +487,40 @@ static kd_status run_locking(kd_ctx *ctx, kd_run *run)
     return kd_txn_wait_visible_durable(ctx, run->session->txn);
 }
 
+static bool plan_scans_only(const kd_plan *plan, uint32_t depth)
+{
+    enum { DEPTH_MAX = 200 };
+    bool does = plan == NULL || depth < DEPTH_MAX;
+    if (plan == NULL)
+        return true;
+    switch (plan->kind) {
+    case KD_PLAN_INDEX_SCAN:
+    case KD_PLAN_FUNCTION:
+    case KD_PLAN_VIRTUAL:
+    case KD_PLAN_APPLY:
+    case KD_PLAN_LOCK_ROWS:
+    case KD_PLAN_GIVEN:
+        return false;
+    default:
+        break;
+    }
+    for (int i = 0; does && i < 2; i++)
+        does = plan_scans_only(plan->inputs[i], depth + 1);
+    for (uint32_t i = 0; does && i < plan->more_count; i++)
+        does = plan_scans_only(plan->more[i], depth + 1);
+    return does;
+}
+
+/* A query that takes rows from scans alone holds no memory but what those found: many changes may
+ * come and go beside it. */
+static bool scans_only(const kd_statement_plan *plan)
+{
+    bool does = plan->modifying_count == 0 && plan_scans_only(plan->root, 0);
+    for (uint32_t i = 0; does && i < plan->cte_count; i++)
+        does = plan_scans_only(plan->ctes[i], 0);
+    return does;
+}
+
 static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
                              uint32_t parameter_count)
 {
@@ -492,6 +534,9 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
     run->affected = 0;
     if (run->prepared->bound->for_update && run->actuals == NULL)
         return run_locking(ctx, run);
+    if (run->session->runs == run && run->next == NULL && !run->hides_own_work &&
+        scans_only(run->prepared->plan))
+        kd_txn_scan_only(run->session->txn); /* Before the first scan. */
     return kdi_run_execute(ctx, run, run->prepared->plan, &run->execution);
 }
 

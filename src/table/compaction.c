@@ -182,5 +182,6 @@ kd_status kd_table_compact(kd_ctx *ctx, kd_table *table)
     kd_mutex_unlock(&table->upkeep);
     kd_txn_unpin(txns, pin);
     kd_txn_reclaim(txns);
+    kd_txn_reclaim_born(txns);
     return status;
 }

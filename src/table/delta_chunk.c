@@ -57,6 +57,7 @@ kd_status kdi_chunk_create(kd_ctx *ctx, kd_storage *storage, uint64_t unit,
     }
     chunk->storage = storage;
     chunk->unit = unit;
+    chunk->born = kd_txn_epoch(storage->txns);
     chunk->capacity = capacity;
     chunk->set = set;
     chunk->memory = at;

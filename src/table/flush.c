@@ -97,6 +97,7 @@ static kd_status flush(kd_ctx *ctx, kd_table *table, bool only_over)
     kd_mutex_unlock(&table->upkeep);
     kd_txn_unpin(txns, pin);
     kd_txn_reclaim(txns);
+    kd_txn_reclaim_born(txns);
     return status;
 }
 

@@ -107,7 +107,8 @@ static void old_unit_retire(kd_table *table, const kdi_place *old)
 {
     kd_txn_manager *txns = table->storage->txns;
     if (old->chunk != NULL) {
-        kd_txn_retire(txns, &old->chunk->garbage, kdi_chunk_destroy, old->chunk);
+        kd_txn_retire_born(txns, &old->chunk->garbage, old->chunk->born, kdi_chunk_destroy,
+                           old->chunk);
     } else if (old->segment != NULL) {
         old->segment->removes_file = true;
         kd_txn_retire(txns, &old->segment->garbage, kdi_segment_close, old->segment);
@@ -154,7 +155,8 @@ kd_status kdi_move_publish(kd_ctx *ctx, kd_table *table, kdi_segment **segments,
             old_unit_retire(table, &old_place);
     }
     if (old_units != NULL)
-        kd_txn_retire(txns, &old_units->garbage, kdi_units_destroy, old_units);
+        kd_txn_retire_born(txns, &old_units->garbage, old_units->born, kdi_units_destroy,
+                           old_units);
     for (uint32_t i = 0; i < remap_count; i++) {
         if (remaps[i]->count > 0)
             continue;

@@ -112,6 +112,7 @@ typedef struct kdi_chunk {
     kd_txn_garbage garbage;
     kd_storage *storage;
     uint64_t unit;
+    uint64_t born; /* Epoch. */
     uint32_t capacity;
     _Atomic uint32_t used; /* May stand above the capacity. */
     const kdi_column_set *set;
@@ -232,6 +233,7 @@ void kdi_remap_destroy(void *remap);
 typedef struct kdi_unit_list {
     kd_txn_garbage garbage;
     kd_storage *storage;
+    uint64_t born; /* Epoch. */
     uint32_t segment_count, chunk_count, remap_count;
     kdi_segment **segments;
     kdi_chunk **chunks;

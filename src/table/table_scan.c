@@ -103,6 +103,7 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
         kd_txn_unpin(table->storage->txns, scan->pin);
         return status;
     }
+    kd_txn_pin_reached(table->storage->txns, scan->pin, snapshot.txn_no);
     *out_scan = scan;
     return KD_OK;
 }

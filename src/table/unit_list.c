@@ -112,6 +112,7 @@ kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *ch
     if (list == NULL)
         return KD_NOMEM;
     list->storage = storage;
+    list->born = kd_txn_epoch(storage->txns);
     list->segments = (kdi_segment **)(void *)(list + 1);
     list->chunks = (kdi_chunk **)(void *)(list->segments + segments);
     list->remaps = (kdi_remap **)(void *)(list->chunks + chunks);
@@ -130,7 +131,7 @@ void kdi_units_publish(kd_table *table, kdi_unit_list *list)
 {
     kdi_unit_list *old = atomic_exchange(&table->units, list);
     if (old != NULL)
-        kd_txn_retire(table->storage->txns, &old->garbage, kdi_units_destroy, old);
+        kd_txn_retire_born(table->storage->txns, &old->garbage, old->born, kdi_units_destroy, old);
 }
 
 void kdi_units_destroy(void *object)

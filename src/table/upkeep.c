@@ -171,6 +171,7 @@ static kd_status tick(kd_ctx *ctx, kd_storage *storage)
 {
     kdi_dropped_reap(storage);
     kd_txn_reclaim(storage->txns);
+    kd_txn_reclaim_born(storage->txns);
     /* First: what was acknowledged without waiting needs no room on the disk any more. */
     KD_TRY(kd_wal_wait_durable(ctx, storage->wal, kd_wal_next_position(storage->wal)));
     KD_TRY(kdi_flush_large(ctx, storage));

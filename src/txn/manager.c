@@ -10,6 +10,8 @@
 
 #include <assert.h>
 
+enum { LOOKS_MAX = 16 }; /* At slots, while pins come and go. */
+
 kd_status kd_txn_manager_create(kd_ctx *ctx, kd_account *account, kd_txn_manager **out_manager)
 {
     *out_manager = NULL;
@@ -68,7 +70,10 @@ void kd_txn_manager_destroy(kd_txn_manager *manager)
         return;
     assert(manager->free_count == KDI_SLOT_COUNT);
     kd_txn_reclaim(manager);
+    manager->born_left = 0;
+    kd_txn_reclaim_born(manager);
     assert(manager->garbage == NULL);
+    assert(manager->garbage_born == NULL);
     for (uint32_t i = 0; i < KDI_SLOT_COUNT; i++)
         txn_free(manager, manager->slots[i].txn);
     kdi_lock_shards_clear(manager);
@@ -134,6 +139,7 @@ kd_status kdi_slot_take(kd_ctx *ctx, kd_txn_manager *manager, uint32_t *out_slot
     if (slot >= atomic_load_explicit(&manager->slot_high, memory_order_relaxed))
         atomic_store(&manager->slot_high, slot + 1);
     kd_mutex_unlock(&manager->slot_lock);
+    atomic_store(&manager->slots[slot].reached, UINT64_MAX);
     epoch_publish(manager, &manager->slots[slot]);
     *out_slot = slot;
     return KD_OK;
@@ -284,7 +290,6 @@ static void slots_look(kd_txn_manager *manager, kd_live_snapshots *live)
 
 void kd_txn_live_snapshots(kd_txn_manager *manager, kd_live_snapshots *out_live)
 {
-    enum { LOOKS_MAX = 16 };
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t pins_made = atomic_load(&manager->pins_made);
         slots_look(manager, out_live);
@@ -345,6 +350,139 @@ uint64_t kd_txn_oldest_epoch(kd_txn_manager *manager)
     return oldest;
 }
 
+/* --- Retirement of what tells when it was born ----------------------------------------------- */
+
+/* The lock is held. */
+static void born_put(kd_txn_manager *manager, kd_txn_garbage *garbage)
+{
+    garbage->next = manager->garbage_born;
+    manager->garbage_born = garbage;
+    manager->born_count++;
+}
+
+/* So many have come since the last look that another one is worth it. */
+static bool born_are_many(kd_txn_manager *manager)
+{
+    enum { FEW = 8, SHARE = 8 };
+    uint64_t left = atomic_load_explicit(&manager->born_left, memory_order_relaxed);
+    return atomic_load_explicit(&manager->born_count, memory_order_relaxed) >=
+           left + (left / SHARE > FEW ? left / SHARE : FEW);
+}
+
+/* Where many are held, not every time. */
+static bool born_are_due(kd_txn_manager *manager)
+{
+    enum { MANY = 4096, SKIPS_MAX = 16 };
+    return atomic_load(&manager->born_left) < MANY || born_are_many(manager) ||
+           ++manager->born_skips % SKIPS_MAX == 0;
+}
+
+void kd_txn_retire_born(kd_txn_manager *manager, kd_txn_garbage *garbage, uint64_t born,
+                        void (*fn)(void *object), void *object)
+{
+    garbage->fn = fn;
+    garbage->object = object;
+    garbage->born = born;
+    kd_mutex_lock(&manager->garbage_lock);
+    garbage->epoch = kd_txn_epoch_next(manager);
+    born_put(manager, garbage);
+    kd_mutex_unlock(&manager->garbage_lock);
+}
+
+/* Who may hold what. */
+enum { HOLDERS_MAX = 64 };
+typedef struct holders {
+    uint32_t count;
+    uint64_t since[HOLDERS_MAX], reached[HOLDERS_MAX];
+} holders;
+
+static void holders_look(kd_txn_manager *manager, holders *all)
+{
+    all->count = 0;
+    uint32_t high = atomic_load(&manager->slot_high);
+    for (uint32_t i = 0; i < high; i++) {
+        uint64_t reached = atomic_load(&manager->slots[i].reached);
+        uint64_t since = atomic_load(&manager->slots[i].epoch);
+        if (since == 0)
+            continue;
+        if (all->count < HOLDERS_MAX) {
+            all->since[all->count] = since;
+            all->reached[all->count++] = reached;
+            continue;
+        }
+        uint32_t last = HOLDERS_MAX - 1; /* No room: one stands for several. */
+        all->since[last] = since < all->since[last] ? since : all->since[last];
+        all->reached[last] = UINT64_MAX;
+    }
+}
+
+static bool is_held(const holders *all, const kd_txn_garbage *garbage)
+{
+    for (uint32_t i = 0; i < all->count; i++) {
+        if (all->since[i] <= garbage->epoch && all->reached[i] >= garbage->born)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * All that is looked at was unlinked before. So whoever reaches more than its slot says, after the
+ * look at that, does not reach these; and what a scan found before is named by its pin until its
+ * transaction's slot names it, which is counted.
+ */
+void kd_txn_reclaim_born(kd_txn_manager *manager)
+{
+    holders all;
+    kd_txn_garbage *left = NULL;
+    kd_txn_garbage *ready = NULL;
+    kd_mutex_lock(&manager->garbage_lock);
+    if (born_are_due(manager)) {
+        left = manager->garbage_born;
+        manager->garbage_born = NULL;
+        manager->born_count = manager->born_left = 0;
+    }
+    kd_mutex_unlock(&manager->garbage_lock);
+    bool is_sure = false;
+    for (int look = 0; left != NULL && !is_sure && look < LOOKS_MAX; look++) {
+        uint64_t pins_made = atomic_load(&manager->pins_made);
+        holders_look(manager, &all);
+        is_sure = atomic_load(&manager->pins_made) == pins_made;
+    }
+    while (left != NULL) {
+        kd_txn_garbage *garbage = left;
+        left = garbage->next;
+        if (is_sure && !is_held(&all, garbage)) {
+            garbage->next = ready;
+            ready = garbage;
+            continue;
+        }
+        kd_mutex_lock(&manager->garbage_lock);
+        born_put(manager, garbage);
+        manager->born_left = manager->born_count;
+        kd_mutex_unlock(&manager->garbage_lock);
+    }
+    while (ready != NULL) {
+        kd_txn_garbage *garbage = ready;
+        ready = garbage->next;
+        garbage->fn(garbage->object);
+    }
+}
+
+void kd_txn_pin_reached(kd_txn_manager *manager, uint32_t pin, uint64_t txn_no)
+{
+    uint64_t now = atomic_load(&manager->epoch);
+    if (txn_no != 0) {
+        _Atomic uint64_t *reached = &manager->slots[txn_no & (KDI_SLOT_COUNT - 1)].reached;
+        uint64_t before = atomic_load(reached);
+        while (before < now && !atomic_compare_exchange_weak(reached, &before, now))
+            continue;
+        atomic_fetch_add(&manager->pins_made, 1);
+    }
+    atomic_store(&manager->slots[pin].reached, now);
+}
+
+/* --- Retirement in order -------------------------------------------------------------------- */
+
 void kd_txn_retire(kd_txn_manager *manager, kd_txn_garbage *garbage, void (*fn)(void *object),
                    void *object)
 {
@@ -361,6 +499,8 @@ void kd_txn_retire(kd_txn_manager *manager, kd_txn_garbage *garbage, void (*fn)(
 
 void kd_txn_reclaim(kd_txn_manager *manager)
 {
+    if (born_are_many(manager))
+        kd_txn_reclaim_born(manager);
     if (atomic_load_explicit(&manager->garbage_count, memory_order_relaxed) == 0)
         return;
     uint64_t oldest = kd_txn_oldest_epoch(manager);

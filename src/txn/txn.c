@@ -52,6 +52,7 @@ kd_status kd_txn_begin(kd_ctx *ctx, kd_txn_manager *manager, const kd_txn_option
     bool keeps_all = options->isolation == KD_SERIALIZABLE;
     txn->snapshot = kdi_snapshot_take(manager, slot, keeps_all, &txn->seen_end);
     txn->keeps = keeps_all ? txn->snapshot : 0;
+    txn->reaches_all = true;
     txn->sees_latest = false;
     txn->is_open = true;
     atomic_store(&manager->slots[slot].txn_no, txn->no);
@@ -99,6 +100,7 @@ static void txn_leave(kd_txn *txn)
 
 void kd_txn_rollback(kd_txn *txn)
 {
+    kd_txn_wake(txn);
     for (size_t i = txn->member_count; i > 0; i--) {
         const kdi_member *member = &txn->members[i - 1];
         if (member->participant->rolled_back != NULL)
@@ -226,6 +228,7 @@ static kd_status commit_writer(kd_ctx *ctx, kd_txn *txn)
 
 kd_status kd_txn_commit(kd_ctx *ctx, kd_txn *txn)
 {
+    kd_txn_wake(txn);
     kd_status status = members_prepare(ctx, txn);
     if (status != KD_OK) {
         kd_txn_rollback(txn);
@@ -268,6 +271,7 @@ static kd_status redo_start(kd_ctx *ctx, kd_txn *txn)
 kd_status kd_txn_redo(kd_ctx *ctx, kd_txn *txn, kd_buffer **out_redo)
 {
     *out_redo = NULL;
+    kd_txn_wake(txn);
     if (txn->redo.size_bytes == 0)
         KD_TRY(redo_start(ctx, txn));
     *out_redo = &txn->redo;
@@ -339,6 +343,7 @@ kd_status kd_txn_savepoint(kd_ctx *ctx, kd_txn *txn, uint32_t *out_savepoint)
 {
     *out_savepoint = 0;
     kdi_savepoint *savepoint;
+    kd_txn_wake(txn);
     KD_TRY(KD_PUSH(ctx, txn->arena, txn->savepoints, txn->savepoint_count, txn->savepoint_capacity,
                    &savepoint));
     savepoint->no = ++txn->savepoint_no;
@@ -374,6 +379,7 @@ static void redo_cut(kd_txn *txn, uint64_t stream_bytes)
 
 void kd_txn_rollback_to(kd_txn *txn, uint32_t savepoint)
 {
+    kd_txn_wake(txn);
     while (txn->savepoint_count > 0 && txn->savepoints[txn->savepoint_count - 1].no > savepoint)
         txn->savepoint_count--;
     assert(txn->savepoint_count > 0);
@@ -390,6 +396,33 @@ void kd_txn_release(kd_txn *txn, uint32_t savepoint)
 {
     while (txn->savepoint_count > 0 && txn->savepoints[txn->savepoint_count - 1].no >= savepoint)
         txn->savepoint_count--;
+}
+
+void kd_txn_wake(kd_txn *txn)
+{
+    if (txn->reaches_all)
+        return;
+    txn->reaches_all = true;
+    atomic_store(&txn->manager->slots[txn->slot].reached, UINT64_MAX);
+}
+
+/* Those of SERIALIZABLE point at what they read. */
+static void reach(kd_txn *txn, uint64_t epoch)
+{
+    if (txn->options.isolation == KD_SERIALIZABLE)
+        return;
+    txn->reaches_all = false;
+    atomic_store(&txn->manager->slots[txn->slot].reached, epoch);
+}
+
+void kd_txn_rest(kd_txn *txn)
+{
+    reach(txn, 0);
+}
+
+void kd_txn_scan_only(kd_txn *txn)
+{
+    reach(txn, atomic_load(&txn->manager->epoch));
 }
 
 bool kd_txn_savepoint_between(const kd_txn *txn, uint32_t earlier, uint32_t later)
@@ -424,6 +457,7 @@ kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *partic
 
 void kd_txn_statement_begin(kd_txn *txn)
 {
+    kd_txn_wake(txn);
     if (txn->options.isolation != KD_READ_COMMITTED)
         return;
     uint64_t end;
@@ -455,12 +489,14 @@ static void keep_from(kd_txn *txn, kd_stamp stamp)
 
 void kd_txn_keep(kd_txn *txn)
 {
+    kd_txn_wake(txn);
     if (txn->keeps == 0)
         keep_from(txn, atomic_load(&txn->manager->watermark));
 }
 
 void kd_txn_keep_snapshot(kd_txn *txn)
 {
+    kd_txn_wake(txn);
     if (txn->keeps == 0 || txn->keeps > txn->snapshot)
         keep_from(txn, txn->snapshot);
 }

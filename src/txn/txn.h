@@ -249,6 +249,7 @@ typedef struct kd_txn_garbage kd_txn_garbage;
 struct kd_txn_garbage {
     kd_txn_garbage *next;
     uint64_t epoch;
+    uint64_t born;
     void (*fn)(void *object);
     void *object;
 };
@@ -256,6 +257,24 @@ void kd_txn_retire(kd_txn_manager *manager, kd_txn_garbage *garbage, void (*fn)(
                    void *object);
 /* Runs what has become safe. */
 void kd_txn_reclaim(kd_txn_manager *manager);
+/*
+ * The same for what is made and unlinked in great numbers, and would pile up beside one long
+ * statement or an open transaction between two statements. `born` is the epoch when it was made. It
+ * does not wait for whoever has reached nothing that was born so late: a scan keeps to what it
+ * found at its opening, a transaction without an open statement to nothing. kd_txn_reclaim_born
+ * runs what has become safe.
+ */
+void kd_txn_retire_born(kd_txn_manager *manager, kd_txn_garbage *garbage, uint64_t born,
+                        void (*fn)(void *object), void *object);
+void kd_txn_reclaim_born(kd_txn_manager *manager);
+/* The pin has reached what it holds; and so has the transaction `txn_no` (0: none), if it looks at
+ * nothing but what its scans found. */
+void kd_txn_pin_reached(kd_txn_manager *manager, uint32_t pin, uint64_t txn_no);
+/* Between statements, and in one that only scans: nothing is reached but by kd_txn_pin_reached.
+ * Ends with the next kd_txn_wake, which whatever else is done with the transaction begins with. */
+void kd_txn_rest(kd_txn *txn);
+void kd_txn_scan_only(kd_txn *txn);
+void kd_txn_wake(kd_txn *txn);
 /* Epochs order retirements and transactions: a transaction that began at epoch e sees nothing that
  * was retired before. */
 uint64_t kd_txn_epoch(kd_txn_manager *manager);

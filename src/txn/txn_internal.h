@@ -29,7 +29,9 @@ typedef struct kdi_slot {
     _Atomic uint64_t epoch;
     _Atomic uint64_t first_part; /* No part of its redo in the log lies before; 0: none. */
     kd_txn *txn;                 /* Made at the slot's first use, then kept. */
-    uint64_t padding[2];
+    /* Holds nothing that was born at a later epoch. UINT64_MAX: may reach everything. */
+    _Atomic uint64_t reached;
+    uint64_t padding[1];
 } kdi_slot;
 
 typedef struct kdi_commit {
@@ -84,6 +86,7 @@ struct kd_txn {
     uint64_t seen_end; /* Log position that must be durable before answers leave. */
     bool sees_latest;
     kd_stamp keeps; /* What its slot says. */
+    bool reaches_all;
     bool is_open;
     kd_arena *arena;
     kd_arena *redo_arena;
@@ -136,6 +139,9 @@ struct kd_txn_manager {
     kd_mutex garbage_lock;
     kd_txn_garbage *garbage, **garbage_tail;
     _Atomic uint64_t garbage_count;
+    kd_txn_garbage *garbage_born;           /* What tells when it was born; in no order. */
+    _Atomic uint64_t born_count, born_left; /* Now, and after the last look. */
+    uint32_t born_skips;                    /* Looks that were left out since. */
 
     kd_mutex wait_lock;
     kd_txn *waiting;

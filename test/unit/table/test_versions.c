@@ -170,6 +170,72 @@ TEST(what_was_found_as_the_newest_stays_to_the_end_of_the_statement)
     fixture_close(&f);
 }
 
+/* --- Memory ---------------------------------------------------------------------------------- */
+
+static uint64_t delta_bytes(table_fixture *f)
+{
+    return kd_storage_read_statistics(f->storage).delta_bytes;
+}
+
+TEST(an_idle_transaction_holds_no_memory_of_versions_that_went)
+{
+    table_fixture f;
+    fixture_open(&f);
+    insert_row(&f, 1, 0);
+    kd_txn *reader = fixture_begin(&f);
+    for (int32_t round = 0; round < 3; round++) {
+        CHECK_EQ(fixture_score(&f, reader, 1), 0);
+        kd_txn_rest(reader);
+        update_often(&f, 1, 1, UPDATES);
+        CHECK_STATUS(&f.ctx, kdi_flush_over(&f.ctx, f.table, 1));
+        CHECK(delta_bytes(&f) < CHUNKS_FEW * KDI_CHUNK_SLOTS * 200);
+        kd_txn_wake(reader);
+    }
+    /* A statement that may look at anything does. */
+    update_often(&f, 1, 1, UPDATES);
+    CHECK_STATUS(&f.ctx, kdi_flush_over(&f.ctx, f.table, 1));
+    CHECK(delta_bytes(&f) > (UPDATES - KDI_CHUNK_SLOTS) * 24);
+    kd_txn_rollback(reader);
+    fixture_close(&f);
+}
+
+TEST(a_scan_holds_what_it_found_and_nothing_that_came_later)
+{
+    table_fixture f;
+    kd_batch batch;
+    bool is_end;
+    const kd_rowref *refs;
+    fixture_open(&f);
+    insert_row(&f, 1, 7);
+    kd_arena *arena = kd_arena_create(&f.ctx, NULL, "scan", KD_ARENA_UNLIMITED);
+    kd_scan_spec spec = {
+        .shape = &f.shape, .positions = fixture_positions, .position_count = 3, .with_refs = true};
+    kd_table_scan *scan;
+    kd_scan_reader *scanner;
+    kd_txn *reader = fixture_begin(&f);
+    kd_txn_scan_only(reader);
+    CHECK_STATUS(&f.ctx,
+                 kd_table_scan_open(&f.ctx, arena, f.table, kd_txn_snapshot(reader), &spec, &scan));
+    CHECK_STATUS(&f.ctx, kd_scan_reader_create(&f.ctx, arena, scan, &scanner));
+    for (int32_t round = 0; round < 3; round++) {
+        update_often(&f, 1, 1, UPDATES);
+        CHECK_STATUS(&f.ctx, kdi_flush_over(&f.ctx, f.table, 1));
+        CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+        CHECK(delta_bytes(&f) < CHUNKS_FEW * KDI_CHUNK_SLOTS * 200);
+    }
+    CHECK_STATUS(&f.ctx, kd_scan_reader_next(&f.ctx, scanner, &batch, &refs, &is_end));
+    CHECK_EQ(batch.selected_count, 1);
+    CHECK_EQ(kd_vector_get(&batch.columns[2], kd_batch_row(&batch, 0)).as.i32, 7);
+    kd_value name = kd_vector_get(&batch.columns[1], kd_batch_row(&batch, 0));
+    CHECK_SLICE(kd_str_slice(&name.as.str), "a name that does not fit in");
+    kd_scan_reader_destroy(scanner);
+    kd_table_scan_close(scan);
+    CHECK_SLICE(kd_str_slice(&name.as.str), "a name that does not fit in");
+    kd_arena_destroy(arena);
+    kd_txn_rollback(reader);
+    fixture_close(&f);
+}
+
 /* --- Within one transaction ------------------------------------------------------------------ */
 
 /* As the engine does: each statement in a savepoint. */
@@ -308,11 +374,15 @@ static void points_count(void *object)
         kd_txn *txn = fixture_begin(&my->f);
         for (int look = 0; look < 5; look++) {
             int64_t sum, by_key = 0;
+            if (look % 2 == 0)
+                kd_txn_scan_only(txn);
             CHECK_EQ(fixture_scan(&my->f, kd_txn_snapshot(txn), &sum), HOT);
+            kd_txn_wake(txn);
             for (int64_t id = 0; id < HOT; id++)
                 by_key += fixture_score(&my->f, txn, id);
             CHECK_EQ(sum, HOT * 100000);
             CHECK_EQ(by_key, HOT * 100000);
+            kd_txn_rest(txn);
         }
         kd_txn_rollback(txn);
     }
