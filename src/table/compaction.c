@@ -6,15 +6,47 @@
  * so memory and the time until something is published are bounded too.
  */
 #include "table/segment_build.h"
+#include "table/upkeep.h"
 
 enum {
     SMALL_ROWS = KD_SEGMENT_ROWS_MAX / 2,
     ENDED_SHARE = 5, /* A fifth of the rows ended: worth rewriting. */
 };
 
-static bool is_worth_it(const kdi_segment *segment)
+/* How many rows nobody sees. Their own begins are not looked at: rows that came after an old
+ * snapshot count as seen by it. */
+static uint32_t over_count(const kdi_segment *segment, const kd_live_snapshots *live)
 {
-    return atomic_load(&segment->ended_count) > segment->row_count / ENDED_SHARE;
+    uint32_t count = 0;
+    kd_stamp begin = atomic_load(&segment->begin);
+    for (uint32_t at = 0; at < segment->vector_count; at++) {
+        const kdi_mark_vector *vector = atomic_load(&segment->marks[at]);
+        for (uint32_t i = 0; vector != NULL && i < KD_VECTOR_ROWS; i++)
+            count += !kdi_version_is_seen(live, begin, kdi_mark_end(vector, i));
+    }
+    return count;
+}
+
+bool kdi_segment_is_over(kdi_segment *segment, const kd_live_snapshots *live, uint32_t share)
+{
+    enum { MORE_SHARE = 16 };
+    uint32_t ended = atomic_load(&segment->ended_count);
+    uint64_t oldest = kd_live_snapshots_oldest(live);
+    if (ended <= segment->row_count / share)
+        return false;
+    if (atomic_load(&segment->kept_oldest) == oldest &&
+        ended < atomic_load(&segment->kept_ended) + segment->row_count / MORE_SHARE)
+        return false;
+    if (over_count(segment, live) > segment->row_count / share)
+        return true;
+    atomic_store(&segment->kept_ended, ended);
+    atomic_store(&segment->kept_oldest, oldest);
+    return false;
+}
+
+static bool is_worth_it(const kdi_rewrite *build, kdi_segment *segment)
+{
+    return kdi_segment_is_over(segment, &build->live, ENDED_SHARE);
 }
 
 static bool may_move(const kdi_segment *segment)
@@ -125,6 +157,7 @@ static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *seg
 static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list *units,
                                uint32_t *at, kdi_rewrite *build)
 {
+    kd_txn_live_snapshots(table->storage->txns, &build->live);
     uint32_t first = *at;
     uint32_t end = first;
     uint64_t rows = 0;
@@ -133,10 +166,10 @@ static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list
         kdi_segment *segment = units->segments[end];
         uint32_t live = segment->row_count - atomic_load(&segment->ended_count);
         bool fits = rows + live <= KD_SEGMENT_ROWS_MAX;
-        if (end > first && (!fits || (live > SMALL_ROWS && !is_worth_it(segment))))
+        if (end > first && (!fits || (live > SMALL_ROWS && !is_worth_it(build, segment))))
             break;
         rows += live;
-        is_worth |= is_worth_it(segment);
+        is_worth |= is_worth_it(build, segment);
         end++;
     }
     if (end == first) {
@@ -146,7 +179,6 @@ static kd_status group_compact(kd_ctx *ctx, kd_table *table, const kdi_unit_list
     *at = end;
     if (end - first == 1 && !is_worth)
         return kd_progress_add(ctx, rows);
-    kd_txn_live_snapshots(table->storage->txns, &build->live);
     for (uint32_t i = first; i < end; i++)
         KD_TRY(segment_stage(ctx, build, units->segments[i]));
     KD_TRY(kdi_rewrite_write(ctx, build, 0));

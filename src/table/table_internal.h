@@ -186,6 +186,10 @@ typedef struct kdi_segment {
     _Atomic kd_stamp begin; /* Of all rows: a bulk load's transaction. 0: rows have their own. */
     kd_stamp stamps_max;    /* Snapshots at or above need not look at the rows' begin stamps. */
     _Atomic uint32_t ended_count;
+    /* So many had ended when too few of them were over for a compaction, and who was oldest then.
+     */
+    _Atomic uint32_t kept_ended;
+    _Atomic kd_stamp kept_oldest;
     atomic_bool has_stamps; /* Vectors of marks may be in their large form. */
     uint32_t vector_count;
     _Atomic(kdi_mark_vector *) *marks;

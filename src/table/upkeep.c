@@ -64,13 +64,15 @@ kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage)
 
 static bool is_scattered(kd_table *table)
 {
+    enum { OVER_SHARE = 2 };
     uint32_t loose = 0;
+    kd_live_snapshots live;
+    kd_txn_live_snapshots(table->storage->txns, &live);
     const kdi_unit_list *units = atomic_load(&table->units);
     for (uint32_t i = 0; units != NULL && i < units->segment_count; i++) {
-        const kdi_segment *segment = units->segments[i];
-        uint32_t ended = atomic_load(&segment->ended_count);
+        kdi_segment *segment = units->segments[i];
         loose += segment->row_count < KD_SEGMENT_ROWS_MAX / 8;
-        if (ended > segment->row_count / 2)
+        if (kdi_segment_is_over(segment, &live, OVER_SHARE))
             return true;
     }
     return loose > SEGMENTS_LOOSE;

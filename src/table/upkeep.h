@@ -13,6 +13,9 @@ kd_status kdi_marks_shrink(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Drops the chunks whose rows no snapshot sees, when there are so many of them. The caller's pin or
  * transaction keeps the table. */
 kd_status kdi_flush_over(kd_ctx *ctx, kd_table *table, uint32_t chunks_min) KD_MUST_CHECK;
+/* Whether more than one in `share` of the segment's rows are seen by nobody: ended alone is not
+ * enough while an old snapshot is held. Table->upkeep or a pin keeps the segment. */
+bool kdi_segment_is_over(kdi_segment *segment, const kd_live_snapshots *live, uint32_t share);
 /* Flushes the deltas that are over the limit, and drops what nobody sees from the others. */
 kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Removes unit files that nothing names. */

@@ -170,6 +170,29 @@ TEST(what_was_found_as_the_newest_stays_to_the_end_of_the_statement)
     fixture_close(&f);
 }
 
+/* What has ended and is still seen is no reason to write a segment again and again. */
+TEST(compaction_leaves_rows_alone_that_an_old_snapshot_sees)
+{
+    enum { ROWS = 300 };
+    table_fixture f;
+    fixture_open(&f);
+    for (int64_t id = 0; id < ROWS; id++)
+        insert_row(&f, id, 5);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    uint64_t unit = atomic_load(&f.table->units)->segments[0]->unit;
+    kd_txn *reader = fixture_begin(&f);
+    for (int64_t id = 0; id < ROWS; id++)
+        update_often(&f, id, 6, 2);
+    for (int i = 0; i < 3; i++)
+        CHECK_STATUS(&f.ctx, kd_table_compact(&f.ctx, f.table));
+    CHECK_EQ(atomic_load(&f.table->units)->segments[0]->unit, unit);
+    CHECK_EQ(fixture_score(&f, reader, 7), 5);
+    kd_txn_rollback(reader);
+    CHECK_STATUS(&f.ctx, kd_table_compact(&f.ctx, f.table));
+    CHECK_EQ(atomic_load(&f.table->units)->segment_count, 0);
+    fixture_close(&f);
+}
+
 /* --- Memory ---------------------------------------------------------------------------------- */
 
 static uint64_t delta_bytes(table_fixture *f)
