@@ -309,6 +309,24 @@ const kd_table_entry *kd_catalog_index_table(const kd_catalog_version *version,
 kd_status kd_catalog_partitions(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
                                 uint32_t parent_no, const kd_table_entry ***out_partitions,
                                 uint32_t *out_count) KD_MUST_CHECK;
+/* Whether a partition's bound admits a key, given in the order of the parent's partition columns
+ * (partition.c). */
+bool kd_partition_takes(const kd_table_entry *parent, const kd_partition_bound *bound,
+                        const kd_value *keys);
+/* Whether no row of a partition passes `first partition column op value`. */
+bool kd_partition_excludes(const kd_table_entry *parent, const kd_partition_bound *bound,
+                           kd_scan_test test, const kd_value *value);
+/* The columns of the table behind a key over all partitions: the key's, then the number of the
+ * partition that holds the row. */
+kd_status kd_partition_key_shape(kd_ctx *ctx, kd_arena *arena, const kd_table_entry *owner,
+                                 const kd_table_index *index,
+                                 const kd_table_shape **out_shape) KD_MUST_CHECK;
+/* The number of the partition whose row has a key (values in the index's order), as a snapshot sees
+ * it; 0: none has. */
+kd_status kd_partition_of_key(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
+                              const kd_table_index *index, const kd_table_shape *shape,
+                              kd_snapshot snapshot, const kd_value *values,
+                              uint32_t *out_partition_no) KD_MUST_CHECK;
 /* Visits every object, in order of number. */
 void kd_catalog_visit(const kd_catalog_version *version,
                       void (*visit)(void *object, const kd_object *entry), void *object);

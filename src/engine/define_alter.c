@@ -666,7 +666,7 @@ static bool batch_has(const kd_table_entry *parent, const kd_partition_bound *bo
     for (uint32_t r = 0; r < batch->selected_count; r++) {
         for (uint32_t k = 0; k < parent->partition_column_count; k++)
             keys[k] = kd_vector_get(&batch->columns[k], kd_batch_row(batch, r));
-        if (kdi_bound_holds(parent, bound, keys) == inside)
+        if (kd_partition_takes(parent, bound, keys) == inside)
             return true;
     }
     return false;

@@ -125,7 +125,7 @@ static kd_status build_key(kd_ctx *ctx, kdi_draft *draft, kd_table_index *index)
     kd_session *session = run->session;
     key_build build = {.owner = &draft->entry, .index = index};
     const kd_table_shape *shape;
-    KD_TRY_OUT(kdi_table_key_shape(ctx, draft->arena, &draft->entry, index, &shape));
+    KD_TRY_OUT(kd_partition_key_shape(ctx, draft->arena, &draft->entry, index, &shape));
     KD_TRY_OUT(kd_table_create(ctx, session->txn, session->database->storage, shape, NULL, 0,
                                &index->key_table_no));
     kd_table *storage = kd_table_find(session->database->storage, index->key_table_no);

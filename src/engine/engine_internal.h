@@ -511,10 +511,6 @@ kd_status kdi_table_writer_default(kd_ctx *ctx, kdi_table_writer *writer, uint32
 /* Puts "Failing row contains (...)" on the error just recorded. */
 void kdi_table_writer_describe(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values);
 
-/* Whether a partition's bound admits a key, given in the order of the parent's partition columns.
- */
-bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
-                     const kd_value *keys);
 /* What rows must be for a partition that is written by its own name, by the bounds of all its
  * ancestors; a default partition must not hold what a sibling may. `values` in the table's shape.
  */

@@ -1,57 +1,9 @@
 /*
- * The bounds of partitions: which of them a row belongs to.
+ * The bounds of a partition that is written by its own name: those of all its ancestors.
  */
 #include "engine/engine_internal.h"
 
 #include <assert.h>
-
-/* Whether the key is at or above (1), below (-1) a bound; MINVALUE and MAXVALUE as they say. */
-static int compare_bound(const kd_value *keys, const kd_value *bound, const int8_t *kinds,
-                         uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (kinds != NULL && kinds[i] != 0)
-            return kinds[i] < 0 ? 1 : -1;
-        int order = kd_value_compare(&keys[i], &bound[i]);
-        if (order != 0)
-            return order;
-    }
-    return 0;
-}
-
-bool kdi_bound_holds(const kd_table_entry *parent, const kd_partition_bound *bound,
-                     const kd_value *keys)
-{
-    bool has_null = false;
-    for (uint32_t i = 0; i < parent->partition_column_count; i++)
-        has_null |= keys[i].is_null;
-    if (bound->is_default)
-        return true; /* Default partitions come last. */
-    switch (parent->strategy) {
-    case KD_PARTITION_RANGE:
-        return !has_null && compare_bound(keys, bound->from, bound->from_kind, bound->count) >= 0 &&
-               compare_bound(keys, bound->to, bound->to_kind, bound->count) < 0;
-    case KD_PARTITION_LIST:
-        for (uint32_t i = 0; i < bound->count; i++)
-            if (bound->from[i].is_null
-                    ? has_null
-                    : !has_null && kd_value_compare(&keys[0], &bound->from[i]) == 0)
-                return true;
-        return false;
-    case KD_PARTITION_HASH: {
-        uint64_t hash = 0;
-        for (uint32_t i = 0; i < parent->partition_column_count; i++)
-            hash = hash * 31 + (keys[i].is_null ? 0 : kd_value_hash(&keys[i]));
-        return hash % (uint64_t)bound->from[0].as.i64 == (uint64_t)bound->from[1].as.i64;
-    }
-    case KD_PARTITION_NONE:
-        break;
-    }
-    return false;
-}
-
-/* --- A partition's own rows, seen from its ancestors
- * ---------------------------------------------- */
 
 enum { PARTITION_KEYS_MAX = 32 };
 
@@ -114,9 +66,9 @@ static bool level_holds(const kdi_bounds *level, const kd_value *values)
         keys[k] = values[level->key_positions[k]];
     for (uint32_t i = 0; i < level->sibling_count; i++)
         if (!level->siblings[i]->bound.is_default &&
-            kdi_bound_holds(level->parent, &level->siblings[i]->bound, keys))
+            kd_partition_takes(level->parent, &level->siblings[i]->bound, keys))
             return false;
-    return kdi_bound_holds(level->parent, level->bound, keys);
+    return kd_partition_takes(level->parent, level->bound, keys);
 }
 
 bool kdi_bounds_hold(const kdi_bounds *bounds, const kd_value *values)

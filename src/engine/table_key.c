@@ -52,30 +52,6 @@ bool kdi_index_is_counterpart(const kd_table_entry *parent, const kd_table_index
     return true;
 }
 
-kd_status kdi_table_key_shape(kd_ctx *ctx, kd_arena *arena, const kd_table_entry *owner,
-                              const kd_table_index *index, const kd_table_shape **out_shape)
-{
-    uint32_t count = index->storage.column_count;
-    kd_table_shape *shape = KD_NEW(ctx, arena, kd_table_shape);
-    kd_table_column *columns = KD_NEW_ARRAY(ctx, arena, kd_table_column, count + 1);
-    if (shape == NULL || columns == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        const kd_column *source = column_of(owner, index->storage.columns[i].column_no);
-        columns[i] = (kd_table_column){.type = source->storage.type, .name = source->storage.name};
-    }
-    columns[count] = (kd_table_column){
-        .type = kd_type_of(KD_TYPE_INT8), .not_null = true, .name = KD_SLICE("partition")};
-    for (uint32_t i = 0; i <= count; i++) {
-        columns[i].column_no = i + 1;
-        columns[i].missing = kd_value_null(columns[i].type);
-    }
-    *shape = (kd_table_shape){
-        .table_name = index->object.name, .column_count = count + 1, .columns = columns};
-    *out_shape = shape;
-    return KD_OK;
-}
-
 /* --- Those that concern a partition ----------------------------------------------------------- */
 
 static int position_of(const kd_table_entry *owner, uint32_t column_no,
@@ -114,7 +90,7 @@ kd_status kdi_table_key_of(kd_ctx *ctx, kd_arena *arena, kd_run *run,
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "partition \"%.*s\" lacks a column of \"%.*s\"",
                        (int)partition->object.name.size_bytes, partition->object.name.data,
                        (int)key->index->object.name.size_bytes, key->index->object.name.data);
-    KD_TRY(kdi_table_key_shape(ctx, arena, key->owner, key->index, &key->shape));
+    KD_TRY(kd_partition_key_shape(ctx, arena, key->owner, key->index, &key->shape));
     KD_TRY(kd_txn_lock_table(ctx, session->txn, key->index->key_table_no, KD_TABLE_WRITE, false));
     key->storage = kd_table_find(session->database->storage, key->index->key_table_no);
     if (key->storage == NULL)
@@ -327,23 +303,5 @@ kd_status kdi_table_key_row(kd_ctx *ctx, kd_run *run, const kdi_table_key *key, 
         row_by_key(ctx, run, key, arena, (const kd_table_entry *)object, wanted, out_ref, &found));
     if (found)
         *out_partition = (const kd_table_entry *)object;
-    return KD_OK;
-}
-
-kd_status kdi_table_key_partition(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
-                                  const kd_table_index *index, const kd_table_shape *shape,
-                                  kd_snapshot snapshot, kd_slice key, uint32_t *out_partition_no)
-{
-    kd_table *table = kd_table_find(storage, index->key_table_no);
-    uint32_t position = index->storage.column_count;
-    kd_value partition_no;
-    bool found = false;
-    *out_partition_no = 0;
-    if (table == NULL)
-        return KD_OK;
-    KD_TRY(kd_table_get_by_key(ctx, arena, table, snapshot, index->storage.index_no, key, shape,
-                               &position, 1, &partition_no, NULL, &found));
-    if (found)
-        *out_partition_no = (uint32_t)partition_no.as.i64;
     return KD_OK;
 }

@@ -29,10 +29,6 @@ typedef struct kdi_table_key {
 
 /* Whether equal keys can stand in different partitions. */
 bool kdi_key_spans_partitions(const kd_table_entry *parent, const kd_table_index *index);
-/* The columns of the table behind such a key. */
-kd_status kdi_table_key_shape(kd_ctx *ctx, kd_arena *arena, const kd_table_entry *owner,
-                              const kd_table_index *index,
-                              const kd_table_shape **out_shape) KD_MUST_CHECK;
 /* An index of a partition (or of another table with these columns) that is over the same as the
  * index of another table: the same columns by name, the same expressions by text. */
 bool kdi_index_is_counterpart(const kd_table_entry *parent, const kd_table_index *index,
@@ -69,12 +65,5 @@ bool kdi_table_key_changes(const kdi_table_key *key, const kd_value *old_values,
 kd_status kdi_table_key_row(kd_ctx *ctx, kd_run *run, const kdi_table_key *key, kd_arena *arena,
                             kd_rowref entry, const kd_value *values,
                             const kd_table_entry **out_partition, kd_rowref *out_ref) KD_MUST_CHECK;
-
-/* The number of the partition whose row has a key, as a snapshot sees it; 0: none. `key` is encoded
- * for the index. */
-kd_status kdi_table_key_partition(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
-                                  const kd_table_index *index, const kd_table_shape *shape,
-                                  kd_snapshot snapshot, kd_slice key,
-                                  uint32_t *out_partition_no) KD_MUST_CHECK;
 
 #endif

@@ -26,7 +26,7 @@ typedef struct partition {
     kdi_table_writer *writer;   /* Made at the first row. */
     uint32_t *parent_positions; /* Per visible column of the partition: the parent's position. */
     uint32_t *positions_of;     /* Per parent position: the partition's. */
-    uint16_t *selection;        /* Rows of the current batch that go here. */
+    uint16_t *selection;        /* Rows of the current batch that go here; made with the first. */
     uint32_t selected_count;
 } partition;
 
@@ -138,8 +138,7 @@ static kd_status make_partitions(kd_ctx *ctx, kdi_table_writer *writer)
         it->table = tables[p];
         it->parent_positions = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, it->table->visible_count);
         it->positions_of = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, parent->column_count);
-        it->selection = KD_NEW_ARRAY(ctx, writer->arena, uint16_t, KD_BATCH_ROWS);
-        if (it->parent_positions == NULL || it->positions_of == NULL || it->selection == NULL)
+        if (it->parent_positions == NULL || it->positions_of == NULL)
             return KD_NOMEM;
         for (uint32_t i = 0; i < it->table->visible_count; i++) {
             int position = find_column(parent, it->table->columns[i].storage.name);
@@ -418,7 +417,7 @@ static kd_status route(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *va
     for (uint32_t i = 0; i < parent->partition_column_count; i++)
         keys[i] = values[position_of_column(parent, parent->partition_column_nos[i])];
     for (uint32_t p = 0; p < writer->partition_count; p++) {
-        if (kdi_bound_holds(parent, &writer->partitions[p].table->bound, keys)) {
+        if (kd_partition_takes(parent, &writer->partitions[p].table->bound, keys)) {
             *out_partition = &writer->partitions[p];
             return KD_OK;
         }
@@ -514,6 +513,11 @@ static kd_status insert_into_partitions(kd_ctx *ctx, kdi_table_writer *writer, c
         uint32_t row = kd_batch_row(full, i);
         read_row(writer, full, row, values);
         KD_TRY(route(ctx, writer, values, &target));
+        if (target->selection == NULL)
+            target->selection =
+                kd_alloc_raw(ctx, writer->arena, sizeof *target->selection * KD_BATCH_ROWS);
+        if (target->selection == NULL)
+            return KD_NOMEM;
         target->selection[target->selected_count++] = (uint16_t)row;
     }
     for (uint32_t p = 0; p < writer->partition_count; p++)

@@ -2,6 +2,7 @@
  * Sources that are no tables: VALUES, table functions, system views, nothing, and UNION ALL, which
  * reads whole pipelines one after another.
  */
+#include "exec/partition_gate.h"
 #include "exec/pipeline_internal.h"
 
 #include "sql/binder.h"
@@ -406,14 +407,18 @@ kd_status kdi_build_union_all(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
 {
     union_op *self;
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &union_class, sizeof *self, &self));
-    self->count = plan->more_count;
-    self->parts = KD_NEW_ARRAY(ctx, pipeline->exec->arena, kdi_pipeline *, self->count);
-    self->claimed = KD_NEW_ARRAY(ctx, pipeline->exec->arena, atomic_bool, self->count);
+    kdi_gate_memory memory = {0};
+    self->parts = KD_NEW_ARRAY(ctx, pipeline->exec->arena, kdi_pipeline *, plan->more_count);
+    self->claimed = KD_NEW_ARRAY(ctx, pipeline->exec->arena, atomic_bool, plan->more_count);
     if (self->parts == NULL || self->claimed == NULL)
         return KD_NOMEM;
-    for (uint32_t i = 0; i < self->count; i++) {
-        KD_TRY(kdi_pipeline_create(ctx, pipeline->exec, &self->parts[i]));
-        KD_TRY(kdi_build(ctx, self->parts[i], plan->more[i]));
+    for (uint32_t i = 0; i < plan->more_count; i++) {
+        bool passes;
+        KD_TRY(kdi_gate_passes(ctx, &self->op, plan->more[i], &memory, &passes));
+        if (!passes)
+            continue;
+        KD_TRY(kdi_pipeline_create(ctx, pipeline->exec, &self->parts[self->count]));
+        KD_TRY(kdi_build(ctx, self->parts[self->count++], plan->more[i]));
     }
     return kdi_pipeline_add(ctx, pipeline, &self->op);
 }

@@ -30,11 +30,7 @@ static bool column_position(const access *a, kd_column_id id, uint32_t *out_posi
 
 /* --- Comparisons that zone maps and indexes understand --- */
 
-typedef struct comparison {
-    uint32_t position;
-    kd_scan_test test;
-    kd_expr *value; /* Of the column's type; NULL for the NULL tests. */
-} comparison;
+typedef kdi_comparison comparison;
 
 static bool test_of(const char *name, bool swapped, kd_scan_test *out)
 {
@@ -585,80 +581,12 @@ kd_status kdi_index_serves(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_condit
     return KD_OK;
 }
 
-/* --- Partitions --- */
-
-static int position_of_column(const kd_table_entry *table, kd_slice name)
+kd_status kdi_comparison_of(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_expr *condition,
+                            kdi_comparison *out, bool *out_found)
 {
-    for (uint32_t i = 0; i < table->visible_count; i++)
-        if (kd_slice_equal(table->columns[i].storage.name, name))
-            return (int)i;
-    return -1;
-}
-
-/* Whether no row of a range partition passes `first key column op value`. */
-static bool range_excludes(const kd_partition_bound *bound, const comparison *test)
-{
-    const kd_value *value = &test->value->constant;
-    bool alone = bound->count == 1;
-    bool has_low = bound->from_kind == NULL || bound->from_kind[0] == 0;
-    bool has_high = bound->to_kind == NULL || bound->to_kind[0] == 0;
-    int low = has_low ? kd_value_compare(value, &bound->from[0]) : 1;
-    int high = has_high ? kd_value_compare(value, &bound->to[0]) : -1;
-    switch (test->test) {
-    case KD_SCAN_EQUAL:
-        return low < 0 || high > 0 || (high == 0 && alone);
-    case KD_SCAN_LESS:
-        return low <= 0;
-    case KD_SCAN_LESS_EQUAL:
-        return low < 0;
-    case KD_SCAN_GREATER:
-    case KD_SCAN_GREATER_EQUAL:
-        return high > 0 || (high == 0 && alone);
-    default:
-        return false;
-    }
-}
-
-static bool list_excludes(const kd_partition_bound *bound, const comparison *test)
-{
-    if (test->test != KD_SCAN_EQUAL)
-        return false;
-    for (uint32_t i = 0; i < bound->count; i++)
-        if (!bound->from[i].is_null &&
-            kd_value_compare(&bound->from[i], &test->value->constant) == 0)
-            return false;
-    return true;
-}
-
-kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
-                                 const kdi_conditions *conditions, bool *out_excluded)
-{
-    *out_excluded = false;
-    const kd_table_entry *table = scan->as.scan.table;
-    const kd_object *object =
-        table->parent_no == 0 ? NULL : kd_catalog_get(p->options->catalog, table->parent_no);
-    if (object == NULL || object->kind != KD_OBJECT_TABLE || table->bound.is_default)
-        return KD_OK;
-    const kd_table_entry *parent = (const kd_table_entry *)object;
-    access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = table};
+    access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = scan->as.scan.table};
     KD_TRY(kd_rel_column_set(ctx, scan, &a.own));
-    int key = -1;
-    for (uint32_t i = 0; i < parent->visible_count && parent->partition_column_count > 0; i++)
-        if (parent->columns[i].storage.column_no == parent->partition_column_nos[0])
-            key = position_of_column(table, parent->columns[i].storage.name);
-    for (size_t i = 0; i < conditions->count && key >= 0 && !*out_excluded; i++) {
-        comparison test;
-        bool found;
-        KD_TRY(comparison_of(ctx, &a, conditions->items[i], &test, &found));
-        if (!found || test.position != (uint32_t)key || test.value == NULL ||
-            test.value->kind != KD_EXPR_CONSTANT || test.value->constant.is_null)
-            continue;
-        if (parent->strategy == KD_PARTITION_RANGE)
-            *out_excluded = range_excludes(&table->bound, &test);
-        else if (parent->strategy == KD_PARTITION_LIST)
-            *out_excluded = list_excludes(&table->bound, &test);
-    }
-    return KD_OK;
+    return comparison_of(ctx, &a, condition, out, out_found);
 }
 
 /* --- The order of conditions --- */
@@ -749,11 +677,13 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
     if ((conditions->count > 0 || p->order_scan == scan) && !p->options->no_index_scans) {
         candidate chosen;
         KD_TRY(choose_index(ctx, &a, conditions, &chosen));
-        if (chosen.index != NULL)
-            return plan_index(ctx, &a, conditions, &chosen, needed, out);
+        if (chosen.index != NULL) {
+            KD_TRY(plan_index(ctx, &a, conditions, &chosen, needed, out));
+            return kdi_partition_gates(ctx, p, scan, conditions, *out);
+        }
         KD_TRY(plan_inverted(ctx, &a, conditions, needed, out));
         if (*out != NULL)
-            return KD_OK;
+            return kdi_partition_gates(ctx, p, scan, conditions, *out);
     }
     kd_id_set wanted = kdi_set(p);
     KD_TRY(kd_id_set_unite(ctx, &wanted, needed));
@@ -773,5 +703,5 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
     plan->as.scan.alias = scan->as.scan.alias;
     KD_TRY(add_prunes(ctx, &a, conditions, plan));
     *out = plan;
-    return KD_OK;
+    return kdi_partition_gates(ctx, p, scan, conditions, plan);
 }

@@ -244,9 +244,43 @@ static kd_status runtime_filters(kd_ctx *ctx, explaining *e, uint32_t depth, con
     return field(ctx, e, depth, "Runtime Filter");
 }
 
+static const char *const tests[] = {
+    [KD_SCAN_EQUAL] = " = ",   [KD_SCAN_LESS] = " < ",           [KD_SCAN_LESS_EQUAL] = " <= ",
+    [KD_SCAN_GREATER] = " > ", [KD_SCAN_GREATER_EQUAL] = " >= ",
+};
+
+/* What leaves out partitions at run time: keys by name, else the column that a bound is about. */
+static kd_status gates(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    kd_buffer *text = field_text(e);
+    const kd_plan *scan = plan->more[0];
+    while (scan->kind == KD_PLAN_PROJECT || scan->kind == KD_PLAN_FILTER)
+        scan = scan->inputs[0];
+    if (scan->gate_count == 0)
+        return KD_OK;
+    for (uint32_t i = 0; i < scan->gate_count; i++) {
+        const kd_plan_gate *gate = &scan->gates[i];
+        const kd_table_entry *parent = gate->parent;
+        KD_TRY(kd_buffer_append_text(ctx, text, i > 0 ? ", " : ""));
+        if (gate->bound == NULL)
+            KD_TRY(kd_buffer_append_slice(ctx, text, gate->key->object.name));
+        for (uint32_t c = 0; gate->bound != NULL && c < parent->column_count; c++)
+            if (parent->columns[c].storage.column_no == parent->partition_column_nos[0])
+                KD_TRY(kd_buffer_append_slice(ctx, text, parent->columns[c].storage.name));
+        KD_TRY(kd_buffer_append_text(ctx, text, gate->bound == NULL ? " = " : tests[gate->test]));
+        for (uint32_t v = 0; v < (gate->bound != NULL ? 1 : gate->key->storage.column_count); v++) {
+            KD_TRY(kd_buffer_append_text(ctx, text, v > 0 ? ", " : ""));
+            KD_TRY(kd_expr_format(ctx, gate->values[v], text));
+        }
+    }
+    return field(ctx, e, depth, "Partitions By");
+}
+
 static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
 {
     switch (plan->kind) {
+    case KD_PLAN_UNION_ALL:
+        return gates(ctx, e, depth, plan);
     case KD_PLAN_SCAN:
         KD_TRY(detail(ctx, e, depth, "Filter", plan->as.scan.condition));
         return runtime_filters(ctx, e, depth, plan);

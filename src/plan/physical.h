@@ -95,6 +95,21 @@ typedef struct kd_recheck {
     kd_recheck_step *steps;
 } kd_recheck;
 
+/*
+ * What tells at run time, before anything is read, that a scan of a partition has no rows: a bound
+ * that contradicts a comparison, or a key over all partitions that another one has. The values
+ * have no columns.
+ */
+typedef struct kd_plan_gate {
+    const kd_table_entry *parent; /* Whose partitions the bound tells apart, or whose the key is. */
+    const kd_partition_bound *bound; /* NULL: a key. */
+    kd_scan_test test;
+    const kd_table_index *key; /* And the columns of the table behind it: */
+    const kd_table_shape *shape;
+    uint32_t partition_no; /* The partition that is read. */
+    kd_expr **values;      /* One for a bound; one per column of a key. */
+} kd_plan_gate;
+
 struct kd_plan {
     kd_plan_kind kind;
     uint32_t no; /* In the plan, from 1: for EXPLAIN ANALYZE and runtime filters. */
@@ -104,6 +119,8 @@ struct kd_plan {
     uint32_t more_count; /* UNION_ALL: all inputs are here, and `inputs` is empty. */
     kd_plan **more;
     double row_estimate;
+    uint32_t gate_count; /* Scans: of a partition below a UNION_ALL. */
+    kd_plan_gate *gates;
     union {
         struct {
             const kd_table_entry *table;

@@ -172,6 +172,17 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
 /* Whether an index would be used for these conditions' equalities. */
 kd_status kdi_index_serves(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditions *conditions,
                            bool *out_serves) KD_MUST_CHECK;
+/* `column op value-without-own-columns`, as zone maps and bounds of partitions understand it. */
+typedef struct kdi_comparison {
+    uint32_t position;
+    kd_scan_test test;
+    kd_expr *value; /* Of the column's type; NULL for the NULL tests. */
+} kdi_comparison;
+kd_status kdi_comparison_of(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_expr *condition,
+                            kdi_comparison *out, bool *out_found) KD_MUST_CHECK;
+/* What can tell at run time that a partition has nothing for the conditions (prune.c). */
+kd_status kdi_partition_gates(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
+                              const kdi_conditions *conditions, kd_plan *plan) KD_MUST_CHECK;
 /* Whether a partition's bound and the conditions contradict each other. */
 kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
                                  const kdi_conditions *conditions,
