@@ -21,9 +21,14 @@ static int ack_fd;
 
 static const char schema[] =
     "BEGIN;"
+    /* Keys over all partitions; a row moves when it loses its parts. */
     "CREATE TABLE journal (id bigint PRIMARY KEY, cycle integer NOT NULL, thread integer NOT NULL,"
     "    number integer NOT NULL, kind text NOT NULL, parts integer NOT NULL CHECK (parts >= 0),"
-    "    UNIQUE (cycle, thread, number));"
+    "    UNIQUE (cycle, thread, number)) PARTITION BY RANGE (parts);"
+    "CREATE TABLE journal_none PARTITION OF journal FOR VALUES FROM (MINVALUE) TO (1);"
+    "CREATE TABLE journal_some PARTITION OF journal FOR VALUES FROM (1) TO (MAXVALUE);"
+    "CREATE VIEW upserts AS SELECT cycle, count(*) AS n FROM journal WHERE kind = 'upsert'"
+    "    GROUP BY cycle;"
     "CREATE TABLE part (journal_id bigint NOT NULL REFERENCES journal (id) ON DELETE CASCADE,"
     "    no integer NOT NULL, body text NOT NULL, PRIMARY KEY (journal_id, no));"
     "CREATE TABLE account (id integer PRIMARY KEY,"

@@ -8,8 +8,12 @@
 
 static const char *const schema[] = {
     "CREATE TABLE counter (owner int PRIMARY KEY, n bigint NOT NULL, transfers bigint NOT NULL)",
+    /* A key over all partitions, references to it, and rows that move when they get another label.
+     */
     "CREATE TABLE parent (id int PRIMARY KEY, owner int NOT NULL, label text NOT NULL,"
-    " UNIQUE (owner, label))",
+    " UNIQUE (owner, label)) PARTITION BY RANGE (label)",
+    "CREATE TABLE parent_low PARTITION OF parent FOR VALUES FROM (MINVALUE) TO ('label 3')",
+    "CREATE TABLE parent_high PARTITION OF parent FOR VALUES FROM ('label 3') TO (MAXVALUE)",
     "CREATE TABLE item (id int PRIMARY KEY, owner int NOT NULL, grp int,"
     " score int NOT NULL CHECK (score >= 0),"
     " parent int REFERENCES parent (id) ON DELETE CASCADE, name text NOT NULL,"
@@ -22,6 +26,9 @@ static const char *const schema[] = {
     "CREATE INDEX item_doc ON item USING gin (doc jsonb_path_ops)",
     "CREATE TABLE tag (item int NOT NULL REFERENCES item (id), no int NOT NULL,"
     " PRIMARY KEY (item, no))",
+    "CREATE VIEW labelled AS SELECT i.id, i.owner, p.label, (SELECT count(*) FROM tag t"
+    " WHERE t.item = i.id) AS tags FROM item i JOIN parent p ON p.id = i.parent",
+    "CREATE VIEW scored AS SELECT id, score, name FROM item WHERE score >= 0 WITH CHECK OPTION",
     "CREATE TABLE big (owner int, batch int, i int, body text NOT NULL,"
     " PRIMARY KEY (owner, batch, i))",
     "CREATE SEQUENCE ticket_no",
@@ -209,6 +216,21 @@ static verdict read_point(worker *self, const belongings *own)
                base + i);
 }
 
+/* By the key, by the partition, and both. */
+static verdict read_parent(worker *self, const belongings *own)
+{
+    unsigned i = below(self, PARENTS), base = self->no * 1000;
+    int label = own->parents[i];
+    const char *table = below(self, 2) == 0 || label == ABSENT ? "parent"
+                        : label < 3                            ? "parent_low"
+                                                               : "parent_high";
+    char expected[64] = "";
+    if (label != ABSENT)
+        text_add(expected, sizeof expected, "label %d\n", label);
+    return ask(self, "00000", ABSENT, expected, "SELECT label FROM %s WHERE id = %u", table,
+               base + i);
+}
+
 static verdict read_join(worker *self, const belongings *own)
 {
     unsigned base = self->no * 1000;
@@ -219,6 +241,9 @@ static verdict read_join(worker *self, const belongings *own)
             text_add(expected, sizeof expected, "%u|label %d|%d\n", base + i,
                      own->parents[one->parent], one->tags);
     }
+    if (below(self, 2) == 0)
+        return ask(self, "00000", ABSENT, expected,
+                   "SELECT id, label, tags FROM labelled WHERE owner = %u ORDER BY id", self->no);
     return ask(self, "00000", ABSENT, expected,
                "SELECT i.id, p.label, (SELECT count(*) FROM tag t WHERE t.item = i.id)"
                " FROM item i JOIN parent p ON p.id = i.parent WHERE i.owner = %u ORDER BY i.id",
@@ -292,7 +317,7 @@ static verdict read_all(worker *self, const belongings *own)
 verdict read_anything(worker *self, const belongings *own)
 {
     static verdict (*const questions[])(worker * self, const belongings *own) = {
-        read_group, read_point, read_join, read_sums, read_name, read_batch, read_all};
+        read_group, read_point, read_parent, read_join, read_sums, read_name, read_batch, read_all};
     if (below(self, 8) == 0) {
         verdict how = ask(self, "00000", ABSENT, NULL, "SET enable_indexscan = %s",
                           below(self, 2) == 0 ? "on" : "off");

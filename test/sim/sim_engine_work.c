@@ -107,13 +107,14 @@ static verdict item_update(worker *self)
     unsigned i = below(self, ITEMS);
     item *one = &self->next.items[i];
     const char *sqlstate = "00000";
+    bool by_view = below(self, 4) == 0; /* Which has no parent. */
     one->score += 1;
-    text_add(sql, sizeof sql, "UPDATE item SET score = score + 1");
+    text_add(sql, sizeof sql, "UPDATE %s SET score = score + 1", by_view ? "scored" : "item");
     if (below(self, 3) == 0) {
         one->name_no = (int)below(self, 12);
         text_add(sql, sizeof sql, ", name = 'name %d of an item'", one->name_no);
     }
-    if (below(self, 4) == 0) {
+    if (!by_view && below(self, 4) == 0) {
         one->parent = parent_choose(self, &sqlstate);
         char parent[16] = "NULL";
         if (one->parent != ABSENT)
@@ -241,8 +242,11 @@ static verdict parent_put(worker *self)
     int label = (int)below(self, 7);
     bool is_there = self->next.parents[i] != ABSENT;
     const char *sqlstate = label_is_taken(&self->next, label, i) ? "23505" : "00000";
+    bool is_second = is_there && below(self, 4) == 0; /* Of the id, in whatever partition. */
+    if (is_second)
+        sqlstate = "23505";
     self->next.parents[i] = label;
-    if (is_there)
+    if (is_there && !is_second)
         text_add(sql, sizeof sql, "UPDATE parent SET label = 'label %d' WHERE id = %u", label,
                  base_of(self) + i);
     else
