@@ -38,12 +38,11 @@ static kd_status find_column(kd_ctx *ctx, const alteration *work, kd_slice name,
 static kd_status any_row(kd_ctx *ctx, const alteration *work, kd_slice condition, bool *out_any)
 {
     kd_buffer text = kd_buffer_in(work->run->arena);
-    const kd_object *schema = kd_catalog_get(work->run->catalog, work->table->object.schema_no);
     int64_t found;
-    KD_TRY(kd_buffer_append_format(
-        ctx, &text, "SELECT 1 FROM \"%.*s\".\"%.*s\" WHERE %.*s LIMIT 1",
-        (int)schema->name.size_bytes, schema->name.data, (int)work->table->object.name.size_bytes,
-        work->table->object.name.data, (int)condition.size_bytes, condition.data));
+    KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT 1 FROM "));
+    KD_TRY(kdi_append_table(ctx, &text, work->run->catalog, work->table));
+    KD_TRY(kd_buffer_append_format(ctx, &text, " WHERE %.*s LIMIT 1", (int)condition.size_bytes,
+                                   condition.data));
     KD_TRY(kdi_query_check(ctx, work->run->session, kd_buffer_slice(&text), &found));
     *out_any = found > 0;
     return KD_OK;

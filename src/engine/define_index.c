@@ -91,9 +91,10 @@ static kd_status no_nulls(kd_ctx *ctx, kdi_draft *draft, kd_slice column)
     int64_t found;
     kd_buffer text = kd_buffer_in(draft->arena);
     kd_slice table = draft->entry.object.name;
-    KD_TRY(kd_buffer_append_format(
-        ctx, &text, "SELECT 1 FROM \"%.*s\" WHERE \"%.*s\" IS NULL LIMIT 1", (int)table.size_bytes,
-        table.data, (int)column.size_bytes, column.data));
+    KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT 1 FROM "));
+    KD_TRY(kdi_append_table(ctx, &text, draft->run->catalog, &draft->entry));
+    KD_TRY(kd_buffer_append_format(ctx, &text, " WHERE \"%.*s\" IS NULL LIMIT 1",
+                                   (int)column.size_bytes, column.data));
     KD_TRY(kdi_query_check(ctx, draft->run->session, kd_buffer_slice(&text), &found));
     if (found > 0)
         return KD_FAIL(ctx, KD_INVALID, "23502",

@@ -77,15 +77,6 @@ out:
     return status;
 }
 
-static kd_status append_qualified(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *table,
-                                  kd_buffer *out)
-{
-    const kd_object *schema = kd_catalog_get(draft->run->catalog, table->object.schema_no);
-    return kd_buffer_append_format(ctx, out, "\"%.*s\".\"%.*s\"", (int)schema->name.size_bytes,
-                                   schema->name.data, (int)table->object.name.size_bytes,
-                                   table->object.name.data);
-}
-
 kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *old_table,
                             const kdi_conversion *conversions, uint32_t count)
 {
@@ -117,7 +108,7 @@ kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry 
         given[given_count++] = i;
     }
     KD_TRY(kd_buffer_append_text(ctx, &select, " FROM "));
-    KD_TRY(append_qualified(ctx, draft, old_table, &select));
+    KD_TRY(kdi_append_table(ctx, &select, draft->run->catalog, old_table));
     KD_TRY(kdi_draft_sync(ctx, draft));
     KD_TRY(copy_rows(ctx, draft, kd_buffer_slice(&select), "rewrite", &draft->entry, given,
                      given_count));

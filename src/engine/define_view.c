@@ -407,13 +407,10 @@ static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
     return kdi_views_after(ctx, run, &table->object, false);
 }
 
-static kd_status rename_constraint(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
+/* The checks and foreign keys of that name; a key's index in a partition has a name of its own. */
+static bool rename_checks(kdi_draft *draft, const kd_ast_rename *ast)
 {
-    const kd_table_entry *table;
-    kdi_draft *draft;
     bool found = false;
-    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, false, &table));
-    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
     for (uint32_t i = 0; i < draft->entry.check_count; i++)
         if (kd_slice_equal(draft->checks[i].name, ast->member)) {
             draft->checks[i].name = ast->new_name;
@@ -424,6 +421,35 @@ static kd_status rename_constraint(kd_ctx *ctx, kd_run *run, const kd_ast_rename
             draft->foreign_keys[i].name = ast->new_name;
             found = true;
         }
+    return found;
+}
+
+static kd_status rename_checks_below(kd_ctx *ctx, kd_run *run, uint32_t parent_no,
+                                     const kd_ast_rename *ast)
+{
+    const kd_table_entry **partitions;
+    uint32_t count;
+    KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, parent_no, &partitions, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        kdi_draft *draft;
+        if (partitions[i]->table_no != 0)
+            KD_TRY(kd_txn_lock_table(ctx, run->session->txn, partitions[i]->table_no,
+                                     KD_TABLE_EXCLUSIVE, false));
+        KD_TRY(kdi_draft_open(ctx, run, partitions[i], &draft));
+        if (rename_checks(draft, ast))
+            KD_TRY(kdi_draft_put(ctx, draft));
+        KD_TRY(rename_checks_below(ctx, run, partitions[i]->object.object_no, ast));
+    }
+    return KD_OK;
+}
+
+static kd_status rename_constraint(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
+{
+    const kd_table_entry *table;
+    kdi_draft *draft;
+    KD_TRY(kdi_table_for_change(ctx, run, &ast->name, false, &table));
+    KD_TRY(kdi_draft_open(ctx, run, table, &draft));
+    bool is_check = rename_checks(draft, ast), found = is_check;
     for (uint32_t i = 0; i < draft->entry.index_count; i++)
         if (kd_slice_equal(draft->indexes[i].object.name, ast->member)) {
             draft->indexes[i].object.name = draft->indexes[i].storage.name = ast->new_name;
@@ -434,7 +460,8 @@ static kd_status rename_constraint(kd_ctx *ctx, kd_run *run, const kd_ast_rename
                        "constraint \"%.*s\" for table \"%.*s\" does not exist",
                        (int)ast->member.size_bytes, ast->member.data,
                        (int)table->object.name.size_bytes, table->object.name.data);
-    return kdi_draft_put(ctx, draft);
+    KD_TRY(kdi_draft_put(ctx, draft));
+    return is_check ? rename_checks_below(ctx, run, table->object.object_no, ast) : KD_OK;
 }
 
 kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)

@@ -523,6 +523,9 @@ bool kdi_bounds_hold(const kdi_bounds *bounds, const kd_value *values);
 /* --- foreign_key.c
  * -------------------------------------------------------------------------------- */
 
+/* "schema"."table", for statements of the engine's own. */
+kd_status kdi_append_table(kd_ctx *ctx, kd_buffer *out, const kd_catalog_version *catalog,
+                           const kd_table_entry *table) KD_MUST_CHECK;
 /* The foreign keys that refer to a table. */
 typedef struct kdi_referrer {
     const kd_table_entry *table;

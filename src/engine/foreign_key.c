@@ -301,8 +301,8 @@ static kd_status append_quoted(kd_ctx *ctx, kd_buffer *out, kd_slice name)
     return kd_buffer_append_text(ctx, out, "\"");
 }
 
-static kd_status append_table(kd_ctx *ctx, kd_buffer *out, const kd_catalog_version *catalog,
-                              const kd_table_entry *table)
+kd_status kdi_append_table(kd_ctx *ctx, kd_buffer *out, const kd_catalog_version *catalog,
+                           const kd_table_entry *table)
 {
     const kd_object *schema = kd_catalog_get(catalog, table->object.schema_no);
     if (schema != NULL) {
@@ -331,7 +331,7 @@ static kd_status children_exist(kd_ctx *ctx, kd_session *session, kd_arena *aren
     kd_buffer text = kd_buffer_in(arena);
     int64_t found;
     KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT 1 FROM "));
-    KD_TRY(append_table(ctx, &text, catalog, child));
+    KD_TRY(kdi_append_table(ctx, &text, catalog, child));
     KD_TRY(append_where(ctx, &text, child, key, 1));
     KD_TRY(kd_buffer_append_text(ctx, &text, " LIMIT 1"));
     KD_TRY(
@@ -368,7 +368,7 @@ static kd_status run_action(kd_ctx *ctx, kd_session *session, kd_arena *arena,
     bool deletes = action == KD_FOREIGN_CASCADE && new_key == NULL;
     memcpy(parameters, old_key, key->column_count * sizeof *parameters);
     KD_TRY(kd_buffer_append_text(ctx, &text, deletes ? "DELETE FROM " : "UPDATE "));
-    KD_TRY(append_table(ctx, &text, catalog, referrer->table));
+    KD_TRY(kdi_append_table(ctx, &text, catalog, referrer->table));
     if (!deletes)
         KD_TRY(append_set(ctx, &text, referrer->table, key, action));
     if (action == KD_FOREIGN_CASCADE && new_key != NULL) {
@@ -533,9 +533,9 @@ static kd_status refers_to_partition(kd_ctx *ctx, kd_run *run, const kd_table_en
     kd_buffer text = kd_buffer_in(run->arena);
     int64_t found;
     KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT 1 FROM "));
-    KD_TRY(append_table(ctx, &text, run->catalog, referrer->table));
+    KD_TRY(kdi_append_table(ctx, &text, run->catalog, referrer->table));
     KD_TRY(kd_buffer_append_text(ctx, &text, " c WHERE EXISTS (SELECT 1 FROM "));
-    KD_TRY(append_table(ctx, &text, run->catalog, partition));
+    KD_TRY(kdi_append_table(ctx, &text, run->catalog, partition));
     KD_TRY(kd_buffer_append_text(ctx, &text, " p WHERE true"));
     for (uint32_t i = 0; i < key->column_count; i++) {
         KD_TRY(kd_buffer_append_text(ctx, &text, " AND p."));
