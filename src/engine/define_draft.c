@@ -548,10 +548,19 @@ static kd_status resolve_target(kd_ctx *ctx, kdi_draft *draft, const kd_ast_name
 static kd_status touch_target(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *target)
 {
     kd_session *session = draft->run->session;
-    if (target == &draft->entry || target->table_no == 0)
+    const kd_table_entry **partitions;
+    uint32_t count;
+    if (target == &draft->entry)
         return KD_OK;
-    KD_TRY(kd_txn_lock_table(ctx, session->txn, target->table_no, KD_TABLE_SHARE, false));
-    return kd_catalog_put(ctx, session->database->catalog, session->txn, &target->object);
+    if (target->strategy == KD_PARTITION_NONE) {
+        KD_TRY(kd_txn_lock_table(ctx, session->txn, target->table_no, KD_TABLE_SHARE, false));
+        return kd_catalog_put(ctx, session->database->catalog, session->txn, &target->object);
+    }
+    KD_TRY(kd_catalog_partitions(ctx, draft->arena, draft->run->catalog, target->object.object_no,
+                                 &partitions, &count));
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(touch_target(ctx, draft, partitions[i]));
+    return KD_OK;
 }
 
 static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,

@@ -2,7 +2,8 @@
  * The tables behind unique keys over all partitions (table_key.h): making them, and keeping them
  * when partitions come and go.
  *
- * Whoever calls has locked the partitions concerned EXCLUSIVE: nobody else writes their rows.
+ * Partitions are locked EXCLUSIVE before their rows are read. Writers who waited for that see that
+ * the partition or one of its ancestors is another one now (kdi_table_keys_find).
  */
 #include "engine/define_internal.h"
 #include "engine/table_key.h"
@@ -62,14 +63,18 @@ out:
 typedef kd_status (*leaf_visitor)(kd_ctx *ctx, kd_run *run, const kd_table_entry *leaf,
                                   void *object);
 
-/* Visits the partitions below a table that hold rows; the table itself if it is one. */
+/* Visits the partitions below a table that hold rows, or the table itself if it is one, and locks
+ * their writers out. */
 static kd_status for_leaves(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
                             leaf_visitor visit, void *object)
 {
     const kd_table_entry **partitions;
     uint32_t count;
-    if (table->strategy == KD_PARTITION_NONE)
+    if (table->strategy == KD_PARTITION_NONE) {
+        KD_TRY(
+            kd_txn_lock_table(ctx, run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE, false));
         return visit(ctx, run, table, object);
+    }
     KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, table->object.object_no,
                                  &partitions, &count));
     for (uint32_t i = 0; i < count; i++)

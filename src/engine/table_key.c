@@ -110,6 +110,12 @@ kd_status kdi_table_keys_find(kd_ctx *ctx, kd_arena *arena, kd_run *run,
     while (first_no != 0) {
         const kd_table_entry *owner =
             (const kd_table_entry *)kd_catalog_get(run->catalog, first_no);
+        if (!kd_catalog_is_newest(run->session->database->catalog, run->session->txn,
+                                  &owner->object))
+            return KD_FAIL(ctx, KD_CONFLICT, "40001",
+                           "could not serialize access due to a concurrent change of table "
+                           "\"%.*s\"",
+                           (int)owner->object.name.size_bytes, owner->object.name.data);
         for (uint32_t i = 0; i < owner->index_count; i++) {
             kdi_table_key *added;
             if (owner->indexes[i].key_table_no == 0)

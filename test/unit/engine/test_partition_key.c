@@ -82,6 +82,46 @@ TEST(references_and_rows_in_partitions_wait)
     meet(row, "UPDATE w SET at = 12", "COMMIT", child, "00000");
 }
 
+/* Who began before a definition must not go on as if it were not there. */
+TEST(older_transactions_and_new_definitions)
+{
+    static const char *const definitions[] = {
+        "CREATE TABLE d (w int REFERENCES w); INSERT INTO d VALUES (1)",
+        "ALTER TABLE w DETACH PARTITION w1",
+        "ALTER TABLE w ADD UNIQUE (n)",
+        "ALTER TABLE w DROP CONSTRAINT w_pkey CASCADE",
+    };
+    for (size_t i = 0; i < sizeof definitions / sizeof *definitions; i++) {
+        kit it = kit_memory();
+        kade_session *older = kit_connect(&it);
+        kit_run(it.session, schema);
+        kit_run(it.session, "INSERT INTO w VALUES (1, 1, 0)");
+        kit_run(older, "BEGIN; SELECT * FROM w");
+        kit_run(it.session, definitions[i]);
+        kit_fails(older, i == 0 ? "DELETE FROM w" : "INSERT INTO w VALUES (2, 2, 0)", "40001");
+        kit_close(&it);
+    }
+}
+
+/* The same where a whole tree of partitions comes and goes. */
+TEST(older_transactions_and_trees)
+{
+    kit it = kit_memory();
+    kade_session *older = kit_connect(&it);
+    kit_run(it.session, schema);
+    kit_run(it.session, "CREATE TABLE t PARTITION OF w FOR VALUES FROM (20) TO (30) PARTITION BY "
+                        "RANGE (at); CREATE TABLE t1 PARTITION OF t DEFAULT");
+    kit_run(older, "BEGIN; SELECT * FROM w");
+    kit_run(it.session, "ALTER TABLE w DETACH PARTITION t");
+    kit_fails(older, "INSERT INTO w VALUES (2, 22, 0)", "40001");
+    kit_run(older, "ROLLBACK; BEGIN; SELECT * FROM w");
+    kit_run(it.session, "ALTER TABLE w ATTACH PARTITION t FOR VALUES FROM (20) TO (30)");
+    kit_fails(older, "INSERT INTO t VALUES (2, 22, 0)", "40001");
+    kit_run(older, "ROLLBACK; INSERT INTO t VALUES (2, 22, 0)");
+    kit_fails(it.session, "INSERT INTO w VALUES (2, 2, 0)", "23505");
+    kit_close(&it);
+}
+
 /* An update that leaves the key alone does not wait for those who refer to the row. */
 TEST(an_update_beside_a_reference)
 {
