@@ -260,8 +260,8 @@ TEST(keys_of_large_transactions)
 TEST(copying_into_a_partition)
 {
     kit it = kit_memory();
-    char path[80], copy_out[260], copy_in[260];
-    (void)snprintf(path, sizeof path, "/tmp/kade_partition_key_%d.csv", (int)getpid());
+    const char *path = test_path("key.csv");
+    char copy_out[400], copy_in[400];
     (void)snprintf(copy_out, sizeof copy_out,
                    "COPY (SELECT g, 1, 0, repeat('x', 200) FROM generate_series(1, 25000) g) TO "
                    "'%s' (FORMAT csv)",
