@@ -181,7 +181,11 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
     }
     if (name.size_bytes == 0)
         KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
-                               middle, is_primary ? "pkey" : "key", &name));
+                               middle,
+                               is_primary                 ? "pkey"
+                               : constraint->is_exclusion ? "excl"
+                                                          : "key",
+                               &name));
     KD_TRY(push_index(ctx, draft, name, &index));
     KD_TRY(set_columns(ctx, draft, index, columns, names, name_count));
     index->is_primary = is_primary;

@@ -156,6 +156,37 @@ static kd_status check_updatable(kd_ctx *ctx, kd_run *run, const kd_object *view
                    "WITH CHECK OPTION is supported only on automatically updatable views");
 }
 
+static kd_status append_names(kd_ctx *ctx, const kd_ast_names *names, kd_buffer *out)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        KD_TRY(kd_buffer_append_text(ctx, out, i == 0 ? "" : ", "));
+        KD_TRY(kdi_text_name(ctx, names->items[i], out));
+    }
+    return KD_OK;
+}
+
+/* CREATE RECURSIVE VIEW v (n) AS q: WITH RECURSIVE v (n) AS (q) SELECT n FROM v. */
+static kd_status view_text(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast,
+                           kd_slice *out_text)
+{
+    KD_TRY(kdi_node_text(ctx, run, ast->query, out_text));
+    if (!ast->recursive)
+        return KD_OK;
+    kd_buffer text = kd_buffer_in(run->arena);
+    KD_TRY(kd_buffer_append_text(ctx, &text, "WITH RECURSIVE "));
+    KD_TRY(kdi_text_name(ctx, ast->name.name, &text));
+    KD_TRY(kd_buffer_append_text(ctx, &text, " ("));
+    KD_TRY(append_names(ctx, &ast->columns, &text));
+    KD_TRY(kd_buffer_append_text(ctx, &text, ") AS ("));
+    KD_TRY(kd_buffer_append_slice(ctx, &text, *out_text));
+    KD_TRY(kd_buffer_append_text(ctx, &text, ") SELECT "));
+    KD_TRY(append_names(ctx, &ast->columns, &text));
+    KD_TRY(kd_buffer_append_text(ctx, &text, " FROM "));
+    KD_TRY(kdi_text_name(ctx, ast->name.name, &text));
+    *out_text = kd_buffer_slice(&text);
+    return KD_OK;
+}
+
 kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast)
 {
     kd_status status = KD_OK;
@@ -173,7 +204,7 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
                                   ast->if_not_exists, &exists));
     if (!replaces && exists)
         return KD_OK;
-    KD_TRY_OUT(kdi_node_text(ctx, run, ast->query, &entry.query_text));
+    KD_TRY_OUT(view_text(ctx, run, ast, &entry.query_text));
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, entry.query_text, NULL, 0, &query));
     if (query->bound->modifying_cte_count > 0) {
         status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",

@@ -76,6 +76,12 @@ typedef enum kdi_constraint_mode {
     KDI_CONSTRAINTS_IMMEDIATE,
 } kdi_constraint_mode;
 
+typedef struct kdi_constraint_choice {
+    struct kdi_constraint_choice *next;
+    kd_slice name;
+    bool deferred;
+} kdi_constraint_choice;
+
 typedef struct kdi_short_read kdi_short_read;
 typedef struct kdi_short_write kdi_short_write;
 
@@ -135,8 +141,9 @@ struct kd_session {
     bool has_queried;                    /* A query has run since: its isolation is settled. */
     bool has_on_commit;                  /* It has made temporary tables with ON COMMIT. */
     bool has_let_go;                     /* FAILED, and its work is undone already. */
-    kdi_constraint_mode constraint_mode; /* SET CONSTRAINTS, in this transaction. */
-    kdi_deferred *deferred;              /* In the transaction's arena. */
+    kdi_constraint_mode constraint_mode; /* SET CONSTRAINTS ALL, in this transaction, */
+    kdi_constraint_choice *constraint_choices; /* and of single ones after it, newest first. */
+    kdi_deferred *deferred;                    /* In the transaction's arena. */
     kdi_named *prepared;
     kdi_named *cursors;
     kdi_named *savepoints; /* In the transaction's arena, newest first. */
@@ -550,5 +557,7 @@ kd_status kdi_foreign_check_leaving(kd_ctx *ctx, kd_run *run,
                                     const kd_table_entry *partition) KD_MUST_CHECK;
 /* Runs what was put off to the end of the statement; with `at_commit` everything. */
 kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit) KD_MUST_CHECK;
+/* SET CONSTRAINTS name IMMEDIATE: the checks of one constraint that were put off to the commit. */
+kd_status kdi_deferred_run_named(kd_ctx *ctx, kd_session *session, kd_slice name) KD_MUST_CHECK;
 
 #endif

@@ -408,6 +408,9 @@ static bool is_deferred(const kd_session *session, const kd_foreign_key *key)
 {
     if (!key->deferrable)
         return false;
+    for (const kdi_constraint_choice *it = session->constraint_choices; it != NULL; it = it->next)
+        if (kd_slice_equal(it->name, key->name))
+            return it->deferred;
     return session->constraint_mode == KDI_CONSTRAINTS_AS_DECLARED
                ? key->initially_deferred
                : session->constraint_mode == KDI_CONSTRAINTS_DEFERRED;
@@ -605,7 +608,8 @@ static kd_status look_again(kd_ctx *ctx, kd_session *session, kd_arena *arena,
                : has_children(ctx, session, arena, catalog, child, key, it->values);
 }
 
-kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit)
+static kd_status deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit,
+                              const kd_slice *only)
 {
     kd_status status = KD_OK;
     kd_catalog_version *catalog = NULL;
@@ -623,7 +627,9 @@ kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit)
     kdi_deferred **link = &session->deferred;
     while (*link != NULL) {
         kdi_deferred *it = *link;
-        if (it->to_commit && !at_commit) {
+        bool is_meant =
+            only == NULL ? !it->to_commit || at_commit : kd_slice_equal(it->key_name, *only);
+        if (!is_meant) {
             link = &it->next;
             continue;
         }
@@ -644,4 +650,14 @@ out:
     kd_catalog_unpin(catalog);
     kd_arena_destroy(arena);
     return status;
+}
+
+kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit)
+{
+    return deferred_run(ctx, session, at_commit, NULL);
+}
+
+kd_status kdi_deferred_run_named(kd_ctx *ctx, kd_session *session, kd_slice name)
+{
+    return deferred_run(ctx, session, true, &name);
 }

@@ -33,6 +33,7 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
     session->savepoints = NULL;
     session->has_let_go = false;
     session->constraint_mode = KDI_CONSTRAINTS_AS_DECLARED;
+    session->constraint_choices = NULL;
     session->has_queried = false;
     return KD_OK;
 }

@@ -223,6 +223,24 @@ static kd_status run_checkpoint(kd_ctx *ctx, kd_run *run)
     return kd_storage_checkpoint(ctx, run->session->database->storage);
 }
 
+static kd_table_lock lock_of(kd_slice mode)
+{
+    static const char *const names[KD_TABLE_LOCK_COUNT] = {
+        [KD_TABLE_USE] = "access share",
+        [KD_TABLE_LOCK_ROWS] = "row share",
+        [KD_TABLE_WRITE] = "row exclusive",
+        [KD_TABLE_KEEP_UP] = "share update exclusive",
+        [KD_TABLE_SHARE] = "share",
+        [KD_TABLE_SHARE_ALONE] = "share row exclusive",
+        [KD_TABLE_READERS_ONLY] = "exclusive",
+        [KD_TABLE_EXCLUSIVE] = "access exclusive",
+    };
+    for (int i = 0; i < KD_TABLE_LOCK_COUNT; i++)
+        if (kd_slice_equal(mode, kd_slice_of(names[i])))
+            return (kd_table_lock)i;
+    return KD_TABLE_EXCLUSIVE;
+}
+
 static kd_status run_lock(kd_ctx *ctx, kd_run *run, const kd_ast_lock *ast)
 {
     kd_session *session = run->session;
@@ -232,16 +250,7 @@ static kd_status run_lock(kd_ctx *ctx, kd_run *run, const kd_ast_lock *ast)
         return KD_FAIL(ctx, KD_INVALID, "25P01",
                        "LOCK TABLE can only be used in transaction blocks");
     KD_TRY(kdi_bind_options(ctx, run->arena, session, run->catalog, &run->facts, &options));
-    kd_slice mode = ast->mode;
-    kd_table_lock lock = KD_TABLE_EXCLUSIVE;
-    if (kd_slice_equal(mode, KD_SLICE("access share")) ||
-        kd_slice_equal(mode, KD_SLICE("row share")))
-        lock = KD_TABLE_USE;
-    else if (kd_slice_equal(mode, KD_SLICE("row exclusive")))
-        lock = KD_TABLE_WRITE;
-    else if (kd_slice_equal(mode, KD_SLICE("share")) ||
-             kd_slice_equal(mode, KD_SLICE("share update exclusive")))
-        lock = KD_TABLE_SHARE;
+    kd_table_lock lock = lock_of(ast->mode);
     for (size_t i = 0; i < ast->tables.count; i++) {
         const kd_ast_table_ref *ref = (const kd_ast_table_ref *)ast->tables.items[i];
         const kd_object *object;
@@ -253,12 +262,74 @@ static kd_status run_lock(kd_ctx *ctx, kd_run *run, const kd_ast_lock *ast)
     return KD_OK;
 }
 
+typedef struct constraint_search {
+    kd_slice name;
+    bool found, deferrable;
+} constraint_search;
+
+static void look_for_constraint(void *object, const kd_object *entry)
+{
+    constraint_search *search = object;
+    const kd_table_entry *table = (const kd_table_entry *)entry;
+    if (entry->kind != KD_OBJECT_TABLE)
+        return;
+    for (uint32_t i = 0; i < table->foreign_count; i++) {
+        if (!kd_slice_equal(table->foreign_keys[i].name, search->name))
+            continue;
+        search->found = true;
+        search->deferrable |= table->foreign_keys[i].deferrable;
+    }
+    for (uint32_t i = 0; i < table->index_count; i++) {
+        const kd_table_index *index = &table->indexes[i];
+        if (!index->is_constraint || !kd_slice_equal(index->object.name, search->name))
+            continue;
+        search->found = true;
+        search->deferrable |= index->deferrable;
+    }
+    for (uint32_t i = 0; i < table->check_count; i++)
+        search->found |= kd_slice_equal(table->checks[i].name, search->name);
+}
+
+static kd_status set_constraint(kd_ctx *ctx, kd_run *run, kd_slice name, bool deferred)
+{
+    kd_session *session = run->session;
+    constraint_search search = {.name = name};
+    kd_catalog_visit(run->catalog, look_for_constraint, &search);
+    if (!search.found)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "constraint \"%.*s\" does not exist",
+                       (int)name.size_bytes, name.data);
+    if (!search.deferrable)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "constraint \"%.*s\" is not deferrable",
+                       (int)name.size_bytes, name.data);
+    kd_arena *arena = kd_txn_arena(session->txn);
+    kdi_constraint_choice *choice = KD_NEW(ctx, arena, kdi_constraint_choice);
+    char *copy = kd_copy_text(ctx, arena, name.data, name.size_bytes);
+    if (choice == NULL || copy == NULL)
+        return KD_NOMEM;
+    if (!deferred)
+        KD_TRY(kdi_deferred_run_named(ctx, session, name));
+    *choice =
+        (kdi_constraint_choice){session->constraint_choices, {copy, name.size_bytes}, deferred};
+    session->constraint_choices = choice;
+    return KD_OK;
+}
+
 static kd_status run_set_constraints(kd_ctx *ctx, kd_run *run, const kd_ast_set_constraints *ast)
 {
+    kd_session *session = run->session;
     kdi_set_tag(run, "SET CONSTRAINTS");
-    run->session->constraint_mode =
-        ast->deferred ? KDI_CONSTRAINTS_DEFERRED : KDI_CONSTRAINTS_IMMEDIATE;
-    return ast->deferred ? KD_OK : kdi_deferred_run(ctx, run->session, true);
+    if (!session->is_explicit)
+        kdi_session_notice(session, "WARNING", "25P01",
+                           "SET CONSTRAINTS can only be used in transaction blocks");
+    for (size_t i = 0; i < ast->names.count; i++) {
+        const kd_ast_name_item *item = (const kd_ast_name_item *)ast->names.items[i];
+        KD_TRY(set_constraint(ctx, run, item->name.name, ast->deferred));
+    }
+    if (ast->names.count > 0)
+        return KD_OK;
+    session->constraint_choices = NULL;
+    session->constraint_mode = ast->deferred ? KDI_CONSTRAINTS_DEFERRED : KDI_CONSTRAINTS_IMMEDIATE;
+    return ast->deferred ? KD_OK : kdi_deferred_run(ctx, session, true);
 }
 
 /* --- Dispatch

@@ -121,6 +121,8 @@ static kd_status lock_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch
     uint32_t column = kdi_column_find(plan->inputs[0], plan->as.lock.ref_column);
     if (table == NULL || column == UINT32_MAX)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "rows to lock have no reference");
+    KD_TRY(kd_txn_lock_table(ctx, op->exec->options->txn, plan->as.lock.table->table_no,
+                             KD_TABLE_LOCK_ROWS, false));
     uint32_t kept = 0;
     bool is_enough = local->has_changed;
     while (local->at < in->selected_count && !is_enough) {

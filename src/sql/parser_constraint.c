@@ -281,6 +281,41 @@ static kd_status key_columns(kd_parser *p, kd_ast_constraint *node)
     return index_parameters(p, node);
 }
 
+/* Rows that are equal in some columns exclude each other: that is UNIQUE. Anything else would need
+ * an index of ranges. */
+static kd_status exclusion(kd_parser *p, kd_ast_constraint *node)
+{
+    node->what = KD_AST_CONSTRAINT_UNIQUE;
+    node->is_exclusion = true;
+    if (kdi_accept(p, KW_USING)) {
+        kd_slice method;
+        KD_TRY(kdi_name(p, &method));
+    }
+    KD_TRY(kdi_expect_token(p, '('));
+    do {
+        int32_t position = p->token.position;
+        kd_slice *added;
+        kd_slice name;
+        if (kdi_at_token(p, '('))
+            return kdi_unsupported(p, position, "EXCLUDE over expressions (use a UNIQUE index)");
+        KD_TRY(kdi_name(p, &name));
+        KD_TRY(kdi_expect(p, KW_WITH));
+        if (!kdi_accept_token(p, '='))
+            return kdi_unsupported(p, p->token.position,
+                                   "EXCLUDE with operators other than = (check in a SERIALIZABLE "
+                                   "transaction)");
+        KD_TRY(KD_PUSH(p->ctx, p->arena, node->columns.items, node->columns.count,
+                       node->columns.capacity, &added));
+        *added = name;
+    } while (kdi_accept_token(p, ','));
+    KD_TRY(kdi_expect_token(p, ')'));
+    KD_TRY(index_parameters(p, node));
+    if (kdi_at(p, KW_WHERE))
+        return kdi_unsupported(p, p->token.position,
+                               "EXCLUDE with WHERE (use a partial UNIQUE index)");
+    return KD_OK;
+}
+
 static kd_status table_constraint_body(kd_parser *p, kd_ast_constraint *node)
 {
     switch (p->token.keyword) {
@@ -302,7 +337,8 @@ static kd_status table_constraint_body(kd_parser *p, kd_ast_constraint *node)
         KD_TRY(kdi_name_parens(p, &node->columns));
         return references(p, node);
     case KW_EXCLUDE:
-        return kdi_unsupported(p, p->token.position, "EXCLUDE");
+        kdi_advance(p);
+        return exclusion(p, node);
     default:
         return kdi_syntax_error(p, "CHECK, PRIMARY KEY, UNIQUE or FOREIGN KEY");
     }

@@ -6,11 +6,23 @@
  */
 #include "txn/txn_internal.h"
 
-static const uint8_t conflicts[4] = {
-    [KD_TABLE_USE] = 1u << KD_TABLE_EXCLUSIVE,
-    [KD_TABLE_SHARE] = 1u << KD_TABLE_WRITE | 1u << KD_TABLE_EXCLUSIVE,
-    [KD_TABLE_WRITE] = 1u << KD_TABLE_SHARE | 1u << KD_TABLE_EXCLUSIVE,
-    [KD_TABLE_EXCLUSIVE] = 15,
+enum {
+    SOLE = 1u << KD_TABLE_EXCLUSIVE,
+    SOLE_WRITERS = SOLE | 1u << KD_TABLE_READERS_ONLY,
+    SHARERS = 1u << KD_TABLE_SHARE | 1u << KD_TABLE_SHARE_ALONE | SOLE_WRITERS,
+    KEEPERS = SHARERS | 1u << KD_TABLE_KEEP_UP,
+    WRITERS = 1u << KD_TABLE_WRITE,
+};
+
+static const uint8_t conflicts[KD_TABLE_LOCK_COUNT] = {
+    [KD_TABLE_USE] = SOLE,
+    [KD_TABLE_LOCK_ROWS] = SOLE_WRITERS,
+    [KD_TABLE_WRITE] = SHARERS,
+    [KD_TABLE_KEEP_UP] = KEEPERS,
+    [KD_TABLE_SHARE] = WRITERS | (KEEPERS & ~(1u << KD_TABLE_SHARE)),
+    [KD_TABLE_SHARE_ALONE] = WRITERS | KEEPERS,
+    [KD_TABLE_READERS_ONLY] = WRITERS | KEEPERS | 1u << KD_TABLE_LOCK_ROWS,
+    [KD_TABLE_EXCLUSIVE] = UINT8_MAX,
 };
 
 static uint64_t blocker_of(const kdi_lock_grant *own, kd_table_lock mode)

@@ -103,12 +103,18 @@ bool kd_txn_has_work(const kd_txn *txn);
 kd_status kd_txn_join(kd_ctx *ctx, kd_txn *txn, const kd_txn_participant *participant,
                       void *object) KD_MUST_CHECK;
 
-/* Table locks, held to the end of the transaction; deadlock 40P01, time-out 55P03. */
+/* Table locks, PostgreSQL's eight, held to the end of the transaction; deadlock 40P01, time-out
+ * 55P03. Plain readers take none. */
 typedef enum kd_table_lock {
-    KD_TABLE_USE = 0, /* Reads and writes rows. */
-    KD_TABLE_SHARE,   /* No other writers (index build): conflicts with writers' KD_TABLE_WRITE. */
-    KD_TABLE_WRITE,   /* Writes rows: conflicts with SHARE and EXCLUSIVE. */
-    KD_TABLE_EXCLUSIVE, /* Alone: DDL. */
+    KD_TABLE_USE = 0,      /* ACCESS SHARE */
+    KD_TABLE_LOCK_ROWS,    /* ROW SHARE: FOR UPDATE and the like. */
+    KD_TABLE_WRITE,        /* ROW EXCLUSIVE: writes rows. */
+    KD_TABLE_KEEP_UP,      /* SHARE UPDATE EXCLUSIVE */
+    KD_TABLE_SHARE,        /* SHARE: nobody writes (index builds). */
+    KD_TABLE_SHARE_ALONE,  /* SHARE ROW EXCLUSIVE */
+    KD_TABLE_READERS_ONLY, /* EXCLUSIVE */
+    KD_TABLE_EXCLUSIVE,    /* ACCESS EXCLUSIVE: alone, for definitions. */
+    KD_TABLE_LOCK_COUNT
 } kd_table_lock;
 kd_status kd_txn_lock_table(kd_ctx *ctx, kd_txn *txn, uint64_t table_no, kd_table_lock mode,
                             bool no_wait) KD_MUST_CHECK;

@@ -163,16 +163,16 @@ TEST(garbage_waits_for_whoever_may_hold_it)
 
 TEST(table_locks_conflict_as_told)
 {
-    static const bool conflicts[4][4] = {
-        [KD_TABLE_USE] = {[KD_TABLE_EXCLUSIVE] = true},
-        [KD_TABLE_SHARE] = {[KD_TABLE_WRITE] = true, [KD_TABLE_EXCLUSIVE] = true},
-        [KD_TABLE_WRITE] = {[KD_TABLE_SHARE] = true, [KD_TABLE_EXCLUSIVE] = true},
-        [KD_TABLE_EXCLUSIVE] = {true, true, true, true},
+    /* PostgreSQL's table, in the order of the modes. */
+    static const bool conflicts[8][8] = {
+        {0, 0, 0, 0, 0, 0, 0, 1}, {0, 0, 0, 0, 0, 0, 1, 1}, {0, 0, 0, 0, 1, 1, 1, 1},
+        {0, 0, 0, 1, 1, 1, 1, 1}, {0, 0, 1, 1, 0, 1, 1, 1}, {0, 0, 1, 1, 1, 1, 1, 1},
+        {0, 1, 1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1},
     };
     txn_fixture f;
     fixture_open(&f);
-    for (int held = 0; held < 4; held++) {
-        for (int wanted = 0; wanted < 4; wanted++) {
+    for (int held = 0; held < KD_TABLE_LOCK_COUNT; held++) {
+        for (int wanted = 0; wanted < KD_TABLE_LOCK_COUNT; wanted++) {
             kd_txn *a = fixture_begin(&f, KD_SNAPSHOT_ISOLATION, 0);
             kd_txn *b = fixture_begin(&f, KD_SNAPSHOT_ISOLATION, 0);
             CHECK_STATUS(&f.ctx, kd_txn_lock_table(&f.ctx, a, 5, (kd_table_lock)held, false));
