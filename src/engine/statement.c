@@ -64,6 +64,7 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
     kd_plan_options plan_options = {
         .catalog = prepared->catalog,
         .statistics = &statistics,
+        .bind = &options,
         .no_index_scans = session->settings.enable_index_scan == 0,
         .no_hash_joins = session->settings.enable_hash_join == 0,
         .joins_as_written = session->settings.join_collapse_limit == 1,

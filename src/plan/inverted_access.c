@@ -5,8 +5,13 @@
  * AND and OR. What the index gives is tested again, so a condition may be served in part: of an AND
  * what can be, of an OR every arm or nothing. Of several indexes the one is taken that finds the
  * rows most cheaply, as far as they know the items.
+ *
+ * An index over an expression is over a hidden column; the expression is bound again from its text
+ * and looked for in the conditions. A partial index serves where each part of its predicate stands
+ * among the conditions.
  */
 #include "plan/plan_internal.h"
+#include "sql/binder.h"
 
 #include <string.h>
 
@@ -19,7 +24,94 @@ typedef struct matcher {
     kd_rel *scan;
     const kd_id_set *own;
     const kd_table_index *index;
+    kd_expr **expressions; /* Per index column; NULL: a column of the table. */
 } matcher;
+
+/* --- Expressions of indexes ------------------------------------------------------------------ */
+
+/* An expression over the table, from its text, over the scan's columns; NULL when it names others.
+ */
+static kd_status text_bind(kd_ctx *ctx, const matcher *m, kd_slice text, kd_type wanted,
+                           kd_expr **out)
+{
+    kdi_planner *p = m->p;
+    const kd_table_entry *table = m->scan->as.scan.table;
+    kd_column_id *ids, *found;
+    kd_expr *bound, **columns;
+    kd_id_set own = kdi_set(p), named = kdi_set(p);
+    uint32_t count = 0;
+    *out = NULL;
+    KD_TRY(kd_bind_expression_text(ctx, p->arena, p->options->bind, text, table, wanted, &ids,
+                                   &bound));
+    KD_TRY(kdi_fold(ctx, p, &bound)); /* As the conditions were. */
+    found = KD_NEW_ARRAY(ctx, p->arena, kd_column_id, m->scan->column_count);
+    columns = KD_NEW_ARRAY(ctx, p->arena, kd_expr *, m->scan->column_count);
+    if (found == NULL || columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < m->scan->column_count; i++) {
+        const kd_rel_column *column = &m->scan->columns[i];
+        uint32_t position;
+        if (!kdi_scan_position(m->scan, column->id, &position))
+            continue;
+        found[count] = ids[position];
+        KD_TRY(kd_id_set_add(ctx, &own, ids[position]));
+        columns[count] = kdi_make_column(ctx, p, column->id, column->type);
+        if (columns[count++] == NULL)
+            return KD_NOMEM;
+    }
+    KD_TRY(kd_expr_columns(ctx, bound, &named));
+    return kd_id_set_contains(&own, &named)
+               ? kdi_substitute(ctx, p, bound, found, columns, count, out)
+               : KD_OK;
+}
+
+static const kd_column *table_column(const matcher *m, uint32_t column_no)
+{
+    const kd_table_entry *table = m->scan->as.scan.table;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].storage.column_no == column_no)
+            return &table->columns[i];
+    return NULL;
+}
+
+static kd_status expressions_bind(kd_ctx *ctx, matcher *m)
+{
+    const kd_index_definition *definition = &m->index->storage;
+    m->expressions = KD_NEW_ARRAY(ctx, m->p->arena, kd_expr *, definition->column_count);
+    if (m->expressions == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        const kd_column *column = table_column(m, definition->columns[i].column_no);
+        if (column != NULL && column->hidden && m->p->options->bind != NULL)
+            KD_TRY(text_bind(ctx, m, column->default_text, kd_type_of(KD_TYPE_UNKNOWN),
+                             &m->expressions[i]));
+    }
+    return KD_OK;
+}
+
+/* Whether every row that passes the conditions is in the index. */
+static kd_status predicate_holds(kd_ctx *ctx, const matcher *m, const kdi_conditions *conditions,
+                                 bool *out_holds)
+{
+    kdi_conditions parts = {0};
+    kd_expr *predicate;
+    *out_holds = m->index->storage.predicate_column_no < 0;
+    if (*out_holds || m->p->options->bind == NULL)
+        return KD_OK;
+    KD_TRY(text_bind(ctx, m, m->index->predicate_text, kd_type_of(KD_TYPE_BOOL), &predicate));
+    if (predicate == NULL)
+        return KD_OK;
+    KD_TRY(kdi_conditions_add(ctx, m->p, &parts, predicate));
+    for (size_t i = 0; i < parts.count; i++) {
+        bool stands = false;
+        for (size_t k = 0; k < conditions->count && !stands; k++)
+            stands = kd_expr_equal(parts.items[i], conditions->items[k]);
+        if (!stands)
+            return KD_OK;
+    }
+    *out_holds = true;
+    return KD_OK;
+}
 
 /* --- One test -------------------------------------------------------------------------------- */
 
@@ -48,20 +140,22 @@ static const kd_expr *bare_column(const kd_expr *expr)
     return expr->kind == KD_EXPR_COLUMN ? expr : NULL;
 }
 
-/* Where the column stands in the index; false: it does not. */
+/* Where the column or expression stands in the index; false: it does not. */
 static bool index_column(const matcher *m, const kd_expr *expr, uint32_t *out_column)
 {
     const kd_expr *column = bare_column(expr);
     const kd_index_definition *definition = &m->index->storage;
     const kd_table_entry *table = m->scan->as.scan.table;
-    uint32_t position;
-    if (column == NULL || !kdi_scan_position(m->scan, column->column, &position))
-        return false;
-    for (uint32_t i = 0; i < definition->column_count; i++)
-        if (definition->columns[i].column_no == table->columns[position].storage.column_no) {
-            *out_column = i;
+    uint32_t position = 0;
+    bool is_column = column != NULL && kdi_scan_position(m->scan, column->column, &position);
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        *out_column = i;
+        if (m->expressions[i] != NULL && kd_expr_equal(m->expressions[i], expr))
             return true;
-        }
+        if (is_column &&
+            definition->columns[i].column_no == table->columns[position].storage.column_no)
+            return true;
+    }
     return false;
 }
 
@@ -102,7 +196,9 @@ static kd_status test_make(kd_ctx *ctx, const matcher *m, const kd_expr *column_
     uint32_t column;
     bool uses_own;
     if (!index_column(m, column_expr, &column) ||
-        !value_fits(m, column, test, bare_column(column_expr)->type, value->type))
+        !value_fits(m, column, test,
+                    table_column(m, m->index->storage.columns[column].column_no)->storage.type,
+                    value->type))
         return KD_OK;
     KD_TRY(kdi_uses_any(ctx, m->p, value, m->own, &uses_own));
     if (uses_own || kd_expr_is_volatile(value))
@@ -252,8 +348,12 @@ kd_status kdi_inverted_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const k
     for (uint32_t i = 0; i < table->index_count; i++) {
         matcher m = {.p = p, .scan = scan, .own = own, .index = &table->indexes[i]};
         kdi_inverted_offer offer = {.index = m.index};
-        if (!kd_index_is_inverted(&m.index->storage) || m.index->storage.predicate_column_no >= 0)
+        bool holds = false;
+        if (kd_index_is_inverted(&m.index->storage) && conditions->count > 0)
+            KD_TRY(predicate_holds(ctx, &m, conditions, &holds));
+        if (!holds)
             continue;
+        KD_TRY(expressions_bind(ctx, &m));
         KD_TRY(index_match(ctx, &m, conditions, &offer.items, &offer.served));
         if (offer.items->count == 0)
             continue;

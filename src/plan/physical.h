@@ -260,6 +260,9 @@ struct kd_statement_plan {
 typedef struct kd_plan_options {
     const kd_catalog_version *catalog;
     const kd_statistics *statistics; /* NULL: everything is guessed. */
+    /* For the texts of expressions and predicates that indexes have; NULL: such indexes are passed
+     * over. */
+    const struct kd_bind_options *bind;
     bool no_index_scans; /* Settings for tests: enable_indexscan, enable_hashjoin = off. */
     bool no_hash_joins;
     bool joins_as_written; /* join_collapse_limit = 1 */

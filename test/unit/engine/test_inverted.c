@@ -262,6 +262,13 @@ TEST(the_index_with_the_fewest_candidates_is_asked_and_none_for_many)
     CHECK(plan_has(it.session, "tags @> '{1}'", "Seq Scan"));
     CHECK(plan_has(it.session, "tags @> '{1}' AND tags @> '{5}'", "using d_tags on d"));
     CHECK(plan_has(it.session, "tags @> '{5}' OR doc ? 'nothing'", "Seq Scan"));
+    kit_run(it.session,
+            "CREATE INDEX d_flags ON d USING gin ((doc -> 'flags'));"
+            "CREATE INDEX d_few ON d USING gin (tags) WHERE id > 4990 AND tags <> '{}'");
+    CHECK(plan_has(it.session, "doc -> 'flags' ? 'nothing'", "using d_flags on d"));
+    CHECK(plan_has(it.session, "doc -> 'others' ? 'nothing'", "Seq Scan"));
+    CHECK(plan_has(it.session, "tags @> '{1}' AND tags <> '{}' AND id > 4990", "using d_few on d"));
+    CHECK(!plan_has(it.session, "tags @> '{1}' AND id > 4990", "d_few"));
     kit_close(&it);
 }
 
