@@ -375,6 +375,11 @@ static kd_status set_default(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
         KD_TRY(kdi_node_text(ctx, work->run, action->value, &text));
         KD_TRY(kdi_draft_check_expression(ctx, work->draft, text, false, column->storage.type, NULL,
                                           NULL));
+    } else if (column->domain_no != 0) {
+        /* Without a default of its own it has its domain's. */
+        const kd_object *domain = kd_catalog_get(work->run->catalog, column->domain_no);
+        if (domain != NULL && domain->kind == KD_OBJECT_DOMAIN)
+            text = ((const kd_domain_entry *)domain)->default_text;
     }
     column->default_text = text;
     return KD_OK;

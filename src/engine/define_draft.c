@@ -279,6 +279,22 @@ kd_status kdi_draft_add_late(kd_ctx *ctx, kdi_draft *draft, const kd_ast_column_
     return KD_OK;
 }
 
+/* NOT NULL after NULL; the other way round is seen when NULL is added. */
+static kd_status check_null(kd_ctx *ctx, const kd_ast_column_def *definition)
+{
+    bool is_null = false;
+    for (size_t i = 0; i < definition->constraints.count; i++) {
+        kd_ast_constraint_kind what =
+            ((const kd_ast_constraint *)definition->constraints.items[i])->what;
+        is_null |= what == KD_AST_CONSTRAINT_NULL;
+        if (is_null && what == KD_AST_CONSTRAINT_NOT_NULL)
+            return KD_FAIL(ctx, KD_INVALID, "42601",
+                           "conflicting NULL/NOT NULL declarations for column \"%.*s\"",
+                           (int)definition->name.size_bytes, definition->name.data);
+    }
+    return KD_OK;
+}
+
 kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
                                    const kd_ast_column_def *definition)
 {
@@ -290,6 +306,7 @@ kd_status kdi_draft_add_definition(kd_ctx *ctx, kdi_draft *draft,
                      definition->type.dimensions == 0 &&
                      serial_type(definition->type.name.name, &type);
     KD_TRY(kdi_bind_options(ctx, draft->arena, run->session, run->catalog, &run->facts, &options));
+    KD_TRY(check_null(ctx, definition));
     if (!is_serial)
         KD_TRY(kd_bind_type(ctx, &options, &definition->type, &type));
     KD_TRY(kdi_draft_add_column(ctx, draft, definition->name, type, false, &column));
@@ -631,7 +648,8 @@ kd_status kdi_draft_add_constraint(kd_ctx *ctx, kdi_draft *draft,
         own->domain_not_null = false;
         return KD_OK;
     case KD_AST_CONSTRAINT_NULL:
-        if (own->storage.not_null)
+        /* A domain's NOT NULL stays. */
+        if (own->storage.not_null && !own->domain_not_null)
             return KD_FAIL(ctx, KD_INVALID, "42601",
                            "conflicting NULL/NOT NULL declarations for column \"%.*s\"",
                            (int)own->storage.name.size_bytes, own->storage.name.data);

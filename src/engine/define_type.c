@@ -35,6 +35,18 @@ static kd_status named_type(kd_ctx *ctx, const kd_run *run, const kd_ast_name *n
     return KD_OK;
 }
 
+/* Labels are names to PostgreSQL. */
+static kd_status check_label(kd_ctx *ctx, kd_slice label)
+{
+    enum { LABEL_BYTES_MAX = 63 };
+    if (label.size_bytes <= LABEL_BYTES_MAX)
+        return KD_OK;
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "42602", "invalid enum label \"%.*s\"",
+                               (int)label.size_bytes, label.data);
+    kd_error_set_detail(ctx, "Labels must be 63 bytes or less.");
+    return status;
+}
+
 kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *ast)
 {
     bool exists;
@@ -48,6 +60,7 @@ kd_status kdi_create_enum(kd_ctx *ctx, kd_run *run, const kd_ast_create_enum *as
     if (ranks == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
+        KD_TRY(check_label(ctx, ast->labels.items[i]));
         ranks[i] = (int32_t)(i + 1) * RANK_STEP;
         for (uint32_t k = 0; k < i; k++)
             if (kd_slice_equal(ast->labels.items[i], ast->labels.items[k]))
@@ -108,6 +121,7 @@ kd_status kdi_alter_enum(kd_ctx *ctx, kd_run *run, const kd_ast_alter_enum *ast)
     kdi_set_tag(run, "ALTER TYPE");
     KD_TRY(named_type(ctx, run, &ast->name, KD_OBJECT_ENUM, "an enum", &object));
     kd_enum_entry entry = *(const kd_enum_entry *)object;
+    KD_TRY(check_label(ctx, ast->is_rename ? ast->new_label : ast->label));
     int found = find_label(&entry, ast->label);
     if (ast->is_rename) {
         if (found < 0)
@@ -175,6 +189,19 @@ static kd_status add_domain_constraint(kd_ctx *ctx, kd_run *run, kd_domain_entry
     }
 }
 
+/* A domain over another one begins with what that one has now. */
+static void take_over(const kd_run *run, const kd_ast_type *type, kd_domain_entry *entry)
+{
+    const kd_object *object = type->dimensions > 0 ? NULL : kdi_find_type(run, &type->name);
+    if (object == NULL || object->kind != KD_OBJECT_DOMAIN)
+        return;
+    const kd_domain_entry *below = (const kd_domain_entry *)object;
+    entry->not_null = below->not_null;
+    entry->default_text = below->default_text;
+    entry->check_count = below->check_count;
+    entry->checks = below->checks;
+}
+
 kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain *ast)
 {
     bool exists;
@@ -188,6 +215,7 @@ kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain
     KD_TRY(kdi_target_schema(ctx, run, &ast->name, &entry.object.schema_no));
     KD_TRY(kdi_check_free(ctx, run, entry.object.schema_no, ast->name.name, KD_OBJECT_DOMAIN, false,
                           &exists));
+    take_over(run, &ast->type, &entry);
     for (size_t i = 0; i < ast->constraints.count; i++)
         KD_TRY(add_domain_constraint(ctx, run, &entry,
                                      (const kd_ast_constraint *)ast->constraints.items[i]));
@@ -201,8 +229,11 @@ kd_status kdi_create_domain(kd_ctx *ctx, kd_run *run, const kd_ast_create_domain
 typedef struct domain_change {
     kd_run *run;
     const kd_domain_entry *domain;
-    kd_slice dropped;      /* DROP CONSTRAINT: its name; else empty. */
-    const kd_check *added; /* ADD CONSTRAINT; else NULL. */
+    kd_slice dropped;            /* DROP CONSTRAINT: its name; else empty. */
+    const kd_check *added;       /* ADD CONSTRAINT; else NULL. */
+    const kd_check *validated;   /* VALIDATE CONSTRAINT; else NULL. */
+    const kd_slice *new_default; /* SET and DROP DEFAULT; else NULL. */
+    kd_slice old_default;
     bool not_valid;
     bool sets_not_null, drops_not_null;
 } domain_change;
@@ -222,26 +253,46 @@ static kd_status rows_hold(kd_ctx *ctx, const domain_change *change, const kd_ta
     return KD_OK;
 }
 
+static kd_status check_rows(kd_ctx *ctx, const domain_change *change, const kd_table_entry *table,
+                            kd_slice column, kd_slice condition)
+{
+    bool hold;
+    KD_TRY(rows_hold(ctx, change, table, condition, &hold));
+    return hold ? KD_OK
+                : KD_FAIL(ctx, KD_INVALID, "23514",
+                          "column \"%.*s\" of table \"%.*s\" contains values that violate the "
+                          "new constraint",
+                          (int)column.size_bytes, column.data, (int)table->object.name.size_bytes,
+                          table->object.name.data);
+}
+
 static kd_status add_check_to(kd_ctx *ctx, const domain_change *change, const kd_table_entry *table,
                               kdi_draft *draft, kd_slice column)
 {
     kd_check *added;
     kd_slice text;
-    bool hold = true;
     KD_TRY(kdi_replace_name(ctx, draft->arena, change->added->expression_text, KD_SLICE("value"),
                             column, &text));
     if (!change->not_valid)
-        KD_TRY(rows_hold(ctx, change, table, text, &hold));
-    if (!hold)
-        return KD_FAIL(ctx, KD_INVALID, "23514",
-                       "column \"%.*s\" of table \"%.*s\" contains values that violate the new "
-                       "constraint",
-                       (int)column.size_bytes, column.data, (int)table->object.name.size_bytes,
-                       table->object.name.data);
+        KD_TRY(check_rows(ctx, change, table, column, text));
     KD_TRY(KD_PUSH(ctx, draft->arena, draft->checks, draft->entry.check_count,
                    draft->check_capacity, &added));
     *added = (kd_check){
         .name = change->added->name, .expression_text = text, .not_valid = change->not_valid};
+    return KD_OK;
+}
+
+static kd_status validate_check_of(kd_ctx *ctx, const domain_change *change,
+                                   const kd_table_entry *table, kdi_draft *draft, kd_slice column)
+{
+    kd_slice text;
+    KD_TRY(kdi_replace_name(ctx, draft->arena, change->validated->expression_text,
+                            KD_SLICE("value"), column, &text));
+    KD_TRY(check_rows(ctx, change, table, column, text));
+    for (uint32_t i = 0; i < draft->entry.check_count; i++)
+        if (kd_slice_equal(draft->checks[i].name, change->validated->name) &&
+            kd_slice_equal(draft->checks[i].expression_text, text))
+            draft->checks[i].not_valid = false;
     return KD_OK;
 }
 
@@ -272,6 +323,11 @@ static kd_status change_column(kd_ctx *ctx, const domain_change *change,
     kd_column *column = &draft->columns[position];
     if (change->added != NULL)
         KD_TRY(add_check_to(ctx, change, table, draft, column->storage.name));
+    if (change->validated != NULL)
+        KD_TRY(validate_check_of(ctx, change, table, draft, column->storage.name));
+    /* What a column has in the domain's words is taken for the domain's. */
+    if (change->new_default != NULL && kd_slice_equal(column->default_text, change->old_default))
+        column->default_text = *change->new_default;
     if (change->sets_not_null)
         KD_TRY(set_not_null_of(ctx, change, table, column));
     if (change->drops_not_null && column->domain_not_null)
@@ -332,6 +388,24 @@ static kd_status change_columns(kd_ctx *ctx, const domain_change *change)
     return KD_OK;
 }
 
+static kd_status no_check(kd_ctx *ctx, const kd_domain_entry *entry, kd_slice name)
+{
+    return KD_FAIL(ctx, KD_INVALID, "42704",
+                   "constraint \"%.*s\" of domain \"%.*s\" does not exist", (int)name.size_bytes,
+                   name.data, (int)entry->object.name.size_bytes, entry->object.name.data);
+}
+
+static kd_status find_check(kd_ctx *ctx, const kd_domain_entry *entry, kd_slice name,
+                            const kd_check **out)
+{
+    for (uint32_t i = 0; i < entry->check_count; i++)
+        if (kd_slice_equal(entry->checks[i].name, name)) {
+            *out = &entry->checks[i];
+            return KD_OK;
+        }
+    return no_check(ctx, entry, name);
+}
+
 static kd_status drop_domain_constraint(kd_ctx *ctx, kd_run *run, kd_domain_entry *entry,
                                         const kd_ast_alter_action *action)
 {
@@ -343,10 +417,7 @@ static kd_status drop_domain_constraint(kd_ctx *ctx, kd_run *run, kd_domain_entr
         if (!kd_slice_equal(entry->checks[i].name, action->name))
             checks[kept++] = entry->checks[i];
     if (kept == entry->check_count && !action->if_exists)
-        return KD_FAIL(ctx, KD_INVALID, "42704",
-                       "constraint \"%.*s\" of domain \"%.*s\" does not exist",
-                       (int)action->name.size_bytes, action->name.data,
-                       (int)entry->object.name.size_bytes, entry->object.name.data);
+        return no_check(ctx, entry, action->name);
     entry->checks = checks;
     entry->check_count = kept;
     return KD_OK;
@@ -362,11 +433,16 @@ kd_status kdi_alter_domain(kd_ctx *ctx, kd_run *run, const kd_ast_alter_domain *
     domain_change change = {.run = run, .domain = &entry};
     switch (action->what) {
     case KD_AST_SET_DEFAULT:
-        KD_TRY(kdi_node_text(ctx, run, action->value, &entry.default_text));
-        return kdi_put(ctx, run, &entry.object);
     case KD_AST_DROP_DEFAULT:
+        change.old_default = entry.default_text;
+        change.new_default = &entry.default_text;
         entry.default_text = (kd_slice){"", 0};
-        return kdi_put(ctx, run, &entry.object);
+        if (action->what == KD_AST_SET_DEFAULT)
+            KD_TRY(kdi_node_text(ctx, run, action->value, &entry.default_text));
+        break;
+    case KD_AST_VALIDATE_CONSTRAINT:
+        KD_TRY(find_check(ctx, &entry, action->name, &change.validated));
+        break;
     case KD_AST_SET_NOT_NULL:
         change.sets_not_null = entry.not_null = true;
         break;

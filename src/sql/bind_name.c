@@ -221,6 +221,20 @@ const kd_domain_entry *kdi_find_domain(const kdi_binder *b, const kd_ast_type *t
     return found != NULL && found->kind == KD_OBJECT_DOMAIN ? (const kd_domain_entry *)found : NULL;
 }
 
+/* The elements of an array are checked nowhere, and an array holds no arrays. */
+static kd_status refuse_elements(kd_ctx *ctx, kdi_binder *b, const kd_domain_entry *domain,
+                                 int position)
+{
+    if (domain->check_count == 0 && !domain->not_null && !domain->base.is_array)
+        return KD_OK;
+    return kdi_at(ctx, b, position,
+                  KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                          "arrays of domain \"%.*s\" are not supported: %s",
+                          KDI_S(domain->object.name),
+                          domain->base.is_array ? "it is an array itself"
+                                                : "its constraints would not be checked"));
+}
+
 kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_type *out_type)
 {
     bool built_in_schema = type->name.schema.size_bytes == 0 ||
@@ -235,6 +249,8 @@ kd_status kdi_bind_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *type, kd_
                                   KDI_S(type->name.name)));
         if (found->kind == KD_OBJECT_DOMAIN) {
             *out_type = ((const kd_domain_entry *)found)->base;
+            if (type->dimensions > 0)
+                KD_TRY(refuse_elements(ctx, b, (const kd_domain_entry *)found, type->position));
         } else {
             bool is_row = found->kind == KD_OBJECT_TABLE || found->kind == KD_OBJECT_COMPOSITE;
             *out_type = kd_type_of(is_row ? KD_TYPE_RECORD : KD_TYPE_ENUM);
