@@ -13,8 +13,9 @@ typedef struct converter {
     const kd_text_settings *settings;
 } converter;
 
-static kd_status to_value(kd_ctx *ctx, const converter *self, kd_type type, kd_slice json,
-                          kd_value *out);
+/* `base` is the row to start from where the type is one; NULL: all NULLs. */
+static kd_status to_value(kd_ctx *ctx, const converter *self, kd_type type, const kd_value *base,
+                          kd_slice json, kd_value *out);
 
 /* --- JSON arrays ------------------------------------------------------------------------------ */
 
@@ -77,7 +78,7 @@ static kd_status add_elements(kd_ctx *ctx, array_maker *self, kd_slice json, uin
         kd_value *added;
         KD_TRY(KD_PUSH(ctx, self->converter->arena, self->values, self->count, self->capacity,
                        &added));
-        KD_TRY(to_value(ctx, self->converter, self->element_type, list.items[i], added));
+        KD_TRY(to_value(ctx, self->converter, self->element_type, NULL, list.items[i], added));
     }
     return KD_OK;
 }
@@ -102,33 +103,45 @@ static kd_status to_fields(kd_ctx *ctx, const converter *self, const kd_record_s
     for (uint32_t i = 0; i < shape->field_count; i++) {
         bool found;
         kd_slice member;
+        kd_value before = values[i];
         KD_TRY(kd_json_get_field(ctx, self->arena, json, shape->names[i], &found, &member));
         if (found)
-            KD_TRY(to_value(ctx, self, shape->types[i], member, &values[i]));
+            KD_TRY(to_value(ctx, self, shape->types[i], &before, member, &values[i]));
     }
     return KD_OK;
 }
 
-static kd_status to_row(kd_ctx *ctx, const converter *self, kd_type type, kd_slice json,
-                        kd_value *out)
+static kd_status base_values(kd_ctx *ctx, kd_arena *arena, const kd_record_shape *shape,
+                             const kd_value *base, kd_value **out)
+{
+    kd_value *values = *out = KD_NEW_ARRAY(ctx, arena, kd_value, shape->field_count);
+    if (values == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < shape->field_count; i++) {
+        values[i] = kd_value_null(shape->types[i]);
+        if (base != NULL && !base->is_null && base->type.id == KD_TYPE_RECORD)
+            KD_TRY(kd_record_get(ctx, kdi_value_text(base), i, shape->types[i], &values[i]));
+    }
+    return KD_OK;
+}
+
+static kd_status to_row(kd_ctx *ctx, const converter *self, kd_type type, const kd_value *base,
+                        kd_slice json, kd_value *out)
 {
     kd_record_shape shape;
     if (self->settings == NULL || self->settings->row_shape == NULL || type.object == 0)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "input of anonymous composite types is not implemented");
     KD_TRY(self->settings->row_shape(ctx, self->settings->enum_object, self->arena, type, &shape));
-    kd_value *values = KD_NEW_ARRAY(ctx, self->arena, kd_value, shape.field_count);
-    if (values == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < shape.field_count; i++)
-        values[i] = kd_value_null(shape.types[i]);
+    kd_value *values;
+    KD_TRY(base_values(ctx, self->arena, &shape, base, &values));
     KD_TRY(to_fields(ctx, self, &shape, json, values));
     out->is_null = false;
     return kd_record_make(ctx, self->arena, &shape, values, &out->as.str);
 }
 
-static kd_status to_value(kd_ctx *ctx, const converter *self, kd_type type, kd_slice json,
-                          kd_value *out)
+static kd_status to_value(kd_ctx *ctx, const converter *self, kd_type type, const kd_value *base,
+                          kd_slice json, kd_value *out)
 {
     const char *kind = kd_json_typeof(json);
     *out = kd_value_null(type);
@@ -138,10 +151,12 @@ static kd_status to_value(kd_ctx *ctx, const converter *self, kd_type type, kd_s
         out->is_null = false;
         return to_array(ctx, self, type, json, &out->as.str);
     }
-    if (type.id == KD_TYPE_RECORD && !type.is_array && strcmp(kind, "array") == 0)
-        return KD_FAIL(ctx, KD_INVALID, "22023", "cannot call populate_composite on an array");
-    if (type.id == KD_TYPE_RECORD && !type.is_array && strcmp(kind, "object") == 0)
-        return to_row(ctx, self, type, json, out);
+    bool is_row = type.id == KD_TYPE_RECORD && !type.is_array;
+    if (is_row && strcmp(kind, "object") == 0)
+        return to_row(ctx, self, type, base, json, out);
+    if (is_row && strcmp(kind, "string") != 0) /* A string is a row's text. */
+        return KD_FAIL(ctx, KD_INVALID, "22023", "cannot call populate_composite on %s",
+                       strcmp(kind, "array") == 0 ? "an array" : "a scalar");
     if (type.is_array && strcmp(kind, "string") != 0) {
         KD_FAIL(ctx, KD_INVALID, "22P02", "expected JSON array");
         return KD_INVALID;
@@ -161,20 +176,6 @@ typedef struct record_kind {
     bool set;
     const char *name;
 } record_kind;
-
-static kd_status base_values(kd_ctx *ctx, kd_arena *arena, const kd_record_shape *shape,
-                             const kd_value *base, kd_value **out)
-{
-    kd_value *values = *out = KD_NEW_ARRAY(ctx, arena, kd_value, shape->field_count);
-    if (values == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < shape->field_count; i++) {
-        values[i] = kd_value_null(shape->types[i]);
-        if (base != NULL && !base->is_null && base->type.id == KD_TYPE_RECORD)
-            KD_TRY(kd_record_get(ctx, kdi_value_text(base), i, shape->types[i], &values[i]));
-    }
-    return KD_OK;
-}
 
 static kd_status object_to_fields(kd_ctx *ctx, const converter *self, const kd_record_shape *shape,
                                   const char *name, kd_slice json, kd_value *values)
@@ -240,7 +241,7 @@ static kd_status open_records(kd_ctx *ctx, kd_arena *arena, const kd_call_env *e
 /* As an expression json_populate_record is a row: of its first argument's type, or, where only that
  * row itself knows what it holds, of the same fields. */
 static kd_status base_shape(kd_ctx *ctx, const converter *self, const kd_value *base,
-                            kd_record_shape *out)
+                            const char *name, kd_record_shape *out)
 {
     bool is_local = base->type.object == 0 || (base->type.object & KD_ROW_IS_LOCAL) != 0;
     if (!is_local && self->settings != NULL && self->settings->row_shape != NULL)
@@ -248,8 +249,8 @@ static kd_status base_shape(kd_ctx *ctx, const converter *self, const kd_value *
                                          out);
     kd_record row;
     if (base->is_null)
-        return KD_FAIL(ctx, KD_INVALID, "42804",
-                       "could not determine row type for result of json_populate_record");
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "could not determine row type for result of %s", name);
     KD_TRY(kd_record_open(ctx, kdi_value_text(base), &row));
     kd_type *types = KD_NEW_ARRAY(ctx, self->arena, kd_type, row.field_count);
     kd_slice *names = KD_NEW_ARRAY(ctx, self->arena, kd_slice, row.field_count);
@@ -279,7 +280,7 @@ static kd_status populate(kd_ctx *ctx, kd_call_env *env, const void *const *args
         *out_is_null = base.is_null;
         return base.is_null ? KD_OK : kdi_return_text(result, kdi_value_text(&base));
     }
-    KD_TRY(base_shape(ctx, &self, &base, &shape));
+    KD_TRY(base_shape(ctx, &self, &base, kind->name, &shape));
     KD_TRY(base_values(ctx, env->arena, &shape, &base, &values));
     kd_slice json = kdi_arg_text(args, 1);
     if (kind->binary) {

@@ -83,6 +83,21 @@ static kd_status srf_value(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, int position
     return kdi_whole_row(ctx, b, &source, position, out);
 }
 
+/* Here no column list can say what the rows hold: the first argument's type has to. */
+static kd_status check_row_type(kd_ctx *ctx, kdi_binder *b, const kd_ast_call *ast,
+                                const kd_table_function *function, kd_expr *const *arguments,
+                                uint32_t count)
+{
+    kd_record_shape shape;
+    bool known = true;
+    if (function->wants_columns && count > 1)
+        KD_TRY(kdi_row_shape(ctx, b, arguments[0]->type, &shape, &known));
+    return known ? KD_OK
+                 : kdi_at(ctx, b, ast->node.position,
+                          KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                                  "could not determine row type for result of %s", function->name));
+}
+
 static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_call *ast,
                           const kd_table_function *function, kd_expr **arguments, uint32_t count,
                           const kd_type *wanted, kd_expr **out)
@@ -107,6 +122,7 @@ static kd_status bind_srf(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
         if (same_srf(query->srfs[i].rel, function, arguments, count))
             return srf_value(ctx, b, query->srfs[i].rel, ast->node.position, out);
     kd_rel *rel;
+    KD_TRY(check_row_type(ctx, b, ast, function, arguments, count));
     KD_TRY(
         kdi_table_function_rel(ctx, b, function, arguments, count, NULL, ast->node.position, &rel));
     kdi_srf *srf;

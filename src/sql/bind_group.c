@@ -21,9 +21,10 @@ static bool from_has(const kdi_scope *scope, kd_slice name)
     return false;
 }
 
-/* A position, a column of FROM, an output name, or an expression: in this order. */
+/* A position, a column of FROM, an output name, or an expression: in this order. `*out_target` is
+ * where it stands in the select list, UINT32_MAX if it does not. */
 static kd_status bind_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
-                           const kdi_targets *targets, kd_expr **out)
+                           const kdi_targets *targets, kd_expr **out, uint32_t *out_target)
 {
     const kd_ast_constant *constant = (const kd_ast_constant *)node;
     const kd_ast_column *column = (const kd_ast_column *)node;
@@ -33,19 +34,27 @@ static kd_status bind_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
                           KD_FAIL(ctx, KD_INVALID, "42P10",
                                   "GROUP BY position %lld is not in select list",
                                   (long long)constant->integer));
-        *out = targets->exprs[constant->integer - 1];
+        *out_target = (uint32_t)constant->integer - 1;
+        *out = targets->exprs[*out_target];
         return KD_OK;
     }
     if (node->kind == KD_AST_COLUMN && column->part_count == 1 &&
         !from_has(scope, column->parts[0])) {
         for (size_t i = 0; i < targets->count; i++)
             if (kd_slice_equal(targets->names[i], column->parts[0])) {
+                *out_target = (uint32_t)i;
                 *out = targets->exprs[i];
                 return KD_OK;
             }
     }
     KD_TRY(kdi_bind_expr(ctx, b, scope, node, out));
-    return kdi_settle(ctx, b, out);
+    KD_TRY(kdi_settle(ctx, b, out));
+    *out_target = 0;
+    while (*out_target < targets->count && !kd_expr_equal(targets->exprs[*out_target], *out))
+        ++*out_target;
+    if (*out_target == targets->count)
+        *out_target = UINT32_MAX;
+    return KD_OK;
 }
 
 /* Whether it has the result of a window call, or else of an aggregate. */
@@ -65,11 +74,15 @@ static bool uses_output(const kd_expr *expr, const kdi_query *query, bool of_win
     return false;
 }
 
+/* Two places of the select list are two keys, even with one expression, where `target` says which.
+ */
 static kd_status add_key(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr *expr,
-                         uint32_t *out_index)
+                         uint32_t target, uint32_t *out_index)
 {
     for (size_t i = 0; i < query->key_count; i++)
-        if (kd_expr_equal(query->keys[i], expr)) {
+        if (kd_expr_equal(query->keys[i], expr) &&
+            (target == UINT32_MAX || query->key_targets[i] == UINT32_MAX ||
+             query->key_targets[i] == target)) {
             *out_index = (uint32_t)i;
             return KD_OK;
         }
@@ -82,19 +95,24 @@ static kd_status add_key(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr *
             ctx, b, expr->position,
             KD_FAIL(ctx, KD_INVALID, "42803", "aggregate functions are not allowed in GROUP BY"));
     kd_expr **slot;
+    uint32_t *target_slot;
     KD_TRY(KD_PUSH(ctx, b->arena, query->keys, query->key_count, query->key_capacity, &slot));
+    KD_TRY(KD_PUSH(ctx, b->arena, query->key_targets, query->key_target_count,
+                   query->key_target_capacity, &target_slot));
     *slot = expr;
+    *target_slot = target;
     *out_index = (uint32_t)query->key_count - 1;
     return KD_OK;
 }
 
 static kd_status bind_key(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
-                          const kdi_targets *targets, uint32_t *out_index)
+                          const kdi_targets *targets, bool in_sets, uint32_t *out_index)
 {
     kd_expr *expr;
-    KD_TRY(bind_item(ctx, b, scope, node, targets, &expr));
+    uint32_t target;
+    KD_TRY(bind_item(ctx, b, scope, node, targets, &expr, &target));
     KD_TRY(kdi_check_equality(ctx, b, expr->type, expr->position));
-    return add_key(ctx, b, scope->query, expr, out_index);
+    return add_key(ctx, b, scope->query, expr, in_sets ? target : UINT32_MAX, out_index);
 }
 
 /* --- Grouping sets --- */
@@ -127,7 +145,7 @@ static kd_status item_mask(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     *out_mask = 0;
     for (size_t i = 0; i < items->count; i++) {
         uint32_t index;
-        KD_TRY(bind_key(ctx, b, scope, items->items[i], targets, &index));
+        KD_TRY(bind_key(ctx, b, scope, items->items[i], targets, true, &index));
         if (index >= KEYS_MAX)
             return KD_FAIL(ctx, KD_LIMIT, "54011", "too many grouping expressions");
         *out_mask |= (uint64_t)1 << index;
@@ -230,7 +248,7 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
         for (size_t i = 0; i < targets->count; i++)
             if (!uses_output(targets->exprs[i], query, true) &&
                 !uses_output(targets->exprs[i], query, false))
-                KD_TRY(add_key(ctx, b, query, targets->exprs[i], &index));
+                KD_TRY(add_key(ctx, b, query, targets->exprs[i], UINT32_MAX, &index));
     if (sets) {
         KD_TRY(bind_sets(ctx, b, scope, ast, targets));
     } else {
@@ -238,9 +256,9 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
             const kd_ast_node *node = ast->group_by.items[i];
             const kd_ast_args *row = (const kd_ast_args *)node;
             if (node->kind != KD_AST_ROW)
-                KD_TRY(bind_key(ctx, b, scope, node, targets, &index));
+                KD_TRY(bind_key(ctx, b, scope, node, targets, false, &index));
             for (size_t r = 0; node->kind == KD_AST_ROW && r < row->args.count; r++)
-                KD_TRY(bind_key(ctx, b, scope, row->args.items[r], targets, &index));
+                KD_TRY(bind_key(ctx, b, scope, row->args.items[r], targets, false, &index));
         }
     }
     /* Room for columns that depend on a primary key among the keys. */
@@ -403,7 +421,7 @@ static kd_status check_column(kd_ctx *ctx, rewrite *r, kd_expr **slot)
     }
     if (primary_key_is_grouped(query, source)) {
         uint32_t index;
-        KD_TRY(add_key(ctx, r->b, query, *slot, &index));
+        KD_TRY(add_key(ctx, r->b, query, *slot, UINT32_MAX, &index));
         query->key_ids[index] = kdi_next_id(r->b);
         if (query->set_count > 0 && index >= KEYS_MAX)
             return KD_FAIL(ctx, KD_LIMIT, "54011", "too many grouping expressions");
@@ -459,6 +477,16 @@ static kd_status copy_slot(kd_ctx *ctx, void *object, kd_expr **slot)
     memcpy(copy->arguments, (*slot)->arguments, copy->argument_count * sizeof *copy->arguments);
     *slot = copy;
     return KD_OK;
+}
+
+kd_status kdi_group_target(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, uint32_t target,
+                           kd_expr **slot)
+{
+    const kdi_query *query = scope->query;
+    for (uint32_t i = 0; query->set_count > 0 && i < query->key_target_count; i++)
+        if (query->key_targets[i] == target)
+            return key_column(ctx, b, query, i, *slot, slot);
+    return kdi_group_rewrite(ctx, b, scope, slot);
 }
 
 kd_status kdi_group_rewrite(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kd_expr **slot)

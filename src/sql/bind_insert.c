@@ -120,6 +120,14 @@ static const kd_ast_node *part_of(const kd_ast_insert *ast, uint32_t index)
     return target != NULL && kdi_is_part(target) ? target : NULL;
 }
 
+static bool has_parts(const kd_ast_insert *ast, uint32_t given)
+{
+    for (uint32_t i = 0; i < given; i++)
+        if (part_of(ast, i) != NULL)
+            return true;
+    return false;
+}
+
 static kd_status part_is_default(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *part, int position)
 {
     return kdi_at(ctx, b, position,
@@ -176,6 +184,35 @@ static kd_status copy_positions(kd_ctx *ctx, kdi_binder *b, const kd_bound_state
     return KD_OK;
 }
 
+/* One row with set-returning functions is SELECT of what it holds: as many rows as these give. */
+static kd_status as_select(kd_ctx *ctx, kdi_binder *b, const kd_ast_args *row,
+                           const uint32_t *sources, uint32_t count, kd_ast_node **out)
+{
+    kd_ast_select *select = KD_NEW(ctx, b->arena, kd_ast_select);
+    if (select == NULL)
+        return KD_NOMEM;
+    select->node = row->node;
+    select->node.kind = KD_AST_SELECT;
+    select->into.name.position = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        kd_ast_target *target = KD_NEW(ctx, b->arena, kd_ast_target);
+        kd_ast_node **slot;
+        if (target == NULL)
+            return KD_NOMEM;
+        target->value = row->args.items[sources[i]];
+        target->node = *target->value;
+        target->node.kind = KD_AST_TARGET;
+        KD_TRY(KD_PUSH(ctx, b->arena, select->targets.items, select->targets.count,
+                       select->targets.capacity, &slot));
+        *slot = &target->node;
+    }
+    *out = &select->node;
+    return KD_OK;
+}
+
+static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
+                            const kd_ast_node *source, kd_bound_statement *bound);
+
 /* VALUES alone: each value goes straight to its column's type. */
 static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
                              const kd_ast_select *values, kd_bound_statement *bound)
@@ -195,7 +232,7 @@ static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *as
     if (sources == NULL)
         return KD_NOMEM;
     uint32_t kept = 0;
-    kdi_query query = {.clause = "VALUES"};
+    kdi_query query = {.clause = "VALUES", .srfs_ok = rows == 1 && !has_parts(ast, given)};
     kdi_scope scope = {.query = &query};
     insertion in = {.ast = ast, .bound = bound, .scope = &scope};
     KD_TRY(copy_positions(ctx, b, bound, given, &in));
@@ -234,6 +271,12 @@ static kd_status bind_values(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *as
                 KD_TRY(bind_value(ctx, b, &scope, ast, bound, bound->target_positions[c],
                                   row->args.items[sources[c]], value));
         }
+    }
+    if (query.srf_count > 0) {
+        kd_ast_node *select;
+        KD_TRY(as_select(ctx, b, (const kd_ast_args *)values->values.items[0], sources, kept,
+                         &select));
+        return bind_query(ctx, b, ast, select, bound);
     }
     bound->query = rel;
     return KD_OK;
@@ -286,45 +329,43 @@ static kd_status gather_parts(kd_ctx *ctx, kdi_binder *b, const insertion *in,
 }
 
 static kd_status bind_query(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
-                            kd_bound_statement *bound)
+                            const kd_ast_node *source, kd_bound_statement *bound)
 {
     kd_rel *rel;
     b->keep_unknown = true;
-    KD_TRY(kdi_bind_query(ctx, b, NULL, ast->source, &rel));
+    KD_TRY(kdi_bind_query(ctx, b, NULL, source, &rel));
     b->keep_unknown = false;
     if (ast->by_name)
         KD_TRY(positions_by_name(ctx, b, bound, rel));
     if (rel->column_count > bound->target_count ||
         (ast->columns.count > 0 && rel->column_count < bound->target_count))
         return count_mismatch(ctx, b, ast, rel->column_count, bound->target_count,
-                              ast->source->position);
-    KD_TRY(check_given(ctx, b, bound, rel->column_count, ast->source->position));
+                              source->position);
+    KD_TRY(check_given(ctx, b, bound, rel->column_count, source->position));
     bound->target_count = rel->column_count;
     kd_type *types = KD_NEW_ARRAY(ctx, b->arena, kd_type, rel->column_count);
     if (types == NULL)
         return KD_NOMEM;
-    bool has_parts = false;
     kdi_query query = {.clause = "INSERT"};
     kdi_scope scope = {.query = &query};
     insertion in = {.ast = ast, .bound = bound, .scope = &scope};
     KD_TRY(copy_positions(ctx, b, bound, rel->column_count, &in));
     for (uint32_t i = 0; i < rel->column_count; i++) {
         const kd_column *column = &bound->target->columns[bound->target_positions[i]];
-        KD_TRY(refuse_value(ctx, b, ast, column, ast->source->position));
+        KD_TRY(refuse_value(ctx, b, ast, column, source->position));
         types[i] = column->storage.type;
         if (part_of(ast, i) != NULL) {
             KD_TRY(kdi_part_type(ctx, b, &scope, part_of(ast, i), column, &types[i]));
-            has_parts = true;
             continue;
         }
-        kd_expr *probe = kdi_column_expr(ctx, b, &rel->columns[i], ast->source->position);
+        kd_expr *probe = kdi_column_expr(ctx, b, &rel->columns[i], source->position);
         if (probe == NULL)
             return KD_NOMEM;
         if (!kdi_is_unknown(probe->type))
             KD_TRY(kdi_assign(ctx, b, column, &probe));
     }
     KD_TRY(kdi_cast_columns(ctx, b, types, KD_CAST_ASSIGNMENT, &rel));
-    if (has_parts)
+    if (has_parts(ast, in.given))
         KD_TRY(gather_parts(ctx, b, &in, bound, &rel));
     bound->query = rel;
     return KD_OK;
@@ -354,7 +395,7 @@ kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
     else if (is_plain_values(ast->source))
         KD_TRY(bind_values(ctx, b, ast, (const kd_ast_select *)ast->source, bound));
     else
-        KD_TRY(bind_query(ctx, b, ast, bound));
+        KD_TRY(bind_query(ctx, b, ast, ast->source, bound));
     KD_TRY(kdi_bind_conflict(ctx, b, ast->on_conflict, alias, bound));
     kdi_query query = {0};
     kdi_scope scope = {.query = &query};

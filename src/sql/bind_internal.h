@@ -110,6 +110,9 @@ struct kdi_query {
     bool grouped;
     kd_expr **keys;
     size_t key_count, key_capacity;
+    uint32_t *
+        key_targets; /* Which of the select list each is, where there are sets; UINT32_MAX: none. */
+    size_t key_target_count, key_target_capacity;
     kd_column_id *key_ids;
     uint64_t *sets;
     size_t set_count, set_capacity;
@@ -384,6 +387,8 @@ kd_status kdi_row_is_null(kd_ctx *ctx, kdi_binder *b, kd_expr *row, bool negated
                           kd_expr **out) KD_MUST_CHECK;
 /* A value that has just become a row of a catalog's type: fields of domains are checked. */
 kd_status kdi_check_fields(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr) KD_MUST_CHECK;
+/* The same for the columns of a function in FROM whose rows are of its first argument's type. */
+kd_status kdi_check_columns(kd_ctx *ctx, kdi_binder *b, kd_rel **io_rel) KD_MUST_CHECK;
 kd_status kdi_coerce_row(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_context context,
                          kd_expr **io_expr) KD_MUST_CHECK;
 /* Whether a row on the left is compared with this column by column. */
@@ -490,6 +495,9 @@ kd_status kdi_bind_grouping(kd_ctx *ctx, kdi_binder *b, kd_expr **arguments, uin
 kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_select *ast,
                             const kdi_targets *targets) KD_MUST_CHECK;
 /* Replaces group keys by their columns and refuses other columns of `scope`. */
+/* An expression of the select list, which may be a key by its place. */
+kd_status kdi_group_target(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, uint32_t target,
+                           kd_expr **slot) KD_MUST_CHECK;
 kd_status kdi_group_rewrite(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                             kd_expr **slot) KD_MUST_CHECK;
 kd_status kdi_group_rel(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,

@@ -411,6 +411,33 @@ static kd_status check_field(kd_ctx *ctx, kdi_binder *b, kd_type type, uint32_t 
                           : kdi_check_domain(ctx, b, (const kd_domain_entry *)domain, io_value);
 }
 
+/* The function's columns get other ids, and those that are checked have theirs. */
+kd_status kdi_check_columns(kd_ctx *ctx, kdi_binder *b, kd_rel **io_rel)
+{
+    kd_rel *rows = *io_rel;
+    uint32_t count = rows->column_count;
+    if (rows->kind != KD_REL_FUNCTION || !rows->as.function.function->wants_columns ||
+        rows->as.function.argument_count < 2 ||
+        !has_domains(b, rows->as.function.arguments[0]->type, count))
+        return KD_OK;
+    kd_rel *checked = kdi_rel_new(ctx, b, KD_REL_PROJECT, rows->position, count);
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, count);
+    if (checked == NULL || exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        checked->columns[i] = rows->columns[i];
+        rows->columns[i].id = kdi_next_id(b);
+        exprs[i] = kdi_column_expr(ctx, b, &rows->columns[i], -1);
+        if (exprs[i] == NULL)
+            return KD_NOMEM;
+        KD_TRY(check_field(ctx, b, rows->as.function.arguments[0]->type, i, &exprs[i]));
+    }
+    checked->inputs[0] = rows;
+    checked->as.project.exprs = exprs;
+    *io_rel = checked;
+    return KD_OK;
+}
+
 /* CASE WHEN row IS NULL THEN NULL ELSE ROW(its fields, checked) END. The row stands there more than
  * once, so volatile ones and sub-queries are left unchecked, as by casts to domains. */
 kd_status kdi_check_fields(kd_ctx *ctx, kdi_binder *b, kd_expr **io_expr)

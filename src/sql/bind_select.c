@@ -291,7 +291,7 @@ static kd_status rewrite_grouped(kd_ctx *ctx, kdi_binder *b, select_state *s)
         KD_TRY(kd_expr_walk(ctx, &s->query.keys[i], note_grouped, &s->query));
     KD_TRY(build_srfs(ctx, b, s, true));
     for (size_t i = 0; i < s->targets.count; i++)
-        KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &s->targets.exprs[i]));
+        KD_TRY(kdi_group_target(ctx, b, &s->scope, (uint32_t)i, &s->targets.exprs[i]));
     if (s->having != NULL)
         KD_TRY(kdi_group_rewrite(ctx, b, &s->scope, &s->having));
     if (s->qualify != NULL)
@@ -525,6 +525,63 @@ static kd_status postpone_volatile(kd_ctx *ctx, kdi_binder *b, select_state *s)
     return KD_OK;
 }
 
+typedef struct srf_search {
+    const kdi_query *query;
+    bool found;
+} srf_search;
+
+static kd_status note_srf(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    (void)ctx;
+    srf_search *self = object;
+    for (size_t i = 0; (*slot)->kind == KD_EXPR_COLUMN && i < self->query->srf_count; i++)
+        self->found |=
+            !self->query->srfs[i].grouped && gives(self->query->srfs[i].rel, (*slot)->column);
+    return KD_OK;
+}
+
+static kd_status has_srf(kd_ctx *ctx, const select_state *s, kd_expr *expr, bool *out)
+{
+    srf_search search = {.query = &s->query};
+    KD_TRY(kd_expr_walk_deep(ctx, &expr, note_srf, &search));
+    *out = search.found;
+    return KD_OK;
+}
+
+/* DISTINCT ON picks rows before set-returning functions make more of them, unless it or the order
+ * asks for what they give. What they need travels through the sort. */
+static kd_status postpone_srfs(kd_ctx *ctx, kdi_binder *b, select_state *s, bool *out_late)
+{
+    *out_late = s->on_count > 0 && s->query.srf_count > 0;
+    bool uses = false;
+    for (uint32_t i = 0; *out_late && i < s->on_count; i++, *out_late = !uses)
+        KD_TRY(has_srf(ctx, s, s->targets.exprs[s->on_targets[i]], &uses));
+    for (uint32_t i = 0; *out_late && i < s->order_count; i++, *out_late = !uses)
+        KD_TRY(has_srf(ctx, s, s->targets.exprs[s->order_targets[i]], &uses));
+    if (!*out_late)
+        return KD_OK;
+    s->postponed = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, s->visible_count);
+    if (s->postponed == NULL)
+        return KD_NOMEM;
+    keeper self = {b, s};
+    for (size_t i = 0; i < s->query.srf_count; i++) {
+        kd_rel *srf = s->query.srfs[i].rel;
+        for (uint32_t a = 0; a < srf->as.function.argument_count && !s->query.srfs[i].grouped; a++)
+            KD_TRY(kd_expr_walk_deep(ctx, &srf->as.function.arguments[a], keep_column, &self));
+    }
+    for (uint32_t i = 0; i < s->visible_count; i++) {
+        KD_TRY(has_srf(ctx, s, s->targets.exprs[i], &uses));
+        if (!uses)
+            continue;
+        s->postponed[i] = s->targets.exprs[i];
+        KD_TRY(kd_expr_walk_deep(ctx, &s->postponed[i], keep_column, &self));
+        s->targets.exprs[i] = kdi_constant(ctx, b, kd_value_null(s->postponed[i]->type), -1);
+        if (s->targets.exprs[i] == NULL)
+            return KD_NOMEM;
+    }
+    return KD_OK;
+}
+
 static kd_status cut_extras(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
     bool postponed = false;
@@ -552,7 +609,10 @@ static kd_status build(kd_ctx *ctx, kdi_binder *b, select_state *s)
     if (s->query.grouped)
         KD_TRY(rewrite_grouped(ctx, b, s));
     KD_TRY(build_windows(ctx, b, s));
-    KD_TRY(build_srfs(ctx, b, s, false));
+    bool srfs_are_late;
+    KD_TRY(postpone_srfs(ctx, b, s, &srfs_are_late));
+    if (!srfs_are_late)
+        KD_TRY(build_srfs(ctx, b, s, false));
     KD_TRY(lock_targets(ctx, b, s));
     KD_TRY(postpone_volatile(ctx, b, s));
     KD_TRY(kdi_rel_project(ctx, b, s->rel, s->targets.exprs, s->targets.names,
@@ -560,6 +620,8 @@ static kd_status build(kd_ctx *ctx, kdi_binder *b, select_state *s)
     KD_TRY(build_distinct(ctx, b, s));
     KD_TRY(build_sort(ctx, b, s));
     KD_TRY(build_distinct_on(ctx, b, s));
+    if (srfs_are_late)
+        KD_TRY(build_srfs(ctx, b, s, false));
     KD_TRY(build_locks(ctx, b, s));
     KD_TRY(kdi_bind_limit(ctx, b, s->scope.outer, &s->scope.names, &s->ast->tail, &s->rel));
     return cut_extras(ctx, b, s);

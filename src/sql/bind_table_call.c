@@ -371,5 +371,5 @@ kd_status kdi_bind_table_call(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     source->row_object = (row_object & KD_ROW_IS_LOCAL) == 0 ? row_object : 0;
     source->is_value = named.column_count == 1 && ast->calls.count == 1 && row_object == 0 &&
                        ast->alias.column_defs.count == 0;
-    return KD_OK;
+    return kdi_check_columns(ctx, b, out);
 }

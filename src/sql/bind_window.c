@@ -68,6 +68,24 @@ static kd_status range_type(kd_ctx *ctx, kdi_binder *b, kd_type ordered, kd_type
     return kdi_at(ctx, b, position, status);
 }
 
+static const char *mode_name(kd_frame_mode mode)
+{
+    return mode == KD_FRAME_ROWS ? "ROWS" : mode == KD_FRAME_RANGE ? "RANGE" : "GROUPS";
+}
+
+static kd_status count_of_rows(kd_ctx *ctx, kdi_binder *b, kd_frame_mode mode, int position,
+                               kd_expr **io_offset)
+{
+    kd_type type = kd_type_of(KD_TYPE_INT8), given = (*io_offset)->type;
+    if (!kdi_is_unknown(given) &&
+        !kd_registry_can_coerce(b->registry, given, type, KD_CAST_ASSIGNMENT))
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_INVALID, "42804",
+                              "argument of %s must be type bigint, not type %s", mode_name(mode),
+                              kdi_type_text(ctx, b, given)));
+    return kdi_coerce(ctx, b, type, KD_CAST_ASSIGNMENT, io_offset);
+}
+
 static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_window *window,
                              const kd_ast_node *node, kd_expr **out)
 {
@@ -81,16 +99,14 @@ static kd_status bind_offset(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_w
     if (b->deepest == scope->depth)
         return kdi_at(ctx, b, node->position,
                       KD_FAIL(ctx, KD_INVALID, "42P10", "argument of %s must not contain variables",
-                              window->mode == KD_FRAME_ROWS    ? "ROWS"
-                              : window->mode == KD_FRAME_RANGE ? "RANGE"
-                                                               : "GROUPS"));
+                              mode_name(window->mode)));
     b->deepest = deepest > b->deepest ? deepest : b->deepest;
     if (kd_expr_has_subquery(*out))
         return kdi_at(ctx, b, node->position,
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                               "sub-queries in the offsets of frames are not supported"));
     if (window->mode != KD_FRAME_RANGE)
-        return kdi_coerce(ctx, b, kd_type_of(KD_TYPE_INT8), KD_CAST_IMPLICIT, out);
+        return count_of_rows(ctx, b, window->mode, node->position, out);
     if (window->order_count != 1)
         return fail_window(ctx, b, node->position, "42P20",
                            "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY "
