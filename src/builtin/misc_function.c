@@ -40,7 +40,8 @@ KDI_ROW(current_database)
 
 KDI_ROW(current_schema)
 {
-    return return_name(env->facts->current_schema, result, out_is_null);
+    const char *name = env->facts->current_schema; /* Empty where none of the path is there. */
+    return return_name(name == NULL || name[0] == '\0' ? NULL : name, result, out_is_null);
 }
 
 KDI_ROW(pg_typeof)
@@ -166,6 +167,7 @@ static const kd_function functions[] = {
     IMMUTABLE("pg_column_size", pg_column_size, INT4, ANY),
     NO_ARGUMENTS("pg_is_in_recovery", pg_is_in_recovery, BOOL, KD_STABLE),
     NO_ARGUMENTS("pg_client_encoding", pg_client_encoding, TEXT, KD_STABLE),
+    NO_ARGUMENTS("getdatabaseencoding", pg_client_encoding, TEXT, KD_STABLE),
     IMMUTABLE("pg_size_bytes", pg_size_bytes, INT8, TEXT),
     NO_ARGUMENTS("gen_random_uuid", gen_random_uuid, UUID, KD_VOLATILE),
     NO_ARGUMENTS("uuid_generate_v4", gen_random_uuid, UUID, KD_VOLATILE),

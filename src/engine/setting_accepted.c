@@ -63,6 +63,7 @@ static const kdi_accepted_setting accepted[] = {
     {"max_parallel_maintenance_workers", "integer", "2", NULL},
     {"max_parallel_workers", "integer", "8", NULL},
     {"max_parallel_workers_per_gather", "integer", "2", NULL},
+    {"max_stack_depth", "size", "2MB", NULL},
     {"min_parallel_index_scan_size", "size", "512kB", NULL},
     {"min_parallel_table_scan_size", "size", "8MB", NULL},
     {"parallel_leader_participation", "bool", "on", NULL},

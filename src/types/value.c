@@ -119,7 +119,9 @@ static kd_status parse_integer(kd_ctx *ctx, kd_type type, kd_slice text, kd_valu
         out->as.i32 = (int32_t)value;
         return KD_OK;
     case KD_TYPE_OID:
-        KD_TRY(kd_integer_parse(ctx, text, "oid", 0, UINT32_MAX, &value));
+        /* What is negative is taken as the bits that it has. */
+        KD_TRY(kd_integer_parse(ctx, text, "oid", INT32_MIN, UINT32_MAX, &value));
+        value &= UINT32_MAX;
         break;
     default:
         KD_TRY(kd_integer_parse(ctx, text, "bigint", INT64_MIN, INT64_MAX, &value));
