@@ -511,8 +511,8 @@ kd_status kdi_coerce_row(kd_ctx *ctx, kdi_binder *b, kd_type type, kd_cast_conte
         made->arguments[0] = expr;
     } else {
         made->field_names = shape.names;
-        memcpy(made->arguments, expr->arguments, shape.field_count * sizeof *made->arguments);
-        for (uint32_t i = 0; i < shape.field_count; i++) {
+        for (uint32_t i = 0; i < shape.field_count; i++) { /* ROW() has none. */
+            made->arguments[i] = expr->arguments[i];
             unsettle(b, made->arguments[i]);
             KD_TRY(kdi_coerce(ctx, b, shape.types[i], context, &made->arguments[i]));
             KD_TRY(check_field(ctx, b, type, i, &made->arguments[i]));
