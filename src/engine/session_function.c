@@ -54,6 +54,46 @@ static kd_status find_sequence(kd_ctx *ctx, const kd_call_env *env, const void *
     return KD_OK;
 }
 
+/* What a sequence holds: of one never used, where it will start. */
+static kd_status sequence_state(kd_ctx *ctx, const kd_call_env *env, const void *argument,
+                                int64_t *out_value, bool *out_is_called)
+{
+    const kd_sequence_entry *sequence;
+    kd_sequence_definition definition;
+    KD_TRY(find_sequence(ctx, env, argument, &sequence));
+    return kd_sequence_get(ctx, kd_catalog_storage(kdi_call_catalog(env)), sequence->sequence_no,
+                           &definition, out_value, out_is_called);
+}
+
+static kd_status call_sequence_value(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                                     void *result, bool *out_is_null)
+{
+    bool is_called;
+    *out_is_null = false;
+    return sequence_state(ctx, env, args[0], result, &is_called);
+}
+
+static kd_status call_sequence_is_called(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                                         void *result, bool *out_is_null)
+{
+    int64_t value;
+    bool is_called = false;
+    *out_is_null = false;
+    KD_TRY(sequence_state(ctx, env, args[0], &value, &is_called));
+    *(uint8_t *)result = is_called;
+    return KD_OK;
+}
+
+static kd_status call_sequence_last_value(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                                          void *result, bool *out_is_null)
+{
+    bool is_called = false;
+    *out_is_null = true;
+    KD_TRY(sequence_state(ctx, env, args[0], result, &is_called));
+    *out_is_null = !is_called;
+    return KD_OK;
+}
+
 static kd_status check_writable(kd_ctx *ctx, const kd_session *session, const char *what)
 {
     if (session->read_only || (session->txn != NULL && kd_txn_is_read_only(session->txn)))
@@ -295,6 +335,27 @@ static const kd_function functions[] = {
      .volatility = KD_VOLATILE,
      .strict = true,
      .row = call_setval},
+    {.name = "kade_sequence_value",
+     .argument_count = 1,
+     .arguments = {T(OID)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_sequence_value},
+    {.name = "kade_sequence_is_called",
+     .argument_count = 1,
+     .arguments = {T(OID)},
+     .result = T(BOOL),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_sequence_is_called},
+    {.name = "pg_sequence_last_value",
+     .argument_count = 1,
+     .arguments = {T(OID)},
+     .result = T(INT8),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_sequence_last_value},
     {.name = "current_setting",
      .argument_count = 1,
      .arguments = {T(TEXT)},

@@ -215,6 +215,24 @@ static kd_status bind_view(kd_ctx *ctx, kdi_binder *b, const kd_view_entry *view
     return KD_OK;
 }
 
+/* A sequence as a relation of one row: a view over what the engine's functions tell. */
+static kd_status bind_sequence(kd_ctx *ctx, kdi_binder *b, const kd_object *sequence,
+                               const kd_ast_table_ref *ast, kdi_names *names, kd_rel **out)
+{
+    static const kd_slice columns[] = {{"last_value", 10}, {"log_cnt", 7}, {"is_called", 9}};
+    char *text = kd_format_text(ctx, b->arena,
+                                "SELECT pg_catalog.kade_sequence_value(%u), 0::bigint, "
+                                "pg_catalog.kade_sequence_is_called(%u)",
+                                sequence->object_no, sequence->object_no);
+    if (text == NULL)
+        return KD_NOMEM;
+    kd_view_entry view = {.object = *sequence,
+                          .query_text = kd_slice_of(text),
+                          .column_count = sizeof columns / sizeof *columns,
+                          .column_names = columns};
+    return bind_view(ctx, b, &view, ast, names, out);
+}
+
 /* --- Items --- */
 
 static kd_status bind_virtual(kd_ctx *ctx, kdi_binder *b, const kd_virtual_table *table,
@@ -307,6 +325,8 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
         KD_TRY(kdi_authorize(ctx, b, object, 'r'));
     if (object->kind == KD_OBJECT_VIEW)
         return bind_view(ctx, b, (const kd_view_entry *)object, ast, names, out);
+    if (object->kind == KD_OBJECT_SEQUENCE)
+        return bind_sequence(ctx, b, object, ast, names, out);
     if (!is_table)
         return kdi_at(ctx, b, ast->name.position,
                       KD_FAIL(ctx, KD_INVALID, "42809", "cannot open relation \"%.*s\"",

@@ -138,7 +138,7 @@ TEST(definitions_run_out_of_time)
         char before[1 << 14];
         fill(it.session);
         (void)snprintf(before, sizeof before, "%s", kit_rows(it.session, state_query));
-        kit_run(it.session, "SET statement_timeout = 1");
+        kit_run(it.session, "SET statement_timeout = 100");
         it.session->ctx->progress->tell = wait_for_the_end;
         kit_fails(it.session, statements[i], "57014");
         it.session->ctx->progress->tell = NULL;
