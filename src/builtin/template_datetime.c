@@ -312,8 +312,7 @@ KDI_ROW(timestamptz_to_char)
         return KD_OK;
     KD_TRY(kd_timestamp_from_utc(ctx, kdi_zone(env), utc, &local));
     moment_of(local, &m);
-    int64_t since_1970 = utc - KD_UNIX_EPOCH_US;
-    int64_t seconds = since_1970 / KD_SECOND_US - (since_1970 % KD_SECOND_US < 0);
+    int64_t seconds = utc / KD_SECOND_US - (utc % KD_SECOND_US < 0) + 946684800; /* From 1970. */
     m.offset = kd_zone_at_utc(kdi_zone(env), seconds);
     return write_moment(ctx, env, kdi_arg_text(args, 1), &m, result);
 }
