@@ -453,6 +453,15 @@ static kd_status checkpoint_write(kd_ctx *ctx, capture *all)
     return kd_wal_truncate_before(ctx, storage->wal, all->replay_position);
 }
 
+/* No root names what this checkpoint has written of the indexes: the next one writes them again. */
+static void indexes_stay_dirty(capture *all)
+{
+    for (size_t i = 0; i < all->table_count; i++)
+        for (uint32_t k = 0; k < all->tables[i].index_count; k++)
+            if (all->tables[i].indexes[k].is_new)
+                atomic_store(&all->tables[i].indexes[k].index->is_dirty, true);
+}
+
 static kd_status checkpoint_run(kd_ctx *ctx, capture *all)
 {
     kd_storage *storage = all->storage;
@@ -461,6 +470,8 @@ static kd_status checkpoint_run(kd_ctx *ctx, capture *all)
     kd_mutex_unlock(&storage->structure);
     if (status == KD_OK)
         status = checkpoint_write(ctx, all);
+    if (status != KD_OK)
+        indexes_stay_dirty(all);
     doomed_put_back(storage, all->doomed);
     return status;
 }
