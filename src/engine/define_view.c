@@ -101,8 +101,9 @@ static kd_status check_replacement(kd_ctx *ctx, const kd_view_entry *old, const 
     return KD_OK;
 }
 
-/* Whether a statement binds as the catalog is now; the attempt leaves no trace in the session. */
-static bool text_binds(kd_run *run, kd_slice text)
+/* Whether a statement binds as the catalog is now; the attempt leaves no trace in the session. What
+ * has nothing to do with the statement, such as a failed allocation, fails here. */
+static kd_status text_binds(kd_ctx *ctx, kd_run *run, kd_slice text, bool *out_binds)
 {
     kd_session *session = run->session;
     kd_session_state state = session->state;
@@ -112,7 +113,11 @@ static bool text_binds(kd_run *run, kd_slice text)
     kd_status status = kd_prepared_create(&quiet, session, text, NULL, 0, &query);
     session->state = state;
     kd_prepared_destroy(query);
-    return status == KD_OK;
+    *out_binds = status == KD_OK;
+    if (status == KD_OK || status == KD_INVALID || status == KD_UNSUPPORTED)
+        return KD_OK;
+    ctx->error = quiet.error;
+    return status;
 }
 
 /* WITH CHECK OPTION, or the option check_option. */
@@ -150,7 +155,9 @@ static kd_status check_updatable(kd_ctx *ctx, kd_run *run, const kd_object *view
     KD_TRY(kd_buffer_append_format(ctx, &text, "DELETE FROM \"%.*s\".\"%.*s\"",
                                    (int)schema->name.size_bytes, schema->name.data,
                                    (int)view->name.size_bytes, view->name.data));
-    if (text_binds(run, kd_buffer_slice(&text)))
+    bool binds;
+    KD_TRY(text_binds(ctx, run, kd_buffer_slice(&text), &binds));
+    if (binds)
         return KD_OK;
     return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                    "WITH CHECK OPTION is supported only on automatically updatable views");
@@ -270,7 +277,10 @@ kd_status kdi_views_after(kd_ctx *ctx, kd_run *run, const kd_object *changed, bo
     KD_TRY(list.status);
     for (uint32_t i = 0; i < list.count; i++) {
         const kd_object *object = kd_catalog_get(run->catalog, list.numbers[i]);
-        if (object == NULL || text_binds(run, query_of(object)))
+        bool binds = true;
+        if (object != NULL)
+            KD_TRY(text_binds(ctx, run, query_of(object), &binds));
+        if (binds)
             continue;
         if (cascade) {
             KD_TRY(kdi_drop_object(ctx, run, object->object_no, true));
