@@ -6,6 +6,7 @@
  * used_bytes of an ancestor is the one field that several threads change.
  */
 #include "base/arena.h"
+#include "base/sanitizer.h"
 #include "base/world.h"
 
 #include <assert.h>
@@ -14,14 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KDI_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KDI_ASAN 1
-#endif
-#endif
-#ifdef KDI_ASAN
+#if KD_ASAN
 #include <sanitizer/asan_interface.h>
 #define kdi_poison(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
 #define kdi_unpoison(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))

@@ -5,6 +5,7 @@
  * report the path with the system's reason. A file is opened O_DIRECT only where the
  * file system takes it; the caller cannot tell, except by speed.
  */
+#include "base/sanitizer.h"
 #include "base/world.h"
 
 #include <assert.h>
@@ -347,11 +348,7 @@ static void posix_sleep_ns(kd_world *world, uint64_t duration_ns)
  * Blocks of the size that small arenas begin with, kept by each thread: a statement makes and ends
  * several arenas, and page-aligned blocks are dear to allocate. Sanitizers see every block.
  */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-static const bool keeps_spares = false;
-#else
-static const bool keeps_spares = true;
-#endif
+static const bool keeps_spares = !KD_ASAN && !KD_TSAN;
 enum { SPARE_BLOCK_BYTES = 4096, SPARE_BLOCKS_MAX = 32 };
 
 static _Thread_local void *spare_blocks[SPARE_BLOCKS_MAX];
@@ -389,11 +386,7 @@ static bool spare_put(void *memory, size_t size_bytes)
  * them, where other threads do not find them, and a budget would be exceeded by what is free. The
  * sanitizer sees its own allocator's blocks only.
  */
-#if defined(__SANITIZE_ADDRESS__)
-enum { MAPPED_BYTES_MIN = INT32_MAX };
-#else
-enum { MAPPED_BYTES_MIN = 256 * 1024 };
-#endif
+enum { MAPPED_BYTES_MIN = KD_ASAN ? INT32_MAX : 256 * 1024 };
 /* Tables of this size are touched everywhere: fewer and larger pages of the system serve them. */
 enum { HUGE_BYTES_MIN = 4 << 20 };
 

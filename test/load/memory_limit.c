@@ -4,6 +4,8 @@
  */
 #include "kade_kit.h"
 
+#include "base/sanitizer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +17,7 @@ static const uint64_t budget_bytes = (uint64_t)256 << 20;
 static const uint64_t rss_bytes_max = (uint64_t)288 << 20;
 
 /* Sanitizers keep shadows of all memory and free it late. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-static const bool is_sanitized = true;
-#else
-static const bool is_sanitized = false;
-#endif
+static const bool is_sanitized = KD_ASAN || KD_TSAN;
 
 static void report(const char *what, double began, uint64_t bytes_max)
 {
