@@ -10,7 +10,7 @@
  *
  *     bench_hot [SECONDS] [PHASE]      PHASE: updates, memory, transaction; all of them without
  */
-#include <kade.h>
+#include "../bench_kit.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -22,19 +22,10 @@
 
 enum { THREADS = 8, ROWS = 10000, LOOKUPS = 2001 };
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* What one thread does is timed by processor time: what else the machine does falls out. */
 static double cpu_seconds_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return seconds_on(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static double rss_mib(void)
@@ -48,46 +39,12 @@ static double rss_mib(void)
     return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
-static void die(const char *what, const char *why)
-{
-    fprintf(stderr, "bench_hot: %s: %s\n", what, why);
-    exit(1);
-}
-
-static void must(kade_session *session, kade_status status, const char *what)
-{
-    if (status != KADE_OK)
-        die(what, kade_session_error(session)->message);
-}
-
-static void run(kade_session *session, const char *sql)
-{
-    must(session, kade_execute(session, sql, KADE_NUL, NULL, NULL), sql);
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 33;
-}
-
 /* --- KadeDB ----------------------------------------------------------------------------------- */
 
-static kade_database *open_kade(const char *path)
+/* Commits are not waited for. */
+static kade_session *connect_relaxed(kade_database *database)
 {
-    kade_database *database;
-    kade_error *error = NULL;
-    if (kade_open(path, KADE_NUL, NULL, &database, &error) != KADE_OK)
-        die(path, error->message);
-    return database;
-}
-
-static kade_session *connect_kade(kade_database *database)
-{
-    kade_session *session;
-    kade_error *error = NULL;
-    if (kade_connect(database, &session, &error) != KADE_OK)
-        die("connect", error->message);
+    kade_session *session = connect_kade(database);
     run(session, "SET synchronous_commit = off");
     return session;
 }
@@ -143,7 +100,7 @@ static kade_statement *prepare_update(kade_session *session)
 static void *updater_run(void *object)
 {
     updater *work = object;
-    kade_session *session = connect_kade(work->database);
+    kade_session *session = connect_relaxed(work->database);
     kade_statement *update = prepare_update(session);
     while (seconds_now() < work->until)
         update_some(session, update, work, 64);
@@ -288,7 +245,7 @@ static void memory_phase(kade_database *database, kade_session *session, long ro
     updater work;
     int64_t old_n = ask(session, "SELECT n FROM hot WHERE id = 7");
     int64_t old_sum = ask(session, "SELECT sum(n) FROM hot");
-    kade_session *holder = connect_kade(database);
+    kade_session *holder = connect_relaxed(database);
     kade_statement *query = hold(holder, how, old_n);
     updaters_start(database, 1, rows, duration, &work, &id);
     usleep((useconds_t)(duration / 4 * 1e6));
@@ -408,7 +365,7 @@ int main(int argc, char **argv)
     printf("KadeDB %s, SQLite %s, %d rows\n", kade_version(), sqlite3_libversion(), ROWS);
 
     kade_database *database = open_kade(kade_path);
-    kade_session *session = connect_kade(database);
+    kade_session *session = connect_relaxed(database);
     sqlite3 *sqlite = open_sqlite(sqlite_path);
     fill_kade(session);
     if (phase[0] == 0 || strcmp(phase, "updates") == 0)

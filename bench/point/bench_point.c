@@ -7,7 +7,7 @@
  *
  *     bench_point [ROWS] [SECONDS]
  */
-#include <kade.h>
+#include "../bench_kit.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -20,64 +20,14 @@
 
 enum { THREADS = 16 };
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* Reads wait for nothing, so they are timed by this thread's processor time: what else the machine
  * does falls out of the ratio. */
 static double cpu_seconds_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void die(const char *what, const char *why)
-{
-    fprintf(stderr, "bench_point: %s: %s\n", what, why);
-    exit(1);
-}
-
-static void must(kade_session *session, kade_status status, const char *what)
-{
-    if (status != KADE_OK)
-        die(what, kade_session_error(session)->message);
-}
-
-static void run(kade_session *session, const char *sql)
-{
-    must(session, kade_execute(session, sql, KADE_NUL, NULL, NULL), sql);
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 33;
+    return seconds_on(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* --- KadeDB ----------------------------------------------------------------------------------- */
-
-static kade_database *open_kade(const char *path)
-{
-    kade_database *database;
-    kade_error *error = NULL;
-    if (kade_open(path, KADE_NUL, NULL, &database, &error) != KADE_OK)
-        die(path, error->message);
-    return database;
-}
-
-static kade_session *connect_kade(kade_database *database)
-{
-    kade_session *session;
-    kade_error *error = NULL;
-    if (kade_connect(database, &session, &error) != KADE_OK)
-        die("connect", error->message);
-    return session;
-}
 
 static double kade_reads(kade_session *session, long rows, double duration)
 {
