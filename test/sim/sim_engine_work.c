@@ -673,6 +673,10 @@ void worker_run(void *object)
         else
             transaction(self);
     }
+    if (self->is_stuck) { /* Its client goes away, and its locks with it: others wait for them. */
+        kd_session_close(self->session);
+        self->session = NULL;
+    }
     atomic_fetch_sub(&run->live_workers, 1);
 }
 
