@@ -103,6 +103,17 @@ static kd_status no_nulls(kd_ctx *ctx, kdi_draft *draft, kd_slice column)
     return KD_OK;
 }
 
+static void note_deferral(kdi_draft *draft, kd_table_index *index,
+                          const kd_ast_constraint *constraint)
+{
+    index->deferrable = constraint->deferrable || constraint->initially_deferred;
+    index->initially_deferred = constraint->initially_deferred;
+    if (index->deferrable)
+        kdi_session_notice(draft->run->session, "WARNING", "01000",
+                           "unique keys are checked as rows are written, also those that are "
+                           "DEFERRABLE");
+}
+
 /* ADD CONSTRAINT ... USING INDEX: an index that is there becomes the constraint's. */
 static kd_status key_from_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint)
 {
@@ -137,8 +148,7 @@ static kd_status key_from_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_cons
     }
     index->is_primary = is_primary;
     index->is_constraint = true;
-    index->deferrable = constraint->deferrable || constraint->initially_deferred;
-    index->initially_deferred = constraint->initially_deferred;
+    note_deferral(draft, index, constraint);
     if (constraint->name.size_bytes == 0)
         return KD_OK;
     KD_TRY(kdi_copy_name(ctx, draft->arena, constraint->name, &index->object.name));
@@ -192,8 +202,7 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
     index->is_constraint = true;
     index->storage.unique = true;
     index->storage.nulls_not_distinct = constraint->nulls_not_distinct;
-    index->deferrable = constraint->deferrable || constraint->initially_deferred;
-    index->initially_deferred = constraint->initially_deferred;
+    note_deferral(draft, index, constraint);
     return build_if_there(ctx, draft, index);
 }
 

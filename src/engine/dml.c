@@ -775,6 +775,6 @@ kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run)
                                                       : run_alone(ctx, run, &written);
     kd_map_clear(&written);
     if (status == KD_OK)
-        set_tag(run, bound->kind);
+        set_tag(run, bound->written_as);
     return status;
 }

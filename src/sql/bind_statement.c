@@ -127,6 +127,114 @@ static const kd_ast_with *with_of(const kd_ast_node *node)
     }
 }
 
+/* --- RETURNING with sub-queries: a query over the rows of a data-modifying WITH
+ * --------------------- */
+
+static kd_status find_subquery(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    (void)ctx;
+    *(bool *)object |= (*slot)->kind == KD_EXPR_SUBQUERY;
+    return KD_OK;
+}
+
+static kd_status returns_subquery(kd_ctx *ctx, const kd_bound_statement *bound, bool *out_does)
+{
+    *out_does = false;
+    for (uint32_t i = 0; i < bound->returning_count; i++)
+        KD_TRY(kd_expr_walk(ctx, &bound->returning[i], find_subquery, out_does));
+    return KD_OK;
+}
+
+/* A column that RETURNING may name: of the target, or of what the query gives besides. */
+static kd_rel_column named_column(const kd_bound_statement *bound, kd_column_id id)
+{
+    for (uint32_t i = 0; i < bound->target->column_count; i++)
+        if (bound->target_ids[i] == id)
+            return (kd_rel_column){.id = id, .type = bound->target->columns[i].storage.type};
+    for (uint32_t i = 0; bound->query != NULL && i < bound->query->column_count; i++)
+        if (bound->query->columns[i].id == id)
+            return bound->query->columns[i];
+    return (kd_rel_column){0};
+}
+
+/* The columns that the expressions of RETURNING use become what the statement returns. */
+static kd_status return_columns(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *inner,
+                                kd_rel **out_scan)
+{
+    kd_id_set used = {.arena = b->arena};
+    for (uint32_t i = 0; i < inner->returning_count; i++)
+        KD_TRY(kd_expr_columns(ctx, inner->returning[i], &used));
+    uint32_t most =
+        inner->target->column_count + (inner->query == NULL ? 0 : inner->query->column_count) + 1;
+    kd_rel *scan = kdi_rel_new(ctx, b, KD_REL_CTE, -1, most);
+    kd_column_id *source = KD_NEW_ARRAY(ctx, b->arena, kd_column_id, most);
+    inner->returning = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, most);
+    inner->returning_columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, most);
+    if (scan == NULL || source == NULL || inner->returning == NULL ||
+        inner->returning_columns == NULL)
+        return KD_NOMEM;
+    uint32_t count = 0;
+    for (kd_column_id id = 1; id <= b->last_id && count < most; id++) {
+        kd_rel_column column = named_column(inner, id);
+        if (!kd_id_set_has(&used, id) || column.id == 0)
+            continue;
+        inner->returning[count] = kdi_column_expr(ctx, b, &column, -1);
+        if (inner->returning[count] == NULL)
+            return KD_NOMEM;
+        scan->columns[count] = column;
+        column.id = source[count] = kdi_next_id(b);
+        inner->returning_columns[count++] = column;
+    }
+    if (count == 0) { /* The rows count all the same. */
+        inner->returning[0] = kdi_constant(ctx, b, kd_value_bool(true), -1);
+        if (inner->returning[0] == NULL)
+            return KD_NOMEM;
+        scan->columns[0] = (kd_rel_column){.id = kdi_next_id(b), .type = kd_type_of(KD_TYPE_BOOL)};
+        inner->returning_columns[0] = scan->columns[0];
+        inner->returning_columns[0].id = source[0] = kdi_next_id(b);
+        count = 1;
+    }
+    inner->returning_count = count;
+    scan->column_count = count;
+    scan->as.cte.source_ids = source;
+    *out_scan = scan;
+    return KD_OK;
+}
+
+static kd_status returning_as_query(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound)
+{
+    kd_bound_statement *inner = KD_NEW(ctx, b->arena, kd_bound_statement);
+    kd_cte *cte = KD_NEW(ctx, b->arena, kd_cte);
+    kd_cte **slot;
+    struct kd_bound_modifying_cte *added;
+    uint32_t count = bound->returning_count;
+    kd_slice *names = KD_NEW_ARRAY(ctx, b->arena, kd_slice, count);
+    if (inner == NULL || cte == NULL || names == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        names[i] = bound->returning_columns[i].name;
+    kd_expr **exprs = bound->returning;
+    *inner = *bound;
+    inner->reads_target |= b->reads_target;
+    *bound = (kd_bound_statement){.kind = KD_DML_SELECT, .written_as = inner->kind};
+    kd_rel *scan, *rows;
+    KD_TRY(return_columns(ctx, b, inner, &scan));
+    rows = kdi_rel_new(ctx, b, KD_REL_VALUES, -1, inner->returning_count);
+    if (rows == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < inner->returning_count; i++)
+        rows->columns[i] = inner->returning_columns[i];
+    *cte = (kd_cte){.name = KD_SLICE("returning"), .query = rows, .materialized = true};
+    cte->use_count = 1;
+    scan->as.cte.cte = cte;
+    KD_TRY(KD_PUSH(ctx, b->arena, b->modifying, b->modifying_count, b->modifying_capacity, &added));
+    *added = (struct kd_bound_modifying_cte){.cte = cte, .statement = inner};
+    KD_TRY(KD_PUSH(ctx, b->arena, b->ctes, b->cte_count, b->cte_capacity, &slot));
+    *slot = cte;
+    b->reads_target = false;
+    return kdi_rel_project(ctx, b, scan, exprs, names, count, false, &bound->query);
+}
+
 kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,
                             const kd_ast_node *statement, kd_bound_statement **out_bound)
 {
@@ -136,8 +244,13 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
     kd_bound_statement *bound = KD_NEW(ctx, arena, kd_bound_statement);
     if (bound == NULL)
         return KD_NOMEM;
+    bool has_subquery;
     b->top_with = with_of(statement);
     KD_TRY(kdi_bind_statement(ctx, b, statement, bound));
+    bound->written_as = bound->kind;
+    KD_TRY(returns_subquery(ctx, bound, &has_subquery));
+    if (has_subquery)
+        KD_TRY(returning_as_query(ctx, b, bound));
     for (size_t i = 0; i < b->parameter_count; i++)
         if (kdi_is_unknown(b->parameter_types[i]))
             b->parameter_types[i] = kd_type_of(KD_TYPE_TEXT);

@@ -103,6 +103,8 @@ typedef struct kd_bound_view_check {
  */
 typedef struct kd_bound_statement {
     kd_dml_kind kind;
+    kd_dml_kind written_as; /* What the command tag tells; another than `kind` where RETURNING with
+                             * sub-queries was made a query over the statement's rows. */
     kd_rel *query;
     uint32_t parameter_count;
     kd_type *parameter_types; /* Inferred. */
