@@ -141,8 +141,7 @@ static kd_status kind_prepare(kd_ctx *ctx, kdi_node *node)
 {
     switch (node->expr->kind) {
     case KD_EXPR_CALL:
-        KD_TRY(call_prepare(ctx, node));
-        return kdi_field_prepare(ctx, node);
+        return call_prepare(ctx, node);
     case KD_EXPR_CAST:
         KD_TRY(kdi_cast_prepare(ctx, node));
         return kdi_date_prepare(ctx, node);

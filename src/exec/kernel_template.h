@@ -98,12 +98,6 @@ CODES(codes_u32, uint32_t)
         kept += (distance <= (type)range.span) ^ range.outside;                \
     }
 
-#define LESS_REST                                                    \
-    for (; row < count; row++) {                                     \
-        out_rows[kept] = (uint16_t)row;                              \
-        kept += (a[row] < b[row]) | (or_equal & (a[row] == b[row])); \
-    }
-
 #define MEMBERS_REST(type)                                                   \
     for (; row < count; row++) {                                             \
         bool inside = (uint32_t)((uint32_t)from[row] - set.low) <= set.span; \
@@ -167,24 +161,6 @@ static uint32_t select_64(const void *values, kdi_kernel_range range, uint32_t c
     return kept;
 }
 
-static uint32_t less(const int64_t *a, const int64_t *b, bool or_equal, uint32_t count,
-                     uint16_t *out_rows)
-{
-    uint32_t flip = or_equal ? 0xffff : 0; /* a <= b is not b < a. */
-    const int64_t *low = or_equal ? b : a, *high = or_equal ? a : b;
-    uint32_t kept = 0, row = 0;
-    for (; row + 16 <= count; row += 16) {
-        uint32_t mask = (uint32_t)_mm512_cmplt_epi64_mask(_mm512_loadu_si512(low + row),
-                                                          _mm512_loadu_si512(high + row));
-        mask |= (uint32_t)_mm512_cmplt_epi64_mask(_mm512_loadu_si512(low + row + 8),
-                                                  _mm512_loadu_si512(high + row + 8))
-                << 8;
-        kept += rows_take(mask ^ flip, row, out_rows + kept);
-    }
-    LESS_REST
-    return kept;
-}
-
 /* Which of sixteen offsets are in the set. */
 static inline __mmask16 members_of(__m512i offsets, const kdi_kernel_bits *set)
 {
@@ -232,14 +208,6 @@ SELECT(select_32, uint32_t)
 SELECT(select_64, uint64_t)
 #undef SELECT
 
-static uint32_t less(const int64_t *a, const int64_t *b, bool or_equal, uint32_t count,
-                     uint16_t *out_rows)
-{
-    uint32_t kept = 0, row = 0;
-    LESS_REST
-    return kept;
-}
-
 #define MEMBERS(name, type)                                                        \
     static uint32_t name(const void *offsets, kdi_kernel_bits set, uint32_t count, \
                          uint16_t *out_rows)                                       \
@@ -257,7 +225,6 @@ MEMBERS(members_u32, uint32_t)
 #endif
 #undef SELECT_REST
 #undef MEMBERS_REST
-#undef LESS_REST
 
 const kdi_kernel_set KDI_KERNEL_SET = {
     .widen_u8 = widen_u8,
@@ -281,7 +248,6 @@ const kdi_kernel_set KDI_KERNEL_SET = {
     .select_16 = select_16,
     .select_32 = select_32,
     .select_64 = select_64,
-    .less = less,
     .members_u8 = members_u8,
     .members_u16 = members_u16,
     .members_u32 = members_u32,
