@@ -68,6 +68,16 @@ kd_status kdi_type_put(kd_ctx *ctx, kd_type type, kd_buffer *out)
     return kd_buffer_append(ctx, out, &type, sizeof type);
 }
 
+/* A numeric's modifier, or none. */
+static bool is_numeric_modifier(int32_t modifier)
+{
+    kd_type type = {.id = KD_TYPE_NUMERIC, .modifier = modifier};
+    int precision = kd_numeric_precision(type), scale = kd_numeric_scale(type);
+    return modifier == -1 ||
+           (precision >= 1 && precision <= 1000 && scale >= -1000 && scale <= 1000 &&
+            kd_type_numeric(precision, scale).modifier == modifier);
+}
+
 kd_status kdi_type_get(kd_ctx *ctx, kd_reader *reader, kd_type *out_type)
 {
     *out_type = kd_type_of(KD_TYPE_UNKNOWN);
@@ -76,11 +86,8 @@ kd_status kdi_type_get(kd_ctx *ctx, kd_reader *reader, kd_type *out_type)
         return kdi_protocol_fail(ctx, "a type is cut short");
     kd_type type;
     memcpy(&type, bytes, sizeof type);
-    bool is_numeric = type.id == KD_TYPE_NUMERIC && type.modifier != -1;
     if (type.id >= KD_TYPE_COUNT || type.is_array > 1 || type.reserved != 0 || type.modifier < -1 ||
-        (is_numeric &&
-         type.modifier !=
-             kd_type_numeric(kd_numeric_precision(type), kd_numeric_scale(type)).modifier))
+        (type.id == KD_TYPE_NUMERIC && !is_numeric_modifier(type.modifier)))
         return kdi_protocol_fail(ctx, "a type is unknown");
     *out_type = type;
     return KD_OK;
