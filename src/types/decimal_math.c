@@ -319,6 +319,29 @@ static bool is_odd(const kd_decimal *whole)
            whole->digits[whole->digit_count - 1] % 2 != 0;
 }
 
+/* Whether the result is beyond any numeric, by y ln x: too large, or nothing but zeros. */
+static kd_status power_beyond(math *self, double estimate, bool *out_beyond, int64_t *out_scale,
+                              kd_decimal *out)
+{
+    *out_beyond = fabs(estimate) > RESULT_SCALE_MAX * 3.01;
+    if (!*out_beyond)
+        return KD_OK;
+    if (estimate > 0)
+        return KD_FAIL(self->ctx, KD_INVALID, "22003", "value overflows numeric format");
+    *out_scale = KDI_DECIMAL_DISPLAY_SCALE_MAX;
+    *out = kdi_decimal_zero(KDI_DECIMAL_DISPLAY_SCALE_MAX);
+    return KD_OK;
+}
+
+/* y ln x from the first digits alone: the logarithm of a number of 100,000 digits takes long. A
+ * thousandth is taken off, so that what is near the border is not decided here. */
+static double power_glance(const kd_decimal *base, const kd_decimal *exponent)
+{
+    double first = base->digits[0] + (base->digit_count > 1 ? base->digits[1] / 1e4 : 0);
+    double logarithm = log(first) + base->weight * log(1e4);
+    return logarithm * kdi_decimal_estimate(exponent) * 0.999;
+}
+
 /* e^(y ln x), twice: first roughly, to learn how large the result is. */
 static kd_status power_real(math *self, const kd_decimal *base, const kd_decimal *exponent,
                             int64_t *out_scale, kd_decimal *out)
@@ -326,6 +349,10 @@ static kd_status power_real(math *self, const kd_decimal *base, const kd_decimal
     kd_decimal magnitude = kd_decimal_abs(*base);
     bool is_negative = base->negative && is_odd(exponent);
     int64_t weight;
+    bool is_beyond;
+    KD_TRY(power_beyond(self, power_glance(base, exponent), &is_beyond, out_scale, out));
+    if (is_beyond)
+        return KD_OK;
     KD_TRY(logarithm_weight(self, &magnitude, &weight));
     int64_t rough_scale = 8 - weight > 0 ? 8 - weight : 0;
     kd_decimal log_base;
@@ -333,13 +360,9 @@ static kd_status power_real(math *self, const kd_decimal *base, const kd_decimal
     KD_TRY(logarithm(self, &magnitude, rough_scale, &log_base));
     KD_TRY(multiply(self, &log_base, exponent, rough_scale, &product));
     double estimate = kdi_decimal_estimate(&product);
-    if (fabs(estimate) > RESULT_SCALE_MAX * 3.01) {
-        if (estimate > 0)
-            return KD_FAIL(self->ctx, KD_INVALID, "22003", "value overflows numeric format");
-        *out_scale = KDI_DECIMAL_DISPLAY_SCALE_MAX;
-        *out = kdi_decimal_zero(KDI_DECIMAL_DISPLAY_SCALE_MAX);
+    KD_TRY(power_beyond(self, estimate, &is_beyond, out_scale, out));
+    if (is_beyond)
         return KD_OK;
-    }
     int64_t result_weight = (int64_t)(estimate * 0.434294481903252);
     int64_t scale = KDI_DECIMAL_SIGNIFICANT_MIN - result_weight;
     int32_t least = base->scale > exponent->scale ? base->scale : exponent->scale;
