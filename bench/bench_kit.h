@@ -30,6 +30,30 @@ static inline void die(const char *what, const char *why)
     exit(1);
 }
 
+static inline void sleep_for(double seconds)
+{
+    struct timespec duration = {.tv_sec = (time_t)seconds};
+    duration.tv_nsec = (long)((seconds - (double)duration.tv_sec) * 1e9);
+    (void)nanosleep(&duration, NULL);
+}
+
+enum { BENCH_PATH_BYTES = 64 };
+/* A directory of the run's own; `out_directory` of BENCH_PATH_BYTES. */
+static inline void directory_make(char *out_directory)
+{
+    snprintf(out_directory, BENCH_PATH_BYTES, "/tmp/kade-bench-XXXXXX");
+    if (mkdtemp(out_directory) == NULL)
+        die("mkdtemp", out_directory);
+}
+
+static inline void directory_remove(const char *directory)
+{
+    char command[BENCH_PATH_BYTES + 8];
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    if (system(command) != 0)
+        die("rm", directory);
+}
+
 static inline void must(kade_session *session, kade_status status, const char *what)
 {
     if (status != KADE_OK)

@@ -248,10 +248,10 @@ static void memory_phase(kade_database *database, kade_session *session, long ro
     kade_session *holder = connect_relaxed(database);
     kade_statement *query = hold(holder, how, old_n);
     updaters_start(database, 1, rows, duration, &work, &id);
-    usleep((useconds_t)(duration / 4 * 1e6));
+    sleep_for(duration / 4); /* The updates run meanwhile. */
     double rss_quarter = rss_mib();
     double lookup_quarter = lookup_us(session);
-    usleep((useconds_t)(duration / 2 * 1e6));
+    sleep_for(duration / 2);
     long count = updaters_join(1, &work, &id);
     double rss_end = rss_mib();
     double lookup_end = lookup_us(session);
@@ -357,9 +357,9 @@ int main(int argc, char **argv)
 {
     double duration = argc > 1 ? atof(argv[1]) : 1.0;
     const char *phase = argc > 2 ? argv[2] : "";
-    char directory[] = "/tmp/kade-bench-XXXXXX", kade_path[64], sqlite_path[64], command[64];
-    if (mkdtemp(directory) == NULL)
-        die("mkdtemp", directory);
+    char directory[BENCH_PATH_BYTES], kade_path[BENCH_PATH_BYTES + 16],
+        sqlite_path[BENCH_PATH_BYTES + 16];
+    directory_make(directory);
     snprintf(kade_path, sizeof kade_path, "%s/hot.kade", directory);
     snprintf(sqlite_path, sizeof sqlite_path, "%s/hot.sqlite", directory);
     printf("KadeDB %s, SQLite %s, %d rows\n", kade_version(), sqlite3_libversion(), ROWS);
@@ -378,6 +378,6 @@ int main(int argc, char **argv)
     kade_disconnect(session);
     kade_close(database);
     sqlite3_close(sqlite);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command) == 0 ? 0 : 1;
+    directory_remove(directory);
+    return 0;
 }

@@ -214,9 +214,9 @@ int main(int argc, char **argv)
 {
     long rows = argc > 1 ? atol(argv[1]) : 100000;
     double duration = argc > 2 ? atof(argv[2]) : 1.0;
-    char directory[] = "/tmp/kade-bench-XXXXXX", kade_path[64], sqlite_path[64], command[64];
-    if (mkdtemp(directory) == NULL)
-        die("mkdtemp", directory);
+    char directory[BENCH_PATH_BYTES], kade_path[BENCH_PATH_BYTES + 16],
+        sqlite_path[BENCH_PATH_BYTES + 16];
+    directory_make(directory);
     snprintf(kade_path, sizeof kade_path, "%s/point.kade", directory);
     snprintf(sqlite_path, sizeof sqlite_path, "%s/point.sqlite", directory);
     printf("KadeDB %s, SQLite %s, %ld rows\n", kade_version(), sqlite3_libversion(), rows);
@@ -252,6 +252,6 @@ int main(int argc, char **argv)
     kade_disconnect(session);
     kade_close(database);
     sqlite3_close(sqlite);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command) == 0 ? 0 : 1;
+    directory_remove(directory);
+    return 0;
 }

@@ -72,7 +72,7 @@ static void walk_slice(codec *c, kd_slice *value)
     *value = (kd_slice){copy, bytes.size_bytes};
 }
 
-static void walk_type(codec *c, kd_type *type)
+static void walk_type_bytes(codec *c, kd_type *type)
 {
     if (c->status != KD_OK)
         return;
@@ -83,23 +83,21 @@ static void walk_type(codec *c, kd_type *type)
     const char *bytes = kd_read_bytes(&c->reader, sizeof *type);
     if (bytes != NULL)
         memcpy(type, bytes, sizeof *type);
-    if (type->id >= KD_TYPE_COUNT)
+}
+
+static void walk_type(codec *c, kd_type *type)
+{
+    walk_type_bytes(c, type);
+    if (reading(c) && type->id >= KD_TYPE_COUNT)
         c->reader.failed = true;
 }
 
 /* Of routines: pseudo types as well. */
 static void walk_any_type(codec *c, kd_type *type)
 {
-    if (c->status != KD_OK)
-        return;
-    if (!reading(c)) {
-        note(c, kd_buffer_append(c->ctx, c->out, type, sizeof *type));
-        return;
-    }
-    const char *bytes = kd_read_bytes(&c->reader, sizeof *type);
-    if (bytes != NULL)
-        memcpy(type, bytes, sizeof *type);
-    if (type->id >= KD_TYPE_COUNT && (type->id < KD_PSEUDO_ANY || type->id > KD_PSEUDO_ANYNONARRAY))
+    walk_type_bytes(c, type);
+    bool is_pseudo = type->id >= KD_PSEUDO_ANY && type->id <= KD_PSEUDO_ANYNONARRAY;
+    if (reading(c) && type->id >= KD_TYPE_COUNT && !is_pseudo)
         c->reader.failed = true;
 }
 

@@ -112,6 +112,22 @@ kd_status kdi_sys_emit(kdi_sys_view *view)
     return view->emit(view->ctx, view->object, view->values);
 }
 
+kd_status kdi_sys_each_sequence(kdi_sys_view *view,
+                                kd_status (*put_row)(kdi_sys_view *view,
+                                                     const kdi_sys_sequence *sequence))
+{
+    for (uint32_t i = 0; i < view->object_count; i++) {
+        if (view->objects[i]->kind != KD_OBJECT_SEQUENCE)
+            continue;
+        kdi_sys_sequence it = {.entry = (const kd_sequence_entry *)view->objects[i]};
+        KD_TRY(kd_sequence_get(view->ctx, kd_catalog_storage(view->version), it.entry->sequence_no,
+                               &it.definition, &it.last, &it.is_called));
+        KD_TRY(put_row(view, &it));
+        KD_TRY(kdi_sys_emit(view));
+    }
+    return KD_OK;
+}
+
 typedef struct collector {
     kdi_sys_view *view;
     uint32_t capacity;

@@ -64,6 +64,17 @@ kd_status kdi_put_numbers(kdi_sys_view *view, const uint32_t *numbers,
                           uint32_t count) KD_MUST_CHECK;
 kd_status kdi_sys_emit(kdi_sys_view *view) KD_MUST_CHECK;
 
+typedef struct kdi_sys_sequence {
+    const kd_sequence_entry *entry;
+    kd_sequence_definition definition;
+    int64_t last;
+    bool is_called; /* Else `last` was given to nobody. */
+} kdi_sys_sequence;
+/* A row for every sequence: `put_row` puts its values. */
+kd_status kdi_sys_each_sequence(
+    kdi_sys_view *view,
+    kd_status (*put_row)(kdi_sys_view *view, const kdi_sys_sequence *sequence)) KD_MUST_CHECK;
+
 /* "" for a number that is none. */
 kd_slice kdi_object_name(const kdi_sys_view *view, uint32_t object_no);
 bool kdi_is_relation(const kd_object *object);

@@ -288,36 +288,31 @@ static kd_status pg_matviews(kdi_sys_view *view)
     X(min_value, INT8)     \
     X(max_value, INT8) X(increment_by, INT8) X(cycle, BOOL) X(cache_size, INT8) X(last_value, INT8)
 
+static kd_status put_pg_sequences(kdi_sys_view *view, const kdi_sys_sequence *sequence)
+{
+    const kd_sequence_entry *entry = sequence->entry;
+    kd_buffer type = kd_buffer_in(view->arena);
+    KD_TRY(kd_type_format(view->ctx, entry->type, &type));
+    kdi_put_text(view, kdi_object_name(view, entry->object.schema_no));
+    kdi_put_text(view, entry->object.name);
+    kdi_put_text(view, kdi_owner_name(view));
+    kdi_put_text(view, kd_buffer_slice(&type));
+    kdi_put_int8(view, sequence->definition.start);
+    kdi_put_int8(view, sequence->definition.min);
+    kdi_put_int8(view, sequence->definition.max);
+    kdi_put_int8(view, sequence->definition.increment);
+    kdi_put_bool(view, sequence->definition.cycle);
+    kdi_put_int8(view, 1);
+    if (sequence->is_called)
+        kdi_put_int8(view, sequence->last);
+    else
+        kdi_put_null(view);
+    return KD_OK;
+}
+
 static kd_status pg_sequences(kdi_sys_view *view)
 {
-    for (uint32_t i = 0; i < view->object_count; i++) {
-        if (view->objects[i]->kind != KD_OBJECT_SEQUENCE)
-            continue;
-        const kd_sequence_entry *entry = (const kd_sequence_entry *)view->objects[i];
-        kd_sequence_definition definition;
-        int64_t last;
-        bool is_called;
-        KD_TRY(kd_sequence_get(view->ctx, kd_catalog_storage(view->version), entry->sequence_no,
-                               &definition, &last, &is_called));
-        kd_buffer type = kd_buffer_in(view->arena);
-        KD_TRY(kd_type_format(view->ctx, entry->type, &type));
-        kdi_put_text(view, kdi_object_name(view, entry->object.schema_no));
-        kdi_put_text(view, entry->object.name);
-        kdi_put_text(view, kdi_owner_name(view));
-        kdi_put_text(view, kd_buffer_slice(&type));
-        kdi_put_int8(view, definition.start);
-        kdi_put_int8(view, definition.min);
-        kdi_put_int8(view, definition.max);
-        kdi_put_int8(view, definition.increment);
-        kdi_put_bool(view, definition.cycle);
-        kdi_put_int8(view, 1);
-        if (is_called)
-            kdi_put_int8(view, last);
-        else
-            kdi_put_null(view);
-        KD_TRY(kdi_sys_emit(view));
-    }
-    return KD_OK;
+    return kdi_sys_each_sequence(view, put_pg_sequences);
 }
 
 #define PG_SEQUENCE(X) \
@@ -326,28 +321,22 @@ static kd_status pg_sequences(kdi_sys_view *view)
     X(seqstart, INT8)  \
     X(seqincrement, INT8) X(seqmax, INT8) X(seqmin, INT8) X(seqcache, INT8) X(seqcycle, BOOL)
 
+static kd_status put_pg_sequence(kdi_sys_view *view, const kdi_sys_sequence *sequence)
+{
+    kdi_put_oid(view, sequence->entry->object.object_no);
+    kdi_put_oid(view, kdi_type_number(sequence->entry->type));
+    kdi_put_int8(view, sequence->definition.start);
+    kdi_put_int8(view, sequence->definition.increment);
+    kdi_put_int8(view, sequence->definition.max);
+    kdi_put_int8(view, sequence->definition.min);
+    kdi_put_int8(view, 1);
+    kdi_put_bool(view, sequence->definition.cycle);
+    return KD_OK;
+}
+
 static kd_status pg_sequence(kdi_sys_view *view)
 {
-    for (uint32_t i = 0; i < view->object_count; i++) {
-        if (view->objects[i]->kind != KD_OBJECT_SEQUENCE)
-            continue;
-        const kd_sequence_entry *entry = (const kd_sequence_entry *)view->objects[i];
-        kd_sequence_definition definition;
-        int64_t last;
-        bool is_called;
-        KD_TRY(kd_sequence_get(view->ctx, kd_catalog_storage(view->version), entry->sequence_no,
-                               &definition, &last, &is_called));
-        kdi_put_oid(view, entry->object.object_no);
-        kdi_put_oid(view, kdi_type_number(entry->type));
-        kdi_put_int8(view, definition.start);
-        kdi_put_int8(view, definition.increment);
-        kdi_put_int8(view, definition.max);
-        kdi_put_int8(view, definition.min);
-        kdi_put_int8(view, 1);
-        kdi_put_bool(view, definition.cycle);
-        KD_TRY(kdi_sys_emit(view));
-    }
-    return KD_OK;
+    return kdi_sys_each_sequence(view, put_pg_sequence);
 }
 
 #define PG_INHERITS(X) \

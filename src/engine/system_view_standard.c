@@ -576,30 +576,25 @@ static kd_status put_number_text(kdi_sys_view *view, int64_t number)
     return KD_OK;
 }
 
+static kd_status put_sequence(kdi_sys_view *view, const kdi_sys_sequence *sequence)
+{
+    kd_type type = sequence->entry->type;
+    put_place(view, &sequence->entry->object);
+    KD_TRY(put_type(view, type));
+    kdi_put_int4(view, kd_physical_bytes(kd_type_physical(type)) * 8);
+    kdi_put_int4(view, 2);
+    kdi_put_int4(view, 0);
+    KD_TRY(put_number_text(view, sequence->definition.start));
+    KD_TRY(put_number_text(view, sequence->definition.min));
+    KD_TRY(put_number_text(view, sequence->definition.max));
+    KD_TRY(put_number_text(view, sequence->definition.increment));
+    kdi_put_yes_no(view, sequence->definition.cycle);
+    return KD_OK;
+}
+
 static kd_status sequences(kdi_sys_view *view)
 {
-    for (uint32_t i = 0; i < view->object_count; i++) {
-        if (view->objects[i]->kind != KD_OBJECT_SEQUENCE)
-            continue;
-        const kd_sequence_entry *entry = (const kd_sequence_entry *)view->objects[i];
-        kd_sequence_definition definition;
-        int64_t last;
-        bool is_called;
-        KD_TRY(kd_sequence_get(view->ctx, kd_catalog_storage(view->version), entry->sequence_no,
-                               &definition, &last, &is_called));
-        put_place(view, &entry->object);
-        KD_TRY(put_type(view, entry->type));
-        kdi_put_int4(view, kd_physical_bytes(kd_type_physical(entry->type)) * 8);
-        kdi_put_int4(view, 2);
-        kdi_put_int4(view, 0);
-        KD_TRY(put_number_text(view, definition.start));
-        KD_TRY(put_number_text(view, definition.min));
-        KD_TRY(put_number_text(view, definition.max));
-        KD_TRY(put_number_text(view, definition.increment));
-        kdi_put_yes_no(view, definition.cycle);
-        KD_TRY(kdi_sys_emit(view));
-    }
-    return KD_OK;
+    return kdi_sys_each_sequence(view, put_sequence);
 }
 
 KDI_VIEW(schemata, SCHEMATA)

@@ -157,84 +157,81 @@ static int sweep(kd_session *session, const char *sql, const char *undo)
     return failures;
 }
 
+static const struct {
+    const char *sql, *undo;
+} statements[] = {
+    {"SELECT a + 1, b FROM t WHERE a > 3 ORDER BY b, a LIMIT 5", NULL},
+    {"SELECT t.a, u.x FROM t JOIN u ON t.a = u.a WHERE u.x > 2", NULL},
+    {"SELECT b, count(*), sum(a), string_agg(b, ',') FROM t GROUP BY b HAVING count(*) > 0", NULL},
+    {"SELECT DISTINCT b FROM t UNION SELECT 'x' EXCEPT SELECT 'y'", NULL},
+    {"WITH w AS (SELECT a FROM t) SELECT (SELECT max(x) FROM u WHERE u.a = w.a) FROM w", NULL},
+    {"INSERT INTO t VALUES (1000, 'new'), (1001, 'newer') RETURNING a",
+     "DELETE FROM t WHERE a >= 1000"},
+    {"INSERT INTO t VALUES (1, 'again') ON CONFLICT (a) DO UPDATE SET b = excluded.b", NULL},
+    {"UPDATE t SET b = b || '!' WHERE a = 2", NULL},
+    {"DELETE FROM t WHERE a = 999999", NULL},
+    {"CREATE TABLE made (a integer PRIMARY KEY, b text UNIQUE, c integer REFERENCES t (a))",
+     "DROP TABLE made"},
+    {"CREATE INDEX made ON t (b)", "DROP INDEX made"},
+    {"CREATE INDEX made ON papers USING gin (doc, tags)", "DROP INDEX made"},
+    {"INSERT INTO papers VALUES (100, '{\"k\": [1, {\"n\": \"x\"}]}', '{a,b,NULL}')",
+     "DELETE FROM papers WHERE a >= 100"},
+    {"SELECT a FROM papers WHERE doc @> '{\"k\": 7}' OR doc @@ '$.n[*] == 3 && $.k > 1'", NULL},
+    {"SELECT a FROM papers WHERE tags && '{t3,t4}' AND doc ? 'k'", NULL},
+    {"UPDATE papers SET doc = doc || '{\"k\": 8}' WHERE doc @> '{\"k\": 7}'", NULL},
+    {"ALTER TABLE u ADD COLUMN y integer DEFAULT 5", "ALTER TABLE u DROP COLUMN y"},
+    {"CREATE VIEW made AS SELECT a FROM t", "DROP VIEW made"},
+    {"EXPLAIN SELECT * FROM t JOIN u USING (a)", NULL},
+    {"EXPLAIN ANALYZE SELECT b, count(*) FROM t GROUP BY b", NULL},
+    {"WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 20)"
+     " SELECT sum(n) FROM r",
+     NULL},
+    {"SELECT a, row_number() OVER (PARTITION BY b ORDER BY a), lag(a) OVER (ORDER BY a) FROM t",
+     NULL},
+    {"SELECT b, a, sum(a) FROM t GROUP BY GROUPING SETS ((b), (a), ())", NULL},
+    {"SELECT * FROM t LEFT JOIN LATERAL (SELECT max(x) FROM u WHERE u.a = t.a) m ON true", NULL},
+    {"SELECT to_char(timestamp '2001-02-03', 'YYYY-MM-DD'), b ~ '^[a-c]$', b LIKE '%a%',"
+     " regexp_replace(b, 'a', 'x', 'g'), ('{\"k\":[1,2]}'::jsonb -> 'k' ->> 0) FROM t",
+     NULL},
+    {"SELECT array_agg(a ORDER BY a DESC), jsonb_object_agg(a, b), avg(a::numeric) FROM t", NULL},
+    {"MERGE INTO t USING (SELECT DISTINCT a FROM u) u ON t.a = u.a WHEN MATCHED THEN UPDATE "
+     "SET b = 'm'"
+     " WHEN NOT MATCHED THEN INSERT VALUES (u.a + 5000, 'n')",
+     "DELETE FROM t WHERE a >= 5000"},
+    {"UPDATE t SET b = u.x::text FROM u WHERE u.a = t.a RETURNING t.a", NULL},
+    {"DELETE FROM t USING u WHERE t.a = u.a + 100000", NULL},
+    {"COPY t FROM STDIN WITH (FORMAT csv)", "DELETE FROM t WHERE a >= 2000"},
+    {"COPY (SELECT * FROM t) TO STDOUT WITH (FORMAT csv, HEADER)", NULL},
+    {"BEGIN;DECLARE c CURSOR FOR SELECT a FROM t ORDER BY a;FETCH 2 FROM c;FETCH ALL FROM c;"
+     "CLOSE c;COMMIT",
+     NULL},
+    {"BEGIN;SAVEPOINT s;INSERT INTO t VALUES (3000, 'x');ROLLBACK TO s;"
+     "SELECT a FROM t FOR UPDATE;COMMIT",
+     NULL},
+    {"BEGIN ISOLATION LEVEL SERIALIZABLE;SELECT count(*) FROM t;UPDATE u SET x = x;COMMIT", NULL},
+    {"PREPARE p (int) AS SELECT a FROM t WHERE a = $1;EXECUTE p (2);DEALLOCATE p", NULL},
+    {"CREATE TYPE made AS ENUM ('a', 'b')", "DROP TYPE made"},
+    {"CREATE SEQUENCE made START 5", "DROP SEQUENCE made"},
+    {"CREATE SCHEMA made", "DROP SCHEMA made"},
+    {"CREATE TABLE made AS SELECT a, b FROM t", "DROP TABLE made"},
+    {"CREATE TABLE made (a int, b text) PARTITION BY RANGE (a)", "DROP TABLE made"},
+    {"CREATE TEMP TABLE made (a int)", "DROP TABLE made"},
+    {"ALTER TABLE u RENAME COLUMN x TO renamed", "ALTER TABLE u RENAME COLUMN renamed TO x"},
+    {"ALTER TABLE u ADD CONSTRAINT made CHECK (x > 0)", "ALTER TABLE u DROP CONSTRAINT made"},
+    {"ALTER TABLE t ALTER COLUMN b SET DEFAULT 'd'", NULL},
+    {"BEGIN;TRUNCATE u;ROLLBACK", NULL},
+    {"COMMENT ON TABLE t IS 'a table'", NULL},
+    {"ANALYZE t", NULL},
+    {"SET work_mem = '64kB'", NULL},
+    {"SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+     " WHERE n.nspname = 'public'",
+     NULL},
+    {"VACUUM", NULL},
+    {"CHECKPOINT", NULL},
+};
+
 TEST(statements_survive_every_failing_allocation)
 {
-    static const struct {
-        const char *sql, *undo;
-    } statements[] = {
-        {"SELECT a + 1, b FROM t WHERE a > 3 ORDER BY b, a LIMIT 5", NULL},
-        {"SELECT t.a, u.x FROM t JOIN u ON t.a = u.a WHERE u.x > 2", NULL},
-        {"SELECT b, count(*), sum(a), string_agg(b, ',') FROM t GROUP BY b HAVING count(*) > 0",
-         NULL},
-        {"SELECT DISTINCT b FROM t UNION SELECT 'x' EXCEPT SELECT 'y'", NULL},
-        {"WITH w AS (SELECT a FROM t) SELECT (SELECT max(x) FROM u WHERE u.a = w.a) FROM w", NULL},
-        {"INSERT INTO t VALUES (1000, 'new'), (1001, 'newer') RETURNING a",
-         "DELETE FROM t WHERE a >= 1000"},
-        {"INSERT INTO t VALUES (1, 'again') ON CONFLICT (a) DO UPDATE SET b = excluded.b", NULL},
-        {"UPDATE t SET b = b || '!' WHERE a = 2", NULL},
-        {"DELETE FROM t WHERE a = 999999", NULL},
-        {"CREATE TABLE made (a integer PRIMARY KEY, b text UNIQUE, c integer REFERENCES t (a))",
-         "DROP TABLE made"},
-        {"CREATE INDEX made ON t (b)", "DROP INDEX made"},
-        {"CREATE INDEX made ON papers USING gin (doc, tags)", "DROP INDEX made"},
-        {"INSERT INTO papers VALUES (100, '{\"k\": [1, {\"n\": \"x\"}]}', '{a,b,NULL}')",
-         "DELETE FROM papers WHERE a >= 100"},
-        {"SELECT a FROM papers WHERE doc @> '{\"k\": 7}' OR doc @@ '$.n[*] == 3 && $.k > 1'", NULL},
-        {"SELECT a FROM papers WHERE tags && '{t3,t4}' AND doc ? 'k'", NULL},
-        {"UPDATE papers SET doc = doc || '{\"k\": 8}' WHERE doc @> '{\"k\": 7}'", NULL},
-        {"ALTER TABLE u ADD COLUMN y integer DEFAULT 5", "ALTER TABLE u DROP COLUMN y"},
-        {"CREATE VIEW made AS SELECT a FROM t", "DROP VIEW made"},
-        {"EXPLAIN SELECT * FROM t JOIN u USING (a)", NULL},
-        {"EXPLAIN ANALYZE SELECT b, count(*) FROM t GROUP BY b", NULL},
-        {"WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 20)"
-         " SELECT sum(n) FROM r",
-         NULL},
-        {"SELECT a, row_number() OVER (PARTITION BY b ORDER BY a), lag(a) OVER (ORDER BY a) FROM t",
-         NULL},
-        {"SELECT b, a, sum(a) FROM t GROUP BY GROUPING SETS ((b), (a), ())", NULL},
-        {"SELECT * FROM t LEFT JOIN LATERAL (SELECT max(x) FROM u WHERE u.a = t.a) m ON true",
-         NULL},
-        {"SELECT to_char(timestamp '2001-02-03', 'YYYY-MM-DD'), b ~ '^[a-c]$', b LIKE '%a%',"
-         " regexp_replace(b, 'a', 'x', 'g'), ('{\"k\":[1,2]}'::jsonb -> 'k' ->> 0) FROM t",
-         NULL},
-        {"SELECT array_agg(a ORDER BY a DESC), jsonb_object_agg(a, b), avg(a::numeric) FROM t",
-         NULL},
-        {"MERGE INTO t USING (SELECT DISTINCT a FROM u) u ON t.a = u.a WHEN MATCHED THEN UPDATE "
-         "SET b = 'm'"
-         " WHEN NOT MATCHED THEN INSERT VALUES (u.a + 5000, 'n')",
-         "DELETE FROM t WHERE a >= 5000"},
-        {"UPDATE t SET b = u.x::text FROM u WHERE u.a = t.a RETURNING t.a", NULL},
-        {"DELETE FROM t USING u WHERE t.a = u.a + 100000", NULL},
-        {"COPY t FROM STDIN WITH (FORMAT csv)", "DELETE FROM t WHERE a >= 2000"},
-        {"COPY (SELECT * FROM t) TO STDOUT WITH (FORMAT csv, HEADER)", NULL},
-        {"BEGIN;DECLARE c CURSOR FOR SELECT a FROM t ORDER BY a;FETCH 2 FROM c;FETCH ALL FROM c;"
-         "CLOSE c;COMMIT",
-         NULL},
-        {"BEGIN;SAVEPOINT s;INSERT INTO t VALUES (3000, 'x');ROLLBACK TO s;"
-         "SELECT a FROM t FOR UPDATE;COMMIT",
-         NULL},
-        {"BEGIN ISOLATION LEVEL SERIALIZABLE;SELECT count(*) FROM t;UPDATE u SET x = x;COMMIT",
-         NULL},
-        {"PREPARE p (int) AS SELECT a FROM t WHERE a = $1;EXECUTE p (2);DEALLOCATE p", NULL},
-        {"CREATE TYPE made AS ENUM ('a', 'b')", "DROP TYPE made"},
-        {"CREATE SEQUENCE made START 5", "DROP SEQUENCE made"},
-        {"CREATE SCHEMA made", "DROP SCHEMA made"},
-        {"CREATE TABLE made AS SELECT a, b FROM t", "DROP TABLE made"},
-        {"CREATE TABLE made (a int, b text) PARTITION BY RANGE (a)", "DROP TABLE made"},
-        {"CREATE TEMP TABLE made (a int)", "DROP TABLE made"},
-        {"ALTER TABLE u RENAME COLUMN x TO renamed", "ALTER TABLE u RENAME COLUMN renamed TO x"},
-        {"ALTER TABLE u ADD CONSTRAINT made CHECK (x > 0)", "ALTER TABLE u DROP CONSTRAINT made"},
-        {"ALTER TABLE t ALTER COLUMN b SET DEFAULT 'd'", NULL},
-        {"BEGIN;TRUNCATE u;ROLLBACK", NULL},
-        {"COMMENT ON TABLE t IS 'a table'", NULL},
-        {"ANALYZE t", NULL},
-        {"SET work_mem = '64kB'", NULL},
-        {"SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-         " WHERE n.nspname = 'public'",
-         NULL},
-        {"VACUUM", NULL},
-        {"CHECKPOINT", NULL},
-    };
     kd_database *database;
     kd_session *session;
     (void)alarm(600);

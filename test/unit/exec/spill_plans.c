@@ -256,32 +256,32 @@ static kd_plan *recursion_of(kit *k, uint64_t rows)
     return plan;
 }
 
-/* lint: long, because it is the list of plans. */
+static const char *const names[SPILL_PLANS] = {"intersect",
+                                               "intersect all",
+                                               "except",
+                                               "except all",
+                                               "distinct on",
+                                               "distinct on order",
+                                               "window parts",
+                                               "window one part",
+                                               "distinct calls",
+                                               "calls of groups",
+                                               "calls of few",
+                                               "ordered distinct",
+                                               "cte twice",
+                                               "full loop",
+                                               "semi loop",
+                                               "anti loop",
+                                               "apply",
+                                               "recursion",
+                                               "top many",
+                                               "top with ties",
+                                               "distinct on sorted",
+                                               "sort",
+                                               "window many parts"};
+
 kd_plan *spill_plan(kit *k, int which, uint64_t rows, const char **out_name, bool *out_in_order)
 {
-    static const char *const names[SPILL_PLANS] = {"intersect",
-                                                   "intersect all",
-                                                   "except",
-                                                   "except all",
-                                                   "distinct on",
-                                                   "distinct on order",
-                                                   "window parts",
-                                                   "window one part",
-                                                   "distinct calls",
-                                                   "calls of groups",
-                                                   "calls of few",
-                                                   "ordered distinct",
-                                                   "cte twice",
-                                                   "full loop",
-                                                   "semi loop",
-                                                   "anti loop",
-                                                   "apply",
-                                                   "recursion",
-                                                   "top many",
-                                                   "top with ties",
-                                                   "distinct on sorted",
-                                                   "sort",
-                                                   "window many parts"};
     *out_name = names[which];
     *out_in_order = which == 5 || which == 18 || which == 20 || which == 21;
     switch (which) {
