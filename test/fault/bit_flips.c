@@ -76,8 +76,8 @@ static void database_make(kd_ctx *ctx)
         "CREATE INDEX t_name ON t (name)",
         "CREATE SEQUENCE s",
         "CREATE TABLE other (a integer)",
-        "INSERT INTO t SELECT i, 'name ' || i % 70, i * 0.37, ('{\"k\":' || i || '}')::jsonb"
-        " FROM generate_series(1, 2500) g (i)",
+        ("INSERT INTO t SELECT i, 'name ' || i % 70, i * 0.37, ('{\"k\":' || i || '}')::jsonb"
+         " FROM generate_series(1, 2500) g (i)"),
         "VACUUM",
         "DELETE FROM t WHERE id % 50 = 0",
         "INSERT INTO t SELECT i, 'image', 1.5, NULL FROM generate_series(3001, 3300) g (i)",
@@ -96,8 +96,8 @@ static void database_make(kd_ctx *ctx)
 }
 
 static const char *const questions[] = {
-    "SELECT (count(*) || ' ' || sum(id) || ' ' || sum(x)::numeric(20,2) || ' ' ||"
-    " count(j))::text FROM t",
+    ("SELECT (count(*) || ' ' || sum(id) || ' ' || sum(x)::numeric(20,2) || ' ' ||"
+     " count(j))::text FROM t"),
     "SELECT (count(*) || ' ' || min(id))::text FROM t WHERE name = 'name 7'",
     "SELECT string_agg(name, ',' ORDER BY id)::text FROM t WHERE id IN (7, 120, 3005, 4020)",
     "SELECT sum((j ->> 'k')::int)::text FROM t WHERE id < 500",
