@@ -6,7 +6,11 @@
  * materialised, or when it names columns of an outer query, whose values differ
  * from row to row. Whether one that is used once is really materialised is for
  * the planner to say.
+ *
+ * The queries of WITH RECURSIVE see each other in any order: one that is named before its turn is
+ * bound there and then. Two that need each other meet while both are being bound, which is refused.
  */
+#include "base/assert.h"
 #include "sql/bind_internal.h"
 
 #include <limits.h>
@@ -122,14 +126,27 @@ static bool has_tail(const kd_ast_query_tail *tail)
     return tail->order_by.count > 0 || tail->limit != NULL || tail->offset != NULL;
 }
 
+/* The query has ORDER BY, OFFSET or LIMIT, and uses itself. */
+static kd_status refuse_tail(kd_ctx *ctx, kdi_binder *b, const kdi_with *with, int position)
+{
+    const kd_ast_query_tail *tail = &((const kd_ast_setop *)with->ast->statement)->tail;
+    return kdi_at(ctx, b, position,
+                  KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                          "%s in a recursive query is not implemented",
+                          tail->order_by.count > 0 ? "ORDER BY"
+                          : tail->offset != NULL   ? "OFFSET"
+                                                   : "LIMIT"));
+}
+
 static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, const kd_ast_setop *ast,
                                 kd_rel **out)
 {
     kd_rel *start, *step;
     kdi_with *saved = b->with;
     uint32_t uses = b->working_uses, reads = b->working_reads;
+    KD_TRY(kdi_search_form(ctx, b, with, ast));
     with->starting = true;
-    b->with = with;
+    b->with = with->visible;
     KD_TRY(kdi_bind_with(ctx, b, with->scope, &ast->tail.with));
     kdi_with *inner = b->with;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->left, &start));
@@ -150,8 +167,10 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
     b->working_reads = reads;
     with->working = false;
     if (!with->working_used && has_tail(&ast->tail)) {
-        b->with = with->outer;
+        b->with = with->visible;
+        with->has_tail = true;
         KD_TRY(kdi_bind_query(ctx, b, with->scope, &ast->node, out));
+        with->has_tail = false;
         b->with = saved;
         return rename_columns(ctx, b, with, out);
     }
@@ -169,12 +188,7 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
         return kdi_set_rel(ctx, b, KD_SET_UNION, ast->all, start, step, ast->node.mark, out);
     }
     if (has_tail(&ast->tail))
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                              "%s in a recursive query is not implemented",
-                              ast->tail.order_by.count > 0 ? "ORDER BY"
-                              : ast->tail.offset != NULL   ? "OFFSET"
-                                                           : "LIMIT"));
+        return refuse_tail(ctx, b, with, ast->node.position);
     bool locks = ast->tail.locking.count > 0 ||
                  (ast->right->kind == KD_AST_SELECT &&
                   ((const kd_ast_select *)ast->right)->tail.locking.count > 0);
@@ -188,8 +202,9 @@ static kd_status bind_recursive(kd_ctx *ctx, kdi_binder *b, kdi_with *with, cons
 
 /* --- All --- */
 
-static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive, kd_rel **out)
+static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, kd_rel **out)
 {
+    bool recursive = with->recursive;
     const kd_ast_cte *ast = with->ast;
     const kd_ast_setop *setop = (const kd_ast_setop *)ast->statement;
     if (recursive && ast->statement->kind == KD_AST_SETOP && setop->what == KD_AST_UNION)
@@ -199,7 +214,7 @@ static kd_status bind_rows(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recu
                       KD_FAIL(ctx, KD_INVALID, "42601", "WITH query is not recursive"));
     kdi_with *saved = b->with;
     with->formless = recursive;
-    b->with = recursive ? with : with->outer;
+    b->with = with->visible;
     KD_TRY(kdi_bind_query(ctx, b, with->scope, ast->statement, out));
     with->formless = false;
     b->with = saved;
@@ -230,13 +245,13 @@ static kd_status modifying_columns(kd_ctx *ctx, kdi_binder *b, const kdi_with *w
     return KD_OK;
 }
 
-static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool is_top)
+static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with)
 {
     kd_cte *cte = KD_NEW(ctx, b->arena, kd_cte);
     kd_bound_statement *bound = KD_NEW(ctx, b->arena, kd_bound_statement);
     if (cte == NULL || bound == NULL)
         return KD_NOMEM;
-    if (!is_top)
+    if (!with->list->is_top)
         return kdi_at(ctx, b, with->ast->node.position,
                       KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                               "WITH clause containing a data-modifying statement must be at the "
@@ -244,7 +259,7 @@ static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool
     kdi_with *saved = b->with;
     const kd_table_entry *target = b->target;
     bool reads_target = b->reads_target;
-    b->with = with->outer;
+    b->with = with->visible;
     b->target = NULL;
     b->view = NULL;
     b->reads_target = false;
@@ -267,16 +282,15 @@ static kd_status bind_modifying(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool
     return KD_OK;
 }
 
-static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recursive, bool is_top)
+static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_with *with)
 {
     if (!kd_ast_is_query(with->ast->statement))
-        return bind_modifying(ctx, b, with, is_top);
+        return bind_modifying(ctx, b, with);
     int shallowest = b->shallowest, deepest = b->deepest;
     b->shallowest = INT_MAX;
     kd_rel *rows;
     uint32_t uses = b->working_uses, reads = b->working_reads;
-    with->recursive = recursive;
-    KD_TRY(bind_rows(ctx, b, with, recursive, &rows));
+    KD_TRY(bind_rows(ctx, b, with, &rows));
     /* It changes with every round of the recursion that it reads. */
     bool reads_working = b->working_reads > reads;
     b->working_uses = uses;
@@ -299,26 +313,56 @@ static kd_status bind_one(kd_ctx *ctx, kdi_binder *b, kdi_with *with, bool recur
     return KD_OK;
 }
 
+/* Binds a query whose turn has come, which in WITH RECURSIVE may be in the midst of another one. */
+static kd_status bind_pending(kd_ctx *ctx, kdi_binder *b, kdi_with *with)
+{
+    kd_assert(with->state == KDI_WITH_PENDING);
+    const kdi_with *current = with->list->current, *step = b->step;
+    bool keep_unknown = b->keep_unknown, wants_refs = b->wants_refs, rebinding = b->rebinding;
+    b->keep_unknown = b->wants_refs = b->rebinding = false;
+    b->step = NULL;
+    with->list->current = with;
+    with->state = KDI_WITH_BINDING;
+    KD_TRY(bind_one(ctx, b, with));
+    with->state = KDI_WITH_BOUND;
+    with->list->current = current;
+    b->step = step;
+    b->rebinding = rebinding;
+    b->wants_refs = wants_refs;
+    b->keep_unknown = keep_unknown;
+    return KD_OK;
+}
+
 kd_status kdi_bind_with(kd_ctx *ctx, kdi_binder *b, kdi_scope *outer, const kd_ast_with *with)
 {
+    if (with->ctes.count == 0)
+        return KD_OK;
+    kdi_with *before = b->with;
+    kdi_with *made = KD_NEW_ARRAY(ctx, b->arena, kdi_with, with->ctes.count);
+    kdi_with_list *list = KD_NEW(ctx, b->arena, kdi_with_list);
+    if (made == NULL || list == NULL)
+        return KD_NOMEM;
+    list->is_top = with == b->top_with;
     for (size_t i = 0; i < with->ctes.count; i++) {
         const kd_ast_cte *ast = (const kd_ast_cte *)with->ctes.items[i];
         for (size_t j = 0; j < i; j++)
-            if (kd_slice_equal(((const kd_ast_cte *)with->ctes.items[j])->name, ast->name))
+            if (kd_slice_equal(made[j].name, ast->name))
                 return kdi_at(ctx, b, ast->node.position,
                               KD_FAIL(ctx, KD_INVALID, "42712",
                                       "WITH query name \"%.*s\" specified more than once",
                                       KDI_S(ast->name)));
-        kdi_with *made = KD_NEW(ctx, b->arena, kdi_with);
-        if (made == NULL)
-            return KD_NOMEM;
-        made->outer = b->with;
-        made->name = ast->name;
-        made->ast = ast;
-        made->scope = outer;
-        KD_TRY(bind_one(ctx, b, made, with->recursive, with == b->top_with));
-        b->with = made;
+        made[i] = (kdi_with){.outer = i == 0 ? before : &made[i - 1],
+                             .list = list,
+                             .name = ast->name,
+                             .ast = ast,
+                             .scope = outer,
+                             .recursive = with->recursive};
+        made[i].visible = with->recursive ? &made[with->ctes.count - 1] : made[i].outer;
     }
+    for (size_t i = 0; i < with->ctes.count; i++)
+        if (made[i].state == KDI_WITH_PENDING)
+            KD_TRY(bind_pending(ctx, b, &made[i]));
+    b->with = &made[with->ctes.count - 1];
     return KD_OK;
 }
 
@@ -351,15 +395,22 @@ kd_status kdi_refuse_working(kd_ctx *ctx, kdi_binder *b, uint32_t uses_before, c
     if (b->working_uses == uses_before)
         return KD_OK;
     const kdi_with *with = b->with;
-    while (with->outer != NULL && !with->working)
+    while (with->outer != NULL && !(with->working && with->list->current == with))
         with = with->outer;
     return KD_FAIL(ctx, KD_INVALID, "42P19",
                    "recursive reference to query \"%.*s\" must not appear within %s",
                    KDI_S(with->name), where);
 }
 
-kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position, kd_rel **out)
+/* A use inside the query itself. */
+static kd_status use_self(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position, kd_rel **out)
 {
+    if (with->list->current != with)
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "mutual recursion between WITH items is not implemented"));
+    if (with->has_tail)
+        return refuse_tail(ctx, b, with, position);
     if (with->starting)
         return kdi_at(ctx, b, position,
                       KD_FAIL(ctx, KD_INVALID, "42P19",
@@ -372,19 +423,41 @@ kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
                               "recursive query \"%.*s\" does not have the form non-recursive-term "
                               "UNION [ALL] recursive-term",
                               KDI_S(with->name)));
-    if (with->working)
-        return use_working(ctx, b, with, position, out);
-    if (with->cte == NULL) {
-        kdi_with again = *with;
-        again.working_used = false;
-        uint32_t uses = b->working_uses;
-        bool rebinding = b->rebinding;
-        b->rebinding = true;
-        KD_TRY(bind_rows(ctx, b, &again, with->recursive, out));
-        b->rebinding = rebinding;
-        b->working_uses = uses;
-        return KD_OK;
-    }
+    if (!with->working)
+        return kdi_at(ctx, b, position,
+                      KD_FAIL(ctx, KD_INVALID, "42P19",
+                              "recursive query \"%.*s\" must not contain data-modifying statements",
+                              KDI_S(with->name)));
+    return use_working(ctx, b, with, position, out);
+}
+
+/* Binds the query anew for one more use of it. */
+static kd_status bind_again(kd_ctx *ctx, kdi_binder *b, kdi_with *with, kd_rel **out)
+{
+    kdi_with saved = *with;
+    const kdi_with *current = with->list->current;
+    uint32_t uses = b->working_uses;
+    bool rebinding = b->rebinding;
+    with->state = KDI_WITH_BINDING;
+    with->list->current = with;
+    with->working_used = false;
+    b->rebinding = true;
+    KD_TRY(bind_rows(ctx, b, with, out));
+    b->rebinding = rebinding;
+    b->working_uses = uses;
+    with->list->current = current;
+    *with = saved;
+    return KD_OK;
+}
+
+kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position, kd_rel **out)
+{
+    if (with->state == KDI_WITH_PENDING)
+        KD_TRY(bind_pending(ctx, b, with));
+    if (with->state == KDI_WITH_BINDING)
+        return use_self(ctx, b, with, position, out);
+    if (with->cte == NULL)
+        return bind_again(ctx, b, with, out);
     kd_cte *cte = with->cte;
     if (!kd_ast_is_query(with->ast->statement) && cte->query->column_count == 0)
         return kdi_at(ctx, b, position,

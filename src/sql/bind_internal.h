@@ -50,9 +50,18 @@ struct kdi_scope {
     bool is_lateral;  /* Items to the left, seen only by LATERAL ones. */
 };
 
+typedef enum kdi_with_state {
+    KDI_WITH_PENDING = 0,
+    KDI_WITH_BINDING,
+    KDI_WITH_BOUND
+} kdi_with_state;
+
 /* A WITH query in sight. */
 typedef struct kdi_with {
     struct kdi_with *outer;
+    struct kdi_with *visible; /* The innermost one that its own query sees. */
+    struct kdi_with_list *list;
+    kdi_with_state state;
     kd_slice name;
     const kd_ast_cte *ast;
     kdi_scope *scope; /* Where the WITH stands. */
@@ -60,6 +69,7 @@ typedef struct kdi_with {
     bool starting;    /* Inside its own non-recursive term, where it may not be used. */
     bool recursive;   /* WITH RECURSIVE */
     bool formless;    /* Recursive, but no UNION: it may not be used inside itself. */
+    bool has_tail;    /* Recursive, but with ORDER BY or LIMIT: the same. */
     bool working;     /* Inside its own recursive step: a use is the working table. */
     bool working_used;
     uint32_t working_no;
@@ -68,6 +78,12 @@ typedef struct kdi_with {
     uint32_t hidden_count; /* The last of them: what SEARCH and CYCLE carry along. */
     kd_rel *working_rel;   /* The use inside the step. */
 } kdi_with;
+
+/* The queries of one WITH. */
+typedef struct kdi_with_list {
+    bool is_top;             /* The statement's own: only there may statements write. */
+    const kdi_with *current; /* The one that is being bound; for the others it is not itself. */
+} kdi_with_list;
 
 typedef struct kdi_window {
     kd_slice name;
@@ -459,6 +475,8 @@ kd_status kdi_use_with(kd_ctx *ctx, kdi_binder *b, kdi_with *with, int position,
                        kd_rel **out) KD_MUST_CHECK;
 /* SEARCH and CYCLE (bind_search.c): the columns that they carry, of the starting rows, and of the
  * step's rows, which bring those of the rows that they came from. */
+kd_status kdi_search_form(kd_ctx *ctx, kdi_binder *b, const kdi_with *with,
+                          const kd_ast_setop *ast) KD_MUST_CHECK;
 kd_status kdi_search_start(kd_ctx *ctx, kdi_binder *b, kdi_with *with,
                            kd_rel **io_start) KD_MUST_CHECK;
 kd_status kdi_search_step(kd_ctx *ctx, kdi_binder *b, const kdi_with *with,

@@ -186,6 +186,9 @@ kd_status kdi_bind_merge(kd_ctx *ctx, kdi_binder *b, const kd_ast_merge *ast,
                          kd_bound_statement *bound)
 {
     kdi_with *with = b->with;
+    if (ast->with.recursive)
+        return KD_FAIL(ctx, KD_INVALID, "42601",
+                       "WITH RECURSIVE is not supported for MERGE statement");
     KD_TRY(kdi_bind_with(ctx, b, NULL, &ast->with));
     merge *m = KD_NEW(ctx, b->arena, merge);
     if (m == NULL)

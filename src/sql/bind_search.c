@@ -110,6 +110,24 @@ static kd_status extend(kd_ctx *ctx, kdi_binder *b, const kdi_with *with, uint32
     return kdi_rel_project(ctx, b, rel, exprs, names, kept + count, true, io_rel);
 }
 
+/* Both sides of the UNION are SELECTs. */
+kd_status kdi_search_form(kd_ctx *ctx, kdi_binder *b, const kdi_with *with, const kd_ast_setop *ast)
+{
+    if (!searches(with->ast) && !finds_cycles(with->ast))
+        return KD_OK;
+    if (ast->left->kind == KD_AST_SETOP)
+        return kdi_at(ctx, b, ast->left->position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                              "with a SEARCH or CYCLE clause, the left side of the UNION must be a "
+                              "SELECT"));
+    if (ast->right->kind == KD_AST_SETOP)
+        return kdi_at(ctx, b, ast->right->position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "42601",
+                              "with a SEARCH or CYCLE clause, the right side of the UNION must be "
+                              "a SELECT"));
+    return KD_OK;
+}
+
 kd_status kdi_search_start(kd_ctx *ctx, kdi_binder *b, kdi_with *with, kd_rel **io_start)
 {
     const kd_ast_cte *ast = with->ast;

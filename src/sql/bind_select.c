@@ -136,13 +136,22 @@ static kd_status bind_distinct_on(kd_ctx *ctx, kdi_binder *b, select_state *s)
     return KD_OK;
 }
 
+/* Whether FROM has the rows of the last round. */
+static bool reads_working(const select_state *s)
+{
+    bool reads = false;
+    for (size_t i = 0; i < s->scope.names.source_count; i++)
+        reads |= s->scope.names.sources[i].is_working;
+    return reads;
+}
+
 /* A recursive step hands on what SEARCH and CYCLE keep of the rows that it read. */
 static kd_status carry_hidden(kd_ctx *ctx, kdi_binder *b, select_state *s, const kdi_with *step)
 {
     if (step == NULL)
         return KD_OK;
     const kd_rel *working = step->working_rel;
-    if (working == NULL)
+    if (working == NULL || !reads_working(s))
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "with a SEARCH or CYCLE clause, the recursive reference to WITH query "
                        "\"%.*s\" must be at the top level of its right-hand SELECT",
@@ -161,10 +170,7 @@ static kd_status carry_hidden(kd_ctx *ctx, kdi_binder *b, select_state *s, const
 /* A recursive step may not aggregate the rows of the last round. */
 static kd_status check_recursive(kd_ctx *ctx, kdi_binder *b, const select_state *s)
 {
-    bool reads_working = false;
-    for (size_t i = 0; i < s->scope.names.source_count; i++)
-        reads_working |= s->scope.names.sources[i].is_working;
-    if (!reads_working || s->query.call_count == 0)
+    if (!reads_working(s) || s->query.call_count == 0)
         return KD_OK;
     return kdi_at(ctx, b, s->ast->node.position,
                   KD_FAIL(ctx, KD_INVALID, "42P19",
