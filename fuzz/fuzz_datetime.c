@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const kd_type_id ids[] = {KD_TYPE_DATE,        KD_TYPE_TIME,         KD_TYPE_TIMESTAMP,
-                                     KD_TYPE_TIMESTAMPTZ, KD_TYPE_TIMESTAMP_NS, KD_TYPE_INTERVAL};
+                                     KD_TYPE_TIMESTAMPTZ, KD_TYPE_TIMESTAMP_NS, KD_TYPE_INTERVAL,
+                                     KD_TYPE_TIMETZ,      KD_TYPE_TID};
     kd_ctx ctx = {.world = kd_world_posix()};
     kd_arena *arena = kd_arena_create(&ctx, NULL, "fuzz", 64u << 20);
     kd_slice text = {(const char *)data, size > 500 ? 500 : size};

@@ -246,6 +246,8 @@ typedef enum kade_type {
     KADE_TYPE_BIT = 25,
     KADE_TYPE_VARBIT = 26,
     KADE_TYPE_JSONPATH = 27,
+    KADE_TYPE_TIMETZ = 28,
+    KADE_TYPE_TID = 29,
     KADE_TYPE_ARRAY = 256
 } kade_type;
 

@@ -652,6 +652,8 @@ static const kd_aggregate aggregates[] = {
     EXTREMES(TIMESTAMP_NS, max_vector_i64, min_vector_i64),
     EXTREMES(INTERVAL, NULL, NULL),
     EXTREMES(OID, max_vector_i64, min_vector_i64),
+    EXTREMES(TIMETZ, max_vector_i64, min_vector_i64),
+    EXTREMES(TID, max_vector_i64, min_vector_i64),
     EXTREMES_OF(KDI_ANYENUM),
     EXTREMES_OF(KDI_ANYARRAY),
     ON("bool_and", BOOL, BOOL, bool_state, .step = bool_step, .combine = bool_combine,

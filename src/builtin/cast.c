@@ -354,6 +354,42 @@ static kd_status timestamptz_to_time(kd_ctx *ctx, kd_call_env *env, const void *
     return timestamp_to_time(ctx, env, local_args, result, out_is_null);
 }
 
+/* A time of day of the session's zone, as it is now. */
+KDI_ROW(time_to_timetz)
+{
+    int64_t local, utc = env->facts == NULL ? 0 : env->facts->transaction_us;
+    KD_TRY(kd_timestamp_from_utc(ctx, zone_of(env), utc, &local));
+    int64_t midnight = local - time_of_day(local), time = KDI_ARG(int64_t, args, 0);
+    KD_TRY(kd_timestamp_to_utc(ctx, zone_of(env), midnight + time, &utc));
+    int32_t west_s = (int32_t)((utc - midnight - time) / KD_SECOND_US);
+    *(int64_t *)result = kd_timetz_pack((kd_timetz){.time = time, .west_s = west_s});
+    return KD_OK;
+}
+
+KDI_ROW(timestamptz_to_timetz)
+{
+    int64_t utc = KDI_ARG(int64_t, args, 0), local;
+    *out_is_null = !kd_timestamp_is_finite(utc);
+    if (*out_is_null)
+        return KD_OK;
+    KD_TRY(kd_timestamp_from_utc(ctx, zone_of(env), utc, &local));
+    *(int64_t *)result = kd_timetz_round(
+        kd_timetz_of(local, (int32_t)((local - utc) / KD_SECOND_US)), env->result_type.modifier);
+    return KD_OK;
+}
+
+KDI_ROW(timetz_to_time)
+{
+    *(int64_t *)result = kd_timetz_unpack(KDI_ARG(int64_t, args, 0)).time;
+    return KD_OK;
+}
+
+KDI_ROW(round_timetz)
+{
+    *(int64_t *)result = kd_timetz_round(KDI_ARG(int64_t, args, 0), env->result_type.modifier);
+    return KD_OK;
+}
+
 static kd_status time_to_interval(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                   void *result, bool *out_is_null)
 {
@@ -565,6 +601,10 @@ static const kd_cast casts[] = {
     CAST(TIMESTAMP_NS, TIMESTAMPTZ, ASSIGNMENT, .row = ns_to_us),
     CAST(TIME, INTERVAL, IMPLICIT, .row = time_to_interval),
     CAST(TIME, TIME, IMPLICIT, .row = round_timestamp),
+    CAST(TIME, TIMETZ, IMPLICIT, .row = time_to_timetz),
+    CAST(TIMESTAMPTZ, TIMETZ, ASSIGNMENT, .row = timestamptz_to_timetz),
+    CAST(TIMETZ, TIME, ASSIGNMENT, .row = timetz_to_time),
+    CAST(TIMETZ, TIMETZ, IMPLICIT, .row = round_timetz),
     CAST(INTERVAL, INTERVAL, IMPLICIT, .row = fit_interval),
     CAST(INTERVAL, TIME, ASSIGNMENT, .row = interval_to_time),
     CAST(JSON, JSONB, ASSIGNMENT, .row = json_to_jsonb),

@@ -179,6 +179,51 @@ KDI_ROW(time_difference)
     return KD_OK;
 }
 
+/* Of a clock, days and months count for nothing. */
+static int64_t timetz_moved(int64_t packed, int64_t micros)
+{
+    kd_timetz value = kd_timetz_unpack(packed);
+    value.time = time_of_day(value.time % KD_DAY_US + micros % KD_DAY_US);
+    return kd_timetz_pack(value);
+}
+
+KDI_ROW(timetz_plus_interval)
+{
+    *(int64_t *)result =
+        timetz_moved(KDI_ARG(int64_t, args, 0), KDI_ARG(kd_interval, args, 1).micros);
+    return KD_OK;
+}
+
+KDI_ROW(interval_plus_timetz)
+{
+    *(int64_t *)result =
+        timetz_moved(KDI_ARG(int64_t, args, 1), KDI_ARG(kd_interval, args, 0).micros);
+    return KD_OK;
+}
+
+KDI_ROW(timetz_minus_interval)
+{
+    *(int64_t *)result = timetz_moved(KDI_ARG(int64_t, args, 0),
+                                      -(KDI_ARG(kd_interval, args, 1).micros % KD_DAY_US));
+    return KD_OK;
+}
+
+static kd_status date_and_timetz(kd_ctx *ctx, int32_t date, int64_t packed, void *result)
+{
+    kd_timetz value = kd_timetz_unpack(packed);
+    return date_and_time(ctx, date, value.time + value.west_s * KD_SECOND_US, result);
+}
+
+KDI_ROW(date_plus_timetz)
+{
+    return date_and_timetz(ctx, KDI_ARG(int32_t, args, 0), KDI_ARG(int64_t, args, 1), result);
+}
+
+KDI_ROW(timetz_plus_date)
+{
+    return date_and_timetz(ctx, KDI_ARG(int32_t, args, 1), KDI_ARG(int64_t, args, 0), result);
+}
+
 KDI_ROW(interval_plus)
 {
     return kd_interval_add(ctx, KDI_ARG(kd_interval, args, 0), KDI_ARG(kd_interval, args, 1),
@@ -252,6 +297,15 @@ static int order(int64_t a, int64_t b)
     return a < b ? -1 : a > b;
 }
 
+/* Also where that is beyond the range of timestamps: it is only compared. */
+static int64_t utc_of(const kd_zone *zone, int64_t local)
+{
+    if (!kd_timestamp_is_finite(local))
+        return local;
+    int64_t unix_seconds = local / KD_SECOND_US - (local % KD_SECOND_US < 0) + 946684800;
+    return local - kd_zone_at_local(zone, unix_seconds).seconds * KD_SECOND_US;
+}
+
 static kd_status date_timestamp_order(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                       int *out)
 {
@@ -271,7 +325,7 @@ static kd_status date_timestamp_order(kd_ctx *ctx, kd_call_env *env, const void 
         }
         if (type.id != KD_TYPE_TIMESTAMPTZ && other.id == KD_TYPE_TIMESTAMPTZ &&
             values[i] != INT64_MAX - 1)
-            KD_TRY(kd_timestamp_to_utc(ctx, kdi_zone(env), values[i], &values[i]));
+            values[i] = utc_of(kdi_zone(env), values[i]);
     }
     *out = order(values[0], values[1]);
     return KD_OK;
@@ -301,6 +355,8 @@ static const char *type_name(kd_type type)
         return "date";
     case KD_TYPE_TIME:
         return "time without time zone";
+    case KD_TYPE_TIMETZ:
+        return "time with time zone";
     case KD_TYPE_TIMESTAMPTZ:
         return "timestamp with time zone";
     case KD_TYPE_INTERVAL:
@@ -344,6 +400,8 @@ static kd_status extract_field(kd_ctx *ctx, kd_call_env *env, const void *const 
         return kd_date_extract(ctx, field, KDI_ARG(int32_t, args, 1), out);
     case KD_TYPE_TIME:
         return kd_time_extract(ctx, field, KDI_ARG(int64_t, args, 1), out);
+    case KD_TYPE_TIMETZ:
+        return kd_timetz_extract(ctx, field, KDI_ARG(int64_t, args, 1), out);
     case KD_TYPE_TIMESTAMPTZ:
         return kd_timestamptz_extract(ctx, kdi_zone(env), field, KDI_ARG(int64_t, args, 1), out);
     case KD_TYPE_INTERVAL:
@@ -607,6 +665,29 @@ static kd_status offset_argument(kd_ctx *ctx, const kd_call_env *env, const void
     return KD_OK;
 }
 
+/* The zone as it is now: a time of day has no date that could tell. */
+KDI_ROW(zone_of_timetz)
+{
+    const kd_zone *zone;
+    int64_t now = env->facts->transaction_us, local;
+    KD_TRY(zone_argument(ctx, env, args, &zone));
+    KD_TRY(kd_timestamp_from_utc(ctx, zone, now, &local));
+    *(int64_t *)result =
+        kd_timetz_shift(KDI_ARG(int64_t, args, 1), (int32_t)((local - now) / KD_SECOND_US));
+    return KD_OK;
+}
+
+KDI_ROW(offset_of_timetz)
+{
+    int64_t offset = 0;
+    KD_TRY(offset_argument(ctx, env, args, &offset));
+    offset /= KD_SECOND_US;
+    if (offset > KD_TIMETZ_WEST_MAX || offset < -KD_TIMETZ_WEST_MAX)
+        return KD_FAIL(ctx, KD_INVALID, "22009", "time zone displacement out of range");
+    *(int64_t *)result = kd_timetz_shift(KDI_ARG(int64_t, args, 1), (int32_t)offset);
+    return KD_OK;
+}
+
 static kd_status shifted(kd_ctx *ctx, int64_t timestamp, int64_t by, int64_t *out)
 {
     *out = timestamp;
@@ -845,6 +926,11 @@ static const kd_function functions[] = {
     IMMUTABLE("+", interval_plus_time, TIME, INTERVAL, TIME),
     IMMUTABLE("-", time_minus_interval, TIME, TIME, INTERVAL),
     IMMUTABLE("-", time_difference, INTERVAL, TIME, TIME),
+    IMMUTABLE("+", timetz_plus_interval, TIMETZ, TIMETZ, INTERVAL),
+    IMMUTABLE("+", interval_plus_timetz, TIMETZ, INTERVAL, TIMETZ),
+    IMMUTABLE("-", timetz_minus_interval, TIMETZ, TIMETZ, INTERVAL),
+    IMMUTABLE("+", date_plus_timetz, TIMESTAMPTZ, DATE, TIMETZ),
+    IMMUTABLE("+", timetz_plus_date, TIMESTAMPTZ, TIMETZ, DATE),
     IMMUTABLE("+", interval_plus, INTERVAL, INTERVAL, INTERVAL),
     IMMUTABLE("-", interval_minus, INTERVAL, INTERVAL, INTERVAL),
     IMMUTABLE("-", interval_negate, INTERVAL, INTERVAL),
@@ -859,11 +945,13 @@ static const kd_function functions[] = {
     COMPARE_ACROSS(TIMESTAMPTZ, TIMESTAMP),
     IMMUTABLE("extract", extract, NUMERIC, TEXT, DATE),
     IMMUTABLE("extract", extract, NUMERIC, TEXT, TIME),
+    IMMUTABLE("extract", extract, NUMERIC, TEXT, TIMETZ),
     IMMUTABLE("extract", extract, NUMERIC, TEXT, TIMESTAMP),
     STABLE("extract", extract, NUMERIC, TEXT, TIMESTAMPTZ),
     IMMUTABLE("extract", extract, NUMERIC, TEXT, INTERVAL),
     IMMUTABLE("date_part", date_part, FLOAT8, TEXT, DATE),
     IMMUTABLE("date_part", date_part, FLOAT8, TEXT, TIME),
+    IMMUTABLE("date_part", date_part, FLOAT8, TEXT, TIMETZ),
     IMMUTABLE("date_part", date_part, FLOAT8, TEXT, TIMESTAMP),
     STABLE("date_part", date_part, FLOAT8, TEXT, TIMESTAMPTZ),
     IMMUTABLE("date_part", date_part, FLOAT8, TEXT, INTERVAL),
@@ -884,6 +972,7 @@ static const kd_function functions[] = {
     STABLE("make_timestamptz", make_timestamptz, TIMESTAMPTZ, INT4, INT4, INT4, INT4, INT4, FLOAT8,
            TEXT),
     STABLE("timestamptz", date_time_to_timestamptz, TIMESTAMPTZ, DATE, TIME),
+    IMMUTABLE("timestamptz", date_plus_timetz, TIMESTAMPTZ, DATE, TIMETZ),
     IMMUTABLE("timestamp", date_plus_time, TIMESTAMP, DATE, TIME),
     NO_ARGUMENTS("make_interval", make_interval, INTERVAL, KD_IMMUTABLE),
     NAMED("make_interval", make_interval, INTERVAL, interval_names, INT4),
@@ -900,6 +989,8 @@ static const kd_function functions[] = {
     IMMUTABLE("timezone", zone_of_timestamptz, TIMESTAMP, TEXT, TIMESTAMPTZ),
     IMMUTABLE("timezone", offset_of_timestamp, TIMESTAMPTZ, INTERVAL, TIMESTAMP),
     IMMUTABLE("timezone", offset_of_timestamptz, TIMESTAMP, INTERVAL, TIMESTAMPTZ),
+    STABLE("timezone", zone_of_timetz, TIMETZ, TEXT, TIMETZ),
+    IMMUTABLE("timezone", offset_of_timetz, TIMETZ, INTERVAL, TIMETZ),
     IMMUTABLE("justify_hours", justify_hours, INTERVAL, INTERVAL),
     IMMUTABLE("justify_days", justify_days, INTERVAL, INTERVAL),
     IMMUTABLE("justify_interval", justify_interval, INTERVAL, INTERVAL),

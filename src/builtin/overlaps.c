@@ -71,7 +71,9 @@ KDI_ROW(overlaps)
         LENIENT("overlaps", overlaps, BOOL, TYPE, TYPE, TYPE, INTERVAL), \
         LENIENT("overlaps", overlaps, BOOL, TYPE, INTERVAL, TYPE, INTERVAL)
 
-static const kd_function functions[] = {OVERLAPS(TIMESTAMP), OVERLAPS(TIMESTAMPTZ), OVERLAPS(TIME)};
+static const kd_function functions[] = {
+    OVERLAPS(TIMESTAMP), OVERLAPS(TIMESTAMPTZ), OVERLAPS(TIME),
+    LENIENT("overlaps", overlaps, BOOL, TIMETZ, TIMETZ, TIMETZ, TIMETZ)};
 
 kd_status kdi_register_overlaps(kd_ctx *ctx, kd_registry *registry)
 {

@@ -3,6 +3,7 @@
  * significant first.
  */
 #include "builtin/signature_internal.h"
+#include "types/datetime.h"
 
 static kd_status put_bits(kd_ctx *ctx, kd_call_env *env, uint64_t bits, int size, void *result)
 {
@@ -30,6 +31,18 @@ KDI_ROW(send_32)
 KDI_ROW(send_64)
 {
     return put_bits(ctx, env, KDI_ARG(uint64_t, args, 0), 8, result);
+}
+
+KDI_ROW(send_timetz)
+{
+    kd_timetz value = kd_timetz_unpack(KDI_ARG(int64_t, args, 0));
+    kd_buffer out = kd_buffer_in(env->arena);
+    for (int i = 0; i < 8; i++)
+        KD_TRY(kd_buffer_append_byte(ctx, &out, (uint8_t)((uint64_t)value.time >> (8 * (7 - i)))));
+    for (int i = 0; i < 4; i++)
+        KD_TRY(
+            kd_buffer_append_byte(ctx, &out, (uint8_t)((uint32_t)value.west_s >> (8 * (3 - i)))));
+    return kdi_return_buffer(result, &out);
 }
 
 KDI_ROW(send_oid)
@@ -63,6 +76,7 @@ static const kd_function functions[] = {
     IMMUTABLE("oidsend", send_oid, BYTEA, KDI_TYPE(OID)),
     IMMUTABLE("date_send", send_32, BYTEA, DATE),
     IMMUTABLE("time_send", send_64, BYTEA, TIME),
+    IMMUTABLE("timetz_send", send_timetz, BYTEA, TIMETZ),
     IMMUTABLE("timestamp_send", send_64, BYTEA, TIMESTAMP),
     IMMUTABLE("timestamptz_send", send_64, BYTEA, TIMESTAMPTZ),
     IMMUTABLE("interval_send", send_interval, BYTEA, INTERVAL),

@@ -227,6 +227,7 @@ static char category(kd_type type)
     case KD_TYPE_TIMESTAMP:
     case KD_TYPE_TIMESTAMPTZ:
     case KD_TYPE_TIMESTAMP_NS:
+    case KD_TYPE_TIMETZ:
         return 'D';
     case KD_TYPE_INTERVAL:
         return 'T';

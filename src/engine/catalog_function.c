@@ -341,6 +341,7 @@ static const kd_function functions[] = {
     ONE("pg_get_viewdef", OID, TEXT, call_get_viewdef),
     TWO("pg_get_viewdef", OID, BOOL, TEXT, call_get_viewdef),
     ONE("pg_get_viewdef", TEXT, TEXT, call_get_viewdef_named),
+    TWO("pg_get_viewdef", TEXT, BOOL, TEXT, call_get_viewdef_named),
     ONE("pg_get_indexdef", OID, TEXT, call_get_indexdef),
     THREE("pg_get_indexdef", OID, INT4, BOOL, TEXT, call_get_indexdef),
     ONE("pg_get_partkeydef", OID, TEXT, call_get_partkeydef),

@@ -343,6 +343,8 @@ static const struct {
     [KD_TYPE_BIT] = {1560, 1561},
     [KD_TYPE_VARBIT] = {1562, 1563},
     [KD_TYPE_JSONPATH] = {4072, 4073},
+    [KD_TYPE_TIMETZ] = {1266, 1270},
+    [KD_TYPE_TID] = {27, 1010},
 };
 
 /* Arrays of enums: their element's number with this bit. */

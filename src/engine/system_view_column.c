@@ -236,6 +236,10 @@ static int length_of(kd_type type)
         return -1;
     if (type.id == KD_TYPE_OID && !type.is_array)
         return 4;
+    if (type.id == KD_TYPE_TIMETZ && !type.is_array)
+        return 12;
+    if (type.id == KD_TYPE_TID && !type.is_array)
+        return 6;
     return physical == KD_PHYS_STR ? -1 : (int)kd_physical_bytes(physical);
 }
 
@@ -466,6 +470,7 @@ static char category_of(kd_type type)
     case KD_TYPE_TIMESTAMP:
     case KD_TYPE_TIMESTAMPTZ:
     case KD_TYPE_TIMESTAMP_NS:
+    case KD_TYPE_TIMETZ:
         return 'D';
     case KD_TYPE_INTERVAL:
         return 'T';

@@ -214,7 +214,7 @@ static kd_status put_sizes(kdi_sys_view *view, kd_type type)
     bool is_numeric = is_number && type.id == KD_TYPE_NUMERIC;
     bool is_float = type.id == KD_TYPE_FLOAT4 || type.id == KD_TYPE_FLOAT8;
     bool is_time = !type.is_array && (kd_type_is_timestamp(type) || type.id == KD_TYPE_TIME ||
-                                      type.id == KD_TYPE_INTERVAL);
+                                      type.id == KD_TYPE_TIMETZ || type.id == KD_TYPE_INTERVAL);
     int64_t bits = type.id == KD_TYPE_FLOAT4   ? 24
                    : type.id == KD_TYPE_FLOAT8 ? 53
                                                : kd_physical_bytes(kd_type_physical(type)) * 8;

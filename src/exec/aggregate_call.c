@@ -26,6 +26,7 @@ static kd_aggregate_call call_simplify(const kd_aggregate_call *call)
     case KD_TYPE_TIME:
     case KD_TYPE_TIMESTAMP:
     case KD_TYPE_TIMESTAMPTZ:
+    case KD_TYPE_TIMETZ:
     case KD_TYPE_FLOAT8:
         simple.aggregate = call->aggregate->unsorted;
         simple.order_count = 0;

@@ -97,6 +97,11 @@ static kd_status move_by_interval(kd_ctx *ctx, kdi_window_partition *partition, 
         io_key->integer += subtract ? -distance.micros : distance.micros;
         return KD_OK;
     }
+    if (type.id == KD_TYPE_TIMETZ) { /* The instant stands above the zone. */
+        kd_i128 moved = (kd_i128)distance.micros * (1 << KD_TIMETZ_ZONE_BITS);
+        io_key->integer += subtract ? -moved : moved;
+        return KD_OK;
+    }
     if (subtract)
         KD_TRY(kd_interval_negate(ctx, distance, &distance));
     int64_t moved;
@@ -261,7 +266,7 @@ kd_status kdi_window_offset_check(kd_ctx *ctx, kd_arena *arena, kd_type ordered,
     range_key key;
     bool is_decimal = distance.type.id == KD_TYPE_NUMERIC;
     KD_TRY(key_of(ctx, arena, distance.type, kd_value_payload(&distance), is_decimal, &key));
-    if (ordered.id == KD_TYPE_TIME)
+    if (ordered.id == KD_TYPE_TIME || ordered.id == KD_TYPE_TIMETZ)
         key.integer = distance.as.interval.micros;
     bool is_wrong = key.form == KEY_INTEGER ? key.integer < 0
                     : key.form == KEY_FLOAT

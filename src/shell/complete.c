@@ -123,6 +123,7 @@ static const char *const KEYWORDS[] = {
     "TIME",
     "TIMESTAMP",
     "TIMESTAMPTZ",
+    "TIMETZ",
     "TO",
     "TRANSACTION",
     "TRUE",

@@ -193,6 +193,7 @@ static kd_status modifiers_apply(kd_ctx *ctx, kdi_binder *b, const kd_ast_type *
     case KD_TYPE_VARBIT:
         return length_modifier(ctx, values[0], io_type);
     case KD_TYPE_TIME:
+    case KD_TYPE_TIMETZ:
     case KD_TYPE_TIMESTAMP:
     case KD_TYPE_TIMESTAMPTZ:
         io_type->modifier = values[0] < 0 || values[0] > 6 ? 6 : values[0];

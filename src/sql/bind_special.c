@@ -299,7 +299,7 @@ static kd_status bind_current(kd_ctx *ctx, kdi_binder *b, const kd_ast_current *
         uint8_t type; /* KD_TYPE_UNKNOWN: as the function gives it. */
     } forms[] = {
         [KD_AST_CURRENT_DATE] = {"now", KD_TYPE_DATE},
-        [KD_AST_CURRENT_TIME] = {"now", KD_TYPE_TIME},
+        [KD_AST_CURRENT_TIME] = {"now", KD_TYPE_TIMETZ},
         [KD_AST_CURRENT_TIMESTAMP] = {"now", KD_TYPE_TIMESTAMPTZ},
         [KD_AST_LOCALTIME] = {"now", KD_TYPE_TIME},
         [KD_AST_LOCALTIMESTAMP] = {"now", KD_TYPE_TIMESTAMP},

@@ -34,6 +34,7 @@ static kd_type_id distance_of(kd_type type)
         return KD_TYPE_FLOAT8;
     case KD_TYPE_DATE:
     case KD_TYPE_TIME:
+    case KD_TYPE_TIMETZ:
     case KD_TYPE_INTERVAL:
         return KD_TYPE_INTERVAL;
     default:

@@ -577,6 +577,27 @@ static decode_result word_decode(decoder *self, kd_slice text)
     return DECODE_BAD_FORMAT;
 }
 
+/* The part of a time or date that a labelled number gives; what is known is not given again. */
+static unsigned labelled_part(kdi_date_unit label)
+{
+    switch (label) {
+    case KDI_DATE_UNIT_JULIAN:
+        return HAS_DATE;
+    case KDI_DATE_UNIT_YEAR:
+        return HAS_YEAR;
+    case KDI_DATE_UNIT_DAY:
+        return HAS_DAY;
+    case KDI_DATE_UNIT_HOUR:
+        return HAS_HOUR;
+    case KDI_DATE_UNIT_MINUTE:
+        return HAS_MINUTE;
+    case KDI_DATE_UNIT_SECOND:
+        return HAS_SECOND;
+    default:
+        return 0;
+    }
+}
+
 /* A number after a word that says what it is: 'J2451187.5', 'Y2001M12D27H04M05S06.789'. */
 static decode_result labelled_decode(decoder *self, kd_slice text)
 {
@@ -589,7 +610,7 @@ static decode_result labelled_decode(decoder *self, kd_slice text)
         return run_decode(self, text);
     if (!number_take(&rest, &value))
         return DECODE_FIELD_OVERFLOW;
-    if (rest.size_bytes > 0 && rest.data[0] != '.')
+    if ((rest.size_bytes > 0 && rest.data[0] != '.') || (self->has & labelled_part(label)) != 0)
         return DECODE_BAD_FORMAT;
     switch (label) {
     case KDI_DATE_UNIT_JULIAN:
@@ -599,6 +620,8 @@ static decode_result labelled_decode(decoder *self, kd_slice text)
     case KDI_DATE_UNIT_MONTH:
         if ((self->has & HAS_MONTH) == 0 || (self->has & HAS_HOUR) == 0)
             return month_set(self, value);
+        if ((self->has & HAS_MINUTE) != 0)
+            return DECODE_BAD_FORMAT;
         civil->minute = value; /* After the hour M is the minute. */
         self->has |= HAS_MINUTE;
         return DECODE_OK;
@@ -744,8 +767,11 @@ static decode_result decode(decoder *self, kd_slice text)
         result = time_check(&self->civil);
     if (result != DECODE_OK)
         return result;
-    if (self->only_time) /* A zone's offset depends on a date, which there is none of. */
-        return (self->has & HAS_TIME) != 0 && self->zone == NULL ? DECODE_OK : DECODE_BAD_FORMAT;
+    if (self->only_time) { /* A zone's offset depends on a date, which there is none of. */
+        unsigned date = self->has & HAS_DATE;
+        bool is_whole = (self->has & HAS_TIME) == HAS_TIME && (date == 0 || date == HAS_DATE);
+        return is_whole && self->zone == NULL ? DECODE_OK : DECODE_BAD_FORMAT;
+    }
     if ((self->has & HAS_DATE) != HAS_DATE)
         return DECODE_BAD_FORMAT;
     return date_check(self);
@@ -858,32 +884,60 @@ kd_status kd_date_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *se
     return KD_OK;
 }
 
+/* A time of day, alone or of a whole timestamp; `*out_time` is not set where it is a moment. */
+static kd_status clock_decode(decoder *self, const char *type_name, kd_slice text,
+                              int64_t *out_time)
+{
+    kd_ctx *ctx = self->ctx;
+    self->only_time = true;
+    decode_result result = decode(self, text);
+    if (result != DECODE_OK) {
+        decoder whole = decoder_of(ctx, self->arena, self->settings);
+        if (result != DECODE_BAD_FORMAT || decode(&whole, text) != DECODE_OK ||
+            whole.moment != MOMENT_CIVIL || (whole.has & HAS_TIME) == 0)
+            return fail_decode(ctx, result, type_name, text);
+        *self = whole;
+    }
+    if (self->moment != MOMENT_CIVIL)
+        return self->moment == MOMENT_NOW ? KD_OK
+                                          : fail_decode(ctx, DECODE_BAD_FORMAT, type_name, text);
+    *out_time = self->civil.hour * KD_HOUR_US + self->civil.minute * KD_MINUTE_US +
+                self->civil.second * KD_SECOND_US + self->civil.micros;
+    return *out_time > KD_DAY_US ? fail_decode(ctx, DECODE_FIELD_OVERFLOW, type_name, text) : KD_OK;
+}
+
 kd_status kd_time_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                         kd_slice text, int64_t *out)
 {
     if (kd_time_parse_fast(text, out))
         return KD_OK;
     decoder self = decoder_of(ctx, arena, settings);
-    self.only_time = true;
-    decode_result result = decode(&self, text);
-    if (result != DECODE_OK) { /* A whole timestamp gives its time of day. */
-        decoder whole = decoder_of(ctx, arena, settings);
-        if (result != DECODE_BAD_FORMAT || decode(&whole, text) != DECODE_OK ||
-            whole.moment != MOMENT_CIVIL || (whole.has & HAS_TIME) == 0)
-            return fail_decode(ctx, result, "time", text);
-        self = whole;
-    }
+    KD_TRY(clock_decode(&self, "time", text, out));
     if (self.moment != MOMENT_CIVIL) {
-        if (self.moment != MOMENT_NOW)
-            return fail_decode(ctx, DECODE_BAD_FORMAT, "time", text);
         int64_t now = moment_value(&self, true);
         *out = (now % KD_DAY_US + KD_DAY_US) % KD_DAY_US;
+    }
+    return KD_OK;
+}
+
+kd_status kd_timetz_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                          kd_slice text, int64_t *out)
+{
+    decoder self = decoder_of(ctx, arena, settings);
+    int64_t time = 0, local;
+    *out = 0;
+    KD_TRY(clock_decode(&self, "time with time zone", text, &time));
+    if (self.moment != MOMENT_CIVIL) {
+        local = moment_value(&self, true);
+        *out = kd_timetz_of(local, (int32_t)((local - moment_value(&self, false)) / KD_SECOND_US));
         return KD_OK;
     }
-    *out = self.civil.hour * KD_HOUR_US + self.civil.minute * KD_MINUTE_US +
-           self.civil.second * KD_SECOND_US + self.civil.micros;
-    if (*out > KD_DAY_US)
-        return fail_decode(ctx, DECODE_FIELD_OVERFLOW, "time", text);
+    if (self.only_time) /* A session's zone is taken as it is today. */
+        (void)relative_day(&self, 0);
+    if (!local_timestamp(&self, &local) || !in_range(local))
+        return fail_range(ctx, "timestamp", text);
+    int32_t west_s = (int32_t)((to_utc(&self, local) - local) / KD_SECOND_US);
+    *out = kd_timetz_pack((kd_timetz){.time = time, .west_s = west_s});
     return KD_OK;
 }
 

@@ -189,6 +189,25 @@ int64_t kd_timestamp_round(int64_t timestamp, int digits)
     return raised / unit * unit;
 }
 
+int64_t kd_timetz_round(int64_t packed, int digits)
+{
+    kd_timetz value = kd_timetz_unpack(packed);
+    value.time = kd_timestamp_round(value.time, digits);
+    return kd_timetz_pack(value);
+}
+
+int64_t kd_timetz_of(int64_t local, int32_t east_s)
+{
+    int64_t time = local - floor_div(local, KD_DAY_US) * KD_DAY_US;
+    return kd_timetz_pack((kd_timetz){.time = time, .west_s = -east_s});
+}
+
+int64_t kd_timetz_shift(int64_t packed, int32_t east_s)
+{
+    kd_timetz value = kd_timetz_unpack(packed);
+    return kd_timetz_of(value.time + (value.west_s + east_s) * KD_SECOND_US, east_s);
+}
+
 /* ---- Arithmetic ---- */
 
 kd_status kd_date_add_days(kd_ctx *ctx, int32_t date, int32_t days, int32_t *out)

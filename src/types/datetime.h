@@ -4,6 +4,7 @@
  *
  *   date          int32, days since 2000-01-01
  *   time          int64, microseconds since midnight, 0 .. 86,400,000,000
+ *   timetz        int64, as kd_timetz_pack makes it
  *   timestamp     int64, microseconds since 2000-01-01 00:00:00 (timestamptz: UTC)
  *   timestamp_ns  int64, nanoseconds since 1970-01-01 00:00:00 UTC, years 1677 .. 2262
  *
@@ -55,6 +56,38 @@ void kd_date_iso_week(int32_t date, int32_t *out_year, int32_t *out_week);
 bool kd_timestamp_is_finite(int64_t timestamp);
 bool kd_date_is_finite(int32_t date);
 
+/* ---- Times of day with a zone ---- */
+
+/* The local time and how far its zone is from UTC. */
+typedef struct kd_timetz {
+    int64_t time;   /* As of the type time. */
+    int32_t west_s; /* Seconds, west positive, less than 16 hours: the sign that orders them. */
+} kd_timetz;
+
+/*
+ * The order of the type is that of the instant, and of two names of one instant the one further
+ * west is the greater. So the instant stands above the zone, and integers compare as the type does:
+ *
+ *   bits 17 .. 63   microseconds since midnight of UTC: may be negative, or beyond a day
+ *   bits 0 .. 16    seconds west of UTC + 65,536
+ */
+enum { KD_TIMETZ_ZONE_BITS = 17, KD_TIMETZ_WEST_BIAS = 65536, KD_TIMETZ_WEST_MAX = 57599 };
+
+static inline int64_t kd_timetz_pack(kd_timetz value)
+{
+    int64_t instant = value.time + value.west_s * KD_SECOND_US;
+    return instant * (1 << KD_TIMETZ_ZONE_BITS) + value.west_s + KD_TIMETZ_WEST_BIAS;
+}
+
+/* Of any 64 bits. */
+static inline kd_timetz kd_timetz_unpack(int64_t packed)
+{
+    int32_t zone = (int32_t)(packed & ((1 << KD_TIMETZ_ZONE_BITS) - 1));
+    int32_t west_s = zone - KD_TIMETZ_WEST_BIAS;
+    int64_t instant = (packed - zone) / (1 << KD_TIMETZ_ZONE_BITS);
+    return (kd_timetz){.time = instant - west_s * KD_SECOND_US, .west_s = west_s};
+}
+
 /* ---- Text ---- */
 
 /* `settings` NULL: UTC, MDY. 22007, 22008 as PostgreSQL. `arena` is used for zones named in text.
@@ -63,6 +96,9 @@ kd_status kd_date_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *se
                         kd_slice text, int32_t *out) KD_MUST_CHECK;
 kd_status kd_time_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                         kd_slice text, int64_t *out) KD_MUST_CHECK;
+/* Packed. A text without a zone is of the session's, as it is today. */
+kd_status kd_timetz_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                          kd_slice text, int64_t *out) KD_MUST_CHECK;
 kd_status kd_timestamp_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
                              kd_slice text, int64_t *out) KD_MUST_CHECK;
 kd_status kd_timestamptz_parse(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
@@ -87,6 +123,7 @@ bool kd_timestamp_parse_fast(kd_slice text, int64_t *out);
 enum { KD_DATETIME_TEXT_BYTES = 64 };
 size_t kd_date_format(const kd_text_settings *settings, int32_t date, char *out);
 size_t kd_time_format(int64_t time, char *out);
+size_t kd_timetz_format(int64_t packed, char *out);
 size_t kd_timestamp_format(const kd_text_settings *settings, int64_t timestamp, char *out);
 size_t kd_timestamptz_format(const kd_text_settings *settings, int64_t timestamp, char *out);
 size_t kd_timestamp_ns_format(int64_t timestamp, char *out);
@@ -105,6 +142,11 @@ kd_status kd_timestamp_us_to_ns(kd_ctx *ctx, int64_t us, int64_t *out_ns) KD_MUS
 int64_t kd_timestamp_ns_to_us(int64_t ns); /* Infinite stays infinite. Rounds. */
 /* To `digits` of the second (0 .. 6), rounding half away from zero: the type's modifier. */
 int64_t kd_timestamp_round(int64_t timestamp, int digits);
+int64_t kd_timetz_round(int64_t packed, int digits);
+/* The time of day of a local timestamp, in a zone that is so many seconds east. */
+int64_t kd_timetz_of(int64_t local, int32_t east_s);
+/* The same instant in another zone. */
+int64_t kd_timetz_shift(int64_t packed, int32_t east_s);
 
 kd_status kd_date_add_days(kd_ctx *ctx, int32_t date, int32_t days, int32_t *out) KD_MUST_CHECK;
 /* Months first (the day is cut to the month's length), then days, then time. */
@@ -170,6 +212,8 @@ typedef struct kd_extract {
 
 kd_status kd_date_extract(kd_ctx *ctx, kd_field field, int32_t date, kd_extract *out) KD_MUST_CHECK;
 kd_status kd_time_extract(kd_ctx *ctx, kd_field field, int64_t time, kd_extract *out) KD_MUST_CHECK;
+kd_status kd_timetz_extract(kd_ctx *ctx, kd_field field, int64_t packed,
+                            kd_extract *out) KD_MUST_CHECK;
 kd_status kd_timestamp_extract(kd_ctx *ctx, kd_field field, int64_t timestamp,
                                kd_extract *out) KD_MUST_CHECK;
 kd_status kd_timestamptz_extract(kd_ctx *ctx, const kd_zone *zone, kd_field field,

@@ -426,6 +426,32 @@ static kd_extract epoch_of(int64_t timestamp)
     return (kd_extract){.value = (kd_i128)timestamp - KD_UNIX_EPOCH_US, .scale = 6};
 }
 
+/* False: not one of the zone's fields. */
+static bool extract_zone_part(kd_field field, int64_t east_s, kd_extract *out)
+{
+    if (field == KD_FIELD_TIMEZONE)
+        *out = whole(east_s);
+    else if (field == KD_FIELD_TIMEZONE_HOUR)
+        *out = whole(east_s / 3600);
+    else if (field == KD_FIELD_TIMEZONE_MINUTE)
+        *out = whole(east_s / 60 % 60);
+    else
+        return false;
+    return true;
+}
+
+kd_status kd_timetz_extract(kd_ctx *ctx, kd_field field, int64_t packed, kd_extract *out)
+{
+    kd_timetz value = kd_timetz_unpack(packed);
+    *out = (kd_extract){0};
+    if (field == KD_FIELD_EPOCH)
+        *out = (kd_extract){.value = value.time + value.west_s * KD_SECOND_US, .scale = 6};
+    else if (!extract_zone_part(field, -value.west_s, out) &&
+             !extract_time_part(field, value.time, out))
+        return fail_field(ctx, field, "time with time zone");
+    return KD_OK;
+}
+
 kd_status kd_timestamp_extract(kd_ctx *ctx, kd_field field, int64_t timestamp, kd_extract *out)
 {
     *out = (kd_extract){0};
@@ -454,14 +480,7 @@ kd_status kd_timestamptz_extract(kd_ctx *ctx, const kd_zone *zone, kd_field fiel
     }
     int64_t local;
     KD_TRY(kd_timestamp_from_utc(ctx, zone, timestamp, &local));
-    int64_t offset = (local - timestamp) / KD_SECOND_US;
-    if (field == KD_FIELD_TIMEZONE)
-        *out = whole(offset);
-    else if (field == KD_FIELD_TIMEZONE_HOUR)
-        *out = whole(offset / 3600);
-    else if (field == KD_FIELD_TIMEZONE_MINUTE)
-        *out = whole(offset / 60 % 60);
-    else
+    if (!extract_zone_part(field, (local - timestamp) / KD_SECOND_US, out))
         extract_finite(field, local, out);
     return KD_OK;
 }

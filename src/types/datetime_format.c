@@ -184,6 +184,13 @@ size_t kd_time_format(int64_t time, char *out)
     return (size_t)(at - out);
 }
 
+size_t kd_timetz_format(int64_t packed, char *out)
+{
+    kd_timetz value = kd_timetz_unpack(packed);
+    size_t size = kd_time_format(value.time, out);
+    return (size_t)(offset_write(out + size, -value.west_s) - out);
+}
+
 size_t kd_timestamp_format(const kd_text_settings *settings, int64_t timestamp, char *out)
 {
     if (!kd_timestamp_is_finite(timestamp))

@@ -27,6 +27,8 @@ kd_physical kd_type_physical(kd_type type)
     case KD_TYPE_TIMESTAMP:
     case KD_TYPE_TIMESTAMPTZ:
     case KD_TYPE_TIMESTAMP_NS:
+    case KD_TYPE_TIMETZ:
+    case KD_TYPE_TID:
         return KD_PHYS_I64;
     case KD_TYPE_FLOAT4:
         return KD_PHYS_F32;
@@ -127,6 +129,8 @@ static const struct type_names {
     [KD_TYPE_BIT] = {"bit", "bit", "_bit"},
     [KD_TYPE_VARBIT] = {"bit varying", "varbit", "_varbit"},
     [KD_TYPE_JSONPATH] = {"jsonpath", "jsonpath", "_jsonpath"},
+    [KD_TYPE_TIMETZ] = {"time with time zone", "timetz", "_timetz"},
+    [KD_TYPE_TID] = {"tid", "tid", "_tid"},
 };
 
 static const struct reg_names {
@@ -186,6 +190,8 @@ static kd_status modifier_format(kd_ctx *ctx, kd_type type, kd_buffer *out)
                                        type_names[type.id].internal, type.modifier);
     case KD_TYPE_TIMESTAMPTZ:
         return kd_buffer_append_format(ctx, out, "timestamp(%d) with time zone", type.modifier);
+    case KD_TYPE_TIMETZ:
+        return kd_buffer_append_format(ctx, out, "time(%d) with time zone", type.modifier);
     case KD_TYPE_INTERVAL:
         return interval_format(ctx, type, out);
     case KD_TYPE_TIMESTAMP_NS:
@@ -258,6 +264,8 @@ static const struct type_spelling {
     {"date", KD_TYPE_DATE},
     {"time", KD_TYPE_TIME},
     {"time without time zone", KD_TYPE_TIME},
+    {"timetz", KD_TYPE_TIMETZ},
+    {"time with time zone", KD_TYPE_TIMETZ},
     {"timestamp", KD_TYPE_TIMESTAMP},
     {"timestamp without time zone", KD_TYPE_TIMESTAMP},
     {"timestamptz", KD_TYPE_TIMESTAMPTZ},
@@ -274,6 +282,7 @@ static const struct type_spelling {
     {"bit varying", KD_TYPE_VARBIT},
     {"varbit", KD_TYPE_VARBIT},
     {"jsonpath", KD_TYPE_JSONPATH},
+    {"tid", KD_TYPE_TID},
     {"unknown", KD_TYPE_UNKNOWN},
     {"name", KD_TYPE_TEXT}, /* Catalog views' identifiers. */
 };

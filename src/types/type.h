@@ -7,6 +7,8 @@
  *   integer, date, enum    I32            date: days since 2000-01-01; enum: rank (see below)
  *   bigint, oid, time      I64            time: microseconds since midnight, 0 .. 86,400,000,000
  *   timestamp, timestamptz I64            microseconds since 2000-01-01 (UTC for timestamptz)
+ *   timetz                 I64            the instant, then the zone: see datetime.h
+ *   tid                    I64            a row's unit and its ordinal there, see tid.h
  *   timestamp_ns           I64            nanoseconds since 1970-01-01 (UTC)
  *   real                   F32
  *   double precision       F64
@@ -67,6 +69,8 @@ typedef enum kd_type_id {
     KD_TYPE_BIT = 25,
     KD_TYPE_VARBIT = 26,
     KD_TYPE_JSONPATH = 27,
+    KD_TYPE_TIMETZ = 28,
+    KD_TYPE_TID = 29, /* Where a row is: the system column ctid. */
     KD_TYPE_COUNT
 } kd_type_id;
 
@@ -87,7 +91,7 @@ typedef enum kd_physical {
  * A type as a column or an expression has it. 12 bytes, passed by value, stored
  * as it is. `modifier` is -1 for none; numeric: precision * 256 + scale where that fits an integer
  * (precision up to 38, scale 0 .. precision), else with KD_NUMERIC_WIDE; varchar, char: the length
- * in characters; bit, bit varying: in bits; time and timestamps: digits of the second, 0 .. 6;
+ * in characters; bit, bit varying: in bits; times and timestamps: digits of the second, 0 .. 6;
  * interval: see interval.h. An array has `is_array` set and describes its elements in the other
  * fields; dimensions are part of the value, not the type.
  */

@@ -14,6 +14,7 @@
 #include "types/number_text.h"
 #include "types/numeric.h"
 #include "types/record.h"
+#include "types/tid.h"
 #include "types/utf8.h"
 
 #include <assert.h>
@@ -141,6 +142,10 @@ static kd_status parse_time(kd_ctx *ctx, kd_arena *arena, const kd_text_settings
     case KD_TYPE_TIME:
         KD_TRY(kd_time_parse(ctx, arena, settings, text, target));
         break;
+    case KD_TYPE_TIMETZ:
+        KD_TRY(kd_timetz_parse(ctx, arena, settings, text, target));
+        *target = kd_timetz_round(*target, type.modifier);
+        return KD_OK;
     case KD_TYPE_TIMESTAMP:
         KD_TRY(kd_timestamp_parse(ctx, arena, settings, text, target));
         break;
@@ -237,7 +242,10 @@ static kd_status parse_scalar(kd_ctx *ctx, kd_arena *arena, const kd_text_settin
     case KD_TYPE_TIMESTAMP:
     case KD_TYPE_TIMESTAMPTZ:
     case KD_TYPE_TIMESTAMP_NS:
+    case KD_TYPE_TIMETZ:
         return parse_time(ctx, arena, settings, type, text, out);
+    case KD_TYPE_TID:
+        return kd_tid_parse(ctx, text, &out->as.i64);
     case KD_TYPE_INTERVAL:
         return kd_interval_parse(ctx, settings, text, type.modifier, &out->as.interval);
     case KD_TYPE_UUID:
@@ -333,6 +341,9 @@ static kd_status format_time(kd_ctx *ctx, const kd_text_settings *settings, cons
     case KD_TYPE_TIME:
         out->size_bytes += kd_time_format(value->as.i64, at);
         break;
+    case KD_TYPE_TIMETZ:
+        out->size_bytes += kd_timetz_format(value->as.i64, at);
+        break;
     case KD_TYPE_TIMESTAMP:
         out->size_bytes += kd_timestamp_format(settings, value->as.i64, at);
         break;
@@ -391,7 +402,10 @@ kd_status kd_value_format(kd_ctx *ctx, const kd_text_settings *settings, const k
     case KD_TYPE_TIMESTAMP:
     case KD_TYPE_TIMESTAMPTZ:
     case KD_TYPE_TIMESTAMP_NS:
+    case KD_TYPE_TIMETZ:
         return format_time(ctx, settings, value, out);
+    case KD_TYPE_TID:
+        return kd_tid_format(ctx, value->as.i64, out);
     case KD_TYPE_INTERVAL:
         return kd_interval_format(ctx,
                                   settings == NULL ? KD_INTERVAL_STYLE_POSTGRES

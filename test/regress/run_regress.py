@@ -29,7 +29,7 @@ import record_sql  # noqa: E402
 
 FILES = """aggregates arrays boolean case char date delete float4 float8 groupingsets horology insert insert_conflict
 int2 int4 int8 interval join json jsonb jsonb_jsonpath limit merge numeric returning select select_distinct
-select_having select_into strings subselect text time timestamp timestamptz union update uuid varchar window
+select_having select_into strings subselect text time timestamp timestamptz timetz union update uuid varchar window
 with""".split()
 # The settings under which pg_regress runs its files.
 SETTINGS = ["SET datestyle = 'Postgres, MDY'", "SET timezone = 'PST8PDT'", "SET intervalstyle = 'postgres_verbose'"]
