@@ -3,13 +3,15 @@
 
     random_queries.py [--seed N] [--count N] [--seconds N] [--library libkade.so] [--verbose]
 
-Every seed makes a schema of a few tables with NULLs and few distinct values, and then queries over
-it: joins of all kinds, sub-queries, grouping, windows, set operations, row values, functions. Each
-is asked three ways:
+Every seed makes a schema of a few tables with NULLs and few distinct values, some of them with
+thousands of rows, indexes, a key or partitions, and then queries over it: joins of all kinds,
+sub-queries, grouping, windows, set operations, row values, functions, orders with limits. Between
+them rows are changed and deleted, and flushed to segments. Queries are asked four ways:
 
     differential  both systems must give the same rows, or both an error of the same class
     TLP           WHERE p, WHERE NOT p and WHERE p IS NULL together give the rows without WHERE
     NoREC         count(*) WHERE p is the number of rows whose p, as a column, is true
+    pivot         a row for which p was found true with its values as constants is in WHERE p
 
 The same seed makes the same statements. Without PostgreSQL 15 the exit code is 77: skipped.
 """
@@ -25,9 +27,13 @@ sys.path.insert(0, os.path.join(TREE, "tools"))
 sys.path.insert(0, os.path.join(TREE, "python"))
 import record_sql  # noqa: E402
 
-TYPES = ["int", "bigint", "numeric(8,2)", "text", "date", "boolean", "float8"]
+TYPES = ["int", "bigint", "numeric(8,2)", "text", "date", "boolean", "float8", "smallint",
+         "timestamp"]
+WORDS = ["a", "b", "ab", "B", "", "a b", "zz", "10"]
+SIZES = [0, 4, 12, 25, 25, 25, 25, 700, 3000]
 # Errors that depend on the order in which rows and branches are evaluated.
-FRAGILE = {"42P22", "22012", "22003", "22P02", "22008", "22007", "21000", "2201E", "2201F", "2201G"}
+FRAGILE = {"42P22", "22012", "22003", "22P02", "22008", "22007", "21000", "2201E", "2201F", "2201G",
+           "57014"}
 
 
 class Kade:
@@ -45,6 +51,7 @@ class Kade:
                                             ctypes.byref(error))):
             if status != 0:
                 raise SystemExit("KadeDB does not open")
+        self.run("SET statement_timeout = '2s'")
 
     def close(self):
         self.library.kade_disconnect(self.session)
@@ -87,7 +94,7 @@ class Postgres:
         keeper.run(f"CREATE DATABASE {name} TEMPLATE template0")
         keeper.close()
         self.connection = record_sql.Connection(server, name)
-        self.connection.run("SET statement_timeout = '10s'")
+        self.connection.run("SET statement_timeout = '2s'")
 
     def run(self, sql):
         rows, state, _, told = self.connection.run(sql)
@@ -103,6 +110,8 @@ class Maker:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.tables = []
+        self.large = set()  # Tables of which a query holds one at most.
+        self.has_large = False
         self.names = 0
 
     def chance(self, percent):
@@ -121,17 +130,32 @@ class Maker:
         r = self.random
         if self.chance(12):
             return "NULL"
-        if kind in ("int", "bigint"):
+        if kind in ("int", "bigint", "smallint"):
             return str(r.randint(-3, 6))
         if kind.startswith("numeric"):
             return f"{r.randint(-2, 4)}.{r.randint(0, 3) * 25:02d}"
         if kind == "float8":
             return f"{r.randint(-2, 4)}.5"
         if kind == "text":
-            return "'" + self.pick(["a", "b", "ab", "B", "", "a b", "zz", "10"]) + "'"
+            return "'" + self.pick(WORDS) + "'"
         if kind == "date":
             return f"date '2020-01-{r.randint(1, 6):02d}'"
+        if kind == "timestamp":
+            return f"timestamp '2020-01-{r.randint(1, 3):02d} {r.randint(0, 2):02d}:30:00'"
         return self.pick(["true", "false"])
+
+    def of_row(self, kind):
+        """A value of `kind` that follows from the number i of a row, NULL now and then."""
+        r = self.random
+        i = f"(i * {r.choice([1, 7, 13, 101])} / {r.choice([1, 1, 3, 50])} % {r.choice([3, 11, 50, 4000])})"
+        value = {"int": f"{i} - 2", "bigint": f"({i} - 2)::bigint", "smallint": f"({i} - 2)::smallint",
+                 "numeric(8,2)": f"({i} * 0.25)::numeric(8,2)", "float8": f"({i} - 1) * 0.5::float8",
+                 "text": f"(ARRAY[{', '.join(repr(w) for w in WORDS)}])[{i} % {len(WORDS)} + 1]",
+                 "date": f"date '2020-01-01' + {i}::int % 9", "boolean": f"{i} % 2 = 0",
+                 "timestamp": f"timestamp '2020-01-01 00:30:00' + {i} * interval '1 hour'"}[kind]
+        if kind == "text" and self.chance(30):
+            value = f"'v' || {i}"
+        return f"CASE WHEN i % {r.choice([5, 17, 1000000])} <> 1 THEN {value} END"
 
     def typed(self, kind):
         value = self.literal(kind)
@@ -144,15 +168,46 @@ class Maker:
             columns = [(self.name("c"), self.pick(TYPES)) for _ in
                        range(self.random.randint(2, 5))]
             self.tables.append((table, columns))
-            statements.append(f"CREATE TABLE {table} (" +
-                              ", ".join(f"{n} {k}" for n, k in columns) + ")")
-            rows = ["(" + ", ".join(self.literal(k) for _, k in columns) + ")"
-                    for _ in range(self.random.randint(0, 25))]
-            if rows:
-                statements.append(f"INSERT INTO {table} VALUES " + ", ".join(rows))
+            rows = self.pick(SIZES)
+            if rows > 25:
+                self.large.add(table)
+            statements += self.created(table, columns)
+            if rows > 25:
+                statements.append(f"INSERT INTO {table} SELECT " +
+                                  ", ".join(self.of_row(k) for _, k in columns) +
+                                  f" FROM generate_series(1, {rows}) g (i)")
+            elif rows > 0:
+                statements.append(f"INSERT INTO {table} VALUES " + ", ".join(
+                    "(" + ", ".join(self.literal(k) for _, k in columns) + ")"
+                    for _ in range(rows)))
             if self.chance(50):
                 statements.append(f"CREATE INDEX ON {table} ({self.pick(columns)[0]})")
+            if self.chance(40):
+                statements.append(f"VACUUM {table}")
         return statements
+
+    def created(self, table, columns):
+        listed = ", ".join(f"{n} {k}" for n, k in columns)
+        by = [n for n, k in columns if k in ("int", "bigint", "smallint")]
+        if not by or self.chance(80):
+            return [f"CREATE TABLE {table} ({listed})"]
+        return [f"CREATE TABLE {table} ({listed}) PARTITION BY RANGE ({by[0]})",
+                f"CREATE TABLE {table}_low PARTITION OF {table} FOR VALUES FROM (MINVALUE) TO (1)",
+                f"CREATE TABLE {table}_mid PARTITION OF {table} FOR VALUES FROM (1) TO (4)",
+                f"CREATE TABLE {table}_else PARTITION OF {table} DEFAULT"]
+
+    def change(self):
+        """A statement that changes a table, or moves its rows to segments."""
+        table, columns = self.pick(self.tables)
+        scope = [(f"{table}.{n}", k) for n, k in columns]
+        if self.chance(30):
+            return f"VACUUM {table}"
+        if self.chance(40):
+            return (f"DELETE FROM {table} WHERE {self.condition(scope, 1)} "
+                    f"AND {self.condition(scope, 1)}")
+        name, kind = self.pick(columns)
+        return (f"UPDATE {table} SET {name} = {self.value(scope, kind, 1)} "
+                f"WHERE {self.condition(scope, 1)}")
 
     # --- expressions
 
@@ -180,7 +235,13 @@ class Maker:
         if kind == "int":
             return self.pick([f"({a()} + {a()})", f"({a()} - {a()})", f"({a()} * {a()})",
                               f"abs({a()})", f"length({a('text')})", f"(- {a()})",
-                              f"extract(day from {a('date')})::int"])
+                              f"extract(day from {a('date')})::int", f"{a('smallint')}::int",
+                              f"extract(hour from {a('timestamp')})::int"])
+        if kind == "smallint":
+            return self.pick([f"({a()} % 3::smallint)", f"abs({a()})", f"{a('int')}::smallint"])
+        if kind == "timestamp":
+            return self.pick([f"({a()} + interval '{r.randint(0, 30)} hours')",
+                              f"date_trunc('day', {a()})", f"{a('date')}::timestamp"])
         if kind == "bigint":
             return self.pick([f"({a()} + {a('int')})", f"({a()} * 2)", f"{a('int')}::bigint"])
         if kind.startswith("numeric"):
@@ -192,7 +253,8 @@ class Maker:
             return self.pick([f"({a()} || {a()})", f"upper({a()})", f"substr({a()}, 1, 1)",
                               f"{a('int')}::text", f"replace({a()}, 'a', 'xy')", f"trim({a()})"])
         if kind == "date":
-            return self.pick([f"({a()} + {r.randint(0, 3)})", f"({a()} - 1)"])
+            return self.pick([f"({a()} + {r.randint(0, 3)})", f"({a()} - 1)",
+                              f"{a('timestamp')}::date"])
         return self.condition(scope, depth - 1)
 
     def condition(self, scope, depth=2):
@@ -259,8 +321,7 @@ class Maker:
                     text = f"{text} FULL JOIN {more} ON {self.pick(on)}"
                     scope = both
                     continue
-            text = f"({text}) {join} {more}" if join != "," and "," in text and False else \
-                f"{text} {join} {more}"
+            text = f"{text} {join} {more}"
             if join in ("JOIN", "LEFT JOIN", "RIGHT JOIN", "LEFT JOIN LATERAL"):
                 text += f" ON {self.condition(both, 1)}"
             scope = both
@@ -271,6 +332,12 @@ class Maker:
         alias = self.name("x")
         if outer is None and self.chance(70) or outer == [] and self.chance(80):
             table, columns = self.pick(self.tables)
+            while table in self.large and self.has_large and not self.chance(20):
+                table, columns = self.pick(self.tables)
+            if table in self.large and self.has_large:
+                return (f"(SELECT * FROM {table} LIMIT 0) {alias}",
+                        [(f"{alias}.{n}", k) for n, k in columns])
+            self.has_large |= table in self.large
             return f"{table} {alias}", [(f"{alias}.{n}", k) for n, k in columns]
         if self.chance(15) and not outer:
             kinds = [self.pick(TYPES) for _ in range(2)]
@@ -283,6 +350,23 @@ class Maker:
         return f"({text}) {alias}", [(f"{alias}.{n}", k) for n, k in columns]
 
     # --- queries
+
+    def ordered(self):
+        """A query whose rows come in an order without ties, with a limit."""
+        text, columns = self.query(1)
+        order = ", ".join(f"{n}{self.pick(['', '', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST'])}"
+                          for n, _ in self.random.sample(columns, len(columns)))
+        limit = self.pick(["", f" LIMIT {self.random.randint(0, 12)}", " LIMIT 3 OFFSET 2",
+                           " OFFSET 4"])
+        return f"SELECT * FROM ({text}) ordered ORDER BY {order}{limit}"
+
+    def whole(self):
+        """A query; of many rows only how often each comes."""
+        text, columns = self.query(1)
+        if not self.has_large:
+            return text
+        listed = ", ".join(n for n, _ in columns)
+        return f"SELECT {listed}, count(*) FROM ({text}) q GROUP BY {listed}"
 
     def query(self, depth, outer=()):
         """(text, [(column, type)]); the order of rows is not fixed."""
@@ -389,38 +473,88 @@ class Run:
         for answer in answers:
             print("--   " + str(answer)[:400])
 
-    def both(self, sql):
-        """The rows that both agree on, sorted; None where there are none to go on with."""
-        ours, theirs = self.kade.run(sql), self.postgres.run(sql)
+    def both(self, sql, ordered=False):
+        """What both answer is the same."""
+        start = time.monotonic()
+        ours = self.kade.run(sql)
+        middle = time.monotonic()
+        theirs = self.postgres.run(sql)
+        order = list if ordered else sorted
         self.asked += 1
         if self.verbose:
-            print(f"{ours[1] or 'ok'} {theirs[1] or 'ok'} {sql}")
+            print(f"{ours[1] or 'ok'} {middle - start:.3f} s, {theirs[1] or 'ok'} "
+                  f"{time.monotonic() - middle:.3f} s: {sql}", flush=True)
         if ours[1] in ("XX000", "XX001"):
             self.fail("internal error", sql, ours[1:])
         elif (ours[1] is None) != (theirs[1] is None):
             if not {ours[1], theirs[1]} & FRAGILE:
                 self.fail("one of them fails", sql, ours[1:], theirs[1:])
-        elif ours[1] is None and sorted(ours[0] or []) != sorted(theirs[0] or []):
-            self.fail("rows differ", sql, sorted(ours[0] or []), sorted(theirs[0] or []))
-        elif ours[1] is None:
-            return sorted(ours[0] or [])
-        return None
+        elif ours[1] is None and order(ours[0] or []) != order(theirs[0] or []):
+            self.fail("rows differ", sql, order(ours[0] or []), order(theirs[0] or []))
+
+    def change(self):
+        """The same change on both sides: the tables stay alike, or the seed ends here."""
+        sql = self.maker.change()
+        self.statements.append(sql)
+        ours, theirs = self.kade.run(sql), self.postgres.run(sql)
+        self.asked += 1
+        if (ours[1] is None) != (theirs[1] is None):
+            if not {ours[1], theirs[1]} & FRAGILE:
+                self.fail("one of them fails", sql, ours[1:], theirs[1:])
+            return False
+        for table, columns in self.maker.tables:
+            listed = ", ".join(n for n, _ in columns)
+            self.both(f"SELECT {listed}, count(*) FROM {table} GROUP BY {listed}")
+        return True
+
+    def pivot(self):
+        """Rows for which a condition holds as constants are found by it in their table."""
+        maker = self.maker
+        table, columns = maker.pick(maker.tables)
+        rows = self.kade.run(f"SELECT {', '.join(n for n, _ in columns)} FROM {table} "
+                             f"OFFSET {maker.random.randint(0, 20)} LIMIT 1")[0]
+        if not rows:
+            return
+        values = ["NULL" if v == "NULL" else "''" if v == "(empty)" else "'" + v + "'" for v in rows[0]]
+        condition = maker.condition([(f"p.{n}", k) for n, k in columns])
+        constants = ", ".join(f"{v}::{k} AS {n}" for v, (n, k) in zip(values, columns))
+        answer = self.kade.run(f"SELECT ({condition})::text FROM (SELECT {constants}) p")
+        self.asked += 1
+        if answer[1]:
+            return
+        holds = {"true": condition, "false": f"NOT {condition}",
+                 "NULL": f"({condition}) IS NULL"}[answer[0][0][0]]
+        same = " AND ".join(f"p.{n} IS NOT DISTINCT FROM {v}::{k}"
+                            for v, (n, k) in zip(values, columns))
+        listed = ", ".join("p." + n for n, _ in columns)
+        for where in (holds, f"{holds} AND {same}"):
+            sql = f"SELECT {listed} FROM {table} p WHERE {where}"
+            found = self.kade.run(sql)
+            if not found[1] and rows[0] not in found[0]:
+                self.fail("pivot: the row is not found", sql, rows[0])
 
     def partition(self):
         from_, scope = self.maker.source(self.maker.random.randint(1, 2))
         condition = self.maker.condition(scope)
-        columns = ", ".join(e for e, _ in scope)
+        columns = "count(*)" if self.maker.has_large else ", ".join(e for e, _ in scope)
         whole = self.kade.run(f"SELECT {columns} FROM {from_}")
         parts = [self.kade.run(f"SELECT {columns} FROM {from_} WHERE {p}") for p in
                  (condition, f"NOT ({condition})", f"({condition}) IS NULL")]
-        flags = self.kade.run(f"SELECT ({condition})::text FROM {from_}")
+        flags = self.kade.run(f"SELECT f, count(*) FROM (SELECT ({condition}) AS f FROM {from_}) q "
+                              "GROUP BY f")
         self.asked += 1
         if whole[1] or flags[1] or any(p[1] for p in parts):
             return
         sql = f"SELECT {columns} FROM {from_} WHERE {condition}"
-        if sorted(whole[0]) != sorted(row for p in parts for row in p[0]):
+        if self.maker.has_large:
+            counts = [int(p[0][0][0]) for p in parts]
+            split, passing = sum(counts) == int(whole[0][0][0]), counts[0]
+        else:
+            split = sorted(whole[0]) == sorted(row for p in parts for row in p[0])
+            passing = len(parts[0][0])
+        if not split:
             self.fail("TLP: the parts are not the whole", sql)
-        if sum(row[0] == "true" for row in flags[0]) != len(parts[0][0]):
+        if sum(int(n) for flag, n in flags[0] if flag in ("t", "true")) != passing:
             self.fail("NoREC: as many rows are true as pass", sql)
 
     def go(self, count):
@@ -428,10 +562,19 @@ class Run:
             self.statements.append(statement)
             self.both(statement)
         for _ in range(count):
-            if self.maker.chance(30):
+            self.maker.has_large = False
+            what = self.maker.random.random()
+            if what < 0.25:
                 self.partition()
+            elif what < 0.35:
+                self.pivot()
+            elif what < 0.38:
+                if not self.change():
+                    break
+            elif what < 0.55:
+                self.both(self.maker.ordered(), True)
             else:
-                self.both(self.maker.query(1)[0])
+                self.both(self.maker.whole())
 
 
 def main():
