@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -239,6 +240,8 @@ static outcome run_forked(const test_case *entry)
         return FAILED;
     }
     if (child == 0) {
+        (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)alarm(TIMEOUT_SECONDS);
         entry->run();
         exit(0);
@@ -246,6 +249,7 @@ static outcome run_forked(const test_case *entry)
     int result = 0;
     while (waitpid(child, &result, 0) < 0 && errno == EINTR) {
     }
+    (void)kill(-child, SIGKILL); /* Processes that a failed test has left, stopped ones too. */
     directory_remove(child);
     if (WIFEXITED(result) && WEXITSTATUS(result) == 0)
         return PASSED;

@@ -262,6 +262,7 @@ TEST(an_owner_that_is_stopped_is_given_up_and_one_that_is_slow_is_not)
     CHECK_EQ(number(session, "SELECT pg_sleep(1) IS NULL, 7"), 0); /* Longer than its time-out. */
     run(session, "BEGIN; INSERT INTO t VALUES (1)");
     CHECK(kill(child.id, SIGSTOP) == 0);
+    CHECK(waitpid(child.id, NULL, WUNTRACED) == child.id); /* It stops when it is next scheduled. */
     run_fails(session, "SELECT 1", "08006");
     run_fails(session, "SELECT 1", "08006");
     kade_error *error;
