@@ -241,27 +241,31 @@ static kd_status entries_sort(kd_ctx *ctx, builder *build)
     return KD_OK;
 }
 
-static kd_status duplicates_check(kd_ctx *ctx, const builder *build)
+/* The second of two entries with one key in a unique index; NULL: none. */
+static const entry *duplicate_find(const builder *build)
 {
     const kd_index_definition *definition = &build->index->definition;
-    if (!definition->unique)
-        return KD_OK;
-    for (size_t i = 1; i < build->count; i++) {
+    for (size_t i = 1; definition->unique && i < build->count; i++) {
         const entry *one = &build->entries[i];
         if (one->has_null && !definition->nulls_not_distinct)
             continue;
-        if (!kd_slice_equal(one->key, build->entries[i - 1].key))
-            continue;
-        kd_status status =
-            KD_FAIL(ctx, KD_INVALID, "23505", "could not create unique index \"%.*s\"",
-                    (int)definition->name.size_bytes, definition->name.data);
-        kd_error_set_detail(ctx, "Key (%.*s) is duplicated.",
-                            (int)definition->columns_text.size_bytes,
-                            definition->columns_text.data);
-        kd_error_set_constraint(ctx, definition->name.data);
-        return status;
+        if (kd_slice_equal(one->key, build->entries[i - 1].key))
+            return one;
     }
-    return KD_OK;
+    return NULL;
+}
+
+static kd_status duplicates_check(kd_ctx *ctx, const builder *build)
+{
+    const kd_index_definition *definition = &build->index->definition;
+    if (duplicate_find(build) == NULL)
+        return KD_OK;
+    kd_status status = KD_FAIL(ctx, KD_INVALID, "23505", "could not create unique index \"%.*s\"",
+                               (int)definition->name.size_bytes, definition->name.data);
+    kd_error_set_detail(ctx, "Key (%.*s) is duplicated.", (int)definition->columns_text.size_bytes,
+                        definition->columns_text.data);
+    kd_error_set_constraint(ctx, definition->name.data);
+    return status;
 }
 
 static kd_status entry_next(kd_ctx *ctx, void *object, kd_slice *out_key, uint64_t *out_ref,
@@ -527,24 +531,13 @@ static bool may_add_run(const kdi_write_set *writes, const builder *build)
            (is_own && kd_index_entry_count(build->index->index) == 0);
 }
 
-static kd_status duplicates_fail(kd_ctx *ctx, const builder *build)
-{
-    const kd_index_definition *definition = &build->index->definition;
-    for (size_t i = 1; definition->unique && i < build->count; i++) {
-        const entry *one = &build->entries[i];
-        if (one->has_null && !definition->nulls_not_distinct)
-            continue;
-        if (kd_slice_equal(one->key, build->entries[i - 1].key))
-            return key_taken(ctx, build, one);
-    }
-    return KD_OK;
-}
-
 static kd_status entries_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build)
 {
     const kd_index_definition *definition = &build->index->definition;
-    KD_TRY(duplicates_fail(ctx, build));
-    if (may_add_run(writes, build))
+    const entry *twice = duplicate_find(build);
+    if (twice != NULL && !definition->deferrable)
+        return key_taken(ctx, build, twice);
+    if (twice == NULL && may_add_run(writes, build))
         return entries_put(ctx, build);
     for (size_t i = 0; i < build->count; i++) {
         const entry *one = &build->entries[i];

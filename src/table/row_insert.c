@@ -79,6 +79,13 @@ static kd_status row_note(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, k
     return status;
 }
 
+static kd_status slot_fail(kd_ctx *ctx, kdi_write_set *writes, const kdi_index *index,
+                           kdi_chunk *chunk, uint32_t slot)
+{
+    kdi_place place = {.chunk = chunk, .ordinal = slot, .ref = kdi_ref(chunk->unit, slot)};
+    return kdi_unique_fail(ctx, writes->scratch, index, &place);
+}
+
 static kd_status row_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_chunk *chunk,
                            uint32_t slot, const kd_on_conflict *on_conflict,
                            kd_insert_outcome *out_outcome)
@@ -101,7 +108,7 @@ static kd_status row_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     if (status != KD_OK)
         return status;
     if (!kdi_conflict_is_told(on_conflict, index->definition.index_no))
-        return kdi_unique_fail(ctx, writes->scratch, index, chunk, slot);
+        return slot_fail(ctx, writes, index, chunk, slot);
     *out_outcome =
         (kd_insert_outcome){.ref = conflict, .conflict_index_no = index->definition.index_no};
     return KD_OK;
@@ -226,7 +233,7 @@ static kd_status slots_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table
         const kdi_index *index;
         KD_TRY(kdi_unique_enter(ctx, writes, table, chunk, slot, NULL, &conflict, &index));
         if (conflict != KD_ROWREF_NONE)
-            return kdi_unique_fail(ctx, writes->scratch, index, chunk, slot);
+            return slot_fail(ctx, writes, index, chunk, slot);
     }
     return kd_txn_redo_added(ctx, writes->txn);
 }

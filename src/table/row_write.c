@@ -115,7 +115,7 @@ static kd_status key_compare(kd_ctx *ctx, kd_arena *arena, const meeting *meet, 
         return KD_OK;
     for (uint32_t i = 0; list != NULL && i < list->count && !*out_differs; i++) {
         kd_key_list keys[2] = {kd_key_list_in(arena), kd_key_list_in(arena)};
-        if (!list->items[i]->definition.unique)
+        if (!kdi_index_may_be_referenced(&list->items[i]->definition))
             continue;
         KD_TRY(kdi_index_keys_at(ctx, arena, list->items[i], &meet->place, &keys[0]));
         KD_TRY(kdi_index_keys_at(ctx, arena, list->items[i], &newest, &keys[1]));
@@ -257,7 +257,9 @@ static bool touches_key(kd_table *table, const kd_table_shape *shape, const uint
     const kdi_index_list *list = atomic_load(&table->indexes);
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {
         const kd_index_definition *definition = &list->items[i]->definition;
-        for (uint32_t c = 0; definition->unique && c < definition->column_count; c++) {
+        if (!kdi_index_may_be_referenced(definition))
+            continue;
+        for (uint32_t c = 0; c < definition->column_count; c++) {
             for (uint32_t k = 0; k < changed_count; k++) {
                 if (shape->columns[positions[k]].column_no == definition->columns[c].column_no)
                     return true;

@@ -76,6 +76,7 @@ typedef struct kd_index_definition {
     kd_slice name;         /* The constraint or index: for 23505. */
     kd_slice columns_text; /* "a, b": for 23505's detail. */
     bool unique;
+    bool deferrable; /* Of a unique one: a key that looks taken is noted, not refused. */
     bool nulls_not_distinct;
     int64_t predicate_column_no; /* A hidden boolean column: rows where it is true; -1: all rows. */
     uint32_t column_count;
@@ -102,6 +103,24 @@ typedef struct kd_insert_outcome {
     bool inserted;
     uint64_t conflict_index_no; /* When not inserted. */
 } kd_insert_outcome;
+
+/*
+ * Deferrable keys: a row enters though its key may be taken, and the doubt is noted. Whoever
+ * ends the statement or the transaction takes the doubts and has them judged.
+ */
+typedef struct kd_key_doubt {
+    uint64_t table_no;
+    uint64_t index_no;
+    kd_rowref ref; /* The row that came second. */
+    kd_slice key;
+} kd_key_doubt;
+
+/* Those that came up since the last call, oldest first, in the transaction's arena. */
+const kd_key_doubt *kd_table_doubts_take(kd_txn *txn, size_t *out_count);
+/* Waits for in-flight owners of the key. 23505 when the row still stands and its key is taken; no
+ * doubt is left when the row or the index has gone. */
+kd_status kd_table_doubt_judge(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
+                               const kd_key_doubt *doubt) KD_MUST_CHECK;
 
 /* What to do about a key that is taken: fail (NULL), or tell. `index_nos` lists the indexes whose
  * conflicts are told instead of failing; none listed means any. */

@@ -293,6 +293,11 @@ typedef struct kdi_index_list {
 } kdi_index_list;
 
 kdi_index *kdi_index_find(kd_table *table, uint64_t index_no);
+/* Whether foreign keys may refer to its key: whoever changes that takes a stronger row lock. */
+static inline bool kdi_index_may_be_referenced(const kd_index_definition *definition)
+{
+    return definition->unique && !definition->deferrable;
+}
 kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition *definition,
                          kd_slice manifest, kdi_index **out_index) KD_MUST_CHECK;
 void kdi_index_destroy(void *index);
@@ -531,6 +536,8 @@ struct kdi_write_set {
     kd_key_list keys;     /* Scratch for index keys. */
     kd_key_list old_keys; /* Of versions that are cleaned away meanwhile. */
     kd_arena *scratch;    /* Reset between rows. */
+    kd_key_doubt *doubts; /* Of deferrable keys, that nobody has taken yet. */
+    size_t doubt_count, doubt_capacity;
     bool is_structural;
     bool holds_structure;
     uint64_t delta_bytes;                  /* Roughly what its rows take in the delta. */
@@ -636,8 +643,9 @@ bool kdi_conflict_is_told(const kd_on_conflict *on_conflict, uint64_t index_no);
 kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                                kdi_index *index, kd_slice key, bool is_checked, kd_rowref self,
                                kd_rowref *out_conflict) KD_MUST_CHECK;
+/* 23505 for the row at `place`. */
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
-                          const kdi_chunk *chunk, uint32_t slot) KD_MUST_CHECK;
+                          const kdi_place *place) KD_MUST_CHECK;
 
 /* serializable.c: what a SERIALIZABLE transaction reads, by the number in its snapshot; nothing
  * happens for others. Validation fails with 40001. */

@@ -6,6 +6,12 @@
  * row that has it, wait (latch released) for owners in flight and look again; when
  * nobody is left, the latest committed state has decided and the entry goes in
  * under the same latch.
+ *
+ * For a deferrable one the entry goes in whatever was seen, under the same latch, and
+ * a key that has, or may come to have, another owner is a doubt. Of two rows with one
+ * key the second to take the latch sees the first, so that at least one of them is in
+ * doubt; it is judged later as above, once the statement or transaction has done
+ * its work.
  */
 #include "table/table_internal.h"
 
@@ -147,6 +153,109 @@ static kd_status enter_unique(kd_ctx *ctx, kdi_write_set *writes, kd_table *tabl
     }
 }
 
+/* --- Deferrable keys ------------------------------------------------------------------------- */
+
+static kd_status doubt_add(kd_ctx *ctx, kdi_write_set *writes, const kdi_index *index, kd_slice key,
+                           kd_rowref self)
+{
+    kd_arena *arena = kd_txn_arena(writes->txn);
+    kd_key_doubt *added;
+    char *copy = kd_copy_text(ctx, arena, key.data, key.size_bytes);
+    if (copy == NULL)
+        return KD_NOMEM;
+    KD_TRY(
+        KD_PUSH(ctx, arena, writes->doubts, writes->doubt_count, writes->doubt_capacity, &added));
+    *added = (kd_key_doubt){.table_no = index->table->table_no,
+                            .index_no = index->definition.index_no,
+                            .ref = self,
+                            .key = {copy, key.size_bytes}};
+    return KD_OK;
+}
+
+static kd_status enter_deferrable(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                                  kdi_index *index, kd_slice key, kd_rowref self)
+{
+    key_state state;
+    kd_index_latch_key(index->index, key);
+    kd_status status = key_judge(ctx, writes, table, index, key, self, &state);
+    if (status == KD_OK)
+        status = entry_put(ctx, index, key, self);
+    kd_index_unlatch_key(index->index, key);
+    if (status != KD_OK || (state.conflict == KD_ROWREF_NONE && state.blocker == 0))
+        return status;
+    return doubt_add(ctx, writes, index, key, self);
+}
+
+const kd_key_doubt *kd_table_doubts_take(kd_txn *txn, size_t *out_count)
+{
+    kdi_write_set *writes = kd_txn_attachment(txn);
+    *out_count = writes == NULL ? 0 : writes->doubt_count;
+    if (*out_count == 0)
+        return NULL;
+    const kd_key_doubt *doubts = writes->doubts;
+    writes->doubts = NULL;
+    writes->doubt_count = writes->doubt_capacity = 0;
+    return doubts;
+}
+
+/* Whether the transaction's row is still there: neither rolled back nor deleted nor replaced. */
+static kd_status own_row_stands(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kd_rowref ref,
+                                kdi_place *out_place, bool *out_stands)
+{
+    kd_stamp begin;
+    *out_stands = false;
+    if (!kdi_place_find(table, ref, out_place))
+        return KD_OK;
+    KD_TRY(kdi_place_begin(ctx, out_place, KDI_SNAPSHOT_LATEST, &begin));
+    if (begin == KDI_STAMP_DEAD || begin == KDI_STAMP_EMPTY)
+        return KD_OK;
+    if (out_place->segment != NULL && out_place->segment->is_private)
+        KD_TRY(kdi_private_bury(ctx, writes));
+    *out_stands = kdi_place_end(out_place) == KD_STAMP_NONE;
+    return KD_OK;
+}
+
+kd_status kd_table_doubt_judge(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
+                               const kd_key_doubt *doubt)
+{
+    kdi_write_set *writes = kd_txn_attachment(txn);
+    kd_table *table = kd_table_find(storage, doubt->table_no);
+    kdi_index *index = table == NULL ? NULL : kdi_index_find(table, doubt->index_no);
+    key_state state = {.conflict = KD_ROWREF_NONE};
+    kdi_place place;
+    bool stands;
+    if (index == NULL)
+        return KD_OK;
+    assert(writes != NULL);
+    KD_TRY(own_row_stands(ctx, writes, table, doubt->ref, &place, &stands));
+    while (stands) {
+        kd_index_latch_key(index->index, doubt->key);
+        kd_status status = key_judge(ctx, writes, table, index, doubt->key, place.ref, &state);
+        kd_index_unlatch_key(index->index, doubt->key);
+        KD_TRY(status);
+        if (state.conflict != KD_ROWREF_NONE || state.blocker == 0)
+            break;
+        KD_TRY(kd_txn_wait_for(ctx, txn, state.blocker));
+    }
+    kd_status status = state.conflict == KD_ROWREF_NONE
+                           ? KD_OK
+                           : kdi_unique_fail(ctx, writes->scratch, index, &place);
+    kd_arena_reset(writes->scratch);
+    return status;
+}
+
+/* --- Entering rows --------------------------------------------------------------------------- */
+
+/* A key that has to be the only one of its kind. */
+static kd_status enter_checked(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                               kdi_index *index, kd_slice key, kd_rowref self,
+                               kd_rowref *out_conflict)
+{
+    if (index->definition.deferrable)
+        return enter_deferrable(ctx, writes, table, index, key, self);
+    return enter_unique(ctx, writes, table, index, key, self, out_conflict);
+}
+
 static kd_status enter_one(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, kdi_index *index,
                            const kdi_chunk *chunk, uint32_t slot, kd_rowref *out_conflict)
 {
@@ -158,8 +267,8 @@ static kd_status enter_one(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     if (keys->count == 0)
         return KD_OK;
     if (index->definition.unique && (!has_null || index->definition.nulls_not_distinct))
-        return enter_unique(ctx, writes, table, index, kd_key_list_get(keys, 0), self,
-                            out_conflict);
+        return enter_checked(ctx, writes, table, index, kd_key_list_get(keys, 0), self,
+                             out_conflict);
     for (size_t i = 0; i < keys->count; i++)
         KD_TRY(entry_put(ctx, index, kd_key_list_get(keys, i), self));
     return KD_OK;
@@ -171,7 +280,7 @@ kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *tab
 {
     *out_conflict = KD_ROWREF_NONE;
     if (is_checked)
-        return enter_unique(ctx, writes, table, index, key, self, out_conflict);
+        return enter_checked(ctx, writes, table, index, key, self, out_conflict);
     return entry_put(ctx, index, key, self);
 }
 
@@ -217,14 +326,16 @@ kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     return status;
 }
 
-static kd_status key_text(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
-                          uint32_t slot, kd_buffer *out)
+static kd_status key_text(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
+                          const kdi_place *place, kd_buffer *out)
 {
     static const kd_text_settings settings = {.extra_float_digits = 1};
+    const kdi_column_set *set = atomic_load(&index->table->set);
     for (uint32_t i = 0; i < index->definition.column_count; i++) {
-        int at = kdi_set_find(chunk->set, index->definition.columns[i].column_no, 0);
-        kd_value value =
-            at < 0 ? kd_value_null(index->types[i]) : kdi_chunk_get(chunk, slot, (uint32_t)at);
+        int at = kdi_set_find(set, index->definition.columns[i].column_no, 0);
+        kd_value value;
+        assert(at >= 0);
+        KD_TRY(kdi_place_value(ctx, scratch, place, &set->columns[at], (uint32_t)at, &value));
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
         if (value.is_null)
@@ -238,12 +349,12 @@ static kd_status key_text(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *
 }
 
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
-                          const kdi_chunk *chunk, uint32_t slot)
+                          const kdi_place *place)
 {
     const kd_index_definition *definition = &index->definition;
     kd_buffer text = kd_buffer_in(scratch);
     KD_TRY(kd_buffer_append_text(ctx, &text, "")); /* NUL-terminated, even for no columns. */
-    KD_TRY(key_text(ctx, index, chunk, slot, &text));
+    KD_TRY(key_text(ctx, scratch, index, place, &text));
     kd_status status =
         KD_FAIL(ctx, KD_INVALID, "23505", "duplicate key value violates unique constraint \"%.*s\"",
                 (int)definition->name.size_bytes, definition->name.data);
