@@ -88,8 +88,8 @@ typedef struct kd_table_index {
     kd_object object;            /* KD_OBJECT_INDEX: named in the table's schema. */
     kd_index_definition storage; /* index_no, columns, unique, predicate. */
     bool is_primary;
-    bool is_constraint; /* Made by PRIMARY KEY or UNIQUE. */
-    bool deferrable, initially_deferred;
+    bool is_constraint;      /* Made by PRIMARY KEY or UNIQUE. */
+    bool initially_deferred; /* storage.deferrable: at the commit, unless SET CONSTRAINTS says. */
     /* A unique key of a partitioned table that does not hold its partition columns: the storage
      * that keeps it over all partitions, and has `storage.index_no`; else 0. See
      * engine/table_key.h. */

@@ -232,7 +232,7 @@ static void walk_indexes(codec *c, kd_table_entry *table)
         walk_key_columns(c, &index->storage);
         walk_bool(c, &index->is_primary);
         walk_bool(c, &index->is_constraint);
-        walk_bool(c, &index->deferrable);
+        walk_bool(c, &index->storage.deferrable);
         walk_bool(c, &index->initially_deferred);
         walk_u64(c, &index->key_table_no);
         walk_slice(c, &index->method);

@@ -307,7 +307,7 @@ kd_status kdi_text_constraint(kd_ctx *ctx, const kd_catalog_version *version,
         KD_TRY(kdi_text_index_key(ctx, constraint->table, index, i, out));
     }
     KD_TRY(kd_buffer_append_byte(ctx, out, ')'));
-    return deferral(ctx, index->deferrable, index->initially_deferred, out);
+    return deferral(ctx, index->storage.deferrable, index->initially_deferred, out);
 }
 
 /* --- Types ------------------------------------------------------------------------------------ */

@@ -467,6 +467,13 @@ static kd_status add_constraint(kd_ctx *ctx, alteration *work, const kd_ast_cons
     return check_holds(ctx, work, &work->draft->checks[before]);
 }
 
+static kd_status no_constraint(kd_ctx *ctx, const kd_table_entry *table, kd_slice name)
+{
+    return KD_FAIL(ctx, KD_INVALID, "42704",
+                   "constraint \"%.*s\" of relation \"%.*s\" does not exist", (int)name.size_bytes,
+                   name.data, (int)table->object.name.size_bytes, table->object.name.data);
+}
+
 /* Rows from before the constraint are looked at now. */
 static kd_status validate_constraint(kd_ctx *ctx, alteration *work,
                                      const kd_ast_alter_action *action)
@@ -500,8 +507,32 @@ static kd_status validate_constraint(kd_ctx *ctx, alteration *work,
                            "constraint",
                            (int)action->name.size_bytes, action->name.data,
                            (int)entry->object.name.size_bytes, entry->object.name.data);
-    return KD_FAIL(ctx, KD_INVALID, "42704",
-                   "constraint \"%.*s\" of relation \"%.*s\" does not exist",
+    return no_constraint(ctx, entry, action->name);
+}
+
+static kd_status alter_constraint(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
+{
+    kdi_draft *draft = work->draft;
+    const kd_table_entry *entry = &draft->entry;
+    const kd_ast_constraint *wanted = action->constraint;
+    bool found = false;
+    for (uint32_t i = 0; i < entry->foreign_count; i++) {
+        kd_foreign_key *key = &draft->foreign_keys[i];
+        if (!kd_slice_equal(key->name, action->name))
+            continue;
+        key->deferrable = wanted->deferrable || wanted->initially_deferred;
+        key->initially_deferred = wanted->initially_deferred;
+        return KD_OK;
+    }
+    for (uint32_t i = 0; i < entry->check_count; i++)
+        found |= kd_slice_equal(draft->checks[i].name, action->name);
+    for (uint32_t i = 0; i < entry->index_count; i++)
+        found |= draft->indexes[i].is_constraint &&
+                 kd_slice_equal(draft->indexes[i].object.name, action->name);
+    if (!found)
+        return no_constraint(ctx, entry, action->name);
+    return KD_FAIL(ctx, KD_INVALID, "42809",
+                   "constraint \"%.*s\" of relation \"%.*s\" is not a foreign key constraint",
                    (int)action->name.size_bytes, action->name.data,
                    (int)entry->object.name.size_bytes, entry->object.name.data);
 }
@@ -882,6 +913,8 @@ static kd_status act(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *a
         return add_constraint(ctx, work, action->constraint);
     case KD_AST_DROP_CONSTRAINT:
         return drop_constraint(ctx, work, action);
+    case KD_AST_ALTER_CONSTRAINT:
+        return alter_constraint(ctx, work, action);
     case KD_AST_VALIDATE_CONSTRAINT:
         return validate_constraint(ctx, work, action);
     case KD_AST_ADD_INDEX:
@@ -957,6 +990,7 @@ static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *named
 {
     alteration work = {.run = run, .table = table, .named = named == table ? NULL : named};
     kd_ast_alter_table below = *ast;
+    KD_TRY(kdi_deferred_refuse(ctx, run, table, "ALTER TABLE"));
     KD_TRY(kdi_draft_open(ctx, run, table, &work.draft));
     below.actions.items = KD_NEW_ARRAY(ctx, run->arena, kd_ast_node *, ast->actions.count);
     if (below.actions.items == NULL)

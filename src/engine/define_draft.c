@@ -420,6 +420,10 @@ static kd_status target_columns(kd_ctx *ctx, kdi_draft *draft, const kd_table_en
         const kd_index_definition *index = &target->indexes[i].storage;
         if (!target->indexes[i].is_primary)
             continue;
+        if (index->deferrable)
+            return KD_FAIL(ctx, KD_INVALID, "55000",
+                           "cannot use a deferrable primary key for referenced table \"%.*s\"",
+                           (int)target->object.name.size_bytes, target->object.name.data);
         if (index->column_count != count)
             return KD_FAIL(ctx, KD_INVALID, "42830",
                            "number of referencing and referenced columns "
@@ -451,9 +455,12 @@ static kd_status target_columns(kd_ctx *ctx, kdi_draft *draft, const kd_table_en
     return KD_OK;
 }
 
-static bool has_unique_index(const kd_table_entry *target, const uint32_t *column_nos,
-                             uint32_t count)
+/* A unique key that is judged at once over just these columns stands behind every reference. */
+static kd_status check_target_key(kd_ctx *ctx, const kd_table_entry *target,
+                                  const uint32_t *column_nos, uint32_t count)
 {
+    kd_slice name = target->object.name;
+    bool is_deferrable = false;
     for (uint32_t i = 0; i < target->index_count; i++) {
         const kd_index_definition *index = &target->indexes[i].storage;
         uint32_t matched = 0;
@@ -462,10 +469,18 @@ static bool has_unique_index(const kd_table_entry *target, const uint32_t *colum
         for (uint32_t c = 0; c < count; c++)
             for (uint32_t k = 0; k < count; k++)
                 matched += index->columns[c].column_no == column_nos[k];
-        if (matched == count)
-            return true;
+        if (matched == count && !index->deferrable)
+            return KD_OK;
+        is_deferrable |= matched == count;
     }
-    return false;
+    if (is_deferrable)
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "cannot use a deferrable unique constraint for referenced table \"%.*s\"",
+                       (int)name.size_bytes, name.data);
+    return KD_FAIL(ctx, KD_INVALID, "42830",
+                   "there is no unique constraint matching given keys for referenced table "
+                   "\"%.*s\"",
+                   (int)name.size_bytes, name.data);
 }
 
 static const kd_column *column_of(const kd_table_entry *table, uint32_t column_no)
@@ -605,11 +620,7 @@ static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_con
         ours[i] = draft->columns[position].storage.column_no;
     }
     KD_TRY(target_columns(ctx, draft, target, constraint, count, theirs));
-    if (!has_unique_index(target, theirs, count))
-        return KD_FAIL(ctx, KD_INVALID, "42830",
-                       "there is no unique constraint matching given keys "
-                       "for referenced table \"%.*s\"",
-                       (int)target->object.name.size_bytes, target->object.name.data);
+    KD_TRY(check_target_key(ctx, target, theirs, count));
     if (name.size_bytes == 0)
         KD_TRY(kdi_choose_name(ctx, draft->run, draft, entry->object.schema_no, entry->object.name,
                                names[0], "fkey", &name));

@@ -306,6 +306,7 @@ static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table
 {
     kd_session *session = work->run->session;
     collection partitions;
+    KD_TRY(kdi_deferred_refuse(ctx, work->run, table, "DROP TABLE"));
     if (table->table_no != 0)
         KD_TRY(kd_txn_lock_table(ctx, session->txn, table->table_no, KD_TABLE_EXCLUSIVE, false));
     KD_TRY(drop_views_over(ctx, work, &table->object));

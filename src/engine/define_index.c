@@ -103,15 +103,10 @@ static kd_status no_nulls(kd_ctx *ctx, kdi_draft *draft, kd_slice column)
     return KD_OK;
 }
 
-static void note_deferral(kdi_draft *draft, kd_table_index *index,
-                          const kd_ast_constraint *constraint)
+static void note_deferral(kd_table_index *index, const kd_ast_constraint *constraint)
 {
-    index->deferrable = constraint->deferrable || constraint->initially_deferred;
+    index->storage.deferrable = constraint->deferrable || constraint->initially_deferred;
     index->initially_deferred = constraint->initially_deferred;
-    if (index->deferrable)
-        kdi_session_notice(draft->run->session, "WARNING", "01000",
-                           "unique keys are checked as rows are written, also those that are "
-                           "DEFERRABLE");
 }
 
 /* ADD CONSTRAINT ... USING INDEX: an index that is there becomes the constraint's. */
@@ -148,12 +143,17 @@ static kd_status key_from_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_cons
     }
     index->is_primary = is_primary;
     index->is_constraint = true;
-    note_deferral(draft, index, constraint);
-    if (constraint->name.size_bytes == 0)
+    note_deferral(index, constraint);
+    if (constraint->name.size_bytes > 0) {
+        KD_TRY(kdi_copy_name(ctx, draft->arena, constraint->name, &index->object.name));
+        index->storage.name = index->object.name;
+    }
+    /* The storage judges an index as it was made: one that is to be deferrable is made anew. */
+    if (!index->storage.deferrable || draft->storage == NULL)
         return KD_OK;
-    KD_TRY(kdi_copy_name(ctx, draft->arena, constraint->name, &index->object.name));
-    index->storage.name = index->object.name;
-    return KD_OK;
+    KD_TRY(kd_table_drop_index(ctx, draft->run->session->txn, draft->storage,
+                               index->storage.index_no));
+    return build_if_there(ctx, draft, index);
 }
 
 kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
@@ -202,7 +202,7 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
     index->is_constraint = true;
     index->storage.unique = true;
     index->storage.nulls_not_distinct = constraint->nulls_not_distinct;
-    note_deferral(draft, index, constraint);
+    note_deferral(index, constraint);
     return build_if_there(ctx, draft, index);
 }
 

@@ -123,6 +123,21 @@ static kd_status add_index(kd_ctx *ctx, kd_run *run, kd_table *storage, kd_table
 }
 
 /* The rows that are there come first, so that the index is built over all of them at once. */
+/* PostgreSQL's answer to all such keys. */
+static kd_status refuse_deferrable(kd_ctx *ctx, const kd_table_entry *table,
+                                   const kd_table_index *index)
+{
+    kd_status status =
+        KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                "unique constraint on partitioned table must include all partitioning columns");
+    kd_error_set_detail(ctx,
+                        "The deferrable key \"%.*s\" of table \"%.*s\" lacks a column of the "
+                        "partition key.",
+                        (int)index->object.name.size_bytes, index->object.name.data,
+                        (int)table->object.name.size_bytes, table->object.name.data);
+    return status;
+}
+
 static kd_status build_key(kd_ctx *ctx, kdi_draft *draft, kd_table_index *index)
 {
     kd_status status = KD_OK;
@@ -154,6 +169,8 @@ kd_status kdi_keys_complete(kd_ctx *ctx, kd_run *run, uint32_t table_no)
         kd_table_index *index = &draft->indexes[i];
         if (index->key_table_no != 0 || !kdi_key_spans_partitions(&draft->entry, index))
             continue;
+        if (index->storage.deferrable)
+            return refuse_deferrable(ctx, &draft->entry, index);
         KD_TRY(build_key(ctx, draft, index));
         has_built = true;
     }

@@ -386,7 +386,9 @@ kd_status kdi_draft_copy_index(kd_ctx *ctx, kdi_draft *draft, const kd_table_ind
 {
     kd_ast_constraint constraint = {.what = source->is_primary ? KD_AST_CONSTRAINT_PRIMARY
                                                                : KD_AST_CONSTRAINT_UNIQUE,
-                                    .nulls_not_distinct = source->storage.nulls_not_distinct};
+                                    .nulls_not_distinct = source->storage.nulls_not_distinct,
+                                    .deferrable = source->storage.deferrable,
+                                    .initially_deferred = source->initially_deferred};
     if (source->is_constraint)
         return kdi_draft_add_key(ctx, draft, &constraint, source->key_texts,
                                  source->storage.column_count);
@@ -803,6 +805,7 @@ static kd_status renew_keys(kd_ctx *ctx, kd_run *run, const kd_table_entry *tabl
 static kd_status truncate_table(kd_ctx *ctx, kd_run *run, const kd_table_entry *table, bool restart)
 {
     kdi_draft *draft;
+    KD_TRY(kdi_deferred_refuse(ctx, run, table, "TRUNCATE"));
     if (restart)
         KD_TRY(restart_sequences(ctx, run, table));
     if (table->strategy != KD_PARTITION_NONE) {

@@ -54,20 +54,7 @@ struct kd_database {
     bool watch_stops;
 };
 
-/* A name of SQL's: prepared statements, cursors, savepoints. */
-typedef struct kdi_named kdi_named;
-struct kdi_named {
-    kdi_named *next;
-    kd_slice name;
-    kd_prepared *prepared; /* PREPARE; cursors: the query's. */
-    kd_run *run;           /* Cursors. */
-    uint32_t savepoint;
-    bool hold;
-    bool has_committed; /* The transaction that declared it WITH HOLD. */
-    kd_arena *arena;    /* Holds this struct. */
-};
-
-/* Work put off to the end of the statement or transaction: see foreign_key.c. */
+/* A check put off to the end of the statement or transaction: see deferred.c. */
 typedef struct kdi_deferred kdi_deferred;
 
 typedef enum kdi_constraint_mode {
@@ -76,11 +63,39 @@ typedef enum kdi_constraint_mode {
     KDI_CONSTRAINTS_IMMEDIATE,
 } kdi_constraint_mode;
 
+/* A constraint that may be deferred: a unique key, or foreign keys by name. */
+typedef struct kdi_constraint_id {
+    uint64_t index_no; /* 0: foreign keys. */
+    kd_slice name;
+} kdi_constraint_id;
+
 typedef struct kdi_constraint_choice {
     struct kdi_constraint_choice *next;
-    kd_slice name;
+    kdi_constraint_id id;
     bool deferred;
 } kdi_constraint_choice;
+
+/* When constraints are checked in this transaction, and what waits for its end. Lists only grow at
+ * their heads, so that a savepoint keeps them by keeping this. In the transaction's arena. */
+typedef struct kdi_constraint_times {
+    kdi_constraint_mode mode;       /* SET CONSTRAINTS ALL, */
+    kdi_constraint_choice *choices; /* and of single ones after it, newest first. */
+    kdi_deferred *at_commit;        /* Newest first. */
+} kdi_constraint_times;
+
+/* A name of SQL's: prepared statements, cursors, savepoints. */
+typedef struct kdi_named kdi_named;
+struct kdi_named {
+    kdi_named *next;
+    kd_slice name;
+    kd_prepared *prepared; /* PREPARE; cursors: the query's. */
+    kd_run *run;           /* Cursors. */
+    uint32_t savepoint;
+    kdi_constraint_times constraints; /* Savepoints: as they were. */
+    bool hold;
+    bool has_committed; /* The transaction that declared it WITH HOLD. */
+    kd_arena *arena;    /* Holds this struct. */
+};
 
 typedef struct kdi_short_read kdi_short_read;
 typedef struct kdi_short_write kdi_short_write;
@@ -136,14 +151,13 @@ struct kd_session {
     uint64_t settings_stamp; /* Of those that change what a text means; 0: not computed. */
     kd_txn *txn;             /* NULL between transactions. */
     kd_session_state state;
-    bool read_only;                      /* The database is, or the session's owner wants it so. */
-    bool is_explicit;                    /* BEGIN was said. */
-    bool has_queried;                    /* A query has run since: its isolation is settled. */
-    bool has_on_commit;                  /* It has made temporary tables with ON COMMIT. */
-    bool has_let_go;                     /* FAILED, and its work is undone already. */
-    kdi_constraint_mode constraint_mode; /* SET CONSTRAINTS ALL, in this transaction, */
-    kdi_constraint_choice *constraint_choices; /* and of single ones after it, newest first. */
-    kdi_deferred *deferred;                    /* In the transaction's arena. */
+    bool read_only;     /* The database is, or the session's owner wants it so. */
+    bool is_explicit;   /* BEGIN was said. */
+    bool has_queried;   /* A query has run since: its isolation is settled. */
+    bool has_on_commit; /* It has made temporary tables with ON COMMIT. */
+    bool has_let_go;    /* FAILED, and its work is undone already. */
+    kdi_constraint_times constraints;
+    kdi_deferred *due; /* Checks for the end of the statement, newest first. */
     kdi_named *prepared;
     kdi_named *cursors;
     kdi_named *savepoints; /* In the transaction's arena, newest first. */
@@ -555,9 +569,46 @@ kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
  * of them. The partition's writers are locked out, and its rows have left their keys. */
 kd_status kdi_foreign_check_leaving(kd_ctx *ctx, kd_run *run,
                                     const kd_table_entry *partition) KD_MUST_CHECK;
-/* Runs what was put off to the end of the statement; with `at_commit` everything. */
+/* Looks at a reference again that was put off; `arena` is scratch. */
+kd_status kdi_foreign_look_again(kd_ctx *ctx, kd_session *session, kd_arena *arena,
+                                 const kd_catalog_version *catalog,
+                                 const kdi_deferred *it) KD_MUST_CHECK;
+
+/* --- deferred.c
+ * ----------------------------------------------------------------------------------- */
+
+typedef enum kdi_deferred_kind {
+    KDI_DEFERRED_PARENT,   /* A row refers: what to must be there. */
+    KDI_DEFERRED_CHILDREN, /* A row went: nobody may refer to it. */
+    KDI_DEFERRED_KEY,      /* A unique key may be taken. */
+} kdi_deferred_kind;
+
+struct kdi_deferred {
+    kdi_deferred *next;
+    kdi_deferred_kind kind;
+    uint32_t child_no; /* References: the table that refers, its key, the values. */
+    uint32_t count;
+    kdi_constraint_id id;
+    kd_value *values;
+    const kd_key_doubt *doubt; /* Keys. */
+};
+
+/* Whether a constraint is judged at the commit, by its declaration and SET CONSTRAINTS. */
+bool kdi_constraint_is_deferred(const kd_session *session, const kdi_constraint_id *id,
+                                bool deferrable, bool initially_deferred);
+/* Puts a check off to the end of the statement or transaction. It is copied; what it points at
+ * lives as long as the transaction. */
+kd_status kdi_deferred_add(kd_ctx *ctx, kd_session *session, const kdi_deferred *check,
+                           bool to_commit) KD_MUST_CHECK;
+/* Makes the checks that are due at the end of a statement; with `at_commit` all. Those for the
+ * commit stay noted when one fails. */
 kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit) KD_MUST_CHECK;
 /* SET CONSTRAINTS name IMMEDIATE: the checks of one constraint that were put off to the commit. */
-kd_status kdi_deferred_run_named(kd_ctx *ctx, kd_session *session, kd_slice name) KD_MUST_CHECK;
+kd_status kdi_deferred_run_only(kd_ctx *ctx, kd_session *session,
+                                const kdi_constraint_id *id) KD_MUST_CHECK;
+/* 55006 when checks of the table's rows still wait for the commit: a command that changes or drops
+ * it would leave them nothing to look at. */
+kd_status kdi_deferred_refuse(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
+                              const char *command) KD_MUST_CHECK;
 
 #endif

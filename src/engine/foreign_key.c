@@ -16,18 +16,6 @@
 
 enum { KEY_COLUMNS_MAX = 32 };
 
-typedef enum deferred_kind { DEFERRED_PARENT, DEFERRED_CHILDREN } deferred_kind;
-
-struct kdi_deferred {
-    kdi_deferred *next;
-    deferred_kind kind;
-    bool to_commit;    /* Else to the end of the statement. */
-    uint32_t child_no; /* The table that refers. */
-    kd_slice key_name;
-    uint32_t count;
-    kd_value values[KEY_COLUMNS_MAX]; /* The key: in transaction memory. */
-};
-
 /* --- Finding tables, columns, indexes
  * --------------------------------------------------------------- */
 
@@ -125,7 +113,7 @@ static const kd_table_index *index_of(const kd_table_entry *target, const kd_for
 {
     for (uint32_t i = 0; i < target->index_count; i++) {
         const kd_index_definition *index = &target->indexes[i].storage;
-        if (!index->unique || index->column_count != key->column_count ||
+        if (!index->unique || index->deferrable || index->column_count != key->column_count ||
             index->predicate_column_no >= 0)
             continue;
         uint32_t matched = 0;
@@ -383,37 +371,29 @@ static kd_status run_action(kd_ctx *ctx, kd_session *session, kd_arena *arena,
 /* --- Putting off
  * ----------------------------------------------------------------------------------- */
 
-static kd_status put_off(kd_ctx *ctx, kd_session *session, deferred_kind kind,
+static kd_status put_off(kd_ctx *ctx, kd_session *session, kdi_deferred_kind kind,
                          const kd_table_entry *child, const kd_foreign_key *key,
                          const kd_value *values, bool to_commit)
 {
     kd_arena *arena = kd_txn_arena(session->txn);
-    kdi_deferred *added = KD_NEW(ctx, arena, kdi_deferred);
+    kd_value *copies = KD_NEW_ARRAY(ctx, arena, kd_value, key->column_count);
     char *name = kd_copy_text(ctx, arena, key->name.data, key->name.size_bytes);
-    if (added == NULL || name == NULL)
+    if (copies == NULL || name == NULL)
         return KD_NOMEM;
-    *added = (kdi_deferred){.kind = kind,
-                            .to_commit = to_commit,
-                            .child_no = child->object.object_no,
-                            .key_name = {name, key->name.size_bytes},
-                            .count = key->column_count};
     for (uint32_t i = 0; i < key->column_count; i++)
-        KD_TRY(kd_value_copy(ctx, arena, &values[i], &added->values[i]));
-    added->next = session->deferred;
-    session->deferred = added;
-    return KD_OK;
+        KD_TRY(kd_value_copy(ctx, arena, &values[i], &copies[i]));
+    kdi_deferred check = {.kind = kind,
+                          .child_no = child->object.object_no,
+                          .count = key->column_count,
+                          .id = {.name = {name, key->name.size_bytes}},
+                          .values = copies};
+    return kdi_deferred_add(ctx, session, &check, to_commit);
 }
 
 static bool is_deferred(const kd_session *session, const kd_foreign_key *key)
 {
-    if (!key->deferrable)
-        return false;
-    for (const kdi_constraint_choice *it = session->constraint_choices; it != NULL; it = it->next)
-        if (kd_slice_equal(it->name, key->name))
-            return it->deferred;
-    return session->constraint_mode == KDI_CONSTRAINTS_AS_DECLARED
-               ? key->initially_deferred
-               : session->constraint_mode == KDI_CONSTRAINTS_DEFERRED;
+    kdi_constraint_id id = {.name = key->name};
+    return kdi_constraint_is_deferred(session, &id, key->deferrable, key->initially_deferred);
 }
 
 static bool any_null(const kd_value *values, uint32_t count)
@@ -460,10 +440,10 @@ static kd_status check_key(kd_ctx *ctx, kd_run *run, const kd_table_entry *table
         return no_parent(ctx, session, run->arena, run->catalog, table, key, values);
     }
     if (is_deferred(session, key))
-        return put_off(ctx, session, DEFERRED_PARENT, table, key, values, true);
+        return put_off(ctx, session, KDI_DEFERRED_PARENT, table, key, values, true);
     bool found;
     KD_TRY(parent_exists(ctx, session, run->arena, run->catalog, key, values, &found));
-    return found ? KD_OK : put_off(ctx, session, DEFERRED_PARENT, table, key, values, false);
+    return found ? KD_OK : put_off(ctx, session, KDI_DEFERRED_PARENT, table, key, values, false);
 }
 
 kd_status kdi_foreign_check_row(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
@@ -504,7 +484,7 @@ kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
                 continue;
         }
         if (action == KD_FOREIGN_NO_ACTION) {
-            KD_TRY(put_off(ctx, session, DEFERRED_CHILDREN, referrers[i].table, key, before,
+            KD_TRY(put_off(ctx, session, KDI_DEFERRED_CHILDREN, referrers[i].table, key, before,
                            is_deferred(session, key)));
         } else if (action == KD_FOREIGN_RESTRICT) {
             bool exist;
@@ -518,7 +498,7 @@ kd_status kdi_foreign_act(kd_ctx *ctx, kd_run *run, const kd_table_entry *table,
                               new_values == NULL ? NULL : after));
             /* The default may be the very key that goes. */
             if (action == KD_FOREIGN_SET_DEFAULT)
-                KD_TRY(put_off(ctx, session, DEFERRED_CHILDREN, referrers[i].table, key, before,
+                KD_TRY(put_off(ctx, session, KDI_DEFERRED_CHILDREN, referrers[i].table, key, before,
                                false));
         }
     }
@@ -589,11 +569,11 @@ static const kd_foreign_key *find_key(const kd_table_entry *table, kd_slice name
     return NULL;
 }
 
-static kd_status look_again(kd_ctx *ctx, kd_session *session, kd_arena *arena,
-                            const kd_catalog_version *catalog, const kdi_deferred *it)
+kd_status kdi_foreign_look_again(kd_ctx *ctx, kd_session *session, kd_arena *arena,
+                                 const kd_catalog_version *catalog, const kdi_deferred *it)
 {
     const kd_table_entry *child = (const kd_table_entry *)kd_catalog_get(catalog, it->child_no);
-    const kd_foreign_key *key = child == NULL ? NULL : find_key(child, it->key_name);
+    const kd_foreign_key *key = child == NULL ? NULL : find_key(child, it->id.name);
     if (key == NULL)
         return KD_OK; /* Dropped meanwhile. */
     bool parent, children;
@@ -603,61 +583,7 @@ static kd_status look_again(kd_ctx *ctx, kd_session *session, kd_arena *arena,
     KD_TRY(children_exist(ctx, session, arena, catalog, child, key, it->values, &children));
     if (!children)
         return KD_OK;
-    return it->kind == DEFERRED_PARENT
+    return it->kind == KDI_DEFERRED_PARENT
                ? no_parent(ctx, session, arena, catalog, child, key, it->values)
                : has_children(ctx, session, arena, catalog, child, key, it->values);
-}
-
-static kd_status deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit,
-                              const kd_slice *only)
-{
-    kd_status status = KD_OK;
-    kd_catalog_version *catalog = NULL;
-    kd_arena *arena = NULL;
-    if (session->deferred == NULL)
-        return KD_OK;
-    arena = kd_arena_create(ctx, NULL, "deferred checks", KD_ARENA_UNLIMITED);
-    if (arena == NULL)
-        return KD_NOMEM;
-    KD_TRY_OUT(kd_catalog_pin(ctx, session->database->catalog, session->txn, &catalog));
-    kd_text_settings text;
-    kd_session_facts facts;
-    kdi_session_facts(session, catalog, &text, &facts);
-    session->text = text;
-    kdi_deferred **link = &session->deferred;
-    while (*link != NULL) {
-        kdi_deferred *it = *link;
-        bool is_meant =
-            only == NULL ? !it->to_commit || at_commit : kd_slice_equal(it->key_name, *only);
-        if (!is_meant) {
-            link = &it->next;
-            continue;
-        }
-        *link = it->next;
-        KD_TRY_OUT(look_again(ctx, session, arena, catalog, it));
-    }
-out:
-    if (status != KD_OK && !at_commit) {
-        /* The statement is undone, and what it put off with it. */
-        kdi_deferred **rest = &session->deferred;
-        while (*rest != NULL) {
-            if ((*rest)->to_commit)
-                rest = &(*rest)->next;
-            else
-                *rest = (*rest)->next;
-        }
-    }
-    kd_catalog_unpin(catalog);
-    kd_arena_destroy(arena);
-    return status;
-}
-
-kd_status kdi_deferred_run(kd_ctx *ctx, kd_session *session, bool at_commit)
-{
-    return deferred_run(ctx, session, at_commit, NULL);
-}
-
-kd_status kdi_deferred_run_named(kd_ctx *ctx, kd_session *session, kd_slice name)
-{
-    return deferred_run(ctx, session, true, &name);
 }

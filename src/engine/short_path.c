@@ -44,8 +44,8 @@ const kd_plan *kdi_short_probe(const kd_statement_plan *plan)
         return NULL;
     const kd_index_bound *bound = &root->as.index_scan.bound;
     const kd_index_definition *index = &root->as.index_scan.index->storage;
-    if (!index->unique || bound->in_list || bound->equal_count != index->column_count ||
-        index->predicate_column_no >= 0)
+    if (!index->unique || index->deferrable || bound->in_list ||
+        bound->equal_count != index->column_count || index->predicate_column_no >= 0)
         return NULL;
     for (uint32_t i = 0; i < bound->equal_count; i++)
         if (!kdi_short_has_value(bound->equals[i]))

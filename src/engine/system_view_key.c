@@ -78,7 +78,7 @@ static kd_status table_indexes(kdi_sys_view *view, const kd_table_entry *table)
         kdi_put_bool(view, index->storage.nulls_not_distinct);
         kdi_put_bool(view, index->is_primary);
         kdi_put_bool(view, false);
-        kdi_put_bool(view, !index->deferrable);
+        kdi_put_bool(view, !index->storage.deferrable);
         kdi_put_bool(view, false);
         kdi_put_bool(view, true);
         kdi_put_bool(view, false);
@@ -167,7 +167,7 @@ static kd_status emit_constraint(kdi_sys_view *view, const kdi_constraint *const
     kdi_put_text(view, constraint->name);
     kdi_put_oid(view, constraint->table->object.schema_no);
     kdi_put_char(view, constraint->kind);
-    kdi_put_bool(view, key != NULL ? key->deferrable : index != NULL && index->deferrable);
+    kdi_put_bool(view, key != NULL ? key->deferrable : index != NULL && index->storage.deferrable);
     kdi_put_bool(view, key != NULL ? key->initially_deferred
                                    : index != NULL && index->initially_deferred);
     kdi_put_bool(view, true);

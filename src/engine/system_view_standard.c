@@ -391,7 +391,8 @@ static kd_status one_table_constraint(kdi_sys_view *view, const kdi_constraint *
                           : constraint->kind == 'u' ? "UNIQUE"
                           : constraint->kind == 'c' ? "CHECK"
                                                     : "FOREIGN KEY");
-    kdi_put_yes_no(view, key != NULL ? key->deferrable : index != NULL && index->deferrable);
+    kdi_put_yes_no(view,
+                   key != NULL ? key->deferrable : index != NULL && index->storage.deferrable);
     kdi_put_yes_no(view, key != NULL ? key->initially_deferred
                                      : index != NULL && index->initially_deferred);
     kdi_put_yes_no(view, true);
@@ -497,7 +498,7 @@ static const kd_table_index *target_index(const kd_table_entry *target, const kd
 {
     for (uint32_t i = 0; i < target->index_count; i++) {
         const kd_index_definition *index = &target->indexes[i].storage;
-        bool same = index->unique && index->column_count == key->column_count;
+        bool same = index->unique && !index->deferrable && index->column_count == key->column_count;
         for (uint32_t k = 0; same && k < key->column_count; k++) {
             bool found = false;
             for (uint32_t n = 0; n < key->column_count; n++)

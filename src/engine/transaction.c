@@ -29,11 +29,10 @@ static kd_status txn_start(kd_ctx *ctx, kd_session *session, const kd_ast_transa
             options.read_only = modes->read_only == KD_AST_ON;
     }
     KD_TRY(kd_txn_begin(ctx, kd_storage_txns(session->database->storage), &options, &session->txn));
-    session->deferred = NULL;
+    session->constraints = (kdi_constraint_times){.mode = KDI_CONSTRAINTS_AS_DECLARED};
+    session->due = NULL;
     session->savepoints = NULL;
     session->has_let_go = false;
-    session->constraint_mode = KDI_CONSTRAINTS_AS_DECLARED;
-    session->constraint_choices = NULL;
     session->has_queried = false;
     return KD_OK;
 }
@@ -65,7 +64,8 @@ static void txn_ended(kd_session *session, bool committed)
     session->txn = NULL;
     session->is_explicit = false;
     session->state = KD_SESSION_IDLE;
-    session->deferred = NULL;
+    session->constraints = (kdi_constraint_times){.mode = KDI_CONSTRAINTS_AS_DECLARED};
+    session->due = NULL;
     session->savepoints = NULL;
     if (session->settings_kept) {
         session->settings = committed ? session->committed : session->at_begin;
@@ -161,7 +161,8 @@ void kdi_transaction_let_go(kd_session *session)
     }
     kd_txn_rollback(session->txn);
     session->txn = rest;
-    session->deferred = NULL;
+    session->constraints = (kdi_constraint_times){.mode = KDI_CONSTRAINTS_AS_DECLARED};
+    session->due = NULL;
     session->has_let_go = true;
 }
 
@@ -340,6 +341,7 @@ static kd_status savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_transa
         return KD_NOMEM;
     KD_TRY(kd_txn_savepoint(ctx, session->txn, &added->savepoint));
     added->name = (kd_slice){name, command->name.size_bytes};
+    added->constraints = session->constraints;
     added->next = session->savepoints;
     session->savepoints = added;
     return KD_OK;
@@ -370,6 +372,8 @@ static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_tra
         KD_TRY(kdi_cursors_settle(ctx, session, false));
     kd_txn_rollback_to(session->txn, found->savepoint);
     session->savepoints = found;
+    session->constraints = found->constraints;
+    session->due = NULL;
     session->state = KD_SESSION_IN_TRANSACTION;
     return KD_OK;
 }

@@ -4,6 +4,7 @@
 #include "engine/engine_internal.h"
 
 #include "engine/sample_store.h"
+#include "engine/table_key.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -263,9 +264,44 @@ static kd_status run_lock(kd_ctx *ctx, kd_run *run, const kd_ast_lock *ast)
 }
 
 typedef struct constraint_search {
+    kd_ctx *ctx;
+    kd_arena *arena;
+    const kd_catalog_version *catalog;
     kd_slice name;
-    bool found, deferrable;
+    bool found; /* Those that cannot be deferred too. */
+    kdi_constraint_id *ids;
+    size_t count, capacity;
+    kd_status status;
 } constraint_search;
+
+static void constraint_found(constraint_search *search, bool deferrable, uint64_t index_no)
+{
+    kdi_constraint_id *added;
+    search->found = true;
+    if (!deferrable || search->status != KD_OK)
+        return;
+    search->status =
+        KD_PUSH(search->ctx, search->arena, search->ids, search->count, search->capacity, &added);
+    if (search->status == KD_OK)
+        *added = (kdi_constraint_id){.index_no = index_no, .name = search->name};
+}
+
+/* The key itself, or the one of a partitioned table that it is part of. */
+static bool key_is_named(const constraint_search *search, const kd_table_entry *table,
+                         const kd_table_index *index)
+{
+    if (kd_slice_equal(index->object.name, search->name))
+        return true;
+    if (table->parent_no == 0 || !index->storage.deferrable)
+        return false;
+    const kd_table_entry *parent =
+        (const kd_table_entry *)kd_catalog_get(search->catalog, table->parent_no);
+    for (uint32_t i = 0; i < parent->index_count; i++)
+        if (kdi_index_is_counterpart(parent, &parent->indexes[i], table, index) &&
+            key_is_named(search, parent, &parent->indexes[i]))
+            return true;
+    return false;
+}
 
 static void look_for_constraint(void *object, const kd_object *entry)
 {
@@ -273,44 +309,49 @@ static void look_for_constraint(void *object, const kd_object *entry)
     const kd_table_entry *table = (const kd_table_entry *)entry;
     if (entry->kind != KD_OBJECT_TABLE)
         return;
-    for (uint32_t i = 0; i < table->foreign_count; i++) {
-        if (!kd_slice_equal(table->foreign_keys[i].name, search->name))
-            continue;
-        search->found = true;
-        search->deferrable |= table->foreign_keys[i].deferrable;
-    }
+    for (uint32_t i = 0; i < table->foreign_count; i++)
+        if (kd_slice_equal(table->foreign_keys[i].name, search->name))
+            constraint_found(search, table->foreign_keys[i].deferrable, 0);
     for (uint32_t i = 0; i < table->index_count; i++) {
         const kd_table_index *index = &table->indexes[i];
-        if (!index->is_constraint || !kd_slice_equal(index->object.name, search->name))
-            continue;
-        search->found = true;
-        search->deferrable |= index->deferrable;
+        if (index->is_constraint && key_is_named(search, table, index))
+            constraint_found(search, index->storage.deferrable, index->storage.index_no);
     }
     for (uint32_t i = 0; i < table->check_count; i++)
         search->found |= kd_slice_equal(table->checks[i].name, search->name);
 }
 
-static kd_status set_constraint(kd_ctx *ctx, kd_run *run, kd_slice name, bool deferred)
+static kd_status choose_time(kd_ctx *ctx, kd_session *session, const kdi_constraint_id *id,
+                             bool deferred)
 {
-    kd_session *session = run->session;
-    constraint_search search = {.name = name};
-    kd_catalog_visit(run->catalog, look_for_constraint, &search);
-    if (!search.found)
-        return KD_FAIL(ctx, KD_INVALID, "42704", "constraint \"%.*s\" does not exist",
-                       (int)name.size_bytes, name.data);
-    if (!search.deferrable)
-        return KD_FAIL(ctx, KD_INVALID, "42809", "constraint \"%.*s\" is not deferrable",
-                       (int)name.size_bytes, name.data);
+    kdi_constraint_times *times = &session->constraints;
     kd_arena *arena = kd_txn_arena(session->txn);
     kdi_constraint_choice *choice = KD_NEW(ctx, arena, kdi_constraint_choice);
-    char *copy = kd_copy_text(ctx, arena, name.data, name.size_bytes);
+    char *copy = kd_copy_text(ctx, arena, id->name.data, id->name.size_bytes);
     if (choice == NULL || copy == NULL)
         return KD_NOMEM;
     if (!deferred)
-        KD_TRY(kdi_deferred_run_named(ctx, session, name));
-    *choice =
-        (kdi_constraint_choice){session->constraint_choices, {copy, name.size_bytes}, deferred};
-    session->constraint_choices = choice;
+        KD_TRY(kdi_deferred_run_only(ctx, session, id));
+    *choice = (kdi_constraint_choice){
+        times->choices, {.index_no = id->index_no, .name = {copy, id->name.size_bytes}}, deferred};
+    times->choices = choice;
+    return KD_OK;
+}
+
+static kd_status set_constraint(kd_ctx *ctx, kd_run *run, kd_slice name, bool deferred)
+{
+    constraint_search search = {
+        .ctx = ctx, .arena = run->arena, .catalog = run->catalog, .name = name};
+    kd_catalog_visit(run->catalog, look_for_constraint, &search);
+    KD_TRY(search.status);
+    if (!search.found)
+        return KD_FAIL(ctx, KD_INVALID, "42704", "constraint \"%.*s\" does not exist",
+                       (int)name.size_bytes, name.data);
+    if (deferred && search.count == 0)
+        return KD_FAIL(ctx, KD_INVALID, "42809", "constraint \"%.*s\" is not deferrable",
+                       (int)name.size_bytes, name.data);
+    for (size_t i = 0; i < search.count; i++)
+        KD_TRY(choose_time(ctx, run->session, &search.ids[i], deferred));
     return KD_OK;
 }
 
@@ -327,8 +368,9 @@ static kd_status run_set_constraints(kd_ctx *ctx, kd_run *run, const kd_ast_set_
     }
     if (ast->names.count > 0)
         return KD_OK;
-    session->constraint_choices = NULL;
-    session->constraint_mode = ast->deferred ? KDI_CONSTRAINTS_DEFERRED : KDI_CONSTRAINTS_IMMEDIATE;
+    session->constraints.choices = NULL;
+    session->constraints.mode =
+        ast->deferred ? KDI_CONSTRAINTS_DEFERRED : KDI_CONSTRAINTS_IMMEDIATE;
     return ast->deferred ? KD_OK : kdi_deferred_run(ctx, session, true);
 }
 

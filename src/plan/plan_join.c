@@ -247,8 +247,8 @@ static kd_status index_is_fixed(kd_ctx *ctx, kdi_planner *p, const kdi_condition
                                 const kd_table_index *index, bool *out_fixed)
 {
     const kd_table_entry *table = scan->as.scan.table;
-    *out_fixed =
-        index->storage.unique && index->storage.predicate_column_no < 0 && !index->deferrable;
+    *out_fixed = index->storage.unique && index->storage.predicate_column_no < 0 &&
+                 !index->storage.deferrable;
     for (uint32_t k = 0; k < index->storage.column_count && *out_fixed; k++) {
         kd_column_id id = 0;
         for (uint32_t c = 0; c < scan->column_count; c++)

@@ -154,6 +154,17 @@ static kd_status no_arbiter(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict
                           "specification"));
 }
 
+static kd_status check_arbiter(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
+                               const kd_table_index *index)
+{
+    if (!index->storage.deferrable)
+        return KD_OK;
+    return kdi_at(ctx, b, ast->node.position,
+                  KD_FAIL(ctx, KD_INVALID, "55000",
+                          "ON CONFLICT does not support deferrable unique "
+                          "constraints/exclusion constraints as arbiters"));
+}
+
 static kd_status find_arbiters(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
                                kd_slice alias, kd_bound_statement *bound)
 {
@@ -179,11 +190,7 @@ static kd_status find_arbiters(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_confl
             KD_TRY(index_fits(ctx, b, &work, index, &fits));
         if (!fits)
             continue;
-        if (index->deferrable && (by_name || index->is_constraint))
-            return kdi_at(ctx, b, ast->node.position,
-                          KD_FAIL(ctx, KD_INVALID, "55000",
-                                  "ON CONFLICT does not support deferrable unique "
-                                  "constraints/exclusion constraints as arbiters"));
+        KD_TRY(check_arbiter(ctx, b, ast, index));
         bound->conflict_indexes[bound->conflict_index_count++] = i;
     }
     return bound->conflict_index_count > 0 ? KD_OK : no_arbiter(ctx, b, ast, table);
@@ -285,5 +292,8 @@ kd_status kdi_bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict
                       KD_FAIL(ctx, KD_INVALID, "42601",
                               "ON CONFLICT DO UPDATE requires inference specification or "
                               "constraint name"));
+    else /* Every unique key arbitrates. */
+        for (uint32_t i = 0; i < bound->target->index_count; i++)
+            KD_TRY(check_arbiter(ctx, b, ast, &bound->target->indexes[i]));
     return ast->do_update ? bind_update(ctx, b, ast, alias, bound) : KD_OK;
 }

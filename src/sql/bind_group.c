@@ -372,9 +372,9 @@ static bool primary_key_is_grouped(const kdi_query *query, const kdi_source *sou
         return false;
     const kd_table_entry *table = source->scan->as.scan.table;
     for (uint32_t i = 0; i < table->index_count; i++) {
-        if (!table->indexes[i].is_primary)
-            continue;
         const kd_index_definition *index = &table->indexes[i].storage;
+        if (!table->indexes[i].is_primary || index->deferrable)
+            continue;
         for (uint32_t k = 0; k < index->column_count; k++) {
             bool found = false;
             for (uint32_t c = 0; c < source->column_count && !found; c++) {

@@ -150,6 +150,21 @@ kd_status kdi_constraint_attributes(kd_parser *p, kd_ast_constraint *node)
     return KD_OK;
 }
 
+/* Only keys and references can be deferred. */
+static kd_status own_attributes(kd_parser *p, kd_ast_constraint *node, bool of_column)
+{
+    int32_t position = p->token.position;
+    KD_TRY(kdi_constraint_attributes(p, node));
+    if (node->what == KD_AST_CONSTRAINT_PRIMARY || node->what == KD_AST_CONSTRAINT_UNIQUE ||
+        node->what == KD_AST_CONSTRAINT_FOREIGN)
+        return KD_OK;
+    if (of_column && (node->deferrable || node->not_deferrable))
+        return kdi_fail_at(p, "42601", position, "misplaced DEFERRABLE clause");
+    if (node->deferrable)
+        return kdi_fail_at(p, "0A000", position, "CHECK constraints cannot be marked DEFERRABLE");
+    return KD_OK;
+}
+
 static kd_status new_constraint(kd_parser *p, kd_ast_constraint **out)
 {
     kd_ast_constraint *node = KDI_NODE(p, KD_AST_CONSTRAINT, kd_ast_constraint);
@@ -226,7 +241,7 @@ static kd_status column_constraints(kd_parser *p, kd_ast_column_def *column)
         kd_ast_constraint *node;
         KD_TRY(new_constraint(p, &node));
         KD_TRY(column_constraint_body(p, node));
-        KD_TRY(kdi_constraint_attributes(p, node));
+        KD_TRY(own_attributes(p, node, true));
         kdi_finish(p, &node->node);
         KD_TRY(kdi_push(p, &column->constraints, &node->node));
     }
@@ -348,7 +363,7 @@ kd_status kdi_table_constraint(kd_parser *p, kd_ast_constraint **out)
 {
     KD_TRY(new_constraint(p, out));
     KD_TRY(table_constraint_body(p, *out));
-    KD_TRY(kdi_constraint_attributes(p, *out));
+    KD_TRY(own_attributes(p, *out, false));
     kdi_finish(p, &(*out)->node);
     return KD_OK;
 }
