@@ -21,6 +21,7 @@ enum {
     SESSIONS_MAX = 3,
     PARENTS = 5,
     ITEMS = 24,
+    SEATS = 6,
     BATCHES = 4,
     ACCOUNTS = 6,
     ACCOUNT_START = 100,
@@ -46,6 +47,8 @@ typedef struct belongings {
     int64_t transfers;
     int parents[PARENTS]; /* The label's number, or ABSENT. */
     item items[ITEMS];
+    int seats[SEATS];   /* Where each guest sits, or ABSENT. Two on one until the commit. */
+    bool seats_at_once; /* In this transaction: by SET CONSTRAINTS. */
     int batch_rows[BATCHES];
     int batch_version[BATCHES];
     int tickets;
@@ -120,6 +123,8 @@ bool copy_read(void *object, void *target, size_t capacity_bytes, size_t *out_by
 
 /* sim_engine_model.c */
 void belongings_init(belongings *own);
+/* Whether two guests have one seat: the key is taken, once it is judged. */
+bool seats_clash(const belongings *own);
 verdict schema_create(worker *self);
 /* What the database holds of the session, and what it must hold by the model. */
 verdict belongings_read(worker *self, char *out);

@@ -26,6 +26,8 @@ static const char *const schema[] = {
     "CREATE INDEX item_doc ON item USING gin (doc jsonb_path_ops)",
     "CREATE TABLE tag (item int NOT NULL REFERENCES item (id), no int NOT NULL,"
     " PRIMARY KEY (item, no))",
+    "CREATE TABLE seat (owner int, guest int, place int NOT NULL, PRIMARY KEY (owner, guest),"
+    " CONSTRAINT seat_place UNIQUE (owner, place) DEFERRABLE INITIALLY DEFERRED)",
     "CREATE VIEW labelled AS SELECT i.id, i.owner, p.label, (SELECT count(*) FROM tag t"
     " WHERE t.item = i.id) AS tags FROM item i JOIN parent p ON p.id = i.parent",
     "CREATE VIEW scored AS SELECT id, score, name FROM item WHERE score >= 0 WITH CHECK OPTION",
@@ -41,6 +43,21 @@ void belongings_init(belongings *own)
     *own = (belongings){0};
     for (int i = 0; i < PARENTS; i++)
         own->parents[i] = ABSENT;
+    for (int i = 0; i < SEATS; i++)
+        own->seats[i] = ABSENT;
+}
+
+bool seats_clash(const belongings *own)
+{
+    unsigned taken = 0;
+    for (int i = 0; i < SEATS; i++) {
+        if (own->seats[i] == ABSENT)
+            continue;
+        if ((taken >> own->seats[i] & 1) != 0)
+            return true;
+        taken |= 1u << own->seats[i];
+    }
+    return false;
 }
 
 verdict schema_create(worker *self)
@@ -120,6 +137,9 @@ verdict belongings_read(worker *self, char *out)
                           "SELECT item, count(*), max(no) FROM tag WHERE item >= %u AND item < %u"
                           " GROUP BY item ORDER BY item",
                           no * 1000, no * 1000 + 1000));
+    how = rows_add(
+        self, how, out, "seat",
+        format(sql, "SELECT guest, place FROM seat WHERE owner = %u ORDER BY guest", no, 0));
     how = rows_add(self, how, out, "big",
                    format(sql,
                           "SELECT batch, count(*), sum(i), min(body), max(body) FROM big"
@@ -179,6 +199,10 @@ void belongings_tell(const worker *self, const belongings *own, char *out)
         if (own->items[i].is_there && own->items[i].tags > 0)
             text_add(out, TEXT_BYTES, "%u|%d|%d\n", base + i, own->items[i].tags,
                      own->items[i].tags - 1);
+    text_add(out, TEXT_BYTES, "seat:\n");
+    for (int i = 0; i < SEATS; i++)
+        if (own->seats[i] != ABSENT)
+            text_add(out, TEXT_BYTES, "%d|%d\n", i, own->seats[i]);
     text_add(out, TEXT_BYTES, "big:\n");
     for (int i = 0; i < BATCHES; i++) {
         long long rows = own->batch_rows[i];
@@ -303,6 +327,19 @@ static verdict read_batch(worker *self, const belongings *own)
                i);
 }
 
+/* By the deferrable key, under which two rows may stand. */
+static verdict read_seat(worker *self, const belongings *own)
+{
+    int place = (int)below(self, SEATS);
+    char expected[64] = "";
+    for (int i = 0; i < SEATS; i++)
+        if (own->seats[i] == place)
+            text_add(expected, sizeof expected, "%d\n", i);
+    return ask(self, "00000", ABSENT, expected,
+               "SELECT guest FROM seat WHERE owner = %u AND place = %d ORDER BY guest", self->no,
+               place);
+}
+
 static verdict read_all(worker *self, const belongings *own)
 {
     char got[TEXT_BYTES], expected[TEXT_BYTES];
@@ -317,7 +354,8 @@ static verdict read_all(worker *self, const belongings *own)
 verdict read_anything(worker *self, const belongings *own)
 {
     static verdict (*const questions[])(worker * self, const belongings *own) = {
-        read_group, read_point, read_parent, read_join, read_sums, read_name, read_batch, read_all};
+        read_group, read_point, read_parent, read_join, read_sums,
+        read_name,  read_batch, read_seat,   read_all};
     if (below(self, 8) == 0) {
         verdict how = ask(self, "00000", ABSENT, NULL, "SET enable_indexscan = %s",
                           below(self, 2) == 0 ? "on" : "off");

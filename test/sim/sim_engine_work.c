@@ -439,6 +439,70 @@ static verdict index_toggle(worker *self)
     return settle(self, "00000", ABSENT, sql);
 }
 
+/* --- Seats: a deferrable key --------------------------------------------------------------------
+ */
+
+static verdict seats_settle(worker *self, int64_t affected, const char *sql)
+{
+    bool is_judged = !self->in_transaction || self->current.seats_at_once;
+    return settle(self, is_judged && seats_clash(&self->next) ? "23505" : "00000", affected, sql);
+}
+
+static verdict seat_take(worker *self)
+{
+    char sql[SQL_BYTES] = "";
+    unsigned guest = below(self, SEATS), place = below(self, SEATS);
+    if (self->current.seats[guest] == ABSENT)
+        text_add(sql, sizeof sql, "INSERT INTO seat VALUES (%u, %u, %u)", self->no, guest, place);
+    else
+        text_add(sql, sizeof sql, "UPDATE seat SET place = %u WHERE owner = %u AND guest = %u",
+                 place, self->no, guest);
+    self->next.seats[guest] = (int)place;
+    return seats_settle(self, 1, sql);
+}
+
+/* Everybody moves on by one: in the midst of it seats are taken twice. */
+static verdict seats_shift(worker *self)
+{
+    char sql[SQL_BYTES] = "";
+    int64_t count = 0;
+    for (int i = 0; i < SEATS; i++) {
+        if (self->current.seats[i] == ABSENT)
+            continue;
+        self->next.seats[i] = (self->current.seats[i] + 1) % SEATS;
+        count++;
+    }
+    text_add(sql, sizeof sql, "UPDATE seat SET place = (place + 1) %% %d WHERE owner = %u", SEATS,
+             self->no);
+    return seats_settle(self, count, sql);
+}
+
+static verdict seat_leave(worker *self)
+{
+    char sql[SQL_BYTES] = "";
+    int place = (int)below(self, SEATS);
+    int64_t count = 0;
+    for (int i = 0; i < SEATS; i++) {
+        if (self->current.seats[i] != place)
+            continue;
+        self->next.seats[i] = ABSENT;
+        count++;
+    }
+    text_add(sql, sizeof sql, "DELETE FROM seat WHERE owner = %u AND place = %d", self->no, place);
+    return seats_settle(self, count, sql);
+}
+
+static verdict seats_judge(worker *self)
+{
+    if (!self->in_transaction)
+        return FORETOLD;
+    bool at_once = !self->current.seats_at_once;
+    self->next.seats_at_once = at_once;
+    return settle(self, at_once && seats_clash(&self->current) ? "23505" : "00000", ABSENT,
+                  at_once ? "SET CONSTRAINTS seat_place IMMEDIATE"
+                          : "SET CONSTRAINTS seat_place DEFERRED");
+}
+
 /* --- What belongs to all ---------------------------------------------------------------------- */
 
 static verdict ticket_draw(worker *self)
@@ -497,6 +561,7 @@ static const struct {
     {items_delete, 2}, {item_upsert, 6},  {item_merge, 3},   {parent_put, 8},   {parent_delete, 3},
     {tag_add, 4},      {tags_delete, 3},  {batch_load, 5},   {batch_change, 5}, {side_change, 5},
     {index_toggle, 1}, {ticket_draw, 3},  {transfer, 8},     {lock_rows, 3},    {read_own, 18},
+    {seat_take, 8},    {seats_shift, 4},  {seat_leave, 3},   {seats_judge, 3},
 };
 
 static verdict operate(worker *self)
@@ -587,8 +652,11 @@ static void conclude(worker *self, verdict how, const belongings *result)
 
 static void transaction_commit(worker *self)
 {
-    verdict how = ask(self, "00000", ABSENT, NULL, "COMMIT");
-    conclude(self, how, &self->current);
+    bool fails = seats_clash(&self->current);
+    self->current.seats_at_once = false;
+    verdict how = ask(self, fails ? "23505" : "00000", ABSENT, NULL, "COMMIT");
+    if (!fails)
+        conclude(self, how, &self->current);
     give_up(self);
 }
 
