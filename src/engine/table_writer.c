@@ -432,10 +432,10 @@ static kd_status route(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *va
 /* A parent's arbiters are, for a partition, its own indexes over the same. */
 static kd_status pass_arbiters(kd_ctx *ctx, kdi_table_writer *parent, kdi_table_writer *writer)
 {
-    uint32_t *positions = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, writer->table->index_count);
     uint32_t count = 0;
     if (!parent->keeps_partition)
         return KD_OK; /* No ON CONFLICT. */
+    uint32_t *positions = KD_NEW_ARRAY(ctx, writer->arena, uint32_t, writer->table->index_count);
     if (positions == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < writer->table->index_count; i++)
