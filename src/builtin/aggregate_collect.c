@@ -77,26 +77,103 @@ FINISH(string_agg_finish)
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
+/* `data` of those that leave NULLs out or refuse equal keys. */
+typedef struct json_form {
+    bool is_strict; /* NULLs are left out. */
+    bool is_unique; /* Keys must differ. */
+} json_form;
+
+static const json_form strict_form = {.is_strict = true}, unique_form = {.is_unique = true},
+                       unique_strict_form = {true, true};
+
+static bool form_is_strict(const kd_call_env *env)
+{
+    return env->data != NULL && ((const json_form *)env->data)->is_strict;
+}
+
+static bool form_is_unique(const kd_call_env *env)
+{
+    return env->data != NULL && ((const json_form *)env->data)->is_unique;
+}
+
 STEP(json_agg_step)
 {
     text_state *state = object;
     kd_value value = kdi_arg_value(env, args, 0);
+    if (value.is_null && form_is_strict(env))
+        return KD_OK;
     bool is_nested = value.type.is_array || value.type.id == KD_TYPE_RECORD;
     bool goes_below = is_nested && !value.is_null && state->count > 0;
     KD_TRY(text_begin(ctx, env, state, goes_below ? KD_SLICE(", \n ") : KD_SLICE(", ")));
     return kdi_append_json(ctx, kdi_settings(env), &value, &state->text);
 }
 
+typedef struct object_state {
+    text_state text;
+    kd_slice *keys; /* As they are written; kept where they must differ. */
+    size_t key_count, key_capacity;
+} object_state;
+
+static kd_status add_key(kd_ctx *ctx, const kd_call_env *env, object_state *state, kd_slice key)
+{
+    kd_slice *added;
+    KD_TRY(
+        KD_PUSH(ctx, env->state_arena, state->keys, state->key_count, state->key_capacity, &added));
+    *added =
+        (kd_slice){kd_copy_text(ctx, env->state_arena, key.data, key.size_bytes), key.size_bytes};
+    return added->data == NULL ? KD_NOMEM : KD_OK;
+}
+
 STEP(json_object_step)
 {
-    text_state *state = object;
+    object_state *state = object;
     if (args[0] == NULL)
         return KD_FAIL(ctx, KD_INVALID, "22023", "field name must not be null");
-    KD_TRY(text_begin(ctx, env, state, KD_SLICE(", ")));
     kd_value key = kdi_arg_value(env, args, 0), value = kdi_arg_value(env, args, 1);
-    KD_TRY(kdi_append_json_key(ctx, kdi_settings(env), &key, &state->text));
-    KD_TRY(kd_buffer_append_text(ctx, &state->text, " : "));
-    return kdi_append_json(ctx, kdi_settings(env), &value, &state->text);
+    kd_buffer written = kd_buffer_in(env->arena);
+    KD_TRY(kdi_append_json_key(ctx, kdi_settings(env), &key, &written));
+    if (form_is_unique(env))
+        KD_TRY(add_key(ctx, env, state, kd_buffer_slice(&written)));
+    if (value.is_null && form_is_strict(env))
+        return KD_OK;
+    KD_TRY(text_begin(ctx, env, &state->text, KD_SLICE(", ")));
+    KD_TRY(kd_buffer_append_slice(ctx, &state->text.text, kd_buffer_slice(&written)));
+    KD_TRY(kd_buffer_append_text(ctx, &state->text.text, " : "));
+    return kdi_append_json(ctx, kdi_settings(env), &value, &state->text.text);
+}
+
+COMBINE(object_combine)
+{
+    object_state *state = object;
+    const object_state *more = other;
+    for (size_t i = 0; i < more->key_count; i++)
+        KD_TRY(add_key(ctx, env, state, more->keys[i]));
+    return text_combine(ctx, env, &state->text, &more->text);
+}
+
+static int key_order(const void *a, const void *b)
+{
+    const kd_slice *x = a, *y = b;
+    size_t common = x->size_bytes < y->size_bytes ? x->size_bytes : y->size_bytes;
+    int order = memcmp(x->data, y->data, common);
+    return order != 0 ? order : (x->size_bytes > y->size_bytes) - (x->size_bytes < y->size_bytes);
+}
+
+/* The keys are sorted in a copy: a window's frame may go on with the state. */
+static kd_status check_keys(kd_ctx *ctx, const kd_call_env *env, const object_state *state)
+{
+    if (state->key_count < 2)
+        return KD_OK;
+    kd_slice *keys = KD_NEW_ARRAY(ctx, env->arena, kd_slice, state->key_count);
+    if (keys == NULL)
+        return KD_NOMEM;
+    memcpy(keys, state->keys, state->key_count * sizeof *keys);
+    qsort(keys, state->key_count, sizeof *keys, key_order);
+    for (size_t i = 1; i < state->key_count; i++)
+        if (kd_slice_equal(keys[i - 1], keys[i]))
+            return KD_FAIL(ctx, KD_INVALID, "22030", "duplicate JSON object key value: %.*s",
+                           (int)keys[i].size_bytes, keys[i].data);
+    return KD_OK;
 }
 
 static kd_status json_finish(kd_ctx *ctx, kd_call_env *env, const text_state *state,
@@ -122,7 +199,9 @@ FINISH(json_agg_finish)
 
 FINISH(json_object_finish)
 {
-    return json_finish(ctx, env, object, "{ ", " }", result, out_is_null);
+    const object_state *state = object;
+    KD_TRY(check_keys(ctx, env, state));
+    return json_finish(ctx, env, &state->text, "{ ", " }", result, out_is_null);
 }
 
 /* --- Lists of values -------------------------------------------------------------------------- */
@@ -512,11 +591,23 @@ COMBINE(last_row_combine)
 #define KEEPER(NAME, STATE, STEP_, COMBINE_, FINISH_)                              \
     .name = NAME, .state_bytes = sizeof(STATE), .keeps_rows = true, .step = STEP_, \
     .combine = COMBINE_, .finish = FINISH_
-#define JSON_AGGREGATE(NAME, RESULT, STEP_, FINISH_, ...)                       \
-    {                                                                           \
-        KEEPER(NAME, text_state, STEP_, text_combine, FINISH_),                 \
-            .order_matters = true, .result = RESULT, KDI_SIGNATURE(__VA_ARGS__) \
+/* The last argument is the result's type. */
+#define JSON_AGG(NAME, FORM, ...)                                                          \
+    {                                                                                      \
+        KEEPER(NAME, text_state, json_agg_step, text_combine, json_agg_finish),            \
+            .order_matters = true, .data = FORM, .result = __VA_ARGS__, KDI_SIGNATURE(ANY) \
     }
+#define JSON_AGGS(NAME, ...) \
+    JSON_AGG(NAME, NULL, __VA_ARGS__), JSON_AGG(NAME "_strict", &strict_form, __VA_ARGS__)
+#define OBJECT_AGG(NAME, FORM, ...)                                                             \
+    {                                                                                           \
+        KEEPER(NAME, object_state, json_object_step, object_combine, json_object_finish),       \
+            .order_matters = true, .data = FORM, .result = __VA_ARGS__, KDI_SIGNATURE(ANY, ANY) \
+    }
+#define OBJECT_AGGS(NAME, ...)                                                                  \
+    OBJECT_AGG(NAME, NULL, __VA_ARGS__), OBJECT_AGG(NAME "_strict", &strict_form, __VA_ARGS__), \
+        OBJECT_AGG(NAME "_unique", &unique_form, __VA_ARGS__),                                  \
+        OBJECT_AGG(NAME "_unique_strict", &unique_strict_form, __VA_ARGS__)
 #define ORDERED_SET(NAME, RESULT, FINISH_, ...)                                             \
     {                                                                                       \
         KEEPER(NAME, list_state, ordered_step, list_combine, FINISH_),                      \
@@ -542,10 +633,10 @@ static const kd_aggregate aggregates[] = {
      .order_matters = true, .result = BYTEA, KDI_SIGNATURE(BYTEA, BYTEA)},
     {KEEPER("array_agg", list_state, array_agg_step, list_combine, array_agg_finish),
      .order_matters = true, .result = ELEMENTS, KDI_SIGNATURE(ELEMENT)},
-    JSON_AGGREGATE("json_agg", JSON, json_agg_step, json_agg_finish, ANY),
-    JSON_AGGREGATE("jsonb_agg", JSONB, json_agg_step, json_agg_finish, ANY),
-    JSON_AGGREGATE("json_object_agg", JSON, json_object_step, json_object_finish, ANY, ANY),
-    JSON_AGGREGATE("jsonb_object_agg", JSONB, json_object_step, json_object_finish, ANY, ANY),
+    JSON_AGGS("json_agg", JSON),
+    JSON_AGGS("jsonb_agg", JSONB),
+    OBJECT_AGGS("json_object_agg", JSON),
+    OBJECT_AGGS("jsonb_object_agg", JSONB),
     {KEEPER("percentile_cont", list_state, ordered_step, list_combine, percentile_cont_finish),
      .ordered_set = 1, .order_matters = true, .skips_nulls = true, .result = FLOAT8,
      .unsorted = &kdi_percentile_cont_unsorted, KDI_SIGNATURE(FLOAT8, FLOAT8)},

@@ -25,6 +25,7 @@ static const kdi_family families[] = {
     kdi_register_overlaps,
     kdi_register_jsonpath,
     kdi_register_sql_json,
+    kdi_register_sql_json_table,
     kdi_register_bits,
     kdi_register_identifier,
     kdi_register_collect,

@@ -36,6 +36,7 @@ kd_status kdi_register_jsonpath(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_approximate(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_moment(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_sql_json(kd_ctx *ctx, kd_registry *registry);
+kd_status kdi_register_sql_json_table(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_misc(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_datetime(kd_ctx *ctx, kd_registry *registry);
 kd_status kdi_register_template_number(kd_ctx *ctx, kd_registry *registry);
@@ -148,6 +149,9 @@ kd_status kdi_append_json_array(kd_ctx *ctx, const kd_text_settings *settings,
 /* A row as an object, `between` its members. */
 kd_status kdi_append_json_row(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *row,
                               const char *between, kd_buffer *out) KD_MUST_CHECK;
+/* JSON's text as a value of any type, as json_populate_record reads members. */
+kd_status kdi_json_to_value(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                            kd_type type, kd_slice json, kd_value *out) KD_MUST_CHECK;
 /* An element for an array of `type`: only the form of numerics may have to change. */
 kd_status kdi_value_in_form(kd_ctx *ctx, kd_arena *arena, kd_type type,
                             kd_value *io_value) KD_MUST_CHECK;

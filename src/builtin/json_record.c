@@ -168,6 +168,13 @@ static kd_status to_value(kd_ctx *ctx, const converter *self, kd_type type, cons
     return kd_value_parse(ctx, self->arena, self->settings, type, json, out);
 }
 
+kd_status kdi_json_to_value(kd_ctx *ctx, kd_arena *arena, const kd_text_settings *settings,
+                            kd_type type, kd_slice json, kd_value *out)
+{
+    converter self = {.arena = arena, .settings = settings};
+    return to_value(ctx, &self, type, NULL, json, out);
+}
+
 /* --- The functions ---------------------------------------------------------------------------- */
 
 typedef struct record_kind {

@@ -66,6 +66,17 @@ kd_status kdi_path_prepare(kd_ctx *ctx, kd_slice text, kdi_path_call *io_call)
     return KD_OK;
 }
 
+kd_status kdi_path_parse(kd_ctx *ctx, kd_slice text, kdi_path_call *io_call)
+{
+    path_state *state = KD_NEW(ctx, io_call->env->state_arena, path_state);
+    if (state == NULL)
+        return KD_NOMEM;
+    KD_TRY(path_read(ctx, io_call->env->state_arena, text, state));
+    io_call->path = &state->path;
+    io_call->patterns = state->patterns;
+    return KD_OK;
+}
+
 static kd_status check_variables(kd_ctx *ctx, kd_slice variables)
 {
     if (kd_jsonb_open(variables).kind == KD_JSONB_OBJECT)
@@ -187,13 +198,9 @@ KDI_OPEN(open_query)
         if (args[i].is_null)
             return KD_OK;
     const path_form *form = env->data;
-    path_state state = {0};
     kd_call_env own = *env;
     own.arena = own.state_arena = arena;
-    KD_TRY(path_read(ctx, arena, kdi_value_text(&args[1]), &state));
     kdi_path_call call = {.env = &own,
-                          .path = &state.path,
-                          .patterns = state.patterns,
                           .json = kdi_value_text(&args[0]),
                           .throws = arg_count < 4 || !args[3].as.boolean,
                           .uses_zone = form->uses_zone};
@@ -203,6 +210,7 @@ KDI_OPEN(open_query)
     }
     kdi_path_values found = {0};
     kdi_path_result answer;
+    KD_TRY(kdi_path_parse(ctx, kdi_value_text(&args[1]), &call));
     KD_TRY(kdi_path_run(ctx, &call, &found, &answer));
     for (size_t i = 0; i < found.count; i++) {
         kd_value row = kd_value_null(types[0]);

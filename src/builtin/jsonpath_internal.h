@@ -42,6 +42,8 @@ typedef struct kdi_path_call {
 
 /* Fills in `path` and `patterns`: parsed from argument 1 of the call and kept in env->state. */
 kd_status kdi_path_prepare(kd_ctx *ctx, kd_slice text, kdi_path_call *io_call) KD_MUST_CHECK;
+/* The same for a path that is used once; into env->state_arena. */
+kd_status kdi_path_parse(kd_ctx *ctx, kd_slice text, kdi_path_call *io_call) KD_MUST_CHECK;
 /* All items that the path gives, or, where `values` is NULL, whether there are any. */
 kd_status kdi_path_run(kd_ctx *ctx, const kdi_path_call *call, kdi_path_values *values,
                        kdi_path_result *out) KD_MUST_CHECK;

@@ -1,13 +1,14 @@
 /*
  * The functions behind the forms of SQL/JSON (sql/parser_json.c): JSON_EXISTS, JSON_VALUE,
- * JSON_QUERY, JSON_OBJECT, JSON_ARRAY, IS JSON. Their names have blanks, so that nobody writes
- * them.
+ * JSON_QUERY, JSON_OBJECT, JSON_ARRAY, JSON(), IS JSON. Their names have blanks, so that nobody
+ * writes them. JSON_TABLE's is in sql_json_table.c.
  */
 #include "builtin/jsonpath_internal.h"
 #include "builtin/signature_internal.h"
 #include "types/json.h"
 #include "types/json_clause.h"
 #include "types/jsonb.h"
+#include "types/utf8.h"
 
 #define JSONPATH KDI_TYPE(JSONPATH)
 
@@ -36,12 +37,25 @@ KDI_ROW(json_exists)
     return KD_OK;
 }
 
+/* JSON's text as the type of RETURNING: arrays and rows are made of their elements and members. */
+static kd_status text_as_type(kd_ctx *ctx, const kd_call_env *env, kd_slice text, bool is_json,
+                              kd_value *out)
+{
+    kd_type type = env->result_type;
+    if (is_json && (type.is_array || type.id == KD_TYPE_RECORD))
+        return kdi_json_to_value(ctx, env->arena, kdi_settings(env), type, text, out);
+    return kd_value_parse(ctx, env->arena, kdi_settings(env), type, text, out);
+}
+
 /* What stands for an answer that is not there: argument 4 on empty, argument 5 on error. */
-static kd_status give_instead(const kd_call_env *env, const void *const *args, uint32_t at,
-                              void *result, bool *out_is_null)
+static kd_status give_instead(kd_ctx *ctx, const kd_call_env *env, const void *const *args,
+                              uint32_t behavior, uint32_t at, void *result, bool *out_is_null)
 {
     kd_value value = kdi_arg_value(env, args, at);
     value.type = env->result_type;
+    if (behavior == KD_CLAUSE_EMPTY_ARRAY || behavior == KD_CLAUSE_EMPTY_OBJECT)
+        KD_TRY(text_as_type(ctx, env, kd_slice_of(behavior == KD_CLAUSE_EMPTY_ARRAY ? "[]" : "{}"),
+                            true, &value));
     kdi_return_value(&value, result, out_is_null);
     return KD_OK;
 }
@@ -53,19 +67,18 @@ static kd_status give_error(kd_ctx *ctx, const kd_call_env *env, const void *con
 {
     if (on_error == KD_CLAUSE_ERROR)
         return KD_FAIL(ctx, KD_INVALID, sqlstate, "%s", message);
-    return give_instead(env, args, 5, result, out_is_null);
+    return give_instead(ctx, env, args, on_error, 5, result, out_is_null);
 }
 
 /* The text as the type of RETURNING; what does not fit is an error of the form. */
 static kd_status give_text(kd_ctx *ctx, kd_call_env *env, const void *const *args, kd_slice text,
-                           uint32_t on_error, void *result, bool *out_is_null)
+                           bool is_json, uint32_t on_error, void *result, bool *out_is_null)
 {
     kd_value value;
-    kd_status status =
-        kd_value_parse(ctx, env->arena, kdi_settings(env), env->result_type, text, &value);
+    kd_status status = text_as_type(ctx, env, text, is_json, &value);
     if (status == KD_INVALID && on_error != KD_CLAUSE_ERROR) {
         kd_error_clear(ctx);
-        return give_instead(env, args, 5, result, out_is_null);
+        return give_instead(ctx, env, args, on_error, 5, result, out_is_null);
     }
     KD_TRY(status);
     kdi_return_value(&value, result, out_is_null);
@@ -75,9 +88,11 @@ static kd_status give_text(kd_ctx *ctx, kd_call_env *env, const void *const *arg
 static kd_status give_json(kd_ctx *ctx, kd_call_env *env, const void *const *args, kd_slice json,
                            uint32_t on_error, void *result, bool *out_is_null)
 {
+    if (env->result_type.id == KD_TYPE_JSONB && !env->result_type.is_array)
+        return kdi_return_text(result, json);
     kd_buffer text = kd_buffer_in(env->arena);
     KD_TRY(kd_jsonb_format(ctx, json, &text));
-    return give_text(ctx, env, args, kd_buffer_slice(&text), on_error, result, out_is_null);
+    return give_text(ctx, env, args, kd_buffer_slice(&text), true, on_error, result, out_is_null);
 }
 
 typedef struct clauses {
@@ -96,11 +111,11 @@ static kd_status find_items(kd_ctx *ctx, kd_call_env *env, const void *const *ar
     *out_done = true;
     KD_TRY(run_path(ctx, env, args, out_clauses->on_error, found, &answer));
     if (answer == KDI_PATH_ERROR)
-        return give_instead(env, args, 5, result, out_is_null);
+        return give_instead(ctx, env, args, out_clauses->on_error, 5, result, out_is_null);
     if (found->count == 0 && out_clauses->on_empty == KD_CLAUSE_ERROR)
         return KD_FAIL(ctx, KD_INVALID, "22035", "no SQL/JSON item found for specified path");
     if (found->count == 0)
-        return give_instead(env, args, 4, result, out_is_null);
+        return give_instead(ctx, env, args, out_clauses->on_empty, 4, result, out_is_null);
     *out_done = false;
     return KD_OK;
 }
@@ -108,35 +123,6 @@ static kd_status find_items(kd_ctx *ctx, kd_call_env *env, const void *const *ar
 static bool is_missing(const void *const *args)
 {
     return args[0] == NULL || args[1] == NULL || args[2] == NULL;
-}
-
-KDI_ROW(json_value)
-{
-    clauses how;
-    kdi_path_values found = {0};
-    kd_slice json, text;
-    bool done;
-    *out_is_null = is_missing(args);
-    if (*out_is_null)
-        return KD_OK;
-    KD_TRY(find_items(ctx, env, args, &how, &found, result, out_is_null, &done));
-    if (done)
-        return KD_OK;
-    if (found.count > 1)
-        return give_error(ctx, env, args, how.on_error, "22034",
-                          "JSON path expression in JSON_VALUE must return single scalar item",
-                          result, out_is_null);
-    KD_TRY(kdi_path_value_json(ctx, env, &found.items[0], &json));
-    uint8_t kind = kd_jsonb_open(json).kind;
-    if (kind == KD_JSONB_ARRAY || kind == KD_JSONB_OBJECT)
-        return give_error(ctx, env, args, how.on_error, "2203F",
-                          "JSON path expression in JSON_VALUE must return single scalar item",
-                          result, out_is_null);
-    if (env->result_type.id == KD_TYPE_JSON || env->result_type.id == KD_TYPE_JSONB)
-        return give_json(ctx, env, args, json, how.on_error, result, out_is_null);
-    KD_TRY(kd_jsonb_as_text(ctx, env->arena, json, out_is_null, &text));
-    return *out_is_null ? KD_OK
-                        : give_text(ctx, env, args, text, how.on_error, result, out_is_null);
 }
 
 KDI_ROW(json_query)
@@ -168,8 +154,40 @@ KDI_ROW(json_query)
         KD_TRY(kd_jsonb_make_array(ctx, env->arena, items, (uint32_t)found.count, &json));
     kd_jsonb opened = kd_jsonb_open(json);
     if ((how.flags & KD_CLAUSE_OMIT_QUOTES) != 0 && opened.kind == KD_JSONB_STRING)
-        return give_text(ctx, env, args, opened.body, how.on_error, result, out_is_null);
+        return give_text(ctx, env, args, opened.body, false, how.on_error, result, out_is_null);
     return give_json(ctx, env, args, json, how.on_error, result, out_is_null);
+}
+
+KDI_ROW(json_value)
+{
+    clauses how;
+    kdi_path_values found = {0};
+    kd_slice json, text;
+    bool done;
+    bool is_row = env->result_type.id == KD_TYPE_RECORD && !env->result_type.is_array;
+    if (is_row && args[3] != NULL && (KDI_ARG(int32_t, args, 3) & KD_CLAUSE_COLUMN) != 0)
+        return json_query(ctx, env, args, result, out_is_null);
+    *out_is_null = is_missing(args);
+    if (*out_is_null)
+        return KD_OK;
+    KD_TRY(find_items(ctx, env, args, &how, &found, result, out_is_null, &done));
+    if (done)
+        return KD_OK;
+    if (found.count > 1)
+        return give_error(ctx, env, args, how.on_error, "22034",
+                          "JSON path expression in JSON_VALUE must return single scalar item",
+                          result, out_is_null);
+    KD_TRY(kdi_path_value_json(ctx, env, &found.items[0], &json));
+    uint8_t kind = kd_jsonb_open(json).kind;
+    if (kind == KD_JSONB_ARRAY || kind == KD_JSONB_OBJECT)
+        return give_error(ctx, env, args, how.on_error, "2203F",
+                          "JSON path expression in JSON_VALUE must return single scalar item",
+                          result, out_is_null);
+    if (env->result_type.id == KD_TYPE_JSON || env->result_type.id == KD_TYPE_JSONB)
+        return give_json(ctx, env, args, json, how.on_error, result, out_is_null);
+    KD_TRY(kd_jsonb_as_text(ctx, env->arena, json, out_is_null, &text));
+    return *out_is_null ? KD_OK
+                        : give_text(ctx, env, args, text, false, how.on_error, result, out_is_null);
 }
 
 /* --- JSON_OBJECT, JSON_ARRAY ------------------------------------------------------------------ */
@@ -256,22 +274,51 @@ static kd_status has_same_keys(kd_ctx *ctx, kd_arena *arena, kd_slice text, bool
     return KD_OK;
 }
 
+/* The argument's text: of a bytea its bytes. `*out_is_text` is false where they are no UTF-8. */
+static kd_status text_of(kd_ctx *ctx, kd_call_env *env, const void *const *args, kd_slice *out,
+                         bool *out_is_text)
+{
+    kd_type_id id = env->argument_types[0].id;
+    *out = kdi_arg_text(args, 0);
+    size_t bad;
+    *out_is_text = id != KD_TYPE_BYTEA || kd_utf8_is_valid(*out, &bad);
+    if (id != KD_TYPE_JSONB)
+        return KD_OK;
+    kd_buffer written = kd_buffer_in(env->arena);
+    KD_TRY(kd_jsonb_format(ctx, *out, &written));
+    *out = kd_buffer_slice(&written);
+    return KD_OK;
+}
+
+KDI_ROW(json_parse)
+{
+    kd_slice text;
+    bool is_text, same_keys = false;
+    KD_TRY(text_of(ctx, env, args, &text, &is_text));
+    if (!is_text)
+        return KD_FAIL(ctx, KD_INVALID, "22021", "invalid byte sequence for encoding \"UTF8\"");
+    KD_TRY(kd_json_check(ctx, text));
+    if ((KDI_ARG(int32_t, args, 1) & KD_CLAUSE_UNIQUE) != 0)
+        KD_TRY(has_same_keys(ctx, env->arena, text, &same_keys));
+    if (same_keys)
+        return KD_FAIL(ctx, KD_INVALID, "22030", "duplicate JSON object key value");
+    return kdi_return_text(result, text);
+}
+
 KDI_ROW(is_json)
 {
     int32_t what = KDI_ARG(int32_t, args, 1);
-    kd_slice text = kdi_arg_text(args, 0);
-    bool same_keys = false;
-    if (env->argument_types[0].id == KD_TYPE_JSONB) {
-        kd_buffer written = kd_buffer_in(env->arena);
-        KD_TRY(kd_jsonb_format(ctx, text, &written));
-        text = kd_buffer_slice(&written);
-    }
+    kd_slice text;
+    bool is_text, same_keys = false;
+    KD_TRY(text_of(ctx, env, args, &text, &is_text));
+    *(uint8_t *)result = false;
+    if (!is_text)
+        return KD_OK;
     kd_status status = kd_json_check(ctx, text);
     if (status == KD_OK && (what & KD_CLAUSE_UNIQUE) != 0)
         status = has_same_keys(ctx, env->arena, text, &same_keys);
     if (status == KD_INVALID) {
         kd_error_clear(ctx);
-        *(uint8_t *)result = false;
         return KD_OK;
     }
     KD_TRY(status);
@@ -284,7 +331,9 @@ KDI_ROW(is_json)
     return KD_OK;
 }
 
-#define IS_JSON(TYPE) IMMUTABLE("sql is json", is_json, BOOL, TYPE, INT4)
+#define IS_JSON(TYPE)                                    \
+    IMMUTABLE("sql is json", is_json, BOOL, TYPE, INT4), \
+        IMMUTABLE("sql json parse", json_parse, JSON, TYPE, INT4)
 
 static const kd_function functions[] = {
     STABLE("sql json exists", json_exists, BOOL, JSONB, JSONPATH, JSONB, INT4),
@@ -297,6 +346,7 @@ static const kd_function functions[] = {
     IS_JSON(TEXT),
     IS_JSON(JSON),
     IS_JSON(JSONB),
+    IS_JSON(BYTEA),
 };
 
 kd_status kdi_register_sql_json(kd_ctx *ctx, kd_registry *registry)

@@ -376,6 +376,7 @@ typedef struct kd_ast_call {
     kd_ast_arg *args;
     size_t arg_count;
     size_t arg_capacity;
+    kd_slice label;    /* The column's name where it is not the function's; may be empty. */
     bool special_form; /* Came from EXTRACT, TRIM, ...: resolve in pg_catalog. */
     bool star;         /* count(*) */
     bool distinct;
@@ -587,6 +588,7 @@ typedef struct kd_ast_table_query {
     kd_ast_node node;
     kd_ast_node *query;
     bool lateral;
+    bool single_column; /* The query must have one column. */
     kd_ast_alias alias; /* The name may be empty, as in PostgreSQL 16. */
 } kd_ast_table_query;
 

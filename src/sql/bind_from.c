@@ -355,6 +355,9 @@ static kd_status bind_table_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
 {
     kdi_scope *outer = ast->lateral ? scope : kdi_beyond_lateral(scope);
     KD_TRY(kdi_bind_query(ctx, b, outer, ast->query, out));
+    if (ast->single_column && (*out)->column_count != 1)
+        return kdi_at(ctx, b, ast->query->position,
+                      KD_FAIL(ctx, KD_INVALID, "42601", "subquery must return only one column"));
     return kdi_apply_alias(ctx, b, &ast->alias, (kd_slice){NULL, 0}, (kd_slice){NULL, 0}, *out,
                            (*out)->column_count, names);
 }

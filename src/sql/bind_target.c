@@ -57,8 +57,10 @@ kd_slice kdi_target_name(const kd_ast_node *node)
         const kd_ast_column *column = (const kd_ast_column *)node;
         return column->parts[column->part_count - 1];
     }
-    case KD_AST_CALL:
-        return ((const kd_ast_call *)node)->function.name;
+    case KD_AST_CALL: {
+        const kd_ast_call *call = (const kd_ast_call *)node;
+        return call->label.size_bytes > 0 ? call->label : call->function.name;
+    }
     case KD_AST_CAST:
         return cast_name((const kd_ast_cast *)node);
     case KD_AST_SUBQUERY:

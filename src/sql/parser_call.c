@@ -123,14 +123,8 @@ static kd_status over(kd_parser *p, kd_ast_call *call)
     return KD_OK;
 }
 
-kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr)
+kd_status kdi_parse_call_tail(kd_parser *p, kd_ast_call *call)
 {
-    *out_expr = NULL;
-    kd_ast_call *call = KDI_NODE_AT(p, KD_AST_CALL, kd_ast_call, function.position);
-    if (call == NULL)
-        return KD_NOMEM;
-    call->function = function;
-    KD_TRY(arguments(p, call));
     if (kdi_at(p, KW_WITHIN) && kdi_next_is(p, KW_GROUP))
         KD_TRY(within_group(p, call));
     if (kdi_at(p, KW_FILTER) && kdi_next_is_token(p, '(')) {
@@ -141,8 +135,18 @@ kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_e
         KD_TRY(kdi_expect_token(p, ')'));
     }
     (void)accept_null_treatment(p, &call->ignore_nulls);
-    if (kdi_at(p, KW_OVER))
-        KD_TRY(over(p, call));
+    return kdi_at(p, KW_OVER) ? over(p, call) : KD_OK;
+}
+
+kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr)
+{
+    *out_expr = NULL;
+    kd_ast_call *call = KDI_NODE_AT(p, KD_AST_CALL, kd_ast_call, function.position);
+    if (call == NULL)
+        return KD_NOMEM;
+    call->function = function;
+    KD_TRY(arguments(p, call));
+    KD_TRY(kdi_parse_call_tail(p, call));
     kdi_finish(p, &call->node);
     *out_expr = &call->node;
     return KD_OK;

@@ -21,7 +21,8 @@ static bool at_join_word(kd_parser *p)
 
 static bool at_bare_alias(kd_parser *p)
 {
-    return kdi_is_name(&p->token) && !kdi_at_qualify(p) && !at_join_word(p);
+    return kdi_is_name(&p->token) && !kdi_at_qualify(p) && !at_join_word(p) &&
+           !kdi_at_json_format(p);
 }
 
 static kd_status alias_column_def(kd_parser *p, kd_slice name, int32_t position, kd_ast_list *list)
@@ -220,6 +221,16 @@ static kd_status query_item(kd_parser *p, kd_ast_node *query, int32_t start, boo
     return pivoted(p, start, out_item);
 }
 
+static kd_status json_item(kd_parser *p, kd_ast_node **out_item)
+{
+    kd_ast_table_query *item;
+    KD_TRY(kdi_json_table(p, &item));
+    KD_TRY(alias_clause(p, false, &item->alias));
+    kdi_finish(p, &item->node);
+    *out_item = &item->node;
+    return KD_OK;
+}
+
 /* ---- Functions ---- */
 
 static kd_status call_tail(kd_parser *p, kd_ast_table_call *item, kd_ast_node **out_item)
@@ -374,6 +385,8 @@ static kd_status single_item(kd_parser *p, kd_ast_node **out_item)
         return file_item(p, out_item);
     if (kdi_at(p, KW_ONLY) && !lateral)
         return table_item(p, out_item);
+    if (kdi_at_json_table(p))
+        return json_item(p, out_item);
     if (kdi_at(p, KW_XMLTABLE) && kdi_next_is_token(p, '('))
         return kdi_unsupported(p, p->token.position, "XMLTABLE");
     if (!kdi_is_name(&p->token) && !kdi_begins_expr(&p->token) && !kdi_is_function_name(&p->token))

@@ -182,12 +182,17 @@ kd_status kdi_parens_items(kd_parser *p, kd_ast_list *items, kd_ast_node **out_q
 
 /* parser_call.c: `function` is parsed, `(` is the current token. */
 kd_status kdi_parse_call(kd_parser *p, kd_ast_name function, kd_ast_node **out_expr) KD_MUST_CHECK;
+/* [WITHIN GROUP (...)] [FILTER (...)] [OVER ...] */
+kd_status kdi_parse_call_tail(kd_parser *p, kd_ast_call *call) KD_MUST_CHECK;
 kd_status kdi_window_spec(kd_parser *p, kd_ast_window *window) KD_MUST_CHECK;
 /* EXTRACT, SUBSTRING, ... and the other words with a syntax of their own. */
 kd_status kdi_special_form(kd_parser *p, bool *out_found, kd_ast_node **out_expr) KD_MUST_CHECK;
 /* parser_json.c: JSON_VALUE(...) and its kin; at JSON behind IS [NOT]. */
 kd_status kdi_json_form(kd_parser *p, bool *out_found, kd_ast_node **out_expr) KD_MUST_CHECK;
 kd_status kdi_is_json(kd_parser *p, kd_ast_node *operand, kd_ast_node **out_expr) KD_MUST_CHECK;
+bool kdi_at_json_format(kd_parser *p); /* FORMAT JSON, which is no alias FORMAT. */
+bool kdi_at_json_table(kd_parser *p);
+kd_status kdi_json_table(kd_parser *p, kd_ast_table_query **out) KD_MUST_CHECK; /* No alias. */
 kd_status kdi_parse_make_call(kd_parser *p, const char *name, int32_t position,
                               kd_ast_call **out_call) KD_MUST_CHECK;
 kd_status kdi_push_arg(kd_parser *p, kd_ast_call *call, kd_ast_node *value) KD_MUST_CHECK;
@@ -200,6 +205,12 @@ kd_status kdi_pivot_query(kd_parser *p, kd_ast_node **out_query) KD_MUST_CHECK;
 bool kdi_at_pivot_suffix(kd_parser *p);
 kd_status kdi_pivot_suffix(kd_parser *p, int32_t start, kd_ast_node *source,
                            kd_ast_node **out_query) KD_MUST_CHECK;
+/* Parts of queries that are written in another way. */
+kd_status kdi_parse_select_of(kd_parser *p, int32_t start, kd_ast_node *from,
+                              kd_ast_select **out) KD_MUST_CHECK;
+kd_status kdi_parse_target(kd_parser *p, kd_ast_list *list, kd_ast_node *value,
+                           kd_slice alias) KD_MUST_CHECK;
+kd_ast_node *kdi_parse_column(kd_parser *p, int32_t position, kd_slice name);
 bool kdi_at_query(kd_parser *p); /* SELECT, VALUES, TABLE, WITH, FROM; not `(` */
 kd_status kdi_query(kd_parser *p, kd_ast_node **out_query) KD_MUST_CHECK;
 /* Goes on after a first operand that was in parentheses: set operations and the tail. */

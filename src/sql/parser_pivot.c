@@ -45,7 +45,7 @@ static kd_slice text_copy(kd_parser *p, kd_slice a, const char *between, kd_slic
 
 /* --- Parts of trees --- */
 
-static kd_status select_new(kd_parser *p, int32_t start, kd_ast_node *from, kd_ast_select **out)
+kd_status kdi_parse_select_of(kd_parser *p, int32_t start, kd_ast_node *from, kd_ast_select **out)
 {
     kd_ast_select *select = *out = KDI_NODE_AT(p, KD_AST_SELECT, kd_ast_select, start);
     if (select == NULL)
@@ -54,7 +54,7 @@ static kd_status select_new(kd_parser *p, int32_t start, kd_ast_node *from, kd_a
     return kdi_push(p, &select->from, from);
 }
 
-static kd_status target_push(kd_parser *p, kd_ast_list *list, kd_ast_node *value, kd_slice alias)
+kd_status kdi_parse_target(kd_parser *p, kd_ast_list *list, kd_ast_node *value, kd_slice alias)
 {
     if (value == NULL)
         return KD_NOMEM;
@@ -66,7 +66,7 @@ static kd_status target_push(kd_parser *p, kd_ast_list *list, kd_ast_node *value
     return kdi_push(p, list, &target->node);
 }
 
-static kd_ast_node *column_new(kd_parser *p, int32_t position, kd_slice name)
+kd_ast_node *kdi_parse_column(kd_parser *p, int32_t position, kd_slice name)
 {
     kd_ast_column *column = KDI_NODE_AT(p, KD_AST_COLUMN, kd_ast_column, position);
     kd_slice *part = KD_NEW(p->ctx, p->arena, kd_slice);
@@ -235,7 +235,7 @@ static kd_status group_targets(pivot *self)
     kd_ast_list *targets = &self->select->targets;
     self->select->group_by_all = true;
     for (size_t i = 0; i < self->groups.count; i++)
-        KD_TRY(target_push(p, targets, self->groups.items[i], (kd_slice){NULL, 0}));
+        KD_TRY(kdi_parse_target(p, targets, self->groups.items[i], (kd_slice){NULL, 0}));
     if (self->groups.count > 0)
         return KD_OK;
     kd_ast_star *star = KDI_NODE_AT(p, KD_AST_STAR, kd_ast_star, self->start);
@@ -246,7 +246,7 @@ static kd_status group_targets(pivot *self)
     for (size_t i = 0; i < self->aggregates.count; i++)
         KD_TRY(collect_names(p, ((const kd_ast_target *)self->aggregates.items[i])->value, 0,
                              &star->exclude));
-    return target_push(p, targets, &star->node, (kd_slice){NULL, 0});
+    return kdi_parse_target(p, targets, &star->node, (kd_slice){NULL, 0});
 }
 
 static kd_status condition_of(pivot *self, size_t column, const pivot_value *value,
@@ -283,7 +283,7 @@ static kd_status aggregate_targets(pivot *self, kd_ast_node *condition, kd_slice
             suffix = call->function.name;
         if (suffix.size_bytes > 0)
             alias = text_copy(p, name, "_", suffix);
-        KD_TRY(target_push(p, &self->select->targets, &call->node, alias));
+        KD_TRY(kdi_parse_target(p, &self->select->targets, &call->node, alias));
     }
     return KD_OK;
 }
@@ -320,9 +320,9 @@ static kd_status pivot_finish(pivot *self, kd_ast_node *source, kd_ast_node **ou
     if (self->aggregates.count == 0) {
         kd_ast_node *count;
         KD_TRY(count_star(p, self->start, &count));
-        KD_TRY(target_push(p, &self->aggregates, count, (kd_slice){NULL, 0}));
+        KD_TRY(kdi_parse_target(p, &self->aggregates, count, (kd_slice){NULL, 0}));
     }
-    KD_TRY(select_new(p, self->start, source, &self->select));
+    KD_TRY(kdi_parse_select_of(p, self->start, source, &self->select));
     KD_TRY(group_targets(self));
     KD_TRY(combine(self));
     kdi_finish(p, &self->select->node);
@@ -416,7 +416,7 @@ static kd_status unpivot_item(unpivot *self)
         return KD_NOMEM;
     KD_TRY(kdi_push(p, &row->args, name));
     for (size_t i = 0; i < columns.count; i++) {
-        kd_ast_node *column = column_new(p, position, columns.items[i]);
+        kd_ast_node *column = kdi_parse_column(p, position, columns.items[i]);
         if (column == NULL)
             return KD_NOMEM;
         KD_TRY(kdi_push(p, &row->args, column));
@@ -448,16 +448,16 @@ static kd_status unpivot_finish(unpivot *self, kd_ast_node *source, kd_ast_node 
     rows->lateral = true;
     rows->alias.name = KD_SLICE("unpivot");
     KD_TRY(kdi_push_name(p, &rows->alias.columns, self->name));
-    KD_TRY(select_new(p, self->start, source, &select));
+    KD_TRY(kdi_parse_select_of(p, self->start, source, &select));
     for (size_t i = 0; i < self->values.count; i++) {
         KD_TRY(kdi_push_name(p, &rows->alias.columns, self->values.items[i]));
-        kd_ast_node *column = column_new(p, self->start, self->values.items[i]);
+        kd_ast_node *column = kdi_parse_column(p, self->start, self->values.items[i]);
         if (!self->include_nulls)
             KD_TRY(and_push(p, null_test(p, column, true), &select->where));
     }
     KD_TRY(kdi_push(p, &select->from, &rows->node));
     star->exclude = self->used;
-    KD_TRY(target_push(p, &select->targets, &star->node, (kd_slice){NULL, 0}));
+    KD_TRY(kdi_parse_target(p, &select->targets, &star->node, (kd_slice){NULL, 0}));
     kdi_finish(p, &select->node);
     *out_query = &select->node;
     return KD_OK;

@@ -132,6 +132,8 @@ static bool at_bare_label(kd_parser *p)
 {
     if (kdi_at_token(p, TOKEN_KEYWORD))
         return kdi_keyword_is_bare_label((kdi_keyword)p->token.keyword);
+    if (kdi_at_json_format(p))
+        return false;
     return kdi_at_token(p, TOKEN_QUOTED_IDENT) ||
            (kdi_at_token(p, TOKEN_IDENT) && !kdi_at_qualify(p));
 }

@@ -21,6 +21,10 @@ enum kd_json_clause {
     KD_CLAUSE_WRAP = 1 << 8,
     KD_CLAUSE_WRAP_MANY = 1 << 9, /* Only where there are several items. */
     KD_CLAUSE_OMIT_QUOTES = 1 << 10,
+    KD_CLAUSE_KEEP_QUOTES = 1 << 13,
+    KD_CLAUSE_NO_WRAP = 1 << 14,
+    /* A column of JSON_TABLE: JSON_QUERY rather than JSON_VALUE where its type is a row. */
+    KD_CLAUSE_COLUMN = 1 << 15,
     /* Constructors and IS JSON. */
     KD_CLAUSE_ABSENT = 1 << 11, /* NULLs are left out. */
     KD_CLAUSE_UNIQUE = 1 << 12, /* Keys must differ. */

@@ -462,6 +462,13 @@ static const char *const accepted[] = {
     "select f(x)[1], array[1,2][1]",
     "copy t from 'x.csv' (format csv, on_error ignore, log_verbosity verbose)",
     "begin;",
+    "select * from t, json_table(t.doc format json, 'strict $.a[*]' as root passing 1 as x columns "
+    "(n for ordinality, a int path '$.a' default 5 on empty error on error, b text format json "
+    "encoding utf8 path '$.b' with conditional array wrapper keep quotes, c bool exists path '$.c' "
+    "unknown on error, nested path '$.k[*]' as k columns (d jsonb empty object on empty))) as j",
+    "select json_objectagg(k value v absent on null with unique keys returning jsonb) filter ("
+    "where v > 1), json_arrayagg(v format json order by v desc null on null) over (partition by k)",
+    "select json_array(select 1 format json returning bytea), json('{}' without unique keys)",
     "create index on t using hnsw (e vector_cosine_ops) with (m=16, ef_construction=64)",
 };
 
