@@ -11,6 +11,7 @@ struct kdi_row_list {
     size_t count; /* Of values. */
     size_t capacity;
     size_t position;
+    bool has_room;
     kd_vector *columns;
 };
 
@@ -28,8 +29,6 @@ kd_status kdi_row_list_create(kd_ctx *ctx, kd_arena *arena, const kd_type *types
     if (list->types == NULL || list->columns == NULL)
         return KD_NOMEM;
     memcpy(list->types, types, column_count * sizeof *types);
-    for (uint32_t i = 0; i < column_count; i++)
-        KD_TRY(kd_vector_init_flat(ctx, arena, types[i], KD_BATCH_ROWS, &list->columns[i]));
     *out_list = list;
     return KD_OK;
 }
@@ -44,10 +43,25 @@ kd_status kdi_row_list_add(kd_ctx *ctx, kdi_row_list *list, const kd_value *valu
     return KD_OK;
 }
 
+/* Room for the first batch, which is the largest: a function that is called for each row of a table
+ * often has a handful. */
+static kd_status room_prepare(kd_ctx *ctx, kdi_row_list *list)
+{
+    size_t rows = list->column_count == 0 ? 0 : list->count / list->column_count;
+    list->has_room = true;
+    for (uint32_t i = 0; i < list->column_count; i++)
+        KD_TRY(kd_vector_init_flat(ctx, list->arena, list->types[i],
+                                   rows < KD_BATCH_ROWS ? (uint32_t)rows : KD_BATCH_ROWS,
+                                   &list->columns[i]));
+    return KD_OK;
+}
+
 kd_status kdi_row_list_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
 {
     kdi_row_list *list = cursor;
     KD_TRY(kd_check_cancelled(ctx));
+    if (!list->has_room)
+        KD_TRY(room_prepare(ctx, list));
     uint32_t rows = 0;
     for (; rows < KD_BATCH_ROWS && list->position < list->count; rows++)
         for (uint32_t i = 0; i < list->column_count; i++) {

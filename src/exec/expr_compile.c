@@ -120,7 +120,7 @@ static kd_status call_prepare(kd_ctx *ctx, kdi_node *node)
         node->eval = kdi_eval_spread;
     else
         kdi_range_prepare(node);
-    return KD_OK;
+    return kdi_json_prepare(ctx, node);
 }
 
 static kd_status any_array_prepare(kd_ctx *ctx, kdi_node *node)
@@ -144,6 +144,7 @@ static kd_status kind_prepare(kd_ctx *ctx, kdi_node *node)
         return call_prepare(ctx, node);
     case KD_EXPR_CAST:
         KD_TRY(kdi_cast_prepare(ctx, node));
+        kdi_json_number_prepare(node);
         return kdi_date_prepare(ctx, node);
     case KD_EXPR_AND:
         node->eval = kdi_eval_and;

@@ -35,6 +35,7 @@ typedef struct kdi_frame {
 
 typedef struct kdi_node kdi_node;
 typedef struct kdi_fixed kdi_fixed; /* expr_fixed_internal.h */
+typedef struct kdi_json_path kdi_json_path;
 typedef kd_status (*kdi_node_eval)(kd_ctx *ctx, kdi_node *node, kdi_frame *frame,
                                    const uint16_t *selection, uint32_t count, kd_vector *out);
 /* Writes the rows that are true; `out_rows` may be `selection` itself. */
@@ -90,6 +91,7 @@ struct kdi_node {
     /* Casts that take an integer part of a timestamp (expr_date.c). */
     void *part;
     kdi_node *part_source;
+    kdi_json_path *json; /* A path into jsonb, or the number there (expr_json.c). */
 };
 
 struct kd_compiled_expr {
@@ -160,6 +162,9 @@ kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 kd_status kdi_date_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 /* Whether such a cast gives a frame where a dictionary of one batch would give codes. */
 bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t count);
+/* Recognises chains of -> and ->> with constant keys, and casts of what they give to numbers. */
+kd_status kdi_json_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
+void kdi_json_number_prepare(kdi_node *node);
 /* The operators of comparison, by name. */
 enum {
     KDI_TEST_NONE = 0,

@@ -10,7 +10,7 @@
 
 enum { HEADER_BYTES = 4 };
 
-kd_jsonb kd_jsonb_open(kd_slice stored)
+static inline kd_jsonb open_value(kd_slice stored)
 {
     const kd_jsonb null_value = {.kind = KD_JSONB_NULL, .body = {"", 0}};
     if (stored.size_bytes < HEADER_BYTES)
@@ -39,9 +39,14 @@ kd_jsonb kd_jsonb_open(kd_slice stored)
     }
 }
 
+kd_jsonb kd_jsonb_open(kd_slice stored)
+{
+    return open_value(stored);
+}
+
 /* Piece `index` of an area that begins at `area` and whose ends are the u32s at `ends`; empty when
  * the offsets do not fit. */
-static kd_slice piece(const kd_jsonb *container, size_t ends, size_t area, uint32_t index)
+static inline kd_slice piece(const kd_jsonb *container, size_t ends, size_t area, uint32_t index)
 {
     const char *table = container->body.data + ends;
     uint32_t start = index == 0 ? 0 : kd_load_u32(table + ((size_t)index - 1) * 4);
@@ -100,6 +105,23 @@ bool kd_jsonb_get_field(kd_slice stored, kd_slice key, kd_slice *out_value)
     if (object.kind != KD_JSONB_OBJECT || !field_find(&object, key, &index))
         return false;
     *out_value = kd_jsonb_element(&object, index);
+    return true;
+}
+
+bool kd_jsonb_get_field_near(kd_slice stored, kd_slice key, uint32_t *io_near, kd_slice *out_value)
+{
+    kd_jsonb object = open_value(stored);
+    if (object.kind != KD_JSONB_OBJECT)
+        return false;
+    bool is_near = false;
+    if (*io_near < object.count) {
+        kd_slice there = piece(&object, 0, (size_t)object.count * 8, *io_near);
+        is_near =
+            there.size_bytes == key.size_bytes && memcmp(there.data, key.data, key.size_bytes) == 0;
+    }
+    if (!is_near && !field_find(&object, key, io_near))
+        return false;
+    *out_value = kd_jsonb_element(&object, *io_near);
     return true;
 }
 

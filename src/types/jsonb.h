@@ -62,6 +62,8 @@ const char *kd_jsonb_typeof(kd_slice stored);
 kd_slice kd_jsonb_element(const kd_jsonb *container, uint32_t index);
 kd_slice kd_jsonb_key(const kd_jsonb *object, uint32_t index);
 bool kd_jsonb_get_field(kd_slice stored, kd_slice key, kd_slice *out_value);
+/* The same for keys that are mostly at the same place: `*io_near` is where to look first. */
+bool kd_jsonb_get_field_near(kd_slice stored, kd_slice key, uint32_t *io_near, kd_slice *out_value);
 /* Negative counts from the end. */
 bool kd_jsonb_get_element(kd_slice stored, int64_t index, kd_slice *out_value);
 /* #>: each step a key, or an index in decimal for arrays. */
