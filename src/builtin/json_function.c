@@ -637,7 +637,7 @@ static const kd_function functions[] = {
 #define ROWS(NAME, TYPE, FORM, AS_TEXT, BINARY)                                                    \
     {                                                                                              \
         .name = NAME, KDI_SIGNATURE(KDI_TYPE(TYPE)), .describe = describe_rows, .open = open_rows, \
-        .next = kdi_row_list_next, .data = &(const row_shape)                                      \
+        .next = kdi_row_list_next, .is_quick = true, .data = &(const row_shape)                    \
         {                                                                                          \
             NAME, FORM, AS_TEXT, BINARY                                                            \
         }                                                                                          \

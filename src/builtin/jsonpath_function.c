@@ -251,8 +251,8 @@ static const kd_function functions[] = {
 #define QUERY(NAME, FORM, ...)                                                                    \
     {                                                                                             \
         KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .describe = describe_query, .open = open_query, \
-                                    .next = kdi_row_list_next, .argument_names = names,           \
-                                    .data = &(FORM)                                               \
+                                    .next = kdi_row_list_next, .is_quick = true,                  \
+                                    .argument_names = names, .data = &(FORM)                      \
     }
 #define QUERIES(NAME, FORM)                                                        \
     QUERY(NAME, FORM, JSONB, JSONPATH), QUERY(NAME, FORM, JSONB, JSONPATH, JSONB), \

@@ -141,7 +141,7 @@ KDI_OPEN(open_rows)
 
 static const kd_table_function table_functions[] = {
     {KDI_SIGNATURE(JSONB, JSONB, INT4, ANY), .name = "sql json rows", .variadic = true,
-     .describe = describe_rows, .open = open_rows, .next = kdi_row_list_next},
+     .describe = describe_rows, .open = open_rows, .next = kdi_row_list_next, .is_quick = true},
 };
 
 kd_status kdi_register_sql_json_table(kd_ctx *ctx, kd_registry *registry)

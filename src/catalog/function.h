@@ -173,6 +173,10 @@ struct kd_table_function {
     /* Its columns are named where it is called: `data` of the copy that is called is then the
      * kd_record_shape of them. */
     bool wants_columns;
+    /* A call is cheap, reads nothing but its arguments, and what its rows point to lives as long as
+     * the arguments and the arena of `open`: it is called again for each row rather than
+     * remembered, by several threads. */
+    bool is_quick;
     const char *const *argument_names; /* For name => value calls; may be NULL. */
     const void *data;
 };

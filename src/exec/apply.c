@@ -449,6 +449,8 @@ static kd_status layouts_make(kd_ctx *ctx, apply_op *self)
 
 kd_status kdi_build_apply(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
 {
+    if (kdi_applies_function(plan))
+        return kdi_build_apply_function(ctx, pipeline, plan);
     KD_TRY(kdi_build(ctx, pipeline, plan->inputs[0]));
     apply_op *self;
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &apply_class, sizeof *self, &self));

@@ -139,6 +139,9 @@ kd_status kdi_build_project(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *
 kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_nested_loop(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_apply(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
+/* An APPLY whose right side is a quick table function (apply_function.c). */
+bool kdi_applies_function(const kd_plan *plan);
+kd_status kdi_build_apply_function(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_aggregate(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_window(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
 kd_status kdi_build_distinct(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan);
