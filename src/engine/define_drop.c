@@ -360,12 +360,46 @@ static kd_status drop_index_of(kd_ctx *ctx, drop *work, const kd_table_entry *ow
     return kdi_draft_put(ctx, draft);
 }
 
+/* The index of the partitioned table that needs this one on its partition, and no other; NULL:
+ * none.
+ */
+static const kd_table_index *index_above(const kd_catalog_version *catalog,
+                                         const kd_table_entry *table, const kd_table_index *index)
+{
+    const kd_table_entry *parent =
+        table->parent_no == 0 ? NULL
+                              : (const kd_table_entry *)kd_catalog_get(catalog, table->parent_no);
+    for (uint32_t i = 0; parent != NULL && i < parent->index_count; i++) {
+        const kd_table_index *above = &parent->indexes[i];
+        uint32_t count = 0;
+        if (!kdi_index_is_counterpart(parent, above, table, index))
+            continue;
+        for (uint32_t k = 0; k < table->index_count; k++)
+            count += kdi_index_is_counterpart(parent, above, table, &table->indexes[k]);
+        if (count == 1)
+            return above;
+    }
+    return NULL;
+}
+
+static kd_status refuse_part(kd_ctx *ctx, kd_slice part, kd_slice whole)
+{
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "2BP01", "cannot drop index %.*s because index %.*s requires it",
+                (int)part.size_bytes, part.data, (int)whole.size_bytes, whole.data);
+    kd_error_set_hint(ctx, "You can drop index %.*s instead.", (int)whole.size_bytes, whole.data);
+    return status;
+}
+
 static kd_status drop_index(kd_ctx *ctx, drop *work, uint32_t object_no)
 {
     const kd_table_index *index;
     const kd_table_entry *table = kd_catalog_index_table(work->run->catalog, object_no, &index);
     if (table == NULL)
         return KD_OK;
+    const kd_table_index *above = index_above(work->run->catalog, table, index);
+    if (above != NULL)
+        return refuse_part(ctx, index->object.name, above->object.name);
     if (index->is_constraint) {
         kd_status status = KD_FAIL(ctx, KD_INVALID, "2BP01",
                                    "cannot drop index %.*s because constraint %.*s on "
