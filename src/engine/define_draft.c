@@ -80,8 +80,25 @@ kd_status kdi_draft_sync(kd_ctx *ctx, kdi_draft *draft)
     return KD_OK;
 }
 
+/* The storage tells the names of keys in its errors. A key over all partitions has one of its own.
+ */
+static kd_status tell_index_names(kd_ctx *ctx, const kdi_draft *draft)
+{
+    kd_session *session = draft->run->session;
+    for (uint32_t i = 0; i < draft->entry.index_count; i++) {
+        const kd_table_index *index = &draft->indexes[i];
+        kd_table *storage = index->key_table_no == 0
+                                ? draft->storage
+                                : kd_table_find(session->database->storage, index->key_table_no);
+        if (storage != NULL && index->storage.unique)
+            KD_TRY(kd_table_rename_index(ctx, session->txn, storage, &index->storage));
+    }
+    return KD_OK;
+}
+
 kd_status kdi_draft_put(kd_ctx *ctx, kdi_draft *draft)
 {
+    KD_TRY(tell_index_names(ctx, draft));
     KD_TRY(kdi_draft_sync(ctx, draft));
     return kdi_put(ctx, draft->run, &draft->entry.object);
 }

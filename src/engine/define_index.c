@@ -12,9 +12,8 @@
 
 enum { INDEX_COLUMNS_MAX = 32 };
 
-/* "a, b" of the index's columns, for messages. */
-static kd_status columns_text(kd_ctx *ctx, kd_arena *arena, const kd_slice *texts, uint32_t count,
-                              kd_slice *out_text)
+kd_status kdi_columns_text(kd_ctx *ctx, kd_arena *arena, const kd_slice *texts, uint32_t count,
+                           kd_slice *out_text)
 {
     kd_buffer text = kd_buffer_in(arena);
     for (uint32_t i = 0; i < count; i++) {
@@ -58,7 +57,7 @@ static kd_status set_columns(kd_ctx *ctx, kdi_draft *draft, kd_table_index *inde
     index->storage.column_count = count;
     index->storage.columns = own_columns;
     index->key_texts = own_texts;
-    return columns_text(ctx, draft->arena, own_texts, count, &index->storage.columns_text);
+    return kdi_columns_text(ctx, draft->arena, own_texts, count, &index->storage.columns_text);
 }
 
 /* In an existing table the index is built at once; in a new one with the storage. */

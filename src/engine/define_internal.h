@@ -130,6 +130,9 @@ kd_status kdi_draft_add_constraint(kd_ctx *ctx, kdi_draft *draft,
  */
 kd_status kdi_index_types_check(kd_ctx *ctx, const kdi_draft *draft,
                                 const kd_table_index *index) KD_MUST_CHECK;
+/* "a, b" of an index's columns, for messages. */
+kd_status kdi_columns_text(kd_ctx *ctx, kd_arena *arena, const kd_slice *texts, uint32_t count,
+                           kd_slice *out_text) KD_MUST_CHECK;
 kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constraint *constraint,
                             const kd_slice *names, uint32_t name_count) KD_MUST_CHECK;
 kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft,

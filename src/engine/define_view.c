@@ -364,6 +364,9 @@ static kd_status change_index(kd_ctx *ctx, kd_run *run, const kd_object *object,
     const kd_table_index *index;
     const kd_table_entry *table = kd_catalog_index_table(run->catalog, object->object_no, &index);
     kdi_draft *draft;
+    if (comment == NULL && table->table_no != 0)
+        KD_TRY(
+            kd_txn_lock_table(ctx, run->session->txn, table->table_no, KD_TABLE_EXCLUSIVE, false));
     KD_TRY(kdi_draft_open(ctx, run, table, &draft));
     for (uint32_t i = 0; i < draft->entry.index_count; i++) {
         kd_table_index *own = &draft->indexes[i];
@@ -421,6 +424,8 @@ static kd_status rename_column_of(kd_ctx *ctx, kd_run *run, const kd_table_entry
             texts[c] = kd_slice_equal(index->key_texts[c], ast->member) ? ast->new_name
                                                                         : index->key_texts[c];
         index->key_texts = texts;
+        KD_TRY(kdi_columns_text(ctx, run->arena, texts, index->storage.column_count,
+                                &index->storage.columns_text));
     }
     KD_TRY(kdi_draft_put(ctx, draft));
     KD_TRY(kd_catalog_partitions(ctx, run->arena, run->catalog, table->object.object_no,

@@ -245,6 +245,18 @@ static kd_status index_drop_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
     return kdi_index_unlink(ctx, index);
 }
 
+static kd_status index_name_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
+{
+    kd_table *table;
+    KD_TRY(table_get(ctx, run, reader, &table));
+    kdi_index *index = kdi_index_find(table, kd_read_varint(reader));
+    kd_slice name = kd_read_slice(reader);
+    kd_slice columns_text = kd_read_slice(reader);
+    if (index == NULL || reader->failed)
+        return damaged(ctx, "an index that gets a name is not there");
+    return kdi_index_set_texts(ctx, index, name, columns_text);
+}
+
 static kd_status sequence_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stamp stamp)
 {
     kd_reader at = *reader;
@@ -334,6 +346,8 @@ static kd_status op_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stamp 
         return index_apply(ctx, run, reader);
     case KDI_REDO_INDEX_DROP:
         return index_drop_apply(ctx, run, reader);
+    case KDI_REDO_INDEX_NAME:
+        return index_name_apply(ctx, run, reader);
     case KDI_REDO_INSTALL:
         return install_apply(ctx, run, reader, stamp);
     case KDI_REDO_MOVE:

@@ -96,6 +96,11 @@ kd_status kd_table_add_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
 kd_status kd_table_drop_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
                               uint64_t index_no) KD_MUST_CHECK;
 
+/* Gives an index the name and the columns' text of `definition`, from the commit on; nothing to do
+ * when it has them. The caller holds KD_TABLE_EXCLUSIVE: writers tell the names in their errors. */
+kd_status kd_table_rename_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
+                                const kd_index_definition *definition) KD_MUST_CHECK;
+
 /* --- Writing rows ---------------------------------------------------------------------------- */
 
 typedef struct kd_insert_outcome {

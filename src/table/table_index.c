@@ -127,6 +127,87 @@ kd_status kdi_index_list_change(kd_ctx *ctx, kd_table *table, kdi_index *add, kd
     return KD_OK;
 }
 
+/* --- Renaming -------------------------------------------------------------------------------- */
+
+/* Texts that an index gets with the commit, in the table's arena. */
+struct kdi_index_texts {
+    kdi_index *index;
+    kdi_index_texts *before; /* Of the same transaction; NULL: none. */
+    kd_slice name, columns_text;
+};
+
+static void rename_committed(void *object, kd_stamp stamp)
+{
+    const kdi_index_texts *texts = object;
+    kdi_index *index = texts->index;
+    (void)stamp;
+    index->definition.name = texts->name;
+    index->definition.columns_text = texts->columns_text;
+    index->renaming = NULL;
+}
+
+static void rename_undone(void *object)
+{
+    const kdi_index_texts *texts = object;
+    texts->index->renaming = texts->before;
+}
+
+static const kdi_structural rename_change = {rename_committed, rename_undone};
+
+static bool has_texts(const kdi_index *index, const kd_index_definition *definition)
+{
+    const kdi_index_texts *last = index->renaming;
+    return kd_slice_equal(last == NULL ? index->definition.name : last->name, definition->name) &&
+           kd_slice_equal(last == NULL ? index->definition.columns_text : last->columns_text,
+                          definition->columns_text);
+}
+
+static kd_status rename_log(kd_ctx *ctx, kd_txn *txn, const kdi_index *index,
+                            const kdi_index_texts *texts)
+{
+    uint64_t numbers[] = {index->table->table_no, index->definition.index_no};
+    kd_buffer *redo;
+    KD_TRY(kd_txn_redo(ctx, txn, &redo));
+    size_t size_before = redo->size_bytes;
+    kd_status status = kdi_redo_numbers(ctx, txn, KDI_REDO_INDEX_NAME, numbers, 2);
+    if (status == KD_OK)
+        status = kd_buffer_append_counted(ctx, redo, texts->name);
+    if (status == KD_OK)
+        status = kd_buffer_append_counted(ctx, redo, texts->columns_text);
+    if (status != KD_OK)
+        redo->size_bytes = size_before;
+    return status;
+}
+
+kd_status kd_table_rename_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
+                                const kd_index_definition *definition)
+{
+    kdi_write_set *writes;
+    kdi_index *index = kdi_index_find(table, definition->index_no);
+    if (index == NULL || has_texts(index, definition))
+        return KD_OK;
+    KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
+    kdi_index_texts *texts = KD_NEW(ctx, table->arena, kdi_index_texts);
+    if (texts == NULL)
+        return KD_NOMEM;
+    *texts = (kdi_index_texts){index, index->renaming, definition->name, definition->columns_text};
+    KD_TRY(slice_copy(ctx, table->arena, &texts->name));
+    KD_TRY(slice_copy(ctx, table->arena, &texts->columns_text));
+    KD_TRY(rename_log(ctx, txn, index, texts));
+    KD_TRY(kdi_writes_structure(ctx, writes, &rename_change, texts));
+    index->renaming = texts;
+    return KD_OK;
+}
+
+kd_status kdi_index_set_texts(kd_ctx *ctx, kdi_index *index, kd_slice name, kd_slice columns_text)
+{
+    KD_TRY(slice_copy(ctx, index->table->arena, &name));
+    KD_TRY(slice_copy(ctx, index->table->arena, &columns_text));
+    index->definition.name = name;
+    index->definition.columns_text = columns_text;
+    return KD_OK;
+}
+
 /* --- Stored form ----------------------------------------------------------------------------- */
 
 kd_status kdi_index_definition_append(kd_ctx *ctx, const kd_index_definition *definition,

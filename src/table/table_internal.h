@@ -270,10 +270,13 @@ typedef struct kdi_place kdi_place;
 
 /* --- Indexes --------------------------------------------------------------------------------- */
 
+typedef struct kdi_index_texts kdi_index_texts;
+
 typedef struct kdi_index {
     kd_txn_garbage garbage;
     kd_table *table;
     kd_index_definition definition; /* Copied into the table's arena. */
+    kdi_index_texts *renaming;      /* By a transaction that is open; NULL: none. */
     kd_type *types;
     kd_index *index;
     kd_index_options options;
@@ -301,6 +304,9 @@ static inline bool kdi_index_may_be_referenced(const kd_index_definition *defini
 kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition *definition,
                          kd_slice manifest, kdi_index **out_index) KD_MUST_CHECK;
 void kdi_index_destroy(void *index);
+/* Copies the texts and makes them the index's. */
+kd_status kdi_index_set_texts(kd_ctx *ctx, kdi_index *index, kd_slice name,
+                              kd_slice columns_text) KD_MUST_CHECK;
 /* Takes it out of its table for good. */
 kd_status kdi_index_unlink(kd_ctx *ctx, kdi_index *index) KD_MUST_CHECK;
 /* Enters all rows of a segment, in flight by this transaction, checking unique keys. */
@@ -616,6 +622,7 @@ typedef enum kdi_redo {
     KDI_REDO_MOVE = 9,       /* table, old unit, count, new references */
     KDI_REDO_SEQUENCE = 10,  /* number, state */
     KDI_REDO_SEQUENCE_DROP = 11,
+    KDI_REDO_INDEX_NAME = 12, /* table, index, name, columns' text */
 } kdi_redo;
 
 kd_status kdi_redo_rows(kd_ctx *ctx, kd_txn *txn, const kd_table *table, const kdi_chunk *chunk,

@@ -231,3 +231,52 @@ TEST(a_checkpoint_leaves_out_what_is_in_flight)
     }
     fixture_close(&f);
 }
+
+static void check_name(table_fixture *f, const char *name, const char *detail)
+{
+    kd_txn *txn = fixture_begin(f);
+    CHECK_EQ(fixture_try_insert(f, txn, 1, "again", 2, NULL), KD_INVALID);
+    CHECK_TEXT(f->ctx.error.constraint, name);
+    CHECK_TEXT(f->ctx.error.detail, detail);
+    kd_error_clear(&f->ctx);
+    kd_txn_rollback(txn);
+}
+
+TEST(an_index_keeps_the_name_that_it_was_given_later)
+{
+    table_fixture f;
+    fixture_open(&f);
+    kd_txn *txn = fixture_begin(&f);
+    fixture_insert(&f, txn, 1, "one", 1);
+    fixture_commit(&f, txn);
+    kd_index_definition named = {
+        .index_no = f.primary, .name = KD_SLICE("other"), .columns_text = KD_SLICE("number")};
+    txn = fixture_begin(&f);
+    CHECK_STATUS(&f.ctx, kd_table_rename_index(&f.ctx, txn, f.table, &named));
+    kd_txn_rollback(txn);
+    check_name(&f, "t_pkey", "Key (id)=(1) already exists.");
+    /* There and back in one transaction, with a savepoint between. */
+    kd_index_definition back = {
+        .index_no = f.primary, .name = KD_SLICE("t_pkey"), .columns_text = KD_SLICE("id")};
+    uint32_t savepoint;
+    txn = fixture_begin(&f);
+    CHECK_STATUS(&f.ctx, kd_table_rename_index(&f.ctx, txn, f.table, &named));
+    CHECK_STATUS(&f.ctx, kd_table_rename_index(&f.ctx, txn, f.table, &back));
+    CHECK_STATUS(&f.ctx, kd_txn_savepoint(&f.ctx, txn, &savepoint));
+    CHECK_STATUS(&f.ctx, kd_table_rename_index(&f.ctx, txn, f.table, &named));
+    kd_txn_rollback_to(txn, savepoint);
+    fixture_commit(&f, txn);
+    check_name(&f, "t_pkey", "Key (id)=(1) already exists.");
+    txn = fixture_begin(&f);
+    CHECK_STATUS(&f.ctx, kd_table_rename_index(&f.ctx, txn, f.table, &named));
+    fixture_commit(&f, txn);
+    check_name(&f, "other", "Key (number)=(1) already exists.");
+    kd_storage_abandon(f.storage); /* From the log, then from the root. */
+    fixture_reopen(&f);
+    check_name(&f, "other", "Key (number)=(1) already exists.");
+    CHECK_STATUS(&f.ctx, kd_storage_checkpoint(&f.ctx, f.storage));
+    kd_storage_abandon(f.storage);
+    fixture_reopen(&f);
+    check_name(&f, "other", "Key (number)=(1) already exists.");
+    fixture_close(&f);
+}
