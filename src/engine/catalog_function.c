@@ -3,6 +3,7 @@
  */
 #include "engine/catalog_text.h"
 #include "engine/session_function_internal.h"
+#include "engine/view_text.h"
 
 #include "types/array.h"
 
@@ -60,27 +61,22 @@ static kd_status call_get_expr(ARGS)
     return kdi_return_text(ctx, env, kd_str_slice(args[0]), result);
 }
 
-static kd_status view_text(kd_ctx *ctx, kd_call_env *env, const kd_object *object, void *result,
-                           bool *out_is_null)
+static kd_status view_text(kd_ctx *ctx, kd_call_env *env, const kd_object *object,
+                           const void *pretty, void *result, bool *out_is_null)
 {
-    kd_buffer text = kd_buffer_in(env->arena);
-    kd_slice query;
-    bool is_view = object != NULL && kdi_materialized_query(object, &query);
-    if (!is_view && object != NULL && object->kind == KD_OBJECT_VIEW) {
-        query = ((const kd_view_entry *)object)->query_text;
-        is_view = true;
-    }
-    if (is_view) {
-        KD_TRY(kd_buffer_append_slice(ctx, &text, query));
-        if (query.size_bytes > 0 && query.data[query.size_bytes - 1] != ';')
-            KD_TRY(kd_buffer_append_byte(ctx, &text, ';'));
-    }
-    return return_buffer(ctx, env, &text, result, out_is_null);
+    kd_slice text = {"", 0};
+    if (object != NULL)
+        KD_TRY(kdi_view_text(ctx, env->arena, kdi_call_session(env), kdi_call_catalog(env),
+                             env->facts, object, pretty != NULL && *(const uint8_t *)pretty != 0,
+                             &text));
+    *out_is_null = text.size_bytes == 0;
+    return *out_is_null ? KD_OK : kdi_return_text(ctx, env, text, result);
 }
 
 static kd_status call_get_viewdef(ARGS)
 {
-    return view_text(ctx, env, object_of(env, args[0]), result, out_is_null);
+    return view_text(ctx, env, object_of(env, args[0]), env->argument_count > 1 ? args[1] : NULL,
+                     result, out_is_null);
 }
 
 static kd_status call_get_viewdef_named(ARGS)
@@ -88,7 +84,8 @@ static kd_status call_get_viewdef_named(ARGS)
     const kd_object *object;
     KD_TRY(kdi_find_relation_text(ctx, kdi_call_session(env), kdi_call_catalog(env),
                                   kd_str_slice(args[0]), &object));
-    return view_text(ctx, env, object, result, out_is_null);
+    return view_text(ctx, env, object, env->argument_count > 1 ? args[1] : NULL, result,
+                     out_is_null);
 }
 
 static kd_status call_get_indexdef(ARGS)
@@ -144,9 +141,9 @@ static kd_status call_get_serial_sequence(ARGS)
         if (sequence == NULL || !kd_slice_equal(column->storage.name, name))
             continue;
         const kd_object *schema = kd_catalog_get(catalog, sequence->schema_no);
-        KD_TRY(kdi_text_name(ctx, schema == NULL ? KD_SLICE("public") : schema->name, &text));
+        KD_TRY(kd_name_append(ctx, schema == NULL ? KD_SLICE("public") : schema->name, &text));
         KD_TRY(kd_buffer_append_byte(ctx, &text, '.'));
-        KD_TRY(kdi_text_name(ctx, sequence->name, &text));
+        KD_TRY(kd_name_append(ctx, sequence->name, &text));
     }
     return return_buffer(ctx, env, &text, result, out_is_null);
 }

@@ -4,74 +4,21 @@
 #include "engine/catalog_text.h"
 
 #include "sql/parser.h"
+#include "sql/query_text.h"
 
 #include <assert.h>
 
 /* --- Names ------------------------------------------------------------------------------------ */
-
-static bool is_plain(kd_slice name)
-{
-    if (name.size_bytes == 0 || name.size_bytes > 63)
-        return false;
-    for (size_t i = 0; i < name.size_bytes; i++) {
-        char byte = name.data[i];
-        bool letter = (byte >= 'a' && byte <= 'z') || byte == '_';
-        if (!letter && (i == 0 || !((byte >= '0' && byte <= '9') || byte == '$')))
-            return false;
-    }
-    return true;
-}
-
-/* Words that are no column names: the ones that people do use for their columns. */
-static bool is_reserved(kd_slice name)
-{
-    static const char *const words[] = {
-        "all",          "analyse",   "analyze",      "and",          "any",
-        "array",        "as",        "asc",          "both",         "case",
-        "cast",         "check",     "collate",      "column",       "constraint",
-        "create",       "cross",     "current_date", "current_time", "current_timestamp",
-        "current_user", "default",   "deferrable",   "desc",         "distinct",
-        "do",           "else",      "end",          "except",       "false",
-        "fetch",        "for",       "foreign",      "freeze",       "from",
-        "full",         "grant",     "group",        "having",       "ilike",
-        "in",           "initially", "inner",        "intersect",    "into",
-        "is",           "isnull",    "join",         "lateral",      "leading",
-        "left",         "like",      "limit",        "localtime",    "localtimestamp",
-        "natural",      "not",       "notnull",      "null",         "offset",
-        "on",           "only",      "or",           "order",        "outer",
-        "overlaps",     "placing",   "primary",      "references",   "returning",
-        "right",        "select",    "session_user", "similar",      "some",
-        "table",        "then",      "to",           "trailing",     "true",
-        "union",        "unique",    "user",         "using",        "variadic",
-        "verbose",      "when",      "where",        "window",       "with"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (kd_slice_equal(name, kd_slice_of(words[i])))
-            return true;
-    return false;
-}
-
-kd_status kdi_text_name(kd_ctx *ctx, kd_slice name, kd_buffer *out)
-{
-    if (is_plain(name) && !is_reserved(name))
-        return kd_buffer_append_slice(ctx, out, name);
-    KD_TRY(kd_buffer_append_byte(ctx, out, '"'));
-    for (size_t i = 0; i < name.size_bytes; i++) {
-        if (name.data[i] == '"')
-            KD_TRY(kd_buffer_append_byte(ctx, out, '"'));
-        KD_TRY(kd_buffer_append_byte(ctx, out, (uint8_t)name.data[i]));
-    }
-    return kd_buffer_append_byte(ctx, out, '"');
-}
 
 static kd_status full_name(kd_ctx *ctx, const kd_catalog_version *version, const kd_object *object,
                            kd_buffer *out)
 {
     const kd_object *schema = kd_catalog_get(version, object->schema_no);
     if (schema != NULL) {
-        KD_TRY(kdi_text_name(ctx, schema->name, out));
+        KD_TRY(kd_name_append(ctx, schema->name, out));
         KD_TRY(kd_buffer_append_byte(ctx, out, '.'));
     }
-    return kdi_text_name(ctx, object->name, out);
+    return kd_name_append(ctx, object->name, out);
 }
 
 kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version, const kd_object *object,
@@ -79,7 +26,7 @@ kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version, cons
 {
     const kd_object *schema = kd_catalog_get(version, object->schema_no);
     if (schema == NULL || kd_slice_equal(schema->name, KD_SLICE("public")))
-        return kdi_text_name(ctx, object->name, out);
+        return kd_name_append(ctx, object->name, out);
     return full_name(ctx, version, object, out);
 }
 
@@ -120,7 +67,7 @@ static kd_status column_list(kd_ctx *ctx, const kd_table_entry *table, const uin
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
         if (column != NULL)
-            KD_TRY(kdi_text_name(ctx, column->storage.name, out));
+            KD_TRY(kd_name_append(ctx, column->storage.name, out));
     }
     return kd_buffer_append_byte(ctx, out, ')');
 }
@@ -147,7 +94,7 @@ kd_status kdi_text_index_key(kd_ctx *ctx, const kd_table_entry *table, const kd_
 {
     const kd_column *column = kdi_column_by_no(table, index->storage.columns[position].column_no);
     if (column != NULL && !column->hidden)
-        return kdi_text_name(ctx, column->storage.name, out);
+        return kd_name_append(ctx, column->storage.name, out);
     kd_slice text = index->key_texts == NULL ? KD_SLICE("?") : index->key_texts[position];
     bool wrapped = text.size_bytes > 0 && text.data[text.size_bytes - 1] == ')';
     if (wrapped)
@@ -178,7 +125,7 @@ kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
     kd_slice method = index->method.size_bytes == 0 ? KD_SLICE("btree") : index->method;
     KD_TRY(kd_buffer_append_text(ctx, out,
                                  index->storage.unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX "));
-    KD_TRY(kdi_text_name(ctx, index->object.name, out));
+    KD_TRY(kd_name_append(ctx, index->object.name, out));
     KD_TRY(kd_buffer_append_text(ctx, out, " ON "));
     KD_TRY(is_pretty ? kdi_text_relation(ctx, version, &table->object, out)
                      : full_name(ctx, version, &table->object, out));
@@ -427,7 +374,7 @@ kd_status kdi_text_partition_key(kd_ctx *ctx, const kd_table_entry *table, kd_bu
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
         for (uint32_t c = 0; c < table->column_count; c++)
             if (table->columns[c].storage.column_no == table->partition_column_nos[i])
-                KD_TRY(kdi_text_name(ctx, table->columns[c].storage.name, out));
+                KD_TRY(kd_name_append(ctx, table->columns[c].storage.name, out));
     }
     return kd_buffer_append_byte(ctx, out, ')');
 }

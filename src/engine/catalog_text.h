@@ -7,8 +7,6 @@
 
 #include "catalog/catalog.h"
 
-/* Quoted where it must be. */
-kd_status kdi_text_name(kd_ctx *ctx, kd_slice name, kd_buffer *out) KD_MUST_CHECK;
 /* The name of a relation; with its schema unless that is "public". */
 kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version, const kd_object *object,
                             kd_buffer *out) KD_MUST_CHECK;

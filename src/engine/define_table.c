@@ -3,6 +3,7 @@
  * rows into a new storage.
  */
 #include "engine/define_internal.h"
+#include "engine/view_text.h"
 
 #include "engine/value_cast.h"
 
@@ -697,7 +698,7 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
         KD_TRY_OUT(
             copy_rows(ctx, draft, text, "query", &draft->entry, given, draft->entry.column_count));
     if (ast->is_materialized_view) {
-        draft->entry.query_text = text;
+        KD_TRY_OUT(kdi_view_text_to_keep(ctx, run, text, &draft->entry.query_text));
         draft->entry.is_populated = !ast->with_no_data;
         KD_TRY_OUT(kdi_query_depends(ctx, run, query, &draft->entry.depends_on,
                                      &draft->entry.depends_count));

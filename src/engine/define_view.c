@@ -3,6 +3,7 @@
  */
 #include "engine/catalog_text.h"
 #include "engine/define_internal.h"
+#include "engine/view_text.h"
 
 kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run, const kd_ast_create_schema *ast)
 {
@@ -167,7 +168,7 @@ static kd_status append_names(kd_ctx *ctx, const kd_ast_names *names, kd_buffer 
 {
     for (size_t i = 0; i < names->count; i++) {
         KD_TRY(kd_buffer_append_text(ctx, out, i == 0 ? "" : ", "));
-        KD_TRY(kdi_text_name(ctx, names->items[i], out));
+        KD_TRY(kd_name_append(ctx, names->items[i], out));
     }
     return KD_OK;
 }
@@ -181,7 +182,7 @@ static kd_status view_text(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *a
         return KD_OK;
     kd_buffer text = kd_buffer_in(run->arena);
     KD_TRY(kd_buffer_append_text(ctx, &text, "WITH RECURSIVE "));
-    KD_TRY(kdi_text_name(ctx, ast->name.name, &text));
+    KD_TRY(kd_name_append(ctx, ast->name.name, &text));
     KD_TRY(kd_buffer_append_text(ctx, &text, " ("));
     KD_TRY(append_names(ctx, &ast->columns, &text));
     KD_TRY(kd_buffer_append_text(ctx, &text, ") AS ("));
@@ -189,7 +190,7 @@ static kd_status view_text(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *a
     KD_TRY(kd_buffer_append_text(ctx, &text, ") SELECT "));
     KD_TRY(append_names(ctx, &ast->columns, &text));
     KD_TRY(kd_buffer_append_text(ctx, &text, " FROM "));
-    KD_TRY(kdi_text_name(ctx, ast->name.name, &text));
+    KD_TRY(kd_name_append(ctx, ast->name.name, &text));
     *out_text = kd_buffer_slice(&text);
     return KD_OK;
 }
@@ -221,6 +222,7 @@ kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *as
     KD_TRY_OUT(view_columns(ctx, run, query, &ast->columns, &entry));
     KD_TRY_OUT(kdi_query_depends(ctx, run, query, &entry.depends_on, &entry.depends_count));
     KD_TRY_OUT(check_option(ctx, ast, &entry));
+    KD_TRY_OUT(kdi_view_text_to_keep(ctx, run, entry.query_text, &entry.query_text));
     if (replaces) {
         KD_TRY_OUT(check_replacement(ctx, (const kd_view_entry *)old, &entry));
         entry.object.object_no = old->object_no;
@@ -445,10 +447,13 @@ static kd_status rename_column(kd_ctx *ctx, kd_run *run, const kd_ast_rename *as
     KD_TRY(kdi_table_for_change(ctx, run, &ast->name, ast->if_exists, &table));
     if (table == NULL)
         return KD_OK;
+    kdi_renamed_views *views;
     if (table->parent_no != 0)
         return KD_FAIL(ctx, KD_INVALID, "42P16", "cannot rename inherited column \"%.*s\"",
                        (int)ast->member.size_bytes, ast->member.data);
+    KD_TRY(kdi_views_before_rename(ctx, run, table->object.name, &views));
     KD_TRY(rename_column_of(ctx, run, table, ast));
+    KD_TRY(kdi_views_after_rename(ctx, run, views));
     KD_TRY(kdi_rewrite_row_users(ctx, run, table->object.object_no));
     return kdi_views_after(ctx, run, &table->object, false);
 }
@@ -540,9 +545,12 @@ kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
                               &exists));
     if (object->kind == KD_OBJECT_INDEX)
         return change_index(ctx, run, object, ast->new_name, NULL);
+    kdi_renamed_views *views;
+    KD_TRY(kdi_views_before_rename(ctx, run, object->name, &views));
     KD_TRY(entry_copy(ctx, run->arena, object, &copy));
     copy->name = ast->new_name;
-    return kdi_put(ctx, run, copy);
+    KD_TRY(kdi_put(ctx, run, copy));
+    return kdi_views_after_rename(ctx, run, views);
 }
 
 kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema *ast)
@@ -564,17 +572,21 @@ kd_status kdi_set_schema(kd_ctx *ctx, kd_run *run, const kd_ast_alter_set_schema
     if (object == NULL)
         return KD_OK;
     KD_TRY(kdi_check_free(ctx, run, schema->object_no, object->name, object->kind, false, &exists));
+    kdi_renamed_views *views;
+    KD_TRY(kdi_views_before_rename(ctx, run, object->name, &views));
     if (object->kind == KD_OBJECT_TABLE) {
         kdi_draft *draft;
         KD_TRY(kdi_draft_open(ctx, run, (const kd_table_entry *)object, &draft));
         draft->entry.object.schema_no = schema->object_no;
         for (uint32_t i = 0; i < draft->entry.index_count; i++)
             draft->indexes[i].object.schema_no = schema->object_no;
-        return kdi_draft_put(ctx, draft);
+        KD_TRY(kdi_draft_put(ctx, draft));
+        return kdi_views_after_rename(ctx, run, views);
     }
     KD_TRY(entry_copy(ctx, run->arena, object, &copy));
     copy->schema_no = schema->object_no;
-    return kdi_put(ctx, run, copy);
+    KD_TRY(kdi_put(ctx, run, copy));
+    return kdi_views_after_rename(ctx, run, views);
 }
 
 /* There is one role, and it owns everything: the object only has to be there. */

@@ -8,6 +8,7 @@
 #include "engine/catalog_text.h"
 #include "engine/session_function_internal.h"
 #include "engine/system_view_internal.h"
+#include "sql/query_text.h"
 #include "types/number_text.h"
 
 #include <string.h>
@@ -172,10 +173,10 @@ static kd_status append_object_name(kd_ctx *ctx, const kd_text_settings *setting
                       find_by_path(session, catalog, object->name, is_type) == object;
     const kd_object *schema = kd_catalog_get(catalog, object->schema_no);
     if (!is_visible && schema != NULL) {
-        KD_TRY(kdi_text_name(ctx, schema->name, out));
+        KD_TRY(kd_name_append(ctx, schema->name, out));
         KD_TRY(kd_buffer_append_byte(ctx, out, '.'));
     }
-    return kdi_text_name(ctx, object->name, out);
+    return kd_name_append(ctx, object->name, out);
 }
 
 static const kd_object *object_of(const kd_text_settings *settings, int64_t no)
@@ -409,7 +410,7 @@ static kd_status function_name(kd_ctx *ctx, const kd_text_settings *settings, in
     search_functions(settings, &same);
     if (same.found_count > 1 && !with_arguments)
         KD_TRY(kd_buffer_append_text(ctx, out, "pg_catalog."));
-    KD_TRY(kdi_text_name(ctx, kd_slice_of(search.found_name), out));
+    KD_TRY(kd_name_append(ctx, kd_slice_of(search.found_name), out));
     if (!with_arguments)
         return KD_OK;
     for (uint32_t i = 0; i < search.found_type_count; i++) {
@@ -502,11 +503,11 @@ kd_status kdi_reg_name(kd_ctx *ctx, const kd_text_settings *settings, kd_type ty
         return function_name(ctx, settings, no, true, out);
     case KD_REG_NAMESPACE:
         if (object != NULL && object->kind == KD_OBJECT_SCHEMA)
-            return kdi_text_name(ctx, object->name, out);
+            return kd_name_append(ctx, object->name, out);
         break;
     case KD_REG_ROLE:
         if (no == KDI_OWNER_NO)
-            return kdi_text_name(ctx, kd_slice_of(session->user_name), out);
+            return kd_name_append(ctx, kd_slice_of(session->user_name), out);
         break;
     }
     return kd_buffer_append_format(ctx, out, "%lld", (long long)no);

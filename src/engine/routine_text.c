@@ -3,6 +3,7 @@
  */
 #include "engine/catalog_text.h"
 #include "engine/routine_internal.h"
+#include "sql/query_text.h"
 
 static const char *mode_word(kd_argument_mode mode)
 {
@@ -48,7 +49,7 @@ static kd_status append_arguments(kd_ctx *ctx, const kd_catalog_version *version
                                        mode_word(argument->mode)));
         is_first = false;
         if (argument->name.size_bytes > 0) {
-            KD_TRY(kdi_text_name(ctx, argument->name, out));
+            KD_TRY(kd_name_append(ctx, argument->name, out));
             KD_TRY(kd_buffer_append_text(ctx, out, routine->kind == KD_ROUTINE_MACRO ? "" : " "));
         }
         if (routine->kind != KD_ROUTINE_MACRO)
@@ -106,9 +107,9 @@ static kd_status append_definition(kd_ctx *ctx, const kd_catalog_version *versio
     const kd_object *schema = kd_catalog_get(version, routine->object.schema_no);
     bool is_macro = routine->kind == KD_ROUTINE_MACRO;
     KD_TRY(kd_buffer_append_format(ctx, out, "CREATE OR REPLACE %s ", words[routine->kind]));
-    KD_TRY(kdi_text_name(ctx, schema->name, out));
+    KD_TRY(kd_name_append(ctx, schema->name, out));
     KD_TRY(kd_buffer_append_text(ctx, out, "."));
-    KD_TRY(kdi_text_name(ctx, routine->object.name, out));
+    KD_TRY(kd_name_append(ctx, routine->object.name, out));
     KD_TRY(kd_buffer_append_text(ctx, out, "("));
     KD_TRY(append_arguments(ctx, version, routine, ARGUMENTS_ALL, out));
     KD_TRY(kd_buffer_append_text(ctx, out, ")"));

@@ -2,6 +2,7 @@
  * What all system views need, and the list of them.
  */
 #include "engine/system_view_internal.h"
+#include "engine/view_text.h"
 
 #include "base/assert.h"
 #include "types/array.h"
@@ -58,6 +59,15 @@ kd_status kdi_put_numbers(kdi_sys_view *view, const uint32_t *numbers, uint32_t 
 void kdi_put_text(kdi_sys_view *view, kd_slice text)
 {
     put(view, kd_value_text(text));
+}
+
+kd_status kdi_put_view_text(kdi_sys_view *view, const kd_object *object)
+{
+    kd_slice text;
+    KD_TRY(kdi_view_text(view->ctx, view->arena, view->session, view->version,
+                         &view->session->facts, object, false, &text));
+    kdi_put_text(view, text);
+    return KD_OK;
 }
 
 void kdi_put_literal(kdi_sys_view *view, const char *text)

@@ -50,6 +50,8 @@ void kdi_put_nulls(kdi_sys_view *view, uint32_t count);
 void kdi_put_text(kdi_sys_view *view, kd_slice text);
 /* NULL when it is empty. */
 void kdi_put_text_or_null(kdi_sys_view *view, kd_slice text);
+/* The query of a view, as pg_get_viewdef tells it. */
+kd_status kdi_put_view_text(kdi_sys_view *view, const kd_object *object) KD_MUST_CHECK;
 void kdi_put_literal(kdi_sys_view *view, const char *text);
 void kdi_put_char(kdi_sys_view *view, char byte);
 void kdi_put_bool(kdi_sys_view *view, bool value);

@@ -245,7 +245,7 @@ static kd_status pg_views(kdi_sys_view *view)
         kdi_put_text(view, kdi_object_name(view, entry->object.schema_no));
         kdi_put_text(view, entry->object.name);
         kdi_put_text(view, kdi_owner_name(view));
-        kdi_put_text(view, entry->query_text);
+        KD_TRY(kdi_put_view_text(view, &entry->object));
         KD_TRY(kdi_sys_emit(view));
     }
     return KD_OK;
@@ -271,7 +271,7 @@ static kd_status pg_matviews(kdi_sys_view *view)
         kdi_put_null(view);
         kdi_put_bool(view, table != NULL && table->index_count > 0);
         kdi_put_bool(view, true);
-        kdi_put_text(view, query);
+        KD_TRY(kdi_put_view_text(view, object));
         KD_TRY(kdi_sys_emit(view));
     }
     return KD_OK;

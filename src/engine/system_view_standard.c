@@ -120,8 +120,10 @@ static kd_status views(kdi_sys_view *view)
         if (entry->object.kind != KD_OBJECT_VIEW)
             continue;
         put_place(view, &entry->object);
-        kdi_put_text(view, entry->query_text);
-        kdi_put_literal(view, "NONE");
+        KD_TRY(kdi_put_view_text(view, &entry->object));
+        kdi_put_literal(view, entry->check_option == KD_CHECK_OPTION_LOCAL      ? "LOCAL"
+                              : entry->check_option == KD_CHECK_OPTION_CASCADED ? "CASCADED"
+                                                                                : "NONE");
         for (int k = 0; k < 5; k++)
             kdi_put_yes_no(view, false);
         KD_TRY(kdi_sys_emit(view));

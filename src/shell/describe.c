@@ -168,7 +168,7 @@ static const detail DETAILS[] = {
      "pg_catalog.pg_get_constraintdef(k.oid) FROM pg_catalog.pg_constraint k "
      "JOIN pg_catalog.pg_class t ON t.oid = k.conrelid "
      "WHERE k.confrelid = $1::bigint AND k.contype = 'f' ORDER BY k.conname"},
-    {"View definition:", "SELECT pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class "
+    {"View definition:", "SELECT pg_catalog.pg_get_viewdef(oid, true) FROM pg_catalog.pg_class "
                          "WHERE oid = $1::bigint AND relkind IN ('v', 'm')"},
 };
 

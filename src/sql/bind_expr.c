@@ -114,6 +114,8 @@ static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     if (status != KD_OK)
         return kdi_at(ctx, b, ast->node.mark, status);
     const kd_domain_entry *domain = kdi_find_domain(b, &ast->type);
+    if (domain != NULL)
+        KD_TRY(kdi_note_object(ctx, b, &ast->node, &domain->object));
     return domain == NULL ? KD_OK : kdi_check_domain(ctx, b, domain, out);
 }
 
@@ -156,6 +158,7 @@ kd_status kdi_bind_expr(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     *out = NULL;
     KD_TRY(kdi_enter(ctx, b));
     KD_TRY(bind_any(ctx, b, scope, node, out));
+    KD_TRY(kdi_note_expr(ctx, b, node, *out));
     kdi_leave(b);
     return KD_OK;
 }

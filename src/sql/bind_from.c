@@ -323,6 +323,7 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
     }
     if (b->inside_text == 0)
         KD_TRY(kdi_authorize(ctx, b, object, 'r'));
+    KD_TRY(kdi_note_object(ctx, b, &ast->node, object));
     if (object->kind == KD_OBJECT_VIEW)
         return bind_view(ctx, b, (const kd_view_entry *)object, ast, names, out);
     if (object->kind == KD_OBJECT_SEQUENCE)
@@ -388,6 +389,8 @@ kd_status kdi_bind_from_item(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     kdi_leave(b);
     if (status != KD_OK)
         return kdi_at(ctx, b, node->position, status);
+    if (node->kind != KD_AST_JOIN)
+        KD_TRY(kdi_note_item(ctx, b, node, &names->sources[names->source_count - 1]));
     for (size_t i = 0; i < names->source_count; i++)
         if (names->sources[i].rel == NULL)
             names->sources[i].rel = *out;

@@ -26,12 +26,13 @@ typedef struct kdi_source {
     kd_slice alias;
     uint32_t column_count;
     kd_rel_column *columns;
-    kd_rel *scan;        /* The SCAN it is, or NULL. */
-    kd_rel *rel;         /* What gives its rows; set when the item is bound. */
-    bool is_working;     /* A recursive query's use of itself. */
-    uint32_t row_object; /* The table whose row type its rows are of; 0: none. */
-    kd_slice row_name;   /* Of a view: its rows' type is called so. */
-    bool is_value;       /* A function's single values: a whole row is the value itself. */
+    kd_rel *scan;            /* The SCAN it is, or NULL. */
+    kd_rel *rel;             /* What gives its rows; set when the item is bound. */
+    bool is_working;         /* A recursive query's use of itself. */
+    uint32_t row_object;     /* The table whose row type its rows are of; 0: none. */
+    kd_slice row_name;       /* Of a view: its rows' type is called so. */
+    bool is_value;           /* A function's single values: a whole row is the value itself. */
+    const kd_ast_node *item; /* Where FROM names a relation of the catalog and notes are taken. */
 } kdi_source;
 
 /* What FROM items make visible: columns for bare names (merged ones once), sources for t.x. */
@@ -257,6 +258,24 @@ kd_status kdi_names_add_column(kd_ctx *ctx, kdi_binder *b, kdi_names *names,
                                kd_rel_column column) KD_MUST_CHECK;
 kd_status kdi_authorize(kd_ctx *ctx, kdi_binder *b, const kd_object *object,
                         char privilege) KD_MUST_CHECK;
+
+/* --- Notes on names (name_note.c); none of them does anything where nobody asked --- */
+void kdi_note_unclear(kdi_binder *b);
+kd_status kdi_note_expr(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node,
+                        const kd_expr *expr) KD_MUST_CHECK;
+kd_status kdi_note_object(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node,
+                          const kd_object *object) KD_MUST_CHECK;
+/* Columns that were found in `found_in`, as they may be named in `scope`. */
+kd_status kdi_note_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_scope *found_in,
+                          const kd_ast_node *node, const kd_rel_column *column) KD_MUST_CHECK;
+kd_status kdi_note_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, kdi_scope *found_in,
+                           const kd_ast_node *node, const kd_rel_column *columns,
+                           size_t count) KD_MUST_CHECK;
+kd_status kdi_note_item(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node,
+                        kdi_source *source) KD_MUST_CHECK;
+kd_status kdi_note_merged(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *join,
+                          const kd_slice *merged, size_t count,
+                          const kdi_names *sides[2]) KD_MUST_CHECK;
 
 /* --- Types (bind_coerce.c) --- */
 static inline bool kdi_is_unknown(kd_type type)

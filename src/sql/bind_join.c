@@ -243,6 +243,8 @@ kd_status kdi_bind_join(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_a
     KD_TRY(kdi_rel_join(ctx, b, join.kind, left, right, join.condition, out));
     if (ast->right->kind == KD_AST_TABLE_QUERY || ast->right->kind == KD_AST_TABLE_CALL)
         KD_TRY(note_lateral(ctx, b, *out));
+    const kdi_names *sides[2] = {&join.left, &join.right};
+    KD_TRY(kdi_note_merged(ctx, b, &ast->node, join.merged_names, join.merged_count, sides));
     if (join.needs_project)
         KD_TRY(project_merged(ctx, b, &join, out));
     KD_TRY(join_names(ctx, b, &join, names));

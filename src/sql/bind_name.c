@@ -439,6 +439,7 @@ static kd_status bind_bare(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
         if (count == 0)
             continue;
         found_at(b, at);
+        KD_TRY(kdi_note_column(ctx, b, scope, at, &ast->node, found));
         *out = kdi_column_expr(ctx, b, found, ast->node.position);
         return *out == NULL ? KD_NOMEM : KD_OK;
     }
@@ -466,6 +467,7 @@ kd_status kdi_bind_whole_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     if (source == NULL)
         return no_source(ctx, b, ast, alias);
     found_at(b, at);
+    kdi_note_unclear(b);
     return kdi_whole_row(ctx, b, source, ast->node.position, out);
 }
 
@@ -499,6 +501,7 @@ kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
         return KD_INVALID;
     }
     found_at(b, at);
+    KD_TRY(kdi_note_column(ctx, b, scope, at, &ast->node, found));
     *out = kdi_column_expr(ctx, b, found, ast->node.position);
     return *out == NULL ? KD_NOMEM : KD_OK;
 }

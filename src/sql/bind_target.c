@@ -123,8 +123,10 @@ static bool is_listed(const kd_ast_names *names, kd_slice name)
 }
 
 static kd_status star_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_star *ast,
-                              const kd_rel_column **out_columns, size_t *out_count)
+                              const kd_rel_column **out_columns, size_t *out_count,
+                              kdi_scope **out_scope)
 {
+    *out_scope = scope;
     if (ast->part_count == 0) {
         *out_columns = scope->names.columns;
         *out_count = scope->names.column_count;
@@ -138,6 +140,7 @@ static kd_status star_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, cons
     kd_slice schema = ast->part_count > 1 ? ast->parts[ast->part_count - 2] : (kd_slice){NULL, 0};
     kdi_scope *at;
     const kdi_source *source = kdi_find_source(scope, schema, alias, &at);
+    *out_scope = at;
     if (source == NULL)
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42P01",
@@ -156,7 +159,11 @@ static kd_status bind_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
 {
     const kd_rel_column *columns = NULL;
     size_t count = 0;
-    KD_TRY(star_columns(ctx, b, scope, ast, &columns, &count));
+    kdi_scope *found_in;
+    KD_TRY(star_columns(ctx, b, scope, ast, &columns, &count, &found_in));
+    KD_TRY(kdi_note_columns(ctx, b, scope, found_in, &ast->node, columns, count));
+    if (ast->exclude.count > 0 || ast->replace.count > 0 || ast->rename.count > 0)
+        kdi_note_unclear(b);
     for (size_t i = 0; i < count; i++) {
         if (is_listed(&ast->exclude, columns[i].name))
             continue;
@@ -196,6 +203,7 @@ kd_status kdi_expand_star(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
         return bind_star(ctx, b, scope, (const kd_ast_star *)node, out);
     kd_expr **exprs;
     kd_record_shape shape;
+    kdi_note_unclear(b);
     KD_TRY(kdi_bind_fields(ctx, b, scope, (const kd_ast_field *)node, &exprs, &shape));
     for (uint32_t i = 0; i < shape.field_count; i++)
         KD_TRY(target_add(ctx, b, out, exprs[i], shape.names[i]));
@@ -282,6 +290,7 @@ kd_status kdi_bind_columns(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
             ctx, b, ast->node.position,
             KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "COLUMNS takes * or a regular expression"));
     star.node.kind = KD_AST_STAR;
+    kdi_note_unclear(b);
     KD_TRY(bind_star(ctx, b, scope, &star, &found));
     size_t kept = 0;
     for (size_t i = 0; i < found.count; i++) {

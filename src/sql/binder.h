@@ -45,6 +45,7 @@ typedef struct kd_bind_options {
     uint32_t parameter_name_count;
     kd_slice routine_name;
     uint32_t routine_no;
+    struct kd_name_notes *notes; /* What names mean is told there; NULL: nobody asks. */
     /* Asked for every object that is read or written: module security's; NULL allows all. */
     kd_status (*authorize)(kd_ctx *ctx, void *object, const kd_object *entry, char privilege);
     void *authorize_object;
