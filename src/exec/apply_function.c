@@ -14,6 +14,9 @@
 
 #include <assert.h>
 
+/* Beyond it a batch goes out although it is not full: new pages cost more than its rows. */
+enum { CALLS_BYTES_MAX = 256 << 10 };
+
 typedef struct calling_op {
     kdi_op op;
     const kd_plan *function; /* KD_PLAN_FUNCTION */
@@ -298,6 +301,11 @@ static kd_status calling_push(kd_ctx *ctx, kdi_op *op, void *object, const kd_ba
         kdi_bits_fill(local->wide[c].validity, KD_BATCH_ROWS);
     while (local->left_next < in->selected_count && filled < KD_BATCH_ROWS) {
         bool ended, any = local->cursor != NULL;
+        if (local->cursor == NULL && kd_arena_used_bytes(local->calls) > CALLS_BYTES_MAX) {
+            if (filled > 0)
+                break;
+            kd_arena_reset(local->calls);
+        }
         KD_TRY(kd_check_cancelled(ctx));
         if (local->cursor == NULL)
             KD_TRY(call_open(ctx, self, local, kd_batch_row(in, local->left_next)));
