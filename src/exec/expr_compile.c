@@ -141,7 +141,8 @@ static kd_status kind_prepare(kd_ctx *ctx, kdi_node *node)
 {
     switch (node->expr->kind) {
     case KD_EXPR_CALL:
-        return call_prepare(ctx, node);
+        KD_TRY(call_prepare(ctx, node));
+        return kdi_field_prepare(ctx, node);
     case KD_EXPR_CAST:
         KD_TRY(kdi_cast_prepare(ctx, node));
         kdi_json_number_prepare(node);

@@ -572,6 +572,9 @@ static uint32_t compare(uint8_t test, const kdi_fixed_vector *a, const kdi_fixed
                        out_rows);
     if (a->wide != NULL || b->wide != NULL)
         return compare_wide(test, a, b, selection, count, out_rows);
+    if (selection == NULL && !a->is_constant && !b->is_constant && test != KDI_TEST_EQ &&
+        test != KDI_TEST_NE)
+        return kdi_kernels()->less(a->values, b->values, test == KDI_TEST_LE, count, out_rows);
     uint32_t a_step = !a->is_constant, b_step = !b->is_constant;
     switch (test) {
     case KDI_TEST_EQ:
@@ -717,14 +720,20 @@ kd_status kdi_fixed_of(kd_ctx *ctx, kdi_node *node, kdi_fixed **out_fixed)
     return KD_OK;
 }
 
-kd_status kdi_fixed_of_integer(kd_ctx *ctx, kdi_node *node, kdi_fixed **out_fixed)
+static kd_status whole_fixed(kd_ctx *ctx, kdi_node *node, kdi_fixed **out_fixed)
 {
     *out_fixed = node->fixed;
-    if (node->fixed != NULL || !is_integer(node->type))
+    if (node->fixed != NULL)
         return KD_OK;
     KD_TRY(fixed_create(ctx, node, FIXED_SOURCE, 0, out_fixed));
     (*out_fixed)->source = node;
     return KD_OK;
+}
+
+kd_status kdi_fixed_of_integer(kd_ctx *ctx, kdi_node *node, kdi_fixed **out_fixed)
+{
+    *out_fixed = node->fixed;
+    return is_integer(node->type) ? whole_fixed(ctx, node, out_fixed) : KD_OK;
 }
 
 static fixed_kind kind_of(const kdi_node *node)
@@ -810,14 +819,29 @@ static kd_status case_prepare(kd_ctx *ctx, kdi_node *node)
     return KD_OK;
 }
 
+/* Integers of any width, or dates and times of one kind: compared as the integers that they are. */
+static bool are_whole(const kdi_node *a, const kdi_node *b)
+{
+    if (a->is_constant || b->is_constant || a->type.is_array || b->type.is_array)
+        return false;
+    if (is_integer(a->type))
+        return is_integer(b->type);
+    return a->type.id == b->type.id &&
+           (a->type.id == KD_TYPE_DATE || a->type.id == KD_TYPE_TIMESTAMP ||
+            a->type.id == KD_TYPE_TIMESTAMPTZ || a->type.id == KD_TYPE_TIME);
+}
+
 static kd_status compare_prepare(kd_ctx *ctx, kdi_node *node)
 {
     uint8_t test = kdi_test_of(node->expr->function->name);
     if (test == KDI_TEST_NONE || node->argument_count != 2)
         return KD_OK;
+    bool whole = are_whole(node->arguments[0], node->arguments[1]);
     for (uint32_t i = 0; i < 2; i++) {
         kdi_fixed *operand = NULL;
-        if (is_numeric(node->arguments[i]->type))
+        if (whole)
+            KD_TRY(whole_fixed(ctx, node->arguments[i], &operand));
+        else if (is_numeric(node->arguments[i]->type))
             KD_TRY(kdi_fixed_of(ctx, node->arguments[i], &operand));
         if (operand == NULL)
             return KD_OK;

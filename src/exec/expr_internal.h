@@ -88,7 +88,7 @@ struct kdi_node {
     kdi_fixed *fixed;   /* Not NULL: values that can be had as fixed numbers. */
     uint8_t fixed_test; /* A comparison of such. */
     void *list;         /* IN_LIST: its set. */
-    /* Casts that take an integer part of a timestamp (expr_date.c). */
+    /* Integer parts of dates and timestamps (expr_date.c). */
     void *part;
     kdi_node *part_source;
     kdi_json_path *json; /* A path into jsonb, or the number there (expr_json.c). */
@@ -160,6 +160,8 @@ kd_status kdi_eval_field(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const ui
 kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 /* Recognises casts that give a timestamp's date or an integer field of it. */
 kd_status kdi_date_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
+/* Recognises calls that give an integer field of a date or a timestamp as a numeric. */
+kd_status kdi_field_prepare(kd_ctx *ctx, kdi_node *node) KD_MUST_CHECK;
 /* Whether such a cast gives a frame where a dictionary of one batch would give codes. */
 bool kdi_date_goes_first(const kdi_node *node, const kd_vector *source, uint32_t count);
 /* Recognises chains of -> and ->> with constant keys, and casts of what they give to numbers. */

@@ -59,6 +59,9 @@ typedef struct kdi_kernel_set {
                           uint16_t *out_rows);
     uint32_t (*select_64)(const void *values, kdi_kernel_range range, uint32_t count,
                           uint16_t *out_rows);
+    /* Rows 0 .. count - 1 whose `a` is less than `b`, or equal with `or_equal`. */
+    uint32_t (*less)(const int64_t *a, const int64_t *b, bool or_equal, uint32_t count,
+                     uint16_t *out_rows);
     /* Rows 0 .. count - 1 whose offset is in the set. */
     uint32_t (*members_u8)(const void *offsets, kdi_kernel_bits set, uint32_t count,
                            uint16_t *out_rows);

@@ -10,6 +10,8 @@
 
 #include <assert.h>
 
+enum { ENTRIES_MAX = 512 };
+
 kd_status kdi_vector_create(kd_ctx *ctx, kd_arena *arena, kd_type type, kd_vector *out_vector)
 {
     return kdi_vector_create_for(ctx, arena, type, KD_BATCH_ROWS, out_vector);
@@ -143,6 +145,7 @@ kd_status kdi_view_open(kd_ctx *ctx, kd_arena *arena, kdi_view *view, const kd_v
             return KD_NOMEM;
     }
     view->index = view->index_room;
+    view->entry_count = 0;
     view->physical = vector->physical;
     view->type = vector->type;
     view->value_bytes = kd_physical_bytes((kd_physical)vector->physical);
@@ -159,6 +162,7 @@ kd_status kdi_view_open(kd_ctx *ctx, kd_arena *arena, kdi_view *view, const kd_v
         index_codes(view->index_room, vector, selection, count);
         view->values = vector->dictionary->values;
         view->validity = vector->dictionary->validity;
+        view->entry_count = vector->dictionary_count;
         break;
     case KD_VECTOR_FRAME:
         return frame_open(ctx, arena, view, vector, selection, count);
@@ -246,9 +250,11 @@ bool kdi_payload_equal(kd_type type, const void *a, const void *b)
     case KD_PHYS_I128:
         return memcmp(a, b, 16) == 0;
     case KD_PHYS_STR:
+        if (kd_str_equal(a, b))
+            return true;
         if (kdi_type_is_plain_string(type))
-            return kd_str_equal(a, b);
-        break;
+            return false;
+        break; /* 1.0 and 1.00 differ in their bytes. */
     default:
         break;
     }
@@ -314,14 +320,38 @@ static void hash_values(const kdi_view *view, uint32_t count, uint64_t *out)
             out[i] = null_hash;
 }
 
+/* Each entry once, where rows repeat them and a hash is dear. */
+static void hash_entries(const kdi_view *view, uint32_t count, uint64_t *out)
+{
+    uint64_t entries[ENTRIES_MAX];
+    uint32_t every[ENTRIES_MAX];
+    kdi_view all = *view;
+    all.index = every;
+    for (uint32_t e = 0; e < view->entry_count; e++)
+        every[e] = e;
+    hash_values(&all, view->entry_count, entries);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = entries[view->index[i]];
+}
+
+static void hash_rows(const kdi_view *view, uint32_t count, uint64_t *out)
+{
+    bool repeats =
+        view->entry_count > 0 && view->entry_count <= ENTRIES_MAX && view->entry_count * 4 <= count;
+    if (repeats && view->physical == KD_PHYS_STR)
+        hash_entries(view, count, out);
+    else
+        hash_values(view, count, out);
+}
+
 void kdi_view_hash(const kdi_view *view, uint32_t count, bool combine, uint64_t *hashes)
 {
     if (!combine) {
-        hash_values(view, count, hashes);
+        hash_rows(view, count, hashes);
         return;
     }
     uint64_t own[KD_BATCH_ROWS];
-    hash_values(view, count, own);
+    hash_rows(view, count, own);
     for (uint32_t i = 0; i < count; i++)
         hashes[i] = kd_hash_combine(hashes[i], own[i]);
 }

@@ -15,6 +15,7 @@ typedef struct kdi_view {
     const void *values;
     const uint32_t *index;    /* Per selected row. */
     const uint64_t *validity; /* By index; NULL: nothing is NULL. */
+    uint32_t entry_count;     /* DICT: of its dictionary; else 0. */
     uint32_t value_bytes;
     uint8_t physical;
     kd_type type;

@@ -115,6 +115,29 @@ TEST(members_of_a_set_of_bits_are_selected)
                     check_members(sets[s], bytes, tests[k], count);
 }
 
+TEST(smaller_of_two_columns_are_selected)
+{
+    const kdi_kernel_set *sets[SETS_MAX];
+    uint32_t set_count = sets_find(sets);
+    int64_t a[ROWS], b[ROWS];
+    uint16_t got[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++) {
+        a[i] = (int64_t)mixed(i) >> (i % 3 == 0 ? 62 : 0);
+        b[i] = i % 7 == 0 ? a[i] : (int64_t)mixed(i + ROWS) >> (i % 3 == 0 ? 62 : 0);
+    }
+    a[1] = INT64_MIN;
+    b[1] = INT64_MAX;
+    for (uint32_t s = 0; s < set_count; s++)
+        for (uint32_t count = 0; count <= ROWS; count += count < 40 ? 1 : 65)
+            for (int or_equal = 0; or_equal < 2; or_equal++) {
+                uint32_t kept = sets[s]->less(a, b, or_equal != 0, count, got), wanted = 0;
+                for (uint32_t row = 0; row < count; row++)
+                    if (a[row] < b[row] || (or_equal != 0 && a[row] == b[row]))
+                        CHECK_EQ(got[wanted++], row);
+                CHECK_EQ(kept, wanted);
+            }
+}
+
 TEST(sums_products_and_bounds_agree)
 {
     const kdi_kernel_set *sets[SETS_MAX];
