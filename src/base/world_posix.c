@@ -390,12 +390,57 @@ enum { MAPPED_BYTES_MIN = KD_ASAN ? INT32_MAX : 256 * 1024 };
 /* Tables of this size are touched everywhere: fewer and larger pages of the system serve them. */
 enum { HUGE_BYTES_MIN = 4 << 20 };
 
+/*
+ * A few mapped blocks that were given back, for whoever asks for one of the size: the tables of one
+ * statement are often as large as those of the next, and the system would clear them page by page.
+ */
+enum { KEPT_BLOCKS_MAX = 32, KEPT_BYTES_MAX = 8 << 20 };
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    void *memory;
+    size_t size_bytes;
+} kept_blocks[KEPT_BLOCKS_MAX];
+static unsigned kept_count;
+static size_t kept_bytes;
+
+static void *kept_take(size_t size_bytes)
+{
+    void *memory = NULL;
+    (void)pthread_mutex_lock(&kept_lock);
+    for (unsigned i = kept_count; i > 0 && memory == NULL; i--) {
+        if (kept_blocks[i - 1].size_bytes != size_bytes)
+            continue;
+        memory = kept_blocks[i - 1].memory;
+        kept_blocks[i - 1] = kept_blocks[--kept_count];
+        kept_bytes -= size_bytes;
+    }
+    (void)pthread_mutex_unlock(&kept_lock);
+    return memory;
+}
+
+static bool kept_put(void *memory, size_t size_bytes)
+{
+    (void)pthread_mutex_lock(&kept_lock);
+    bool fits = keeps_spares && size_bytes < HUGE_BYTES_MIN && kept_count < KEPT_BLOCKS_MAX &&
+                kept_bytes + size_bytes <= KEPT_BYTES_MAX;
+    if (fits) {
+        kept_blocks[kept_count].memory = memory;
+        kept_blocks[kept_count++].size_bytes = size_bytes;
+        kept_bytes += size_bytes;
+    }
+    (void)pthread_mutex_unlock(&kept_lock);
+    return fits;
+}
+
 static void *posix_memory_alloc(kd_world *world, size_t size_bytes)
 {
     (void)world;
     if (size_bytes == SPARE_BLOCK_BYTES && spare_count > 0)
         return spare_blocks[--spare_count];
     if (size_bytes >= MAPPED_BYTES_MIN) {
+        void *kept = kept_take(size_bytes);
+        if (kept != NULL)
+            return kept;
         void *mapped =
             mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (mapped == MAP_FAILED)
@@ -423,10 +468,10 @@ static void posix_memory_free(kd_world *world, void *memory, size_t size_bytes)
     (void)world;
     if (memory == NULL || spare_put(memory, size_bytes))
         return;
-    if (size_bytes >= MAPPED_BYTES_MIN)
-        (void)munmap(memory, size_bytes);
-    else
+    if (size_bytes < MAPPED_BYTES_MIN)
         free(memory);
+    else if (!kept_put(memory, size_bytes))
+        (void)munmap(memory, size_bytes);
 }
 
 static unsigned posix_processor_count(kd_world *world)

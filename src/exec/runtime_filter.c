@@ -213,11 +213,24 @@ FRAME_LOOP(frame_u16, uint16_t)
 FRAME_LOOP(frame_u32, uint32_t)
 #undef FRAME_LOOP
 
+static uint32_t offsets_select(const kd_vector *vector, kdi_kernel_bits set, uint32_t count,
+                               uint16_t *rows)
+{
+    const kdi_kernel_set *kernels = kdi_kernels();
+    switch (vector->width_bytes) {
+    case 1:
+        return kernels->members_u8(vector->values, set, count, rows);
+    case 2:
+        return kernels->members_u16(vector->values, set, count, rows);
+    default:
+        return kernels->members_u32(vector->values, set, count, rows);
+    }
+}
+
 /* All of a frame's rows at once; false when its offsets do not fit the kernels' 32 bits. */
 static bool frame_members(const kdi_runtime_filter *filter, const kd_vector *vector, uint32_t count,
                           uint16_t *rows, uint32_t *out_count)
 {
-    const kdi_kernel_set *kernels = kdi_kernels();
     uint64_t range = (uint64_t)filter->max - (uint64_t)filter->min;
     kdi_kernel_bits set = {.words = filter->bits};
     if (vector->base >= filter->min) {
@@ -235,10 +248,7 @@ static bool frame_members(const kdi_runtime_filter *filter, const kd_vector *vec
         set.span = (uint32_t)range;
         set.add = (uint32_t)-low;
     }
-    *out_count = vector->width_bytes == 1 ? kernels->members_u8(vector->values, set, count, rows)
-                 : vector->width_bytes == 2
-                     ? kernels->members_u16(vector->values, set, count, rows)
-                     : kernels->members_u32(vector->values, set, count, rows);
+    *out_count = offsets_select(vector, set, count, rows);
     return true;
 }
 
@@ -289,9 +299,11 @@ static bool payload_passes(const kdi_runtime_filter *filter, uint8_t physical, c
     return words_have(filter, kdi_payload_hash(filter->type, payload));
 }
 
-#define TEST_LOOP(value_type)                                                                  \
-    for (uint32_t e = 0; e < count; e++)                                                       \
-        use->entries[e] = bits_have(use->filter, ((const value_type *)dictionary->values)[e]); \
+#define TEST_LOOP(value_type)                                                             \
+    for (uint32_t e = 0; e < count; e++)                                                  \
+        use->entries[e / 64] |=                                                           \
+            (uint64_t)bits_have(use->filter, ((const value_type *)dictionary->values)[e]) \
+            << (e % 64);                                                                  \
     return true
 
 /* Entries of the kind that most dictionaries of numbers have, without a call for each. */
@@ -318,32 +330,39 @@ static kd_status entries_test(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
 {
     if (vector->dictionary_id != 0 && use->dictionary_id == vector->dictionary_id)
         return KD_OK;
-    if (vector->dictionary_count > use->entry_capacity) {
-        use->entry_capacity = vector->dictionary_count * 2;
-        use->entries = kd_alloc_raw(ctx, arena, use->entry_capacity);
+    uint32_t count = vector->dictionary_count;
+    if (count > use->entry_capacity) {
+        use->entry_capacity = count * 2;
+        use->entries = kd_alloc_raw(ctx, arena, ((size_t)use->entry_capacity + 63) / 64 * 8);
         if (use->entries == NULL)
             return KD_NOMEM;
     }
+    memset(use->entries, 0, ((size_t)count + 63) / 64 * 8);
     use->dictionary_id = vector->dictionary_id;
-    if (integers_test(use, vector->dictionary, vector->dictionary_count))
+    if (integers_test(use, vector->dictionary, count))
         return KD_OK;
-    for (uint32_t e = 0; e < vector->dictionary_count; e++) {
+    for (uint32_t e = 0; e < count; e++) {
         uint64_t scratch[2];
-        use->entries[e] = !kd_vector_is_null(vector->dictionary, e) &&
-                          payload_passes(use->filter, vector->physical,
-                                         kd_vector_payload(vector->dictionary, e, scratch));
+        if (!kd_vector_is_null(vector->dictionary, e) &&
+            payload_passes(use->filter, vector->physical,
+                           kd_vector_payload(vector->dictionary, e, scratch)))
+            kd_bit_set(use->entries, e);
     }
     return KD_OK;
 }
 
-static uint32_t entries_select(const kdi_filter_use *use, const kd_vector *vector, uint32_t count,
-                               uint16_t *rows)
+static uint32_t entries_select(const kdi_filter_use *use, const kd_vector *vector,
+                               const kd_batch *batch, uint16_t *rows)
 {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint16_t row = rows[i];
+    if (batch->selection == NULL)
+        return offsets_select(
+            vector, (kdi_kernel_bits){.words = use->entries, .span = vector->dictionary_count - 1},
+            batch->row_count, rows);
+    for (uint32_t i = 0; i < batch->selected_count; i++) {
+        uint16_t row = batch->selection[i];
         rows[kept] = row;
-        kept += use->entries[kdi_code_at(vector, row)];
+        kept += kd_bit_get(use->entries, kdi_code_at(vector, row));
     }
     return kept;
 }
@@ -360,35 +379,38 @@ static bool entries_pay(const kdi_filter_use *use, const kd_vector *vector, uint
 }
 
 static kd_status rows_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
-                             const kd_vector *vector, uint32_t row_count, uint16_t *rows,
-                             uint32_t *io_count)
+                             const kd_batch *batch, uint16_t *rows, uint32_t *out_count)
 {
-    if (entries_pay(use, vector, *io_count)) {
+    const kd_vector *vector = &batch->columns[use->column];
+    *out_count = batch->selected_count;
+    if (entries_pay(use, vector, batch->selected_count)) {
         KD_TRY(entries_test(ctx, arena, use, vector));
-        *io_count = entries_select(use, vector, *io_count, rows);
+        *out_count = entries_select(use, vector, batch, rows);
         return KD_OK;
     }
-    if (vector->form == KD_VECTOR_FRAME && vector->validity == NULL && use->filter->bits != NULL) {
-        if (*io_count == row_count && frame_members(use->filter, vector, row_count, rows, io_count))
-            return KD_OK;
-        *io_count = frame_select(use->filter, vector, *io_count, rows);
+    bool is_frame =
+        vector->form == KD_VECTOR_FRAME && vector->validity == NULL && use->filter->bits != NULL;
+    if (is_frame && batch->selection == NULL &&
+        frame_members(use->filter, vector, batch->row_count, rows, out_count))
+        return KD_OK;
+    *out_count = batch->selected_count;
+    for (uint32_t i = 0; batch->selection != rows && i < *out_count; i++)
+        rows[i] = (uint16_t)kd_batch_row(batch, i);
+    if (is_frame) {
+        *out_count = frame_select(use->filter, vector, *out_count, rows);
         return KD_OK;
     }
-    return view_select(ctx, arena, use, vector, rows, io_count);
+    return view_select(ctx, arena, use, vector, rows, out_count);
 }
 
 kd_status kdi_filter_use_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
-                                const kd_batch *batch, uint16_t *rows, uint32_t *io_count)
+                                const kd_batch *batch, uint16_t *rows, uint32_t *out_count)
 {
-    if (use->is_off || *io_count == 0)
-        return KD_OK;
-    use->tested += *io_count;
-    if (use->filter->row_count == 0)
-        *io_count = 0;
-    else
-        KD_TRY(rows_select(ctx, arena, use, &batch->columns[use->column], batch->row_count, rows,
-                           io_count));
-    use->passed += *io_count;
+    use->tested += batch->selected_count;
+    *out_count = 0;
+    if (use->filter->row_count > 0 && batch->selected_count > 0)
+        KD_TRY(rows_select(ctx, arena, use, batch, rows, out_count));
+    use->passed += *out_count;
     use->is_off =
         use->tested >= TEST_ROWS_MIN && use->passed * 100 > use->tested * PASS_PERCENT_MAX;
     return KD_OK;

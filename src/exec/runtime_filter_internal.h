@@ -34,13 +34,14 @@ typedef struct kdi_filter_use {
     uint64_t tested, passed;
     bool is_off;            /* Nearly everything passes: not worth the test. */
     uint64_t dictionary_id; /* Whose entries `entries` tells about. */
-    uint8_t *entries;
+    uint64_t *entries;      /* A bit per entry. */
     uint32_t entry_capacity;
 } kdi_filter_use;
 
-/* Leaves in rows[0 .. *io_count - 1], positions in the batch, those that may have a partner. */
+/* Gives in `rows` those of the batch's rows that may have a partner; `rows` may be its selection.
+ */
 kd_status kdi_filter_use_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
                                 const kd_batch *batch, uint16_t *rows,
-                                uint32_t *io_count) KD_MUST_CHECK;
+                                uint32_t *out_count) KD_MUST_CHECK;
 
 #endif

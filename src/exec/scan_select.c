@@ -97,12 +97,10 @@ static kd_status filters_run(kd_ctx *ctx, kdi_scan_select *select, kd_batch *bat
     uses_order(select);
     for (uint32_t i = 0; i < select->use_count && batch->selected_count > 0; i++) {
         kdi_filter_use *use = &select->uses[i];
-        uint32_t count = batch->selected_count;
+        uint32_t count;
         if (use->is_off)
             continue;
         KD_TRY(column_need(ctx, select, use->column, batch));
-        for (uint32_t r = 0; batch->selection != select->rows && r < count; r++)
-            select->rows[r] = (uint16_t)kd_batch_row(batch, r);
         KD_TRY(kdi_filter_use_select(ctx, select->arena, use, batch, select->rows, &count));
         rows_left(batch, select->rows, count);
     }

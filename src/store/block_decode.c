@@ -802,14 +802,31 @@ static void frame_pick(const kdi_decode_input *input, const decode_range *range,
     }
 }
 
+/* The run of a later row, not further away than the row itself. */
+static uint32_t run_after(const kdi_runs *runs, uint32_t run, uint32_t row, uint32_t step)
+{
+    uint32_t low = run, high = run + step + 1; /* starts[low] <= row < starts[high] */
+    high = high < runs->head.run_count ? high : runs->head.run_count;
+    while (high - low > 1) {
+        uint32_t middle = (low + high) / 2;
+        if (kd_load_u16(runs->starts + (size_t)middle * sizeof(uint16_t)) <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static void runs_pick(const kdi_decode_input *input, const decode_range *range, void *values)
 {
     kdi_runs runs = kdi_runs_of(input->view.payload);
     uint32_t value_bytes = (uint32_t)kd_physical_bytes(input->physical);
+    uint32_t run = kdi_runs_find(&runs, range->first_row), before = 0;
     for (uint32_t i = 0; i < range->count; i++) {
         uint32_t row = range->rows[i];
-        place_integer(values, row, value_bytes,
-                      (uint64_t)kdi_run_value(&runs, kdi_runs_find(&runs, range->first_row + row)));
+        run = run_after(&runs, run, range->first_row + row, row - before);
+        before = row;
+        place_integer(values, row, value_bytes, (uint64_t)kdi_run_value(&runs, run));
     }
 }
 
