@@ -22,7 +22,49 @@ typedef struct list_set {
     uint32_t *slots; /* Index + 1 of a value; 0: free. */
     uint64_t *hashes;
     kd_value *values;
+    uint64_t *bits; /* Not NULL: the candidates are integers, these bits from `low` on. */
+    int64_t low;
+    uint64_t span; /* Of the last bit. */
 } list_set;
+
+enum { LIST_BITS_MAX = 1 << 16 };
+
+static int64_t integer_of(const kd_value *value)
+{
+    switch (kd_type_physical(value->type)) {
+    case KD_PHYS_I16:
+        return value->as.i16;
+    case KD_PHYS_I32:
+        return value->as.i32;
+    default:
+        return value->as.i64;
+    }
+}
+
+/* Bits for integers that lie close together. */
+static kd_status set_bits(kd_ctx *ctx, kd_arena *arena, list_set *set)
+{
+    kd_physical physical = set->count == 0 ? KD_PHYS_STR : kd_type_physical(set->values[0].type);
+    if (physical != KD_PHYS_I16 && physical != KD_PHYS_I32 && physical != KD_PHYS_I64)
+        return KD_OK;
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    for (uint32_t i = 0; i < set->count; i++) {
+        int64_t value = integer_of(&set->values[i]);
+        low = value < low ? value : low;
+        high = value > high ? value : high;
+    }
+    uint64_t span = (uint64_t)high - (uint64_t)low;
+    if (span >= LIST_BITS_MAX)
+        return KD_OK;
+    set->bits = KD_NEW_ARRAY(ctx, arena, uint64_t, span / 64 + 1);
+    if (set->bits == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < set->count; i++)
+        kd_bit_set(set->bits, (uint32_t)(integer_of(&set->values[i]) - low));
+    set->low = low;
+    set->span = span;
+    return KD_OK;
+}
 
 static kd_status set_create(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, list_set **out_set)
 {
@@ -57,9 +99,43 @@ static kd_status set_create(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, list_
             slot = (slot + 1) & set->slot_mask;
         set->slots[slot] = set->count;
     }
+    KD_TRY(set_bits(ctx, arena, set));
     *out_set = set;
     return KD_OK;
 }
+
+#define IN_BITS_LOOP(value)                                                \
+    for (uint32_t i = 0; i < count; i++) {                                 \
+        uint16_t row = row_at(selection, i);                               \
+        uint64_t at = (uint64_t)(value) - (uint64_t)set->low;              \
+        out[row] = at <= set->span && kd_bit_get(set->bits, (uint32_t)at); \
+    }                                                                      \
+    return true
+
+/* Integers without NULLs on either side, as bits; false where that does not hold. */
+static bool in_bits(const list_set *set, const kd_vector *needle, const uint16_t *selection,
+                    uint32_t count, uint8_t *out)
+{
+    const void *values = needle->values;
+    if (set->bits == NULL || set->has_null || needle->validity != NULL)
+        return false;
+    if (needle->form == KD_VECTOR_FRAME) {
+        IN_BITS_LOOP(needle->base + kdi_code_at(needle, row));
+    }
+    if (needle->form != KD_VECTOR_FLAT)
+        return false;
+    switch ((kd_physical)needle->physical) {
+    case KD_PHYS_I16:
+        IN_BITS_LOOP((int64_t)((const int16_t *)values)[row]);
+    case KD_PHYS_I32:
+        IN_BITS_LOOP((int64_t)((const int32_t *)values)[row]);
+    case KD_PHYS_I64:
+        IN_BITS_LOOP(((const int64_t *)values)[row]);
+    default:
+        return false;
+    }
+}
+#undef IN_BITS_LOOP
 
 static bool set_contains(const list_set *set, kd_type type, const void *payload)
 {
@@ -83,6 +159,8 @@ static kd_status in_set(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const kd_
     }
     const list_set *set = node->list;
     uint8_t *values = out->values;
+    if (in_bits(set, needle, selection, count, values))
+        return KD_OK;
     _Alignas(16) char scratch[16];
     for (uint32_t i = 0; i < count; i++) {
         uint16_t row = row_at(selection, i);

@@ -202,7 +202,7 @@ BITS_LOOP(bits_i64, int64_t)
         uint32_t kept = 0;                                                          \
         for (uint32_t i = 0; i < count; i++) {                                      \
             uint16_t row = rows[i];                                                 \
-            uint64_t at = shift + offsets[row];                                     \
+            uint64_t at = shift + (uint64_t)(int64_t)offsets[row];                  \
             rows[kept] = row;                                                       \
             kept += at <= range && (filter->bits[at / 64] >> (at % 64) & 1) != 0;   \
         }                                                                           \
@@ -211,6 +211,8 @@ BITS_LOOP(bits_i64, int64_t)
 FRAME_LOOP(frame_u8, uint8_t)
 FRAME_LOOP(frame_u16, uint16_t)
 FRAME_LOOP(frame_u32, uint32_t)
+FRAME_LOOP(flat_i32, int32_t) /* Integers as they are, where the base is 0. */
+FRAME_LOOP(flat_i64, int64_t)
 #undef FRAME_LOOP
 
 static uint32_t offsets_select(const kd_vector *vector, kdi_kernel_bits set, uint32_t count,
@@ -250,6 +252,17 @@ static bool frame_members(const kdi_runtime_filter *filter, const kd_vector *vec
     }
     *out_count = offsets_select(vector, set, count, rows);
     return true;
+}
+
+/* The same of 32-bit integers, which wrap as the kernels' arithmetic does. */
+static uint32_t flat_members(const kdi_runtime_filter *filter, const kd_vector *vector,
+                             uint32_t count, uint16_t *rows)
+{
+    kdi_kernel_bits set = {.words = filter->bits,
+                           .low = (uint32_t)filter->min,
+                           .span = (uint32_t)((uint64_t)filter->max - (uint64_t)filter->min),
+                           .add = (uint32_t) - (uint64_t)filter->min};
+    return kdi_kernels()->members_u32(vector->values, set, count, rows);
 }
 
 static uint32_t frame_select(const kdi_runtime_filter *filter, const kd_vector *vector,
@@ -299,11 +312,15 @@ static bool payload_passes(const kdi_runtime_filter *filter, uint8_t physical, c
     return words_have(filter, kdi_payload_hash(filter->type, payload));
 }
 
-#define TEST_LOOP(value_type)                                                             \
-    for (uint32_t e = 0; e < count; e++)                                                  \
-        use->entries[e / 64] |=                                                           \
-            (uint64_t)bits_have(use->filter, ((const value_type *)dictionary->values)[e]) \
-            << (e % 64);                                                                  \
+#define TEST_LOOP(value_type)                                                                     \
+    for (uint32_t e = 0; e < count;) {                                                            \
+        uint64_t word = 0;                                                                        \
+        uint32_t end = count - e < 64 ? count : e + 64;                                           \
+        for (uint32_t bit = 0; e < end; e++, bit++)                                               \
+            word |= (uint64_t)bits_have(use->filter, ((const value_type *)dictionary->values)[e]) \
+                    << bit;                                                                       \
+        use->entries[(e - 1) / 64] = word;                                                        \
+    }                                                                                             \
     return true
 
 /* Entries of the kind that most dictionaries of numbers have, without a call for each. */
@@ -388,16 +405,29 @@ static kd_status rows_select(kd_ctx *ctx, kd_arena *arena, kdi_filter_use *use,
         *out_count = entries_select(use, vector, batch, rows);
         return KD_OK;
     }
-    bool is_frame =
-        vector->form == KD_VECTOR_FRAME && vector->validity == NULL && use->filter->bits != NULL;
+    bool is_plain = vector->validity == NULL && use->filter->bits != NULL;
+    bool is_frame = is_plain && vector->form == KD_VECTOR_FRAME;
     if (is_frame && batch->selection == NULL &&
         frame_members(use->filter, vector, batch->row_count, rows, out_count))
         return KD_OK;
+    if (is_plain && batch->selection == NULL && vector->form == KD_VECTOR_FLAT &&
+        vector->physical == KD_PHYS_I32) {
+        *out_count = flat_members(use->filter, vector, batch->row_count, rows);
+        return KD_OK;
+    }
     *out_count = batch->selected_count;
     for (uint32_t i = 0; batch->selection != rows && i < *out_count; i++)
         rows[i] = (uint16_t)kd_batch_row(batch, i);
     if (is_frame) {
         *out_count = frame_select(use->filter, vector, *out_count, rows);
+        return KD_OK;
+    }
+    if (is_plain && vector->form == KD_VECTOR_FLAT && vector->physical != KD_PHYS_I16) {
+        kd_vector plain = *vector;
+        plain.base = 0;
+        *out_count = vector->physical == KD_PHYS_I32
+                         ? flat_i32(use->filter, &plain, *out_count, rows)
+                         : flat_i64(use->filter, &plain, *out_count, rows);
         return KD_OK;
     }
     return view_select(ctx, arena, use, vector, rows, out_count);

@@ -45,6 +45,16 @@ void kdi_pack(const uint64_t values[KDI_PACK_ROWS], unsigned width, void *target
 /* Gives 1,024 values of kdi_pack_lane_bits(width) bits each. Width 0 gives zero bytes. */
 void kdi_unpack(const void *source, unsigned width, void *target);
 
+/* Asks for the bytes that kdi_pack_get of the same value reads first. */
+static inline void kdi_pack_prefetch(const void *source, unsigned width, uint32_t index)
+{
+    unsigned lane_log = width <= 8 ? 3 : width <= 16 ? 4 : width <= 32 ? 5 : 6;
+    uint32_t lanes = KDI_PACK_ROWS >> lane_log;
+    uint32_t word = (index >> (10 - lane_log)) * width >> lane_log;
+    size_t at = (size_t)word * lanes + (index & (lanes - 1));
+    __builtin_prefetch((const uint8_t *)source + (at << (lane_log - 3)));
+}
+
 /* One value; index < 1,024. */
 static inline uint64_t kdi_pack_get(const void *source, unsigned width, uint32_t index)
 {

@@ -438,6 +438,11 @@ static kd_status decode_runs(kd_ctx *ctx, const kdi_decode_input *input, uint32_
 static void codes_pick(const uint8_t *packed, uint32_t width, const decode_range *range,
                        uint32_t code_bytes, void *codes)
 {
+    for (uint32_t i = 0; i < range->count; i++) {
+        uint32_t at = range->first_row + range->rows[i];
+        kdi_pack_prefetch(packed + at / KD_VECTOR_ROWS * kdi_pack_bytes(width), width,
+                          at % KD_VECTOR_ROWS);
+    }
     memset(codes, 0, (size_t)range->row_count * code_bytes);
     for (uint32_t i = 0; i < range->count; i++) {
         uint32_t at = range->first_row + range->rows[i];
@@ -784,6 +789,11 @@ static void frame_pick(const kdi_decode_input *input, const decode_range *range,
     for (uint32_t p = 0; p < part_count; p++)
         parts[p] = kdi_frame_part_of(input->view.payload, range->first_row / KD_VECTOR_ROWS + p);
     for (uint32_t i = 0; i < range->count; i++) {
+        const kdi_frame_part *part = &parts[range->rows[i] / KD_VECTOR_ROWS];
+        kdi_pack_prefetch(part->packed, part->width, range->rows[i] % KD_VECTOR_ROWS);
+    }
+    memset(values, 0, (size_t)range->row_count * value_bytes);
+    for (uint32_t i = 0; i < range->count; i++) {
         uint32_t row = range->rows[i], at = row % KD_VECTOR_ROWS;
         const kdi_frame_part *part = &parts[row / KD_VECTOR_ROWS];
         uint64_t offset = kdi_pack_get(part->packed, part->width, at);
@@ -855,12 +865,14 @@ kd_status kdi_block_decode_rows(kd_ctx *ctx, const kdi_decode_input *input, uint
     if (encoding == KDI_DICT || encoding == KDI_LOCAL)
         return decode_dict(ctx, input, &range, room, out_vector);
     KD_TRY(room_values(ctx, room));
-    memset(room->values, 0, row_count * kd_physical_bytes(input->physical));
     out_vector->values = room->values;
     out_vector->validity = validity_of(&input->view, first_row, row_count);
-    if (encoding == KDI_FRAME)
+    if (encoding == KDI_FRAME) {
         frame_pick(input, &range, room->values);
-    else if (encoding == KDI_RLE)
+        return KD_OK;
+    }
+    memset(room->values, 0, row_count * kd_physical_bytes(input->physical));
+    if (encoding == KDI_RLE)
         runs_pick(input, &range, room->values);
     else
         values_pick(input, &range, room->values);
