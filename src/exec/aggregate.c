@@ -131,13 +131,18 @@ static uint32_t part_of(const char *row)
     return (uint32_t)(kdi_row_hash(row) >> (64 - PARTITION_BITS));
 }
 
-/* Deals the store's groups out; spills what is full when memory is short. */
+/* Deals the store's groups out, page by page, so that memory never holds many of them twice; spills
+ * what is full when memory is short. */
 static kd_status store_deal(kd_ctx *ctx, kdi_row_store *store, kdi_row_store *parts)
 {
-    kdi_row_cursor cursor = {0};
-    char *row, *copy;
-    while (kdi_row_store_next(store, &cursor, 1, &row) == 1)
-        KD_TRY(kdi_row_store_copy(ctx, &parts[part_of(row)], row, true, &copy));
+    for (uint32_t p = 0; p < store->page_count; p++) {
+        for (uint32_t i = 0; i < store->pages[p].row_count; i++) {
+            const char *row = kdi_page_row(store, &store->pages[p], i);
+            char *copy;
+            KD_TRY(kdi_row_store_copy(ctx, &parts[part_of(row)], row, true, &copy));
+        }
+        kdi_row_store_drop_page(ctx->world, store, p);
+    }
     kdi_row_store_clear(ctx->world, store);
     if (!kdi_budget_is_tight(store->budget, 0))
         return KD_OK;
@@ -417,6 +422,16 @@ static kd_status ordered_unite(kd_ctx *ctx, agg_op *self)
     return KD_OK;
 }
 
+/* Whether a thread's groups and those of threads before it are too many for one table. */
+static bool unites_badly(const agg_op *self, const agg_local *local)
+{
+    uint64_t rows = self->table.store.row_count + local->table.store.row_count;
+    size_t slot_bytes = rows * 4 * sizeof(uint64_t); /* As many as there may be after growing. */
+    return self->can_deal && local->order.state != KDI_ORDER_HOLDS && rows > TIGHT_ROWS_MIN &&
+           (self->is_dealt || rows > REPEATING_ROWS_MAX ||
+            kdi_budget_is_tight(self->table.store.budget, slot_bytes));
+}
+
 /* A thread that dealt hands its partitions over; otherwise its groups go to the united table. */
 static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
 {
@@ -424,7 +439,7 @@ static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
     agg_local *local = object;
     KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
     KD_TRY(kdi_agg_settle(ctx, local->agg));
-    if (local->is_dealt) {
+    if (local->is_dealt || unites_badly(self, local)) {
         self->is_dealt = true;
         KD_TRY(table_deal(ctx, &local->table, local->parts));
         for (uint32_t p = 0; p < PARTITIONS; p++)
@@ -439,8 +454,11 @@ static kd_status agg_combine(kd_ctx *ctx, kdi_op *op, void *object)
         table_take(&self->table, &local->table);
         return KD_OK;
     }
-    for (uint32_t p = 0; p < local->table.store.page_count; p++)
-        KD_TRY(page_unite(ctx, &self->table, self->agg, &local->table.store, p));
+    kdi_row_store *store = &local->table.store;
+    for (uint32_t p = 0; p < store->page_count; p++) {
+        KD_TRY(page_unite(ctx, &self->table, self->agg, store, p));
+        kdi_row_store_drop_page(ctx->world, store, p);
+    }
     return KD_OK;
 }
 
