@@ -60,6 +60,8 @@ typedef struct agg_local {
     kdi_group_codes *codes;
     kdi_group_order order;
     uint64_t input_rows; /* Since the table was empty. */
+    bool is_measured;    /* The table has grown beyond the cache, and ... */
+    bool keeps_groups;   /* ... its groups seemed to come again. */
     bool is_dealt;
     kdi_row_store parts[PARTITIONS];
     kdi_later *later; /* NULL: no row has been put away. */
@@ -157,7 +159,17 @@ static kd_status table_deal(kd_ctx *ctx, kdi_group_table *table, kdi_row_store *
     return store_deal(ctx, &table->store, parts);
 }
 
-static bool deal_is_due(const agg_op *self, const agg_local *local)
+/*
+ * Whether there are so few groups that they are better kept, even beyond the cache: of D groups in
+ * any order, n rows have about n - n * n / 2D.
+ */
+static bool groups_repeat(uint64_t input_rows, uint64_t groups)
+{
+    return input_rows > groups &&
+           input_rows - groups > input_rows * input_rows / (2 * (uint64_t)REPEATING_ROWS_MAX);
+}
+
+static bool deal_is_due(const agg_op *self, agg_local *local)
 {
     uint64_t rows = local->table.store.row_count;
     bool is_tight = kdi_budget_is_tight(local->table.store.budget, 0);
@@ -165,9 +177,11 @@ static bool deal_is_due(const agg_op *self, const agg_local *local)
         return false;
     if (local->order.state == KDI_ORDER_HOLDS)
         return is_tight; /* Nothing has to stay in the cache. */
-    /* Groups that come again soon are better kept, even beyond the cache. */
-    bool repeats = local->input_rows > rows + rows / 4;
-    return rows > (repeats ? REPEATING_ROWS_MAX : TABLE_ROWS_MAX) || is_tight;
+    if (rows > TABLE_ROWS_MAX && !local->is_measured) {
+        local->is_measured = true;
+        local->keeps_groups = groups_repeat(local->input_rows, rows);
+    }
+    return rows > (local->keeps_groups ? REPEATING_ROWS_MAX : TABLE_ROWS_MAX) || is_tight;
 }
 
 static bool has_init(const kdi_agg *agg)
@@ -301,6 +315,7 @@ static kd_status groups_deal(kd_ctx *ctx, agg_local *local)
 {
     local->is_dealt = true;
     local->input_rows = 0;
+    local->is_measured = local->keeps_groups = false;
     local->order.state = KDI_ORDER_LOST;
     KD_TRY(kdi_group_codes_settle(ctx, local->codes, local->agg));
     for (uint32_t i = 0; i < local->order.run_count; i++)

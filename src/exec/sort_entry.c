@@ -8,7 +8,9 @@
 
 enum {
     PREFIX_BYTES = 16,
-    KEY_BYTES = 48, /* A value may begin at the prefix's last byte. */
+    DECIDED_BYTES = 15, /* Of a key that goes on. */
+    DEPTH_MAX = 4,      /* A level takes 64 KiB of the stack. */
+    KEY_BYTES = 48,     /* A value may begin at the prefix's last byte. */
     MAKE_ROWS = 256,
     INSERTION_MAX = 24,
     LOOK_ROWS = 2048, /* Cancellation is looked for where so many are moved. */
@@ -165,6 +167,7 @@ static void bytes_encode(const kdi_sort_order *order, const kdi_sort_column *col
                          key_batch *batch)
 {
     uint32_t offset = order->layout->offsets[column->column];
+    uint32_t skipped = column == order->columns ? order->skip_bytes : 0;
     for (uint32_t i = 0; i < batch->count; i++) {
         uint8_t *used = &batch->used[i];
         if (*used >= PREFIX_BYTES)
@@ -174,9 +177,10 @@ static void bytes_encode(const kdi_sort_order *order, const kdi_sort_column *col
             continue;
         kd_str str;
         memcpy(&str, row + offset, sizeof str);
-        uint32_t bytes = str.size_bytes < PREFIX_BYTES ? str.size_bytes : PREFIX_BYTES;
+        uint32_t bytes = str.size_bytes - skipped;
+        bytes = bytes < PREFIX_BYTES ? bytes : PREFIX_BYTES;
         uint8_t *out = batch->keys[i] + *used;
-        memcpy(out, kd_str_data(&str), bytes);
+        memcpy(out, kd_str_data(&str) + skipped, bytes);
         if (column->descending)
             bytes_turn(out, is_text ? bytes + 1 : PREFIX_BYTES);
         *used = is_text ? (uint8_t)(*used + bytes + 1) : STOPPED;
@@ -237,6 +241,26 @@ kdi_sort_entry kdi_sort_entry_of(const kdi_sort_order *order, char *row)
     return entry;
 }
 
+static int value_compare(const kdi_row_layout *layout, uint32_t column, const char *a,
+                         const char *b)
+{
+    const void *x = kdi_row_at(layout, a, column), *y = kdi_row_at(layout, b, column);
+    kd_type type = layout->types[column];
+    switch ((kd_physical)layout->physicals[column]) {
+    case KD_PHYS_I32: {
+        int32_t left = (int32_t)kd_load_u32(x), right = (int32_t)kd_load_u32(y);
+        return (left > right) - (left < right);
+    }
+    case KD_PHYS_I64: {
+        int64_t left = (int64_t)kd_load_u64(x), right = (int64_t)kd_load_u64(y);
+        return (left > right) - (left < right);
+    }
+    default:
+        break;
+    }
+    return kd_payload_compare(type, x, y);
+}
+
 static int columns_compare(const kdi_sort_order *order, const char *a, const char *b)
 {
     const kdi_row_layout *layout = order->layout;
@@ -248,9 +272,7 @@ static int columns_compare(const kdi_sort_order *order, const char *a, const cha
             continue;
         if (a_is_null || b_is_null)
             return a_is_null == column->nulls_first ? -1 : 1;
-        int compared =
-            kd_payload_compare(layout->types[column->column], kdi_row_at(layout, a, column->column),
-                               kdi_row_at(layout, b, column->column));
+        int compared = value_compare(layout, column->column, a, b);
         if (compared != 0)
             return column->descending ? -compared : compared;
     }
@@ -324,6 +346,71 @@ static void merge_sort(const kdi_sort_order *order, kdi_sort_entry *entries,
         memcpy(entries, from, count * sizeof *entries);
 }
 
+/*
+ * The order of rows that agree in the prefix and whose keys go on: what the prefix has decided is
+ * left out. False when nothing is, as with types that have no prefix.
+ */
+static bool order_rest(const kdi_sort_order *order, const char *row, kdi_sort_order *out_rest)
+{
+    const kdi_row_layout *layout = order->layout;
+    uint32_t used = 0, k = 0, skip_bytes = order->skip_bytes;
+    for (; k < order->column_count; k++) {
+        const kdi_sort_column *column = &order->columns[k];
+        kd_type type = layout->types[column->column];
+        uint32_t null_bytes = column->never_null ? 0 : 1, bytes = normal_bytes(type);
+        bool is_null = kdi_row_is_null(layout, row, column->column);
+        if (bytes == 0 && !is_null && !type_is_text(type))
+            break;
+        uint32_t left = 0;
+        if (bytes == 0 && !is_null) {
+            kd_str str;
+            memcpy(&str, kdi_row_at(layout, row, column->column), sizeof str);
+            left = str.size_bytes - skip_bytes;
+            bytes = left + 1; /* And the byte that ends it. */
+        }
+        if (used + null_bytes + bytes > DECIDED_BYTES) {
+            uint32_t room =
+                used + null_bytes < DECIDED_BYTES ? DECIDED_BYTES - used - null_bytes : 0;
+            skip_bytes += left == 0 ? 0 : room < left ? room : left;
+            break;
+        }
+        used += null_bytes + bytes;
+        skip_bytes = 0;
+    }
+    *out_rest = kdi_sort_order_of(layout, order->columns + k, order->column_count - k);
+    out_rest->skip_bytes = skip_bytes;
+    out_rest->depth = order->depth + 1;
+    return k < order->column_count && (k > 0 || skip_bytes > order->skip_bytes);
+}
+
+static kd_status radix_sort(kd_ctx *ctx, const kdi_sort_order *order, kdi_sort_entry *entries,
+                            kdi_sort_entry *scratch, size_t count, uint32_t byte, bool to_scratch);
+
+/* Rows of equal words whose keys go on, by the next bytes of their keys. */
+static kd_status ties_sort(kd_ctx *ctx, const kdi_sort_order *order, kdi_sort_entry *entries,
+                           kdi_sort_entry *scratch, size_t count)
+{
+    kdi_sort_order rest;
+    if (order->depth == DEPTH_MAX || !order_rest(order, entries[0].row, &rest)) {
+        merge_sort(order, entries, scratch, count);
+        return KD_OK;
+    }
+    uint64_t high = entries[0].high, low = entries[0].low;
+    char *rows[MAKE_ROWS];
+    for (size_t done = 0, step; done < count; done += step) {
+        step = count - done < MAKE_ROWS ? count - done : MAKE_ROWS;
+        for (size_t i = 0; i < step; i++)
+            rows[i] = entries[done + i].row;
+        kdi_sort_entries_make(&rest, rows, step, entries + done);
+    }
+    KD_TRY(radix_sort(ctx, &rest, entries, scratch, count, 0, false));
+    for (size_t i = 0; i < count; i++) {
+        entries[i].high = high;
+        entries[i].low = low;
+    }
+    return KD_OK;
+}
+
 static uint8_t entry_byte(const kdi_sort_entry *entry, uint32_t byte)
 {
     return (uint8_t)(byte < 8 ? entry->high >> (56 - 8 * byte) : entry->low >> (120 - 8 * byte));
@@ -361,7 +448,7 @@ static kd_status radix_sort(kd_ctx *ctx, const kdi_sort_order *order, kdi_sort_e
         if (count <= INSERTION_MAX)
             insertion_sort(order, entries, count);
         else if (!order->is_decided && (entries[0].low & 0xff) != 0)
-            merge_sort(order, entries, scratch, count);
+            KD_TRY(ties_sort(ctx, order, entries, scratch, count));
         if (to_scratch)
             memcpy(scratch, entries, count * sizeof *entries);
         return KD_OK;

@@ -4,7 +4,8 @@
  * An entry is the first 16 bytes of the row's memory-comparable key, as two big-endian words, and
  * the row's address. Keys of fixed-width types that fit are decided by the words alone. Others, as
  * those with text, leave the last byte to say whether the key went on: only then equal words are
- * decided by comparing the columns.
+ * decided by comparing the columns. Many rows of equal words are sorted by the next 16 bytes of
+ * their keys, and so on.
  *
  *   value:  [1] [big-endian, sign turned]    NULL: [0 or 2] [zeros]
  *   text:   [1] [bytes] [0]                  NULL: [0 or 2]
@@ -30,7 +31,9 @@ typedef struct kdi_sort_order {
     const kdi_row_layout *layout;
     const kdi_sort_column *columns;
     uint32_t column_count;
-    bool is_decided; /* The words hold the whole key. */
+    bool is_decided;     /* The words hold the whole key. */
+    uint32_t skip_bytes; /* Of the first column's text: known to be the same. */
+    uint32_t depth;      /* So many prefixes before were the same. */
 } kdi_sort_order;
 
 kdi_sort_order kdi_sort_order_of(const kdi_row_layout *layout, const kdi_sort_column *columns,
