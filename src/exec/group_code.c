@@ -21,9 +21,10 @@ kd_status kdi_group_codes_create(kd_ctx *ctx, kd_arena *arena, uint32_t call_cou
     codes->codes = kd_alloc_raw(ctx, arena, KD_BATCH_ROWS * sizeof *codes->codes);
     codes->missing = kd_alloc_raw(ctx, arena, KD_BATCH_ROWS * sizeof *codes->missing);
     codes->missing_codes = kd_alloc_raw(ctx, arena, KD_BATCH_ROWS * sizeof *codes->missing_codes);
+    codes->masks = kd_alloc_raw(ctx, arena, KDI_CODE_MASKS_MAX * sizeof *codes->masks);
     codes->sums = KD_NEW_ARRAY(ctx, arena, kdi_code_sum, call_count);
     if (codes->codes == NULL || codes->missing == NULL || codes->missing_codes == NULL ||
-        codes->sums == NULL)
+        codes->masks == NULL || codes->sums == NULL)
         return KD_NOMEM;
     return KD_OK;
 }
@@ -292,6 +293,7 @@ kd_status kdi_group_codes_open(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg
     kdi_code_key found[KDI_CODE_KEYS_MAX];
     uint64_t cardinality = 1;
     *out_opened = false;
+    codes->has_masks = false;
     if (key_count > KDI_CODE_KEYS_MAX || batch->selected_count == 0)
         return KD_OK;
     for (uint32_t k = 0; k < key_count; k++) {

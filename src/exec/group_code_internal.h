@@ -19,6 +19,9 @@ enum {
     /* Up to so many codes have their counts and sums in four lanes, so that neighbours in one group
      * do not wait for each other. */
     KDI_CODE_LANES_MAX = 512,
+    /* Up to so many groups, in codes of a byte, have a mask of their rows in each batch. */
+    KDI_CODE_MASKS_MAX = 8,
+    KDI_CODE_MASK_CODES_MAX = 255,
 };
 
 typedef struct kdi_code_key {
@@ -56,6 +59,9 @@ typedef struct kdi_group_codes {
     uint16_t *missing;  /* Rows whose code is new, one per code. */
     uint32_t *missing_codes;
     uint32_t missing_count;
+    /* Of this batch, by row: made when the first sum wants them; one for each touched code. */
+    uint64_t (*masks)[KDI_BATCH_WORDS];
+    bool has_masks;
     kdi_code_sum *sums; /* Per call. */
 } kdi_group_codes;
 

@@ -96,6 +96,53 @@ static void add_lanes(int64_t *restrict sums, const uint32_t *restrict codes,
         sums[codes[i] * 4] += values[i];
 }
 
+/* Few groups: a pass for each over whole registers costs less than an addition per row. */
+static bool masks_pay(const kdi_group_codes *codes, const kd_batch *batch)
+{
+    return kdi_kernels()->sum_masked != NULL && codes->cardinality <= KDI_CODE_MASK_CODES_MAX &&
+           codes->touched_count <= KDI_CODE_MASKS_MAX &&
+           batch->row_count * codes->touched_count <= batch->selected_count * KDI_CODE_MASKS_MAX;
+}
+
+/* A mask of rows for every code that the epoch has seen. */
+static void masks_make(kdi_group_codes *codes, const kd_batch *batch)
+{
+    uint8_t by_row[KD_BATCH_ROWS];
+    uint32_t count = batch->selected_count;
+    if (codes->has_masks)
+        return;
+    if (batch->selection == NULL) {
+        for (uint32_t i = 0; i < count; i++)
+            by_row[i] = (uint8_t)codes->codes[i];
+        memset(by_row + count, KDI_CODE_MASK_CODES_MAX, (KD_BATCH_ROWS - count) % 64);
+    } else {
+        memset(by_row, KDI_CODE_MASK_CODES_MAX, sizeof by_row);
+        for (uint32_t i = 0; i < count; i++)
+            by_row[batch->selection[i]] = (uint8_t)codes->codes[i];
+    }
+    for (uint32_t t = 0; t < codes->touched_count; t++)
+        kdi_kernels()->mask_equal(by_row, (uint8_t)codes->touched[t], batch->row_count,
+                                  codes->masks[t]);
+    codes->has_masks = true;
+}
+
+static void add_masked(kdi_group_codes *codes, kdi_code_sum *sum, const kdi_fixed_vector *vector,
+                       const kd_batch *batch)
+{
+    masks_make(codes, batch);
+    uint32_t words = (batch->row_count + 63) / 64;
+    for (uint32_t t = 0; t < codes->touched_count; t++) {
+        uint32_t code = codes->touched[t];
+        uint64_t *mask = codes->masks[t], valid[KDI_BATCH_WORDS];
+        for (uint32_t w = 0; vector->validity != NULL && w < words; w++) {
+            valid[w] = mask[w] & vector->validity[w];
+            sum->nulls[code] += (uint32_t)__builtin_popcountll(mask[w] & ~vector->validity[w]);
+        }
+        sum->sums[code * codes->lanes] += kdi_kernels()->sum_masked(
+            vector->values, vector->validity != NULL ? valid : mask, batch->row_count);
+    }
+}
+
 /* Rows with NULLs, constants and differing scales, one by one. */
 static void add_careful(const kdi_group_codes *codes, kdi_code_sum *sum,
                         const kdi_fixed_vector *vector, const kd_batch *batch)
@@ -114,11 +161,13 @@ static void add_careful(const kdi_group_codes *codes, kdi_code_sum *sum,
     }
 }
 
-static void add_values(const kdi_group_codes *codes, kdi_code_sum *sum,
-                       const kdi_fixed_vector *vector, const kd_batch *batch)
+static void add_values(kdi_group_codes *codes, kdi_code_sum *sum, const kdi_fixed_vector *vector,
+                       const kd_batch *batch)
 {
     uint32_t count = batch->selected_count;
-    if (vector->validity != NULL || vector->is_constant || sum->is_shown)
+    if (!vector->is_constant && !sum->is_shown && masks_pay(codes, batch))
+        add_masked(codes, sum, vector, batch);
+    else if (vector->validity != NULL || vector->is_constant || sum->is_shown)
         add_careful(codes, sum, vector, batch);
     else if (codes->cardinality == 1)
         sum->sums[0] += sum_all(vector->values, batch->selection, count);

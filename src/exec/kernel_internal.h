@@ -39,6 +39,11 @@ typedef struct kdi_kernel_set {
     /* The least and the largest of one value or more. */
     void (*bounds)(const int64_t *values, uint32_t count, int64_t *out_low, int64_t *out_high);
     int64_t (*sum)(const int64_t *values, uint32_t count);
+    /* Of the values whose bit is set, in mask words for `count` values; no other is read. NULL
+     * where it is no faster than adding row by row. */
+    int64_t (*sum_masked)(const int64_t *values, const uint64_t *mask, uint32_t count);
+    /* Bits of the codes that are `code`, whole words: codes up to the next 64 are readable. */
+    void (*mask_equal)(const uint8_t *codes, uint8_t code, uint32_t count, uint64_t *out_mask);
     uint32_t (*largest_u8)(const void *values, uint32_t count);
     uint32_t (*largest_u16)(const void *values, uint32_t count);
     uint32_t (*largest_u32)(const void *values, uint32_t count);

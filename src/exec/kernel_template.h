@@ -61,6 +61,29 @@ static int64_t sum(const int64_t *values, uint32_t count)
     return (int64_t)total;
 }
 
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+
+static int64_t sum_masked(const int64_t *values, const uint64_t *mask, uint32_t count)
+{
+    __m512i even = _mm512_setzero_si512(), odd = even;
+    const __mmask8 *parts = (const __mmask8 *)mask;
+    for (uint32_t row = 0; row < count; row += 16) {
+        const int64_t *from = values + row;
+        even = _mm512_add_epi64(even, _mm512_maskz_loadu_epi64(parts[row / 8], from));
+        odd = _mm512_add_epi64(odd, _mm512_maskz_loadu_epi64(parts[row / 8 + 1], from + 8));
+    }
+    return _mm512_reduce_add_epi64(_mm512_add_epi64(even, odd));
+}
+
+static void mask_equal(const uint8_t *codes, uint8_t code, uint32_t count, uint64_t *out_mask)
+{
+    const __m512i wanted = _mm512_set1_epi8((char)code);
+    for (uint32_t row = 0; row < count; row += 64)
+        out_mask[row / 64] = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(codes + row), wanted);
+}
+
+#endif
+
 #define LARGEST(name, type)                                  \
     static uint32_t name(const void *values, uint32_t count) \
     {                                                        \
@@ -279,6 +302,10 @@ const kdi_kernel_set KDI_KERNEL_SET = {
     .multiply_add = multiply_add,
     .bounds = bounds,
     .sum = sum,
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    .sum_masked = sum_masked,
+    .mask_equal = mask_equal,
+#endif
     .largest_u8 = largest_u8,
     .largest_u16 = largest_u16,
     .largest_u32 = largest_u32,

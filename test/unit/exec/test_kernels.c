@@ -138,6 +138,34 @@ TEST(smaller_of_two_columns_are_selected)
             }
 }
 
+TEST(sums_under_masks_read_only_what_is_chosen)
+{
+    const kdi_kernel_set *sets[SETS_MAX];
+    uint32_t set_count = sets_find(sets);
+    int64_t values[ROWS];
+    uint8_t codes[(ROWS + 63) / 64 * 64] = {0};
+    for (uint32_t i = 0; i < ROWS; i++) {
+        values[i] = (int64_t)mixed(i) >> 12;
+        codes[i] = (uint8_t)(mixed(i + 7) % 5);
+    }
+    for (uint32_t s = 0; s < set_count; s++)
+        for (uint32_t count = 1; count <= ROWS && sets[s]->sum_masked != NULL; count += 13)
+            for (uint8_t code = 0; code < 6; code++) {
+                uint64_t mask[(ROWS + 63) / 64] = {0};
+                int64_t total = 0;
+                memset(codes + count, 5, sizeof codes - count);
+                sets[s]->mask_equal(codes, code, count, mask);
+                for (uint32_t i = 0; i < count; i++) {
+                    CHECK_EQ(mask[i / 64] >> (i % 64) & 1, codes[i] == code);
+                    total += codes[i] == code ? values[i] : 0;
+                }
+                if (code < 5) /* The tail has code 5: its rows are no values. */
+                    CHECK(sets[s]->sum_masked(values, mask, count) == total);
+                for (uint32_t i = count; i < ROWS; i++)
+                    codes[i] = (uint8_t)(mixed(i + 7) % 5);
+            }
+}
+
 TEST(sums_products_and_bounds_agree)
 {
     const kdi_kernel_set *sets[SETS_MAX];
