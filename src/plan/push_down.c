@@ -67,12 +67,83 @@ static kd_status push_project(kd_ctx *ctx, kdi_planner *p, kdi_conditions *condi
 
 /* --- Grouping --- */
 
+typedef struct project_merge {
+    kdi_planner *p;
+    const kd_rel *project;
+    kd_column_id *ids;
+    uint32_t *uses; /* Of each column by the operator above. */
+    bool has_subquery;
+} project_merge;
+
+static kd_status use_count(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    (void)ctx;
+    project_merge *merge = object;
+    for (uint32_t i = 0; (*slot)->kind == KD_EXPR_COLUMN && i < merge->project->column_count; i++)
+        merge->uses[i] += (*slot)->column == merge->ids[i];
+    return KD_OK;
+}
+
+static kd_status uses_count(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    project_merge *merge = object;
+    merge->has_subquery = merge->has_subquery || kd_expr_has_subquery(*slot);
+    return kd_expr_walk(ctx, slot, use_count, object);
+}
+
+static kd_status use_replace(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    project_merge *merge = object;
+    return kdi_substitute(ctx, merge->p, *slot, merge->ids, merge->project->as.project.exprs,
+                          merge->project->column_count, slot);
+}
+
+static bool is_cheap(const kd_expr *expr)
+{
+    return expr->kind == KD_EXPR_COLUMN || expr->kind == KD_EXPR_CONSTANT;
+}
+
+/*
+ * A projection below goes away when nothing of it is then computed more often: sums of its
+ * expressions need no numerics in between.
+ */
+static kd_status project_take(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *out_taken)
+{
+    const kd_rel *project = rel->inputs[0];
+    *out_taken = false;
+    if (project->kind != KD_REL_PROJECT)
+        return KD_OK;
+    project_merge merge = {.p = p,
+                           .project = project,
+                           .ids = KD_NEW_ARRAY(ctx, p->arena, kd_column_id, project->column_count),
+                           .uses = KD_NEW_ARRAY(ctx, p->arena, uint32_t, project->column_count)};
+    if (merge.ids == NULL || merge.uses == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < project->column_count; i++)
+        merge.ids[i] = project->columns[i].id;
+    KD_TRY(kd_rel_visit_exprs(ctx, rel, uses_count, &merge));
+    for (uint32_t i = 0; i < project->column_count; i++) {
+        const kd_expr *expr = project->as.project.exprs[i];
+        if (kd_expr_is_volatile(expr) || kd_expr_has_subquery(expr) ||
+            (merge.uses[i] > 1 && !is_cheap(expr)))
+            return KD_OK;
+    }
+    if (merge.has_subquery)
+        return KD_OK;
+    KD_TRY(kd_rel_visit_exprs(ctx, rel, use_replace, &merge));
+    rel->inputs[0] = project->inputs[0];
+    *out_taken = true;
+    return KD_OK;
+}
+
 static kd_status push_aggregate(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                                 kd_rel **io_rel)
 {
     kd_rel *rel = *io_rel;
     kdi_conditions below = {0}, above = {0}, moved = {0};
     kd_id_set own = kdi_set(p), keys = kdi_set(p);
+    for (bool taken = true; taken;)
+        KD_TRY(project_take(ctx, p, rel, &taken));
     KD_TRY(kd_rel_column_set(ctx, rel, &own));
     /* With no keys there is a row even where the input has none. */
     uint32_t count = rel->as.aggregate.set_count > 0 ? 0 : rel->as.aggregate.key_count;

@@ -272,9 +272,10 @@ static bool extract_date_part(kd_field field, int32_t date, kd_extract *out)
     int32_t month;
     int32_t day;
     kd_date_to_civil(date, &year, &month, &day);
-    int32_t iso_year;
-    int32_t week;
-    kd_date_iso_week(date, &iso_year, &week);
+    int32_t iso_year = 0;
+    int32_t week = 0;
+    if (field == KD_FIELD_WEEK || field == KD_FIELD_ISOYEAR)
+        kd_date_iso_week(date, &iso_year, &week);
     switch (field) {
     case KD_FIELD_DAY:
         *out = whole(day);
