@@ -122,7 +122,6 @@ static kd_status add_index(kd_ctx *ctx, kd_run *run, kd_table *storage, kd_table
                               &index->storage.index_no);
 }
 
-/* The rows that are there come first, so that the index is built over all of them at once. */
 /* PostgreSQL's answer to all such keys. */
 static kd_status refuse_deferrable(kd_ctx *ctx, const kd_table_entry *table,
                                    const kd_table_index *index)
@@ -138,6 +137,7 @@ static kd_status refuse_deferrable(kd_ctx *ctx, const kd_table_entry *table,
     return status;
 }
 
+/* The rows that are there come first, so that the index is built over all of them at once. */
 static kd_status build_key(kd_ctx *ctx, kdi_draft *draft, kd_table_index *index)
 {
     kd_status status = KD_OK;
