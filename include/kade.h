@@ -65,6 +65,7 @@ typedef struct kade_session kade_session;
 typedef struct kade_statement kade_statement;
 typedef struct kade_appender kade_appender;
 typedef struct kade_call kade_call;
+typedef struct kade_pool kade_pool;
 
 /* What the caller should do next. Values never change; new ones may be added. */
 typedef enum kade_status {
@@ -120,6 +121,10 @@ typedef struct kade_open_options {
     const char *temp_directory;   /* NUL-terminated; NULL: inside the database directory. */
     uint32_t owner_timeout_ms;    /* A client's: how long the process that has it open may give no
                                      sign of life before calls fail with 08006. 0: 10 s. */
+    /* NUL-terminated lines "name = value", in the form of the database's settings.conf and before
+     * it; NULL: none. A wrong line fails with F0000. A client's have no effect: its settings are
+     * the owner's. */
+    const char *settings;
 } kade_open_options;
 
 /*
@@ -444,6 +449,90 @@ KADE_API kade_status kade_appender_flush(kade_appender *appender);
 KADE_API kade_status kade_appender_close(kade_appender *appender);
 /* Ends it and drops the rows not flushed. NULL is allowed. */
 KADE_API void kade_appender_abandon(kade_appender *appender);
+
+/* ---- Values by key ------------------------------------------------------------------------ */
+
+/*
+ * Keys are texts, values are bytes. They are rows of the table public.kade_kv (key text PRIMARY
+ * KEY, value bytea), which the first kade_kv_set makes, and SQL sees them there; each call is one
+ * statement, of the session's transaction where there is one.
+ */
+/* `*out_value` is NULL when there is no such key; else it is valid until the session's next
+ * kade_kv_get. */
+KADE_API kade_status kade_kv_get(kade_session *session, const char *key, size_t key_bytes,
+                                 const void **out_value, size_t *out_bytes);
+/* Takes the place of the value there was. */
+KADE_API kade_status kade_kv_set(kade_session *session, const char *key, size_t key_bytes,
+                                 const void *value, size_t value_bytes);
+/* `out_was_there` may be NULL. */
+KADE_API kade_status kade_kv_delete(kade_session *session, const char *key, size_t key_bytes,
+                                    bool *out_was_there);
+
+/* ---- Several statements as one transaction ------------------------------------------------ */
+
+typedef struct kade_operation {
+    const char *sql; /* One statement with parameters $1 .. $n. */
+    size_t sql_bytes;
+    const char *const
+        *parameters; /* NUL-terminated texts, as kade_bind_text takes them; NULL: NULL. */
+    uint32_t parameter_count;
+    int64_t rows_affected; /* Out: as kade_rows_affected(). */
+} kade_operation;
+
+typedef struct kade_transaction_result {
+    uint32_t done_count; /* Operations that went well: all, or those before the one that failed. */
+    uint32_t attempt_count; /* More than 1: other transactions won meanwhile. */
+} kade_transaction_result;
+
+/*
+ * Runs the operations in one transaction and commits it; rows that they return are dropped. When
+ * one fails nothing of them stays, and the session's error is that operation's. One that lost
+ * against another transaction (KADE_CONFLICT) is run again from the start, up to ten times. 25001
+ * within a transaction. `out_result` may be NULL.
+ */
+KADE_API kade_status kade_transaction(kade_session *session, kade_operation *operations,
+                                      uint32_t count, kade_transaction_result *out_result);
+
+/* ---- Pools of sessions -------------------------------------------------------------------- */
+
+/* Threads that need a session now and then share a few: each takes one, uses it alone, and gives it
+ * back. All functions may be called from any thread. */
+typedef struct kade_pool_options {
+    uint32_t struct_bytes;
+    uint32_t session_min; /* Opened with the pool. */
+    uint32_t session_max; /* 0: 16. */
+    uint32_t wait_ms;     /* How long kade_pool_take waits for a session; 0: 30 s. */
+} kade_pool_options;
+
+typedef struct kade_pool_statistics {
+    uint32_t struct_bytes; /* Set by the caller. */
+    uint32_t session_max;
+    uint32_t in_use;  /* Taken and not given back. */
+    uint32_t idle;    /* Open and free. */
+    uint32_t waiting; /* Calls of kade_pool_take that wait now. */
+    uint32_t in_use_peak;
+    uint64_t taken_count;
+    uint64_t waited_count;    /* Calls that had to wait, */
+    uint64_t waited_us;       /* for so long together, */
+    uint64_t timed_out_count; /* and those that did so in vain. */
+    double utilisation;       /* in_use / session_max, now, */
+    double utilisation_mean;  /* and over the pool's life. */
+} kade_pool_statistics;
+
+/* `options` may be NULL. `out_error` as in kade_open(). The database outlives the pool. */
+KADE_API kade_status kade_pool_open(kade_database *database, const kade_pool_options *options,
+                                    kade_pool **out_pool, kade_error **out_error);
+/* Every session has been given back, and no call on the pool is running. NULL is allowed. */
+KADE_API void kade_pool_close(kade_pool *pool);
+/* A session as kade_connect() gives it. KADE_BUSY, 53300, when none became free in time.
+ * `out_error` as in kade_open(). */
+KADE_API kade_status kade_pool_take(kade_pool *pool, kade_session **out_session,
+                                    kade_error **out_error);
+/* Ends the session's statements and appenders, rolls back its transaction, takes back its settings
+ * and hooks and drops its temporary tables (DISCARD ALL), for whoever takes it next. NULL is
+ * allowed. */
+KADE_API void kade_pool_give(kade_pool *pool, kade_session *session);
+KADE_API void kade_pool_read_statistics(kade_pool *pool, kade_pool_statistics *out_statistics);
 
 /* ---- User-defined functions --------------------------------------------------------------- */
 

@@ -27,8 +27,8 @@ typedef struct kd_conversation_ops {
     kd_session_state (*state)(const kd_conversation *conversation);
     /* Any thread, also a signal handler. */
     void (*cancel)(kd_conversation *conversation);
-    /* A text that does not parse fails an open transaction. */
-    void (*fail_transaction)(kd_conversation *conversation);
+    /* A text that does not parse fails an open transaction. The reason is in the record. */
+    void (*fail_transaction)(kd_conversation *conversation, kd_slice text);
 
     kd_status (*prepare)(kd_ctx *ctx, kd_conversation *conversation, kd_slice text,
                          kd_request **out_request);

@@ -4,7 +4,8 @@
 #include "engine/conversation.h"
 
 #include "builtin/builtin.h"
-#include "engine/engine_internal.h"
+#include "engine/statement_log.h"
+#include "engine/watchdog.h"
 
 #include <assert.h>
 
@@ -13,7 +14,21 @@ typedef struct local_request {
     kd_arena *arena;
     kd_prepared *prepared;
     kd_run *run;
+    uint64_t started_ns; /* Of a run that may be logged; else 0. */
 } local_request;
+
+/* Every call on a session stands between these two: it is idle outside them. */
+static kd_status enter(kd_ctx *ctx, kd_session *session)
+{
+    kdi_idle_end(session);
+    return kdi_idle_check(ctx, session);
+}
+
+static kd_status leave(kd_session *session, kd_status status)
+{
+    kdi_idle_begin(session);
+    return status;
+}
 
 static void local_close(kd_conversation *conversation)
 {
@@ -27,7 +42,10 @@ static void local_set_hooks(kd_conversation *conversation, const kd_session_hook
 
 static kd_session_state local_state(const kd_conversation *conversation)
 {
-    return kd_session_get_state(conversation->session);
+    kdi_idle_end(conversation->session);
+    kd_session_state state = kd_session_get_state(conversation->session);
+    kdi_idle_begin(conversation->session);
+    return state;
 }
 
 static void local_cancel(kd_conversation *conversation)
@@ -35,11 +53,36 @@ static void local_cancel(kd_conversation *conversation)
     kd_session_cancel(conversation->session);
 }
 
-static void local_fail_transaction(kd_conversation *conversation)
+/* A text that did not become a statement. The record is in the session's context. */
+static void log_failed_text(kd_session *session, kd_slice text)
+{
+    kdi_logged logged = {.text = text, .error = &session->ctx.error};
+    if (text.size_bytes > 0 && kdi_log_is_wanted(session))
+        kdi_statement_log_add(session, &logged);
+}
+
+static void log_end(local_request *local, kd_status status)
+{
+    kd_session *session = local->prepared->session;
+    kdi_logged logged = {
+        .text = local->prepared->statement_text,
+        .class = kdi_statement_log_class(local->prepared),
+        .started_ns = local->started_ns,
+        .error = status == KD_OK ? NULL : &session->ctx.error,
+    };
+    if (local->started_ns != 0)
+        kdi_statement_log_add(session, &logged);
+    local->started_ns = 0;
+}
+
+static void local_fail_transaction(kd_conversation *conversation, kd_slice text)
 {
     kd_session *session = conversation->session;
+    kdi_idle_end(session);
+    log_failed_text(session, text);
     if (session->is_explicit && session->state == KD_SESSION_IN_TRANSACTION)
         session->state = KD_SESSION_FAILED;
+    kdi_idle_begin(session);
 }
 
 /* The columns of the run, or of the statement where there is none. */
@@ -79,13 +122,18 @@ static kd_status local_prepare(kd_ctx *ctx, kd_conversation *conversation, kd_sl
     }
     request->arena = arena;
     request->base.conversation = conversation;
-    KD_TRY_OUT(kd_prepared_create(ctx, conversation->session, text, NULL, 0, &request->prepared));
+    KD_TRY_OUT(enter(ctx, conversation->session));
+    status = kd_prepared_create(ctx, conversation->session, text, NULL, 0, &request->prepared);
+    if (status != KD_OK) {
+        log_failed_text(conversation->session, text);
+        goto out;
+    }
     note_columns(request);
     *out_request = &request->base;
     arena = NULL;
 out:
     kd_arena_destroy(arena);
-    return status;
+    return leave(conversation->session, status);
 }
 
 /* Names of enums are in the catalog that the statement was made for. */
@@ -104,15 +152,29 @@ static kd_status local_begin(kd_ctx *ctx, kd_request *request, const kd_value *p
                              uint32_t parameter_count)
 {
     local_request *local = (local_request *)request;
+    kd_session *session = request->conversation->session;
     assert(local->run == NULL);
-    KD_TRY(kd_run_begin(ctx, local->prepared, parameters, parameter_count, &local->run));
+    kd_status status = enter(ctx, session);
+    local->started_ns = 0;
+    if (status == KD_OK && kdi_log_is_wanted(session))
+        local->started_ns = ctx->world->monotonic_ns(ctx->world);
+    if (status == KD_OK)
+        status = kd_run_begin(ctx, local->prepared, parameters, parameter_count, &local->run);
+    if (status != KD_OK) {
+        log_end(local, status);
+        return leave(session, status);
+    }
     note_columns(local);
     return KD_OK;
 }
 
 static kd_status local_next(kd_ctx *ctx, kd_request *request, kd_batch *out_batch, bool *out_end)
 {
-    return kd_run_next(ctx, ((local_request *)request)->run, out_batch, out_end);
+    local_request *local = (local_request *)request;
+    kd_status status = kd_run_next(ctx, local->run, out_batch, out_end);
+    if (status != KD_OK)
+        log_end(local, status);
+    return status;
 }
 
 static kd_status local_end(kd_ctx *ctx, kd_request *request)
@@ -121,7 +183,9 @@ static kd_status local_end(kd_ctx *ctx, kd_request *request)
     kd_run *run = local->run;
     local->run = NULL;
     note_columns(local);
-    return kd_run_end(ctx, run);
+    kd_status status = kd_run_end(ctx, run);
+    log_end(local, status);
+    return leave(request->conversation->session, status);
 }
 
 static void local_abandon(kd_request *request)
@@ -131,6 +195,8 @@ static void local_abandon(kd_request *request)
     local->run = NULL;
     note_columns(local);
     kd_run_abandon(run);
+    log_end(local, KD_OK);
+    kdi_idle_begin(request->conversation->session);
 }
 
 static const char *local_tag(const kd_request *request)

@@ -4,7 +4,9 @@
 #include "engine/engine_internal.h"
 
 #include "builtin/builtin.h"
+#include "engine/configuration.h"
 #include "engine/sample_store.h"
+#include "engine/statement_log.h"
 #include "engine/watchdog.h"
 
 #include <assert.h>
@@ -48,6 +50,7 @@ static kd_status open_storage(kd_ctx *ctx, kd_database *database,
         .no_sync = options->no_sync,
         .no_background = options->no_background,
         .wal_file_bytes = options->wal_file_bytes,
+        .wal_buffer_bytes = kdi_configuration_limits(database->configuration).wal_buffer_bytes,
         .checkpoint_log_bytes = options->checkpoint_log_bytes,
         .delta_flush_bytes = options->delta_flush_bytes,
         .redo_stream_bytes = options->redo_stream_bytes,
@@ -62,7 +65,9 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
     database->governor = kd_governor_create(ctx, options->memory_budget_bytes);
     if (database->governor == NULL)
         return KD_NOMEM;
+    KD_TRY(kdi_configuration_open(ctx, database, options->settings, &database->configuration));
     KD_TRY(open_storage(ctx, database, options));
+    kdi_configuration_apply(database);
     KD_TRY(kd_registry_create(ctx, database->arena, &database->registry));
     KD_TRY(kd_builtin_register(ctx, database->registry));
     KD_TRY(kdi_register_session_functions(ctx, database->registry));
@@ -79,9 +84,12 @@ static void release(kd_database *database)
     kd_world *world = database->world;
     bool is_memory = database->is_memory;
     kdi_watch_stop(database);
+    kdi_statement_log_destroy(database->statement_log);
+    kdi_configuration_close(database->configuration);
     kdi_sample_store_destroy(database->samples);
     kd_workers_destroy(database->workers);
     kd_governor_destroy(database->governor);
+    kd_cond_clear(&database->session_ended);
     kd_cond_clear(&database->watch_changed);
     kd_mutex_clear(&database->watch_mutex);
     kd_mutex_clear(&database->mutex);
@@ -123,7 +131,12 @@ static kd_status create(kd_ctx *ctx, kd_world *world, const char *path,
     kd_mutex_init(&database->mutex, world);
     kd_mutex_init(&database->watch_mutex, world);
     kd_cond_init(&database->watch_changed, world);
-    kd_status status = open_parts(&own, database, options);
+    kd_cond_init(&database->session_ended, world);
+    kd_status status = kdi_statement_log_create(ctx, database, &database->statement_log);
+    if (status == KD_OK)
+        status = open_parts(&own, database, options);
+    else
+        own.error = ctx->error;
     if (status != KD_OK) {
         ctx->error = own.error;
         database->is_memory = false; /* The caller still owns the world. */

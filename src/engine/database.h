@@ -21,8 +21,9 @@ typedef struct kd_database_options {
     kd_durability durability;     /* Of commits, unless a session says otherwise. */
     bool no_sync;                 /* Only checkpoints and closing force anything to the disk. */
     const char *temp_directory;   /* NULL: inside the database directory. */
-    uint32_t owner_timeout_ms;    /* As in kade_open_options. */
-    bool no_background;           /* Tests: no flush, compaction or checkpoint unless told to. */
+    uint32_t owner_timeout_ms;    /* As in kade_open_options, as is the next one. */
+    const char *settings;
+    bool no_background; /* Tests: no flush, compaction or checkpoint unless told to. */
     /* Tests: as in kd_storage_options; 0: the usual sizes. */
     uint64_t wal_file_bytes, checkpoint_log_bytes, delta_flush_bytes, redo_stream_bytes;
     uint64_t bulk_bytes_min; /* Tests: COPY of smaller files goes through the delta; 0: 4 MiB. */

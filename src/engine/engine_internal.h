@@ -29,6 +29,9 @@
 
 enum { KDI_TAG_BYTES = 64, KDI_NAME_BYTES = 64 };
 
+typedef struct kdi_configuration kdi_configuration; /* configuration.h */
+typedef struct kdi_statement_log kdi_statement_log; /* statement_log.h */
+
 struct kd_database {
     kd_world *world;
     kd_arena *arena;
@@ -38,6 +41,8 @@ struct kd_database {
     kd_catalog *catalog;
     kd_workers *workers;
     struct kdi_sample_store *samples; /* For the planner: sample_store.c. */
+    kdi_configuration *configuration;
+    kdi_statement_log *statement_log;
     kd_durability durability;
     uint64_t bulk_bytes_min; /* COPY of larger files goes straight into segments. */
     const char *spill_directory;
@@ -47,10 +52,13 @@ struct kd_database {
     bool is_memory;
     kd_mutex mutex; /* Guards the session list. */
     kd_session *first_session;
+    int64_t session_count;
+    uint32_t last_session_no;
+    kd_cond session_ended;
     kd_mutex watch_mutex; /* Guards the rest: see watchdog.c. Taken before `mutex`. */
     kd_cond watch_changed;
     kd_thread *watcher;
-    uint32_t watched_count;
+    uint32_t watched_count; /* Statements with a deadline, and idle sessions with one. */
     bool watch_stops;
 };
 
@@ -131,11 +139,16 @@ struct kd_session {
     kd_database *database;
     const kdi_routine_frame *routine; /* NULL: none. */
     kd_session *next;                 /* In the database's list. */
+    uint32_t session_no;              /* Counted from the database's opening. */
     kd_arena *arena;
     kd_ctx ctx;
     atomic_bool cancelled;
     atomic_bool timed_out;             /* The watchdog set `cancelled`. */
     atomic_uint_least64_t deadline_ns; /* Of the statement that runs; 0: none. */
+    bool is_idle;                      /* The watchdog may end it: see watchdog.h. */
+    uint64_t idle_deadline_ns;         /* While it is; guarded by the database's watch_mutex. */
+    const char *ended_sqlstate;        /* It was idle for too long; NULL: it was not. */
+    kd_isolation isolation;            /* As it was opened with. */
     kd_session_hooks hooks;
     char user_name[KDI_NAME_BYTES];
     kd_principal principal;
@@ -152,6 +165,7 @@ struct kd_session {
     kd_txn *txn;             /* NULL between transactions. */
     kd_session_state state;
     bool read_only;     /* The database is, or the session's owner wants it so. */
+    bool is_internal;   /* Not counted by max_connections. */
     bool is_explicit;   /* BEGIN was said. */
     bool has_queried;   /* A query has run since: its isolation is settled. */
     bool has_on_commit; /* It has made temporary tables with ON COMMIT. */
@@ -237,6 +251,7 @@ struct kd_run {
     /* Statements in WITH that write, and the main one after them: what they returned, and that
      * nothing written by them is seen. */
     bool hides_own_work;
+    bool is_maintenance; /* A definition's check of rows: maintenance_work_mem is its limit. */
     kd_given_rows *given;
     uint32_t given_count;
     int64_t affected;
@@ -262,6 +277,8 @@ void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
 kd_status kdi_temp_schema(kd_ctx *ctx, kd_run *run, uint32_t *out_schema_no) KD_MUST_CHECK;
 /* Temporary schemas that a crash left behind. */
 kd_status kdi_drop_stale_schemas(kd_ctx *ctx, kd_database *database) KD_MUST_CHECK;
+/* What SET and RESET change, as at the session's opening. */
+void kdi_session_defaults(const kd_session *session, kd_settings *out_settings);
 /* Options for the binder: search path, system views, catalog. Valid while `facts` is. */
 kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
                            const kd_catalog_version *catalog, const kd_session_facts *facts,
@@ -388,6 +405,12 @@ kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK
 kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 
 void kdi_set_tag(kd_run *run, const char *tag);
+/* RESET ALL. */
+void kdi_reset_settings(kd_session *session);
+/* The values of SET, as texts; none: RESET. */
+kd_status kdi_setting_values(kd_ctx *ctx, const kd_ast_set *ast,
+                             kd_slice values[KD_SEARCH_PATH_MAX],
+                             uint32_t *out_count) KD_MUST_CHECK;
 /* "SELECT 3": the words and the run's number of rows. */
 void kdi_set_tag_count(kd_run *run, const char *words);
 
@@ -406,6 +429,8 @@ void kdi_cursors_committed(kd_session *session);
 /* All, or those that end with their transaction. */
 void kdi_cursors_close(kd_session *session, bool all);
 
+/* A statement of PREPARE; NULL where there is none of that name. */
+const kdi_named *kdi_find_prepared(const kd_session *session, kd_slice name);
 kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
 kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast) KD_MUST_CHECK;
 /* DESCRIBE and SUMMARIZE. */

@@ -11,6 +11,9 @@
  *   kade_arrow*.c     batches as Arrow arrays, and back
  *   kade_appender.c   many rows
  *   kade_function.c   user-defined functions
+ *   kade_pool.c       pools of sessions
+ *   kade_key_value.c  values by key
+ *   kade_transaction.c  several statements as one transaction
  *
  * Every call that can fail begins with kdi_api_begin, which forgets the last error,
  * and ends with kdi_api_end, which makes the record of this one.
@@ -36,6 +39,14 @@ struct kade_database {
     kdi_user_function *functions;
 };
 
+/* The statements behind kade_kv_*. */
+typedef enum kdi_key_statement {
+    KDI_KEY_GET = 0,
+    KDI_KEY_SET,
+    KDI_KEY_DELETE,
+    KDI_KEY_STATEMENTS
+} kdi_key_statement;
+
 struct kade_session {
     kade_database *database;
     kade_session *next;
@@ -46,6 +57,8 @@ struct kade_session {
     kade_error error;  /* Points into the context's record. */
     kade_statement *statements;
     kade_appender *appenders;
+    kade_statement *key_statements[KDI_KEY_STATEMENTS]; /* Among the statements; NULL: not yet. */
+    kd_arena *key_arena;                                /* The value that was read last. */
     kade_notice_fn notice;
     void *notice_object;
     kade_progress_fn progress;
@@ -95,6 +108,8 @@ kade_status kdi_api_end(kade_session *session, kd_status status);
 void kdi_error_view(const kd_error *record, kade_error *out_error);
 /* A copy that kade_error_free frees. `out_error` may be NULL. */
 void kdi_error_give(const kd_error *record, kade_error **out_error);
+/* Ends the session's appenders and statements but those of kade_kv_*. */
+void kdi_session_end_objects(kade_session *session);
 kd_slice kdi_api_slice(const char *text, size_t text_bytes); /* KADE_NUL understood; NULL is "". */
 
 /* --- kade_convert.c --------------------------------------------------------------------------- */

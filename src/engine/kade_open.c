@@ -127,6 +127,7 @@ static kd_database_options translate_options(const kade_open_options *options)
         .no_sync = all.durability == KADE_DURABILITY_OFF,
         .temp_directory = all.temp_directory,
         .owner_timeout_ms = all.owner_timeout_ms,
+        .settings = all.settings,
     };
 }
 
@@ -355,6 +356,26 @@ out:
     if (status != KD_OK)
         kdi_error_give(&ctx.error, out_error);
     return (kade_status)status;
+}
+
+static bool is_key_statement(const kade_session *session, const kade_statement *statement)
+{
+    for (int i = 0; i < KDI_KEY_STATEMENTS; i++)
+        if (session->key_statements[i] == statement)
+            return true;
+    return false;
+}
+
+void kdi_session_end_objects(kade_session *session)
+{
+    while (session->appenders != NULL)
+        kdi_appender_end(session->appenders);
+    kade_statement *next;
+    for (kade_statement *it = session->statements; it != NULL; it = next) {
+        next = it->next;
+        if (!is_key_statement(session, it))
+            kade_finalize(it);
+    }
 }
 
 void kade_disconnect(kade_session *session)

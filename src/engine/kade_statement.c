@@ -313,7 +313,7 @@ kade_status kade_execute(kade_session *session, const char *sql, size_t sql_byte
         kd_statement parsed;
         status = kd_parser_next(ctx, parser, &parsed);
         if (status != KD_OK) {
-            session->talk->ops->fail_transaction(session->talk);
+            session->talk->ops->fail_transaction(session->talk, script);
             goto out;
         }
         if (parsed.node == NULL)

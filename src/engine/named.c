@@ -7,6 +7,8 @@
 
 #include "engine/value_cast.h"
 
+#include <stdio.h>
+
 static kdi_named *find(kdi_named *list, kd_slice name)
 {
     for (; list != NULL; list = list->next)
@@ -173,12 +175,34 @@ static kd_status deallocate(kd_ctx *ctx, kd_run *run, const kd_ast_deallocate *a
     return KD_OK;
 }
 
+static void forget_sequences(kd_session *session)
+{
+    kd_mutex_lock(&session->database->mutex);
+    session->sequence_values = NULL;
+    session->has_last_sequence_value = false;
+    kd_mutex_unlock(&session->database->mutex);
+}
+
+static kd_status drop_temporary(kd_ctx *ctx, kd_session *session)
+{
+    char text[KDI_NAME_BYTES + 64];
+    if (session->temp_schema_no == 0)
+        return KD_OK;
+    int length =
+        snprintf(text, sizeof text, "DROP SCHEMA IF EXISTS \"%s\" CASCADE", session->temp_schema);
+    return kdi_run_internal(ctx, session, (kd_slice){text, (size_t)length}, NULL, 0, NULL);
+}
+
 static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
 {
     kd_session *session = run->session;
-    if (!kd_slice_equal(ast->what, KD_SLICE("all"))) {
+    bool is_all = kd_slice_equal(ast->what, KD_SLICE("all"));
+    bool is_temporary = kd_slice_equal(ast->what, KD_SLICE("temp"));
+    if (kd_slice_equal(ast->what, KD_SLICE("sequences")))
+        forget_sequences(session);
+    if (!is_all) {
         kdi_set_tag(run, "DISCARD");
-        return KD_OK;
+        return is_temporary ? drop_temporary(ctx, session) : KD_OK;
     }
     kdi_set_tag(run, "DISCARD ALL");
     if (session->is_explicit)
@@ -188,7 +212,14 @@ static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
     kd_ast_deallocate all = {.name = {"", 0}};
     KD_TRY(deallocate(ctx, run, &all));
     kdi_set_tag(run, "DISCARD ALL");
-    return KD_OK;
+    kdi_reset_settings(session);
+    forget_sequences(session);
+    return drop_temporary(ctx, session);
+}
+
+const kdi_named *kdi_find_prepared(const kd_session *session, kd_slice name)
+{
+    return find(session->prepared, name);
 }
 
 kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node)

@@ -3,11 +3,55 @@
  */
 #include "engine/define_internal.h"
 
+#include "engine/configuration.h"
+#include "engine/watchdog.h"
 #include "types/datetime.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+void kdi_session_defaults(const kd_session *session, kd_settings *out_settings)
+{
+    kdi_configuration_defaults(session->database->configuration, session->isolation, out_settings);
+}
+
+/* Puts the session into the database's list, where there is room. */
+static kd_status enter_list(kd_ctx *ctx, kd_session *session)
+{
+    kd_database *database = session->database;
+    kd_world *world = database->world;
+    kdi_limits limits = kdi_configuration_limits(database->configuration);
+    uint64_t deadline_ns = world->monotonic_ns(world) + limits.connection_timeout_ns;
+    kd_mutex_lock(&database->mutex);
+    while (!session->is_internal && database->session_count >= limits.max_connections) {
+        uint64_t now_ns = world->monotonic_ns(world);
+        if (now_ns >= deadline_ns) {
+            kd_mutex_unlock(&database->mutex);
+            return KD_FAIL(ctx, KD_LIMIT, "53300", "sorry, too many clients already");
+        }
+        (void)kd_cond_wait(&database->session_ended, &database->mutex, deadline_ns - now_ns);
+    }
+    database->session_count += !session->is_internal;
+    session->session_no = ++database->last_session_no;
+    session->next = database->first_session;
+    database->first_session = session;
+    kd_mutex_unlock(&database->mutex);
+    return KD_OK;
+}
+
+static void leave_list(kd_session *session)
+{
+    kd_database *database = session->database;
+    kd_mutex_lock(&database->mutex);
+    kd_session **link = &database->first_session;
+    while (*link != session)
+        link = &(*link)->next;
+    *link = session->next;
+    database->session_count -= !session->is_internal;
+    kd_cond_signal(&database->session_ended);
+    kd_mutex_unlock(&database->mutex);
+}
 
 kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_options *options,
                           kd_session **out_session)
@@ -30,16 +74,13 @@ kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_o
                             .cancelled = &session->cancelled,
                             .progress = &session->progress.work};
     kd_error_clear(&session->ctx);
-    kd_isolation isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;
+    session->is_internal = options != NULL && options->is_internal;
+    session->isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;
     const char *user = options == NULL || options->user_name == NULL ? "kade" : options->user_name;
     (void)snprintf(session->user_name, sizeof session->user_name, "%s", user);
     session->principal = (kd_principal){.user_name = session->user_name};
-    KD_TRY_OUT(kd_settings_init(&own, arena, isolation, database->durability, &session->settings));
-
-    kd_mutex_lock(&database->mutex);
-    session->next = database->first_session;
-    database->first_session = session;
-    kd_mutex_unlock(&database->mutex);
+    kdi_session_defaults(session, &session->settings);
+    KD_TRY_OUT(enter_list(&own, session));
     arena = NULL; /* The session owns it now. */
     *out_session = session;
 out:
@@ -148,7 +189,8 @@ kd_status kdi_drop_stale_schemas(kd_ctx *ctx, kd_database *database)
     stale_schemas found;
     if (database->read_only)
         return KD_OK;
-    KD_TRY(kd_session_open(ctx, database, NULL, &session));
+    kd_session_options options = {.is_internal = true};
+    KD_TRY(kd_session_open(ctx, database, &options, &session));
     kd_status status = list_stale(ctx, session, &found);
     for (uint32_t i = 0; i < found.count && status == KD_OK; i++)
         status = drop_schema(ctx, session, found.names[i]);
@@ -160,7 +202,7 @@ void kd_session_close(kd_session *session)
 {
     if (session == NULL)
         return;
-    kd_database *database = session->database;
+    kdi_idle_end(session);
     kd_error_clear(&session->ctx);
     kdi_cursors_close(session, true);
     if (session->txn != NULL)
@@ -169,12 +211,7 @@ void kd_session_close(kd_session *session)
     end_named(session->prepared);
     session->prepared = NULL;
 
-    kd_mutex_lock(&database->mutex);
-    kd_session **link = &database->first_session;
-    while (*link != session)
-        link = &(*link)->next;
-    *link = session->next;
-    kd_mutex_unlock(&database->mutex);
+    leave_list(session);
     kd_arena_destroy(session->arena);
 }
 
@@ -227,7 +264,10 @@ void kdi_session_notice(kd_session *session, const char *severity, const char *s
                         const char *format, ...)
 {
     char message[KD_ERROR_MESSAGE_BYTES];
-    if (session->hooks.notice == NULL)
+    int64_t least = session->settings.message_level;
+    bool is_wanted = least <= KD_MESSAGE_NOTICE ||
+                     (least == KD_MESSAGE_WARNING && strcmp(severity, "NOTICE") != 0);
+    if (session->hooks.notice == NULL || !is_wanted)
         return;
     va_list args;
     va_start(args, format);

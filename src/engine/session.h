@@ -24,6 +24,7 @@ typedef struct kd_session_options {
     const char *user_name;  /* NULL: "kade". */
     kd_isolation isolation; /* kade.h: SNAPSHOT; PostgreSQL's protocol: READ COMMITTED. */
     bool read_only;         /* Refuses every change (25006), as a read-only database does. */
+    bool is_internal;       /* The engine's own: not counted by max_connections. */
 } kd_session_options;
 
 /* What the session's owner wants to be told; members may be NULL. */
@@ -40,6 +41,7 @@ typedef struct kd_session_hooks {
                      uint64_t elapsed_us);
 } kd_session_hooks;
 
+/* 53300 where there are max_connections, and are still after connection_timeout. */
 kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_options *options,
                           kd_session **out_session) KD_MUST_CHECK;
 void kd_session_close(kd_session *session); /* Rolls back. NULL is allowed. */

@@ -4,6 +4,8 @@
  * with the text settings.
  */
 #include "engine/session_function_internal.h"
+
+#include "engine/configuration.h"
 #include "types/array.h"
 
 #include <assert.h>
@@ -217,8 +219,7 @@ static kd_status call_current_setting(kd_ctx *ctx, kd_call_env *env, const void 
     *out_is_null = false;
     if (kdi_show_special(session, kd_str_slice(args[0]), &value))
         return kdi_return_text(ctx, env, value, result);
-    kd_status status =
-        kd_settings_show(ctx, env->arena, &session->settings, kd_str_slice(args[0]), &value);
+    kd_status status = kdi_session_show(ctx, env->arena, session, kd_str_slice(args[0]), &value);
     if (status == KD_INVALID && missing_ok) {
         kd_error_clear(ctx);
         *out_is_null = true;

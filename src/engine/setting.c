@@ -28,7 +28,7 @@ typedef struct setting {
     const char *unit;
     int64_t plain_factor; /* Of a number without a unit; 0: 1. */
     const char *description;
-    bool fixed; /* May be read only, or set to what it is. */
+    kd_setting_context context;
     /* Runs after a text was stored; may refuse it. */
     kd_status (*apply)(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice value);
 } setting;
@@ -43,6 +43,8 @@ static kd_status apply_encoding(kd_ctx *ctx, kd_arena *arena, kd_settings *setti
                                 kd_slice value);
 static kd_status apply_flush_mode(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
                                   kd_slice value);
+static kd_status apply_file_name(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                 kd_slice value);
 
 static const char *const isolation_labels[] = {"read committed", "repeatable read", "serializable",
                                                NULL};
@@ -50,6 +52,12 @@ static const char *const bytea_labels[] = {"hex", "escape", NULL};
 /* In the order of kd_interval_style. */
 static const char *const interval_labels[] = {"postgres", "postgres_verbose", "sql_standard",
                                               "iso_8601", NULL};
+static const char *const log_labels[] = {"none", "ddl", "mod", "all", NULL}; /* kd_log_statement */
+static const char *const client_labels[] = {"debug5", "debug4", "debug3",  "debug2", "debug1",
+                                            "log",    "notice", "warning", "error",  NULL};
+static const char *const message_labels[] = {"debug5", "debug4", "debug3",  "debug2", "debug1",
+                                             "info",   "notice", "warning", "error",  "log",
+                                             "fatal",  "panic",  NULL};
 static const char *const commit_labels[] = {"on", "off", NULL};
 
 #define AT(member) offsetof(kd_settings, member)
@@ -66,10 +74,14 @@ static const setting settings_table[] = {
      .labels = bytea_labels,
      .description = "The text form of bytea."},
     {.name = "checkpoint_timeout",
-     .kind = SETTING_TEXT,
-     .offset = AT(checkpoint_timeout),
+     .kind = SETTING_INTEGER,
+     .offset = AT(checkpoint_timeout_ms),
      .default_text = "5min",
-     .fixed = true,
+     .min = 30000,
+     .max = 86400000,
+     .unit = "ms",
+     .plain_factor = 1000,
+     .context = KD_SETTING_DATABASE,
      .description = "Time between checkpoints while anything is written."},
     {.name = "client_encoding",
      .kind = SETTING_TEXT,
@@ -78,10 +90,19 @@ static const setting settings_table[] = {
      .apply = apply_encoding,
      .description = "Always UTF8."},
     {.name = "client_min_messages",
-     .kind = SETTING_TEXT,
+     .kind = SETTING_ENUM,
      .offset = AT(message_level),
      .default_text = "notice",
+     .labels = client_labels,
      .description = "The least severe message sent to the client."},
+    {.name = "connection_timeout",
+     .kind = SETTING_INTEGER,
+     .offset = AT(connection_timeout_ms),
+     .default_text = "0",
+     .max = INT32_MAX,
+     .unit = "ms",
+     .context = KD_SETTING_DATABASE,
+     .description = "How long a new session waits while there are max_connections."},
     {.name = "datestyle",
      .kind = SETTING_TEXT,
      .offset = AT(date_style_text),
@@ -118,11 +139,18 @@ static const setting settings_table[] = {
      .description = "Digits of floating-point output; above 0: the shortest exact text."},
     {.name = "idle_in_transaction_session_timeout",
      .kind = SETTING_INTEGER,
-     .offset = AT(idle_timeout_ms),
+     .offset = AT(idle_in_transaction_timeout_ms),
      .default_text = "0",
      .max = INT32_MAX,
      .unit = "ms",
-     .description = "Idle time after which an open transaction is ended; 0: never."},
+     .description = "Idle time in a transaction after which the session is ended; 0: never."},
+    {.name = "idle_session_timeout",
+     .kind = SETTING_INTEGER,
+     .offset = AT(idle_session_timeout_ms),
+     .default_text = "0",
+     .max = INT32_MAX,
+     .unit = "ms",
+     .description = "Idle time outside transactions after which the session is ended; 0: never."},
     {.name = "intervalstyle",
      .kind = SETTING_ENUM,
      .offset = AT(interval_style),
@@ -140,7 +168,7 @@ static const setting settings_table[] = {
      .kind = SETTING_TEXT,
      .offset = AT(dialect),
      .default_text = "kade",
-     .description = "Whose meaning a form has where peers differ."},
+     .description = "Without effect: there is one dialect."},
     {.name = "kade.flush_mode",
      .kind = SETTING_TEXT,
      .offset = AT(flush_mode),
@@ -154,6 +182,69 @@ static const setting settings_table[] = {
      .max = INT32_MAX,
      .unit = "ms",
      .description = "The longest wait for a lock; 0: no limit."},
+    {.name = "log_directory",
+     .kind = SETTING_TEXT,
+     .offset = AT(log_directory),
+     .default_text = "log",
+     .context = KD_SETTING_DATABASE,
+     .description = "Where the statement log is; a relative path is below the database."},
+    {.name = "log_duration",
+     .kind = SETTING_BOOL,
+     .offset = AT(log_duration),
+     .default_text = "off",
+     .description = "Logs every statement's duration, without its text."},
+    {.name = "log_filename",
+     .kind = SETTING_TEXT,
+     .offset = AT(log_filename),
+     .default_text = "statements.log",
+     .context = KD_SETTING_DATABASE,
+     .apply = apply_file_name,
+     .description = "The statement log's file; older ones have .1, .2, ... behind it."},
+    {.name = "log_min_duration_statement",
+     .kind = SETTING_INTEGER,
+     .offset = AT(log_min_duration_ms),
+     .default_text = "-1",
+     .min = -1,
+     .max = INT32_MAX,
+     .unit = "ms",
+     .description = "Logs statements that took at least so long; 0: all, -1: none."},
+    {.name = "log_min_error_statement",
+     .kind = SETTING_ENUM,
+     .offset = AT(log_min_error),
+     .default_text = "panic",
+     .labels = message_labels,
+     .description = "error or less severe: logs statements that fail."},
+    {.name = "log_rotation_size",
+     .kind = SETTING_INTEGER,
+     .offset = AT(log_rotation_bytes),
+     .default_text = "10MB",
+     .max = INT64_C(1) << 41,
+     .unit = "bytes",
+     .plain_factor = 1024,
+     .context = KD_SETTING_DATABASE,
+     .description = "Size at which the statement log begins a new file; 0: never."},
+    {.name = "log_statement",
+     .kind = SETTING_ENUM,
+     .offset = AT(log_statement),
+     .default_text = "none",
+     .labels = log_labels,
+     .description = "Which statements are logged: none, ddl, mod (ddl and changes), all."},
+    {.name = "maintenance_work_mem",
+     .kind = SETTING_INTEGER,
+     .offset = AT(maintenance_limit_bytes),
+     .default_text = "0",
+     .max = INT64_MAX,
+     .unit = "bytes",
+     .plain_factor = 1024,
+     .description = "Memory of the checks that definitions make over rows; 0: as memory_limit."},
+    {.name = "max_connections",
+     .kind = SETTING_INTEGER,
+     .offset = AT(max_connections),
+     .default_text = "1000",
+     .min = 1,
+     .max = 262143,
+     .context = KD_SETTING_DATABASE,
+     .description = "Sessions that may be open at the same time."},
     {.name = "memory_limit",
      .kind = SETTING_INTEGER,
      .offset = AT(memory_limit_bytes),
@@ -165,7 +256,7 @@ static const setting settings_table[] = {
      .kind = SETTING_TEXT,
      .offset = AT(password_encryption),
      .default_text = "scram-sha-256",
-     .fixed = true,
+     .context = KD_SETTING_FIXED,
      .description = "How passwords are stored."},
     {.name = "search_path",
      .kind = SETTING_TEXT,
@@ -173,11 +264,20 @@ static const setting settings_table[] = {
      .default_text = "\"$user\", public",
      .apply = apply_search_path,
      .description = "Schemas in which unqualified names are looked up."},
+    {.name = "shared_buffers",
+     .kind = SETTING_INTEGER,
+     .offset = AT(shared_buffer_bytes),
+     .default_text = "0",
+     .max = INT64_MAX,
+     .unit = "bytes",
+     .plain_factor = 8192,
+     .context = KD_SETTING_DATABASE,
+     .description = "The block cache; 0: a quarter of the memory budget."},
     {.name = "standard_conforming_strings",
      .kind = SETTING_BOOL,
      .offset = AT(standard_strings),
      .default_text = "on",
-     .fixed = true,
+     .context = KD_SETTING_FIXED,
      .description = "Backslashes in '...' are ordinary."},
     {.name = "statement_timeout",
      .kind = SETTING_INTEGER,
@@ -219,11 +319,15 @@ static const setting settings_table[] = {
      .apply = apply_time_zone,
      .description = "The zone in which timestamptz is shown and read."},
     {.name = "wal_buffers",
-     .kind = SETTING_TEXT,
-     .offset = AT(wal_buffers),
+     .kind = SETTING_INTEGER,
+     .offset = AT(wal_buffer_bytes),
      .default_text = "16MB",
-     .fixed = true,
-     .description = "Room of the log for records that are being written."},
+     .min = 1 << 20,
+     .max = 1 << 30,
+     .unit = "bytes",
+     .plain_factor = 8192,
+     .context = KD_SETTING_OPENING,
+     .description = "Room of the log for records being written; a power of two, or the next."},
     {.name = "work_mem",
      .kind = SETTING_INTEGER,
      .offset = AT(memory_limit_bytes),
@@ -235,10 +339,19 @@ static const setting settings_table[] = {
 };
 enum { SETTING_COUNT = sizeof settings_table / sizeof *settings_table };
 
+/* What some settings are called elsewhere. */
+static const struct {
+    const char *name, *means;
+} other_names[] = {{"time zone", "timezone"},
+                   {"idle_timeout", "idle_session_timeout"},
+                   {"query_timeout", "statement_timeout"},
+                   {"log_slow_queries", "log_min_duration_statement"}};
+
 static const setting *find(kd_slice name)
 {
-    if (kd_slice_equal_ignoring_case(name, KD_SLICE("time zone")))
-        name = KD_SLICE("timezone");
+    for (size_t i = 0; i < sizeof other_names / sizeof *other_names; i++)
+        if (kd_slice_equal_ignoring_case(name, kd_slice_of(other_names[i].name)))
+            name = kd_slice_of(other_names[i].means);
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (kd_slice_equal_ignoring_case(kd_slice_of(settings_table[i].name), name))
             return &settings_table[i];
@@ -267,8 +380,18 @@ bool kd_setting_at(uint32_t index, kd_setting_info *out_info)
                                   .default_text = it->default_text,
                                   .min = it->min,
                                   .max = it->max,
-                                  .description = it->description};
+                                  .description = it->description,
+                                  .context = it->context};
     return true;
+}
+
+bool kd_setting_find(kd_slice name, kd_setting_info *out_info)
+{
+    const setting *it = find(name);
+    const kdi_accepted_setting *other = it == NULL ? kdi_accepted_find(name) : NULL;
+    if (it != NULL)
+        return kd_setting_at((uint32_t)(it - settings_table), out_info);
+    return other != NULL && kd_setting_at(SETTING_COUNT + kdi_accepted_index(other), out_info);
 }
 
 /* --- Texts with a meaning ------------------------------------------------------------------------
@@ -421,6 +544,18 @@ static kd_status apply_flush_mode(kd_ctx *ctx, kd_arena *arena, kd_settings *set
     return KD_OK;
 }
 
+static kd_status apply_file_name(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                                 kd_slice value)
+{
+    (void)arena;
+    (void)settings;
+    if (value.size_bytes == 0 || memchr(value.data, '/', value.size_bytes) != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "22023",
+                       "invalid value for parameter \"log_filename\": \"%.*s\"",
+                       (int)value.size_bytes, value.data);
+    return KD_OK;
+}
+
 /* --- Reading values ------------------------------------------------------------------------------
  */
 
@@ -508,7 +643,7 @@ static kd_status set_number(kd_ctx *ctx, const setting *it, kd_slice value, int6
                            "%lld is outside the valid range for parameter \"%s\" (%lld .. %lld)",
                            (long long)number, it->name, (long long)it->min, (long long)it->max);
     }
-    if (it->fixed && number != *target)
+    if (it->context == KD_SETTING_FIXED && number != *target)
         return KD_FAIL(ctx, KD_INVALID, "55P02", "parameter \"%s\" cannot be changed", it->name);
     *target = number;
     return KD_OK;
@@ -519,7 +654,7 @@ static kd_status set_text(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, c
 {
     kd_slice *target = (kd_slice *)(void *)((char *)settings + it->offset);
     kd_slice copy;
-    if (it->fixed && !kd_slice_equal_ignoring_case(value, *target))
+    if (it->context == KD_SETTING_FIXED && !kd_slice_equal_ignoring_case(value, *target))
         return KD_FAIL(ctx, KD_INVALID, "55P02", "parameter \"%s\" cannot be changed", it->name);
     KD_TRY(copy_slice(ctx, arena, value, &copy));
     kd_slice before = *target;
@@ -569,6 +704,12 @@ static struct kd_custom_setting *find_custom(const kd_settings *settings, kd_sli
     return NULL;
 }
 
+static kd_status unknown_name(kd_ctx *ctx, kd_slice name)
+{
+    return KD_FAIL(ctx, KD_INVALID, "42704", "unrecognized configuration parameter \"%.*s\"",
+                   (int)name.size_bytes, name.data);
+}
+
 static kd_status set_custom(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
                             kd_slice value)
 {
@@ -578,9 +719,7 @@ static kd_status set_custom(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
         KD_TRY(kdi_accepted_check(ctx, other, value, &value));
     if (custom == NULL) {
         if (other == NULL && memchr(name.data, '.', name.size_bytes) == NULL)
-            return KD_FAIL(ctx, KD_INVALID, "42704",
-                           "unrecognized configuration parameter \"%.*s\"", (int)name.size_bytes,
-                           name.data);
+            return unknown_name(ctx, name);
         if (settings->custom_count == KD_CUSTOM_SETTINGS_MAX)
             return KD_FAIL(ctx, KD_LIMIT, "54000", "more than %d custom settings",
                            KD_CUSTOM_SETTINGS_MAX);
@@ -602,21 +741,13 @@ static bool is_plain_name(kd_slice name)
     return name.size_bytes > 0;
 }
 
-kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
-                          const kd_slice *values, uint32_t value_count)
+kd_status kd_settings_configure(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
+                                const kd_slice *values, uint32_t value_count)
 {
+    assert(value_count > 0);
     const setting *it = find(name);
-    if (it == NULL && value_count == 0) {
-        const kdi_accepted_setting *other = kdi_accepted_find(name);
-        if (other != NULL && find_custom(settings, name) == NULL)
-            return KD_OK;
-        return set_custom(ctx, arena, settings, name,
-                          kd_slice_of(other == NULL ? "" : other->default_text));
-    }
     if (it == NULL)
         return set_custom(ctx, arena, settings, name, values[0]);
-    if (value_count == 0)
-        return set_one(ctx, arena, settings, it, kd_slice_of(it->default_text));
     if (value_count == 1)
         return set_one(ctx, arena, settings, it, values[0]);
     if (it->kind != SETTING_TEXT)
@@ -632,18 +763,70 @@ kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, k
     return set_one(ctx, arena, settings, it, kd_buffer_slice(&list));
 }
 
+/* 55P02 for what is not a session's to change. */
+static kd_status check_context(kd_ctx *ctx, kd_slice name)
+{
+    const setting *it = find(name);
+    if (it == NULL || it->context == KD_SETTING_SESSION || it->context == KD_SETTING_FIXED)
+        return KD_OK;
+    const char *when =
+        it->context == KD_SETTING_DATABASE ? "now" : "without reopening the database";
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, "55P02", "parameter \"%s\" cannot be changed %s", it->name, when);
+    kd_error_set_hint(ctx, "Use ALTER SYSTEM SET %s.", it->name);
+    return status;
+}
+
+kd_status kd_settings_set(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice name,
+                          const kd_slice *values, uint32_t value_count)
+{
+    KD_TRY(check_context(ctx, name));
+    return kd_settings_configure(ctx, arena, settings, name, values, value_count);
+}
+
+kd_status kd_settings_reset(kd_ctx *ctx, kd_arena *arena, kd_settings *settings,
+                            const kd_settings *defaults, kd_slice name)
+{
+    KD_TRY(check_context(ctx, name));
+    const setting *it = find(name);
+    if (it == NULL) {
+        const kdi_accepted_setting *other = kdi_accepted_find(name);
+        struct kd_custom_setting *custom = find_custom(settings, name);
+        const struct kd_custom_setting *given = find_custom(defaults, name);
+        if (custom == NULL && other == NULL && memchr(name.data, '.', name.size_bytes) == NULL)
+            return unknown_name(ctx, name);
+        if (custom != NULL)
+            custom->value = given != NULL   ? given->value
+                            : other != NULL ? kd_slice_of(other->default_text)
+                                            : KD_SLICE("");
+        return KD_OK;
+    }
+    const char *from = (const char *)defaults + it->offset;
+    char *to = (char *)settings + it->offset;
+    if (it->kind == SETTING_TEXT)
+        return set_text(ctx, arena, settings, it, *(const kd_slice *)(const void *)from);
+    memcpy(to, from, sizeof(int64_t));
+    return KD_OK;
+}
+
 /* The largest unit in which the number is whole. */
 static const char *shown_unit(const setting *it, int64_t *number)
 {
-    static const char *const sizes[] = {"", "kB", "MB", "GB", "TB"};
-    size_t size = 0;
+    static const struct {
+        const char *name;
+        int64_t of_last;
+    } sizes[] = {{"B", 1}, {"kB", 1024}, {"MB", 1024}, {"GB", 1024}, {"TB", 1024}, {NULL, 0}},
+      times[] = {{"ms", 1}, {"s", 1000}, {"min", 60}, {"h", 60}, {"d", 24}, {NULL, 0}};
     if (it->unit == NULL || *number <= 0)
         return "";
-    if (strcmp(it->unit, "ms") == 0)
-        return "ms";
-    for (; size < 4 && *number % 1024 == 0; size++)
-        *number /= 1024;
-    return sizes[size];
+    bool is_time = strcmp(it->unit, "ms") == 0;
+    size_t at = 0;
+    for (;; at++) {
+        int64_t factor = is_time ? times[at + 1].of_last : sizes[at + 1].of_last;
+        if (factor == 0 || *number % factor != 0)
+            return is_time ? times[at].name : sizes[at].name;
+        *number /= factor;
+    }
 }
 
 kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *settings, kd_slice name,
@@ -655,9 +838,7 @@ kd_status kd_settings_show(kd_ctx *ctx, kd_arena *arena, const kd_settings *sett
         const struct kd_custom_setting *custom = find_custom(settings, name);
         const kdi_accepted_setting *other = kdi_accepted_find(name);
         if (custom == NULL && other == NULL)
-            return KD_FAIL(ctx, KD_INVALID, "42704",
-                           "unrecognized configuration parameter \"%.*s\"", (int)name.size_bytes,
-                           name.data);
+            return unknown_name(ctx, name);
         *out_value = custom == NULL ? kd_slice_of(other->default_text) : custom->value;
         return KD_OK;
     }

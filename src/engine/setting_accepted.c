@@ -59,7 +59,6 @@ static const kdi_accepted_setting accepted[] = {
     {"lc_numeric", "string", "C", NULL},
     {"lc_time", "string", "C", NULL},
     {"maintenance_io_concurrency", "integer", "10", NULL},
-    {"maintenance_work_mem", "size", "64MB", NULL},
     {"max_parallel_maintenance_workers", "integer", "2", NULL},
     {"max_parallel_workers", "integer", "8", NULL},
     {"max_parallel_workers_per_gather", "integer", "2", NULL},
@@ -94,6 +93,11 @@ const kdi_accepted_setting *kdi_accepted_find(kd_slice name)
         if (kd_slice_equal_ignoring_case(name, kd_slice_of(accepted[i].name)))
             return &accepted[i];
     return NULL;
+}
+
+uint32_t kdi_accepted_index(const kdi_accepted_setting *it)
+{
+    return (uint32_t)(it - accepted);
 }
 
 /* The label of "a|b|c" that the value is, in any case. */

@@ -16,6 +16,7 @@ typedef struct kdi_accepted_setting {
 /* NULL past the last. */
 const kdi_accepted_setting *kdi_accepted_at(uint32_t index);
 const kdi_accepted_setting *kdi_accepted_find(kd_slice name);
+uint32_t kdi_accepted_index(const kdi_accepted_setting *it);
 /* 22023 for what the kind does not take; else the value as it is shown. */
 kd_status kdi_accepted_check(kd_ctx *ctx, const kdi_accepted_setting *it, kd_slice value,
                              kd_slice *out_value) KD_MUST_CHECK;

@@ -378,6 +378,13 @@ static uint64_t spill_limit(const kd_session *session)
     return limit < 0 ? 0 : limit == 0 ? 1 : (uint64_t)limit;
 }
 
+static size_t memory_limit(const kd_run *run)
+{
+    const kd_settings *settings = &run->session->settings;
+    bool is_other = run->is_maintenance && settings->maintenance_limit_bytes > 0;
+    return (size_t)(is_other ? settings->maintenance_limit_bytes : settings->memory_limit_bytes);
+}
+
 /* Rows that the plan's scans are expected to read. */
 static double scanned_rows(const kd_database *database, const kd_plan *plan, uint32_t depth)
 {
@@ -409,7 +416,7 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .governor = database->governor,
         .spill_directory = spill_directory(session),
         .spill_limit_bytes = spill_limit(session),
-        .memory_limit_bytes = (size_t)session->settings.memory_limit_bytes,
+        .memory_limit_bytes = memory_limit(run),
         .waits_for_memory = run->owns_transaction && run->next == NULL,
         .txn = session->txn,
         .snapshot =
@@ -884,6 +891,7 @@ static kd_status run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->reads_latest = true;
     run->phase = phase;
+    run->is_maintenance = phase != NULL; /* kdi_query_check */
     KD_TRY_OUT(run_attempt(ctx, run, parameters, parameter_count));
     KD_TRY_OUT(drain(ctx, run));
     if (out_affected != NULL)

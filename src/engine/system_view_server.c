@@ -3,6 +3,8 @@
  */
 #include "engine/system_view_internal.h"
 
+#include "engine/configuration.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -41,20 +43,25 @@ static void put_text_or_null(kdi_sys_view *view, const char *text)
 
 static kd_status pg_settings(kdi_sys_view *view)
 {
+    /* By kd_setting_context. */
+    static const char *const contexts[] = {"user", "sighup", "postmaster", "internal"};
     kd_setting_info info;
     for (uint32_t i = 0; kd_setting_at(i, &info); i++) {
         kd_slice value;
-        KD_TRY(kd_settings_show(view->ctx, view->arena, &view->session->settings,
-                                kd_slice_of(info.name), &value));
+        KD_TRY(kdi_session_show(view->ctx, view->arena, view->session, kd_slice_of(info.name),
+                                &value));
+        bool is_pending;
+        const char *source = kdi_configuration_source(view->session->database->configuration,
+                                                      kd_slice_of(info.name), &is_pending);
         kdi_put_literal(view, info.name);
         kdi_put_text(view, value);
         put_text_or_null(view, info.unit);
         kdi_put_literal(view, "Settings");
         kdi_put_literal(view, info.description == NULL ? "" : info.description);
         kdi_put_null(view);
-        kdi_put_literal(view, "user");
+        kdi_put_literal(view, contexts[info.context]);
         kdi_put_literal(view, info.kind);
-        kdi_put_literal(view, "default");
+        kdi_put_literal(view, source);
         if (strcmp(info.kind, "integer") == 0) {
             KD_TRY(put_number_text(view, info.min));
             KD_TRY(put_number_text(view, info.max));
@@ -65,7 +72,7 @@ static kd_status pg_settings(kdi_sys_view *view)
         put_text_or_null(view, info.default_text);
         put_text_or_null(view, info.default_text);
         kdi_put_nulls(view, 2);
-        kdi_put_bool(view, false);
+        kdi_put_bool(view, is_pending);
         KD_TRY(kdi_sys_emit(view));
     }
     return KD_OK;

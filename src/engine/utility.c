@@ -3,6 +3,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "engine/configuration.h"
 #include "engine/sample_store.h"
 #include "engine/table_key.h"
 
@@ -73,23 +74,46 @@ static kd_status set_characteristics(kd_ctx *ctx, kd_session *session, const kd_
     return KD_OK;
 }
 
-static kd_status reset_all(kd_ctx *ctx, kd_session *session)
+kd_status kdi_setting_values(kd_ctx *ctx, const kd_ast_set *ast,
+                             kd_slice values[KD_SEARCH_PATH_MAX], uint32_t *out_count)
 {
-    kd_setting_info info;
-    kdi_settings_keep(session);
-    for (uint32_t i = 0; kd_setting_at(i, &info); i++) {
-        KD_TRY(kd_settings_set(ctx, session->arena, &session->settings, kd_slice_of(info.name),
-                               NULL, 0));
-        KD_TRY(kd_settings_set(ctx, session->arena, &session->committed, kd_slice_of(info.name),
-                               NULL, 0));
-    }
+    *out_count = 0;
+    if (ast->values.count > KD_SEARCH_PATH_MAX)
+        return KD_FAIL(ctx, KD_LIMIT, "54000", "too many values");
+    for (size_t i = 0; i < ast->values.count; i++)
+        KD_TRY(setting_value(ctx, ast->values.items[i], &values[i]));
+    *out_count = (uint32_t)ast->values.count;
     return KD_OK;
+}
+
+void kdi_reset_settings(kd_session *session)
+{
+    kdi_settings_keep(session);
+    kdi_session_defaults(session, &session->settings);
+    session->committed = session->settings;
+}
+
+/* One of the session's sets of values: what is in force, or what stays when SET LOCAL ends. */
+static kd_status set_in(kd_ctx *ctx, kd_run *run, kd_settings *settings, kd_slice name,
+                        const kd_slice *values, uint32_t count)
+{
+    kd_session *session = run->session;
+    if (count > 0)
+        return kd_settings_set(ctx, session->arena, settings, name, values, count);
+    kd_settings *defaults = KD_NEW(ctx, run->arena, kd_settings);
+    if (defaults == NULL)
+        return KD_NOMEM;
+    kdi_session_defaults(session, defaults);
+    return kd_settings_reset(ctx, session->arena, settings, defaults, name);
 }
 
 static kd_status run_set(kd_ctx *ctx, kd_run *run, const kd_ast_set *ast)
 {
     kd_session *session = run->session;
     kd_slice values[KD_SEARCH_PATH_MAX];
+    uint32_t count;
+    if (ast->scope != KD_AST_SET_OF_SESSION)
+        return kdi_alter_configuration(ctx, run, ast);
     kdi_set_tag(run, ast->what == KD_AST_SET_TO_DEFAULT || ast->what == KD_AST_RESET_ALL ? "RESET"
                                                                                          : "SET");
     switch (ast->what) {
@@ -98,7 +122,8 @@ static kd_status run_set(kd_ctx *ctx, kd_run *run, const kd_ast_set *ast)
     case KD_AST_SET_TRANSACTION: /* See transaction.c. */
         return KD_OK;
     case KD_AST_RESET_ALL:
-        return reset_all(ctx, session);
+        kdi_reset_settings(session);
+        return KD_OK;
     case KD_AST_SET_FROM_CURRENT:
         return KD_OK;
     case KD_AST_SET_SNAPSHOT:
@@ -107,17 +132,10 @@ static kd_status run_set(kd_ctx *ctx, kd_run *run, const kd_ast_set *ast)
     case KD_AST_SET_TO_DEFAULT:
         break;
     }
-    if (ast->values.count > KD_SEARCH_PATH_MAX)
-        return KD_FAIL(ctx, KD_LIMIT, "54000", "too many values");
-    for (size_t i = 0; i < ast->values.count; i++)
-        KD_TRY(setting_value(ctx, ast->values.items[i], &values[i]));
+    KD_TRY(kdi_setting_values(ctx, ast, values, &count));
     kdi_settings_keep(session);
-    KD_TRY(kd_settings_set(ctx, session->arena, &session->settings, ast->name, values,
-                           (uint32_t)ast->values.count));
-    if (ast->local)
-        return KD_OK;
-    return kd_settings_set(ctx, session->arena, &session->committed, ast->name, values,
-                           (uint32_t)ast->values.count);
+    KD_TRY(set_in(ctx, run, &session->settings, ast->name, values, count));
+    return ast->local ? KD_OK : set_in(ctx, run, &session->committed, ast->name, values, count);
 }
 
 static kd_status show_all(kd_ctx *ctx, kd_run *run)
@@ -132,8 +150,7 @@ static kd_status show_all(kd_ctx *ctx, kd_run *run)
     KD_TRY(kdi_run_start_rows(ctx, run, columns, 3, &rows));
     for (uint32_t i = 0; kd_setting_at(i, &info); i++) {
         kd_slice value;
-        KD_TRY(kd_settings_show(ctx, run->arena, &run->session->settings, kd_slice_of(info.name),
-                                &value));
+        KD_TRY(kdi_session_show(ctx, run->arena, run->session, kd_slice_of(info.name), &value));
         kd_value values[3] = {kd_value_text(kd_slice_of(info.name)), kd_value_text(value),
                               kd_value_text(kd_slice_of(info.description))};
         KD_TRY(kdi_row_set_add(ctx, rows, values));
@@ -171,7 +188,7 @@ static kd_status run_show(kd_ctx *ctx, kd_run *run, const kd_ast_show *ast)
     if (kd_slice_equal(ast->name, KD_SLICE("all")))
         return show_all(ctx, run);
     if (!kdi_show_special(run->session, ast->name, &value))
-        KD_TRY(kd_settings_show(ctx, run->arena, &run->session->settings, ast->name, &value));
+        KD_TRY(kdi_session_show(ctx, run->arena, run->session, ast->name, &value));
     char *name = kd_copy_text(ctx, run->arena, ast->name.data, ast->name.size_bytes);
     if (name == NULL)
         return KD_NOMEM;

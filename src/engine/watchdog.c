@@ -1,5 +1,5 @@
 /*
- * The watchdog: looks every few milliseconds while some statement has a deadline,
+ * The watchdog: looks every few milliseconds while some statement or idle session has a deadline,
  * and sleeps otherwise.
  */
 #include "engine/watchdog.h"
@@ -21,6 +21,31 @@ static void cancel_late(kd_database *database, uint64_t now_ns)
     kd_mutex_unlock(&database->mutex);
 }
 
+static kd_session *find_idle(kd_database *database, uint64_t now_ns)
+{
+    kd_mutex_lock(&database->mutex);
+    kd_session *session = database->first_session;
+    while (session != NULL &&
+           (session->idle_deadline_ns == 0 || now_ns < session->idle_deadline_ns))
+        session = session->next;
+    kd_mutex_unlock(&database->mutex);
+    return session;
+}
+
+/* The watch's mutex is held: it keeps the sessions' owners out. */
+static void end_idle(kd_database *database, uint64_t now_ns)
+{
+    kd_session *session;
+    while ((session = find_idle(database, now_ns)) != NULL) {
+        session->idle_deadline_ns = 0;
+        database->watched_count--;
+        session->ended_sqlstate = session->txn != NULL ? "25P03" : "57P05";
+        kdi_cursors_close(session, true);
+        if (session->txn != NULL)
+            kdi_transaction_rollback(session);
+    }
+}
+
 static void watch(void *object)
 {
     kd_database *database = object;
@@ -33,19 +58,27 @@ static void watch(void *object)
         }
         (void)kd_cond_wait(&database->watch_changed, &database->watch_mutex, LOOK_EVERY_NS);
         kd_mutex_unlock(&database->watch_mutex);
-        cancel_late(database, world->monotonic_ns(world));
+        uint64_t now_ns = world->monotonic_ns(world);
+        cancel_late(database, now_ns);
         kd_mutex_lock(&database->watch_mutex);
+        end_idle(database, now_ns);
     }
     kd_mutex_unlock(&database->watch_mutex);
+}
+
+/* The mutex is held. */
+static kd_status ensure_watcher(kd_ctx *ctx, kd_database *database)
+{
+    if (database->watcher != NULL)
+        return KD_OK;
+    return kd_thread_start(ctx, "watchdog", watch, database, &database->watcher);
 }
 
 kd_status kdi_watch_begin(kd_ctx *ctx, kd_session *session, uint64_t deadline_ns)
 {
     kd_database *database = session->database;
-    kd_status status = KD_OK;
     kd_mutex_lock(&database->watch_mutex);
-    if (database->watcher == NULL)
-        status = kd_thread_start(ctx, "watchdog", watch, database, &database->watcher);
+    kd_status status = ensure_watcher(ctx, database);
     if (status == KD_OK) {
         atomic_store(&session->timed_out, false);
         atomic_store(&session->deadline_ns, deadline_ns);
@@ -65,6 +98,51 @@ void kdi_watch_end(kd_session *session)
     atomic_store(&session->deadline_ns, 0);
     database->watched_count--;
     kd_mutex_unlock(&database->watch_mutex);
+}
+
+void kdi_idle_begin(kd_session *session)
+{
+    const kd_settings *settings = &session->settings;
+    kd_database *database = session->database;
+    int64_t timeout_ms = session->txn != NULL ? settings->idle_in_transaction_timeout_ms
+                                              : settings->idle_session_timeout_ms;
+    if (timeout_ms == 0 || session->runs != NULL || session->is_idle ||
+        session->ended_sqlstate != NULL)
+        return;
+    kd_world *world = database->world;
+    kd_ctx own = {.world = world};
+    kd_mutex_lock(&database->watch_mutex);
+    /* Without a thread it rests without a time-out. */
+    if (ensure_watcher(&own, database) == KD_OK) {
+        session->is_idle = true;
+        session->idle_deadline_ns = world->monotonic_ns(world) + (uint64_t)timeout_ms * 1000000;
+        database->watched_count++;
+        kd_cond_signal(&database->watch_changed);
+    }
+    kd_error_clear(&own);
+    kd_mutex_unlock(&database->watch_mutex);
+}
+
+void kdi_idle_end(kd_session *session)
+{
+    kd_database *database = session->database;
+    if (!session->is_idle)
+        return;
+    kd_mutex_lock(&database->watch_mutex);
+    session->is_idle = false;
+    database->watched_count -= session->idle_deadline_ns != 0;
+    session->idle_deadline_ns = 0;
+    kd_mutex_unlock(&database->watch_mutex);
+}
+
+kd_status kdi_idle_check(kd_ctx *ctx, const kd_session *session)
+{
+    if (session->ended_sqlstate == NULL)
+        return KD_OK;
+    bool was_in_transaction = strcmp(session->ended_sqlstate, "25P03") == 0;
+    return KD_FAIL(ctx, KD_CANCELLED, session->ended_sqlstate,
+                   was_in_transaction ? "terminating connection due to idle-in-transaction timeout"
+                                      : "terminating connection due to idle-session timeout");
 }
 
 void kdi_watch_explain(kd_ctx *ctx, kd_session *session)

@@ -67,8 +67,9 @@ static kd_session_state remote_state(const kd_conversation *conversation)
     return ((const kdi_remote_talk *)conversation)->state;
 }
 
-static void remote_fail_transaction(kd_conversation *conversation)
+static void remote_fail_transaction(kd_conversation *conversation, kd_slice text)
 {
+    (void)text;
     kdi_remote_talk *talk = (kdi_remote_talk *)conversation;
     kd_ctx ctx = {.world = talk->remote->world};
     kd_error_clear(&ctx);

@@ -437,7 +437,7 @@ static kd_status serve_request(kdi_connection *connection, kdi_frame *frame, boo
         return serve_hooks(connection, frame);
     case KDI_FRAME_FAIL:
         *out_answers = false;
-        talk->ops->fail_transaction(talk);
+        talk->ops->fail_transaction(talk, (kd_slice){"", 0});
         return KD_OK;
     default:
         return kdi_protocol_fail(talk->ctx, "a request of an unknown kind");

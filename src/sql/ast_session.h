@@ -51,12 +51,21 @@ typedef enum kd_ast_set_kind {
     KD_AST_SET_SNAPSHOT,        /* SET TRANSACTION SNAPSHOT 'id': values[0] */
 } kd_ast_set_kind;
 
+/* Whose setting is set or reset. */
+typedef enum kd_ast_set_scope {
+    KD_AST_SET_OF_SESSION = 0,
+    KD_AST_SET_OF_SYSTEM,   /* ALTER SYSTEM */
+    KD_AST_SET_OF_DATABASE, /* ALTER DATABASE name */
+} kd_ast_set_scope;
+
 /* SET TIME ZONE is the setting "timezone" (LOCAL and DEFAULT: SET_TO_DEFAULT), NAMES is
  * "client_encoding", SESSION AUTHORIZATION "session_authorization", ROLE "role", SCHEMA
  * "search_path", as in PostgreSQL. */
 typedef struct kd_ast_set {
     kd_ast_node node;
     kd_ast_set_kind what;
+    kd_ast_set_scope scope;
+    kd_slice database;
     bool local;
     kd_slice name;      /* "a.b" for a qualified one */
     kd_ast_list values; /* Constants; bare words are string constants; INTERVAL '..' a cast */

@@ -159,6 +159,9 @@ static kd_status alter_object(kd_parser *p, altered *a, kd_ast_node **out)
     if (kdi_accept_two(p, KW_SET, KW_SCHEMA))
         return alter_set_schema(p, a, out);
     switch (a->object) {
+    case KD_AST_OBJECT_DATABASE:
+        return kdi_alter_settings(p, a->position, KD_AST_SET_OF_DATABASE, a->target->name.name,
+                                  out);
     case KD_AST_OBJECT_SEQUENCE:
         return alter_sequence(p, a, out);
     case KD_AST_OBJECT_TYPE:
@@ -183,6 +186,8 @@ kd_status kdi_alter(kd_parser *p, kd_ast_node **out)
     bool is_role = kdi_at(p, KW_ROLE) || kdi_at(p, KW_USER) || kdi_at(p, KW_GROUP);
     if (is_role)
         return kdi_role_statement(p, true, a.position, out);
+    if (kdi_accept(p, KW_SYSTEM))
+        return kdi_alter_settings(p, a.position, KD_AST_SET_OF_SYSTEM, (kd_slice){"", 0}, out);
     KD_TRY(kdi_object_kind(p, &a.object));
     switch (a.object) {
     case KD_AST_OBJECT_TABLE:

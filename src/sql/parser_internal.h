@@ -283,6 +283,9 @@ kd_status kdi_object(kd_parser *p, kd_ast_object_kind kind, kd_ast_object **out)
 kd_status kdi_transaction(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_set(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_reset(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+/* ALTER SYSTEM and ALTER DATABASE name: what stands behind the name, SET or RESET. */
+kd_status kdi_alter_settings(kd_parser *p, int32_t position, kd_ast_set_scope scope,
+                             kd_slice database, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_show(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_prepare(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_execute(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;

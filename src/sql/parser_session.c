@@ -188,6 +188,19 @@ static kd_status set_time_zone(kd_parser *p, kd_ast_set *node)
     return kdi_push(p, &node->values, value);
 }
 
+/* name { TO | = } values, name FROM CURRENT */
+static kd_status assignment(kd_parser *p, kd_ast_set *node)
+{
+    KD_TRY(setting_name(p, &node->name));
+    if (kdi_accept_two(p, KW_FROM, KW_CURRENT)) {
+        node->what = KD_AST_SET_FROM_CURRENT;
+        return KD_OK;
+    }
+    if (!kdi_accept(p, KW_TO) && !kdi_accept_token(p, '='))
+        return kdi_syntax_error(p, "TO or \"=\"");
+    return setting_values(p, node);
+}
+
 /* The forms of SET with words of their own. */
 static kd_status set_special(kd_parser *p, kd_ast_set *node, bool *out_found)
 {
@@ -270,16 +283,8 @@ kd_status kdi_set(kd_parser *p, kd_ast_node **out)
         kdi_advance(p);
     bool found;
     KD_TRY(set_special(p, node, &found));
-    if (!found) {
-        KD_TRY(setting_name(p, &node->name));
-        if (kdi_accept_two(p, KW_FROM, KW_CURRENT)) {
-            node->what = KD_AST_SET_FROM_CURRENT;
-        } else {
-            if (!kdi_accept(p, KW_TO) && !kdi_accept_token(p, '='))
-                return kdi_syntax_error(p, "TO or \"=\"");
-            KD_TRY(setting_values(p, node));
-        }
-    }
+    if (!found)
+        KD_TRY(assignment(p, node));
     kdi_finish(p, &node->node);
     *out = &node->node;
     return KD_OK;
@@ -308,14 +313,38 @@ static kd_status shown_name(kd_parser *p, kd_slice *out_name)
     return setting_name(p, out_name);
 }
 
+static kd_status reset_name(kd_parser *p, kd_ast_set *node)
+{
+    node->what = kdi_at(p, KW_ALL) ? KD_AST_RESET_ALL : KD_AST_SET_TO_DEFAULT;
+    return shown_name(p, &node->name);
+}
+
 kd_status kdi_reset(kd_parser *p, kd_ast_node **out)
 {
     kd_ast_set *node = KDI_NODE(p, KD_AST_SET, kd_ast_set);
     if (node == NULL)
         return KD_NOMEM;
     kdi_advance(p);
-    node->what = kdi_at(p, KW_ALL) ? KD_AST_RESET_ALL : KD_AST_SET_TO_DEFAULT;
-    KD_TRY(shown_name(p, &node->name));
+    KD_TRY(reset_name(p, node));
+    kdi_finish(p, &node->node);
+    *out = &node->node;
+    return KD_OK;
+}
+
+kd_status kdi_alter_settings(kd_parser *p, int32_t position, kd_ast_set_scope scope,
+                             kd_slice database, kd_ast_node **out)
+{
+    kd_ast_set *node = KDI_NODE_AT(p, KD_AST_SET, kd_ast_set, position);
+    if (node == NULL)
+        return KD_NOMEM;
+    node->scope = scope;
+    node->database = database;
+    if (kdi_accept(p, KW_RESET)) {
+        KD_TRY(reset_name(p, node));
+    } else {
+        KD_TRY(kdi_expect(p, KW_SET));
+        KD_TRY(assignment(p, node));
+    }
     kdi_finish(p, &node->node);
     *out = &node->node;
     return KD_OK;

@@ -497,6 +497,7 @@ kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage)
     kd_txn_unpin(storage->txns, all.pin);
     if (status == KD_OK) {
         remaps_drop(ctx, storage, all.arena);
+        atomic_store(&storage->checkpoint_end, kd_wal_next_position(storage->wal));
         atomic_fetch_add(&storage->checkpoint_count, 1);
     }
     kd_arena_destroy(all.arena);

@@ -488,6 +488,16 @@ static void sequences_prune(kd_storage *storage)
     }
 }
 
+/* The log's buffer is a ring, whose size is a power of two. */
+static size_t wal_buffer_bytes(uint64_t wanted_bytes)
+{
+    enum { LEAST_BYTES = 1 << 20 };
+    size_t bytes = wanted_bytes == 0 ? 0 : LEAST_BYTES; /* 0: the log's own choice. */
+    while (bytes < wanted_bytes)
+        bytes *= 2;
+    return bytes;
+}
+
 static kd_status log_open(kd_ctx *ctx, replay *run)
 {
     kd_storage *storage = run->storage;
@@ -497,6 +507,7 @@ static kd_status log_open(kd_ctx *ctx, replay *run)
         .create = storage->root_generation == 1,
         .start_position = storage->checkpoint_position <= 1 ? 0 : storage->checkpoint_position,
         .file_bytes = storage->options.wal_file_bytes,
+        .buffer_bytes = wal_buffer_bytes(storage->options.wal_buffer_bytes),
         .no_sync = storage->options.no_sync,
         .read_only = storage->options.read_only};
     if (run->root_stamp > 1)

@@ -11,6 +11,8 @@
 
 enum { CACHE_SHARE = 4 }; /* The block cache gets a quarter of the budget. */
 
+static const uint64_t checkpoint_ns_usual = 300u * UINT64_C(1000000000);
+
 static void storage_free(kd_storage *storage)
 {
     kd_world *world = storage->world;
@@ -64,6 +66,7 @@ static kd_status storage_make(kd_ctx *ctx, const kd_storage_options *options,
     storage->world = ctx->world;
     storage->options = *options;
     atomic_init(&storage->checkpoint_at_ns, ctx->world->monotonic_ns(ctx->world));
+    kd_storage_set_checkpoint_ns(storage, options->checkpoint_ns);
     storage->governor = options->governor;
     kd_account_init(&storage->account, account, "storage", SIZE_MAX);
     kd_mutex_init(&storage->structure, ctx->world);
@@ -292,6 +295,16 @@ uint64_t kd_storage_database_id(const kd_storage *storage)
 bool kd_storage_is_read_only(const kd_storage *storage)
 {
     return storage->options.read_only;
+}
+
+void kd_storage_set_cache_bytes(kd_storage *storage, uint64_t cache_bytes)
+{
+    kd_block_cache_set_budget(storage->cache, cache_bytes);
+}
+
+void kd_storage_set_checkpoint_ns(kd_storage *storage, uint64_t checkpoint_ns)
+{
+    atomic_store(&storage->checkpoint_ns, checkpoint_ns == 0 ? checkpoint_ns_usual : checkpoint_ns);
 }
 
 kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage)

@@ -23,6 +23,7 @@ typedef struct kd_storage_options {
     bool read_only;
     kd_governor *governor;
     uint64_t wal_file_bytes;       /* 0: 64 MiB. */
+    uint64_t wal_buffer_bytes;     /* 0: 16 MiB. Rounded up to a power of two, at least 1 MiB. */
     uint64_t checkpoint_log_bytes; /* Log written between checkpoints; 0: 1 GiB. */
     uint64_t checkpoint_ns;        /* Time between them while anything is written; 0: 5 min. */
     uint64_t delta_flush_bytes;    /* A delta larger than this is flushed; 0: 64 MiB. */
@@ -44,6 +45,11 @@ kd_txn_manager *kd_storage_txns(kd_storage *storage);
 kd_governor *kd_storage_governor(kd_storage *storage);
 uint64_t kd_storage_database_id(const kd_storage *storage);
 bool kd_storage_is_read_only(const kd_storage *storage);
+
+/* From now on: the block cache's bytes (at first a quarter of the budget), and the time between
+ * checkpoints while anything is written. Any thread. */
+void kd_storage_set_cache_bytes(kd_storage *storage, uint64_t cache_bytes);
+void kd_storage_set_checkpoint_ns(kd_storage *storage, uint64_t checkpoint_ns);
 
 /* Flushes large deltas, writes the delta image, index runs and the root, cuts the log. */
 kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;

@@ -439,7 +439,9 @@ struct kd_storage {
     kdi_doomed *doomed;
     uint64_t image_unit;                  /* Of the delta image that the root names; 0: none. */
     _Atomic uint64_t checkpoint_position; /* Where replay begins; upkeep looks without a lock. */
+    _Atomic uint64_t checkpoint_end;      /* The log's next position when it was done. */
     _Atomic uint64_t checkpoint_at_ns;    /* When the last checkpoint ended (or the opening). */
+    _Atomic uint64_t checkpoint_ns;       /* As the option; may be changed. */
     _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
     _Atomic uint64_t slowed_at; /* What delta_bytes was when a writer was slowed last. */
     /* Upkeep thread. */

@@ -20,8 +20,7 @@ static const uint64_t tick_ns = 100u * 1000 * 1000;
 static const uint64_t flush_bytes_usual = 64u << 20;
 static const uint64_t index_bytes_least = 32u << 20;
 static const uint64_t checkpoint_bytes_usual = 1u << 30;
-static const uint64_t checkpoint_bytes_least = 64u << 10; /* Less is not worth one. */
-static const uint64_t checkpoint_ns_usual = 300u * UINT64_C(1000000000);
+static const uint64_t checkpoint_bytes_least = 64u << 10; /* More than one leaves in the log. */
 
 static uint64_t delta_bytes(kd_table *table)
 {
@@ -156,16 +155,20 @@ static uint64_t index_limit(kd_storage *storage)
     return limit < index_bytes_least ? index_bytes_least : limit;
 }
 
+/* Of time alone only when something was written since the last one: it leaves a few records of its
+ * own in the log, which are no reason for another. */
 static bool checkpoint_is_due(kd_storage *storage)
 {
     uint64_t limit = storage->options.checkpoint_log_bytes;
     limit = limit == 0 ? checkpoint_bytes_usual : limit;
-    uint64_t interval_ns = storage->options.checkpoint_ns;
-    interval_ns = interval_ns == 0 ? checkpoint_ns_usual : interval_ns;
-    uint64_t written = kd_wal_next_position(storage->wal) - storage->checkpoint_position;
+    uint64_t interval_ns = atomic_load(&storage->checkpoint_ns);
+    uint64_t next_position = kd_wal_next_position(storage->wal);
+    uint64_t written = next_position - storage->checkpoint_position;
+    bool is_news =
+        written > checkpoint_bytes_least || next_position > atomic_load(&storage->checkpoint_end);
     uint64_t passed_ns =
         storage->world->monotonic_ns(storage->world) - atomic_load(&storage->checkpoint_at_ns);
-    return written > limit || (written > checkpoint_bytes_least && passed_ns > interval_ns) ||
+    return written > limit || (is_news && passed_ns > interval_ns) ||
            kd_storage_read_statistics(storage).index_bytes > index_limit(storage);
 }
 
