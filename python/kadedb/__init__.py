@@ -10,10 +10,11 @@ from .dbapi import (
     ProgrammingError, Time, TimeFromTicks, Timestamp, TimestampFromTicks, Warning, apilevel,
     connect, paramstyle, threadsafety, BINARY, DATETIME, NUMBER, ROWID, STRING)
 from .library import version
+from .pool import Pool, PoolStatistics
 
 __all__ = [
     "Binary", "Connection", "Cursor", "DataError", "DatabaseError", "Date", "DateFromTicks",
     "Error", "IntegrityError", "InterfaceError", "InternalError", "NotSupportedError",
-    "OperationalError", "ProgrammingError", "Time", "TimeFromTicks", "Timestamp",
+    "OperationalError", "Pool", "PoolStatistics", "ProgrammingError", "Time", "TimeFromTicks", "Timestamp",
     "TimestampFromTicks", "Warning", "apilevel", "connect", "paramstyle", "threadsafety", "version",
     "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING"]

@@ -2,6 +2,7 @@
 import ctypes
 import datetime
 import decimal
+import time
 import uuid
 from ctypes import byref, c_bool, c_size_t, c_uint8, c_void_p
 
@@ -238,9 +239,51 @@ def _bind(statement, index, value):
     return LIBRARY.kade_bind_text(statement, index, text, len(text))
 
 
-def connect(database=":memory:", *, read_only=False, memory_budget_bytes=0, autocommit=False):
-    """Opens the database directory (made when absent) and a session on it."""
-    return Connection(database, read_only, memory_budget_bytes, autocommit)
+def _raise_given(status, record):
+    """Raises what a call without a session gave, and frees it."""
+    if status == OK:
+        return
+    error = _error(record.contents) if record else OperationalError("out of memory")
+    LIBRARY.kade_error_free(record)
+    raise error
+
+
+def _settings_text(settings):
+    """The lines that kade_open takes; True and False are on and off."""
+    lines = []
+    for name, value in (settings or {}).items():
+        value = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+        quoted = str(value).replace("'", "''")
+        lines.append(f"{name} = '{quoted}'")
+    return "\n".join(lines).encode()
+
+
+def _open_database(database, read_only, memory_budget_bytes, settings):
+    path = str(database).encode()
+    options = library.OpenOptions(struct_bytes=ctypes.sizeof(library.OpenOptions),
+                                  read_only=read_only, memory_budget_bytes=memory_budget_bytes,
+                                  settings=_settings_text(settings))
+    handle, record = c_void_p(), ctypes.POINTER(library.Error)()
+    _raise_given(LIBRARY.kade_open(path, len(path), byref(options), byref(handle), byref(record)),
+                 record)
+    return handle
+
+
+def connect(database=":memory:", *, read_only=False, memory_budget_bytes=0, autocommit=False,
+            settings=None):
+    """Opens the database directory (made when absent) and a session on it. `settings` is a dict of
+    the database's settings."""
+    handle = _open_database(database, read_only, memory_budget_bytes, settings)
+    session, record = c_void_p(), ctypes.POINTER(library.Error)()
+    status = LIBRARY.kade_connect(handle, byref(session), byref(record))
+    if status != OK:
+        LIBRARY.kade_close(handle)
+    _raise_given(status, record)
+
+    def end(session):
+        LIBRARY.kade_disconnect(session)
+        LIBRARY.kade_close(handle)
+    return Connection(session, end, autocommit)
 
 
 class Connection:
@@ -249,25 +292,10 @@ class Connection:
     InternalError, ProgrammingError = InternalError, ProgrammingError
     NotSupportedError = NotSupportedError
 
-    def __init__(self, database, read_only, memory_budget_bytes, autocommit):
+    def __init__(self, session, end, autocommit):
         self.autocommit = autocommit
-        self._session = self._database = None
-        path = str(database).encode()
-        options = library.OpenOptions(struct_bytes=ctypes.sizeof(library.OpenOptions),
-                                      read_only=read_only,
-                                      memory_budget_bytes=memory_budget_bytes)
-        handle, session = c_void_p(), c_void_p()
-        record = ctypes.POINTER(library.Error)()
-        status = LIBRARY.kade_open(path, len(path), byref(options), byref(handle), byref(record))
-        if status == OK:
-            self._database = handle
-            status = LIBRARY.kade_connect(handle, byref(session), byref(record))
-        if status != OK:
-            error = _error(record.contents) if record else OperationalError("out of memory")
-            LIBRARY.kade_error_free(record)
-            self.close()
-            raise error
         self._session = session
+        self._end = end  # What becomes of the session.
 
     def _check(self, status):
         if status != OK:
@@ -304,16 +332,65 @@ class Connection:
         if LIBRARY.kade_session_transaction(self._open_session()) != 0:
             self._run("ROLLBACK")
 
+    def transaction(self, operations):
+        """Runs the operations, each a text or (text, parameters), in one transaction, and commits:
+        all or none of them, again from the start while another transaction won (ten times). Gives
+        the number of rows that each changed or found."""
+        if LIBRARY.kade_session_transaction(self._open_session()) != 0:
+            raise ProgrammingError("there is already a transaction in progress")
+        pairs = [(it, ()) if isinstance(it, str) else it for it in operations]
+        for attempt in range(1, 11):
+            try:
+                self._run("BEGIN")
+                counts = [self._run_through(sql, parameters) for sql, parameters in pairs]
+                if LIBRARY.kade_session_transaction(self._session) == 0:
+                    raise ProgrammingError("an operation ended the transaction")
+                self._run("COMMIT")
+                return counts
+            except Error as error:
+                self.rollback()
+                if error.sqlstate not in ("40001", "40P01") or attempt == 10:
+                    raise
+                time.sleep(0.001 * attempt)
+
+    def _run_through(self, sql, parameters):
+        cursor = self.execute(sql, parameters)
+        while not cursor._is_over:
+            cursor._step()
+        cursor.close()
+        return cursor.rowcount
+
+    def get(self, key):
+        """The value (bytes) of a key, as set() put it; None where there is none."""
+        name, value, size = key.encode(), c_void_p(), c_size_t()
+        self._check(LIBRARY.kade_kv_get(self._open_session(), name, len(name), byref(value),
+                                        byref(size)))
+        return None if value.value is None else ctypes.string_at(value.value, size.value)
+
+    def set(self, key, value):
+        """Keeps a value (bytes, or a text as UTF-8) under a key. In a transaction only if one was
+        begun; otherwise it is committed when this returns."""
+        name = key.encode()
+        data = value.encode() if isinstance(value, str) else bytes(value)
+        self._check(LIBRARY.kade_kv_set(self._open_session(), name, len(name), data, len(data)))
+
+    def delete(self, key):
+        """Forgets a key; whether there was one."""
+        name, was_there = key.encode(), c_bool()
+        self._check(LIBRARY.kade_kv_delete(self._open_session(), name, len(name),
+                                           byref(was_there)))
+        return was_there.value
+
     def cancel(self):
         """Stops the running statement; may be called from another thread."""
         if self._session is not None:
             LIBRARY.kade_cancel(self._session)
 
     def close(self):
-        """Rolls back what is open."""
-        LIBRARY.kade_disconnect(self._session)
-        LIBRARY.kade_close(self._database)
-        self._session = self._database = None
+        """Rolls back what is open. A connection of a pool goes back to it."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._end(session)
 
     def __enter__(self):
         return self

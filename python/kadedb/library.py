@@ -20,7 +20,21 @@ class OpenOptions(Structure):
     _fields_ = [
         ("struct_bytes", c_uint32), ("read_only", c_bool), ("must_exist", c_bool),
         ("memory_budget_bytes", c_uint64), ("worker_count", c_uint32), ("durability", c_uint32),
-        ("temp_directory", c_char_p)]
+        ("temp_directory", c_char_p), ("owner_timeout_ms", c_uint32), ("settings", c_char_p)]
+
+
+class PoolOptions(Structure):
+    _fields_ = [
+        ("struct_bytes", c_uint32), ("session_min", c_uint32), ("session_max", c_uint32),
+        ("wait_ms", c_uint32)]
+
+
+class PoolStatistics(Structure):
+    _fields_ = [
+        ("struct_bytes", c_uint32), ("session_max", c_uint32), ("in_use", c_uint32),
+        ("idle", c_uint32), ("waiting", c_uint32), ("in_use_peak", c_uint32),
+        ("taken_count", c_uint64), ("waited_count", c_uint64), ("waited_us", c_uint64),
+        ("timed_out_count", c_uint64), ("utilisation", c_double), ("utilisation_mean", c_double)]
 
 
 class Interval(Structure):
@@ -92,6 +106,14 @@ _SIGNATURES = {
     "kade_column_timestamp": (c_int64, [c_void_p, c_uint32]),
     "kade_column_interval": (Interval, [c_void_p, c_uint32]),
     "kade_column_uuid": (None, [c_void_p, c_uint32, POINTER(c_uint8)]),
+    "kade_kv_get": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t)]),
+    "kade_kv_set": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t]),
+    "kade_kv_delete": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(c_bool)]),
+    "kade_pool_open": (c_int, [c_void_p, POINTER(PoolOptions), POINTER(c_void_p), _ERROR_OUT]),
+    "kade_pool_close": (None, [c_void_p]),
+    "kade_pool_take": (c_int, [c_void_p, POINTER(c_void_p), _ERROR_OUT]),
+    "kade_pool_give": (None, [c_void_p, c_void_p]),
+    "kade_pool_read_statistics": (None, [c_void_p, POINTER(PoolStatistics)]),
     "kade_arrow_schema": (c_int, [c_void_p, POINTER(ArrowSchema)]),
     "kade_arrow_next": (c_int, [c_void_p, POINTER(ArrowArray)]),
 }

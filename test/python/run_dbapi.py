@@ -8,6 +8,7 @@ import decimal
 import os
 import pathlib
 import sys
+import threading
 import traceback
 import uuid
 
@@ -96,6 +97,84 @@ def test_arrow_and_pandas():
         "SELECT i AS n, 'v' || i AS t, NULL::date AS d FROM generate_series(1, 5000) i").arrow()
     assert table.num_rows == 5000 and table.column_names == ["n", "t", "d"]
     assert table.column("t")[4999].as_py() == "v5000" and table.column("d").null_count == 5000
+
+
+def test_settings_of_the_opening():
+    connection = kadedb.connect(settings={"max_connections": 3, "log_duration": False})
+    assert connection.execute("SHOW max_connections").fetchone() == ("3",)
+    try:
+        kadedb.connect(settings={"max_connections": "it's many"})
+    except kadedb.OperationalError as error:
+        assert error.sqlstate == "F0000", error.sqlstate
+    else:
+        raise AssertionError("a wrong setting was taken")
+
+
+def test_a_pool_lends_connections():
+    with kadedb.Pool(max=2, timeout=0.01, autocommit=True) as pool:
+        with pool.connection() as first:
+            first.execute("CREATE TABLE t (a integer)")
+            first.execute("SET work_mem = '1MB'")
+            with pool.connection() as second:
+                assert second.execute("SELECT count(*) FROM t").fetchone() == (0,)
+                assert pool.statistics.in_use == 2 and pool.statistics.utilisation == 1.0
+                try:
+                    pool.connection()
+                except kadedb.OperationalError as error:
+                    assert error.sqlstate == "53300"
+                else:
+                    raise AssertionError("more connections than there are")
+        with pool.connection() as again:
+            assert again.execute("SHOW work_mem").fetchone() == ("0",)
+        statistics = pool.statistics
+        assert statistics.in_use == 0 and statistics.idle == 2 and statistics.in_use_peak == 2
+
+
+def test_a_pool_serves_threads():
+    failures = []
+
+    def work(pool, number):
+        try:
+            for turn in range(20):
+                with pool.connection() as connection:
+                    connection.set(f"{number}/{turn}", str(turn))
+        except Exception as error:
+            failures.append(error)
+
+    with kadedb.Pool(max=2) as pool:
+        threads = [threading.Thread(target=work, args=(pool, n)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures
+        with pool.connection() as connection:
+            assert connection.execute("SELECT count(*) FROM kade_kv").fetchone() == (80,)
+
+
+def test_values_by_key():
+    connection = kadedb.connect(autocommit=True)
+    assert connection.get("a") is None and connection.delete("a") is False
+    connection.set("a", b"\x00\xff")
+    assert connection.get("a") == b"\x00\xff"
+    connection.set("a", "text")
+    assert connection.get("a") == b"text"
+    assert connection.delete("a") is True and connection.get("a") is None
+
+
+def test_operations_are_one_transaction():
+    connection = kadedb.connect()
+    connection.transaction(["CREATE TABLE t (id integer PRIMARY KEY, v bytea)"])
+    assert connection.transaction([
+        ("INSERT INTO t VALUES (?, ?)", [1, b"x"]), ("INSERT INTO t VALUES (?, ?)", [2, None]),
+        "SELECT * FROM t", "DELETE FROM t WHERE id = 1"]) == [1, 1, 2, 1]
+    try:
+        connection.transaction(["DELETE FROM t", ("SELECT 1/?", [0])])
+    except kadedb.DataError as error:
+        assert error.sqlstate == "22012"
+    else:
+        raise AssertionError("no error")
+    assert connection.execute("SELECT id FROM t").fetchall() == [(2,)]
 
 
 def main():
