@@ -6,6 +6,7 @@
 #include "builtin/builtin.h"
 #include "engine/configuration.h"
 #include "engine/sample_store.h"
+#include "engine/schema_change.h"
 #include "engine/statement_log.h"
 #include "engine/watchdog.h"
 
@@ -75,7 +76,8 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
                            &database->catalog));
     KD_TRY(kd_workers_create(ctx, workers, &database->workers));
     KD_TRY(kdi_sample_store_create(ctx, database->arena, database->storage, &database->samples));
-    return kdi_drop_stale_schemas(ctx, database);
+    KD_TRY(kdi_drop_stale_schemas(ctx, database));
+    return kdi_schema_changes_open(ctx, database);
 }
 
 /* Everything but the storage, which its caller has closed. */

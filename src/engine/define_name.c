@@ -1,7 +1,7 @@
 /*
  * Names of new objects, and the catalog as a definition sees it.
  */
-#include "engine/define_internal.h"
+#include "engine/schema_change.h"
 
 #include <stdio.h>
 
@@ -37,11 +37,15 @@ kd_status kdi_catalog_refresh(kd_ctx *ctx, kd_run *run)
 kd_status kdi_put(kd_ctx *ctx, kd_run *run, const kd_object *entry)
 {
     KD_TRY(kd_catalog_put(ctx, run->session->database->catalog, run->session->txn, entry));
+    KD_TRY(kdi_schema_change_note(ctx, run, entry));
     return kdi_catalog_refresh(ctx, run);
 }
 
 kd_status kdi_remove(kd_ctx *ctx, kd_run *run, uint32_t object_no)
 {
+    const kd_object *gone = kd_catalog_get(run->catalog, object_no);
+    if (gone != NULL)
+        KD_TRY(kdi_schema_change_note(ctx, run, gone));
     KD_TRY(kd_catalog_remove(ctx, run->session->database->catalog, run->session->txn, object_no));
     return kdi_catalog_refresh(ctx, run);
 }

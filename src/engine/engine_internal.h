@@ -251,13 +251,16 @@ struct kd_run {
     /* Statements in WITH that write, and the main one after them: what they returned, and that
      * nothing written by them is seen. */
     bool hides_own_work;
+    bool is_engines;     /* Not a user's statement. */
     bool is_maintenance; /* A definition's check of rows: maintenance_work_mem is its limit. */
     kd_given_rows *given;
     uint32_t given_count;
     int64_t affected;
     char tag[KDI_TAG_BYTES];
     uint64_t started_ns;
-    const char *phase;       /* What its progress is told as; NULL: part of another's work. */
+    const char *phase;          /* What its progress is told as; NULL: part of another's work. */
+    const char *changed_object; /* See schema_change.h. */
+    int changed_rank;
     bool is_watched;         /* It has a statement_timeout: see watchdog.c. */
     kd_plan_actual *actuals; /* EXPLAIN ANALYZE. */
 };
@@ -277,6 +280,8 @@ void kdi_session_text(const kd_session *session, kd_catalog_version *catalog,
 kd_status kdi_temp_schema(kd_ctx *ctx, kd_run *run, uint32_t *out_schema_no) KD_MUST_CHECK;
 /* Temporary schemas that a crash left behind. */
 kd_status kdi_drop_stale_schemas(kd_ctx *ctx, kd_database *database) KD_MUST_CHECK;
+/* Runs a statement of the engine's own in a session of its own. */
+kd_status kdi_session_run(kd_ctx *ctx, kd_session *session, kd_slice text) KD_MUST_CHECK;
 /* What SET and RESET change, as at the session's opening. */
 void kdi_session_defaults(const kd_session *session, kd_settings *out_settings);
 /* Options for the binder: search path, system views, catalog. Valid while `facts` is. */

@@ -118,21 +118,25 @@ kd_status kdi_temp_schema(kd_ctx *ctx, kd_run *run, uint32_t *out_schema_no)
     return kdi_put(ctx, run, &schema);
 }
 
-static kd_status drop_schema(kd_ctx *ctx, kd_session *session, kd_slice name)
+kd_status kdi_session_run(kd_ctx *ctx, kd_session *session, kd_slice text)
 {
-    char text[KDI_NAME_BYTES + 64];
     kd_status status = KD_OK;
     kd_prepared *prepared = NULL;
     kd_run *run = NULL;
-    int length = snprintf(text, sizeof text, "DROP SCHEMA IF EXISTS \"%.*s\" CASCADE",
-                          (int)name.size_bytes, name.data);
-    KD_TRY_OUT(
-        kd_prepared_create(ctx, session, (kd_slice){text, (size_t)length}, NULL, 0, &prepared));
+    KD_TRY_OUT(kd_prepared_create(ctx, session, text, NULL, 0, &prepared));
     KD_TRY_OUT(kd_run_begin(ctx, prepared, NULL, 0, &run));
     KD_TRY_OUT(kd_run_end(ctx, run));
 out:
     kd_prepared_destroy(prepared);
     return status;
+}
+
+static kd_status drop_schema(kd_ctx *ctx, kd_session *session, kd_slice name)
+{
+    char text[KDI_NAME_BYTES + 64];
+    int length = snprintf(text, sizeof text, "DROP SCHEMA IF EXISTS \"%.*s\" CASCADE",
+                          (int)name.size_bytes, name.data);
+    return kdi_session_run(ctx, session, (kd_slice){text, (size_t)length});
 }
 
 /* Temporary objects end with the session; should that fail, the next opening drops them. */

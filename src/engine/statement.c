@@ -890,6 +890,7 @@ static kd_status run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,
     KD_TRY_OUT(kd_prepared_create(ctx, session, text, NULL, 0, &prepared));
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->reads_latest = true;
+    run->is_engines = true;
     run->phase = phase;
     run->is_maintenance = phase != NULL; /* kdi_query_check */
     KD_TRY_OUT(run_attempt(ctx, run, parameters, parameter_count));

@@ -5,6 +5,7 @@
 
 #include "engine/configuration.h"
 #include "engine/sample_store.h"
+#include "engine/schema_change.h"
 #include "engine/table_key.h"
 
 #include <assert.h>
@@ -525,5 +526,6 @@ kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run)
     if (kd_txn_is_read_only(run->session->txn))
         return KD_FAIL(ctx, KD_INVALID, "25006", "cannot execute %s in a read-only transaction",
                        kd_ast_kind_name(node->kind));
-    return run_definition(ctx, run, node);
+    KD_TRY(run_definition(ctx, run, node));
+    return node->kind == KD_AST_REFRESH ? KD_OK : kdi_schema_change_write(ctx, run);
 }
