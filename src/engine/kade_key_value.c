@@ -10,8 +10,8 @@ static const char table_make[] =
 /* By kdi_key_statement. */
 static const char *const texts[] = {
     "SELECT value FROM public.kade_kv WHERE key = $1",
-    "INSERT INTO public.kade_kv (key, value) VALUES ($1, $2) "
-    "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    ("INSERT INTO public.kade_kv (key, value) VALUES ($1, $2) "
+     "ON CONFLICT (key) DO UPDATE SET value = excluded.value"),
     "DELETE FROM public.kade_kv WHERE key = $1",
 };
 

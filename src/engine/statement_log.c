@@ -197,14 +197,16 @@ void kdi_statement_log_destroy(kdi_statement_log *log)
 {
     if (log == NULL)
         return;
-    kd_account *account = kd_governor_account(log->database->governor);
     kd_mutex_lock(&log->lock);
     log->stops = true;
     kd_cond_signal(&log->changed);
     kd_mutex_unlock(&log->lock);
     kd_thread_join(log->world, log->writer);
-    kd_heap_free(log->world, account, log->buffer);
-    kd_heap_free(log->world, account, log->writing);
+    if (log->buffer != NULL) { /* An opening that failed early has no governor. */
+        kd_account *account = kd_governor_account(log->database->governor);
+        kd_heap_free(log->world, account, log->buffer);
+        kd_heap_free(log->world, account, log->writing);
+    }
     kd_cond_clear(&log->changed);
     kd_mutex_clear(&log->lock);
 }
