@@ -312,11 +312,12 @@ static void begin_line(line *to, const kd_session *session)
     const kd_database *database = session->database;
     char time[64];
     kd_text_settings utc = {.zone = NULL};
-    int64_t now_us = database->world->wall_us(database->world) + KD_UNIX_EPOCH_US;
-    size_t length = kd_timestamp_format(&utc, now_us, time);
+    int64_t now_us = database->world->wall_us(database->world);
+    int64_t micros = now_us % 1000000; /* Always six digits, so that lines are as wide. */
+    size_t length = kd_timestamp_format(&utc, now_us - micros + KD_UNIX_EPOCH_US, time);
     to->size_bytes = 0;
-    append_format(to, "%.*s UTC [%u] %s@%s", (int)length, time, session->session_no,
-                  session->user_name, database->name);
+    append_format(to, "%.*s.%06d UTC [%u] %s@%s", (int)length, time, (int)micros,
+                  session->session_no, session->user_name, database->name);
     kd_slice program = session->settings.application_name;
     if (program.size_bytes > 0) {
         append(to, " ", 1);
