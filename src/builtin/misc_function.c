@@ -53,6 +53,23 @@ KDI_ROW(pg_typeof)
     return kdi_return_buffer(result, &buffer);
 }
 
+/* TRY_CAST: `data` is the cast that the binder found; what it refuses is NULL. */
+KDI_ROW(try_cast)
+{
+    kd_value source = {.type = env->argument_types[0]}, target;
+    memcpy(&source.as, args[0], kd_physical_bytes(kd_type_physical(source.type)));
+    kd_status status = kd_cast_value(ctx, env, env->data, &source, env->result_type, &target);
+    if (status == KD_INVALID) {
+        kd_error_clear(ctx);
+        *out_is_null = true;
+        return KD_OK;
+    }
+    KD_TRY(status);
+    *out_is_null = target.is_null;
+    memcpy(result, &target.as, kd_physical_bytes(kd_type_physical(env->result_type)));
+    return KD_OK;
+}
+
 static int32_t count_nulls(const kd_call_env *env, const void *const *args)
 {
     int32_t count = 0;
@@ -179,6 +196,7 @@ static const kd_function functions[] = {
     NO_ARGUMENTS("current_catalog", current_database, TEXT, KD_STABLE),
     NO_ARGUMENTS("current_schema", current_schema, TEXT, KD_STABLE),
     LENIENT("pg_typeof", pg_typeof, TEXT, ANY),
+    STABLE("kade_try_cast", try_cast, TEXT, ANY),
     VARIADIC("num_nulls", num_nulls, INT4, ANY),
     VARIADIC("num_nonnulls", num_nonnulls, INT4, ANY),
     VARIADIC("hash", hash, INT8, ANY),

@@ -220,6 +220,11 @@ typedef struct kd_cast {
 
 typedef struct kd_registry kd_registry;
 
+/* One value; `cast` NULL: by text. Between arrays it is that of the elements. The result is in the
+ * call's arena. */
+kd_status kd_cast_value(kd_ctx *ctx, kd_call_env *env, const kd_cast *cast, const kd_value *source,
+                        kd_type target_type, kd_value *out) KD_MUST_CHECK;
+
 kd_status kd_registry_create(kd_ctx *ctx, kd_arena *arena,
                              kd_registry **out_registry) KD_MUST_CHECK;
 /* The described things must outlive the registry (usually static arrays). */

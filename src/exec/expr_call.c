@@ -164,92 +164,16 @@ kd_status kdi_eval_retype(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const u
     return KD_OK;
 }
 
-static kd_status cast_by_text(kd_ctx *ctx, kd_call_env *env, const kd_value *source, kd_type target,
-                              kd_value *out)
+/* By text, or of an array's elements. */
+static kd_status value_cast_row(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                                void *result, bool *out_is_null)
 {
-    kd_buffer text = kd_buffer_in(env->arena);
-    KD_TRY(kd_buffer_reserve(ctx, &text, 16, NULL));
-    const kd_text_settings *settings = env->facts == NULL ? NULL : env->facts->text;
-    if (kd_type_is_string(source->type)) {
-        kd_slice slice = kd_str_slice(&source->as.str);
-        return kd_value_parse(ctx, env->arena, settings, target, slice, out);
-    }
-    kd_text_settings plain; /* What no one sees is in the forms that read back the same. */
-    if (settings != NULL && !kd_type_is_string(target)) {
-        plain = *settings;
-        plain.date_style = KD_DATE_STYLE_ISO;
-        plain.interval_style = KD_INTERVAL_STYLE_POSTGRES;
-        settings = &plain;
-    }
-    KD_TRY(kd_value_format(ctx, settings, source, &text));
-    return kd_value_parse(ctx, env->arena, settings, target, kd_buffer_slice(&text), out);
-}
-
-static kd_status text_cast_row(kd_ctx *ctx, kd_call_env *env, const void *const *args, void *result,
-                               bool *out_is_null)
-{
-    kd_value source = {.type = env->argument_types[0]};
+    kd_value source = {.type = env->argument_types[0]}, target;
     memcpy(&source.as, args[0], kd_physical_bytes(kd_type_physical(source.type)));
-    kd_value target;
-    KD_TRY(cast_by_text(ctx, env, &source, env->result_type, &target));
+    KD_TRY(kd_cast_value(ctx, env, env->data, &source, env->result_type, &target));
     *out_is_null = target.is_null;
     memcpy(result, &target.as, kd_physical_bytes(kd_type_physical(env->result_type)));
     return KD_OK;
-}
-
-static kd_status element_cast(kd_ctx *ctx, kd_call_env *env, const kd_value *source,
-                              kd_type target_type, kd_value *out)
-{
-    const kd_cast *cast = env->data;
-    *out = kd_value_null(target_type);
-    if (source->is_null)
-        return KD_OK;
-    if (cast == NULL)
-        return cast_by_text(ctx, env, source, target_type, out);
-    kd_value result = {.type = target_type};
-    if (cast->no_work) {
-        result.as = source->as;
-    } else {
-        const void *args[1] = {&source->as};
-        kd_type argument_type = source->type;
-        kd_call_env own = *env;
-        own.argument_types = &argument_type;
-        own.result_type = target_type;
-        own.data = NULL;
-        if (cast->row != NULL) {
-            KD_TRY(cast->row(ctx, &own, args, &result.as, &result.is_null));
-        } else {
-            kd_value copy = *source;
-            kd_vector in = {.type = argument_type,
-                            .physical = (uint8_t)kd_type_physical(argument_type),
-                            .form = KD_VECTOR_CONSTANT,
-                            .values = &copy.as};
-            kd_vector out_vector = {.type = target_type,
-                                    .physical = (uint8_t)kd_type_physical(target_type),
-                                    .values = &result.as};
-            KD_TRY(cast->vector(ctx, &own, &in, NULL, 1, &out_vector));
-        }
-    }
-    *out = result;
-    return KD_OK;
-}
-
-static kd_status array_cast_row(kd_ctx *ctx, kd_call_env *env, const void *const *args,
-                                void *result, bool *out_is_null)
-{
-    (void)out_is_null;
-    kd_array array;
-    const kd_str *stored = args[0];
-    KD_TRY(kd_array_open(ctx, env->argument_types[0], kd_str_slice(stored), &array));
-    kd_type element_type = kd_type_element(env->result_type);
-    kd_value *elements = KD_NEW_ARRAY(ctx, env->arena, kd_value, array.count);
-    if (elements == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < array.count; i++) {
-        kd_value source = kd_array_get(&array, i);
-        KD_TRY(element_cast(ctx, env, &source, element_type, &elements[i]));
-    }
-    return kd_array_make_shaped(ctx, env->arena, element_type, &array.shape, elements, result);
 }
 
 kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node)
@@ -270,12 +194,12 @@ kd_status kdi_cast_prepare(kd_ctx *ctx, kdi_node *node)
                                                   kd_type_physical(kd_type_element(to))));
         if (is_same)
             node->eval = kdi_eval_retype;
-        node->row = array_cast_row;
+        node->row = value_cast_row;
         node->env.data = cast;
         return KD_OK;
     }
     if (cast == NULL) {
-        node->row = text_cast_row;
+        node->row = value_cast_row;
         return KD_OK;
     }
     if (cast->no_work && kd_type_physical(from) == kd_type_physical(to)) {

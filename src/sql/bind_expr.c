@@ -91,14 +91,57 @@ static kd_status bind_operator(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     return kdi_operator(ctx, b, ast->name, left, right, ast->node.mark, out);
 }
 
+/* Calls of kade_try_cast in the places of the casts above `operand`. */
+static kd_status casts_to_calls(kd_ctx *ctx, kdi_binder *b, const kd_expr *operand, kd_expr *cast)
+{
+    kd_type argument, result;
+    const kd_function *found;
+    bool ambiguous = false;
+    if (cast == operand)
+        return KD_OK;
+    if (cast->kind != KD_EXPR_CAST)
+        return kdi_at(ctx, b, cast->position,
+                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "TRY_CAST of rows is not supported"));
+    KD_TRY(casts_to_calls(ctx, b, operand, cast->arguments[0]));
+    kd_function *function = KD_NEW(ctx, b->arena, kd_function);
+    if (function == NULL)
+        return KD_NOMEM;
+    if (!kd_registry_find_function(b->registry, KD_SLICE("kade_try_cast"),
+                                   &cast->arguments[0]->type, 1, &found, &argument, &result,
+                                   &ambiguous))
+        return KD_FAIL(ctx, KD_INTERNAL, "XX000", "there is no kade_try_cast");
+    *function = *found;
+    function->data = cast->cast;
+    cast->kind = KD_EXPR_CALL;
+    cast->function = function;
+    return KD_OK;
+}
+
+/* TRY_CAST(x AS t): NULL where the cast refuses the value. Literals are cast when it runs. */
+static kd_status bind_try_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_cast *ast,
+                               kd_type type, kd_expr **out)
+{
+    kd_expr *operand;
+    if (kdi_find_domain(b, &ast->type) != NULL)
+        return kdi_at(
+            ctx, b, ast->node.position,
+            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "TRY_CAST to a domain is not supported"));
+    KD_TRY(kdi_bind_expr(ctx, b, scope, ast->operand, &operand));
+    KD_TRY(kdi_settle(ctx, b, &operand));
+    *out = operand;
+    kd_status status = kdi_coerce(ctx, b, type, KD_CAST_EXPLICIT, out);
+    if (status != KD_OK)
+        return kdi_at(ctx, b, ast->node.mark, status);
+    return casts_to_calls(ctx, b, operand, *out);
+}
+
 static kd_status bind_cast(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_cast *ast,
                            kd_expr **out)
 {
     kd_type type;
     KD_TRY(kdi_bind_type(ctx, b, &ast->type, &type));
     if (ast->form == KD_AST_CAST_TRY)
-        return kdi_at(ctx, b, ast->node.position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "TRY_CAST is not supported"));
+        return bind_try_cast(ctx, b, scope, ast, type, out);
     kd_expr *operand;
     if (ast->operand->kind == KD_AST_ARRAY && type.is_array)
         KD_TRY(kdi_bind_array_as(ctx, b, scope, (const kd_ast_args *)ast->operand, type,
