@@ -104,7 +104,10 @@ static kd_status put_constant(kd_ctx *ctx, kdi_writer *w, const kd_ast_constant 
         KD_TRY(kd_buffer_append_format(ctx, w->out, "'%lld'", (long long)constant->integer));
         return put_cast_to(ctx, w, type);
     case KD_AST_DECIMAL:
-        return kd_buffer_append_slice(ctx, w->out, constant->text);
+        if (constant->text.data[0] != '-')
+            return kd_buffer_append_slice(ctx, w->out, constant->text);
+        KD_TRY(kdi_put_quoted(ctx, w, constant->text));
+        return kdi_put_text(ctx, w, "::numeric");
     case KD_AST_STRING:
         KD_TRY(kdi_put_quoted(ctx, w, constant->text));
         return put_cast_to(ctx, w, type);
@@ -491,6 +494,13 @@ static kd_status put_cast(kd_ctx *ctx, kdi_writer *w, const kd_ast_cast *ast)
     const kd_object *domain = note == NULL || note->object_no == 0
                                   ? NULL
                                   : kd_catalog_get(w->options->catalog, note->object_no);
+    bool has_no_length =
+        ast->form == KD_AST_CAST_LITERAL && ast->type.modifiers.count == 0 && note != NULL &&
+        note->expr != NULL &&
+        (note->expr->type.id == KD_TYPE_CHAR || note->expr->type.id == KD_TYPE_BIT);
+    /* As the type of a cast the word has the length 1, and fields stand with the type. */
+    if (has_no_length || ast->type.interval_fields != 0)
+        return kdi_put_verbatim(ctx, w, &ast->node);
     if (ast->form == KD_AST_CAST_TRY) {
         KD_TRY(kdi_put_text(ctx, w, "TRY_CAST("));
         KD_TRY(kdi_put_expr(ctx, w, ast->operand));
@@ -594,8 +604,11 @@ kd_status kdi_put_verbatim(kd_ctx *ctx, kdi_writer *w, const kd_ast_node *node)
     w->has_verbatim = true;
     if (node->position < 0 || node->end <= node->position)
         w->is_given_up = true;
-    return w->is_given_up ? KD_OK
-                          : kd_buffer_append_slice(ctx, w->out, kd_ast_text(w->query->text, node));
+    if (w->is_given_up)
+        return KD_OK;
+    KD_TRY(kdi_put_text(ctx, w, "("));
+    KD_TRY(kd_buffer_append_slice(ctx, w->out, kd_ast_text(w->query->text, node)));
+    return kdi_put_text(ctx, w, ")");
 }
 
 /* A column, or what else a name may mean: a whole row, an item of the select list. */

@@ -58,7 +58,7 @@ kd_status kdi_put_type(kd_ctx *ctx, kdi_writer *w, kd_type type) KD_MUST_CHECK;
 kd_status kdi_put_ast_type(kd_ctx *ctx, kdi_writer *w, const kd_ast_type *type) KD_MUST_CHECK;
 /* A literal of no type yet, as a text. */
 bool kdi_is_untyped(const kdi_writer *w, const kd_ast_node *node);
-/* The text of the node as it is. */
+/* The text of the node as it is, in parentheses. */
 kd_status kdi_put_verbatim(kd_ctx *ctx, kdi_writer *w, const kd_ast_node *node) KD_MUST_CHECK;
 kd_status kdi_put_quoted(kd_ctx *ctx, kdi_writer *w, kd_slice text) KD_MUST_CHECK;
 
