@@ -70,6 +70,13 @@ KDI_ROW(try_cast)
     return KD_OK;
 }
 
+/* A row reference as ctid has it. */
+KDI_ROW(place)
+{
+    *(int64_t *)result = KDI_ARG(int64_t, args, 0);
+    return KD_OK;
+}
+
 static int32_t count_nulls(const kd_call_env *env, const void *const *args)
 {
     int32_t count = 0;
@@ -197,6 +204,7 @@ static const kd_function functions[] = {
     NO_ARGUMENTS("current_schema", current_schema, TEXT, KD_STABLE),
     LENIENT("pg_typeof", pg_typeof, TEXT, ANY),
     STABLE("kade_try_cast", try_cast, TEXT, ANY),
+    STABLE("kade_place", place, KDI_TYPE(TID), INT8),
     VARIADIC("num_nulls", num_nulls, INT4, ANY),
     VARIADIC("num_nonnulls", num_nonnulls, INT4, ANY),
     VARIADIC("hash", hash, INT8, ANY),

@@ -122,12 +122,22 @@ kd_status kdi_check_column_type(kd_ctx *ctx, kd_slice name, kd_type type)
                    (int)name.size_bytes, name.data, kd_type_internal_name(type));
 }
 
+kd_status kdi_check_column_name(kd_ctx *ctx, kd_slice name)
+{
+    if (!kd_is_system_column(name))
+        return KD_OK;
+    return KD_FAIL(ctx, KD_INVALID, "42701",
+                   "column name \"%.*s\" conflicts with a system column name", (int)name.size_bytes,
+                   name.data);
+}
+
 kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_type type,
                                bool hidden, kd_column **out_column)
 {
     kd_table_entry *entry = &draft->entry;
     kd_column *added;
     *out_column = NULL;
+    KD_TRY(kdi_check_column_name(ctx, name));
     if (!hidden && kdi_draft_find_column(draft, name) >= 0)
         return KD_FAIL(ctx, KD_INVALID, "42701",
                        draft->exists ? "column \"%.*s\" of relation \"%.*s\" already exists"

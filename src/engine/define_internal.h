@@ -107,6 +107,8 @@ kd_status kdi_draft_put(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
 int kdi_draft_find_column(const kdi_draft *draft, kd_slice name);
 /* A new column at the end of the visible (or hidden) ones; 42701 when the name is taken. */
 /* 42P16 for types that no column may have. */
+/* 42701 for the name of a system column. */
+kd_status kdi_check_column_name(kd_ctx *ctx, kd_slice name) KD_MUST_CHECK;
 kd_status kdi_check_column_type(kd_ctx *ctx, kd_slice name, kd_type type) KD_MUST_CHECK;
 kd_status kdi_draft_add_column(kd_ctx *ctx, kdi_draft *draft, kd_slice name, kd_type type,
                                bool hidden, kd_column **out_column) KD_MUST_CHECK;

@@ -410,6 +410,7 @@ static kd_status rename_column_of(kd_ctx *ctx, kd_run *run, const kd_table_entry
     if (position < 0)
         return KD_FAIL(ctx, KD_INVALID, "42703", "column \"%.*s\" does not exist",
                        (int)ast->member.size_bytes, ast->member.data);
+    KD_TRY(kdi_check_column_name(ctx, ast->new_name));
     if (kdi_draft_find_column(draft, ast->new_name) >= 0)
         return KD_FAIL(ctx, KD_INVALID, "42701",
                        "column \"%.*s\" of relation \"%.*s\" already exists",

@@ -28,15 +28,21 @@ typedef struct dml {
     kd_compiled_expr **view_checks;
     kd_value *returning_row; /* Values of the ids that RETURNING is compiled against. */
     uint32_t extra_count;    /* Query columns after the target's in returning_row. */
+    kdi_row_place place;     /* Of the row that is returned next. */
+    kdi_row_place *places;   /* Of a batch's rows, where RETURNING names them; else NULL. */
     kd_row_recheck *recheck; /* Made when a row changed first. */
 } dml;
+
+/* What RETURNING may name besides the columns of the target and of the query: the place. */
+enum { PLACE_COLUMNS = 2 };
 
 static kd_column_id *all_ids(kd_ctx *ctx, dml *work, uint32_t *out_count)
 {
     const kd_bound_statement *bound = work->bound;
     uint32_t query_count = bound->query == NULL ? 0 : bound->query->column_count;
     kd_column_id *ids =
-        KD_NEW_ARRAY(ctx, work->arena, kd_column_id, work->table->column_count + query_count);
+        KD_NEW_ARRAY(ctx, work->arena, kd_column_id,
+                     (size_t)work->table->column_count + query_count + PLACE_COLUMNS);
     *out_count = 0;
     if (ids == NULL)
         return NULL;
@@ -44,6 +50,8 @@ static kd_column_id *all_ids(kd_ctx *ctx, dml *work, uint32_t *out_count)
         ids[(*out_count)++] = bound->target_ids[i];
     for (uint32_t i = 0; i < query_count; i++)
         ids[(*out_count)++] = bound->query->columns[i].id;
+    ids[(*out_count)++] = bound->place_id;
+    ids[(*out_count)++] = bound->leaf_id;
     work->extra_count = query_count;
     return ids;
 }
@@ -120,6 +128,8 @@ static kd_status return_row(kd_ctx *ctx, dml *work, const kd_value *target_row,
     for (uint32_t i = 0; i < work->extra_count; i++)
         work->returning_row[count + i] =
             query_row == NULL ? kd_value_null(work->bound->query->columns[i].type) : query_row[i];
+    work->returning_row[count + work->extra_count] = kd_value_i64((int64_t)work->place.ref);
+    work->returning_row[count + work->extra_count + 1] = kd_value_i64(work->place.object_no);
     for (uint32_t i = 0; i < work->bound->returning_count; i++)
         KD_TRY(kd_expr_evaluate_row(ctx, work->returning[i], work->row_arena, work->returning_row,
                                     &results[i]));
@@ -132,6 +142,13 @@ static kd_status row_written(kd_ctx *ctx, dml *work, const kd_value *target_row,
 {
     KD_TRY(check_views(ctx, work, target_row));
     return return_row(ctx, work, target_row, query_row);
+}
+
+/* Where the row that was written last is. */
+static void note_place(dml *work, const kdi_table_writer *writer, kd_rowref ref)
+{
+    work->place =
+        (kdi_row_place){.ref = ref, .object_no = kdi_table_writer_last(writer)->object.object_no};
 }
 
 /* --- Source rows ---------------------------------------------------------------------------------
@@ -224,6 +241,8 @@ static kd_status insert_batch(kd_ctx *ctx, dml *work, const kd_batch *batch)
         return KD_NOMEM;
     for (uint32_t i = 0; i < full.selected_count; i++) {
         read_batch_row(&full, kd_batch_row(&full, i), work->table->column_count, values);
+        if (work->places != NULL)
+            work->place = work->places[kd_batch_row(&full, i)];
         KD_TRY(row_written(ctx, work, values, NULL));
     }
     kd_arena_reset(work->row_arena);
@@ -359,6 +378,7 @@ static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_va
         return KD_OK;
     }
     KD_TRY(note_written(ctx, work, outcome.newest, &twice));
+    note_place(work, work->writer, outcome.newest);
     return row_written(ctx, work, up->written, NULL);
 }
 
@@ -379,6 +399,7 @@ static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value
         KD_TRY(kdi_table_writer_insert_row(ctx, work->writer, values, true, &outcome));
         if (outcome.inserted) {
             KD_TRY(note_written(ctx, work, outcome.ref, &twice));
+            note_place(work, work->writer, outcome.ref);
             return row_written(ctx, work, values, NULL);
         }
         if (!bound->on_conflict_update)
@@ -408,6 +429,12 @@ static kd_status run_insert(kd_ctx *ctx, dml *work)
         if (bound->query == NULL)
             return upsert_row(ctx, work, &up, NULL);
         return for_each_row(ctx, work, upsert_row, &up);
+    }
+    if (bound->returns_places) {
+        work->places = KD_NEW_ARRAY(ctx, work->arena, kdi_row_place, KD_BATCH_ROWS);
+        if (work->places == NULL)
+            return KD_NOMEM;
+        kdi_table_writer_note_places(work->writer, work->places);
     }
     if (bound->query == NULL)
         return insert_defaults(ctx, work);
@@ -531,8 +558,11 @@ static kd_status write_row(kd_ctx *ctx, dml *work, void *object, const kd_value 
     while (out_target->found) {
         kd_write_outcome outcome;
         KD_TRY(change(ctx, work, object, out_target, &outcome));
-        if (outcome.result == KD_WRITE_DONE)
+        if (outcome.result == KD_WRITE_DONE) {
+            bool is_delete = work->bound->kind == KD_DML_DELETE;
+            note_place(work, work->writer, is_delete ? out_target->ref : outcome.newest);
             return KD_OK;
+        }
         if (outcome.result != KD_WRITE_CHANGED || work->job->plan->recheck == NULL) {
             out_target->found = false;
             return missed(ctx, work, outcome);

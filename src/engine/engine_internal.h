@@ -528,6 +528,16 @@ kd_status kdi_table_writer_enter(kd_ctx *ctx, kdi_table_writer *writer) KD_MUST_
  * the rows as written, in shape order, valid until the next call. */
 kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
                                   kd_batch *out_full) KD_MUST_CHECK;
+/* Where a row was written. */
+typedef struct kdi_row_place {
+    kd_rowref ref;
+    uint32_t object_no; /* Of the table, or of the partition. */
+} kdi_row_place;
+/* From now on kdi_table_writer_insert notes where each row of a batch went, by its number in the
+ * batch: room for KD_BATCH_ROWS, which is there as long as the writer. */
+void kdi_table_writer_note_places(kdi_table_writer *writer, kdi_row_place *places);
+/* The table that the last single row was written to: the writer's own, or a partition. */
+const kd_table_entry *kdi_table_writer_last(const kdi_table_writer *writer);
 /* ON CONFLICT is about these indexes (positions in the table's list); none: about any. */
 kd_status kdi_table_writer_arbitrate(kd_ctx *ctx, kdi_table_writer *writer,
                                      const uint32_t *positions, uint32_t count) KD_MUST_CHECK;

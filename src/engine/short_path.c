@@ -40,7 +40,8 @@ const kd_plan *kdi_short_probe(const kd_statement_plan *plan)
         return NULL;
     if (root->kind == KD_PLAN_PROJECT)
         root = root->inputs[0];
-    if (root->kind != KD_PLAN_INDEX_SCAN || root->as.index_scan.condition != NULL)
+    if (root->kind != KD_PLAN_INDEX_SCAN || root->as.index_scan.place != NULL ||
+        root->as.index_scan.condition != NULL)
         return NULL;
     const kd_index_bound *bound = &root->as.index_scan.bound;
     const kd_index_definition *index = &root->as.index_scan.index->storage;

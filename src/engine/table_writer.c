@@ -56,6 +56,9 @@ struct kdi_table_writer {
     uint32_t key_count;
     uint32_t expected_no; /* The partition that the next reference is thought to be of; 0: any. */
     bool is_moving;       /* A delete is half of a move: what refers to the row is for the mover. */
+    kdi_row_place *places; /* Of the rows of a batch; NULL: nobody asks. */
+    kd_rowref *refs;       /* Room for what the storage tells of them. */
+    const partition *last; /* Where the last single row went. */
 };
 
 /* --- Making a writer
@@ -374,6 +377,21 @@ static kd_status check_bounds(kd_ctx *ctx, kdi_table_writer *writer, const kd_ba
     return KD_OK;
 }
 
+static kd_status insert_stored(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *full)
+{
+    if (writer->places != NULL && writer->refs == NULL) {
+        writer->refs = KD_NEW_ARRAY(ctx, writer->arena, kd_rowref, KD_BATCH_ROWS);
+        if (writer->refs == NULL)
+            return KD_NOMEM;
+    }
+    KD_TRY(kd_table_insert_batch(ctx, writer->run->session->txn, writer->storage,
+                                 writer->table->shape, full, writer->refs));
+    for (uint32_t i = 0; writer->places != NULL && i < full->selected_count; i++)
+        writer->places[kd_batch_row(full, i)] =
+            (kdi_row_place){.ref = writer->refs[i], .object_no = writer->table->object.object_no};
+    return KD_OK;
+}
+
 kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
                                   kd_batch *out_full)
 {
@@ -389,9 +407,18 @@ kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const k
     for (uint32_t k = 0; k < writer->key_count; k++)
         KD_TRY(kdi_table_key_insert(ctx, writer->run->session->txn, &writer->keys[k],
                                     writer->batch_arena, &full));
-    KD_TRY(kd_table_insert_batch(ctx, writer->run->session->txn, writer->storage,
-                                 writer->table->shape, &full, NULL));
+    KD_TRY(insert_stored(ctx, writer, &full));
     return check_references(ctx, writer, &full);
+}
+
+void kdi_table_writer_note_places(kdi_table_writer *writer, kdi_row_place *places)
+{
+    writer->places = places;
+}
+
+const kd_table_entry *kdi_table_writer_last(const kdi_table_writer *writer)
+{
+    return writer->last == NULL ? writer->table : kdi_table_writer_last(writer->last->writer);
 }
 
 /* --- Partitions
@@ -494,6 +521,7 @@ static kd_status insert_into_partition(kd_ctx *ctx, kdi_table_writer *writer, pa
         return KD_NOMEM;
     for (uint32_t i = 0; i < it->table->visible_count; i++)
         columns[i] = full->columns[it->parent_positions[i]];
+    it->writer->places = writer->places;
     kd_batch part = {.row_count = full->row_count,
                      .selected_count = it->selected_count,
                      .selection = it->selection,
@@ -689,6 +717,7 @@ kd_status kdi_table_writer_insert_row(kd_ctx *ctx, kdi_table_writer *writer, kd_
         KD_TRY(route(ctx, writer, values, &target));
         KD_TRY(partition_writer(ctx, writer, target));
         KD_TRY(to_partition(ctx, writer, target, values, &own));
+        writer->last = target;
         return kdi_table_writer_insert_row(ctx, target->writer, own, tells_conflict, out_outcome);
     }
     KD_TRY(check_row(ctx, writer, values));
@@ -741,6 +770,7 @@ static kd_status update_in_parent(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
     }
     KD_TRY(route(ctx, writer, new_values, &to));
     KD_TRY(partition_writer(ctx, writer, from));
+    writer->last = to;
     kd_value *old_own, *new_own;
     KD_TRY(to_partition(ctx, writer, from, old_values, &old_own));
     KD_TRY(generate_row(ctx, from->writer, old_own));
@@ -833,6 +863,7 @@ kd_status kdi_table_writer_delete(kd_ctx *ctx, kdi_table_writer *writer, kd_rowr
         kd_value *own;
         KD_TRY(partition_writer(ctx, writer, from));
         KD_TRY(to_partition(ctx, writer, from, old_values, &own));
+        writer->last = from;
         KD_TRY(generate_row(ctx, from->writer, own));
         from->writer->is_moving = writer->is_moving;
         return kdi_table_writer_delete(ctx, from->writer, ref, own, out_outcome);

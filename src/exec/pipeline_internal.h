@@ -121,6 +121,9 @@ kd_status kdi_op_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *plan,
                         const kdi_op_class *op_class, size_t size_bytes,
                         void *out_op) KD_MUST_CHECK;
 kd_status kdi_pipeline_add(kd_ctx *ctx, kdi_pipeline *pipeline, kdi_op *op) KD_MUST_CHECK;
+/* No row of the table moves until the execution ends. */
+kd_status kdi_hold_places(kd_ctx *ctx, kd_execution *exec,
+                          const kd_table_entry *table) KD_MUST_CHECK;
 kd_status kdi_pipeline_need(kd_ctx *ctx, kdi_pipeline *pipeline,
                             kdi_pipeline *needed) KD_MUST_CHECK;
 /* A pipeline over `input` that ends in `sink`, needed by `pipeline`. */

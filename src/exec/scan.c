@@ -21,6 +21,23 @@ typedef struct scan_op {
     uint32_t *use_columns;
 } scan_op;
 
+static void places_release(void *table)
+{
+    kd_table_release_places(table);
+}
+
+kd_status kdi_hold_places(kd_ctx *ctx, kd_execution *exec, const kd_table_entry *table)
+{
+    kd_table *storage = kd_table_find(exec->options->storage, table->table_no);
+    if (storage == NULL)
+        return KD_OK; /* The opening will tell. */
+    kd_table_hold_places(storage);
+    kd_status status = kd_arena_defer(ctx, exec->arena, places_release, storage);
+    if (status != KD_OK)
+        kd_table_release_places(storage);
+    return status;
+}
+
 typedef struct scan_local {
     kd_scan_reader *reader;
     kd_vector *columns;
@@ -200,6 +217,8 @@ kd_status kdi_build_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *pla
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &scan_class, sizeof *self, &self));
     self->has_refs = plan->as.scan.ref_column != 0;
     self->position_count = plan->column_count - self->has_refs;
+    if (plan->as.scan.holds_places)
+        KD_TRY(kdi_hold_places(ctx, pipeline->exec, plan->as.scan.table));
     self->op.is_serial = kdi_expr_is_volatile(plan->as.scan.condition);
     return kdi_pipeline_add(ctx, pipeline, &self->op);
 }
@@ -219,7 +238,7 @@ typedef struct index_op {
     bool has_refs;
     uint32_t range_count;
     kd_index_scan_range *ranges;
-    kd_rowref *refs; /* Of an inverted index. */
+    kd_rowref *refs; /* Of an inverted index, or the one place that is asked for. */
     size_t ref_count;
 } index_op;
 
@@ -358,6 +377,19 @@ static kd_status items_find(kd_ctx *ctx, index_op *self)
                                &self->ref_count);
 }
 
+static kd_status place_find(kd_ctx *ctx, index_op *self)
+{
+    kd_value place;
+    self->refs = KD_NEW(ctx, self->op.arena, kd_rowref);
+    if (self->refs == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_evaluate_now(ctx, &self->op, self->op.arena, self->op.plan->as.index_scan.place,
+                            &place));
+    self->refs[0] = place.is_null ? KD_ROWREF_NONE : (kd_rowref)place.as.i64;
+    self->ref_count = !place.is_null;
+    return KD_OK;
+}
+
 static kd_status index_open(kd_ctx *ctx, kdi_op *op)
 {
     index_op *self = (index_op *)op;
@@ -370,6 +402,8 @@ static kd_status index_open(kd_ctx *ctx, kdi_op *op)
                        plan->as.index_scan.table->object.name.data);
     if (plan->as.index_scan.items != NULL)
         return items_find(ctx, self);
+    if (plan->as.index_scan.place != NULL)
+        return place_find(ctx, self);
     kd_value *values = KD_NEW_ARRAY(ctx, op->arena, kd_value, bound->equal_count + 1);
     uint32_t count = 1;
     kd_value *candidates = NULL;
@@ -426,7 +460,7 @@ static kd_status index_ref(kd_ctx *ctx, index_op *self, index_local *local, kd_r
                            bool *out_end)
 {
     *out_end = true;
-    if (self->op.plan->as.index_scan.items != NULL) {
+    if (self->refs != NULL) {
         if (local->next_ref % KD_VECTOR_ROWS == 0)
             KD_TRY(kd_check_cancelled(ctx));
         *out_end = local->next_ref == self->ref_count;
@@ -468,6 +502,9 @@ static kd_status index_fill(kd_ctx *ctx, index_op *self, index_local *local, uin
                             self->position_count, local->values, &visible));
         if (!visible)
             continue;
+        if (plan->as.index_scan.gives_place) /* An index may know an older one. */
+            KD_TRY(kd_table_find_place(ctx, self->table, self->op.exec->options->snapshot, ref,
+                                       &ref, &visible));
         for (uint32_t c = 0; c < self->position_count; c++)
             kd_vector_set(&local->columns[c], count, &local->values[c]);
         if (self->has_refs)
@@ -515,6 +552,8 @@ kd_status kdi_build_index_scan(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_pla
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &index_class, sizeof *self, &self));
     self->has_refs = plan->as.index_scan.ref_column != 0;
     self->position_count = plan->column_count - self->has_refs;
+    if (plan->as.index_scan.holds_places)
+        KD_TRY(kdi_hold_places(ctx, pipeline->exec, plan->as.index_scan.table));
     self->op.is_serial = true;
     return kdi_pipeline_add(ctx, pipeline, &self->op);
 }

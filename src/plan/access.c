@@ -512,6 +512,8 @@ static kd_status index_node(kd_ctx *ctx, access *a, const kd_table_index *index,
     KD_TRY(access_columns(ctx, a, &wanted, plan, &plan->as.index_scan.positions,
                           &plan->as.index_scan.ref_column));
     plan->as.index_scan.table = a->table;
+    plan->as.index_scan.gives_place = a->scan->as.scan.gives_place;
+    plan->as.index_scan.holds_places = a->scan->as.scan.holds_places;
     plan->as.index_scan.alias = a->scan->as.scan.alias;
     plan->as.index_scan.index = index;
     *out = plan;
@@ -540,6 +542,46 @@ static kd_status plan_index(kd_ctx *ctx, access *a, const kdi_conditions *condit
     if (chosen->gives_order)
         p->order_met = true;
     return bound_fill(ctx, a, chosen, &(*out)->as.index_scan.bound);
+}
+
+/* --- Places ---------------------------------------------------------------------------------- */
+
+/* The value of `ctid = value` that no row of the table has a part in; NULL: something else. */
+static kd_status place_of_condition(kd_ctx *ctx, const access *a, const kd_expr *condition,
+                                    kd_expr **out)
+{
+    *out = NULL;
+    if (condition->kind != KD_EXPR_CALL || condition->argument_count != 2 ||
+        strcmp(condition->function->name, "=") != 0)
+        return KD_OK;
+    for (int side = 0; side < 2 && *out == NULL; side++) {
+        const kd_expr *place = condition->arguments[side];
+        kd_expr *value = condition->arguments[1 - side];
+        if (place->kind != KD_EXPR_CALL || place->type.id != KD_TYPE_TID ||
+            place->argument_count != 1 || place->arguments[0]->kind != KD_EXPR_COLUMN ||
+            place->arguments[0]->column != a->scan->as.scan.ref_column)
+            continue;
+        kd_id_set used = kdi_set(a->p);
+        KD_TRY(kd_expr_columns(ctx, value, &used));
+        if (!kd_id_set_overlaps(&used, &a->own) && !kd_expr_is_volatile(value))
+            *out = value;
+    }
+    return KD_OK;
+}
+
+/* The row at one place; every condition is tested on it. */
+static kd_status plan_place(kd_ctx *ctx, access *a, const kdi_conditions *conditions,
+                            const kd_id_set *needed, kd_plan **out)
+{
+    kd_expr *place = a->scan->as.scan.place;
+    *out = NULL;
+    for (size_t i = 0; i < conditions->count && place == NULL && a->scan->as.scan.gives_place; i++)
+        KD_TRY(place_of_condition(ctx, a, conditions->items[i], &place));
+    if (place == NULL)
+        return KD_OK;
+    KD_TRY(index_node(ctx, a, NULL, conditions, needed, 1, out));
+    (*out)->as.index_scan.place = place;
+    return KD_OK;
 }
 
 /* By an inverted index: every condition is tested on the rows that it gives. Rows that the index
@@ -674,6 +716,9 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
 {
     access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = scan->as.scan.table};
     KD_TRY(kd_rel_column_set(ctx, scan, &a.own));
+    KD_TRY(plan_place(ctx, &a, conditions, needed, out));
+    if (*out != NULL)
+        return kdi_partition_gates(ctx, p, scan, conditions, *out);
     if ((conditions->count > 0 || p->order_scan == scan) && !p->options->no_index_scans) {
         candidate chosen;
         KD_TRY(choose_index(ctx, &a, conditions, &chosen));
@@ -700,6 +745,7 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
     KD_TRY(access_columns(ctx, &a, &wanted, plan, &plan->as.scan.positions,
                           &plan->as.scan.ref_column));
     plan->as.scan.table = a.table;
+    plan->as.scan.holds_places = scan->as.scan.holds_places;
     plan->as.scan.alias = scan->as.scan.alias;
     KD_TRY(add_prunes(ctx, &a, conditions, plan));
     *out = plan;

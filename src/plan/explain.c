@@ -33,7 +33,9 @@ static const char *plan_name(const kd_plan *plan)
     case KD_PLAN_SCAN:
         return "Seq Scan";
     case KD_PLAN_INDEX_SCAN:
-        return plan->as.index_scan.items != NULL ? "Inverted Index Scan" : "Index Scan";
+        return plan->as.index_scan.place != NULL   ? "Tid Scan"
+               : plan->as.index_scan.items != NULL ? "Inverted Index Scan"
+                                                   : "Index Scan";
     case KD_PLAN_FUNCTION:
         return "Function Scan";
     case KD_PLAN_VALUES:
@@ -108,6 +110,10 @@ static kd_status title(kd_ctx *ctx, explaining *e, const kd_plan *plan)
         KD_TRY(kd_buffer_append_text(ctx, out, "Seq Scan"));
         return on_table(ctx, out, plan->as.scan.table, plan->as.scan.alias);
     case KD_PLAN_INDEX_SCAN:
+        if (plan->as.index_scan.place != NULL) {
+            KD_TRY(kd_buffer_append_text(ctx, out, plan_name(plan)));
+            return on_table(ctx, out, plan->as.index_scan.table, plan->as.index_scan.alias);
+        }
         KD_TRY(kd_buffer_append_text(ctx, out,
                                      plan->as.index_scan.items != NULL
                                          ? "Inverted Index Scan using "
@@ -287,6 +293,7 @@ static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_pl
     case KD_PLAN_INDEX_SCAN:
         KD_TRY(exprs(ctx, e, depth, "Index Key", plan->as.index_scan.bound.equals,
                      plan->as.index_scan.bound.equal_count));
+        KD_TRY(detail(ctx, e, depth, "Place", plan->as.index_scan.place));
         KD_TRY(detail(ctx, e, depth, "Index Items", plan->as.index_scan.items_condition));
         return detail(ctx, e, depth, "Filter", plan->as.index_scan.condition);
     case KD_PLAN_FILTER:
@@ -382,7 +389,8 @@ static kd_status json_subject(kd_ctx *ctx, explaining *e, const kd_plan *plan)
     case KD_PLAN_SCAN:
         return json_table(ctx, e, plan->as.scan.table, plan->as.scan.alias);
     case KD_PLAN_INDEX_SCAN:
-        KD_TRY(member_text(ctx, e->out, "Index Name", plan->as.index_scan.index->object.name));
+        if (plan->as.index_scan.index != NULL)
+            KD_TRY(member_text(ctx, e->out, "Index Name", plan->as.index_scan.index->object.name));
         return json_table(ctx, e, plan->as.index_scan.table, plan->as.index_scan.alias);
     case KD_PLAN_HASH_JOIN:
     case KD_PLAN_NESTED_LOOP:

@@ -127,6 +127,7 @@ struct kd_plan {
             kd_slice alias;
             const uint32_t *positions; /* Shape positions per output column (without the ref). */
             kd_column_id ref_column;   /* 0, or the id of the last output column. */
+            bool holds_places;         /* No row of the table moves while the plan runs. */
             uint32_t prune_count;      /* column op expression-without-columns, for zone maps */
             struct kd_plan_prune {
                 uint32_t shape_position;
@@ -142,7 +143,10 @@ struct kd_plan {
             kd_slice alias;
             const uint32_t *positions;
             kd_column_id ref_column;
-            const kd_table_index *index;
+            bool gives_place;            /* References are those of places, as scans give them. */
+            bool holds_places;           /* As for scans. */
+            kd_expr *place;              /* Only the row at this reference: there is no index. */
+            const kd_table_index *index; /* NULL: a place. */
             kd_index_bound bound;
             bool descending;
             kd_item_condition *items; /* Of an inverted index, instead of the bound; else NULL. */

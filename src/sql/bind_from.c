@@ -348,6 +348,7 @@ static kd_status bind_table_ref(kd_ctx *ctx, kdi_binder *b, const kd_ast_table_r
     KD_TRY(kdi_apply_alias(ctx, b, &ast->alias, schema == NULL ? ast->name.schema : schema->name,
                            ast->name.name, *out, table->visible_count, names));
     names->sources[names->source_count - 1].row_object = object->object_no;
+    names->sources[names->source_count - 1].is_table = true;
     return KD_OK;
 }
 

@@ -394,6 +394,17 @@ static bool primary_key_is_grouped(const kdi_query *query, const kdi_source *sou
     return false;
 }
 
+/* The name of a column that an item has besides those of its list; NULL: none of them. */
+static const char *hidden_column(const kd_rel *rel, kd_column_id id)
+{
+    if (rel == NULL)
+        return NULL;
+    return rel->row_column.id == id  ? "*"
+           : rel->place_column == id ? "ctid"
+           : rel->leaf_column == id  ? "tableoid"
+                                     : NULL;
+}
+
 static kd_status check_column(kd_ctx *ctx, rewrite *r, kd_expr **slot)
 {
     kdi_query *query = r->scope->query;
@@ -403,12 +414,13 @@ static kd_status check_column(kd_ctx *ctx, rewrite *r, kd_expr **slot)
         /* A whole row, a merged column, or none of ours. */
         for (size_t i = 0; i < r->scope->names.source_count; i++) {
             const kdi_source *item = &r->scope->names.sources[i];
-            if (item->rel != NULL && item->rel->row_column.id == (*slot)->column)
+            const char *column = hidden_column(item->rel, (*slot)->column);
+            if (column != NULL)
                 return kdi_at(ctx, r->b, (*slot)->position,
                               KD_FAIL(ctx, KD_INVALID, "42803",
-                                      "column \"%.*s.*\" must appear in the GROUP BY clause or be "
+                                      "column \"%.*s.%s\" must appear in the GROUP BY clause or be "
                                       "used in an aggregate function",
-                                      KDI_S(item->alias)));
+                                      KDI_S(item->alias), column));
         }
         for (size_t i = 0; i < r->scope->names.column_count; i++)
             if (r->scope->names.columns[i].id == (*slot)->column)

@@ -400,7 +400,7 @@ kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
     kdi_query query = {0};
     kdi_scope scope = {.query = &query};
     kdi_source source;
-    KD_TRY(kdi_target_source(ctx, b, bound->target, alias, bound->target_ids, &source));
+    KD_TRY(kdi_returning_source(ctx, b, bound, alias, &source));
     KD_TRY(kdi_names_add_source(ctx, b, &scope.names, source));
     for (uint32_t i = 0; i < source.column_count; i++)
         KD_TRY(kdi_names_add_column(ctx, b, &scope.names, source.columns[i]));

@@ -33,6 +33,9 @@ typedef struct kdi_source {
     kd_slice row_name;       /* Of a view: its rows' type is called so. */
     bool is_value;           /* A function's single values: a whole row is the value itself. */
     const kd_ast_node *item; /* Where FROM names a relation of the catalog and notes are taken. */
+    bool is_table;           /* `rel` reads a stored table: its rows have system columns. */
+    kd_column_id place;      /* In RETURNING: the written row's reference, ... */
+    kd_column_id leaf;       /* ... and the number of the table that it is in; else 0. */
 } kdi_source;
 
 /* What FROM items make visible: columns for bare names (merged ones once), sources for t.x. */
@@ -183,11 +186,13 @@ typedef struct kdi_binder {
     struct kdi_view_target *view; /* That DML names; its table is `target`. */
     bool reads_target;
     bool locks_rows;
-    bool is_alone;             /* An expression outside any statement. */
-    bool runs_routines;        /* Bodies that the engine runs when they are reached. */
-    uint32_t inlined_count;    /* Bodies put in so far. */
-    bool keep_unknown;         /* The next SELECT leaves untyped literals to its user. */
-    bool wants_refs;           /* Scans in the FROM being bound carry row references. */
+    bool is_alone;          /* An expression outside any statement. */
+    bool runs_routines;     /* Bodies that the engine runs when they are reached. */
+    uint32_t inlined_count; /* Bodies put in so far. */
+    bool keep_unknown;      /* The next SELECT leaves untyped literals to its user. */
+    bool wants_refs;        /* Scans in the FROM being bound carry row references. */
+    kd_rel **placed;        /* Scans whose rows' places are asked for. */
+    size_t placed_count, placed_capacity;
     kd_text_settings settings; /* The session's, with enum labels from the catalog. */
 } kdi_binder;
 
@@ -276,6 +281,21 @@ kd_status kdi_note_item(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *node,
 kd_status kdi_note_merged(kd_ctx *ctx, kdi_binder *b, const kd_ast_node *join,
                           const kd_slice *merged, size_t count,
                           const kdi_names *sides[2]) KD_MUST_CHECK;
+
+/* --- System columns (bind_system.c) --- */
+/* The items of this scope whose rows have the system column, and the last of them. */
+size_t kdi_system_sources(const kdi_names *names, kd_slice name, const kdi_source **out_source);
+bool kdi_has_system_column(const kdi_source *source, kd_slice name);
+kd_status kdi_system_column(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, kd_slice name,
+                            int position, kd_expr **out) KD_MUST_CHECK;
+/* One more column of a node: one of its input's, or one that the node makes. */
+kd_status kdi_rel_add_column(kd_ctx *ctx, kdi_binder *b, kd_rel *rel,
+                             kd_rel_column column) KD_MUST_CHECK; /* bind_row.c */
+/* The same for a node in FROM, and everything that was built over it. */
+kd_status kdi_rel_expose(kd_ctx *ctx, kdi_binder *b, kd_rel *rel,
+                         kd_rel_column column) KD_MUST_CHECK;
+/* Whether a join may put NULLs in the place of its columns. */
+bool kdi_rel_is_nullable(const kd_rel *rel);
 
 /* --- Types (bind_coerce.c) --- */
 static inline bool kdi_is_unknown(kd_type type)
@@ -607,6 +627,9 @@ kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
 /* A source of the target's columns under `ids`. */
 kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
                             const kd_column_id *ids, kdi_source *out) KD_MUST_CHECK;
+/* The same for RETURNING, with the system columns of the row that is written. */
+kd_status kdi_returning_source(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound,
+                               kd_slice alias, kdi_source *out) KD_MUST_CHECK;
 /* The table's own columns, also where a view is the target. */
 kd_status kdi_table_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
                            const kd_column_id *ids, kdi_source *out) KD_MUST_CHECK;

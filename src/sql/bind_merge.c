@@ -27,6 +27,8 @@ static kd_status bind_join(kd_ctx *ctx, kdi_binder *b, merge *m)
     KD_TRY(kdi_apply_alias(ctx, b, &ast->target->alias, ast->target->name.schema,
                            target->object.name, scan, target->visible_count,
                            &m->target_only.names));
+    m->target_only.names.sources[0].rel = scan;
+    m->target_only.names.sources[0].is_table = true;
     KD_TRY(kdi_bind_from_item(ctx, b, NULL, ast->source, &m->source_only.names, &source));
     KD_TRY(kdi_names_add(ctx, b, &m->both.names, &m->target_only.names));
     KD_TRY(kdi_names_add(ctx, b, &m->both.names, &m->source_only.names));

@@ -434,11 +434,15 @@ static kd_status bind_bare(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
     for (kdi_scope *at = scope; at != NULL; at = at->outer) {
         const kd_rel_column *found = NULL;
         size_t count = count_named(at->names.columns, at->names.column_count, name, &found);
-        if (count > 1)
+        const kdi_source *source = NULL;
+        size_t system_count = kdi_system_sources(&at->names, name, &source);
+        if (count + system_count > 1)
             return ambiguous(ctx, b, ast, name);
-        if (count == 0)
+        if (count + system_count == 0)
             continue;
         found_at(b, at);
+        if (count == 0)
+            return kdi_system_column(ctx, b, source, name, ast->node.position, out);
         KD_TRY(kdi_note_column(ctx, b, scope, at, &ast->node, found));
         *out = kdi_column_expr(ctx, b, found, ast->node.position);
         return *out == NULL ? KD_NOMEM : KD_OK;
@@ -493,6 +497,10 @@ kd_status kdi_bind_column(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     size_t count = count_named(source->columns, source->column_count, name, &found);
     if (count > 1)
         return ambiguous(ctx, b, ast, name);
+    if (count == 0 && kdi_has_system_column(source, name)) {
+        found_at(b, at);
+        return kdi_system_column(ctx, b, source, name, ast->node.position, out);
+    }
     if (count == 0) {
         kdi_at(ctx, b, ast->node.position,
                KD_FAIL(ctx, KD_INVALID, "42703", "column %.*s.%.*s does not exist", KDI_S(alias),

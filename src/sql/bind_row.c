@@ -197,7 +197,7 @@ kd_status kdi_bind_row_value(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
 /* --- Whole rows of FROM items --- */
 
 /* Whether joins so far may extend the item's rows with NULLs. */
-static bool is_nullable(const kd_rel *rel)
+bool kdi_rel_is_nullable(const kd_rel *rel)
 {
     for (const kd_rel *at = rel; at != NULL && at->above != NULL; at = at->above) {
         const kd_rel *above = at->above;
@@ -212,7 +212,7 @@ static bool is_nullable(const kd_rel *rel)
     return false;
 }
 
-static kd_status append_column(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, kd_rel_column column)
+kd_status kdi_rel_add_column(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, kd_rel_column column)
 {
     kd_rel_column *columns = KD_NEW_ARRAY(ctx, b->arena, kd_rel_column, rel->column_count + 1);
     if (columns == NULL)
@@ -231,6 +231,18 @@ static kd_status append_column(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, kd_rel_c
     }
     rel->columns = columns;
     rel->column_count++;
+    return KD_OK;
+}
+
+kd_status kdi_rel_expose(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, kd_rel_column column)
+{
+    for (; rel != NULL; rel = rel->above) {
+        bool gives = false;
+        for (uint32_t i = 0; i < rel->column_count; i++)
+            gives |= rel->columns[i].id == column.id;
+        if (!gives)
+            KD_TRY(kdi_rel_add_column(ctx, b, rel, column));
+    }
     return KD_OK;
 }
 
@@ -257,9 +269,7 @@ static kd_status column_below(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, kd_expr *
     rel->above = project;
     *out_column = project->columns[count - 1];
     above->inputs[above->inputs[1] == rel] = project;
-    for (; above != NULL; above = above->above)
-        KD_TRY(append_column(ctx, b, above, *out_column));
-    return KD_OK;
+    return above == NULL ? KD_OK : kdi_rel_expose(ctx, b, above, *out_column);
 }
 
 kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, int position,
@@ -292,7 +302,7 @@ kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, in
     KD_TRY(make_row(ctx, b, exprs, names, source->column_count, source->row_name, position, out));
     if (known)
         (*out)->type.object = source->row_object;
-    if (rel == NULL || !is_nullable(rel))
+    if (rel == NULL || !kdi_rel_is_nullable(rel))
         return KD_OK;
     KD_TRY(column_below(ctx, b, rel, *out, &rel->row_column));
     *out = kdi_column_expr(ctx, b, &rel->row_column, position);

@@ -151,6 +151,8 @@ static kd_rel_column named_column(const kd_bound_statement *bound, kd_column_id 
     for (uint32_t i = 0; i < bound->target->column_count; i++)
         if (bound->target_ids[i] == id)
             return (kd_rel_column){.id = id, .type = bound->target->columns[i].storage.type};
+    if (id != 0 && (id == bound->place_id || id == bound->leaf_id))
+        return (kd_rel_column){.id = id, .type = kd_type_of(KD_TYPE_INT8)};
     for (uint32_t i = 0; bound->query != NULL && i < bound->query->column_count; i++)
         if (bound->query->columns[i].id == id)
             return bound->query->columns[i];
@@ -165,7 +167,7 @@ static kd_status return_columns(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *
     for (uint32_t i = 0; i < inner->returning_count; i++)
         KD_TRY(kd_expr_columns(ctx, inner->returning[i], &used));
     uint32_t most =
-        inner->target->column_count + (inner->query == NULL ? 0 : inner->query->column_count) + 1;
+        inner->target->column_count + (inner->query == NULL ? 0 : inner->query->column_count) + 2;
     kd_rel *scan = kdi_rel_new(ctx, b, KD_REL_CTE, -1, most);
     kd_column_id *source = KD_NEW_ARRAY(ctx, b->arena, kd_column_id, most);
     inner->returning = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, most);

@@ -22,6 +22,19 @@ kd_status kdi_target_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *ta
     return kdi_table_source(ctx, b, table, alias, ids, out);
 }
 
+kd_status kdi_returning_source(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound,
+                               kd_slice alias, kdi_source *out)
+{
+    KD_TRY(kdi_target_source(ctx, b, bound->target, alias, bound->target_ids, out));
+    bound->place_id = kdi_next_id(b);
+    bound->leaf_id = kdi_next_id(b);
+    if (b->view == NULL) {
+        out->place = bound->place_id;
+        out->leaf = bound->leaf_id;
+    }
+    return KD_OK;
+}
+
 kd_status kdi_table_source(kd_ctx *ctx, kdi_binder *b, const kd_table_entry *table, kd_slice alias,
                            const kd_column_id *ids, kdi_source *out)
 {
@@ -345,6 +358,7 @@ kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     if (list->count == 0)
         return KD_OK;
     kdi_targets targets = {0};
+    kd_id_set used = {.arena = b->arena};
     scope->query->clause = "RETURNING";
     KD_TRY(kdi_bind_targets(ctx, b, scope, list, &targets));
     bound->returning_count = (uint32_t)targets.count;
@@ -355,8 +369,11 @@ kd_status kdi_bind_returning(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const
     for (size_t i = 0; i < targets.count; i++) {
         KD_TRY(kdi_settle(ctx, b, &targets.exprs[i]));
         KD_TRY(kdi_view_substitute(ctx, b, &targets.exprs[i]));
+        KD_TRY(kd_expr_columns(ctx, targets.exprs[i], &used));
         bound->returning_columns[i] = (kd_rel_column){
             .id = kdi_next_id(b), .type = targets.exprs[i]->type, .name = targets.names[i]};
     }
+    bound->returns_places =
+        kd_id_set_has(&used, bound->place_id) || kd_id_set_has(&used, bound->leaf_id);
     return KD_OK;
 }

@@ -36,6 +36,8 @@ static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table
     }
     KD_TRY(kdi_apply_alias(ctx, b, &table->alias, table->name.schema, table->name.name, named,
                            c->target_columns, &c->scope.names));
+    c->scope.names.sources[0].rel = c->scan;
+    c->scope.names.sources[0].is_table = b->view == NULL;
     if (from->count > 0) {
         kdi_names names = {0};
         kd_rel *others;
@@ -60,7 +62,7 @@ static kd_status returning(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_l
     kdi_query query = {0};
     kdi_scope scope = {.query = &query};
     kdi_source source;
-    KD_TRY(kdi_target_source(ctx, b, c->bound->target, c->alias, c->bound->target_ids, &source));
+    KD_TRY(kdi_returning_source(ctx, b, c->bound, c->alias, &source));
     for (size_t i = 0; i < c->scope.names.column_count; i++) {
         kd_rel_column column = c->scope.names.columns[i];
         if (i < c->target_columns) {

@@ -139,6 +139,9 @@ typedef struct kd_bound_statement {
     kd_column_id *target_ids; /* One per shape position: the target row in expressions below. */
     uint32_t view_check_count;
     kd_bound_view_check *view_checks;
+    kd_column_id place_id; /* In `returning`: the row's reference, ... */
+    kd_column_id leaf_id;  /* ... and the object number of the table that it is in. */
+    bool returns_places;   /* One of the two is used. */
     uint32_t returning_count;
     kd_expr **returning;
     kd_rel_column *returning_columns;
@@ -147,6 +150,9 @@ typedef struct kd_bound_statement {
     bool for_update;             /* SELECT ... FOR UPDATE/SHARE: writes locks. */
     kd_column_id last_column_id; /* Ids above it are free: the planner goes on from here. */
 } kd_bound_statement;
+
+/* ctid and its kin: names that no column of a table may have. */
+bool kd_is_system_column(kd_slice name);
 
 /* Binds SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, MERGE. Errors carry position and hint. */
 kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options *options,

@@ -187,16 +187,21 @@ struct kd_rel {
     uint32_t column_count;  /* What it gives, in order. FILTER, SORT, LIMIT, DISTINCT, LOCK give */
     kd_rel_column *columns; /* their input's columns (same ids).                               */
     kd_rel *inputs[2];
-    double row_estimate;      /* The planner's. */
-    kd_rel *above;            /* The binder's: what was built over it, inside FROM. */
-    kd_rel_column row_column; /* The binder's: its row as one value; id 0: not made. */
+    double row_estimate;       /* The planner's. */
+    kd_rel *above;             /* The binder's: what was built over it, inside FROM. */
+    kd_rel_column row_column;  /* The binder's: its row as one value; id 0: not made. */
+    kd_column_id place_column; /* The same: its rows' references, ... */
+    kd_column_id leaf_column;  /* ... and the numbers of the partitions that they are of. */
     union {
         struct {
             const kd_table_entry *table;
             kd_slice alias;
             uint32_t *positions; /* Per column: position in the table's shape ... */
             kd_column_id
-                ref_column; /* 0: not wanted; else a bigint column, last, with the kd_rowref */
+                ref_column;    /* 0: not wanted; else a bigint column, last, with the kd_rowref */
+            kd_expr *place;    /* Only the row at this reference, if any; NULL: all rows. */
+            bool gives_place;  /* The reference is for the user: of the row, not of a version. */
+            bool holds_places; /* And is compared with another scan's: rows may not move. */
         } scan;
         struct {
             const kd_table_function *function;

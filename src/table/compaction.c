@@ -210,7 +210,8 @@ kd_status kd_table_compact(kd_ctx *ctx, kd_table *table)
     uint32_t pin;
     KD_TRY(kd_txn_pin(ctx, txns, KDI_SNAPSHOT_LATEST, &pin));
     kd_mutex_lock(&table->upkeep);
-    kd_status status = compact_locked(ctx, table);
+    bool is_held = atomic_load(&table->place_holds) > 0;
+    kd_status status = is_held ? KD_OK : compact_locked(ctx, table);
     kd_mutex_unlock(&table->upkeep);
     kd_txn_unpin(txns, pin);
     kd_txn_reclaim(txns);

@@ -89,8 +89,9 @@ static kd_status flush(kd_ctx *ctx, kd_table *table, bool only_over)
     uint32_t pin;
     KD_TRY(kd_txn_pin(ctx, txns, KDI_SNAPSHOT_LATEST, &pin));
     kd_mutex_lock(&table->upkeep);
-    kd_status status = kdi_rewrite_begin(ctx, table, &build);
-    if (status == KD_OK) {
+    bool is_held = atomic_load(&table->place_holds) > 0;
+    kd_status status = is_held ? KD_OK : kdi_rewrite_begin(ctx, table, &build);
+    if (status == KD_OK && !is_held) {
         status = flush_locked(ctx, table, only_over, &build);
         kdi_rewrite_end(ctx, &build);
     }

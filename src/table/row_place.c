@@ -226,6 +226,37 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
     return status;
 }
 
+kd_status kd_table_find_place(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot, kd_rowref ref,
+                              kd_rowref *out_place, bool *out_found)
+{
+    kdi_place place;
+    *out_place = KD_ROWREF_NONE;
+    *out_found = false;
+    for (bool there = kdi_place_find(table, ref, &place); there;) {
+        KD_TRY(kdi_place_visible(ctx, &place, snapshot, out_found));
+        *out_place = place.ref;
+        if (*out_found)
+            return KD_OK;
+        kd_rwlock_lock_shared(&table->publish);
+        kd_rowref next = kdi_place_next(&place);
+        there = next != KD_ROWREF_NONE && kdi_place_find(table, next, &place);
+        kd_rwlock_unlock_shared(&table->publish);
+    }
+    return KD_OK;
+}
+
+void kd_table_hold_places(kd_table *table)
+{
+    kd_mutex_lock(&table->upkeep);
+    atomic_fetch_add(&table->place_holds, 1);
+    kd_mutex_unlock(&table->upkeep);
+}
+
+void kd_table_release_places(kd_table *table)
+{
+    atomic_fetch_sub(&table->place_holds, 1);
+}
+
 kd_snapshot kd_table_settled(kd_txn *txn)
 {
     kd_txn_manager *manager = kd_txn_manager_of(txn);

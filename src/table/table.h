@@ -257,6 +257,15 @@ kd_status kd_table_get(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapsho
                        uint32_t position_count, kd_value *out_values,
                        bool *out_visible) KD_MUST_CHECK;
 
+/* Where a row is that the snapshot sees, from a reference to it or to an older version of it:
+ * references of one row differ while it moves and is updated. False: it sees none. */
+kd_status kd_table_find_place(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot, kd_rowref ref,
+                              kd_rowref *out_place, bool *out_found) KD_MUST_CHECK;
+/* Between these two no row moves, so that scans' references name the same row alike. The first
+ * waits for a move that is under way; moves are put off meanwhile. */
+void kd_table_hold_places(kd_table *table);
+void kd_table_release_places(kd_table *table);
+
 /* Exact key: the visible row, if any (unique indexes: at most one). */
 kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                                uint64_t index_no, kd_slice key, kd_rowref *out_ref,

@@ -353,11 +353,12 @@ struct kd_table {
     kd_txn_garbage garbage;
     kd_storage *storage;
     uint64_t table_no;
-    kd_arena *arena;   /* Definitions; whoever adds holds the table exclusively. */
-    kd_mutex lock;     /* Changes of the unit list and of the active chunk. */
-    kd_rwlock publish; /* Shared: row writers and commits. Exclusive: a move of rows. */
-    kd_mutex bulk;     /* Bulk loads of one transaction finish one after the other. */
-    kd_mutex upkeep;   /* One flush or compaction at a time. */
+    kd_arena *arena;              /* Definitions; whoever adds holds the table exclusively. */
+    kd_mutex lock;                /* Changes of the unit list and of the active chunk. */
+    kd_rwlock publish;            /* Shared: row writers and commits. Exclusive: a move of rows. */
+    kd_mutex bulk;                /* Bulk loads of one transaction finish one after the other. */
+    kd_mutex upkeep;              /* One flush or compaction at a time. */
+    _Atomic uint32_t place_holds; /* Statements that keep rows from moving; grows under `upkeep`. */
     _Atomic(kdi_unit_list *) units;
     _Atomic(kdi_chunk *) active;
     _Atomic(const kdi_column_set *) set;
