@@ -5,6 +5,9 @@
  * read is kept in a log, so that the cursor can go back (NO SCROLL forgets it). A parked run has no
  * thread; it has its snapshot, which is pinned.
  *
+ * Rows of tables say where they are in columns behind those that are fetched, for WHERE CURRENT OF;
+ * those of the row that the cursor stands on are kept, since the log may have forgotten it.
+ *
  * The cursor sees what there was when it was declared. Its transaction's own work would be seen
  * too, so whoever is about to write something has all open cursors read to their ends first. The
  * same happens to cursors WITH HOLD at the transaction's commit.
@@ -23,6 +26,9 @@ typedef struct cursor {
     bool has_pin;
     uint32_t pin;
     int64_t position; /* 0 before the first row, 1 on it, count + 1 after the last. */
+    uint32_t table_count;
+    const kd_bound_position *tables; /* Whose rows its rows are. */
+    kd_value *places;                /* Of each: the reference and the partition, at `position`. */
 } cursor;
 
 static cursor *cursor_find(kd_session *session, kd_slice name)
@@ -114,7 +120,7 @@ void kdi_cursors_committed(kd_session *session)
 
 static kd_status cursor_open(kd_ctx *ctx, kd_session *session, cursor *it, kd_slice text)
 {
-    KD_TRY(kd_prepared_create(ctx, session, text, NULL, 0, &it->named.prepared));
+    KD_TRY(kdi_prepared_of_cursor(ctx, session, text, &it->named.prepared));
     KD_TRY(kd_run_begin(ctx, it->named.prepared, NULL, 0, &it->named.run));
     kdi_run_park(it->named.run);
     KD_TRY(kd_txn_pin(ctx, kd_storage_txns(session->database->storage),
@@ -122,8 +128,14 @@ static kd_status cursor_open(kd_ctx *ctx, kd_session *session, cursor *it, kd_sl
     it->has_pin = true;
     it->columns = kd_run_columns(it->named.run);
     it->column_count = kd_run_column_count(it->named.run);
-    return kdi_row_log_create(ctx, session, it->named.arena, it->columns, it->column_count,
-                              &it->log);
+    const kd_bound_statement *bound = it->named.prepared->bound;
+    it->table_count = bound->position_count;
+    it->tables = bound->positions;
+    it->places = KD_NEW_ARRAY(ctx, it->named.arena, kd_value, 2 * (size_t)it->table_count);
+    if (it->places == NULL)
+        return KD_NOMEM;
+    return kdi_row_log_create(ctx, session, it->named.arena, it->columns,
+                              it->column_count + 2 * it->table_count, &it->log);
 }
 
 static kd_status declare(kd_ctx *ctx, kd_run *run, const kd_ast_declare_cursor *ast)
@@ -156,6 +168,7 @@ static kd_status declare(kd_ctx *ctx, kd_run *run, const kd_ast_declare_cursor *
         cursor_destroy(session, added);
         return status;
     }
+    added->is_forward_only |= added->named.prepared->bound->for_update;
     added->named.next = session->cursors;
     session->cursors = &added->named;
     return KD_OK;
@@ -171,6 +184,19 @@ typedef struct fetching {
     int64_t count;
 } fetching;
 
+/* Notes where the rows of tables are that the cursor stands on, if it does. */
+static kd_status places_note(kd_ctx *ctx, cursor *it)
+{
+    kd_batch batch;
+    if (it->table_count == 0 || it->position < 1 ||
+        it->position > (int64_t)kd_row_log_count(it->log))
+        return KD_OK;
+    KD_TRY(kd_row_log_read(ctx, it->log, (uint64_t)it->position - 1, 1, &batch));
+    for (uint32_t i = 0; i < 2 * it->table_count; i++)
+        it->places[i] = kd_vector_get(&batch.columns[it->column_count + i], 0);
+    return KD_OK;
+}
+
 /* Goes to a row, and gives it when there is one. */
 static kd_status row_give(kd_ctx *ctx, fetching *work, int64_t position)
 {
@@ -185,10 +211,12 @@ static kd_status row_give(kd_ctx *ctx, fetching *work, int64_t position)
     if (position > last)
         return KD_OK;
     work->count++;
+    KD_TRY(places_note(ctx, it));
     if (work->rows == NULL)
         return KD_OK;
     kd_batch batch;
     KD_TRY(kd_row_log_read(ctx, it->log, (uint64_t)position - 1, 1, &batch));
+    batch.column_count = it->column_count;
     return kd_row_log_append(ctx, work->rows, &batch);
 }
 
@@ -207,12 +235,15 @@ static kd_status rows_forward(kd_ctx *ctx, fetching *work, int64_t wanted)
         if (work->rows != NULL) {
             kd_batch batch;
             KD_TRY(kd_row_log_read(ctx, it->log, (uint64_t)it->position, (uint64_t)taken, &batch));
+            batch.column_count = it->column_count;
             KD_TRY(kd_row_log_append(ctx, work->rows, &batch));
             taken = batch.selected_count;
         }
         it->position += taken;
         work->count += taken;
         wanted -= taken;
+        if (wanted == 0 || it->is_forward_only)
+            KD_TRY(places_note(ctx, it));
         if (it->is_forward_only)
             kd_row_log_forget(it->log, (uint64_t)it->position);
     }
@@ -279,6 +310,80 @@ static kd_status fetch(kd_ctx *ctx, kd_run *run, const kd_ast_fetch *ast)
     (void)snprintf(run->tag, sizeof run->tag, "%s %lld", ast->is_move ? "MOVE" : "FETCH",
                    (long long)work.count);
     return KD_OK;
+}
+
+/* ---- WHERE CURRENT OF ---- */
+
+/* Whether the rows of `table` are among those of the other: it is that one, or a partition below.
+ */
+static bool is_part_of(const kd_catalog_version *catalog, const kd_table_entry *table,
+                       uint32_t object_no)
+{
+    while (table != NULL && table->object.object_no != object_no)
+        table = table->parent_no == 0
+                    ? NULL
+                    : (const kd_table_entry *)kd_catalog_get(catalog, table->parent_no);
+    return table != NULL;
+}
+
+/* Which of the cursor's tables is meant; -1: none. */
+static int table_find(const cursor *it, const kd_catalog_version *catalog,
+                      const kd_table_entry *table, bool locked, uint32_t *out_count)
+{
+    int found = -1;
+    *out_count = 0;
+    for (uint32_t i = 0; i < it->table_count; i++) {
+        const kd_object *own = kd_catalog_get(catalog, it->tables[i].object_no);
+        if (own == NULL || it->tables[i].is_locked != locked ||
+            !is_part_of(catalog, table, own->object_no))
+            continue;
+        found = (int)i;
+        ++*out_count;
+    }
+    return found;
+}
+
+static kd_status not_positioned(kd_ctx *ctx, kd_slice name, const char *what,
+                                const kd_table_entry *table)
+{
+    kd_slice own = table == NULL ? KD_SLICE("") : table->object.name;
+    const char *quote = table == NULL ? "" : "\"";
+    return KD_FAIL(ctx, KD_INVALID, "24000", "cursor \"%.*s\" %s%s%.*s%s", (int)name.size_bytes,
+                   name.data, what, quote, (int)own.size_bytes, own.data, quote);
+}
+
+kd_status kdi_cursor_place(kd_ctx *ctx, kd_session *session, kd_slice name,
+                           const kd_catalog_version *catalog, const kd_table_entry *table,
+                           kd_rowref *out_place, bool *out_found)
+{
+    const cursor *it = cursor_find(session, name);
+    uint32_t count;
+    *out_found = false;
+    if (it == NULL)
+        return cursor_missing(ctx, name);
+    if (it->named.has_committed)
+        return not_positioned(ctx, name, "is held from a previous transaction", NULL);
+    bool locks = it->named.prepared->bound->for_update;
+    int found = table_find(it, catalog, table, locks, &count);
+    if (count != 1)
+        return not_positioned(ctx, name,
+                              !locks       ? "is not a simply updatable scan of table "
+                              : count == 0 ? "does not have a FOR UPDATE/SHARE reference to table "
+                                           : "has multiple FOR UPDATE/SHARE references to table ",
+                              table);
+    if (it->position < 1 || it->position > (int64_t)kd_row_log_count(it->log))
+        return not_positioned(ctx, name, "is not positioned on a row", NULL);
+    const kd_value *place = &it->places[2 * found];
+    const kd_object *leaf = place[0].is_null || place[1].is_null
+                                ? NULL
+                                : kd_catalog_get(catalog, (uint32_t)place[1].as.i64);
+    kd_table *storage = leaf == NULL ? NULL
+                                     : kd_table_find(session->database->storage,
+                                                     ((const kd_table_entry *)leaf)->table_no);
+    if (storage == NULL)
+        return KD_OK; /* An outer join has made the row up. */
+    return kd_table_find_place(ctx, storage, kd_txn_snapshot(session->txn),
+                               (kd_rowref)place[0].as.i64, out_place, out_found);
 }
 
 /* ---- CLOSE ---- */

@@ -216,6 +216,7 @@ struct kd_prepared {
     kd_type *parameter_types;
     uint32_t column_count;
     const kd_rel_column *columns;
+    bool is_of_cursor; /* Its rows say where they are, behind these columns. */
 };
 
 /* Rows made one by one, held in an arena, read as batches. */
@@ -427,6 +428,14 @@ void kdi_set_tag_count(kd_run *run, const char *words);
  */
 
 kd_status kdi_cursor_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
+/* WHERE CURRENT OF: where the row of `table`, or of a table that it is a partition of, is that the
+ * cursor stands on. Not found: there is none any more, or no such row took part. */
+kd_status kdi_cursor_place(kd_ctx *ctx, kd_session *session, kd_slice name,
+                           const kd_catalog_version *catalog, const kd_table_entry *table,
+                           kd_rowref *out_place, bool *out_found) KD_MUST_CHECK;
+/* A query whose rows say where they are, as far as they are rows of tables (statement.c). */
+kd_status kdi_prepared_of_cursor(kd_ctx *ctx, kd_session *session, kd_slice text,
+                                 kd_prepared **out_prepared) KD_MUST_CHECK;
 /* Reads open cursors to their ends: before something is written, or those WITH HOLD at commit. */
 kd_status kdi_cursors_settle(kd_ctx *ctx, kd_session *session, bool only_held) KD_MUST_CHECK;
 /* Those WITH HOLD stay from now on. */

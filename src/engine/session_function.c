@@ -274,6 +274,22 @@ static kd_status call_set_config(kd_ctx *ctx, kd_call_env *env, const void *cons
         .id = KD_TYPE_##name, .modifier = -1 \
     }
 
+/* The row that a cursor stands on: see WHERE CURRENT OF. */
+static kd_status call_cursor_place(kd_ctx *ctx, kd_call_env *env, const void *const *args,
+                                   void *result, bool *out_is_null)
+{
+    const kd_catalog_version *catalog = kdi_call_catalog(env);
+    const kd_object *object = kd_catalog_get(catalog, (uint32_t) * (const int64_t *)args[1]);
+    kd_rowref place = KD_ROWREF_NONE;
+    bool found = false;
+    if (object != NULL && object->kind == KD_OBJECT_TABLE)
+        KD_TRY(kdi_cursor_place(ctx, kdi_call_session(env), kd_str_slice(args[0]), catalog,
+                                (const kd_table_entry *)object, &place, &found));
+    *out_is_null = !found;
+    *(int64_t *)result = (int64_t)place;
+    return KD_OK;
+}
+
 static const kd_function functions[] = {
     {.name = "nextval",
      .argument_count = 1,
@@ -378,6 +394,13 @@ static const kd_function functions[] = {
      .volatility = KD_STABLE,
      .strict = true,
      .row = call_current_schemas},
+    {.name = "kade_cursor_place",
+     .argument_count = 2,
+     .arguments = {T(TEXT), T(OID)},
+     .result = T(TID),
+     .volatility = KD_VOLATILE,
+     .strict = true,
+     .row = call_cursor_place},
     {.name = "set_config",
      .argument_count = 3,
      .arguments = {T(TEXT), T(TEXT), T(BOOL)},

@@ -58,6 +58,7 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
     KD_TRY(kdi_bind_options(ctx, arena, session, prepared->catalog, facts, &options));
     options.parameter_types = prepared->declared;
     options.parameter_count = prepared->declared_count;
+    options.gives_positions = prepared->is_of_cursor;
     KD_TRY(kd_bind_statement(ctx, arena, &options, prepared->statement.node, &prepared->bound));
     kd_statistics statistics = kdi_sample_store_statistics(session->database->samples,
                                                            kd_txn_snapshot(session->txn), facts);
@@ -73,7 +74,8 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
     prepared->parameter_count = prepared->bound->parameter_count;
     prepared->parameter_types = prepared->bound->parameter_types;
     if (prepared->bound->kind == KD_DML_SELECT) {
-        prepared->column_count = prepared->bound->query->column_count;
+        prepared->column_count =
+            prepared->bound->query->column_count - 2 * prepared->bound->position_count;
         prepared->columns = prepared->bound->query->columns;
     } else {
         prepared->column_count = prepared->bound->returning_count;
@@ -189,9 +191,9 @@ void kdi_note_failure(kd_session *session)
         kdi_transaction_let_go(session);
 }
 
-kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
-                             const kd_type *parameter_types, uint32_t parameter_count,
-                             kd_prepared **out_prepared)
+static kd_status prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
+                                 const kd_type *parameter_types, uint32_t parameter_count,
+                                 bool is_of_cursor, kd_prepared **out_prepared)
 {
     kd_status status = KD_OK;
     *out_prepared = NULL;
@@ -212,7 +214,8 @@ kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
                               .arena = arena,
                               .declared = declared,
                               .declared_count = parameter_count,
-                              .text = {copy, text.size_bytes}};
+                              .text = {copy, text.size_bytes},
+                              .is_of_cursor = is_of_cursor};
     prepared->plan_arena = kd_arena_create(ctx, NULL, "plan", KD_ARENA_UNLIMITED);
     if (prepared->plan_arena == NULL) {
         status = KD_NOMEM;
@@ -236,6 +239,20 @@ out:
         kd_prepared_destroy(prepared);
     }
     return status;
+}
+
+kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
+                             const kd_type *parameter_types, uint32_t parameter_count,
+                             kd_prepared **out_prepared)
+{
+    return prepared_create(ctx, session, text, parameter_types, parameter_count, false,
+                           out_prepared);
+}
+
+kd_status kdi_prepared_of_cursor(kd_ctx *ctx, kd_session *session, kd_slice text,
+                                 kd_prepared **out_prepared)
+{
+    return prepared_create(ctx, session, text, NULL, 0, true, out_prepared);
 }
 
 kd_status kd_prepared_from_script(kd_ctx *ctx, kd_session *session, kd_slice text,

@@ -543,7 +543,7 @@ static double compute(kdi_planner *p, kd_rel *rel)
     double input = rel->inputs[0] == NULL ? 1 : kdi_estimate(p, rel->inputs[0]);
     switch (rel->kind) {
     case KD_REL_SCAN:
-        return table_rows(p, rel->as.scan.table);
+        return rel->as.scan.place != NULL ? 1 : table_rows(p, rel->as.scan.table);
     case KD_REL_VALUES:
         return rel->as.values.row_count;
     case KD_REL_FUNCTION:

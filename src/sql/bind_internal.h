@@ -186,6 +186,9 @@ typedef struct kdi_binder {
     struct kdi_view_target *view; /* That DML names; its table is `target`. */
     bool reads_target;
     bool locks_rows;
+    const kd_ast_node *positioned; /* The query that gives positions; NULL: none does. */
+    kd_bound_position *positions;
+    size_t position_count, position_capacity;
     bool is_alone;          /* An expression outside any statement. */
     bool runs_routines;     /* Bodies that the engine runs when they are reached. */
     uint32_t inlined_count; /* Bodies put in so far. */

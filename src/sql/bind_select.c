@@ -25,6 +25,18 @@ typedef struct select_state {
     kd_expr **postponed; /* Per visible target: volatile, computed after the sort; or NULL. */
 } select_state;
 
+static kd_status push_target(kd_ctx *ctx, kdi_binder *b, select_state *s, kd_expr *expr)
+{
+    kd_expr **slot;
+    kd_slice *name;
+    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.exprs, s->targets.count, s->targets.expr_capacity,
+                   &slot));
+    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.names, s->targets.name_count, s->targets.name_capacity,
+                   &name));
+    *slot = expr;
+    return KD_OK;
+}
+
 static kd_status extra_target(kd_ctx *ctx, kdi_binder *b, select_state *s, kd_expr *expr,
                               uint32_t *out_index)
 {
@@ -33,15 +45,8 @@ static kd_status extra_target(kd_ctx *ctx, kdi_binder *b, select_state *s, kd_ex
             *out_index = i;
             return KD_OK;
         }
-    kd_expr **slot;
-    kd_slice *name;
-    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.exprs, s->targets.count, s->targets.expr_capacity,
-                   &slot));
-    KD_TRY(KD_PUSH(ctx, b->arena, s->targets.names, s->targets.name_count, s->targets.name_capacity,
-                   &name));
-    *slot = expr;
-    *out_index = (uint32_t)s->targets.count - 1;
-    return KD_OK;
+    *out_index = (uint32_t)s->targets.count;
+    return push_target(ctx, b, s, expr);
 }
 
 /* ORDER BY and DISTINCT ON items: an output name, a position, or an expression. */
@@ -178,6 +183,51 @@ static kd_status check_recursive(kd_ctx *ctx, kdi_binder *b, const select_state 
                           "term"));
 }
 
+static bool is_locked(const kd_ast_locking *locking, const kdi_source *source)
+{
+    for (size_t i = 0; i < locking->tables.count; i++)
+        if (kd_slice_equal(((const kd_ast_name_item *)locking->tables.items[i])->name.name,
+                           source->alias))
+            return true;
+    return locking->tables.count == 0;
+}
+
+/* Whether each row of the query is one of its table's, or of tables whose rows it locks. */
+static bool is_positioned(const kdi_binder *b, const select_state *s)
+{
+    const kd_ast_select *ast = s->ast;
+    const kdi_query *query = &s->query;
+    bool is_simple = s->scope.names.source_count == 1;
+    return &ast->node == b->positioned && !ast->distinct && ast->distinct_on.count == 0 &&
+           !query->grouped && query->call_count == 0 && query->window_count == 0 &&
+           query->srf_count == 0 && (is_simple || ast->tail.locking.count > 0);
+}
+
+/* Behind the select list: where each table's row is. */
+static kd_status add_positions(kd_ctx *ctx, kdi_binder *b, select_state *s)
+{
+    static const char *const names[2] = {"ctid", "tableoid"};
+    kd_bound_position *added;
+    for (size_t i = 0; is_positioned(b, s) && i < s->scope.names.source_count; i++) {
+        const kdi_source *source = &s->scope.names.sources[i];
+        bool is_locked_here = false;
+        if (!source->is_table)
+            continue;
+        for (size_t l = 0; l < s->ast->tail.locking.count; l++)
+            is_locked_here |=
+                is_locked((const kd_ast_locking *)s->ast->tail.locking.items[l], source);
+        for (int c = 0; c < 2; c++) {
+            kd_expr *value;
+            KD_TRY(kdi_system_column(ctx, b, source, kd_slice_of(names[c]), -1, &value));
+            KD_TRY(push_target(ctx, b, s, value));
+        }
+        KD_TRY(
+            KD_PUSH(ctx, b->arena, b->positions, b->position_count, b->position_capacity, &added));
+        *added = (kd_bound_position){.object_no = source->row_object, .is_locked = is_locked_here};
+    }
+    return KD_OK;
+}
+
 static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
 {
     const kd_ast_select *ast = s->ast;
@@ -207,6 +257,7 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
     for (size_t i = 0; !keep_unknown && i < s->targets.count; i++)
         KD_TRY(kdi_settle(ctx, b, &s->targets.exprs[i]));
     s->visible_count = (uint32_t)s->targets.count;
+    KD_TRY(add_positions(ctx, b, s));
     query->clause = "GROUP BY";
     query->aggregates_ok = query->windows_ok = false;
     KD_TRY(kdi_bind_group_by(ctx, b, &s->scope, ast, &s->targets));
@@ -223,6 +274,8 @@ static kd_status bind_clauses(kd_ctx *ctx, kdi_binder *b, select_state *s)
     KD_TRY(bind_order_by(ctx, b, s));
     KD_TRY(bind_distinct_on(ctx, b, s));
     KD_TRY(kdi_check_windows(ctx, b, &s->scope, &ast->windows));
+    if (&ast->node == b->positioned)
+        s->visible_count += 2 * (uint32_t)b->position_count; /* For all to come. */
     return check_recursive(ctx, b, s);
 }
 
@@ -338,15 +391,6 @@ static kd_status build_windows(kd_ctx *ctx, kdi_binder *b, select_state *s)
         s->rel = rel;
     }
     return kdi_rel_filter(ctx, b, s->qualify, &s->rel);
-}
-
-static bool is_locked(const kd_ast_locking *locking, const kdi_source *source)
-{
-    for (size_t i = 0; i < locking->tables.count; i++)
-        if (kd_slice_equal(((const kd_ast_name_item *)locking->tables.items[i])->name.name,
-                           source->alias))
-            return true;
-    return locking->tables.count == 0;
 }
 
 static kd_status check_locked_names(kd_ctx *ctx, kdi_binder *b, const select_state *s)

@@ -248,6 +248,7 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
         return KD_NOMEM;
     bool has_subquery;
     b->top_with = with_of(statement);
+    b->positioned = options->gives_positions ? statement : NULL;
     KD_TRY(kdi_bind_statement(ctx, b, statement, bound));
     bound->written_as = bound->kind;
     KD_TRY(returns_subquery(ctx, bound, &has_subquery));
@@ -265,6 +266,8 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
     bound->reads_target |= b->reads_target;
     bound->runs_routines = b->runs_routines;
     bound->for_update = b->locks_rows;
+    bound->position_count = (uint32_t)b->position_count;
+    bound->positions = b->positions;
     bound->last_column_id = b->last_id;
     *out_bound = bound;
     return KD_OK;

@@ -13,6 +13,32 @@ typedef struct change {
     uint32_t target_columns; /* In scope.names.columns, from 0. */
 } change;
 
+/* The scans of the target find only the row at `place`: each partition's its own, if any. */
+static kd_status set_place(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, const kd_expr *place)
+{
+    for (int i = 0; i < 2; i++)
+        if (rel->inputs[i] != NULL)
+            KD_TRY(set_place(ctx, b, rel->inputs[i], place));
+    return rel->kind == KD_REL_SCAN ? kdi_copy_expr(ctx, b, place, &rel->as.scan.place) : KD_OK;
+}
+
+static kd_status current_of(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_current_of *ast)
+{
+    int position = ast->node.position;
+    if (b->view != NULL)
+        return kdi_at(
+            ctx, b, position,
+            KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "WHERE CURRENT OF on a view is not implemented"));
+    kd_value table = {.type = kd_type_of(KD_TYPE_OID),
+                      .as.i64 = c->bound->target->object.object_no};
+    kd_expr *place, *arguments[2] = {kdi_constant(ctx, b, kd_value_text(ast->cursor), position),
+                                     kdi_constant(ctx, b, table, position)};
+    if (arguments[0] == NULL || arguments[1] == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_call(ctx, b, KD_SLICE("kade_cursor_place"), arguments, 2, position, &place));
+    return set_place(ctx, b, c->scan, place);
+}
+
 static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table_ref *table,
                        const kd_ast_list *from, const kd_ast_node *where, char privilege)
 {
@@ -49,8 +75,7 @@ static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table
         return KD_OK;
     kd_expr *condition;
     if (where->kind == KD_AST_CURRENT_OF)
-        return kdi_at(ctx, b, where->position,
-                      KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "WHERE CURRENT OF is not supported"));
+        return current_of(ctx, b, c, (const kd_ast_current_of *)where);
     c->query.clause = "WHERE";
     KD_TRY(kdi_bind_condition(ctx, b, &c->scope, where, "WHERE", &condition));
     return kdi_rel_filter(ctx, b, condition, &c->rel);

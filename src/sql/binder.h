@@ -46,6 +46,8 @@ typedef struct kd_bind_options {
     kd_slice routine_name;
     uint32_t routine_no;
     struct kd_name_notes *notes; /* What names mean is told there; NULL: nobody asks. */
+    /* The rows of a query are told apart by the rows of its tables: for cursors. */
+    bool gives_positions;
     /* Asked for every object that is read or written: module security's; NULL allows all. */
     kd_status (*authorize)(kd_ctx *ctx, void *object, const kd_object *entry, char privilege);
     void *authorize_object;
@@ -84,6 +86,13 @@ typedef struct kd_bound_view_check {
     kd_slice view;
     kd_expr *condition;
 } kd_bound_view_check;
+
+/* A table that a row of a cursor's query comes from, row by row. Two columns behind those of the
+ * select list say where: the row reference, and the number of the table or partition. */
+typedef struct kd_bound_position {
+    uint32_t object_no; /* The table that is named. */
+    bool is_locked;     /* By FOR UPDATE and its like. */
+} kd_bound_position;
 
 /*
  * A bound query or DML statement.
@@ -145,9 +154,11 @@ typedef struct kd_bound_statement {
     uint32_t returning_count;
     kd_expr **returning;
     kd_rel_column *returning_columns;
-    bool reads_target;           /* The query reads the table that is written. */
-    bool runs_routines;          /* The engine runs bodies inside it: in one thread. */
-    bool for_update;             /* SELECT ... FOR UPDATE/SHARE: writes locks. */
+    bool reads_target;       /* The query reads the table that is written. */
+    bool runs_routines;      /* The engine runs bodies inside it: in one thread. */
+    bool for_update;         /* SELECT ... FOR UPDATE/SHARE: writes locks. */
+    uint32_t position_count; /* SELECT with `gives_positions`: its last columns are of these. */
+    const kd_bound_position *positions;
     kd_column_id last_column_id; /* Ids above it are free: the planner goes on from here. */
 } kd_bound_statement;
 
