@@ -314,18 +314,6 @@ static kd_status fetch(kd_ctx *ctx, kd_run *run, const kd_ast_fetch *ast)
 
 /* ---- WHERE CURRENT OF ---- */
 
-/* Whether the rows of `table` are among those of the other: it is that one, or a partition below.
- */
-static bool is_part_of(const kd_catalog_version *catalog, const kd_table_entry *table,
-                       uint32_t object_no)
-{
-    while (table != NULL && table->object.object_no != object_no)
-        table = table->parent_no == 0
-                    ? NULL
-                    : (const kd_table_entry *)kd_catalog_get(catalog, table->parent_no);
-    return table != NULL;
-}
-
 /* Which of the cursor's tables is meant; -1: none. */
 static int table_find(const cursor *it, const kd_catalog_version *catalog,
                       const kd_table_entry *table, bool locked, uint32_t *out_count)
@@ -335,7 +323,7 @@ static int table_find(const cursor *it, const kd_catalog_version *catalog,
     for (uint32_t i = 0; i < it->table_count; i++) {
         const kd_object *own = kd_catalog_get(catalog, it->tables[i].object_no);
         if (own == NULL || it->tables[i].is_locked != locked ||
-            !is_part_of(catalog, table, own->object_no))
+            !kdi_is_part_of(catalog, table, own->object_no))
             continue;
         found = (int)i;
         ++*out_count;

@@ -299,7 +299,61 @@ typedef struct upsert {
     kd_value *both; /* Existing row, the excluded one, then what the query gives besides. */
     uint32_t extra_count;
     kd_value *written;
+    /* Of a clause with a query of its own. */
+    kd_value *parameters; /* The statement's, and the row's behind them. */
+    uint32_t parameter_count;
+    bool reads_written;  /* It reads what this statement writes ... */
+    bool hides_own_work; /* ... and does not see it, for nothing was written before. */
 } upsert;
+
+/* Whether a plan reads the table, one of its partitions, or a table that it is a partition of. */
+static bool plan_reads(const dml *work, const kd_statement_plan *statement, const kd_plan *plan)
+{
+    const kd_catalog_version *catalog = work->run->catalog;
+    const kd_table_entry *table = NULL;
+    bool reads = false;
+    if (plan == NULL)
+        return false;
+    if (plan->kind == KD_PLAN_SCAN)
+        table = plan->as.scan.table;
+    else if (plan->kind == KD_PLAN_INDEX_SCAN)
+        table = plan->as.index_scan.table;
+    else if (plan->kind == KD_PLAN_CTE_SCAN)
+        reads = plan_reads(work, statement, statement->ctes[plan->as.cte.cte_no]);
+    if (table != NULL) /* What earlier statements of a WITH wrote is not told apart. */
+        reads = work->run->given != NULL ||
+                kdi_is_part_of(catalog, table, work->table->object.object_no) ||
+                kdi_is_part_of(catalog, work->table, table->object.object_no);
+    for (uint32_t i = 0; i < plan->more_count && !reads; i++)
+        reads = plan_reads(work, statement, plan->more[i]);
+    for (int i = 0; i < 2 && !reads; i++)
+        reads = plan_reads(work, statement, plan->inputs[i]);
+    return reads;
+}
+
+/* What the clause's own queries need. */
+static kd_status prepare_conflict_queries(kd_ctx *ctx, dml *work, upsert *out)
+{
+    const kd_statement_plan *plans[2] = {work->job->plan->conflict_test,
+                                         work->job->plan->conflict_values};
+    const kd_txn *txn = work->run->session->txn;
+    uint32_t first = work->bound->conflict_parameter_no - 1;
+    if (plans[0] == NULL && plans[1] == NULL)
+        return KD_OK;
+    out->parameter_count = first + 2 * work->table->column_count + out->extra_count;
+    out->parameters = KD_NEW_ARRAY(ctx, work->arena, kd_value, out->parameter_count);
+    if (out->parameters == NULL)
+        return KD_NOMEM;
+    assert(work->run->parameter_count <= first);
+    for (uint32_t i = 0; i < work->run->parameter_count; i++)
+        out->parameters[i] = work->run->parameters[i];
+    for (int i = 0; i < 2; i++)
+        out->reads_written |= plans[i] != NULL && plan_reads(work, plans[i], plans[i]->root);
+    out->hides_own_work = work->run->hides_own_work;
+    if (work->run->given == NULL)
+        out->hides_own_work = !kd_txn_has_work(txn) && kd_txn_isolation(txn) != KD_SERIALIZABLE;
+    return KD_OK;
+}
 
 static kd_status prepare_upsert(kd_ctx *ctx, dml *work, upsert *out)
 {
@@ -328,11 +382,93 @@ static kd_status prepare_upsert(kd_ctx *ctx, dml *work, upsert *out)
     }
     for (uint32_t i = 0; i < out->extra_count; i++)
         ids[count * 2 + i] = query->columns[bound->target_count + i].id;
-    KD_TRY(compile(ctx, work, bound->conflict_where, ids, (uint32_t)id_count, &out->where));
-    for (uint32_t i = 0; i < out->assignment_count; i++) {
+    for (uint32_t i = 0; i < out->assignment_count; i++)
         out->positions[i] = bound->conflict_assignments[i].shape_position;
+    KD_TRY(prepare_conflict_queries(ctx, work, out));
+    KD_TRY(compile(ctx, work, bound->conflict_where, ids, (uint32_t)id_count, &out->where));
+    for (uint32_t i = 0; i < out->assignment_count && bound->conflict_values == NULL; i++)
         KD_TRY(compile(ctx, work, bound->conflict_assignments[i].value, ids, (uint32_t)id_count,
                        &out->exprs[i]));
+    return KD_OK;
+}
+
+/* A query of the clause over the row in `up->both`: its one row, or none. Its sub-queries see the
+ * tables as the statement found them. */
+static kd_status conflict_query_run(kd_ctx *ctx, dml *work, upsert *up,
+                                    const kd_statement_plan *plan, kd_value *out_row,
+                                    bool *out_found)
+{
+    kd_status status = KD_OK;
+    kd_execution *execution = NULL;
+    kd_run *run = work->run;
+    kd_value *parameters = run->parameters;
+    uint32_t parameter_count = run->parameter_count;
+    bool hides_own_work = run->hides_own_work;
+    uint32_t row_count = 2 * work->table->column_count + up->extra_count;
+    *out_found = false;
+    if (up->reads_written && !up->hides_own_work)
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                       "in a transaction that has written before, a sub-query of ON CONFLICT DO "
+                       "UPDATE cannot look at the row and read the table that is written");
+    memcpy(up->parameters + up->parameter_count - row_count, up->both,
+           row_count * sizeof *up->both);
+    run->parameters = up->parameters;
+    run->parameter_count = up->parameter_count;
+    run->hides_own_work = up->hides_own_work;
+    status = kdi_run_execute(ctx, run, plan, &execution);
+    run->parameters = parameters;
+    run->parameter_count = parameter_count;
+    run->hides_own_work = hides_own_work;
+    for (bool end = status != KD_OK; !end;) {
+        kd_batch batch;
+        KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
+        for (uint32_t i = 0; batch.selected_count > 0 && i < batch.column_count; i++) {
+            kd_value value = kd_vector_get(&batch.columns[i], kd_batch_row(&batch, 0));
+            KD_TRY_OUT(kd_value_copy(ctx, work->row_arena, &value, &out_row[i]));
+        }
+        *out_found |= batch.selected_count > 0;
+    }
+out:
+    kd_execution_destroy(execution);
+    return status;
+}
+
+/* Whether WHERE holds for the row in `up->both`. */
+static kd_status conflict_holds(kd_ctx *ctx, dml *work, upsert *up, bool *out_holds)
+{
+    kd_value holds;
+    *out_holds = true;
+    if (work->bound->conflict_test != NULL)
+        return conflict_query_run(ctx, work, up, work->job->plan->conflict_test, &holds, out_holds);
+    if (up->where == NULL)
+        return KD_OK;
+    KD_TRY(kd_expr_evaluate_row(ctx, up->where, work->row_arena, up->both, &holds));
+    *out_holds = !holds.is_null && holds.as.boolean;
+    return KD_OK;
+}
+
+/* The new values of the row in `up->both`. */
+static kd_status conflict_values(kd_ctx *ctx, dml *work, upsert *up)
+{
+    const kd_bound_statement *bound = work->bound;
+    uint32_t next = 0;
+    bool found;
+    kd_value *row = KD_NEW_ARRAY(ctx, work->row_arena, kd_value, up->assignment_count);
+    if (row == NULL)
+        return KD_NOMEM;
+    if (bound->conflict_values != NULL) {
+        KD_TRY(conflict_query_run(ctx, work, up, work->job->plan->conflict_values, row, &found));
+        assert(found);
+    }
+    for (uint32_t i = 0; i < up->assignment_count; i++) {
+        if (bound->conflict_assignments[i].value == NULL)
+            KD_TRY(kdi_table_writer_default(ctx, work->writer, up->positions[i], work->row_arena,
+                                            &up->values[i]));
+        else if (bound->conflict_values != NULL)
+            up->values[i] = row[next++];
+        else
+            KD_TRY(
+                kd_expr_evaluate_row(ctx, up->exprs[i], work->row_arena, up->both, &up->values[i]));
     }
     return KD_OK;
 }
@@ -343,7 +479,7 @@ static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_va
                                  kd_rowref ref, bool *out_again)
 {
     uint32_t count = work->table->column_count;
-    bool visible, twice;
+    bool visible, twice, holds;
     *out_again = false;
     KD_TRY(kdi_table_writer_fetch(ctx, work->writer, ref, kd_table_latest(work->run->session->txn),
                                   work->row_arena, up->both, &visible));
@@ -351,24 +487,14 @@ static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_va
     if (!visible)
         return KD_OK;
     memcpy(up->both + count, excluded, count * sizeof *excluded);
-    if (up->where != NULL) {
-        kd_value holds;
-        KD_TRY(kd_expr_evaluate_row(ctx, up->where, work->row_arena, up->both, &holds));
-        if (holds.is_null || !holds.as.boolean)
-            return KD_OK;
-    }
-    KD_TRY(note_written(ctx, work, ref, &twice));
-    if (twice)
+    if (kd_map_find_u64(work->job->written, ref) != NULL)
         return KD_FAIL(ctx, KD_INVALID, "21000",
                        "ON CONFLICT DO UPDATE command cannot affect row a second time");
-    for (uint32_t i = 0; i < up->assignment_count; i++) {
-        if (up->exprs[i] == NULL)
-            KD_TRY(kdi_table_writer_default(ctx, work->writer, up->positions[i], work->row_arena,
-                                            &up->values[i]));
-        else
-            KD_TRY(
-                kd_expr_evaluate_row(ctx, up->exprs[i], work->row_arena, up->both, &up->values[i]));
-    }
+    KD_TRY(conflict_holds(ctx, work, up, &holds));
+    if (!holds)
+        return KD_OK;
+    KD_TRY(conflict_values(ctx, work, up));
+    KD_TRY(note_written(ctx, work, ref, &twice));
     kd_write_outcome outcome;
     KD_TRY(kdi_table_writer_update(ctx, work->writer, ref, up->both, up->positions, up->values,
                                    up->assignment_count, up->written, &outcome));

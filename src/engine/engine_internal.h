@@ -537,6 +537,9 @@ kd_status kdi_table_writer_enter(kd_ctx *ctx, kdi_table_writer *writer) KD_MUST_
  * the rows as written, in shape order, valid until the next call. */
 kd_status kdi_table_writer_insert(kd_ctx *ctx, kdi_table_writer *writer, const kd_batch *input,
                                   kd_batch *out_full) KD_MUST_CHECK;
+/* Whether a table is the other one, or a partition somewhere below it. */
+bool kdi_is_part_of(const kd_catalog_version *catalog, const kd_table_entry *table,
+                    uint32_t ancestor_no);
 /* Where a row was written. */
 typedef struct kdi_row_place {
     kd_rowref ref;

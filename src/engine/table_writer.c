@@ -621,6 +621,16 @@ static kd_status leave_keys(kd_ctx *ctx, kdi_table_writer *writer, uint32_t coun
     return KD_OK;
 }
 
+bool kdi_is_part_of(const kd_catalog_version *catalog, const kd_table_entry *table,
+                    uint32_t ancestor_no)
+{
+    while (table != NULL && table->object.object_no != ancestor_no)
+        table = table->parent_no == 0
+                    ? NULL
+                    : (const kd_table_entry *)kd_catalog_get(catalog, table->parent_no);
+    return table != NULL;
+}
+
 /* Whether ON CONFLICT is about the key: about the partition's index over the same. */
 static bool is_arbiter(const kdi_table_writer *writer, const kdi_table_key *key)
 {
@@ -629,16 +639,6 @@ static bool is_arbiter(const kdi_table_writer *writer, const kdi_table_key *key)
                                      &writer->table->indexes[writer->arbiters[i]]))
             return true;
     return writer->arbiter_count == 0;
-}
-
-static bool is_below(const kd_catalog_version *catalog, const kd_table_entry *table,
-                     uint32_t ancestor_no)
-{
-    while (table != NULL && table->object.object_no != ancestor_no)
-        table = table->parent_no == 0
-                    ? NULL
-                    : (const kd_table_entry *)kd_catalog_get(catalog, table->parent_no);
-    return table != NULL;
 }
 
 /* The outcome's reference is NONE for a row in the way that the statement's table does not hold. */
@@ -658,7 +658,7 @@ static kd_status enter_key(kd_ctx *ctx, kdi_table_writer *writer, uint32_t k,
         KD_TRY(kdi_table_key_row(ctx, run, key, writer->batch_arena, writer->entries[k].ref, values,
                                  &holder, &ref));
         *out_outcome = (kd_insert_outcome){.ref = KD_ROWREF_NONE};
-        if (holder != NULL && is_below(run->catalog, holder, writer->root->object.object_no))
+        if (holder != NULL && kdi_is_part_of(run->catalog, holder, writer->root->object.object_no))
             out_outcome->ref = ref;
         if (holder != NULL)
             return KD_OK;
@@ -928,8 +928,8 @@ static uint32_t partition_expected(kdi_table_writer *writer)
     const kd_catalog_version *catalog = writer->run->catalog;
     const kd_object *object = kd_catalog_get(catalog, writer->expected_no);
     for (p = 0; object != NULL && p < writer->partition_count; p++)
-        if (is_below(catalog, (const kd_table_entry *)object,
-                     writer->partitions[p].table->object.object_no)) {
+        if (kdi_is_part_of(catalog, (const kd_table_entry *)object,
+                           writer->partitions[p].table->object.object_no)) {
             if (writer->partitions[p].writer != NULL)
                 writer->partitions[p].writer->expected_no = writer->expected_no;
             return p;

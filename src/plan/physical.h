@@ -259,6 +259,8 @@ struct kd_statement_plan {
     /* One per data-modifying WITH query, in the order in which they run, before this one. */
     uint32_t modifying_count;
     kd_statement_plan *modifying;
+    kd_statement_plan *conflict_test; /* Of ON CONFLICT's queries; else NULL. */
+    kd_statement_plan *conflict_values;
 };
 
 typedef struct kd_plan_options {

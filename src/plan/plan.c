@@ -30,6 +30,30 @@ bool kdi_is_modifying(const kd_bound_statement *bound, const kd_cte *cte, uint32
     return false;
 }
 
+static kd_status plan_query(kd_ctx *ctx, kdi_planner *p, kd_rel *bound, kd_plan **out)
+{
+    kd_rel *query = bound;
+    kd_id_set all = kdi_set(p);
+    KD_TRY(kdi_optimize(ctx, p, &query));
+    KD_TRY(kd_rel_column_set(ctx, bound, &all));
+    KD_TRY(kdi_physical(ctx, p, query, &all, out));
+    KD_TRY(kdi_exact_columns(ctx, p, bound->columns, bound->column_count, out));
+    return kdi_place_filters(ctx, p, *out);
+}
+
+/* A query that the statement runs now and then; NULL: none. */
+static kd_status plan_part(kd_ctx *ctx, kdi_planner *p, const kd_bound_statement *bound,
+                           kd_rel *query, kd_statement_plan **out)
+{
+    if (query == NULL)
+        return KD_OK;
+    *out = KD_NEW(ctx, p->arena, kd_statement_plan);
+    if (*out == NULL)
+        return KD_NOMEM;
+    (*out)->bound = bound;
+    return plan_query(ctx, p, query, &(*out)->root);
+}
+
 /* The root of one statement: the main one, or one in WITH. */
 static kd_status plan_root(kd_ctx *ctx, kdi_planner *p, const kd_bound_statement *bound,
                            kd_statement_plan *out)
@@ -37,16 +61,11 @@ static kd_status plan_root(kd_ctx *ctx, kdi_planner *p, const kd_bound_statement
     out->bound = bound;
     if (bound->query == NULL)
         return KD_OK;
-    kd_rel *query = bound->query;
     if (bound->kind == KD_DML_UPDATE || bound->kind == KD_DML_DELETE)
-        KD_TRY(kdi_recheck_make(ctx, p, query, &out->recheck));
-    KD_TRY(kdi_optimize(ctx, p, &query));
-    kd_id_set all = kdi_set(p);
-    KD_TRY(kd_rel_column_set(ctx, bound->query, &all));
-    KD_TRY(kdi_physical(ctx, p, query, &all, &out->root));
-    KD_TRY(
-        kdi_exact_columns(ctx, p, bound->query->columns, bound->query->column_count, &out->root));
-    return kdi_place_filters(ctx, p, out->root);
+        KD_TRY(kdi_recheck_make(ctx, p, bound->query, &out->recheck));
+    KD_TRY(plan_query(ctx, p, bound->query, &out->root));
+    KD_TRY(plan_part(ctx, p, bound, bound->conflict_test, &out->conflict_test));
+    return plan_part(ctx, p, bound, bound->conflict_values, &out->conflict_values);
 }
 
 /* The statements in WITH share numbers, WITH queries and working tables with the main one. */
@@ -56,6 +75,10 @@ static void share_lists(const kdi_planner *p, kd_statement_plan *plan)
     plan->ctes = p->ctes;
     plan->working_count = p->working_count;
     plan->plan_count = p->last_no;
+    if (plan->conflict_test != NULL)
+        share_lists(p, plan->conflict_test);
+    if (plan->conflict_values != NULL)
+        share_lists(p, plan->conflict_values);
 }
 
 kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options *options,

@@ -5,8 +5,10 @@
  * its keys are exactly those, and what its predicate asks for stands among the ANDed
  * conditions of the clause's WHERE.
  *
- * Sub-queries in DO UPDATE cannot be computed while rows are written. Those that do not
- * look at the row become columns of the query that gives the rows.
+ * Sub-queries in DO UPDATE that do not look at the row become columns of the query that gives the
+ * rows. Where one looks at it, WHERE or SET becomes a query of its own, run for each conflict: its
+ * parameters, after those of the statement, are the existing row, the excluded one, and what the
+ * query gives besides.
  */
 #include "sql/bind_internal.h"
 
@@ -204,47 +206,151 @@ typedef struct lifting {
     kd_id_set row; /* Ids of the existing and the excluded row. */
 } lifting;
 
-static kd_status refers_to_row(kd_ctx *ctx, kdi_binder *b, int position)
+typedef struct search {
+    lifting *work;
+    bool found;
+} search;
+
+static kd_status test_one(kd_ctx *ctx, void *object, kd_expr **slot)
 {
-    return kdi_at(ctx, b, position,
-                  KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
-                          "a sub-query in ON CONFLICT DO UPDATE cannot refer to the row"));
+    search *self = object;
+    if ((*slot)->kind != KD_EXPR_SUBQUERY)
+        return KD_OK;
+    kd_id_set used = {.arena = self->work->b->arena};
+    KD_TRY(kd_expr_columns(ctx, *slot, &used));
+    self->found |= kd_id_set_overlaps(&used, &self->work->row);
+    return KD_OK;
+}
+
+/* Whether an expression has a sub-query that looks at the row. */
+static kd_status find_dependent(kd_ctx *ctx, lifting *work, kd_expr *expr, bool *io_found)
+{
+    search self = {.work = work};
+    if (expr != NULL)
+        KD_TRY(kd_expr_walk(ctx, &expr, test_one, &self));
+    *io_found |= self.found;
+    return KD_OK;
 }
 
 static kd_status lift_one(kd_ctx *ctx, void *object, kd_expr **slot)
 {
     lifting *work = object;
-    kd_expr *expr = *slot;
-    if (expr->kind != KD_EXPR_SUBQUERY)
+    search self = {.work = work};
+    if ((*slot)->kind != KD_EXPR_SUBQUERY)
         return KD_OK;
-    kd_id_set used = {.arena = work->b->arena};
-    KD_TRY(kd_expr_columns(ctx, expr, &used));
-    if (kd_id_set_overlaps(&used, &work->row))
-        return refers_to_row(ctx, work->b, expr->position);
-    kd_rel_column column = {.type = expr->type};
-    KD_TRY(kdi_rel_append(ctx, work->b, &work->bound->query, expr, &column.id));
-    *slot = kdi_column_expr(ctx, work->b, &column, expr->position);
+    KD_TRY(test_one(ctx, &self, slot));
+    if (self.found)
+        return KD_OK;
+    kd_rel_column column = {.type = (*slot)->type};
+    KD_TRY(kdi_rel_append(ctx, work->b, &work->bound->query, *slot, &column.id));
+    *slot = kdi_column_expr(ctx, work->b, &column, (*slot)->position);
     return *slot == NULL ? KD_NOMEM : KD_OK;
 }
 
-static kd_status lift_subqueries(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound)
+/* WHERE as a query that has a row where it holds. */
+static kd_status make_test(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound)
+{
+    kd_rel *rel = kdi_rel_one_row(ctx, b);
+    kd_expr *one = kdi_constant(ctx, b, kd_value_bool(true), -1);
+    if (rel == NULL || one == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_rel_filter(ctx, b, bound->conflict_where, &rel));
+    bound->conflict_where = NULL;
+    return kdi_rel_project(ctx, b, rel, &one, NULL, 1, false, &bound->conflict_test);
+}
+
+/* The new values as a query over what the sub-queries of SET (a, b) = (SELECT ...) give. */
+static kd_status make_values(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, kd_bound_statement *bound)
+{
+    uint32_t count = 0;
+    kd_expr **exprs = KD_NEW_ARRAY(ctx, b->arena, kd_expr *, bound->conflict_assignment_count);
+    if (exprs == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
+        if (bound->conflict_assignments[i].value != NULL)
+            exprs[count++] = bound->conflict_assignments[i].value;
+    return kdi_rel_project(ctx, b, rel, exprs, NULL, count, false, &bound->conflict_values);
+}
+
+/* `rel` is one row, to which the sub-queries of SET (a, b) = (SELECT ...) are joined, if any. */
+static kd_status place_subqueries(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, bool has_rel,
+                                  kd_bound_statement *bound)
 {
     lifting work = {.b = b, .bound = bound, .row = {.arena = b->arena}};
+    kd_id_set outside = {.arena = b->arena};
     for (uint32_t i = 0; i < bound->target->column_count; i++) {
         KD_TRY(kd_id_set_add(ctx, &work.row, bound->target_ids[i]));
         KD_TRY(kd_id_set_add(ctx, &work.row, bound->excluded_ids[i]));
     }
-    /* SET (a, b) = (SELECT ...) has been joined to the query already. */
-    kd_id_set outside = {.arena = b->arena};
-    KD_TRY(kd_rel_free_columns(ctx, bound->query, &outside));
-    if (kd_id_set_overlaps(&outside, &work.row))
-        return refers_to_row(ctx, b, -1);
+    KD_TRY(kd_rel_free_columns(ctx, rel, &outside));
+    bool depends = kd_id_set_overlaps(&outside, &work.row), test_depends = false;
+    KD_TRY(find_dependent(ctx, &work, bound->conflict_where, &test_depends));
+    for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
+        KD_TRY(find_dependent(ctx, &work, bound->conflict_assignments[i].value, &depends));
     for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
         if (bound->conflict_assignments[i].value != NULL)
             KD_TRY(kd_expr_walk(ctx, &bound->conflict_assignments[i].value, lift_one, &work));
-    return bound->conflict_where == NULL
+    if (bound->conflict_where != NULL)
+        KD_TRY(kd_expr_walk(ctx, &bound->conflict_where, lift_one, &work));
+    if (test_depends)
+        KD_TRY(make_test(ctx, b, bound));
+    if (depends)
+        return make_values(ctx, b, rel, bound);
+    return !has_rel ? KD_OK
+                    : kdi_rel_join(ctx, b, KD_JOIN_INNER, bound->query, rel, NULL, &bound->query);
+}
+
+/* --- Parameters ------------------------------------------------------------------------------- */
+
+typedef struct numbering {
+    kdi_binder *b;
+    const kd_bound_statement *bound;
+    uint32_t first; /* Parameter number of the existing row's first column. */
+} numbering;
+
+/* The row's columns in order: existing, excluded, and what the query gives behind the target's. */
+static bool number_of(const numbering *self, kd_column_id id, uint32_t *out)
+{
+    const kd_bound_statement *bound = self->bound;
+    uint32_t count = bound->target->column_count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (bound->target_ids[i] != id && bound->excluded_ids[i] != id)
+            continue;
+        *out = self->first + i + (bound->target_ids[i] == id ? 0 : count);
+        return true;
+    }
+    for (uint32_t i = bound->target_count; i < bound->query->column_count; i++)
+        if (bound->query->columns[i].id == id) {
+            *out = self->first + 2 * count + i - bound->target_count;
+            return true;
+        }
+    return false;
+}
+
+static kd_status number_one(kd_ctx *ctx, void *object, kd_expr **slot)
+{
+    const numbering *self = object;
+    uint32_t number;
+    if ((*slot)->kind != KD_EXPR_COLUMN || !number_of(self, (*slot)->column, &number))
+        return KD_OK;
+    kd_expr *parameter =
+        kdi_expr_new(ctx, self->b, KD_EXPR_PARAMETER, (*slot)->type, (*slot)->position, 0);
+    if (parameter == NULL)
+        return KD_NOMEM;
+    parameter->parameter_no = number;
+    *slot = parameter;
+    return KD_OK;
+}
+
+kd_status kdi_number_conflict(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound)
+{
+    bound->conflict_parameter_no = (uint32_t)b->parameter_count + 1;
+    numbering self = {.b = b, .bound = bound, .first = bound->conflict_parameter_no};
+    if (bound->conflict_test != NULL)
+        KD_TRY(kd_rel_walk(ctx, bound->conflict_test, number_one, &self));
+    return bound->conflict_values == NULL
                ? KD_OK
-               : kd_expr_walk(ctx, &bound->conflict_where, lift_one, &work);
+               : kd_rel_walk(ctx, bound->conflict_values, number_one, &self);
 }
 
 /* --- The clause ------------------------------------------------------------------------------- */
@@ -267,7 +373,10 @@ static kd_status bind_update(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflic
         if (bound->query == NULL)
             return KD_NOMEM;
     }
-    KD_TRY(kdi_bind_assignments(ctx, b, &scope, bound->target, &ast->assignments, &bound->query,
+    kd_rel *bottom = kdi_rel_one_row(ctx, b), *rel = bottom;
+    if (bottom == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_bind_assignments(ctx, b, &scope, bound->target, &ast->assignments, &rel,
                                 &bound->conflict_assignments, &bound->conflict_assignment_count));
     for (uint32_t i = 0; i < bound->conflict_assignment_count; i++)
         KD_TRY(kdi_view_substitute(ctx, b, &bound->conflict_assignments[i].value));
@@ -275,7 +384,7 @@ static kd_status bind_update(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflic
         KD_TRY(kdi_bind_condition(ctx, b, &scope, ast->where, "WHERE", &bound->conflict_where));
         KD_TRY(kdi_view_substitute(ctx, b, &bound->conflict_where));
     }
-    return lift_subqueries(ctx, b, bound);
+    return place_subqueries(ctx, b, rel, rel != bottom, bound);
 }
 
 kd_status kdi_bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,

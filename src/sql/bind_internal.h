@@ -570,6 +570,8 @@ kd_status kdi_bind_insert(kd_ctx *ctx, kdi_binder *b, const kd_ast_insert *ast,
                           kd_bound_statement *bound) KD_MUST_CHECK;
 kd_status kdi_bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
                             kd_slice alias, kd_bound_statement *bound) KD_MUST_CHECK;
+/* Once all of the statement's parameters are known. */
+kd_status kdi_number_conflict(kd_ctx *ctx, kdi_binder *b, kd_bound_statement *bound) KD_MUST_CHECK;
 kd_status kdi_bind_update(kd_ctx *ctx, kdi_binder *b, const kd_ast_update *ast,
                           kd_bound_statement *bound) KD_MUST_CHECK;
 kd_status kdi_bind_delete(kd_ctx *ctx, kdi_binder *b, const kd_ast_delete *ast,

@@ -257,6 +257,9 @@ kd_status kd_bind_statement(kd_ctx *ctx, kd_arena *arena, const kd_bind_options 
     for (size_t i = 0; i < b->parameter_count; i++)
         if (kdi_is_unknown(b->parameter_types[i]))
             b->parameter_types[i] = kd_type_of(KD_TYPE_TEXT);
+    KD_TRY(kdi_number_conflict(ctx, b, bound));
+    for (size_t i = 0; i < b->modifying_count; i++)
+        KD_TRY(kdi_number_conflict(ctx, b, b->modifying[i].statement));
     bound->parameter_count = (uint32_t)b->parameter_count;
     bound->parameter_types = b->parameter_types;
     bound->cte_count = (uint32_t)b->cte_count;

@@ -143,6 +143,13 @@ typedef struct kd_bound_statement {
         *conflict_assignments; /* Over target_ids (existing row) and excluded_ids. */
     kd_expr *conflict_where;
     kd_column_id *excluded_ids; /* One per shape position. */
+    /* DO UPDATE with sub-queries that look at the row; else NULL. A query with a row where WHERE
+     * holds, instead of `conflict_where`, and one whose row has the values of the assignments that
+     * are no DEFAULT. Their parameters from `conflict_parameter_no` on: the existing row, the
+     * excluded one, and the columns of `query` behind the target's. */
+    kd_rel *conflict_test;
+    kd_rel *conflict_values;
+    uint32_t conflict_parameter_no;
     uint32_t when_count;
     kd_bound_merge_when *whens;
     kd_column_id *target_ids; /* One per shape position: the target row in expressions below. */
