@@ -52,6 +52,46 @@ TEST(an_update_gives_every_snapshot_its_version)
     fixture_close(&f);
 }
 
+static kd_rowref place_seen(table_fixture *f, kd_txn *txn, kd_rowref ref)
+{
+    kd_rowref place;
+    bool found;
+    CHECK_STATUS(&f->ctx,
+                 kd_table_find_place(&f->ctx, f->table, kd_txn_snapshot(txn), ref, &place, &found));
+    return found ? place : KD_ROWREF_NONE;
+}
+
+/* Two scans of one statement must name a row alike: while its places are held it is not moved. */
+TEST(a_row_stays_where_it_is_while_places_are_held)
+{
+    table_fixture f;
+    fixture_open(&f);
+    kd_txn *txn = fixture_begin(&f);
+    kd_rowref ref = fixture_insert(&f, txn, 1, "one", 10);
+    fixture_commit(&f, txn);
+    kd_txn *older = fixture_begin(&f);
+    kd_table_hold_places(f.table);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    CHECK_STATUS(&f.ctx, kd_table_compact(&f.ctx, f.table));
+    CHECK_EQ(place_seen(&f, older, ref), ref);
+    kd_table_release_places(f.table);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    kd_rowref moved = place_seen(&f, older, ref);
+    CHECK(moved != ref);
+    CHECK(moved != KD_ROWREF_NONE);
+    /* From any reference to a row each snapshot finds the version that it sees. */
+    txn = fixture_begin(&f);
+    kd_write_outcome outcome = fixture_update(&f, txn, moved, 20);
+    CHECK_EQ(place_seen(&f, txn, ref), outcome.newest);
+    CHECK_EQ(place_seen(&f, older, ref), moved);
+    CHECK_EQ(fixture_delete(&f, txn, outcome.newest).result, KD_WRITE_DONE);
+    CHECK_EQ(place_seen(&f, txn, ref), KD_ROWREF_NONE);
+    CHECK_EQ(place_seen(&f, older, moved), moved);
+    fixture_commit(&f, txn);
+    fixture_commit(&f, older);
+    fixture_close(&f);
+}
+
 TEST(rollback_leaves_nothing)
 {
     table_fixture f;
