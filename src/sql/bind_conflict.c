@@ -394,15 +394,17 @@ kd_status kdi_bind_conflict(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict
         return KD_OK;
     bound->has_on_conflict = true;
     bound->on_conflict_update = ast->do_update;
-    if (ast->inference.count > 0 || ast->constraint.size_bytes > 0)
-        KD_TRY(find_arbiters(ctx, b, ast, alias, bound));
-    else if (ast->do_update)
+    bool is_inferred = ast->inference.count > 0 || ast->constraint.size_bytes > 0;
+    if (ast->do_update && !is_inferred)
         return kdi_at(ctx, b, ast->node.position,
                       KD_FAIL(ctx, KD_INVALID, "42601",
                               "ON CONFLICT DO UPDATE requires inference specification or "
                               "constraint name"));
-    else /* Every unique key arbitrates. */
-        for (uint32_t i = 0; i < bound->target->index_count; i++)
-            KD_TRY(check_arbiter(ctx, b, ast, &bound->target->indexes[i]));
-    return ast->do_update ? bind_update(ctx, b, ast, alias, bound) : KD_OK;
+    if (ast->do_update)
+        KD_TRY(bind_update(ctx, b, ast, alias, bound));
+    if (is_inferred)
+        return find_arbiters(ctx, b, ast, alias, bound);
+    for (uint32_t i = 0; i < bound->target->index_count; i++) /* Every unique key arbitrates. */
+        KD_TRY(check_arbiter(ctx, b, ast, &bound->target->indexes[i]));
+    return KD_OK;
 }

@@ -314,6 +314,37 @@ static kd_status assign_query(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
     return KD_OK;
 }
 
+static bool has_star(const kd_ast_list *items)
+{
+    for (size_t i = 0; i < items->count; i++)
+        if (items->items[i]->kind == KD_AST_STAR ||
+            (items->items[i]->kind == KD_AST_FIELD && ((kd_ast_field *)items->items[i])->star))
+            return true;
+    return false;
+}
+
+/* SET (a, b) = (x, y): each value by itself, for it may be DEFAULT, unless a star stands for some.
+ */
+static kd_status assign_row(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
+                            const kd_table_entry *table, const kd_ast_assignment *ast,
+                            assignment_list *list)
+{
+    const kd_ast_args *row = (const kd_ast_args *)ast->value;
+    kd_expr **exprs = NULL;
+    uint32_t count = (uint32_t)row->args.count;
+    if (has_star(&row->args))
+        KD_TRY(kdi_bind_row(ctx, b, scope, ast->value, &exprs, &count));
+    if (count != ast->targets.count)
+        return kdi_at(
+            ctx, b, ast->node.position,
+            KD_FAIL(ctx, KD_INVALID, "42601", "number of columns does not match number of values"));
+    for (uint32_t c = 0; c < count; c++)
+        KD_TRY(add_assignment(ctx, b, scope, table, ast->targets.items[c],
+                              exprs == NULL ? row->args.items[c] : NULL,
+                              exprs == NULL ? NULL : exprs[c], list));
+    return KD_OK;
+}
+
 kd_status kdi_bind_assignments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
                                const kd_table_entry *table, const kd_ast_list *list,
                                kd_rel **io_rel, kd_bound_assignment **out, uint32_t *out_count)
@@ -330,20 +361,13 @@ kd_status kdi_bind_assignments(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope,
             KD_TRY(assign_query(ctx, b, scope, table, ast, io_rel, &made));
             continue;
         }
-        const kd_ast_args *row = (const kd_ast_args *)ast->value;
         if (ast->value->kind != KD_AST_ROW)
             return kdi_at(
                 ctx, b, ast->node.position,
                 KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                         "source for a multiple-column UPDATE item must be a sub-SELECT or "
                         "ROW() expression"));
-        if (row->args.count != ast->targets.count)
-            return kdi_at(ctx, b, ast->node.position,
-                          KD_FAIL(ctx, KD_INVALID, "42601",
-                                  "number of columns does not match number of values"));
-        for (size_t c = 0; c < row->args.count; c++)
-            KD_TRY(add_assignment(ctx, b, scope, table, ast->targets.items[c], row->args.items[c],
-                                  NULL, &made));
+        KD_TRY(assign_row(ctx, b, scope, table, ast, &made));
     }
     *out = made.items;
     *out_count = (uint32_t)made.count;
