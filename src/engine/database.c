@@ -54,6 +54,7 @@ static kd_status open_storage(kd_ctx *ctx, kd_database *database,
         .wal_buffer_bytes = kdi_configuration_limits(database->configuration).wal_buffer_bytes,
         .checkpoint_log_bytes = options->checkpoint_log_bytes,
         .delta_flush_bytes = options->delta_flush_bytes,
+        .index_entries_in_memory = options->index_entries_in_memory,
         .redo_stream_bytes = options->redo_stream_bytes,
     };
     return kd_storage_open(ctx, &storage_options, &database->storage);

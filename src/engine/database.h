@@ -26,6 +26,7 @@ typedef struct kd_database_options {
     bool no_background; /* Tests: no flush, compaction or checkpoint unless told to. */
     /* Tests: as in kd_storage_options; 0: the usual sizes. */
     uint64_t wal_file_bytes, checkpoint_log_bytes, delta_flush_bytes, redo_stream_bytes;
+    uint64_t index_entries_in_memory; /* As in kd_storage_options. */
     uint64_t bulk_bytes_min; /* Tests: COPY of smaller files goes through the delta; 0: 4 MiB. */
 } kd_database_options;
 

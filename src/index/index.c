@@ -67,6 +67,7 @@ kd_status kd_index_create(kd_ctx *ctx, const kd_index_options *options, kd_index
     index->index_no = options->index_no;
     index->next_run_no = 1;
     kd_rwlock_init(&index->state_lock, ctx->world);
+    kd_rwlock_init(&index->gate, ctx->world);
     kd_mutex_init(&index->maintenance, ctx->world);
     for (int i = 0; i < KDI_INDEX_LATCHES; i++)
         kd_mutex_init(&index->latches[i], ctx->world);
@@ -138,13 +139,14 @@ void kd_index_close(kd_world *world, kd_index *index)
     for (int i = 0; i < KDI_INDEX_LATCHES; i++)
         kd_mutex_clear(&index->latches[i]);
     kd_mutex_clear(&index->maintenance);
+    kd_rwlock_clear(&index->gate);
     kd_rwlock_clear(&index->state_lock);
     kd_heap_free(world, index->account, index->obsolete_runs);
     kd_heap_free(world, index->account, index);
 }
 
-static kd_status remove_run_file(kd_ctx *ctx, const kd_segment_options *files, uint64_t index_no,
-                                 uint32_t run_no)
+kd_status kdi_index_remove_run_file(kd_ctx *ctx, const kd_segment_options *files, uint64_t index_no,
+                                    uint32_t run_no)
 {
     char path[KDI_RUN_PATH_BYTES];
     bool exists;
@@ -158,7 +160,7 @@ kd_status kd_index_remove_files(kd_ctx *ctx, const kd_index_options *options, kd
     uint32_t run_nos[KD_INDEX_RUNS_MAX + 1], count, next_run_no;
     KD_TRY(read_manifest(ctx, manifest, &next_run_no, &count, run_nos));
     for (uint32_t i = 0; i < count; i++)
-        KD_TRY(remove_run_file(ctx, options->files, options->index_no, run_nos[i]));
+        KD_TRY(kdi_index_remove_run_file(ctx, options->files, options->index_no, run_nos[i]));
     return KD_OK;
 }
 
@@ -167,8 +169,8 @@ kd_status kd_index_release_old(kd_ctx *ctx, kd_index *index)
     kd_status status = KD_OK;
     kd_mutex_lock(&index->maintenance);
     while (status == KD_OK && index->obsolete_count > 0) {
-        status = remove_run_file(ctx, &index->files, index->index_no,
-                                 index->obsolete_runs[index->obsolete_count - 1]);
+        status = kdi_index_remove_run_file(ctx, &index->files, index->index_no,
+                                           index->obsolete_runs[index->obsolete_count - 1]);
         if (status == KD_OK)
             index->obsolete_count--;
     }
@@ -226,12 +228,14 @@ static kd_mutex *latch_of(kd_index *index, kd_slice key)
 
 void kd_index_latch_key(kd_index *index, kd_slice key)
 {
+    kd_rwlock_lock_shared(&index->gate);
     kd_mutex_lock(latch_of(index, key));
 }
 
 void kd_index_unlatch_key(kd_index *index, kd_slice key)
 {
     kd_mutex_unlock(latch_of(index, key));
+    kd_rwlock_unlock_shared(&index->gate);
 }
 
 /* --- Finding --- */
@@ -311,11 +315,12 @@ static kd_status find_merge(kd_ctx *ctx, find_source *sources, uint32_t source_c
     }
 }
 
-static kd_status find_in(kd_ctx *ctx, const kdi_index_version *version, kd_slice key,
-                         uint64_t *refs, uint32_t capacity, uint32_t *out_count)
+kd_status kdi_index_find_in(kd_ctx *ctx, const kdi_index_version *version, kd_slice key,
+                            uint64_t *refs, uint32_t capacity, uint32_t *out_count)
 {
     find_source sources[KDI_INDEX_SOURCES_MAX];
     uint32_t source_count;
+    *out_count = 0;
     KD_TRY(find_sources(ctx, version, key, sources, &source_count));
     return find_merge(ctx, sources, source_count, key, refs, capacity, out_count);
 }
@@ -323,9 +328,8 @@ static kd_status find_in(kd_ctx *ctx, const kdi_index_version *version, kd_slice
 kd_status kd_index_find(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t *refs,
                         uint32_t capacity, uint32_t *out_count)
 {
-    *out_count = 0;
     kdi_index_version *version = kdi_index_pin(index);
-    kd_status status = find_in(ctx, version, key, refs, capacity, out_count);
+    kd_status status = kdi_index_find_in(ctx, version, key, refs, capacity, out_count);
     kdi_index_unpin(index, version);
     if (status != KD_OK)
         *out_count = 0;

@@ -50,16 +50,42 @@ kd_status kd_index_remove(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t r
  * memory, and leaves no mark; else it stays until a checkpoint's `resolve` says that its reference
  * is gone. */
 void kd_index_forget(kd_index *index, kd_slice key, uint64_t ref);
-/* Bulk: entries sorted by (key, ref) become a run at once. `next` gives one after the other. */
-kd_status kd_index_add_run(kd_ctx *ctx, kd_index *index,
-                           kd_status (*next)(kd_ctx *ctx, void *object, kd_slice *out_key,
-                                             uint64_t *out_ref, bool *out_end),
-                           void *object) KD_MUST_CHECK;
-
 /* The latch of a key's bucket, for uniqueness checks: hold it from looking a key up until the new
  * entry is in. Never held over a wait. */
 void kd_index_latch_key(kd_index *index, kd_slice key);
 void kd_index_unlatch_key(kd_index *index, kd_slice key);
+
+/*
+ * Bulk loads: entries that come sorted by (key, ref) become a run, which nobody finds until it is
+ * entered.
+ */
+typedef struct kd_index_run kd_index_run;
+typedef kd_status (*kd_index_source)(kd_ctx *ctx, void *object, kd_slice *out_key,
+                                     uint64_t *out_ref, bool *out_end);
+kd_status kd_index_run_write(kd_ctx *ctx, kd_index *index, kd_index_source next, void *object,
+                             kd_index_run **out_run) KD_MUST_CHECK;
+/* Without any check. */
+kd_status kd_index_run_enter(kd_ctx *ctx, kd_index_run *run) KD_MUST_CHECK;
+/* Frees it; the file goes unless the run was entered. NULL is allowed. */
+void kd_index_run_end(kd_index_run *run);
+
+typedef struct kd_index_entry {
+    kd_slice key;
+    uint64_t ref;
+    bool is_unique; /* The key may have no other owner. */
+} kd_index_entry;
+/* Told the references of other entries with the key of `entry`, each at least once; `*out_stop`:
+ * the run cannot be entered now. Nothing is waited for in it: keys may be latched. */
+typedef struct kd_index_judge {
+    kd_status (*rows)(kd_ctx *ctx, void *object, const kd_index_entry *entry, const uint64_t *refs,
+                      uint32_t count, bool *out_stop);
+    void *object;
+} kd_index_judge;
+/* Enters the run when the judge lets every unique key of its entries pass, at a moment when nobody
+ * else can enter one. */
+kd_status kd_index_run_enter_unique(kd_ctx *ctx, kd_index_run *run, const kd_index_entry *entries,
+                                    size_t count, const kd_index_judge *judge,
+                                    bool *out_is_entered) KD_MUST_CHECK;
 
 /* References of entries whose key equals `key`, at most `capacity`; `*out_count` may be larger than
  * capacity: call again with more room. The fast path of point reads: no allocation. */

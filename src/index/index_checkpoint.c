@@ -32,13 +32,13 @@ typedef struct merge_job {
 
 /* --- Setting the first tree aside --- */
 
-static void share_trees(kdi_index_version *to, const kdi_index_version *from, uint32_t first)
+void kdi_index_share_trees(kdi_index_version *to, const kdi_index_version *from, uint32_t first)
 {
     for (uint32_t i = first; i < from->tree_count; i++)
         to->trees[to->tree_count++] = kdi_tree_ref(from->trees[i]);
 }
 
-static void share_runs(kdi_index_version *to, const kdi_index_version *from, uint32_t first)
+void kdi_index_share_runs(kdi_index_version *to, const kdi_index_version *from, uint32_t first)
 {
     for (uint32_t i = first; i < from->run_count; i++)
         to->runs[to->run_count++] = kdi_run_ref(from->runs[i]);
@@ -58,8 +58,8 @@ static kd_status set_tree_aside(kd_ctx *ctx, kd_index *index)
         return status;
     }
     version->tree_count = 1;
-    share_trees(version, old, 0);
-    share_runs(version, old, 0);
+    kdi_index_share_trees(version, old, 0);
+    kdi_index_share_runs(version, old, 0);
     kdi_index_install(index, version);
     return KD_OK;
 }
@@ -224,7 +224,7 @@ static kd_status replace_parts(kd_ctx *ctx, kd_index *index, uint32_t merged_run
     version->trees[0] = kdi_tree_ref(old->trees[0]);
     if (run != NULL)
         version->runs[version->run_count++] = run;
-    share_runs(version, old, merged_runs);
+    kdi_index_share_runs(version, old, merged_runs);
     kdi_index_install(index, version);
     return KD_OK;
 }
@@ -248,14 +248,14 @@ static uint32_t choose_runs(const kdi_index_version *version, bool everything)
     return count;
 }
 
+/* The set-aside trees and so many of the newest runs become one run. */
 static kd_status merge_parts(kd_ctx *ctx, kd_index *index, kd_ref_resolver resolve, void *object,
-                             bool everything)
+                             uint32_t run_limit)
 {
     kdi_index_version *version = kdi_index_pin(index);
     kd_status status = KD_OK;
     kd_arena *scratch = NULL;
-    merge_job job = {.index = index, .resolve = resolve, .object = object};
-    job.run_limit = choose_runs(version, everything);
+    merge_job job = {.index = index, .resolve = resolve, .object = object, .run_limit = run_limit};
     job.is_full = job.run_limit == version->run_count;
     if (version->tree_count == 1 && job.run_limit == 0)
         goto out;
@@ -295,9 +295,9 @@ static kd_status checkpoint_locked(kd_ctx *ctx, kd_index *index, kd_ref_resolver
 {
     /* After failures no place may be left for one more tree: those set aside go first. */
     if (index->version->tree_count == KDI_INDEX_TREES_MAX)
-        KD_TRY(merge_parts(ctx, index, resolve, object, rewrite_all));
+        KD_TRY(merge_parts(ctx, index, resolve, object, choose_runs(index->version, rewrite_all)));
     KD_TRY(set_tree_aside(ctx, index));
-    KD_TRY(merge_parts(ctx, index, resolve, object, rewrite_all));
+    KD_TRY(merge_parts(ctx, index, resolve, object, choose_runs(index->version, rewrite_all)));
     return write_manifest(ctx, index, arena, out_manifest);
 }
 
@@ -312,76 +312,23 @@ kd_status kd_index_checkpoint(kd_ctx *ctx, kd_index *index, kd_ref_resolver reso
     return status;
 }
 
-/* --- Bulk loads --- */
+/* --- Room for one more run --- */
 
-static kd_status write_given(kd_ctx *ctx, kdi_run_writer *writer,
-                             kd_status (*next)(kd_ctx *ctx, void *object, kd_slice *out_key,
-                                               uint64_t *out_ref, bool *out_end),
-                             void *object)
+/* The newest runs up to the first that is larger than all before it: what a load adds piece by
+ * piece is merged as often as its size has digits, not once for every few pieces. */
+static uint32_t choose_small_runs(const kdi_index_version *version)
 {
-    for (;;) {
-        kd_slice key;
-        uint64_t ref;
-        bool end;
-        KD_TRY(next(ctx, object, &key, &ref, &end));
-        if (end)
-            return KD_OK;
-        if (key.size_bytes > KD_INDEX_KEY_BYTES_MAX)
-            return KD_FAIL(ctx, KD_LIMIT, "54000",
-                           "index row size %zu exceeds maximum %d for an index", key.size_bytes,
-                           KD_INDEX_KEY_BYTES_MAX);
-        KD_TRY(kdi_run_writer_add(ctx, writer, key, ref, false));
-    }
+    uint64_t entries = kdi_run_count(version->runs[0]);
+    uint32_t count = 1;
+    while (count < version->run_count &&
+           (count == 1 || kdi_run_count(version->runs[count]) <= entries))
+        entries += kdi_run_count(version->runs[count++]);
+    return count;
 }
 
-/* As the newest run. Takes `run` over. */
-static kd_status install_run(kd_ctx *ctx, kd_index *index, kdi_run *run)
+kd_status kdi_index_make_room(kd_ctx *ctx, kd_index *index)
 {
-    kdi_index_version *version = kdi_index_version_create(ctx, index);
-    if (version == NULL) {
-        kdi_run_unref(run);
-        return KD_NOMEM;
-    }
-    share_trees(version, index->version, 0);
-    version->runs[version->run_count++] = run;
-    share_runs(version, index->version, 0);
-    kdi_index_install(index, version);
-    return KD_OK;
-}
-
-static kd_status add_run_locked(kd_ctx *ctx, kd_index *index,
-                                kd_status (*next)(kd_ctx *ctx, void *object, kd_slice *out_key,
-                                                  uint64_t *out_ref, bool *out_end),
-                                void *object)
-{
-    kd_status status = KD_OK;
-    kdi_run_writer *writer = NULL;
-    kdi_run *run;
-    if (index->version->run_count >= KD_INDEX_RUNS_MAX) {
-        KD_TRY_OUT(set_tree_aside(ctx, index));
-        KD_TRY_OUT(merge_parts(ctx, index, NULL, NULL, true));
-    }
-    uint32_t run_no = index->next_run_no++;
-    KD_TRY_OUT(kdi_run_writer_create(ctx, &index->files, index->index_no, run_no, &writer));
-    KD_TRY_OUT(write_given(ctx, writer, next, object));
-    if (kdi_run_writer_count(writer) == 0)
-        goto out;
-    KD_TRY_OUT(kdi_run_writer_finish(ctx, writer));
-    KD_TRY_OUT(kdi_run_open(ctx, &index->files, index->index_no, run_no, &run));
-    KD_TRY_OUT(install_run(ctx, index, run));
-
-out:
-    kdi_run_writer_destroy(writer);
-    return status;
-}
-
-kd_status kd_index_add_run(kd_ctx *ctx, kd_index *index,
-                           kd_status (*next)(kd_ctx *ctx, void *object, kd_slice *out_key,
-                                             uint64_t *out_ref, bool *out_end),
-                           void *object)
-{
-    kd_mutex_lock(&index->maintenance);
-    kd_status status = add_run_locked(ctx, index, next, object);
-    kd_mutex_unlock(&index->maintenance);
-    return status;
+    if (index->version->run_count < KD_INDEX_RUNS_MAX)
+        return KD_OK;
+    return merge_parts(ctx, index, NULL, NULL, choose_small_runs(index->version));
 }

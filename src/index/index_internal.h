@@ -38,6 +38,8 @@ struct kd_index {
     uint32_t next_run_no;
     uint32_t *obsolete_runs; /* Numbers of runs whose files may go; heap. */
     uint32_t obsolete_count, obsolete_capacity;
+    /* Shared: whoever holds a key's latch. Exclusive: a bulk load that enters its run. */
+    kd_rwlock gate;
     kd_mutex latches[KDI_INDEX_LATCHES];
 };
 
@@ -47,6 +49,17 @@ void kdi_index_unpin(kd_index *index, kdi_index_version *version); /* NULL is al
 kdi_index_version *kdi_index_version_create(kd_ctx *ctx, kd_index *index) KD_MUST_CHECK;
 /* Puts the version in the place of the present one. Takes over the caller's reference. */
 void kdi_index_install(kd_index *index, kdi_index_version *version);
+
+/* Parts of `from`, from the given one on, into a version that was just created. */
+void kdi_index_share_trees(kdi_index_version *to, const kdi_index_version *from, uint32_t first);
+void kdi_index_share_runs(kdi_index_version *to, const kdi_index_version *from, uint32_t first);
+/* As kd_index_find in the parts of one version, which the caller keeps. */
+kd_status kdi_index_find_in(kd_ctx *ctx, const kdi_index_version *version, kd_slice key,
+                            uint64_t *refs, uint32_t capacity, uint32_t *out_count) KD_MUST_CHECK;
+kd_status kdi_index_remove_run_file(kd_ctx *ctx, const kd_segment_options *files, uint64_t index_no,
+                                    uint32_t run_no) KD_MUST_CHECK;
+/* Merges where no more runs fit. `maintenance` is held. */
+kd_status kdi_index_make_room(kd_ctx *ctx, kd_index *index) KD_MUST_CHECK;
 
 /* --- Merging sources in order (index_merge.c) --- */
 

@@ -49,6 +49,7 @@ struct kdi_tree {
     tree_node *first_leaf, *last_leaf;
     atomic_uint_fast64_t count;
     atomic_uint_fast64_t removed_count;
+    atomic_uint_fast64_t put_count;
     atomic_size_t memory_bytes;
 };
 
@@ -243,6 +244,7 @@ kd_status kdi_tree_create(kd_ctx *ctx, kd_account *account, kdi_tree **out_tree)
     atomic_init(&tree->reference_count, 1);
     atomic_init(&tree->count, 0);
     atomic_init(&tree->removed_count, 0);
+    atomic_init(&tree->put_count, 0);
     kd_rwlock_init(&tree->lock, ctx->world);
     *out_tree = tree;
     return KD_OK;
@@ -301,6 +303,11 @@ uint64_t kdi_tree_count(const kdi_tree *tree)
 uint64_t kdi_tree_removed_count(const kdi_tree *tree)
 {
     return atomic_load_explicit(&tree->removed_count, memory_order_relaxed);
+}
+
+uint64_t kdi_tree_put_count(const kdi_tree *tree)
+{
+    return atomic_load_explicit(&tree->put_count, memory_order_relaxed);
 }
 
 size_t kdi_tree_memory_bytes(const kdi_tree *tree)
@@ -445,6 +452,7 @@ kd_status kdi_tree_put(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref, 
 {
     kd_rwlock_lock_exclusive(&tree->lock);
     kd_status status = put_locked(ctx, tree, key, ref, removed);
+    atomic_fetch_add_explicit(&tree->put_count, 1, memory_order_relaxed);
     kd_rwlock_unlock_exclusive(&tree->lock);
     return status;
 }

@@ -40,6 +40,8 @@ kd_status kdi_tree_put(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref,
 void kdi_tree_delete(kdi_tree *tree, kd_slice key, uint64_t ref);
 uint64_t kdi_tree_count(const kdi_tree *tree);
 uint64_t kdi_tree_removed_count(const kdi_tree *tree);
+/* How often something was put into it: entries that a find does not know yet make it larger. */
+uint64_t kdi_tree_put_count(const kdi_tree *tree);
 /* What was allocated for it; not less when entries leave. */
 size_t kdi_tree_memory_bytes(const kdi_tree *tree);
 

@@ -457,6 +457,24 @@ kd_status kdi_run_find(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t from_re
     return KD_OK;
 }
 
+kd_status kdi_run_may_overlap(kd_ctx *ctx, kdi_run *run, kd_slice low, kd_slice high,
+                              bool *out_overlaps)
+{
+    *out_overlaps = false;
+    if (run->block_count == 0 || kd_slice_compare(run->fences[0].first_key, high) > 0)
+        return KD_OK;
+    if (kd_slice_compare(run->fences[run->block_count - 1].first_key, low) >= 0) {
+        *out_overlaps = true;
+        return KD_OK;
+    }
+    kd_block *pinned;
+    kdi_run_block block;
+    KD_TRY(pin_block(ctx, run, run->block_count - 1, &pinned, &block));
+    *out_overlaps = block_lower_bound(&block, low, 0) < block.entry_count;
+    kd_block_put(pinned);
+    return KD_OK;
+}
+
 /* How many entries of the block stand before the key's first, or before its end. */
 static kd_status entries_before(kd_ctx *ctx, kdi_run *run, uint32_t block_no, kd_slice key,
                                 bool is_end, uint32_t *out_at)

@@ -121,6 +121,10 @@ kd_status kdi_run_check(kd_ctx *ctx, kdi_run *run) KD_MUST_CHECK;
 kd_status kdi_run_find(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t from_ref,
                        kdi_tree_hit *hits, uint32_t capacity, uint32_t *out_count) KD_MUST_CHECK;
 
+/* Whether keys from `low` to `high` may be in it: false when all of its own are above or below. */
+kd_status kdi_run_may_overlap(kd_ctx *ctx, kdi_run *run, kd_slice low, kd_slice high,
+                              bool *out_overlaps) KD_MUST_CHECK;
+
 /* How many entries have the key. */
 kd_status kdi_run_key_count(kd_ctx *ctx, kdi_run *run, kd_slice key,
                             uint64_t *out_count) KD_MUST_CHECK;

@@ -11,27 +11,39 @@
 #include <string.h>
 
 enum {
-    ENTRIES_IN_MEMORY = 4096, /* Fewer are inserted one by one; more become a run. */
+    ENTRIES_IN_MEMORY = 4096, /* So many are inserted one by one; more become a run. */
     SORT_PIECE = 1 << 16,     /* Sorted or merged between two looks at the cancel flag. */
     POSTINGS_BYTES_MAX = 128 * 1024 * 1024, /* More become a run before all rows are read. */
 };
 
-typedef struct entry {
-    kd_slice key;
-    kd_rowref ref;
-    bool has_null;
-} entry;
-
 typedef struct builder {
     kdi_index *index;
     kd_arena *arena;
-    entry *entries;
+    kd_index_entry *entries;
     size_t count, capacity;
     size_t next;
     kd_key_list keys;
     kdi_posting_set
         *postings; /* Of an inverted index, instead of entries; NULL before the first. */
 } builder;
+
+/* What is put into the index, all at once or one by one. */
+static bool is_worth_a_run(const builder *build, uint64_t entry_count)
+{
+    uint64_t in_memory = build->index->table->storage->options.index_entries_in_memory;
+    return entry_count > (in_memory == 0 ? ENTRIES_IN_MEMORY : in_memory);
+}
+
+static kd_status run_put(kd_ctx *ctx, builder *build, kd_index_source next, void *object)
+{
+    kd_index_run *run;
+    KD_TRY(kd_index_run_write(ctx, build->index->index, next, object, &run));
+    kd_status status = kd_index_run_enter(ctx, run);
+    kd_index_run_end(run);
+    if (status == KD_OK)
+        atomic_store(&build->index->is_dirty, true); /* After the entries: see unique.c. */
+    return status;
+}
 
 static kd_status builder_begin(kd_ctx *ctx, builder *build, kdi_index *index)
 {
@@ -73,12 +85,11 @@ static kd_status postings_put(kd_ctx *ctx, builder *build)
     kdi_posting_set *postings = build->postings;
     if (postings == NULL)
         return KD_OK;
-    if (kdi_posting_set_count(postings) <= ENTRIES_IN_MEMORY) {
-        KD_TRY(postings_insert(ctx, build));
-    } else {
+    if (is_worth_a_run(build, kdi_posting_set_count(postings))) {
         KD_TRY(kdi_posting_set_sort(ctx, postings));
-        KD_TRY(kd_index_add_run(ctx, build->index->index, kdi_posting_set_next, postings));
-        atomic_store(&build->index->is_dirty, true);
+        KD_TRY(run_put(ctx, build, kdi_posting_set_next, postings));
+    } else {
+        KD_TRY(postings_insert(ctx, build));
     }
     kdi_posting_set_destroy(postings);
     build->postings = NULL;
@@ -126,14 +137,14 @@ static kd_status row_add(kd_ctx *ctx, builder *build, const kd_batch *batch, uin
                              is_null ? NULL : kd_vector_payload(vector, row, scratch), is_null,
                              definition->columns[i].order, key));
     }
-    entry *added;
+    kd_index_entry *added;
     KD_TRY(KD_PUSH(ctx, build->arena, build->entries, build->count, build->capacity, &added));
     added->key.data = kd_copy_text(ctx, build->arena, key->data, key->size_bytes);
     if (added->key.data == NULL)
         return KD_NOMEM;
     added->key.size_bytes = key->size_bytes;
     added->ref = ref;
-    added->has_null = has_null;
+    added->is_unique = definition->unique && (!has_null || definition->nulls_not_distinct);
     return KD_OK;
 }
 
@@ -188,8 +199,8 @@ out:
 
 static int entry_compare(const void *left, const void *right)
 {
-    const entry *a = left;
-    const entry *b = right;
+    const kd_index_entry *a = left;
+    const kd_index_entry *b = right;
     int order = kd_slice_compare(a->key, b->key);
     if (order != 0)
         return order;
@@ -202,8 +213,8 @@ static size_t least(size_t a, size_t b)
 }
 
 /* The sorted entries [first, middle) and [middle, end) of `from`, as one sequence in `to`. */
-static kd_status merge_pieces(kd_ctx *ctx, const entry *from, entry *to, size_t first,
-                              size_t middle, size_t end)
+static kd_status merge_pieces(kd_ctx *ctx, const kd_index_entry *from, kd_index_entry *to,
+                              size_t first, size_t middle, size_t end)
 {
     size_t left = first, right = middle;
     for (size_t at = first; at < end; at++) {
@@ -216,10 +227,21 @@ static kd_status merge_pieces(kd_ctx *ctx, const entry *from, entry *to, size_t 
     return KD_OK;
 }
 
+/* Rows often come in the order of a key. */
+static bool entries_ascend(const builder *build)
+{
+    for (size_t i = 1; i < build->count; i++)
+        if (entry_compare(&build->entries[i - 1], &build->entries[i]) > 0)
+            return false;
+    return true;
+}
+
 /* In pieces that are merged, so that a cancellation is seen in between. */
 static kd_status entries_sort(kd_ctx *ctx, builder *build)
 {
     size_t count = build->count;
+    if (entries_ascend(build))
+        return KD_OK;
     for (size_t first = 0; first < count; first += SORT_PIECE) {
         KD_TRY(kd_progress_add(ctx, 0));
         qsort(build->entries + first, least(SORT_PIECE, count - first), sizeof *build->entries,
@@ -227,11 +249,11 @@ static kd_status entries_sort(kd_ctx *ctx, builder *build)
     }
     if (count <= SORT_PIECE)
         return KD_OK;
-    entry *other = kd_alloc_raw(ctx, build->arena, count * sizeof *other);
+    kd_index_entry *other = kd_alloc_raw(ctx, build->arena, count * sizeof *other);
     if (other == NULL)
         return KD_NOMEM;
     for (size_t width = SORT_PIECE; width < count; width *= 2) {
-        entry *from = build->entries;
+        kd_index_entry *from = build->entries;
         for (size_t first = 0; first < count; first += 2 * width)
             KD_TRY(merge_pieces(ctx, from, other, first, least(first + width, count),
                                 least(first + 2 * width, count)));
@@ -241,15 +263,12 @@ static kd_status entries_sort(kd_ctx *ctx, builder *build)
     return KD_OK;
 }
 
-/* The second of two entries with one key in a unique index; NULL: none. */
-static const entry *duplicate_find(const builder *build)
+/* The first of the sorted entries whose unique key stood before; NULL: none. */
+static const kd_index_entry *duplicate_find(const builder *build)
 {
-    const kd_index_definition *definition = &build->index->definition;
-    for (size_t i = 1; definition->unique && i < build->count; i++) {
-        const entry *one = &build->entries[i];
-        if (one->has_null && !definition->nulls_not_distinct)
-            continue;
-        if (kd_slice_equal(one->key, build->entries[i - 1].key))
+    for (size_t i = 1; i < build->count; i++) {
+        const kd_index_entry *one = &build->entries[i];
+        if (one->is_unique && kd_slice_equal(one->key, build->entries[i - 1].key))
             return one;
     }
     return NULL;
@@ -287,10 +306,9 @@ static kd_status entries_put(kd_ctx *ctx, builder *build)
 {
     if (kd_index_is_inverted(&build->index->definition))
         return postings_put(ctx, build);
-    bool is_run = build->count > ENTRIES_IN_MEMORY;
-    if (is_run)
-        KD_TRY(kd_index_add_run(ctx, build->index->index, entry_next, build));
-    for (size_t i = 0; !is_run && i < build->count; i++)
+    if (is_worth_a_run(build, build->count))
+        return run_put(ctx, build, entry_next, build);
+    for (size_t i = 0; i < build->count; i++)
         KD_TRY(kd_index_insert(ctx, build->index->index, build->entries[i].key,
                                build->entries[i].ref));
     atomic_store(&build->index->is_dirty, true); /* After the entries: see unique.c. */
@@ -484,7 +502,8 @@ kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *seg
 
 /* --- Segments of a bulk load ----------------------------------------------------------------- */
 
-static kd_status key_text(kd_ctx *ctx, const builder *build, const entry *one, kd_buffer *out)
+static kd_status key_text(kd_ctx *ctx, const builder *build, const kd_index_entry *one,
+                          kd_buffer *out)
 {
     static const kd_text_settings settings = {.extra_float_digits = 1};
     const kd_index_definition *definition = &build->index->definition;
@@ -506,7 +525,7 @@ static kd_status key_text(kd_ctx *ctx, const builder *build, const entry *one, k
     return KD_OK;
 }
 
-static kd_status key_taken(kd_ctx *ctx, const builder *build, const entry *one)
+static kd_status key_taken(kd_ctx *ctx, const builder *build, const kd_index_entry *one)
 {
     const kd_index_definition *definition = &build->index->definition;
     kd_buffer text = kd_buffer_in(build->arena);
@@ -521,36 +540,75 @@ static kd_status key_taken(kd_ctx *ctx, const builder *build, const entry *one)
     return status;
 }
 
-/* Nobody else can be writing keys: the table is the transaction's own, or nothing needs a check. */
-static bool may_add_run(const kdi_write_set *writes, const builder *build)
+/* One by one. */
+static kd_status keys_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build)
 {
-    const kd_table *table = build->index->table;
-    bool is_own = kdi_stamp_txn(atomic_load(&table->created)) == kd_txn_no(writes->txn) &&
-                  kdi_is_in_flight(atomic_load(&table->created));
-    return !build->index->definition.unique ||
-           (is_own && kd_index_entry_count(build->index->index) == 0);
-}
-
-static kd_status entries_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build)
-{
-    const kd_index_definition *definition = &build->index->definition;
-    const entry *twice = duplicate_find(build);
-    if (twice != NULL && !definition->deferrable)
-        return key_taken(ctx, build, twice);
-    if (twice == NULL && may_add_run(writes, build))
-        return entries_put(ctx, build);
     for (size_t i = 0; i < build->count; i++) {
-        const entry *one = &build->entries[i];
+        const kd_index_entry *one = &build->entries[i];
         kd_rowref conflict;
-        bool is_checked = definition->unique && (!one->has_null || definition->nulls_not_distinct);
         if (i % KD_VECTOR_ROWS == 0)
             KD_TRY(kd_check_cancelled(ctx));
         KD_TRY(kdi_unique_enter_key(ctx, writes, build->index->table, build->index, one->key,
-                                    is_checked, one->ref, &conflict));
+                                    one->is_unique, one->ref, &conflict));
         if (conflict != KD_ROWREF_NONE)
             return key_taken(ctx, build, one);
     }
     return KD_OK;
+}
+
+typedef struct run_judge {
+    kdi_write_set *writes;
+    kd_table *table;
+    const kd_index_entry *entry; /* Whose key is not free. */
+    kdi_key_state state;
+} run_judge;
+
+static kd_status run_rows_judge(kd_ctx *ctx, void *object, const kd_index_entry *entry,
+                                const uint64_t *refs, uint32_t count, bool *out_stop)
+{
+    run_judge *self = object;
+    self->entry = entry;
+    KD_TRY(kdi_unique_judge(ctx, self->writes, self->table, refs, count, entry->ref, &self->state));
+    *out_stop = self->state.conflict != KD_ROWREF_NONE || self->state.blocker != 0;
+    return KD_OK;
+}
+
+/* All at once, as often as it takes until nobody in flight decides over a key. */
+static kd_status run_enter(kd_ctx *ctx, kdi_write_set *writes, const builder *build,
+                           kd_index_run *run)
+{
+    run_judge self = {.writes = writes, .table = build->index->table};
+    const kd_index_judge judge = {run_rows_judge, &self};
+    for (;;) {
+        bool is_entered;
+        KD_TRY(
+            kd_index_run_enter_unique(ctx, run, build->entries, build->count, &judge, &is_entered));
+        if (is_entered)
+            return KD_OK;
+        if (self.state.conflict != KD_ROWREF_NONE)
+            return key_taken(ctx, build, self.entry);
+        KD_TRY(kd_txn_wait_for(ctx, writes->txn, self.state.blocker));
+    }
+}
+
+static kd_status entries_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build)
+{
+    if (!build->index->definition.unique)
+        return entries_put(ctx, build);
+    if (build->index->definition.deferrable)
+        return keys_enter(ctx, writes, build); /* Those in doubt are noted one by one. */
+    const kd_index_entry *twice = duplicate_find(build);
+    if (twice != NULL)
+        return key_taken(ctx, build, twice);
+    if (!is_worth_a_run(build, build->count))
+        return keys_enter(ctx, writes, build);
+    kd_index_run *run;
+    KD_TRY(kd_index_run_write(ctx, build->index->index, entry_next, build, &run));
+    kd_status status = run_enter(ctx, writes, build, run);
+    kd_index_run_end(run);
+    if (status == KD_OK)
+        atomic_store(&build->index->is_dirty, true); /* After the entries: see unique.c. */
+    return status;
 }
 
 kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
@@ -605,16 +663,7 @@ static kd_status batch_enter(kd_ctx *ctx, kdi_write_set *writes, builder *build,
         KD_TRY(row_add(ctx, build, batch, kd_batch_row(batch, i), first + i));
     if (kd_index_is_inverted(definition))
         return postings_insert(ctx, build);
-    for (size_t i = 0; i < build->count; i++) {
-        const entry *one = &build->entries[i];
-        kd_rowref conflict;
-        bool is_checked = definition->unique && (!one->has_null || definition->nulls_not_distinct);
-        KD_TRY(kdi_unique_enter_key(ctx, writes, build->index->table, build->index, one->key,
-                                    is_checked, one->ref, &conflict));
-        if (conflict != KD_ROWREF_NONE)
-            return key_taken(ctx, build, one);
-    }
-    return KD_OK;
+    return keys_enter(ctx, writes, build);
 }
 
 kd_status kdi_indexes_enter_batch(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,

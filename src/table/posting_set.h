@@ -17,8 +17,7 @@ kd_status kdi_posting_set_add(kd_ctx *ctx, kdi_posting_set *set, kd_slice key,
                               uint64_t ref) KD_MUST_CHECK;
 uint64_t kdi_posting_set_count(const kdi_posting_set *set);
 size_t kdi_posting_set_bytes(const kdi_posting_set *set);
-/* No more is added: what there is comes in the order of (key, reference), as kd_index_add_run takes
- * it. */
+/* No more is added: what there is comes in the order of (key, reference): a kd_index_source. */
 kd_status kdi_posting_set_sort(kd_ctx *ctx, kdi_posting_set *set) KD_MUST_CHECK;
 kd_status kdi_posting_set_next(kd_ctx *ctx, void *set, kd_slice *out_key, uint64_t *out_ref,
                                bool *out_end) KD_MUST_CHECK;

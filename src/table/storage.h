@@ -28,15 +28,18 @@ typedef struct kd_storage_options {
     uint64_t checkpoint_ns;        /* Time between them while anything is written; 0: 5 min. */
     uint64_t delta_flush_bytes;    /* A delta larger than this is flushed; 0: 64 MiB. */
     uint64_t redo_stream_bytes; /* Redo of a transaction above goes to the log early; 0: 64 MiB. */
-    bool no_sync;               /* The log is forced to the disk by checkpoints only. */
-    bool no_background;         /* Tests: flush, compact, checkpoint only when told to. */
+    uint64_t
+        index_entries_in_memory; /* More that a load has for an index become a run; 0: 4,096. */
+    bool no_sync;                /* The log is forced to the disk by checkpoints only. */
+    bool no_background;          /* Tests: flush, compact, checkpoint only when told to. */
 } kd_storage_options;
 
 /* 55006 when another process has it open; 58P01/KD_INVALID for a directory that is no database
  * (naming what was found); KD_UNSUPPORTED for a newer format; KD_CORRUPT with what and where. */
 kd_status kd_storage_open(kd_ctx *ctx, const kd_storage_options *options,
                           kd_storage **out_storage) KD_MUST_CHECK;
-/* Checkpoints (unless read-only or failed) and closes. All transactions have ended. */
+/* Checkpoints (unless read-only, failed, or nothing was written since the opening) and closes. All
+ * transactions have ended. */
 kd_status kd_storage_close(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Closes at once without a checkpoint: what a crash leaves, for tests and after failures. */
 void kd_storage_abandon(kd_storage *storage);

@@ -215,6 +215,10 @@ kd_status kdi_segment_shrink_marks(kd_ctx *ctx, kdi_segment *segment,
 kd_status kdi_segment_begin(kd_ctx *ctx, const kdi_segment *segment, uint32_t ordinal,
                             kd_stamp newest_needed, kd_stamp *out_begin) KD_MUST_CHECK;
 
+/* No run that a root names has references to what the image beside it says was moved: the replay of
+ * the log may follow such a remap, nobody after it. */
+enum { KDI_UNNAMED_BY_IMAGE = 1 };
+
 /* Where the rows of a unit went. */
 typedef struct kdi_remap {
     kd_txn_garbage garbage;
@@ -443,6 +447,8 @@ struct kd_storage {
     _Atomic uint64_t checkpoint_end;      /* The log's next position when it was done. */
     _Atomic uint64_t checkpoint_at_ns;    /* When the last checkpoint ended (or the opening). */
     _Atomic uint64_t checkpoint_ns;       /* As the option; may be changed. */
+    uint64_t
+        settled_position; /* As long as the log ends here the root says everything; 0: never. */
     _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
     _Atomic uint64_t slowed_at; /* What delta_bytes was when a writer was slowed last. */
     /* Upkeep thread. */
@@ -653,6 +659,15 @@ bool kdi_conflict_is_told(const kd_on_conflict *on_conflict, uint64_t index_no);
 kd_status kdi_unique_enter_key(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                                kdi_index *index, kd_slice key, bool is_checked, kd_rowref self,
                                kd_rowref *out_conflict) KD_MUST_CHECK;
+/* Who owns the key that the rows at `refs` have: a row (of nobody else's transaction in flight), or
+ * the number of a transaction that decides. Both empty: it is free. Waits for nobody. */
+typedef struct kdi_key_state {
+    kd_rowref conflict;
+    uint64_t blocker;
+} kdi_key_state;
+kd_status kdi_unique_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                           const kd_rowref *refs, uint32_t count, kd_rowref self,
+                           kdi_key_state *out_state) KD_MUST_CHECK;
 /* 23505 for the row at `place`. */
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
                           const kdi_place *place) KD_MUST_CHECK;

@@ -17,14 +17,9 @@
 
 enum { FOUND_REFS = 16, CLEANED_FROM = 4 };
 
-typedef struct key_state {
-    kd_rowref conflict;
-    uint64_t blocker;
-} key_state;
-
 /* Does the row at `ref` own its key? */
 static kd_status row_judge(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref ref,
-                           key_state *state)
+                           kdi_key_state *state)
 {
     kdi_place place;
     kd_stamp begin;
@@ -97,15 +92,27 @@ static void versions_clean(kdi_write_set *writes, kd_table *table, const kdi_ind
         version_clean(writes, table, index, key, refs[i], &live);
 }
 
+kd_status kdi_unique_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                           const kd_rowref *refs, uint32_t count, kd_rowref self,
+                           kdi_key_state *out_state)
+{
+    *out_state = (kdi_key_state){.conflict = KD_ROWREF_NONE};
+    for (uint32_t i = 0; i < count && out_state->conflict == KD_ROWREF_NONE; i++) {
+        if (refs[i] != self)
+            KD_TRY(row_judge(ctx, writes->txn, table, refs[i], out_state));
+    }
+    return KD_OK;
+}
+
 /* The key's latch is held. */
 static kd_status key_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
-                           const kdi_index *index, kd_slice key, kd_rowref self, key_state *state)
+                           const kdi_index *index, kd_slice key, kd_rowref self,
+                           kdi_key_state *state)
 {
     kd_rowref few[FOUND_REFS];
     kd_rowref *refs = few;
     uint32_t capacity = FOUND_REFS;
     uint32_t count;
-    *state = (key_state){.conflict = KD_ROWREF_NONE};
     KD_TRY(kd_index_find(ctx, index->index, key, refs, capacity, &count));
     while (count > capacity) {
         capacity = count * 2;
@@ -114,12 +121,7 @@ static kd_status key_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
             return KD_NOMEM;
         KD_TRY(kd_index_find(ctx, index->index, key, refs, capacity, &count));
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (refs[i] != self)
-            KD_TRY(row_judge(ctx, writes->txn, table, refs[i], state));
-        if (state->conflict != KD_ROWREF_NONE)
-            break;
-    }
+    KD_TRY(kdi_unique_judge(ctx, writes, table, refs, count, self, state));
     versions_clean(writes, table, index, key, refs, count);
     return KD_OK;
 }
@@ -137,7 +139,7 @@ static kd_status enter_unique(kd_ctx *ctx, kdi_write_set *writes, kd_table *tabl
                               kd_slice key, kd_rowref self, kd_rowref *out_conflict)
 {
     for (;;) {
-        key_state state;
+        kdi_key_state state;
         kd_index_latch_key(index->index, key);
         kd_status status = key_judge(ctx, writes, table, index, key, self, &state);
         if (status == KD_OK && state.conflict == KD_ROWREF_NONE && state.blocker == 0)
@@ -175,7 +177,7 @@ static kd_status doubt_add(kd_ctx *ctx, kdi_write_set *writes, const kdi_index *
 static kd_status enter_deferrable(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                                   kdi_index *index, kd_slice key, kd_rowref self)
 {
-    key_state state;
+    kdi_key_state state;
     kd_index_latch_key(index->index, key);
     kd_status status = key_judge(ctx, writes, table, index, key, self, &state);
     if (status == KD_OK)
@@ -221,7 +223,7 @@ kd_status kd_table_doubt_judge(kd_ctx *ctx, kd_txn *txn, kd_storage *storage,
     kdi_write_set *writes = kd_txn_attachment(txn);
     kd_table *table = kd_table_find(storage, doubt->table_no);
     kdi_index *index = table == NULL ? NULL : kdi_index_find(table, doubt->index_no);
-    key_state state = {.conflict = KD_ROWREF_NONE};
+    kdi_key_state state = {.conflict = KD_ROWREF_NONE};
     kdi_place place;
     bool stands;
     if (index == NULL)

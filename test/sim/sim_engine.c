@@ -50,6 +50,7 @@ static kd_status database_open(kd_ctx *ctx, sim_run *run)
         .checkpoint_log_bytes = between(run, 16 << 10, 400 << 10),
         .delta_flush_bytes = between(run, 2 << 10, 64 << 10),
         .bulk_bytes_min = 1,
+        .index_entries_in_memory = run->seed % 2, /* Of every other seed nearly all become runs. */
         .redo_stream_bytes = between(run, 0, 2) == 0 ? between(run, 256, 4 << 10) : 0,
     };
     return kd_database_open(ctx, "db", &options, &run->database);

@@ -44,6 +44,7 @@ typedef struct sim_run {
     bool no_sync;     /* Then a crash may take the newest commits away, */
     state *committed; /* but not those before the last checkpoint, and none between others. */
     size_t committed_count;
+    uint64_t index_entries_in_memory;
     uint64_t full_count; /* Of failures because the disk was full. */
     uint64_t table_no, primary;
     kd_governor *governor;
@@ -74,6 +75,7 @@ static kd_status storage_open(kd_ctx *ctx, sim_run *run)
     kd_storage_options options = {.directory = "db",
                                   .governor = run->governor,
                                   .wal_file_bytes = 256 * 1024,
+                                  .index_entries_in_memory = run->index_entries_in_memory,
                                   .no_sync = run->no_sync,
                                   .no_background = true};
     return kd_storage_open(ctx, &options, &run->storage);
@@ -445,7 +447,8 @@ TEST(no_crash_loses_an_acknowledged_commit_or_shows_half_of_one)
     uint64_t seeds = test_seed_count(15);
     shape_define();
     for (uint64_t seed = 1; seed <= seeds; seed++) {
-        sim_run run = {.disk = sim_disk_create(), .random = {seed}};
+        sim_run run = {
+            .disk = sim_disk_create(), .random = {seed}, .index_entries_in_memory = seed % 2 * 8};
         for (int id = 0; id < IDS; id++)
             run.acknowledged.scores[id] = ABSENT;
         for (uint64_t life = 0; life < LIVES; life++) {
@@ -464,7 +467,8 @@ TEST(a_full_disk_undoes_what_met_it_and_harms_nothing_else)
     uint64_t full_count = 0;
     shape_define();
     for (uint64_t seed = 1; seed <= seeds; seed++) {
-        sim_run run = {.disk = sim_disk_create(), .random = {seed}};
+        sim_run run = {
+            .disk = sim_disk_create(), .random = {seed}, .index_entries_in_memory = seed % 2 * 8};
         for (int id = 0; id < IDS; id++)
             run.acknowledged.scores[id] = ABSENT;
         for (uint64_t life = 0; life < 2; life++) {

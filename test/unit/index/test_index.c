@@ -392,7 +392,10 @@ TEST(a_bulk_load_is_found)
         bulk load = {.next = (uint64_t)round * 20000,
                      .count = (uint64_t)(round + 1) * 20000,
                      .arena = self.arena};
-        CHECK_STATUS(&self.ctx, kd_index_add_run(&self.ctx, self.index, bulk_next, &load));
+        kd_index_run *run;
+        CHECK_STATUS(&self.ctx, kd_index_run_write(&self.ctx, self.index, bulk_next, &load, &run));
+        CHECK_STATUS(&self.ctx, kd_index_run_enter(&self.ctx, run));
+        kd_index_run_end(run);
     }
     for (int64_t number = 0; number < 200000; number += 7) {
         kd_buffer key = kd_buffer_in(self.arena);
