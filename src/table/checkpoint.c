@@ -368,8 +368,7 @@ static void table_remaps_drop(kd_ctx *ctx, kd_arena *arena, kd_table *table, uin
     kd_error_clear(ctx); /* Without memory they stay until the next checkpoint. */
 }
 
-/* Remaps that no index and no transaction needs any more. */
-static void remaps_drop(kd_ctx *ctx, kd_storage *storage, kd_arena *arena)
+void kdi_remaps_drop(kd_ctx *ctx, kd_storage *storage, kd_arena *arena)
 {
     uint32_t pin;
     if (kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin) != KD_OK) {
@@ -496,7 +495,7 @@ kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage)
     }
     kd_txn_unpin(storage->txns, all.pin);
     if (status == KD_OK) {
-        remaps_drop(ctx, storage, all.arena);
+        kdi_remaps_drop(ctx, storage, all.arena);
         atomic_store(&storage->checkpoint_end, kd_wal_next_position(storage->wal));
         atomic_fetch_add(&storage->checkpoint_count, 1);
     }

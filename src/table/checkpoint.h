@@ -11,6 +11,8 @@ enum { KDI_BODY_VERSION = 1 };
 kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* The root of an empty database. */
 kd_status kdi_root_write_first(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* Lets go of remaps that no index and no transaction needs any more. Without memory they stay. */
+void kdi_remaps_drop(kd_ctx *ctx, kd_storage *storage, kd_arena *arena);
 /* Frees the list; with `removes_files` nothing names the files any more. */
 void kdi_doomed_free(kd_storage *storage, kdi_doomed *list, bool removes_files);
 

@@ -271,6 +271,8 @@ static kd_status remap_read(kd_ctx *ctx, loader *load, kd_table *table, uint64_t
         return damaged(ctx, load, "a remap is cut off");
     kdi_remap *remap;
     KD_TRY(kdi_remap_make(ctx, load->storage, unit, (uint32_t)count, &remap));
+    /* The checkpoint that wrote the image rewrote the indexes, or one before it had. */
+    remap->unnamed_since = KDI_UNNAMED_BY_IMAGE;
     memcpy(remap->refs, kd_read_bytes(reader, count * sizeof(kd_rowref)),
            count * sizeof(kd_rowref));
     kdi_unit_change change = {.add_remaps = &remap, .add_remap_count = 1};

@@ -21,6 +21,7 @@ typedef struct replay {
     kd_storage *storage;
     kd_stamp root_stamp; /* Everything up to here is in the root. */
     kd_stamp newest;
+    bool has_news; /* The log goes on behind it. */
     uint64_t next_txn_no;
     kd_map streams;  /* Transaction number -> stream. */
     kd_arena *arena; /* Reset after each record. */
@@ -458,6 +459,7 @@ static kd_status record_visit(kd_ctx *ctx, void *object, const kd_wal_record *re
 {
     replay *run = object;
     kd_arena_reset(run->arena);
+    run->has_news |= record->position > run->root_stamp;
     switch ((kd_log_kind)record->kind) {
     case KD_LOG_COMMIT:
         return commit_visit(ctx, run, record);
@@ -533,9 +535,14 @@ kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage, kd_slice root_body)
     while ((entry = kd_map_next(&run.streams, &cursor)) != NULL)
         kd_arena_destroy(((stream *)entry->value)->arena);
     kd_map_clear(&run.streams);
-    kd_arena_destroy(run.arena);
-    if (status == KD_OK)
+    if (status == KD_OK) {
         kd_txn_manager_start(storage->txns, storage->options.read_only ? NULL : storage->wal,
                              run.newest, run.next_txn_no);
+        if (!run.has_news && storage->root_generation > 1)
+            storage->settled_position = kd_wal_read_statistics(storage->wal).next_position;
+        (void)kd_txn_epoch_next(storage->txns); /* Nobody is there from before. */
+        kdi_remaps_drop(ctx, storage, run.arena);
+    }
+    kd_arena_destroy(run.arena);
     return status;
 }

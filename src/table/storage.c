@@ -256,11 +256,19 @@ void kd_storage_abandon(kd_storage *storage)
     storage_destroy(storage);
 }
 
+/* Something was logged that the root does not say. */
+static bool has_news(const kd_storage *storage)
+{
+    return !storage->options.read_only &&
+           (storage->settled_position == 0 ||
+            kd_wal_read_statistics(storage->wal).next_position != storage->settled_position);
+}
+
 kd_status kd_storage_close(kd_ctx *ctx, kd_storage *storage)
 {
     kdi_upkeep_stop(storage);
     kd_status status = KD_OK;
-    if (!storage->options.read_only)
+    if (has_news(storage))
         status = kdi_checkpoint(ctx, storage);
     if (status != KD_OK) {
         /* What was committed is in the log; the next opening finds it there. */

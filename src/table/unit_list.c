@@ -19,11 +19,15 @@ static bool has_unit(kdi_remap *const *remaps, uint32_t count, uint64_t unit)
 
 static bool drops_remap(const kdi_unit_change *change, uint64_t unit)
 {
-    for (uint32_t i = 0; i < change->drop_remap_count; i++) {
-        if (change->drop_remaps[i] == unit)
-            return true;
+    uint32_t low = 0, high = change->drop_remap_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (change->drop_remaps[middle] < unit)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return false;
+    return low < change->drop_remap_count && change->drop_remaps[low] == unit;
 }
 
 static bool drops_segment(const kdi_unit_change *change, const kdi_segment *segment)

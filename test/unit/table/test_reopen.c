@@ -280,3 +280,49 @@ TEST(an_index_keeps_the_name_that_it_was_given_later)
     check_name(&f, "other", "Key (number)=(1) already exists.");
     fixture_close(&f);
 }
+
+static atomic_uint_fast64_t written_bytes;
+static kd_status (*world_write)(kd_ctx *ctx, kd_file *file, uint64_t offset, const void *source,
+                                size_t size_bytes);
+
+static kd_status counted_write(kd_ctx *ctx, kd_file *file, uint64_t offset, const void *source,
+                               size_t size_bytes)
+{
+    atomic_fetch_add(&written_bytes, size_bytes);
+    return world_write(ctx, file, offset, source, size_bytes);
+}
+
+TEST(a_close_after_reopening_writes_next_to_nothing)
+{
+    enum { ROWS = 20000 };
+    table_fixture f;
+    kd_ctx ctx = test_ctx();
+    kd_world world = *ctx.world;
+    world_write = world.file_write;
+    world.file_write = counted_write;
+    ctx.world = &world;
+    fixture_open_in(&f, ctx, test_path("db"), false);
+    kd_txn *txn = fixture_begin(&f);
+    for (int64_t id = 0; id < ROWS; id++)
+        fixture_insert(&f, txn, id, "a row that moves", (int32_t)id);
+    fixture_commit(&f, txn);
+    CHECK_STATUS(&f.ctx, kd_storage_flush(&f.ctx, f.storage, false));
+    CHECK_STATUS(&f.ctx, kd_storage_close(&f.ctx, f.storage));
+    for (int i = 0; i < 2; i++) {
+        fixture_reopen(&f);
+        txn = fixture_begin(&f);
+        CHECK_EQ(fixture_score(&f, txn, ROWS - 1), ROWS - 1);
+        fixture_commit(&f, txn);
+        if (i > 0) {
+            txn = fixture_begin(&f);
+            fixture_insert(&f, txn, ROWS, "one more", 0);
+            fixture_commit(&f, txn);
+        }
+        atomic_store(&written_bytes, 0);
+        CHECK_STATUS(&f.ctx, kd_storage_close(&f.ctx, f.storage));
+        CHECK(atomic_load(&written_bytes) <= (i > 0 ? 32 * 1024 : 4096));
+    }
+    fixture_reopen(&f);
+    CHECK_EQ(fixture_count(&f), ROWS + 1);
+    fixture_close(&f);
+}
