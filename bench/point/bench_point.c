@@ -64,7 +64,7 @@ static void fill_kade(kade_session *session, long rows)
          "prepare insert");
     for (long id = 0; id < rows; id++) {
         bool has_row;
-        char name[32];
+        char name[40];
         snprintf(name, sizeof name, "point number %ld", id);
         must(session, kade_bind_int64(statement, 1, id), "bind");
         must(session, kade_bind_int64(statement, 2, id * 7), "bind");
@@ -173,7 +173,7 @@ static void fill_sqlite(sqlite3 *database, long rows)
     sqlite_run(database, "BEGIN");
     sqlite3_prepare_v2(database, "INSERT INTO points VALUES (?, ?, ?)", -1, &statement, NULL);
     for (long id = 0; id < rows; id++) {
-        char name[32];
+        char name[40];
         snprintf(name, sizeof name, "point number %ld", id);
         sqlite3_bind_int64(statement, 1, id);
         sqlite3_bind_int64(statement, 2, id * 7);

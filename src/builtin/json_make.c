@@ -182,7 +182,7 @@ KDI_ROW(set_lax)
     if (*out_is_null)
         return KD_OK;
     kd_slice *steps, answer;
-    uint32_t count;
+    uint32_t count = 0;
     bool create = !has_create || KDI_ARG(uint8_t, args, 3);
     KD_TRY(steps_of(ctx, env, args, &steps, &count));
     if (args[2] == NULL)

@@ -178,6 +178,8 @@ enum {
     KDI_TEST_GE
 };
 uint8_t kdi_test_of(const char *name);
+/* A value that is stored as an integer of 2, 4 or 8 bytes. */
+int64_t kdi_integer_of(const kd_value *value);
 /* Takes the rows of `taken` out of `rows`; both ascend. */
 uint32_t kdi_rows_subtract(uint16_t *rows, uint32_t count, const uint16_t *taken,
                            uint32_t taken_count);

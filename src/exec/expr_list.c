@@ -29,18 +29,6 @@ typedef struct list_set {
 
 enum { LIST_BITS_MAX = 1 << 16 };
 
-static int64_t integer_of(const kd_value *value)
-{
-    switch (kd_type_physical(value->type)) {
-    case KD_PHYS_I16:
-        return value->as.i16;
-    case KD_PHYS_I32:
-        return value->as.i32;
-    default:
-        return value->as.i64;
-    }
-}
-
 /* Bits for integers that lie close together. */
 static kd_status set_bits(kd_ctx *ctx, kd_arena *arena, list_set *set)
 {
@@ -49,7 +37,7 @@ static kd_status set_bits(kd_ctx *ctx, kd_arena *arena, list_set *set)
         return KD_OK;
     int64_t low = INT64_MAX, high = INT64_MIN;
     for (uint32_t i = 0; i < set->count; i++) {
-        int64_t value = integer_of(&set->values[i]);
+        int64_t value = kdi_integer_of(&set->values[i]);
         low = value < low ? value : low;
         high = value > high ? value : high;
     }
@@ -60,7 +48,7 @@ static kd_status set_bits(kd_ctx *ctx, kd_arena *arena, list_set *set)
     if (set->bits == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < set->count; i++)
-        kd_bit_set(set->bits, (uint32_t)(integer_of(&set->values[i]) - low));
+        kd_bit_set(set->bits, (uint32_t)(kdi_integer_of(&set->values[i]) - low));
     set->low = low;
     set->span = span;
     return KD_OK;

@@ -154,7 +154,7 @@ static range range_of(uint8_t test, cut bound)
     }
 }
 
-static int64_t integer_of(const kd_value *value)
+int64_t kdi_integer_of(const kd_value *value)
 {
     switch (kd_type_physical(value->type)) {
     case KD_PHYS_I16:
@@ -191,7 +191,7 @@ static kd_status cut_of(kd_ctx *ctx, kd_arena *arena, kd_type column, kd_value *
         int scale = column.id == KD_TYPE_NUMERIC ? kd_numeric_scale(column) : 0;
         return numeric_cut(ctx, arena, bound, scale, out, out_fits);
     }
-    int64_t integer = integer_of(bound);
+    int64_t integer = kdi_integer_of(bound);
     if (column.id != KD_TYPE_DATE || bound->type.id == KD_TYPE_DATE) {
         *out = (cut){integer, true};
         return KD_OK;
@@ -313,7 +313,7 @@ static uint32_t select_constant(const kd_vector *vector, range wanted, const uin
     if (kd_vector_is_null(vector, 0))
         return 0;
     kd_value value = kd_vector_get(vector, 0);
-    int64_t integer = integer_of(&value);
+    int64_t integer = kdi_integer_of(&value);
     bool inside = integer >= wanted.low && integer <= wanted.high;
     return inside != wanted.outside ? rows_all(selection, count, out_rows) : 0;
 }

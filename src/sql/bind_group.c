@@ -109,7 +109,7 @@ static kd_status bind_key(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
                           const kdi_targets *targets, bool in_sets, uint32_t *out_index)
 {
     kd_expr *expr;
-    uint32_t target;
+    uint32_t target = UINT32_MAX;
     KD_TRY(bind_item(ctx, b, scope, node, targets, &expr, &target));
     KD_TRY(kdi_check_equality(ctx, b, expr->type, expr->position));
     return add_key(ctx, b, scope->query, expr, in_sets ? target : UINT32_MAX, out_index);

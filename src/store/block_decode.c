@@ -815,16 +815,9 @@ static void frame_pick(const kdi_decode_input *input, const decode_range *range,
 /* The run of a later row, not further away than the row itself. */
 static uint32_t run_after(const kdi_runs *runs, uint32_t run, uint32_t row, uint32_t step)
 {
-    uint32_t low = run, high = run + step + 1; /* starts[low] <= row < starts[high] */
-    high = high < runs->head.run_count ? high : runs->head.run_count;
-    while (high - low > 1) {
-        uint32_t middle = (low + high) / 2;
-        if (kd_load_u16(runs->starts + (size_t)middle * sizeof(uint16_t)) <= row)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    uint32_t high = run + step + 1;
+    return kdi_runs_find_between(runs, run,
+                                 high < runs->head.run_count ? high : runs->head.run_count, row);
 }
 
 static void runs_pick(const kdi_decode_input *input, const decode_range *range, void *values)

@@ -227,6 +227,8 @@ static inline int64_t kdi_run_value(const kdi_runs *runs, uint32_t run)
 
 int64_t kdi_runs_get(const uint8_t *payload, uint32_t row);
 uint32_t kdi_runs_find(const kdi_runs *runs, uint32_t row); /* Index of the row's run. */
+/* The same where the run `low` begins at the row or before, and `high` after it or is the end. */
+uint32_t kdi_runs_find_between(const kdi_runs *runs, uint32_t low, uint32_t high, uint32_t row);
 
 /* One vector of a frame, taken apart. */
 typedef struct kdi_frame_part {

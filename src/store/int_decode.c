@@ -218,7 +218,11 @@ const char *kdi_runs_check(const uint8_t *payload, size_t payload_bytes, uint32_
 
 uint32_t kdi_runs_find(const kdi_runs *runs, uint32_t row)
 {
-    uint32_t low = 0, high = runs->head.run_count; /* starts[low] <= row < starts[high] */
+    return kdi_runs_find_between(runs, 0, runs->head.run_count, row);
+}
+
+uint32_t kdi_runs_find_between(const kdi_runs *runs, uint32_t low, uint32_t high, uint32_t row)
+{
     while (high - low > 1) {
         uint32_t middle = (low + high) / 2;
         if (kd_load_u16(runs->starts + (size_t)middle * sizeof(uint16_t)) <= row)

@@ -313,8 +313,8 @@ static kd_status frame_apply(kd_ctx *ctx, loader *load, uint8_t kind, kd_slice p
 static kd_status frames_load(kd_ctx *ctx, loader *load)
 {
     for (;;) {
-        uint8_t kind;
-        kd_slice payload;
+        uint8_t kind = 0;
+        kd_slice payload = {0};
         kd_arena_reset(load->arena);
         KD_TRY(frame_read(ctx, load, &kind, &payload));
         if (kind == KDI_IMAGE_END) {
