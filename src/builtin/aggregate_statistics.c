@@ -118,9 +118,11 @@ static kd_status exact_numeric(kd_ctx *ctx, kd_call_env *env, void *object, cons
     }
     KD_TRY(exact_grow(ctx, env->state_arena, state));
     state->count++;
-    KD_TRY(kd_decimal_mul(ctx, env->arena, &value, &value, &square));
-    KD_TRY(kd_decimal_add(ctx, env->state_arena, &state->big_sum[0], &value, &state->big_sum[0]));
-    return kd_decimal_add(ctx, env->state_arena, &state->big_sum[1], &square, &state->big_sum[1]);
+    KD_TRY(kd_decimal_mul_exact(ctx, env->arena, &value, &value, &square));
+    KD_TRY(kd_decimal_add_exact(ctx, env->state_arena, &state->big_sum[0], &value,
+                                &state->big_sum[0]));
+    return kd_decimal_add_exact(ctx, env->state_arena, &state->big_sum[1], &square,
+                                &state->big_sum[1]);
 }
 
 static kd_status exact_combine(kd_ctx *ctx, kd_call_env *env, void *object, const void *other)
@@ -143,8 +145,8 @@ static kd_status exact_combine(kd_ctx *ctx, kd_call_env *env, void *object, cons
     KD_TRY(exact_sums(ctx, env->state_arena, more, sums));
     state->count += more->count;
     for (int i = 0; i < 2; i++)
-        KD_TRY(kd_decimal_add(ctx, env->state_arena, &state->big_sum[i], &sums[i],
-                              &state->big_sum[i]));
+        KD_TRY(kd_decimal_add_exact(ctx, env->state_arena, &state->big_sum[i], &sums[i],
+                                    &state->big_sum[i]));
     return KD_OK;
 }
 
@@ -165,9 +167,10 @@ static kd_status exact_finish(kd_ctx *ctx, kd_call_env *env, const void *object,
         return kd_decimal_store(ctx, env->arena, &answer, result);
     }
     KD_TRY(kd_decimal_from_i64(ctx, env->arena, state->count, &count));
-    KD_TRY(kd_decimal_mul(ctx, env->arena, &sums[0], &sums[0], &square));
-    KD_TRY(kd_decimal_mul(ctx, env->arena, &sums[1], &count, &answer));
-    KD_TRY(kd_decimal_sub(ctx, env->arena, &answer, &square, &answer));
+    KD_TRY(kd_decimal_mul_exact(ctx, env->arena, &sums[0], &sums[0], &square));
+    KD_TRY(kd_decimal_mul_exact(ctx, env->arena, &sums[1], &count, &answer));
+    square = kd_decimal_negate(square);
+    KD_TRY(kd_decimal_add_exact(ctx, env->arena, &answer, &square, &answer));
     if (kd_decimal_sign(&answer) <= 0) {
         KD_TRY(kd_decimal_from_i64(ctx, env->arena, 0, &answer));
         return kd_decimal_store(ctx, env->arena, &answer, result);

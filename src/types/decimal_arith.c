@@ -136,7 +136,7 @@ static kd_status whole_number(kd_ctx *ctx, kd_arena *arena, const kd_decimal *va
     if (input.negative == step_negative && kdi_decimal_compare_magnitude(&input, &whole) != 0) {
         static const uint16_t one_digit[1] = {1};
         kd_decimal one = kdi_decimal_finish(one_digit, 1, 0, step_negative, 0);
-        KD_TRY(kdi_decimal_add_finite(ctx, arena, &whole, &one, &whole));
+        KD_TRY(kd_decimal_add_exact(ctx, arena, &whole, &one, &whole));
     }
     *out = whole;
     return kdi_decimal_check(ctx, out);
@@ -196,8 +196,8 @@ static kd_status combine(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, cons
     return KD_OK;
 }
 
-kd_status kdi_decimal_add_finite(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
-                                 const kd_decimal *b, kd_decimal *out)
+static kd_status add_finite(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
+                            kd_decimal *out)
 {
     int32_t scale = a->scale > b->scale ? a->scale : b->scale;
     if (a->digit_count == 0 || b->digit_count == 0) {
@@ -218,8 +218,8 @@ kd_status kdi_decimal_add_finite(kd_ctx *ctx, kd_arena *arena, const kd_decimal 
     return combine(ctx, arena, a, b, true, a->negative, scale, out);
 }
 
-kd_status kd_decimal_add(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
-                         kd_decimal *out)
+kd_status kd_decimal_add_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
+                               const kd_decimal *b, kd_decimal *out)
 {
     if (a->kind == KD_DECIMAL_NAN || b->kind == KD_DECIMAL_NAN ||
         (is_infinite(a) && is_infinite(b) && a->kind != b->kind)) {
@@ -230,7 +230,13 @@ kd_status kd_decimal_add(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, cons
         *out = is_infinite(a) ? *a : *b;
         return KD_OK;
     }
-    KD_TRY(kdi_decimal_add_finite(ctx, arena, a, b, out));
+    return add_finite(ctx, arena, a, b, out);
+}
+
+kd_status kd_decimal_add(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
+                         kd_decimal *out)
+{
+    KD_TRY(kd_decimal_add_exact(ctx, arena, a, b, out));
     return kdi_decimal_check(ctx, out);
 }
 
@@ -272,6 +278,8 @@ static kd_status multiply_large(kd_ctx *ctx, const kd_decimal *a, const kd_decim
     for (uint32_t i = a->digit_count; i-- > 0;) {
         uint32_t factor = a->digits[i];
         uint32_t carry = 0;
+        if (factor == 0) /* Far apart digits of a long number. */
+            continue;
         for (uint32_t j = b->digit_count; j-- > 0;) {
             uint32_t sum = digits[i + j + 1] + factor * b->digits[j] + carry;
             carry = sum / KD_NUMERIC_BASE;
@@ -284,8 +292,8 @@ static kd_status multiply_large(kd_ctx *ctx, const kd_decimal *a, const kd_decim
     return KD_OK;
 }
 
-kd_status kdi_decimal_mul_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
-                                const kd_decimal *b, kd_decimal *out)
+static kd_status mul_finite(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
+                            kd_decimal *out)
 {
     int32_t scale = a->scale + b->scale;
     if (a->digit_count == 0 || b->digit_count == 0) {
@@ -305,8 +313,8 @@ kd_status kdi_decimal_mul_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *
     return KD_OK;
 }
 
-kd_status kd_decimal_mul(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
-                         kd_decimal *out)
+kd_status kd_decimal_mul_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
+                               const kd_decimal *b, kd_decimal *out)
 {
     if (a->kind == KD_DECIMAL_NAN || b->kind == KD_DECIMAL_NAN) {
         *out = special(KD_DECIMAL_NAN);
@@ -317,9 +325,15 @@ kd_status kd_decimal_mul(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, cons
         *out = sign == 0 ? special(KD_DECIMAL_NAN) : infinity_with_sign(sign);
         return KD_OK;
     }
+    return mul_finite(ctx, arena, a, b, out);
+}
+
+kd_status kd_decimal_mul(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
+                         kd_decimal *out)
+{
     kd_decimal product;
-    KD_TRY(kdi_decimal_mul_exact(ctx, arena, a, b, &product));
-    if (product.scale > KD_NUMERIC_SCALE_MAX)
+    KD_TRY(kd_decimal_mul_exact(ctx, arena, a, b, &product));
+    if (product.kind == KD_DECIMAL_FINITE && product.scale > KD_NUMERIC_SCALE_MAX)
         KD_TRY(kdi_decimal_cut(ctx, arena, &product, KD_NUMERIC_SCALE_MAX, true, &product));
     *out = product;
     return kdi_decimal_check(ctx, out);
@@ -509,9 +523,9 @@ kd_status kd_decimal_mod(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, cons
     kd_decimal quotient;
     kd_decimal product;
     KD_TRY(kdi_decimal_div_scale(ctx, arena, a, b, 0, false, &quotient));
-    KD_TRY(kdi_decimal_mul_exact(ctx, arena, &quotient, b, &product));
+    KD_TRY(kd_decimal_mul_exact(ctx, arena, &quotient, b, &product));
     product = kd_decimal_negate(product);
-    KD_TRY(kdi_decimal_add_finite(ctx, arena, a, &product, out));
+    KD_TRY(kd_decimal_add_exact(ctx, arena, a, &product, out));
     out->scale = scale;
     return kdi_decimal_check(ctx, out);
 }

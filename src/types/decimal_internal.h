@@ -24,16 +24,10 @@ kd_status kdi_decimal_check(kd_ctx *ctx, const kd_decimal *value) KD_MUST_CHECK;
 kd_status kdi_decimal_cut(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, int64_t scale,
                           bool rounds, kd_decimal *out) KD_MUST_CHECK;
 int kdi_decimal_compare_magnitude(const kd_decimal *a, const kd_decimal *b);
-/* Exact, unbounded; for intermediate results. */
-kd_status kdi_decimal_mul_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
-                                const kd_decimal *b, kd_decimal *out) KD_MUST_CHECK;
 /* Finite a / b to `scale` digits; b is not zero. */
 kd_status kdi_decimal_div_scale(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
                                 const kd_decimal *b, int64_t scale, bool rounds,
                                 kd_decimal *out) KD_MUST_CHECK;
-/* Finite sums. */
-kd_status kdi_decimal_add_finite(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
-                                 const kd_decimal *b, kd_decimal *out) KD_MUST_CHECK;
 /* An approximation, good for estimates; huge values saturate. */
 double kdi_decimal_estimate(const kd_decimal *value);
 

@@ -25,7 +25,7 @@ static kd_status multiply(math *self, const kd_decimal *a, const kd_decimal *b, 
                           kd_decimal *out)
 {
     kd_decimal product;
-    KD_TRY(kdi_decimal_mul_exact(self->ctx, self->scratch, a, b, &product));
+    KD_TRY(kd_decimal_mul_exact(self->ctx, self->scratch, a, b, &product));
     return kdi_decimal_cut(self->ctx, self->scratch, &product, scale, true, out);
 }
 
@@ -37,7 +37,7 @@ static kd_status divide(math *self, const kd_decimal *a, const kd_decimal *b, in
 
 static kd_status add(math *self, const kd_decimal *a, const kd_decimal *b, kd_decimal *out)
 {
-    return kdi_decimal_add_finite(self->ctx, self->scratch, a, b, out);
+    return kd_decimal_add_exact(self->ctx, self->scratch, a, b, out);
 }
 
 static kd_status subtract(math *self, const kd_decimal *a, const kd_decimal *b, kd_decimal *out)
@@ -334,12 +334,13 @@ static kd_status power_beyond(math *self, double estimate, bool *out_beyond, int
 }
 
 /* y ln x from the first digits alone: the logarithm of a number of 100,000 digits takes long. A
- * thousandth is taken off, so that what is near the border is not decided here. */
+ * thousandth is taken off, so that what is near the border is not decided here; of numbers near 1
+ * the first digits tell nothing. */
 static double power_glance(const kd_decimal *base, const kd_decimal *exponent)
 {
     double first = base->digits[0] + (base->digit_count > 1 ? base->digits[1] / 1e4 : 0);
     double logarithm = log(first) + base->weight * log(1e4);
-    return logarithm * kdi_decimal_estimate(exponent) * 0.999;
+    return fabs(logarithm) < 1 ? 0 : logarithm * kdi_decimal_estimate(exponent) * 0.999;
 }
 
 /* e^(y ln x), twice: first roughly, to learn how large the result is. */

@@ -122,6 +122,11 @@ kd_status kd_decimal_sub(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, cons
                          kd_decimal *out) KD_MUST_CHECK;
 kd_status kd_decimal_mul(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
                          kd_decimal *out) KD_MUST_CHECK;
+/* Without limits and rounding, for sums and products of which less is kept in the end. */
+kd_status kd_decimal_add_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
+                               const kd_decimal *b, kd_decimal *out) KD_MUST_CHECK;
+kd_status kd_decimal_mul_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
+                               const kd_decimal *b, kd_decimal *out) KD_MUST_CHECK;
 kd_status kd_decimal_div(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
                          kd_decimal *out) KD_MUST_CHECK;
 kd_status kd_decimal_div_trunc(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
