@@ -81,7 +81,8 @@ static uint32_t compile_options(const kdi_regexp_flags *flags)
         options |= PCRE2_EXTENDED;
     if (!flags->dot_stops)
         options |= PCRE2_DOTALL;
-    options |= flags->lines ? PCRE2_MULTILINE : PCRE2_DOLLAR_ENDONLY;
+    /* In lines, ^ also stands after a newline that ends the text. */
+    options |= flags->lines ? PCRE2_MULTILINE | PCRE2_ALT_CIRCUMFLEX : PCRE2_DOLLAR_ENDONLY;
     return options;
 }
 

@@ -119,8 +119,8 @@ static kd_status numerics_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
         }
         KD_TRY(kd_decimal_store(ctx, it->batches[it->turn], &it->decimal,
                                 (kd_str *)it->column.values + rows++));
-        KD_TRY(kd_decimal_add(ctx, it->batches[it->turn], &it->decimal, &it->decimal_step,
-                              &it->decimal));
+        KD_TRY(kd_decimal_add_exact(ctx, it->batches[it->turn], &it->decimal, &it->decimal_step,
+                                    &it->decimal));
     }
     *out_batch = (kd_batch){
         .row_count = rows, .selected_count = rows, .column_count = 1, .columns = &it->column};

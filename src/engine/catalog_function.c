@@ -254,6 +254,23 @@ static kd_status call_relation_size(ARGS)
     return KD_OK;
 }
 
+/* Tables have no maps and no initial copies here, and all their bytes in one place. */
+static kd_status call_fork_size(ARGS)
+{
+    kd_slice fork = kd_str_slice(args[1]);
+    bool is_main = kd_slice_equal(fork, KD_SLICE("main"));
+    if (!is_main && !kd_slice_equal(fork, KD_SLICE("fsm")) &&
+        !kd_slice_equal(fork, KD_SLICE("vm")) && !kd_slice_equal(fork, KD_SLICE("init"))) {
+        kd_status status = KD_FAIL(ctx, KD_INVALID, "22023", "invalid fork name");
+        kd_error_set_hint(ctx, "Valid fork names are \"main\", \"fsm\", \"vm\", and \"init\".");
+        return status;
+    }
+    KD_TRY(call_relation_size(ctx, env, args, result, out_is_null));
+    if (!is_main)
+        *(int64_t *)result = 0;
+    return KD_OK;
+}
+
 static kd_status call_size_pretty(ARGS)
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
@@ -361,6 +378,8 @@ static const kd_function functions[] = {
     ONE("pg_encoding_to_char", INT4, TEXT, call_encoding_to_char),
     ONE("pg_relation_size", TEXT, INT8, call_relation_size),
     ONE("pg_relation_size", OID, INT8, call_relation_size),
+    TWO("pg_relation_size", TEXT, TEXT, INT8, call_fork_size),
+    TWO("pg_relation_size", OID, TEXT, INT8, call_fork_size),
     ONE("pg_table_size", TEXT, INT8, call_relation_size),
     ONE("pg_table_size", OID, INT8, call_relation_size),
     ONE("pg_total_relation_size", TEXT, INT8, call_relation_size),

@@ -60,8 +60,11 @@ static kd_status begin(kd_ctx *ctx, kdi_binder *b, change *c, const kd_ast_table
         named = &view_columns;
         c->target_columns = view_columns.column_count;
     }
-    KD_TRY(kdi_apply_alias(ctx, b, &table->alias, table->name.schema, table->name.name, named,
-                           c->target_columns, &c->scope.names));
+    /* As FROM has it, so that the same table there without an alias is found to be named twice. */
+    const kd_object *schema = kd_catalog_get(b->options->catalog, target->object.schema_no);
+    bool is_table = b->view == NULL && schema != NULL;
+    KD_TRY(kdi_apply_alias(ctx, b, &table->alias, is_table ? schema->name : table->name.schema,
+                           table->name.name, named, c->target_columns, &c->scope.names));
     c->scope.names.sources[0].rel = c->scan;
     c->scope.names.sources[0].is_table = b->view == NULL;
     if (from->count > 0) {

@@ -366,6 +366,10 @@ static kd_status query_tail(kd_parser *p, kd_ast_query_tail *tail)
     if (tail->with_ties && tail->order_by.count == 0)
         return kdi_fail_at(p, "42601", p->token.position,
                            "WITH TIES cannot be specified without ORDER BY clause");
+    for (size_t i = 0; tail->with_ties && i < tail->locking.count; i++)
+        if (((const kd_ast_locking *)tail->locking.items[i])->wait == KD_AST_LOCK_SKIP)
+            return kdi_fail_at(p, "42601", tail->locking.items[i]->position,
+                               "SKIP LOCKED and WITH TIES options cannot be used together");
     return KD_OK;
 }
 
