@@ -333,17 +333,29 @@ static uint64_t row_count(kd_storage *storage, uint64_t end)
     return rows;
 }
 
+static kd_status flush_one(kd_ctx *ctx, kd_storage *storage, uint64_t number, bool compact)
+{
+    kd_table *table = kd_table_find(storage, number);
+    if (table == NULL || atomic_load(&table->dropped) != KD_STAMP_NONE)
+        return KD_OK;
+    KD_TRY(kd_table_flush(ctx, table));
+    return compact ? kd_table_compact(ctx, table) : KD_OK;
+}
+
+/* Each table is pinned for its turn: one that is dropped meanwhile stays in memory, and what the
+ * turns before replaced does not. */
 kd_status kd_storage_flush(kd_ctx *ctx, kd_storage *storage, bool compact)
 {
+    uint32_t pin;
+    KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
     uint64_t end = atomic_load(&storage->tables.end);
     kd_progress_begin(ctx, compact ? "compact" : "flush", row_count(storage, end));
+    kd_txn_unpin(storage->txns, pin);
     for (uint64_t i = 0; i < end; i++) {
-        kd_table *table = kd_table_find(storage, i);
-        if (table == NULL || atomic_load(&table->dropped) != KD_STAMP_NONE)
-            continue;
-        KD_TRY(kd_table_flush(ctx, table));
-        if (compact)
-            KD_TRY(kd_table_compact(ctx, table));
+        KD_TRY(kd_txn_pin(ctx, storage->txns, KDI_SNAPSHOT_LATEST, &pin));
+        kd_status status = flush_one(ctx, storage, i, compact);
+        kd_txn_unpin(storage->txns, pin);
+        KD_TRY(status);
     }
     return KD_OK;
 }

@@ -9,11 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SESSIONS = 50, PORTALS = 10, UPSERTERS = 8, UPSERTS = 60 };
+enum { SESSIONS = 50, PORTALS = 10, UPSERTERS = 8, UPSERTS = 60, DROPPERS = 3, DROPS = 100 };
 
 static kade_database *database;
 static kade_session *main_session;
 static atomic_bool is_over;
+static _Atomic int droppers_left;
 
 static void open_it(void)
 {
@@ -360,6 +361,37 @@ TEST(concurrent_upserts_count_every_one)
     }
     CHECK_EQ(kit_int(main_session, "SELECT count(*) FROM counter"), 1);
     CHECK_EQ(kit_int(main_session, "SELECT n FROM counter"), UPSERTERS * UPSERTS);
+    close_it();
+}
+
+static void make_and_drop(void *object)
+{
+    client *self = object;
+    for (int i = 0; i < DROPS; i++) {
+        kit_run(self->session, "CREATE TABLE passing_%d (i integer PRIMARY KEY)", self->number);
+        kit_run(self->session, "INSERT INTO passing_%d VALUES (1), (2)", self->number);
+        kit_run(self->session, "DROP TABLE passing_%d", self->number);
+        self->done++;
+    }
+    atomic_fetch_sub(&droppers_left, 1);
+}
+
+/* VACUUM went on with a table that was freed after its drop. */
+TEST(vacuum_beside_tables_that_are_dropped)
+{
+    open_it();
+    atomic_store(&droppers_left, DROPPERS);
+    for (int i = 0; i < DROPPERS; i++) {
+        clients[i] = (client){.session = kit_connect(database), .number = i};
+        clients[i].thread = kit_thread_start(make_and_drop, &clients[i]);
+    }
+    while (atomic_load(&droppers_left) > 0)
+        kit_run(main_session, "VACUUM");
+    for (int i = 0; i < DROPPERS; i++) {
+        kit_thread_join(clients[i].thread);
+        CHECK_EQ(clients[i].done, DROPS);
+        kade_disconnect(clients[i].session);
+    }
     close_it();
 }
 
