@@ -23,6 +23,7 @@ enum {
     TXNS_PER_STEP = 24, /* and after so many one of them gives way to a new one. */
     REGISTERS = 12,
     LIST_MAX = 4096,
+    KILLS_MAX = 25,
 };
 
 static const char *const level_names[] = {"READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"};
@@ -387,26 +388,33 @@ _Noreturn static void child(history *it, history_level level, uint64_t seed)
     _exit(0);
 }
 
-/* Children work on one history, each until it is killed; the last may come to its end. */
+/* Children work on one history, each until it is killed some time after its first transaction; what
+ * KILLS_MAX of them leave is done by one that is not killed. */
 static uint32_t work_and_kill(history *it, history_level level, test_random *random)
 {
-    for (uint32_t kills = 0;;) {
+    for (uint32_t kills = 0;; kills++) {
+        uint32_t begun = atomic_load(&it->txn_count);
         fflush(NULL);
         pid_t pid = fork();
         CHECK(pid >= 0);
         if (pid == 0)
             child(it, level, test_random_next(random));
-        kit_sleep_ms((unsigned)(50 + test_random_below(random, 250)));
-        (void)kill(pid, SIGKILL);
         int how;
-        CHECK_EQ(waitpid(pid, &how, 0), pid);
+        pid_t ended = 0;
+        while (ended == 0 && atomic_load(&it->txn_count) == begun && begun < it->txn_capacity) {
+            kit_sleep_ms(2);
+            ended = waitpid(pid, &how, WNOHANG);
+        }
+        if (kills < KILLS_MAX && ended == 0) {
+            kit_sleep_ms((unsigned)(20 + test_random_below(random, 200)));
+            (void)kill(pid, SIGKILL);
+        }
+        if (ended == 0)
+            CHECK_EQ(waitpid(pid, &how, 0), pid);
         if (WIFEXITED(how)) {
             CHECK_EQ(WEXITSTATUS(how), 0);
             return kills;
         }
-        kills++;
-        if (atomic_load(&it->txn_count) == it->txn_capacity)
-            return kills;
         (void)test_random_next(random);
     }
 }
