@@ -246,6 +246,21 @@ typedef struct sampled_columns {
     bool is_other; /* Columns of several tables, parameters, sub-queries. */
 } sampled_columns;
 
+/* A set operation's column may be stored otherwise than the table's that it comes from: a numeric
+ * of other precision, say. The sample holds the table's values. */
+static bool is_stored_alike(const kd_expr *column, const kdi_origin *origin)
+{
+    const kd_rel *scan = origin->scan;
+    for (uint32_t i = 0; i < scan->column_count; i++) {
+        kd_type type = scan->columns[i].type;
+        if (scan->columns[i].id != scan->as.scan.ref_column &&
+            scan->as.scan.positions[i] == origin->position)
+            return type.id == column->type.id && type.is_array == column->type.is_array &&
+                   (type.id != KD_TYPE_NUMERIC || type.modifier == column->type.modifier);
+    }
+    return false;
+}
+
 static kd_status sampled_visit(kd_ctx *ctx, void *object, kd_expr **slot)
 {
     sampled_columns *s = object;
@@ -254,7 +269,8 @@ static kd_status sampled_visit(kd_ctx *ctx, void *object, kd_expr **slot)
     if (expr->kind != KD_EXPR_COLUMN || s->is_other)
         return KD_OK;
     const kdi_origin *origin = kdi_origin_of(s->p, expr->column);
-    if (origin == NULL || (s->scan != NULL && s->scan != origin->scan)) {
+    if (origin == NULL || (s->scan != NULL && s->scan != origin->scan) ||
+        !is_stored_alike(expr, origin)) {
         s->is_other = true;
         return KD_OK;
     }
