@@ -4,6 +4,7 @@
 #include "exec/expr_fixed_internal.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 typedef struct compiler {
     kd_arena *arena;
@@ -12,8 +13,11 @@ typedef struct compiler {
     const kdi_scope *scope;
     uint32_t capacity; /* Rows per batch. */
     uint32_t depth;
-    uint64_t salt;
 } compiler;
+
+/* Of all expressions of the process: results of two of them over one dictionary may meet in a third
+ * (UNION ALL, one run after another of an APPLY), which keeps what it knows by dictionary. */
+static _Atomic uint64_t last_salt;
 
 static kd_status node_compile(kd_ctx *ctx, compiler *self, const kd_expr *expr, kdi_node **out);
 
@@ -211,7 +215,7 @@ static kd_status room_prepare(kd_ctx *ctx, compiler *self, kdi_node *node)
     node->dictionary = KD_NEW(ctx, self->arena, kdi_dictionary_cache);
     if (node->dictionary == NULL)
         return KD_NOMEM;
-    node->dictionary->salt = ++self->salt;
+    node->dictionary->salt = atomic_fetch_add(&last_salt, 1) + 1;
     return KD_OK;
 }
 
