@@ -487,8 +487,8 @@ typedef struct kade_transaction_result {
 /*
  * Runs the operations in one transaction and commits it; rows that they return are dropped. When
  * one fails nothing of them stays, and the session's error is that operation's. One that lost
- * against another transaction (KADE_CONFLICT) is run again from the start, up to ten times. 25001
- * within a transaction. `out_result` may be NULL.
+ * against another transaction (KADE_CONFLICT) is run again from the start, up to a hundred times.
+ * 25001 within a transaction. `out_result` may be NULL.
  */
 KADE_API kade_status kade_transaction(kade_session *session, kade_operation *operations,
                                       uint32_t count, kade_transaction_result *out_result);

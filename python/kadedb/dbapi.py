@@ -334,12 +334,12 @@ class Connection:
 
     def transaction(self, operations):
         """Runs the operations, each a text or (text, parameters), in one transaction, and commits:
-        all or none of them, again from the start while another transaction won (ten times). Gives
+        all or none of them, again from the start while another transaction won (a hundred times). Gives
         the number of rows that each changed or found."""
         if LIBRARY.kade_session_transaction(self._open_session()) != 0:
             raise ProgrammingError("there is already a transaction in progress")
         pairs = [(it, ()) if isinstance(it, str) else it for it in operations]
-        for attempt in range(1, 11):
+        for attempt in range(101):
             try:
                 self._run("BEGIN")
                 counts = [self._run_through(sql, parameters) for sql, parameters in pairs]
@@ -349,9 +349,9 @@ class Connection:
                 return counts
             except Error as error:
                 self.rollback()
-                if error.sqlstate not in ("40001", "40P01") or attempt == 10:
+                if error.sqlstate not in ("40001", "40P01") or attempt == 100:
                     raise
-                time.sleep(0.001 * attempt)
+                time.sleep(min(0.0128, 0.00005 * 2**attempt) if attempt > 0 else 0)
 
     def _run_through(self, sql, parameters):
         cursor = self.execute(sql, parameters)

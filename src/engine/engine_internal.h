@@ -320,6 +320,11 @@ void kdi_transaction_rollback(kd_session *session);
 void kdi_transaction_let_go(kd_session *session);
 /* A statement failed, if only to parse or bind: inside an explicit transaction that fails, too. */
 void kdi_note_failure(kd_session *session);
+/* What lost against another transaction is tried again this often, after a pause each time. The
+ * other's rows are stamped before its commit is seen by new snapshots: the log's write lies
+ * between. Trying again at once would use up the attempts in that time. `attempt` counts from 0. */
+enum { KDI_CONFLICT_RETRIES = 100 };
+void kdi_conflict_pause(kd_ctx *ctx, int attempt);
 /* Called before a setting is changed, in a transaction: most transactions change none. */
 void kdi_settings_keep(kd_session *session);
 /* SET TRANSACTION: the open transaction's isolation and access. */

@@ -4,8 +4,6 @@
  */
 #include "engine/kade_internal.h"
 
-enum { ATTEMPTS = 10, PAUSE_NS = 1000 * 1000 };
-
 static kade_status bind_texts(kade_statement *statement, const kade_operation *operation)
 {
     kade_session *session = statement->session;
@@ -72,15 +70,14 @@ kade_status kade_transaction(kade_session *session, kade_operation *operations, 
 {
     kade_transaction_result result = {0};
     kade_status status;
-    kd_world *world = session->ctx->world;
     if (kade_session_transaction(session) != KADE_TRANSACTION_NONE) {
         (void)kdi_api_begin(session);
         status = kdi_api_end(session, KD_FAIL(session->ctx, KD_INVALID, "25001",
                                               "there is already a transaction in progress"));
     } else {
         status = attempt(session, operations, count, &result);
-        while (status == KADE_CONFLICT && result.attempt_count < ATTEMPTS) {
-            world->sleep_ns(world, (uint64_t)PAUSE_NS * result.attempt_count);
+        for (int i = 0; status == KADE_CONFLICT && i < KDI_CONFLICT_RETRIES; i++) {
+            kdi_conflict_pause(session->ctx, i);
             status = attempt(session, operations, count, &result);
         }
     }

@@ -16,7 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CONFLICT_RETRIES = 100, RETRY_PAUSE_NS = 50 * 1000, RETRY_DOUBLINGS_MAX = 8 };
+enum { RETRY_PAUSE_NS = 50 * 1000, RETRY_DOUBLINGS_MAX = 8 };
 
 /* --- Preparing -----------------------------------------------------------------------------------
  */
@@ -586,9 +586,7 @@ static bool may_retry(kd_session *session, kd_status status, bool owns)
     return owns || (session->txn != NULL && kd_txn_isolation(session->txn) == KD_READ_COMMITTED);
 }
 
-/* The other transaction's rows are stamped before its commit is seen by new snapshots: the log's
- * write lies between. Trying again at once would use up the attempts in that time. */
-static void retry_pause(kd_ctx *ctx, int attempt)
+void kdi_conflict_pause(kd_ctx *ctx, int attempt)
 {
     if (attempt == 0)
         return;
@@ -616,7 +614,7 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
             return KD_OK;
         }
         bool again = may_retry(session, status, run->owns_transaction) &&
-                     attempt < CONFLICT_RETRIES && ctx == &session->ctx;
+                     attempt < KDI_CONFLICT_RETRIES && ctx == &session->ctx;
         run_release(run);
         undo_attempt(session, run->owns_transaction, txn_no, savepoint);
         if (!again) {
@@ -624,7 +622,7 @@ static kd_status run_with_retries(kd_ctx *ctx, kd_run *run, const kd_value *para
             return status;
         }
         kd_error_clear(ctx);
-        retry_pause(ctx, attempt);
+        kdi_conflict_pause(ctx, attempt);
     }
 }
 
