@@ -21,14 +21,13 @@ static bool option_is_on(const kd_ast_list *options, const char *name)
 
 static kd_status add_lines(kd_ctx *ctx, kdi_row_set *rows, kd_slice text)
 {
-    const char *at = text.data, *end = text.data + text.size_bytes;
-    while (at < end) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        if (stop == NULL)
-            stop = end;
-        kd_value line = kd_value_text((kd_slice){at, (size_t)(stop - at)});
+    for (size_t at = 0; at < text.size_bytes;) {
+        const char *start = text.data + at;
+        const char *stop = memchr(start, '\n', text.size_bytes - at);
+        size_t size_bytes = stop == NULL ? text.size_bytes - at : (size_t)(stop - start);
+        kd_value line = kd_value_text((kd_slice){start, size_bytes});
         KD_TRY(kdi_row_set_add(ctx, rows, &line));
-        at = stop + 1;
+        at += size_bytes + 1;
     }
     return KD_OK;
 }

@@ -224,7 +224,7 @@ static kd_status right_next(kd_ctx *ctx, apply_op *self, apply_local *local, kd_
         uint64_t left = local->end - local->next;
         uint32_t count = left < KD_BATCH_ROWS ? (uint32_t)left : KD_BATCH_ROWS;
         local->right_ended = count == 0;
-        for (uint32_t c = 0; c < wide->right_count; c++)
+        for (uint32_t c = 0; count > 0 && c < wide->right_count; c++)
             kdi_rows_gather(&self->layout, c, local->rows + local->next, NULL, count,
                             &wide->right_room[c]);
         local->next += count;

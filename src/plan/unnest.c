@@ -9,9 +9,17 @@
  */
 #include "plan/plan_internal.h"
 
+/* What took a sub-query's place. WITHIN GROUP has one expression as argument and as order. */
+typedef struct replacement {
+    const kd_expr *subquery;
+    kd_expr *value;
+    struct replacement *next;
+} replacement;
+
 typedef struct unnesting {
     kdi_planner *p;
     kd_rel **input; /* Joins are put on top of this. */
+    replacement *done;
 } unnesting;
 
 static kd_status attach(kd_ctx *ctx, kdi_planner *p, kd_join_kind kind, kd_rel *subquery,
@@ -128,18 +136,33 @@ static kd_status replace_truth(kd_ctx *ctx, kdi_planner *p, kd_expr *expr, kd_re
     return KD_OK;
 }
 
+static kd_status replace_subquery(kd_ctx *ctx, unnesting *self, kd_expr *expr, kd_expr **out)
+{
+    replacement *made = KD_NEW(ctx, self->p->arena, replacement);
+    if (made == NULL)
+        return KD_NOMEM;
+    KD_TRY(kdi_unnest(ctx, self->p, &expr->subquery));
+    if (expr->subquery_kind == KD_SUBQUERY_SCALAR || expr->subquery_kind == KD_SUBQUERY_ARRAY)
+        KD_TRY(replace_value(ctx, self->p, expr, self->input, out));
+    else
+        KD_TRY(replace_truth(ctx, self->p, expr, self->input, out));
+    *made = (replacement){expr, *out, self->done};
+    self->done = made;
+    return KD_OK;
+}
+
 static kd_status replace_slot(kd_ctx *ctx, void *object, kd_expr **slot)
 {
     unnesting *self = object;
     kd_expr *expr = *slot;
+    for (const replacement *it = self->done; it != NULL; it = it->next)
+        if (it->subquery == expr) {
+            *slot = it->value;
+            return KD_OK;
+        }
     for (uint32_t i = 0; i < expr->argument_count; i++)
         KD_TRY(replace_slot(ctx, object, &expr->arguments[i]));
-    if (expr->kind != KD_EXPR_SUBQUERY)
-        return KD_OK;
-    KD_TRY(kdi_unnest(ctx, self->p, &expr->subquery));
-    if (expr->subquery_kind == KD_SUBQUERY_SCALAR || expr->subquery_kind == KD_SUBQUERY_ARRAY)
-        return replace_value(ctx, self->p, expr, self->input, slot);
-    return replace_truth(ctx, self->p, expr, self->input, slot);
+    return expr->kind == KD_EXPR_SUBQUERY ? replace_subquery(ctx, self, expr, slot) : KD_OK;
 }
 
 /* --- Filters: semi and anti joins --- */

@@ -74,6 +74,14 @@ static bool uses_output(const kd_expr *expr, const kdi_query *query, bool of_win
     return false;
 }
 
+static bool has_grouping(const kd_expr *expr, uint32_t depth)
+{
+    bool has = expr->kind == KD_EXPR_GROUPING && expr->field == depth;
+    for (uint32_t i = 0; !has && i < expr->argument_count; i++)
+        has = has_grouping(expr->arguments[i], depth);
+    return has;
+}
+
 /* Two places of the select list are two keys, even with one expression, where `target` says which.
  */
 static kd_status add_key(kd_ctx *ctx, kdi_binder *b, kdi_query *query, kd_expr *expr,
@@ -112,6 +120,10 @@ static kd_status bind_key(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     uint32_t target = UINT32_MAX;
     KD_TRY(bind_item(ctx, b, scope, node, targets, &expr, &target));
     KD_TRY(kdi_check_equality(ctx, b, expr->type, expr->position));
+    if (has_grouping(expr, (uint32_t)scope->depth))
+        return kdi_at(
+            ctx, b, expr->position,
+            KD_FAIL(ctx, KD_INVALID, "42803", "aggregate functions are not allowed in GROUP BY"));
     return add_key(ctx, b, scope->query, expr, in_sets ? target : UINT32_MAX, out_index);
 }
 
@@ -247,7 +259,8 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     if (ast->group_by_all)
         for (size_t i = 0; i < targets->count; i++)
             if (!uses_output(targets->exprs[i], query, true) &&
-                !uses_output(targets->exprs[i], query, false))
+                !uses_output(targets->exprs[i], query, false) &&
+                !has_grouping(targets->exprs[i], (uint32_t)scope->depth))
                 KD_TRY(add_key(ctx, b, query, targets->exprs[i], UINT32_MAX, &index));
     if (sets) {
         KD_TRY(bind_sets(ctx, b, scope, ast, targets));
