@@ -263,16 +263,7 @@ static kd_status numeric_add_big(kd_ctx *ctx, kd_call_env *env, kd_numeric_sum *
 {
     KD_TRY(numeric_grow(ctx, env, sum));
     KD_TRY(kd_decimal_add(ctx, env->state_arena, sum->big, value, sum->big));
-    if (sum->big->digit_count == 0 || sum->big->digits != value->digits)
-        return KD_OK;
-    /* Zero and the value: its digits, which may not live as long as the state. */
-    size_t bytes = sum->big->digit_count * sizeof *sum->big->digits;
-    uint16_t *digits = kd_alloc_raw(ctx, env->state_arena, bytes);
-    if (digits == NULL)
-        return KD_NOMEM;
-    memcpy(digits, value->digits, bytes);
-    sum->big->digits = digits;
-    return KD_OK;
+    return kd_decimal_own(ctx, env->state_arena, value, sum->big);
 }
 
 static bool numeric_add_fixed(kd_numeric_sum *sum, kd_i128 value, int scale)

@@ -102,6 +102,12 @@ static kd_status exact_grow(kd_ctx *ctx, kd_arena *arena, exact_state *state)
     return KD_OK;
 }
 
+static kd_status big_add(kd_ctx *ctx, kd_call_env *env, const kd_decimal *value, kd_decimal *io_sum)
+{
+    KD_TRY(kd_decimal_add_exact(ctx, env->state_arena, io_sum, value, io_sum));
+    return kd_decimal_own(ctx, env->state_arena, value, io_sum);
+}
+
 static kd_status exact_numeric(kd_ctx *ctx, kd_call_env *env, void *object, const void *const *args)
 {
     exact_state *state = object;
@@ -119,10 +125,8 @@ static kd_status exact_numeric(kd_ctx *ctx, kd_call_env *env, void *object, cons
     KD_TRY(exact_grow(ctx, env->state_arena, state));
     state->count++;
     KD_TRY(kd_decimal_mul_exact(ctx, env->arena, &value, &value, &square));
-    KD_TRY(kd_decimal_add_exact(ctx, env->state_arena, &state->big_sum[0], &value,
-                                &state->big_sum[0]));
-    return kd_decimal_add_exact(ctx, env->state_arena, &state->big_sum[1], &square,
-                                &state->big_sum[1]);
+    KD_TRY(big_add(ctx, env, &value, &state->big_sum[0]));
+    return big_add(ctx, env, &square, &state->big_sum[1]);
 }
 
 static kd_status exact_combine(kd_ctx *ctx, kd_call_env *env, void *object, const void *other)
@@ -145,8 +149,7 @@ static kd_status exact_combine(kd_ctx *ctx, kd_call_env *env, void *object, cons
     KD_TRY(exact_sums(ctx, env->state_arena, more, sums));
     state->count += more->count;
     for (int i = 0; i < 2; i++)
-        KD_TRY(kd_decimal_add_exact(ctx, env->state_arena, &state->big_sum[i], &sums[i],
-                                    &state->big_sum[i]));
+        KD_TRY(big_add(ctx, env, &sums[i], &state->big_sum[i]));
     return KD_OK;
 }
 

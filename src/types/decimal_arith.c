@@ -240,6 +240,19 @@ kd_status kd_decimal_add(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, cons
     return kdi_decimal_check(ctx, out);
 }
 
+kd_status kd_decimal_own(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value, kd_decimal *io_sum)
+{
+    if (io_sum->digit_count == 0 || io_sum->digits != value->digits)
+        return KD_OK;
+    size_t size_bytes = io_sum->digit_count * sizeof *io_sum->digits;
+    uint16_t *digits = kd_alloc_raw(ctx, arena, size_bytes);
+    if (digits == NULL)
+        return KD_NOMEM;
+    memcpy(digits, value->digits, size_bytes);
+    io_sum->digits = digits;
+    return KD_OK;
+}
+
 kd_status kd_decimal_sub(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
                          kd_decimal *out)
 {

@@ -127,6 +127,10 @@ kd_status kd_decimal_add_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a
                                const kd_decimal *b, kd_decimal *out) KD_MUST_CHECK;
 kd_status kd_decimal_mul_exact(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
                                const kd_decimal *b, kd_decimal *out) KD_MUST_CHECK;
+/* A sum of zero and `value` has the digits of `value`: the sum gets a copy of them in `arena`,
+ * where it lives longer than the value. */
+kd_status kd_decimal_own(kd_ctx *ctx, kd_arena *arena, const kd_decimal *value,
+                         kd_decimal *io_sum) KD_MUST_CHECK;
 kd_status kd_decimal_div(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a, const kd_decimal *b,
                          kd_decimal *out) KD_MUST_CHECK;
 kd_status kd_decimal_div_trunc(kd_ctx *ctx, kd_arena *arena, const kd_decimal *a,
