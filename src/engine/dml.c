@@ -172,6 +172,8 @@ kd_status kdi_dml_read(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
         if (end)
             break;
     }
+    if (plan == run->prepared->plan)
+        kdi_keep_actuals(run->actuals, plan, execution);
 out:
     kd_execution_destroy(execution);
     return status;
@@ -261,6 +263,8 @@ static kd_status insert_streamed(kd_ctx *ctx, dml *work)
         if (batch.selected_count > 0)
             KD_TRY_OUT(insert_batch(ctx, work, &batch));
     }
+    if (work->job->plan == work->run->prepared->plan)
+        kdi_keep_actuals(work->run->actuals, work->job->plan, execution);
 out:
     kd_execution_destroy(execution);
     return status;

@@ -216,7 +216,8 @@ struct kd_prepared {
     kd_type *parameter_types;
     uint32_t column_count;
     const kd_rel_column *columns;
-    bool is_of_cursor; /* Its rows say where they are, behind these columns. */
+    bool is_of_cursor;       /* Its rows say where they are, behind these columns. */
+    kd_plan_actual *actuals; /* Where EXPLAIN ANALYZE wants the figures of its run; else NULL. */
 };
 
 /* Rows made one by one, held in an arena, read as batches. */
@@ -371,6 +372,9 @@ kd_status kdi_run_start_rows(kd_ctx *ctx, kd_run *run, const kd_rel_column *colu
  */
 
 /* An execution of the run's plan (or another one of its catalog version). */
+/* The figures of an execution that is about to be destroyed. NULLs are allowed. */
+void kdi_keep_actuals(kd_plan_actual *actuals, const kd_statement_plan *plan,
+                      kd_execution *execution);
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution) KD_MUST_CHECK;
 /* Runs SQL inside the session's transaction and gives its first value (for referential actions and

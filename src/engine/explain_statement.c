@@ -34,23 +34,17 @@ static kd_status add_lines(kd_ctx *ctx, kdi_row_set *rows, kd_slice text)
 
 /* Runs the inner plan to its end and drops the rows; the figures are copied before it ends. */
 static kd_status measure(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
-                         kd_plan_actual **out_actuals)
+                         kd_plan_actual *actuals)
 {
     kd_status status = KD_OK;
     kd_execution *execution = NULL;
-    kd_plan_actual *copy = KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, plan->plan_count + 1);
-    *out_actuals = copy;
-    if (copy == NULL)
-        return KD_NOMEM;
-    run->actuals = copy;
+    run->actuals = actuals;
     KD_TRY_OUT(kdi_run_execute(ctx, run, plan, &execution));
     for (bool end = false; !end;) {
         kd_batch batch;
         KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
     }
-    const kd_plan_actual *actuals = kd_execution_actuals(execution);
-    if (actuals != NULL)
-        memcpy(copy, actuals, (plan->plan_count + 1) * sizeof *copy);
+    kdi_keep_actuals(actuals, plan, execution);
 out:
     kd_execution_destroy(execution);
     return status;
@@ -107,14 +101,18 @@ static kd_status explain_analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, k
                                  uint64_t planned_ns, bool json)
 {
     kd_world *world = ctx->world;
-    kd_plan_actual *actuals = NULL;
+    kd_plan_actual *actuals =
+        KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, inner->plan->plan_count + 1);
+    if (actuals == NULL)
+        return KD_NOMEM;
     uint64_t started = world->monotonic_ns(world);
-    if (inner->bound->kind != KD_DML_SELECT) {
+    if (inner->bound->kind != KD_DML_SELECT || inner->plan->modifying_count > 0) {
         kd_run *written;
+        inner->actuals = actuals;
         KD_TRY(kd_run_begin(ctx, inner, NULL, 0, &written));
         KD_TRY(kd_run_end(ctx, written));
     } else {
-        KD_TRY(measure(ctx, run, inner->plan, &actuals));
+        KD_TRY(measure(ctx, run, inner->plan, actuals));
     }
     uint64_t run_ns = world->monotonic_ns(world) - started;
     if (json)

@@ -311,6 +311,7 @@ static kd_status run_create(kd_ctx *ctx, kd_prepared *prepared, kd_run **out_run
         return KD_NOMEM;
     }
     run->prepared = prepared;
+    run->actuals = prepared->actuals;
     run->session = prepared->session;
     run->arena = arena;
     run->affected = -1;
@@ -418,6 +419,14 @@ static double scanned_rows(const kd_database *database, const kd_plan *plan, uin
     for (uint32_t i = 0; i < plan->more_count; i++)
         rows += scanned_rows(database, plan->more[i], depth + 1);
     return rows;
+}
+
+void kdi_keep_actuals(kd_plan_actual *actuals, const kd_statement_plan *plan,
+                      kd_execution *execution)
+{
+    const kd_plan_actual *found = execution == NULL ? NULL : kd_execution_actuals(execution);
+    if (actuals != NULL && found != NULL)
+        memcpy(actuals, found, (plan->plan_count + 1) * sizeof *actuals);
 }
 
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
@@ -670,6 +679,7 @@ static kd_status commit_if_done(kd_ctx *ctx, kd_run *run)
 static bool is_short(const kd_prepared *prepared)
 {
     return (prepared->short_read != NULL || prepared->short_write != NULL) &&
+           prepared->actuals == NULL &&
            prepared->settings_stamp == settings_stamp(prepared->session);
 }
 

@@ -335,6 +335,15 @@ static kd_status explain(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_pl
     return KD_OK;
 }
 
+static const char *const change_names[] = {"Select", "Insert", "Update", "Delete", "Merge"};
+
+static kd_status modified(kd_ctx *ctx, kd_buffer *out, const kd_bound_statement *bound)
+{
+    KD_TRY(kd_buffer_append_text(ctx, out, change_names[bound->kind]));
+    KD_TRY(on_table(ctx, out, bound->target, KD_SLICE("")));
+    return kd_buffer_append_byte(ctx, out, '\n');
+}
+
 kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
                           const kd_plan_actual *actual, kd_buffer *out)
 {
@@ -345,15 +354,17 @@ kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan 
         KD_TRY(kd_buffer_append_format(ctx, out, "CTE %u\n", i));
         KD_TRY(explain(ctx, &e, 1, plan->ctes[i]));
     }
-    static const char *const words[] = {"Select", "Insert", "Update", "Delete", "Merge"};
     for (uint32_t i = 0; i < plan->modifying_count; i++) {
-        const kd_bound_statement *bound = plan->modifying[i].bound;
-        KD_TRY(kd_buffer_append_format(
-            ctx, out, "modifying CTE %u: %s on %.*s\n", i, words[bound->kind],
-            (int)bound->target->object.name.size_bytes, bound->target->object.name.data));
+        KD_TRY(kd_buffer_append_format(ctx, out, "modifying CTE %u: ", i));
+        KD_TRY(modified(ctx, out, plan->modifying[i].bound));
+        e.actual = NULL; /* Its figures are not kept. */
         KD_TRY(explain(ctx, &e, 1, plan->modifying[i].root));
+        e.actual = actual;
     }
-    return explain(ctx, &e, 0, plan->root);
+    bool is_query = plan->bound->kind == KD_DML_SELECT;
+    if (!is_query)
+        KD_TRY(modified(ctx, out, plan->bound));
+    return explain(ctx, &e, is_query ? 0 : 1, plan->root);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */
@@ -449,6 +460,23 @@ static kd_status json_plan(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_
     return kd_buffer_append_text(ctx, e->out, first ? "}" : "]}");
 }
 
+/* As in PostgreSQL a statement that writes is a node above those that find its rows. */
+static kd_status json_root(kd_ctx *ctx, explaining *e, const kd_statement_plan *plan)
+{
+    const kd_bound_statement *bound = plan->bound;
+    if (bound->kind == KD_DML_SELECT)
+        return json_plan(ctx, e, 0, plan->root);
+    KD_TRY(kd_buffer_append_format(ctx, e->out,
+                                   "{\"Node Type\": \"ModifyTable\", \"Operation\": \"%s\"",
+                                   change_names[bound->kind]));
+    KD_TRY(json_table(ctx, e, bound->target, KD_SLICE("")));
+    if (plan->root == NULL)
+        return kd_buffer_append_byte(ctx, e->out, '}');
+    KD_TRY(kd_buffer_append_text(ctx, e->out, ", \"Plans\": ["));
+    KD_TRY(json_plan(ctx, e, 1, plan->root));
+    return kd_buffer_append_text(ctx, e->out, "]}");
+}
+
 kd_status kd_plan_explain_json(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,
                                const kd_plan_actual *actual, kd_buffer *out)
 {
@@ -458,10 +486,7 @@ kd_status kd_plan_explain_json(kd_ctx *ctx, kd_arena *arena, const kd_statement_
                     .actual = actual,
                     .statement = plan};
     KD_TRY(kd_buffer_append_text(ctx, out, "\"Plan\": "));
-    if (plan->root == NULL)
-        KD_TRY(kd_buffer_append_text(ctx, out, "null"));
-    else
-        KD_TRY(json_plan(ctx, &e, 0, plan->root));
+    KD_TRY(json_root(ctx, &e, plan));
     bool first = true;
     for (uint32_t i = 0; i < plan->cte_count; i++) {
         if (plan->ctes[i] == NULL)
