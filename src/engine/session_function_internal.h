@@ -3,6 +3,7 @@
  *
  *   session_function.c  sequences and settings
  *   catalog_function.c  pg_get_*, format_type, to_regclass, sizes, privileges
+ *   damage_function.c   kade_check, kade_check_files
  *   enum_function.c     enum_first, enum_last, enum_range
  *   file_function.c     read_csv, read_ndjson
  */
@@ -23,6 +24,7 @@ kd_status kdi_find_relation_text(kd_ctx *ctx, const kd_session *session,
                                  const kd_object **out_object) KD_MUST_CHECK;
 
 kd_status kdi_register_catalog_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
+kd_status kdi_register_damage_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_enum_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_file_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 

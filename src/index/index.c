@@ -7,6 +7,7 @@
 #include "base/world.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum { HITS_BATCH = 16, MANIFEST_FORMAT = 1 };
 
@@ -374,5 +375,61 @@ kd_status kd_index_check(kd_ctx *ctx, kd_index *index)
     for (uint32_t i = 0; i < version->run_count && status == KD_OK; i++)
         status = kdi_run_check(ctx, version->runs[i]);
     kdi_index_unpin(index, version);
+    return status;
+}
+
+/* The run that a check goes on with; NULL: none. */
+static kdi_run *run_at(const kdi_index_version *version, uint32_t run_no)
+{
+    kdi_run *found = NULL;
+    for (uint32_t i = 0; i < version->run_count; i++) {
+        uint32_t number = kdi_run_no(version->runs[i]);
+        if (number >= run_no && (found == NULL || number < kdi_run_no(found)))
+            found = version->runs[i];
+    }
+    return found;
+}
+
+kd_status kd_index_check_piece(kd_ctx *ctx, kd_index *index, kd_index_check_place *io_place,
+                               uint64_t *out_bytes, kd_damage *out_damage, bool *out_end)
+{
+    kd_status status = KD_OK;
+    *out_bytes = 0;
+    kdi_index_version *version = kdi_index_pin(index);
+    kdi_run *run = run_at(version, io_place->run_no);
+    *out_end = run == NULL;
+    if (run != NULL) {
+        if (kdi_run_no(run) != io_place->run_no)
+            *io_place = (kd_index_check_place){.run_no = kdi_run_no(run)};
+        status = kdi_run_check_piece(ctx, run, io_place->piece++, out_bytes, out_damage);
+        out_damage->index_no = index->index_no;
+        if (io_place->piece == kdi_run_piece_count(run))
+            *io_place = (kd_index_check_place){.run_no = kdi_run_no(run) + 1};
+    }
+    kdi_index_unpin(index, version);
+    return status;
+}
+
+kd_status kd_index_check_file(kd_ctx *ctx, const kd_segment_options *files, uint64_t index_no,
+                              uint32_t run_no, const kd_damage_watch *watch)
+{
+    kdi_run *run;
+    kd_damage damage = kd_damage_none();
+    damage.index_no = index_no;
+    (void)snprintf(damage.file, sizeof damage.file, "units/%llu-%u.run",
+                   (unsigned long long)index_no, run_no);
+    kd_status status = kdi_run_open(ctx, files, index_no, run_no, &run);
+    if (status != KD_OK)
+        return kd_damage_tell(ctx, watch, status, &damage);
+    uint32_t count = kdi_run_piece_count(run);
+    for (uint32_t piece = 0; status == KD_OK && piece < count; piece++) {
+        uint64_t bytes;
+        status = kdi_run_check_piece(ctx, run, piece, &bytes, &damage);
+        damage.index_no = index_no;
+        status = kd_damage_tell(ctx, watch, status, &damage);
+        if (status == KD_OK)
+            status = watch->read(ctx, watch->object, bytes);
+    }
+    kdi_run_unref(run);
     return status;
 }

@@ -140,4 +140,18 @@ kd_status kd_index_release_old(kd_ctx *ctx, kd_index *index) KD_MUST_CHECK;
 /* Reads every run block and checks checksums and order. */
 kd_status kd_index_check(kd_ctx *ctx, kd_index *index) KD_MUST_CHECK;
 
+/* A check's place: the next piece (block, footer) of a run, by numbers that stay when runs are
+ * merged meanwhile. Begins as zeros. */
+typedef struct kd_index_check_place {
+    uint32_t run_no, piece;
+} kd_index_check_place;
+/* Checks one piece past the cache and moves on, or says that there is none any more. A failure says
+ * in `out_damage` where. */
+kd_status kd_index_check_piece(kd_ctx *ctx, kd_index *index, kd_index_check_place *io_place,
+                               uint64_t *out_bytes, kd_damage *out_damage,
+                               bool *out_end) KD_MUST_CHECK;
+/* Checks a run's file that no index has open. */
+kd_status kd_index_check_file(kd_ctx *ctx, const kd_segment_options *files, uint64_t index_no,
+                              uint32_t run_no, const kd_damage_watch *watch) KD_MUST_CHECK;
+
 #endif

@@ -244,10 +244,9 @@ static kd_status read_fences(kd_ctx *ctx, kdi_run *run, kd_slice footer, uint64_
     return KD_OK;
 }
 
-static kd_status read_trailer(kd_ctx *ctx, kdi_run *run, kdi_run_trailer *trailer)
+static kd_status read_trailer(kd_ctx *ctx, const kdi_run *run, kdi_run_trailer *trailer)
 {
     size_t got_bytes;
-    KD_TRY(ctx->world->file_size(ctx, run->file, &run->size_bytes));
     if (run->size_bytes < sizeof *trailer)
         return corrupt(ctx, run, "the file is too short");
     KD_TRY(ctx->world->file_read(ctx, run->file, run->size_bytes - sizeof *trailer, trailer,
@@ -261,32 +260,43 @@ static kd_status read_trailer(kd_ctx *ctx, kdi_run *run, kdi_run_trailer *traile
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "index run %s has format %u; this program reads up to %d", run->name,
                        trailer->format, KDI_RUN_FORMAT);
-    if (trailer->unit != run->identity.unit || trailer->database_id != run->identity.database_id)
+    if (trailer->unit != run->identity.unit ||
+        (run->identity.database_id != 0 && trailer->database_id != run->identity.database_id))
         return corrupt(ctx, run, "it belongs to another database or index");
     if (trailer->footer_offset > run->size_bytes ||
         trailer->footer_bytes > run->size_bytes - trailer->footer_offset)
         return corrupt(ctx, run, "the footer is outside the file");
-    run->identity.generation = trailer->generation;
+    return KD_OK;
+}
+
+/* The footer's bytes; `target` has room for them. */
+static kd_status read_footer_bytes(kd_ctx *ctx, const kdi_run *run, const kdi_run_trailer *trailer,
+                                   char *target)
+{
+    size_t got_bytes;
+    kdi_run_identity identity = {trailer->database_id, trailer->unit, trailer->generation,
+                                 UINT64_MAX};
+    KD_TRY(ctx->world->file_read(ctx, run->file, trailer->footer_offset, target,
+                                 trailer->footer_bytes, &got_bytes));
+    if (got_bytes != trailer->footer_bytes ||
+        kd_crc32c(kd_crc32c(0, &identity, sizeof identity), target, got_bytes) !=
+            trailer->footer_checksum)
+        return corrupt(ctx, run, "the footer's checksum does not match");
     return KD_OK;
 }
 
 static kd_status read_footer(kd_ctx *ctx, kdi_run *run)
 {
     kdi_run_trailer trailer;
-    size_t got_bytes;
+    KD_TRY(ctx->world->file_size(ctx, run->file, &run->size_bytes));
     KD_TRY(read_trailer(ctx, run, &trailer));
+    run->identity.database_id = trailer.database_id;
+    run->identity.generation = trailer.generation;
     char *footer = kd_alloc(ctx, run->arena, trailer.footer_bytes);
     if (footer == NULL)
         return KD_NOMEM;
-    KD_TRY(ctx->world->file_read(ctx, run->file, trailer.footer_offset, footer,
-                                 trailer.footer_bytes, &got_bytes));
-    kdi_run_identity identity = run->identity;
-    identity.block_no = UINT64_MAX;
-    if (got_bytes != trailer.footer_bytes ||
-        kd_crc32c(kd_crc32c(0, &identity, sizeof identity), footer, got_bytes) !=
-            trailer.footer_checksum)
-        return corrupt(ctx, run, "the footer's checksum does not match");
-    return read_fences(ctx, run, (kd_slice){footer, got_bytes}, trailer.footer_offset);
+    KD_TRY(read_footer_bytes(ctx, run, &trailer, footer));
+    return read_fences(ctx, run, (kd_slice){footer, trailer.footer_bytes}, trailer.footer_offset);
 }
 
 static kd_status open_file(kd_ctx *ctx, kdi_run *run, const char *path)
@@ -370,18 +380,59 @@ size_t kdi_run_memory_bytes(const kdi_run *run)
     return kd_arena_used_bytes(run->arena);
 }
 
+/* --- Checking --- */
+
+/* The blocks and the footer. */
+uint32_t kdi_run_piece_count(const kdi_run *run)
+{
+    return run->block_count + 1;
+}
+
+static kd_status check_footer(kd_ctx *ctx, const kdi_run *run, kd_damage *damage)
+{
+    kdi_run_trailer trailer;
+    KD_TRY(read_trailer(ctx, run, &trailer));
+    damage->offset = trailer.footer_offset;
+    damage->size_bytes = run->size_bytes - trailer.footer_offset;
+    char *footer = kd_heap_alloc_raw(ctx, run->account, trailer.footer_bytes);
+    if (footer == NULL)
+        return KD_NOMEM;
+    kd_status status = read_footer_bytes(ctx, run, &trailer, footer);
+    kd_heap_free(ctx->world, run->account, footer);
+    return status;
+}
+
+kd_status kdi_run_check_piece(kd_ctx *ctx, kdi_run *run, uint32_t piece, uint64_t *out_bytes,
+                              kd_damage *out_damage)
+{
+    *out_damage = kd_damage_none();
+    (void)snprintf(out_damage->file, sizeof out_damage->file, "units/%s", run->name);
+    if (piece >= run->block_count) {
+        kd_status status = check_footer(ctx, run, out_damage);
+        *out_bytes = out_damage->size_bytes;
+        return status;
+    }
+    const run_fence *fence = &run->fences[piece];
+    out_damage->offset = fence->offset;
+    out_damage->size_bytes = *out_bytes = fence->size_bytes;
+    /* Past the cache: what counts is what is on disk. */
+    void *target = kd_heap_alloc_raw(ctx, run->account, fence->size_bytes);
+    if (target == NULL)
+        return KD_NOMEM;
+    block_load load = {run, piece};
+    kd_status status = load_block(ctx, &load, target);
+    kd_heap_free(ctx->world, run->account, target);
+    return status;
+}
+
 kd_status kdi_run_check(kd_ctx *ctx, kdi_run *run)
 {
-    for (uint32_t block_no = 0; block_no < run->block_count; block_no++) {
+    uint32_t count = kdi_run_piece_count(run);
+    for (uint32_t piece = 0; piece < count; piece++) {
+        uint64_t bytes;
+        kd_damage damage;
         KD_TRY(kd_check_cancelled(ctx));
-        /* Past the cache: what counts is what is on disk. */
-        void *target = kd_heap_alloc_raw(ctx, run->account, run->fences[block_no].size_bytes);
-        if (target == NULL)
-            return KD_NOMEM;
-        block_load load = {run, block_no};
-        kd_status status = load_block(ctx, &load, target);
-        kd_heap_free(ctx->world, run->account, target);
-        KD_TRY(status);
+        KD_TRY(kdi_run_check_piece(ctx, run, piece, &bytes, &damage));
     }
     return KD_OK;
 }

@@ -116,6 +116,10 @@ uint64_t kdi_run_count(const kdi_run *run);
 uint64_t kdi_run_removed_count(const kdi_run *run);
 size_t kdi_run_memory_bytes(const kdi_run *run);
 kd_status kdi_run_check(kd_ctx *ctx, kdi_run *run) KD_MUST_CHECK;
+/* As of segments: see kd_segment_check_piece. */
+uint32_t kdi_run_piece_count(const kdi_run *run);
+kd_status kdi_run_check_piece(kd_ctx *ctx, kdi_run *run, uint32_t piece, uint64_t *out_bytes,
+                              kd_damage *out_damage) KD_MUST_CHECK;
 
 /* As kdi_tree_find. */
 kd_status kdi_run_find(kd_ctx *ctx, kdi_run *run, kd_slice key, uint64_t from_ref,

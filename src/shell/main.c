@@ -19,6 +19,7 @@ typedef struct program {
 } program;
 
 static const program PROGRAMS[] = {
+    {"check", kdi_check_main, "tell what is damaged in a database"},
     {"demo", kdi_demo_main, "load three million flights and walk through some statements"},
     {"import", kdi_import_main, "load a CSV, TSV or NDJSON file into a table"},
     {"export", kdi_export_main, "write a table or query to a file"},

@@ -202,6 +202,7 @@ kd_status kdi_complete(kdi_shell *shell, kd_arena *arena, kd_slice line, const c
 
 /* ---- Programs: main.c dispatches, each returns the exit code ---- */
 
+int kdi_check_main(int argc, char **argv);
 int kdi_demo_main(int argc, char **argv);
 int kdi_import_main(int argc, char **argv);
 int kdi_export_main(int argc, char **argv);

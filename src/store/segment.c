@@ -175,7 +175,7 @@ kd_status kdi_segment_input(kd_ctx *ctx, kd_segment *segment, uint32_t column, u
 
 /* --- Open and close --- */
 
-static kd_status read_trailer(kd_ctx *ctx, kd_segment *segment, kdi_segment_trailer *trailer)
+static kd_status read_trailer(kd_ctx *ctx, const kd_segment *segment, kdi_segment_trailer *trailer)
 {
     if (segment->size_bytes < sizeof *trailer)
         return corrupt(ctx, segment, "the file is too short");
@@ -193,12 +193,26 @@ static kd_status read_trailer(kd_ctx *ctx, kd_segment *segment, kdi_segment_trai
                        "segment %s has format %u; this program reads up to %d", segment->name,
                        trailer->format, KDI_SEGMENT_FORMAT);
     if (trailer->unit != segment->identity.unit ||
-        trailer->database_id != segment->identity.database_id)
+        (segment->identity.database_id != 0 &&
+         trailer->database_id != segment->identity.database_id))
         return corrupt(ctx, segment, "it belongs to another database or unit");
     if (trailer->footer_offset > segment->size_bytes ||
         trailer->footer_bytes > segment->size_bytes - trailer->footer_offset)
         return corrupt(ctx, segment, "the footer is outside the file");
-    segment->identity.generation = trailer->generation;
+    return KD_OK;
+}
+
+/* The footer's bytes; `target` has room for them. */
+static kd_status read_footer_bytes(kd_ctx *ctx, const kd_segment *segment,
+                                   const kdi_segment_trailer *trailer, uint8_t *target)
+{
+    size_t got_bytes;
+    KD_TRY(ctx->world->file_read(ctx, segment->file, trailer->footer_offset, target,
+                                 trailer->footer_bytes, &got_bytes));
+    if (got_bytes != trailer->footer_bytes ||
+        kdi_footer_checksum(trailer->database_id, trailer->unit, trailer->generation, target,
+                            got_bytes) != trailer->footer_checksum)
+        return corrupt(ctx, segment, "the footer's checksum does not match");
     return KD_OK;
 }
 
@@ -285,17 +299,13 @@ static kd_status read_footer(kd_ctx *ctx, kd_segment *segment)
 {
     kdi_segment_trailer trailer;
     KD_TRY(read_trailer(ctx, segment, &trailer));
+    segment->identity.database_id = trailer.database_id;
+    segment->identity.generation = trailer.generation;
     uint8_t *footer = kd_alloc(ctx, segment->arena, trailer.footer_bytes);
     if (footer == NULL)
         return KD_NOMEM;
-    size_t got_bytes;
-    KD_TRY(ctx->world->file_read(ctx, segment->file, trailer.footer_offset, footer,
-                                 trailer.footer_bytes, &got_bytes));
-    if (got_bytes != trailer.footer_bytes ||
-        kdi_footer_checksum(trailer.database_id, trailer.unit, trailer.generation, footer,
-                            got_bytes) != trailer.footer_checksum)
-        return corrupt(ctx, segment, "the footer's checksum does not match");
-    return parse_footer(ctx, segment, footer, got_bytes, trailer.footer_offset);
+    KD_TRY(read_footer_bytes(ctx, segment, &trailer, footer));
+    return parse_footer(ctx, segment, footer, trailer.footer_bytes, trailer.footer_offset);
 }
 
 static kd_status open_file(kd_ctx *ctx, kd_segment *segment, const char *path)
@@ -419,23 +429,95 @@ kd_status kd_segment_zone_map(kd_ctx *ctx, const kd_segment *segment, uint32_t c
     return KD_OK;
 }
 
+/* --- Checking --- */
+
+/* Of every stored column its dictionary and its blocks, and the footer. */
+uint32_t kd_segment_piece_count(const kd_segment *segment)
+{
+    return segment->stored_count * (segment->head.block_count + 1) + 1;
+}
+
+static kd_status check_footer(kd_ctx *ctx, const kd_segment *segment, kd_damage *damage)
+{
+    kdi_segment_trailer trailer;
+    KD_TRY(read_trailer(ctx, segment, &trailer));
+    damage->offset = trailer.footer_offset;
+    damage->size_bytes = segment->size_bytes - trailer.footer_offset;
+    uint8_t *footer = kd_heap_alloc_raw(ctx, segment->account, trailer.footer_bytes);
+    if (footer == NULL)
+        return KD_NOMEM;
+    kd_status status = read_footer_bytes(ctx, segment, &trailer, footer);
+    kd_heap_free(ctx->world, segment->account, footer);
+    return status;
+}
+
+static kd_status check_dictionary(kd_ctx *ctx, const kd_segment *segment, uint32_t column,
+                                  void *target)
+{
+    const kdi_column_entry *entry = &segment->columns[column].entry;
+    return read_block(ctx, segment, column, KDI_DICTIONARY_BLOCK, entry->dictionary_offset,
+                      entry->dictionary_bytes, entry->dictionary_checksum,
+                      entry->dictionary_entries - entry->dictionary_has_null, target);
+}
+
+/* Where the piece is, and which rows need it. */
+static void locate_piece(const kd_segment *segment, uint32_t column, uint32_t at, kd_damage *out)
+{
+    const kdi_open_column *open = &segment->columns[column];
+    bool is_stamps = column == segment->head.column_count;
+    out->column_no = is_stamps ? -1 : (int64_t)open->entry.column_no;
+    out->first_row = 0;
+    out->row_count = segment->head.row_count;
+    out->offset = open->entry.dictionary_offset;
+    out->size_bytes = open->entry.dictionary_bytes;
+    if (at == 0)
+        return;
+    const kdi_block_entry *block = &open->blocks[at - 1];
+    out->first_row = (int64_t)(at - 1) * KD_BLOCK_ROWS;
+    out->row_count = block->row_count;
+    out->offset = block->offset;
+    out->size_bytes = block->size_bytes;
+}
+
+kd_status kd_segment_check_piece(kd_ctx *ctx, kd_segment *segment, uint32_t piece,
+                                 uint64_t *out_bytes, kd_damage *out_damage)
+{
+    uint32_t column = piece / (segment->head.block_count + 1);
+    uint32_t at = piece % (segment->head.block_count + 1);
+    kd_status status;
+    *out_damage = kd_damage_none();
+    (void)snprintf(out_damage->file, sizeof out_damage->file, "units/%s", segment->name);
+    out_damage->table_no = segment->head.table_no;
+    if (column >= segment->stored_count) {
+        out_damage->first_row = 0;
+        out_damage->row_count = segment->head.row_count;
+        status = check_footer(ctx, segment, out_damage);
+        *out_bytes = out_damage->size_bytes;
+        return status;
+    }
+    locate_piece(segment, column, at, out_damage);
+    *out_bytes = out_damage->size_bytes;
+    if (out_damage->size_bytes == 0)
+        return KD_OK; /* No dictionary. */
+    /* Past the cache: what counts is what is on disk. */
+    void *target = kd_heap_alloc_raw(ctx, segment->account, out_damage->size_bytes);
+    if (target == NULL)
+        return KD_NOMEM;
+    block_load load = {segment, column, at - 1};
+    status =
+        at == 0 ? check_dictionary(ctx, segment, column, target) : load_block(ctx, &load, target);
+    kd_heap_free(ctx->world, segment->account, target);
+    return status;
+}
+
 kd_status kd_segment_check(kd_ctx *ctx, kd_segment *segment)
 {
-    for (uint32_t column = 0; column < segment->stored_count; column++) {
-        const kd_vector *dictionary;
-        KD_TRY(kdi_segment_dictionary(ctx, segment, column, &dictionary));
-        for (uint32_t block = 0; block < segment->head.block_count; block++) {
-            KD_TRY(kd_check_cancelled(ctx));
-            const kdi_block_entry *entry = &segment->columns[column].blocks[block];
-            /* Past the cache: what counts is what is on disk. */
-            void *target = kd_heap_alloc_raw(ctx, segment->account, entry->size_bytes);
-            if (target == NULL)
-                return KD_NOMEM;
-            block_load load = {segment, column, block};
-            kd_status status = load_block(ctx, &load, target);
-            kd_heap_free(ctx->world, segment->account, target);
-            KD_TRY(status);
-        }
+    uint32_t count = kd_segment_piece_count(segment);
+    for (uint32_t piece = 0; piece < count; piece++) {
+        uint64_t bytes;
+        kd_damage damage;
+        KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(kd_segment_check_piece(ctx, segment, piece, &bytes, &damage));
     }
     return KD_OK;
 }

@@ -31,6 +31,7 @@
 #define KD_STORE_SEGMENT_H
 
 #include "store/block_cache.h"
+#include "store/damage.h"
 #include "types/vector.h"
 
 enum {
@@ -46,7 +47,9 @@ typedef struct kd_segment_writer kd_segment_writer;
 typedef struct kd_segment_options {
     const char *directory; /* Segment files live here as "<unit, 10 hex digits>.seg". */
     kd_block_cache *cache;
-    uint64_t database_id; /* Part of every block's identity: a foreign segment is refused. */
+    /* Part of every block's identity: a foreign segment is refused. 0, for checks without a root:
+     * what the file itself says. */
+    uint64_t database_id;
     kd_account *account;
 } kd_segment_options;
 
@@ -138,5 +141,10 @@ kd_status kd_segment_get_stamp(kd_ctx *ctx, kd_segment *segment, uint32_t ordina
                                uint64_t *out_stamp) KD_MUST_CHECK;
 /* Reads every block and checks it: names file, block, column of the first damage. */
 kd_status kd_segment_check(kd_ctx *ctx, kd_segment *segment) KD_MUST_CHECK;
+/* The same for one of its pieces (blocks, dictionaries, the footer) past the cache, counted from 0.
+ * `*out_bytes` is what was read; a failure says in `out_damage` where. */
+uint32_t kd_segment_piece_count(const kd_segment *segment);
+kd_status kd_segment_check_piece(kd_ctx *ctx, kd_segment *segment, uint32_t piece,
+                                 uint64_t *out_bytes, kd_damage *out_damage) KD_MUST_CHECK;
 
 #endif

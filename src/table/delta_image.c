@@ -10,20 +10,19 @@
 
 enum { PATH_BYTES = 4096, FRAME_HEAD_BYTES = 9, FRAME_BYTES_MAX = 1 << 30 };
 
-static kd_status image_path(kd_ctx *ctx, const kd_storage *storage, uint64_t unit, char *path)
+static kd_status image_path(kd_ctx *ctx, const char *directory, uint64_t unit, char *path)
 {
-    int length = snprintf(path, PATH_BYTES, "%s/%010llx.img", storage->units_directory,
-                          (unsigned long long)unit);
+    int length = snprintf(path, PATH_BYTES, "%s/%010llx.img", directory, (unsigned long long)unit);
     if (length < 0 || length >= PATH_BYTES)
         return KD_FAIL(ctx, KD_LIMIT, "54000", "the path of the database is too long");
     return KD_OK;
 }
 
-static uint32_t frame_checksum(const kd_storage *storage, uint64_t unit, uint64_t frame_no,
-                               uint8_t kind, const void *payload, size_t size_bytes)
+static uint32_t frame_checksum(uint64_t database_id, uint64_t unit, uint64_t frame_no, uint8_t kind,
+                               const void *payload, size_t size_bytes)
 {
     char identity[25];
-    kd_store_u64(identity, storage->database_id);
+    kd_store_u64(identity, database_id);
     kd_store_u64(identity + 8, unit);
     kd_store_u64(identity + 16, frame_no);
     identity[24] = (char)kind;
@@ -37,7 +36,7 @@ kd_status kdi_image_begin(kd_ctx *ctx, kd_storage *storage, uint64_t unit,
 {
     char path[PATH_BYTES];
     *out_writer = (kdi_image_writer){.storage = storage, .unit = unit};
-    KD_TRY(image_path(ctx, storage, unit, path));
+    KD_TRY(image_path(ctx, storage->units_directory, unit, path));
     out_writer->arena = kd_arena_create(ctx, NULL, "delta image", KD_ARENA_UNLIMITED);
     if (out_writer->arena == NULL)
         return KD_NOMEM;
@@ -69,8 +68,9 @@ static kd_status frame_write(kd_ctx *ctx, kdi_image_writer *writer)
     if (payload > FRAME_BYTES_MAX)
         return KD_FAIL(ctx, KD_LIMIT, "54000", "a delta chunk is too large for the delta image");
     kd_store_u32(head, (uint32_t)payload);
-    kd_store_u32(head + 4, frame_checksum(writer->storage, writer->unit, writer->frame_count,
-                                          (uint8_t)head[8], head + FRAME_HEAD_BYTES, payload));
+    kd_store_u32(head + 4,
+                 frame_checksum(writer->storage->database_id, writer->unit, writer->frame_count,
+                                (uint8_t)head[8], head + FRAME_HEAD_BYTES, payload));
     KD_TRY(
         ctx->world->file_write(ctx, writer->file, writer->offset, head, writer->frame.size_bytes));
     writer->offset += writer->frame.size_bytes;
@@ -181,14 +181,15 @@ kd_status kdi_image_finish(kd_ctx *ctx, kdi_image_writer *writer)
 kd_status kdi_image_remove(kd_ctx *ctx, kd_storage *storage, uint64_t unit)
 {
     char path[PATH_BYTES];
-    KD_TRY(image_path(ctx, storage, unit, path));
+    KD_TRY(image_path(ctx, storage->units_directory, unit, path));
     return ctx->world->path_remove(ctx, path);
 }
 
 /* --- Loading --------------------------------------------------------------------------------- */
 
 typedef struct loader {
-    kd_storage *storage;
+    kd_storage *storage; /* NULL: a check, which only reads. */
+    uint64_t database_id;
     kd_arena *arena; /* Reset after each frame. */
     kd_file *file;
     uint64_t unit;
@@ -219,8 +220,8 @@ static kd_status frame_read(kd_ctx *ctx, loader *load, uint8_t *out_kind, kd_sli
     if (got != size_bytes)
         return damaged(ctx, load, "the file ends too early");
     *out_kind = (uint8_t)head[8];
-    if (kd_load_u32(head + 4) !=
-        frame_checksum(load->storage, load->unit, load->frame_no, *out_kind, payload, size_bytes))
+    if (kd_load_u32(head + 4) != frame_checksum(load->database_id, load->unit, load->frame_no,
+                                                *out_kind, payload, size_bytes))
         return damaged(ctx, load, "checksum mismatch");
     *out_payload = (kd_slice){payload, size_bytes};
     load->offset += sizeof head + size_bytes;
@@ -310,11 +311,12 @@ static kd_status frame_apply(kd_ctx *ctx, loader *load, uint8_t kind, kd_slice p
     return marks_read(ctx, load, place.segment, &reader);
 }
 
-static kd_status frames_load(kd_ctx *ctx, loader *load)
+static kd_status frames_load(kd_ctx *ctx, loader *load, const kd_damage_watch *watch)
 {
     for (;;) {
         uint8_t kind = 0;
         kd_slice payload = {0};
+        uint64_t before = load->offset;
         kd_arena_reset(load->arena);
         KD_TRY(frame_read(ctx, load, &kind, &payload));
         if (kind == KDI_IMAGE_END) {
@@ -323,26 +325,60 @@ static kd_status frames_load(kd_ctx *ctx, loader *load)
                 return damaged(ctx, load, "frames are missing");
             return KD_OK;
         }
-        KD_TRY(frame_apply(ctx, load, kind, payload));
+        if (load->storage != NULL)
+            KD_TRY(frame_apply(ctx, load, kind, payload));
+        else
+            KD_TRY(watch->read(ctx, watch->object, load->offset - before));
         load->frame_no++;
     }
 }
 
-kd_status kdi_image_load(kd_ctx *ctx, kd_storage *storage, uint64_t unit)
+static kd_status file_open(kd_ctx *ctx, const char *directory, loader *load)
 {
     char path[PATH_BYTES];
-    kd_status status = KD_OK;
-    loader load = {.storage = storage, .unit = unit};
-    KD_TRY_OUT(image_path(ctx, storage, unit, path));
-    load.arena = kd_arena_create(ctx, NULL, "delta image", KD_ARENA_UNLIMITED);
-    if (load.arena == NULL)
+    KD_TRY(image_path(ctx, directory, load->unit, path));
+    load->arena = kd_arena_create(ctx, NULL, "delta image", KD_ARENA_UNLIMITED);
+    if (load->arena == NULL)
         return KD_NOMEM;
-    KD_TRY_OUT(ctx->world->file_open(ctx, path, KD_FILE_READ, &load.file));
-    KD_TRY_OUT(ctx->world->file_size(ctx, load.file, &load.size));
-    KD_TRY_OUT(frames_load(ctx, &load));
-out:
-    if (load.file != NULL)
-        ctx->world->file_close(ctx->world, load.file);
-    kd_arena_destroy(load.arena);
+    KD_TRY(ctx->world->file_open(ctx, path, KD_FILE_READ, &load->file));
+    return ctx->world->file_size(ctx, load->file, &load->size);
+}
+
+static void file_close(kd_ctx *ctx, loader *load)
+{
+    if (load->file != NULL)
+        ctx->world->file_close(ctx->world, load->file);
+    kd_arena_destroy(load->arena);
+}
+
+kd_status kdi_image_load(kd_ctx *ctx, kd_storage *storage, uint64_t unit)
+{
+    loader load = {.storage = storage, .database_id = storage->database_id, .unit = unit};
+    kd_status status = file_open(ctx, storage->units_directory, &load);
+    if (status == KD_OK)
+        status = frames_load(ctx, &load, NULL);
+    file_close(ctx, &load);
+    return status;
+}
+
+kd_status kdi_image_check(kd_ctx *ctx, const char *directory, uint64_t database_id, uint64_t unit,
+                          kd_mutex *keeps, const kd_damage_watch *watch)
+{
+    loader load = {.database_id = database_id, .unit = unit};
+    kd_damage damage = kd_damage_none();
+    (void)snprintf(damage.file, sizeof damage.file, "units/%010llx.img", (unsigned long long)unit);
+    kd_status status = file_open(ctx, directory, &load);
+    if (keeps != NULL)
+        kd_mutex_unlock(keeps);
+    if (status == KD_INVALID) {
+        kd_error_clear(ctx);
+        status = KD_FAIL(ctx, KD_CORRUPT, "XX001", "delta image %010llx: the file is missing",
+                         (unsigned long long)unit);
+    }
+    if (status == KD_OK)
+        status = frames_load(ctx, &load, watch);
+    damage.offset = load.offset;
+    status = kd_damage_tell(ctx, watch, status, &damage);
+    file_close(ctx, &load);
     return status;
 }

@@ -53,4 +53,9 @@ void kdi_image_close(kdi_image_writer *writer);
 kd_status kdi_image_load(kd_ctx *ctx, kd_storage *storage, uint64_t unit) KD_MUST_CHECK;
 kd_status kdi_image_remove(kd_ctx *ctx, kd_storage *storage, uint64_t unit) KD_MUST_CHECK;
 
+/* Reads all of an image and checks it; what its frames say of tables is the opening's to check.
+ * `keeps` (may be NULL) is held and is unlocked once the file is open: it may be removed then. */
+kd_status kdi_image_check(kd_ctx *ctx, const char *directory, uint64_t database_id, uint64_t unit,
+                          kd_mutex *keeps, const kd_damage_watch *watch) KD_MUST_CHECK;
+
 #endif

@@ -14,6 +14,7 @@
 #define KD_TABLE_STORAGE_H
 
 #include "base/governor.h"
+#include "store/damage.h"
 #include "txn/txn.h"
 
 typedef struct kd_storage kd_storage;
@@ -60,6 +61,14 @@ kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 kd_status kd_storage_flush(kd_ctx *ctx, kd_storage *storage, bool compact) KD_MUST_CHECK;
 /* Reads and checks every stored byte; fails with the first damage, naming file, block, table. */
 kd_status kd_storage_check(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* The same, past what it finds, and everything of the directory: root, log, image, files that
+ * nothing names. Beside statements; a table's rows do not move while its indexes are compared. */
+kd_status kd_storage_check_all(kd_ctx *ctx, kd_storage *storage,
+                               const kd_damage_watch *watch) KD_MUST_CHECK;
+/* Checks the files of a database that is not open, or does not open: each for itself, without what
+ * they say of each other. Writes nothing. */
+kd_status kd_storage_check_files(kd_ctx *ctx, kd_account *account, const char *directory,
+                                 const kd_damage_watch *watch) KD_MUST_CHECK;
 
 typedef struct kd_storage_statistics {
     uint64_t segment_bytes, segment_count, delta_bytes, index_bytes, wal_bytes, checkpoint_count;

@@ -1,219 +1,211 @@
 /*
- * Checking a whole database: every stored byte, and that indexes and rows agree.
+ * Checking an open database: every stored byte, and that indexes and rows agree.
+ *
+ * Each table is pinned for its turn only, so that a long check holds back no more than one table's
+ * old versions. An index is compared with its table only when both can be read.
  */
 #include "table/storage_check.h"
 
-#include "base/hash.h"
+#include "table/delta_image.h"
+#include "table/upkeep.h"
 
-enum { FOUND_REFS = 64 };
+#include <stdio.h>
 
-typedef struct checker {
-    kd_table *table;
-    kd_arena *arena;
-    kdi_index *index;
-    kd_snapshot snapshot;
-    kd_key_list keys;
-    uint64_t entry_count;
-    uint64_t fingerprint; /* Of an inverted index: of all entries, in any order. */
-} checker;
+/* A watch that also counts. */
+typedef struct counter {
+    const kd_damage_watch *watch;
+    uint64_t table_no;
+    uint64_t index_no;
+    uint64_t found;
+} counter;
 
-/* Looks the entry up, unless very many rows share the key: then counting has to do. */
-static kd_status entry_is_there(kd_ctx *ctx, checker *check, kd_rowref ref)
+static kd_status count_found(kd_ctx *ctx, void *object, const kd_damage *damage, const char *what)
 {
-    kd_rowref refs[FOUND_REFS];
-    uint32_t count;
-    KD_TRY(kd_index_find(ctx, check->index->index, kd_key_list_get(&check->keys, 0), refs,
-                         FOUND_REFS, &count));
-    if (count > FOUND_REFS)
-        return KD_OK;
-    for (uint32_t i = 0; i < count; i++) {
-        kdi_place place;
-        if (kdi_place_find(check->table, refs[i], &place) && place.ref == ref)
-            return KD_OK;
+    counter *self = object;
+    kd_damage whole = *damage;
+    if (whole.table_no == 0)
+        whole.table_no = self->table_no;
+    if (whole.index_no == 0)
+        whole.index_no = self->index_no;
+    self->found += !damage->is_note;
+    return self->watch->found(ctx, self->watch->object, &whole, what);
+}
+
+static kd_status count_read(kd_ctx *ctx, void *object, uint64_t bytes)
+{
+    const counter *self = object;
+    return self->watch->read(ctx, self->watch->object, bytes);
+}
+
+static kd_status segment_check(kd_ctx *ctx, kd_segment *file, const kd_damage_watch *watch)
+{
+    uint32_t count = kd_segment_piece_count(file);
+    for (uint32_t piece = 0; piece < count; piece++) {
+        uint64_t bytes;
+        kd_damage damage;
+        kd_status status = kd_segment_check_piece(ctx, file, piece, &bytes, &damage);
+        KD_TRY(kd_damage_tell(ctx, watch, status, &damage));
+        KD_TRY(watch->read(ctx, watch->object, bytes));
     }
-    return KD_FAIL(ctx, KD_CORRUPT, "XX002",
-                   "index \"%.*s\" has no entry for row %llu:%u of table %llu",
-                   (int)check->index->definition.name.size_bytes,
-                   check->index->definition.name.data, (unsigned long long)kdi_ref_unit(ref),
-                   kdi_ref_ordinal(ref), (unsigned long long)check->table->table_no);
+    return KD_OK;
 }
 
-static kd_status row_keys(kd_ctx *ctx, checker *check, const kdi_place *place)
+static kd_status index_check(kd_ctx *ctx, kdi_index *index, const kd_damage_watch *watch)
 {
-    return kdi_index_keys_at(ctx, check->arena, check->index, place, &check->keys);
-}
-
-/* A number for an entry; sums of them tell whether two lots of entries are the same. */
-static uint64_t entry_print(kd_slice key, kd_rowref ref)
-{
-    return kd_hash_combine(kd_hash_bytes(key.data, key.size_bytes), ref);
-}
-
-static kd_status rows_have_entries(kd_ctx *ctx, checker *check, kd_scan_reader *reader,
-                                   kd_arena *scratch)
-{
+    kd_index_check_place place = {0};
     for (;;) {
-        kd_batch batch;
-        const kd_rowref *refs;
+        uint64_t bytes;
+        kd_damage damage;
         bool is_end;
-        KD_TRY(kd_scan_reader_next(ctx, reader, &batch, &refs, &is_end));
+        kd_status status =
+            kd_index_check_piece(ctx, index->index, &place, &bytes, &damage, &is_end);
         if (is_end)
             return KD_OK;
-        for (uint32_t i = 0; i < batch.selected_count; i++) {
-            kd_rowref ref = refs[kd_batch_row(&batch, i)];
-            kdi_place place;
-            kd_arena_reset(scratch);
-            check->arena = scratch;
-            check->keys = kd_key_list_in(scratch);
-            if (!kdi_place_find(check->table, ref, &place))
-                return KD_FAIL(ctx, KD_CORRUPT, "XX002", "row %llu of table %llu has no place",
-                               (unsigned long long)ref, (unsigned long long)check->table->table_no);
-            KD_TRY(row_keys(ctx, check, &place));
-            /* Rows that share a key are told apart by counting; looking each up would be quadratic.
-             */
-            if (check->index->definition.unique && check->keys.count > 0)
-                KD_TRY(entry_is_there(ctx, check, place.ref));
-            for (size_t k = 0; k < check->keys.count; k++)
-                check->fingerprint += entry_print(kd_key_list_get(&check->keys, k), place.ref);
-            check->entry_count += check->keys.count;
-        }
+        KD_TRY(kd_damage_tell(ctx, watch, status, &damage));
+        KD_TRY(watch->read(ctx, watch->object, bytes));
     }
 }
 
-static kd_status rows_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_arena *scratch)
+static kd_status not_compared(kd_ctx *ctx, const kdi_index *index, const kd_damage_watch *watch)
 {
-    const kdi_column_set *set = atomic_load(&check->table->set);
-    kd_table_shape shape = {.column_count = set->count, .columns = set->columns};
-    kd_scan_spec spec = {.shape = &shape, .with_refs = true};
-    kd_table_scan *scan = NULL;
-    kd_scan_reader *reader = NULL;
-    kd_status status = KD_OK;
-    KD_TRY_OUT(kd_table_scan_open(ctx, arena, check->table, check->snapshot, &spec, &scan));
-    KD_TRY_OUT(kd_scan_reader_create(ctx, arena, scan, &reader));
-    KD_TRY_OUT(rows_have_entries(ctx, check, reader, scratch));
-out:
-    kd_scan_reader_destroy(reader);
-    kd_table_scan_close(scan);
-    return status;
+    kd_damage damage = kd_damage_none();
+    char text[KD_ERROR_MESSAGE_BYTES];
+    damage.is_note = true;
+    (void)snprintf(text, sizeof text,
+                   "index \"%.*s\" was not compared with its table, which cannot be read whole",
+                   (int)index->definition.name.size_bytes, index->definition.name.data);
+    return watch->found(ctx, watch->object, &damage, text);
 }
 
-static kd_status wrong_entry(kd_ctx *ctx, const checker *check, const char *what)
+/* The pin of the caller keeps the lists. */
+static kd_status table_check(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
+                             const kd_damage_watch *watch)
 {
-    return KD_FAIL(ctx, KD_CORRUPT, "XX002", "index \"%.*s\" %s",
-                   (int)check->index->definition.name.size_bytes,
-                   check->index->definition.name.data, what);
-}
-
-/* The entry's row has this very key. Of an inverted index the fingerprint says it, since a row's
- * items would be made once for each of them. */
-static kd_status entry_check(kd_ctx *ctx, checker *check, kd_arena *scratch, kd_slice key,
-                             const kdi_place *place)
-{
-    if (kd_index_is_inverted(&check->index->definition)) {
-        check->fingerprint -= entry_print(key, place->ref);
-        return KD_OK;
-    }
-    kd_arena_reset(scratch);
-    check->arena = scratch;
-    check->keys = kd_key_list_in(scratch);
-    KD_TRY(row_keys(ctx, check, place));
-    if (check->keys.count == 1 && kd_slice_equal(key, kd_key_list_get(&check->keys, 0)))
-        return KD_OK;
-    return KD_FAIL(ctx, KD_CORRUPT, "XX002", "index \"%.*s\" has a wrong key for row %llu:%u",
-                   (int)check->index->definition.name.size_bytes,
-                   check->index->definition.name.data, (unsigned long long)kdi_ref_unit(place->ref),
-                   place->ordinal);
-}
-
-/* Every visible entry has a visible row (kd_index_scan looks), with this very key, once. */
-static kd_status entries_check(kd_ctx *ctx, checker *check, kd_arena *arena, kd_arena *scratch)
-{
-    kd_index_range everything = {0};
-    kd_index_cursor *cursor = NULL;
-    uint64_t visible_count = 0;
-    kd_status status = KD_OK;
-    KD_TRY_OUT(kd_index_cursor_open(ctx, arena, check->index->index, &everything, &cursor));
-    bool is_end = false;
-    while (!is_end) {
-        kd_slice key;
-        kd_rowref ref;
-        kdi_place place;
-        bool is_visible;
-        KD_TRY_OUT(kd_index_cursor_next(ctx, cursor, &key, &ref, &is_end));
-        if (is_end || !kdi_place_find(check->table, ref, &place))
-            continue;
-        KD_TRY_OUT(kdi_place_visible(ctx, &place, check->snapshot, &is_visible));
-        if (!is_visible)
-            continue;
-        KD_TRY_OUT(entry_check(ctx, check, scratch, key, &place));
-        visible_count++;
-    }
-    bool is_inverted = kd_index_is_inverted(&check->index->definition);
-    if (visible_count != check->entry_count)
-        status = KD_FAIL(ctx, KD_CORRUPT, "XX002",
-                         "index \"%.*s\" gives %llu %s where the table has %llu",
-                         (int)check->index->definition.name.size_bytes,
-                         check->index->definition.name.data, (unsigned long long)visible_count,
-                         is_inverted ? "items" : "rows", (unsigned long long)check->entry_count);
-    else if (is_inverted && check->fingerprint != 0)
-        status = wrong_entry(ctx, check, "has other items than its rows");
-out:
-    kd_index_cursor_close(cursor);
-    return status;
-}
-
-kd_status kdi_table_check_indexes(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot)
-{
-    const kdi_index_list *list = atomic_load(&table->indexes);
-    kd_status status = KD_OK;
-    kd_arena *arena = kd_arena_create(ctx, NULL, "check", KD_ARENA_UNLIMITED);
-    kd_arena *scratch =
-        arena == NULL ? NULL : kd_arena_create(ctx, arena, "check", KD_ARENA_UNLIMITED);
-    if (scratch == NULL)
-        status = KD_NOMEM;
-    for (uint32_t i = 0; status == KD_OK && list != NULL && i < list->count; i++) {
-        checker check = {.table = table, .index = list->items[i], .snapshot = snapshot};
-        status = rows_check(ctx, &check, arena, scratch);
-        if (status == KD_OK)
-            status = entries_check(ctx, &check, arena, scratch);
-    }
-    kd_arena_destroy(arena);
-    return status;
-}
-
-static kd_status table_check(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot)
-{
+    counter all = {.watch = watch, .table_no = table->table_no};
+    const kd_damage_watch own = {count_found, count_read, &all};
     const kdi_unit_list *units = atomic_load(&table->units);
     const kdi_index_list *indexes = atomic_load(&table->indexes);
-    kd_status status;
     for (uint32_t i = 0; units != NULL && i < units->segment_count; i++) {
         kd_segment *file = units->segments[i]->file;
         if (file != NULL) /* Else its transaction is still writing it. */
-            KD_TRY(kd_segment_check(ctx, file));
+            KD_TRY(segment_check(ctx, file, &own));
     }
-    for (uint32_t i = 0; indexes != NULL && i < indexes->count; i++)
-        KD_TRY(kd_index_check(ctx, indexes->items[i]->index));
-    kd_mutex_lock(&table->upkeep); /* So that no row moves between two looks at it. */
-    status = kdi_table_check_indexes(ctx, table, snapshot);
-    kd_mutex_unlock(&table->upkeep);
+    uint64_t of_segments = all.found;
+    for (uint32_t i = 0; indexes != NULL && i < indexes->count; i++) {
+        kdi_index *index = indexes->items[i];
+        uint64_t before = all.found;
+        all.index_no = index->definition.index_no;
+        KD_TRY(index_check(ctx, index, &own));
+        if (of_segments + (all.found - before) > 0) {
+            KD_TRY(not_compared(ctx, index, &own));
+            continue;
+        }
+        kd_mutex_lock(&table->upkeep); /* So that no row moves between two looks at it. */
+        kd_status status = kdi_index_compare(ctx, index, snapshot, &own);
+        kd_mutex_unlock(&table->upkeep);
+        KD_TRY(status);
+    }
+    return KD_OK;
+}
+
+static kd_status tables_check(kd_ctx *ctx, kd_storage *storage, const kd_damage_watch *watch)
+{
+    kd_status status = KD_OK;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; status == KD_OK && i < end; i++) {
+        uint32_t pin;
+        KD_TRY(kd_txn_pin_all(ctx, storage->txns, &pin));
+        kd_snapshot snapshot = {.stamp = kd_txn_watermark(storage->txns)};
+        kd_txn_pin_narrow(storage->txns, pin, snapshot.stamp);
+        kd_table *table = kd_table_find(storage, i);
+        if (table != NULL && !kdi_is_in_flight(atomic_load(&table->created)) &&
+            atomic_load(&table->dropped) == KD_STAMP_NONE)
+            status = table_check(ctx, table, snapshot, watch);
+        kd_txn_unpin(storage->txns, pin);
+    }
     return status;
+}
+
+/* --- The first damage as an error ------------------------------------------------------------- */
+
+static kd_status first_found(kd_ctx *ctx, void *object, const kd_damage *damage, const char *what)
+{
+    (void)object;
+    if (damage->is_note)
+        return KD_OK;
+    const char *code = damage->status == KD_IO   ? "58030"
+                       : damage->file[0] == '\0' ? "XX002"
+                                                 : "XX001";
+    return KD_FAIL(ctx, damage->status, code, "%s", what);
+}
+
+static kd_status first_read(kd_ctx *ctx, void *object, uint64_t bytes)
+{
+    (void)object;
+    (void)bytes;
+    return kd_check_cancelled(ctx);
 }
 
 kd_status kd_storage_check(kd_ctx *ctx, kd_storage *storage)
 {
-    uint32_t pin;
-    KD_TRY(kd_txn_pin_all(ctx, storage->txns, &pin));
-    kd_snapshot snapshot = {.stamp = kd_txn_watermark(storage->txns)};
-    kd_txn_pin_narrow(storage->txns, pin, snapshot.stamp);
-    kd_status status = KD_OK;
-    uint64_t end = atomic_load(&storage->tables.end);
-    for (uint64_t i = 0; status == KD_OK && i < end; i++) {
-        kd_table *table = kd_table_find(storage, i);
-        if (table == NULL || kdi_is_in_flight(atomic_load(&table->created)) ||
-            atomic_load(&table->dropped) != KD_STAMP_NONE)
-            continue;
-        status = table_check(ctx, table, snapshot);
+    static const kd_damage_watch watch = {first_found, first_read, NULL};
+    return tables_check(ctx, storage, &watch);
+}
+
+/* --- Everything ------------------------------------------------------------------------------ */
+
+typedef struct log_look {
+    const kd_damage_watch *watch;
+    uint64_t read_to; /* Position. */
+} log_look;
+
+static kd_status record_look(kd_ctx *ctx, void *object, const kd_wal_record *record)
+{
+    log_look *self = object;
+    uint64_t bytes = record->end - record->position;
+    self->read_to = record->end;
+    return self->watch->read(ctx, self->watch->object, bytes);
+}
+
+/* What the next opening would replay. A checkpoint that cuts the log meanwhile ends it. */
+static kd_status log_check(kd_ctx *ctx, kd_storage *storage, const kd_damage_watch *watch)
+{
+    log_look look = {.watch = watch};
+    kd_damage damage = kd_damage_none();
+    uint64_t from = atomic_load(&storage->checkpoint_position);
+    if (storage->wal == NULL || kd_wal_durable_position(storage->wal) <= from)
+        return KD_OK;
+    (void)snprintf(damage.file, sizeof damage.file, "wal");
+    kd_status status = kd_wal_replay(ctx, storage->wal, from <= 1 ? 0 : from, record_look, &look);
+    if (status == KD_INVALID) {
+        kd_error_clear(ctx);
+        return KD_OK;
     }
-    kd_txn_unpin(storage->txns, pin);
+    damage.offset = look.read_to;
+    return kd_damage_tell(ctx, watch, status, &damage);
+}
+
+static kd_status directory_check(kd_ctx *ctx, kd_storage *storage, const kd_damage_watch *watch)
+{
+    kd_root root;
+    bool found;
+    kd_arena *arena = kd_arena_create(ctx, NULL, "check", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    kd_mutex_lock(&storage->checkpoint);
+    kd_status status = kdi_root_check(ctx, arena, storage->directory, watch, &root, &found);
+    kd_arena_destroy(arena);
+    if (status == KD_OK && storage->image_unit != 0)
+        return kdi_image_check(ctx, storage->units_directory, storage->database_id,
+                               storage->image_unit, &storage->checkpoint, watch);
+    kd_mutex_unlock(&storage->checkpoint);
     return status;
+}
+
+kd_status kd_storage_check_all(kd_ctx *ctx, kd_storage *storage, const kd_damage_watch *watch)
+{
+    KD_TRY(directory_check(ctx, storage, watch));
+    KD_TRY(log_check(ctx, storage, watch));
+    KD_TRY(tables_check(ctx, storage, watch));
+    return kdi_orphans_tell(ctx, storage, watch);
 }

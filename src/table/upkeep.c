@@ -307,17 +307,41 @@ static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry
     return *path == NULL ? KD_NOMEM : KD_OK;
 }
 
+static kd_status orphans_find(kd_ctx *ctx, kd_storage *storage, orphan_search *out_search)
+{
+    *out_search = (orphan_search){.storage = storage};
+    out_search->arena = kd_arena_create(ctx, NULL, "orphans", KD_ARENA_UNLIMITED);
+    if (out_search->arena == NULL)
+        return KD_NOMEM;
+    return ctx->world->directory_list(ctx, storage->units_directory, orphan_look, out_search);
+}
+
 kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage)
 {
-    orphan_search search = {.storage = storage};
-    search.arena = kd_arena_create(ctx, NULL, "orphans", KD_ARENA_UNLIMITED);
-    if (search.arena == NULL)
-        return KD_NOMEM;
+    orphan_search search;
     kd_txn_reclaim(storage->txns); /* Segments that recovery retired are doomed by this. */
-    kd_status status =
-        ctx->world->directory_list(ctx, storage->units_directory, orphan_look, &search);
+    kd_status status = orphans_find(ctx, storage, &search);
     for (size_t i = 0; status == KD_OK && i < search.count; i++)
         status = ctx->world->path_remove(ctx, search.paths[i]);
+    kd_arena_destroy(search.arena);
+    return status;
+}
+
+kd_status kdi_orphans_tell(kd_ctx *ctx, kd_storage *storage, const kd_damage_watch *watch)
+{
+    orphan_search search;
+    size_t folder = strlen(storage->directory) + 1;
+    if (!storage->options.read_only)
+        return KD_OK;
+    kd_txn_reclaim(storage->txns);
+    kd_status status = orphans_find(ctx, storage, &search);
+    for (size_t i = 0; status == KD_OK && i < search.count; i++) {
+        kd_damage damage = kd_damage_none();
+        damage.is_note = true;
+        (void)snprintf(damage.file, sizeof damage.file, "%s", search.paths[i] + folder);
+        status = watch->found(ctx, watch->object, &damage,
+                              "nothing names this file: the next opening for writing removes it");
+    }
     kd_arena_destroy(search.arena);
     return status;
 }

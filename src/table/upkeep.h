@@ -20,6 +20,10 @@ bool kdi_segment_is_over(kdi_segment *segment, const kd_live_snapshots *live, ui
 kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Removes unit files that nothing names. */
 kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* Tells them as notes. Of a database that is open for reading only: else there are always files
+ * that nothing names yet, or any more. */
+kd_status kdi_orphans_tell(kd_ctx *ctx, kd_storage *storage,
+                           const kd_damage_watch *watch) KD_MUST_CHECK;
 /* Lets go of tables that were dropped and that no snapshot sees. */
 void kdi_dropped_reap(kd_storage *storage);
 

@@ -182,6 +182,7 @@ static const struct {
     {"ALTER TABLE u ADD COLUMN y integer DEFAULT 5", "ALTER TABLE u DROP COLUMN y"},
     {"CREATE VIEW made AS SELECT a FROM t", "DROP VIEW made"},
     {"EXPLAIN SELECT * FROM t JOIN u USING (a)", NULL},
+    {"SELECT * FROM kade_check()", NULL},
     {"EXPLAIN ANALYZE SELECT b, count(*) FROM t GROUP BY b", NULL},
     {"WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 20)"
      " SELECT sum(n) FROM r",

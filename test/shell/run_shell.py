@@ -176,6 +176,35 @@ def test_import_and_export():
     assert code == 1 and "line 2" in err, err
 
 
+def test_a_check_tells_what_is_damaged():
+    path = database("damaged")
+    code, _, err = kade(path, script="CREATE TABLE t AS SELECT i, 'text ' || i AS s"
+                                     " FROM generate_series(1, 50000) g (i);\nVACUUM;\n")
+    assert code == 0, err
+    code, out, err = kade("check", path)
+    assert code == 0 and out == "no damage found\n", (out, err)
+    units = sorted(pathlib.Path(path, "units").glob("*.seg"), key=lambda file: file.stat().st_size)
+    content = bytearray(units[-1].read_bytes())
+    content[500] ^= 1
+    units[-1].write_bytes(content)
+    before = {file: file.read_bytes() for file in pathlib.Path(path).rglob("*") if file.is_file()}
+    code, out, _ = kade("check", path)
+    assert code == 1 and "table public.t" in out and units[-1].name in out, out
+    assert out.endswith("1 damaged places found\n"), out
+    code, out, _ = kade("check", path, "--json")
+    found = json.loads(out)
+    assert code == 1 and found[0]["table_name"] == "t" and found[0]["row_count"] == 16384, out
+    root = pathlib.Path(path, "ROOT")
+    root.write_bytes(root.read_bytes()[:60])
+    code, out, err = kade("check", path)
+    assert code == 1 and "file ROOT" in out and units[-1].name in out, out
+    root.write_bytes(before[root])
+    after = {file: file.read_bytes() for file in pathlib.Path(path).rglob("*") if file.is_file()}
+    assert after == before
+    assert kade("check", database("nowhere"))[0] == 2
+    assert kade("check")[0] == 2
+
+
 def test_copy_from_the_pipe():
     script = "CREATE TABLE t (a integer, b text);\n"
     path = database("pipe")
