@@ -44,7 +44,8 @@ typedef struct grammar {
     grammar_rule rules[RULES_MAX];
     grammar_way ways[WAYS_MAX];
     grammar_part parts[PARTS_MAX];
-    int rule_count, way_count, part_count, root;
+    int rule_count, way_count, part_count;
+    int root, beginning; /* Rules. */
 } grammar;
 
 typedef struct chooser {
@@ -57,42 +58,6 @@ typedef struct script {
     char text[1 << 16];
     size_t size_bytes;
 } script;
-
-static const char *const beginning[] = {
-    "CREATE TYPE mood AS ENUM ('bad', 'ok', 'good')",
-    "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
-    "CREATE TYPE pair AS (x int, y text)",
-    "CREATE SEQUENCE q",
-    "CREATE TABLE t (a integer PRIMARY KEY, b text, c numeric(10,2), d date, e timestamptz,"
-    " f jsonb, g int[], h boolean, i float8, k interval, l mood)",
-    "CREATE TABLE u (a integer, x bigint)",
-    "CREATE TABLE w (a serial PRIMARY KEY, n int REFERENCES t ON DELETE SET NULL, r pair,"
-    " m int GENERATED ALWAYS AS (n * 2) STORED, o positive DEFAULT 1)",
-    "CREATE TABLE p (a int, b text) PARTITION BY RANGE (a)",
-    "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (3)",
-    "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (3) TO (100)",
-    "CREATE TABLE p3 PARTITION OF p DEFAULT",
-    "CREATE UNIQUE INDEX ON p (a)",
-    "CREATE INDEX ON t (b, d DESC)",
-    "CREATE INDEX ON u (x) WHERE a IS NOT NULL",
-    "INSERT INTO t VALUES"
-    " (1, 'abc', 1.5, '2020-01-01', '2020-01-01 00:00+00', '{\"k\": 1, \"l\": [1, 2]}', '{1,2}',"
-    " true, 0.5, '1 day', 'ok'),"
-    " (2, 'x', NULL, '2020-02-29', NULL, '{\"k\": \"z\"}', '{}', false, 'NaN', NULL, 'bad'),"
-    " (3, NULL, 7, NULL, '2021-03-28 01:30+00', '[1, null]', NULL, NULL, -1e300, '1 mon', NULL),"
-    " (4, 'abd', 0, 'infinity', 'infinity', NULL, '{3,NULL}', true, NULL, '-1 year', 'good')",
-    "INSERT INTO u VALUES (1, 10), (1, 20), (3, 30), (NULL, 5)",
-    "INSERT INTO u SELECT s % 7, s FROM generate_series(1, 60) s",
-    "INSERT INTO p SELECT s, 'v' || s % 3 FROM generate_series(-2, 8) s",
-    "INSERT INTO w (n) VALUES (1), (NULL)",
-    "CREATE VIEW v AS SELECT a, b FROM t",
-    "CREATE MATERIALIZED VIEW m AS SELECT a, count(*) AS x FROM u GROUP BY a",
-    "CREATE FUNCTION fi(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2'",
-    "CREATE FUNCTION ft(text, int) RETURNS text LANGUAGE sql RETURN $1 || $2",
-    "PREPARE pr (int, text) AS SELECT $1 + a, $2 || b FROM t WHERE a = $1",
-    "SET statement_timeout = 1000",
-    "SET work_mem = '64kB'",
-};
 
 /* ---- Reading the grammar ---- */
 
@@ -212,6 +177,9 @@ static const grammar *grammar_read(void)
         resolve(&it);
         measure(&it);
         it.root = find_rule(&it, "statement", 9);
+        it.beginning = find_rule(&it, "beginning", 9);
+        if (it.root < 0 || it.beginning < 0)
+            abort();
     }
     return &it;
 }
@@ -263,15 +231,33 @@ static void write_rule(const grammar *it, int number, int depth, chooser *from, 
     }
 }
 
+/* Every way of the rule "beginning", one after the other. */
 static void begin(fuzz_engine *engine)
 {
+    static script text;
+    const grammar *it = grammar_read();
+    const grammar_rule *rule = &it->rules[it->beginning];
     fuzz_engine_open(engine, (uint64_t)48 << 20);
-    for (size_t i = 0; i < sizeof beginning / sizeof *beginning; i++)
-        if (fuzz_run(engine, kd_slice_of(beginning[i]), NULL, 0) != KD_OK) {
-            fprintf(stderr, "%s\n%s\n", beginning[i],
+    for (int i = 0; i < rule->count; i++) {
+        const grammar_way *way = &it->ways[rule->first + i];
+        text.size_bytes = 0;
+        for (int j = 0; j < way->count; j++)
+            append(&text, it->parts[way->first + j].text);
+        if (fuzz_run(engine, (kd_slice){text.text, text.size_bytes}, NULL, 0) != KD_OK) {
+            fprintf(stderr, "%.*s\n%s\n", (int)text.size_bytes, text.text,
                     kd_session_ctx(engine->session)->error.message);
             abort();
         }
+    }
+}
+
+/* Again for every input: it may reset them. */
+static void set_limits(fuzz_engine *engine)
+{
+    static const char *const limits[] = {"SET statement_timeout = 1000", "SET work_mem = '64kB'"};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (fuzz_run(engine, kd_slice_of(limits[i]), NULL, 0) != KD_OK)
+            abort();
 }
 
 static void run_statement(fuzz_engine *engine, chooser *from)
@@ -298,6 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
         from.random = (from.random ^ data[i]) * 1099511628211u;
     if (engine.database == NULL)
         begin(&engine);
+    set_limits(&engine);
     for (int i = 0; i < STATEMENTS; i++)
         run_statement(&engine, &from);
     if (kd_session_get_state(engine.session) != KD_SESSION_IDLE)

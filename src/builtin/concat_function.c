@@ -449,6 +449,13 @@ KDI_OPEN(string_to_table_open)
 static const kd_table_function table_functions[] = {STRING_TO_TABLE(TEXT, TEXT),
                                                     STRING_TO_TABLE(TEXT, TEXT, TEXT)};
 
+/* As casts to text: what depends on the zone and the styles. */
+#define TEXT_VOLATILITY(TYPE_ID)                                                  \
+    ((TYPE_ID) == KD_TYPE_DATE || (TYPE_ID) == KD_TYPE_TIMESTAMP ||               \
+             (TYPE_ID) == KD_TYPE_TIMESTAMPTZ || (TYPE_ID) == KD_TYPE_INTERVAL || \
+             (TYPE_ID) == KD_TYPE_ENUM || (TYPE_ID) == KD_TYPE_RECORD             \
+         ? KD_STABLE                                                              \
+         : KD_IMMUTABLE)
 /* Types spelled out, so that an untyped literal beside them is text and not an array. */
 #define WITH_TEXT(TYPE_ID)                                                                    \
     {.name = "||",                                                                            \
@@ -457,12 +464,12 @@ static const kd_table_function table_functions[] = {STRING_TO_TABLE(TEXT, TEXT),
      .result = {.id = KD_TYPE_TEXT, .modifier = -1},                                          \
      .row = any_concat,                                                                       \
      .strict = true,                                                                          \
-     .volatility = KD_STABLE},                                                                \
+     .volatility = TEXT_VOLATILITY(TYPE_ID)},                                                 \
     {                                                                                         \
         .name = "||", .argument_count = 2,                                                    \
         .arguments = {{.id = TYPE_ID, .modifier = -1}, {.id = KD_TYPE_TEXT, .modifier = -1}}, \
         .result = {.id = KD_TYPE_TEXT, .modifier = -1}, .row = any_concat, .strict = true,    \
-        .volatility = KD_STABLE                                                               \
+        .volatility = TEXT_VOLATILITY(TYPE_ID)                                                \
     }
 
 static const kd_function functions[] = {
@@ -486,15 +493,15 @@ static const kd_function functions[] = {
     STABLE("||", any_concat, TEXT, NONARRAY, TEXT),
     VARIADIC("concat", concat, TEXT, ANY),
     VARIADIC("concat_ws", concat_ws, TEXT, TEXT, ANY),
-    LENIENT("format", format, TEXT, TEXT),
+    STABLE_LENIENT("format", format, TEXT, TEXT),
     VARIADIC("format", format, TEXT, TEXT, ANY),
     IMMUTABLE("quote_ident", quote_ident, TEXT, TEXT),
     IMMUTABLE("quote_literal", quote_literal, TEXT, TEXT),
     STABLE("quote_literal", quote_literal, TEXT, ANY),
     LENIENT("quote_nullable", quote_nullable, TEXT, TEXT),
-    LENIENT("quote_nullable", quote_nullable, TEXT, ANY),
+    STABLE_LENIENT("quote_nullable", quote_nullable, TEXT, ANY),
     STABLE("array_to_string", array_to_string, TEXT, ELEMENTS, TEXT),
-    LENIENT("array_to_string", array_to_string_nulls, TEXT, ELEMENTS, TEXT, TEXT),
+    STABLE_LENIENT("array_to_string", array_to_string_nulls, TEXT, ELEMENTS, TEXT, TEXT),
     LENIENT("string_to_array", string_to_array, TEXTS, TEXT, TEXT),
     LENIENT("string_to_array", string_to_array, TEXTS, TEXT, TEXT, TEXT),
 };

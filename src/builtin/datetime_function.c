@@ -306,28 +306,48 @@ static int64_t utc_of(const kd_zone *zone, int64_t local)
     return local - kd_zone_at_local(zone, unix_seconds).seconds * KD_SECOND_US;
 }
 
+enum { TIMESTAMP_DAY_MAX = 106751991 };
+
+/* Argument `i` as it is compared with timestamps, or with those that have a zone. Dates beyond the
+ * last timestamp are above all of them. */
+static kd_status moment_of(kd_ctx *ctx, kd_call_env *env, const void *const *args, uint32_t i,
+                           bool zoned, int64_t *out)
+{
+    kd_type type = env->argument_types[i];
+    if (type.id == KD_TYPE_DATE) {
+        int32_t date = KDI_ARG(int32_t, args, i);
+        if (kd_date_is_finite(date) && date > TIMESTAMP_DAY_MAX) {
+            *out = INT64_MAX - 1;
+            return KD_OK;
+        }
+        KD_TRY(kd_date_to_timestamp(ctx, date, out));
+    } else {
+        *out = KDI_ARG(int64_t, args, i);
+    }
+    if (zoned && type.id != KD_TYPE_TIMESTAMPTZ)
+        *out = utc_of(kdi_zone(env), *out);
+    return KD_OK;
+}
+
+KDI_ROW(comparable_timestamp)
+{
+    return moment_of(ctx, env, args, 0, false, result);
+}
+
+KDI_ROW(comparable_timestamptz)
+{
+    return moment_of(ctx, env, args, 0, true, result);
+}
+
 static kd_status date_timestamp_order(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                       int *out)
 {
-    kd_type left = env->argument_types[0], right = env->argument_types[1];
-    int64_t values[2];
-    for (int i = 0; i < 2; i++) {
-        kd_type type = i == 0 ? left : right, other = i == 0 ? right : left;
-        if (type.id == KD_TYPE_DATE) {
-            int32_t date = KDI_ARG(int32_t, args, i);
-            /* Dates beyond the last timestamp are above all of them. */
-            if (kd_date_is_finite(date) && date > 106751991)
-                values[i] = INT64_MAX - 1;
-            else
-                KD_TRY(kd_date_to_timestamp(ctx, date, &values[i]));
-        } else {
-            values[i] = KDI_ARG(int64_t, args, i);
-        }
-        if (type.id != KD_TYPE_TIMESTAMPTZ && other.id == KD_TYPE_TIMESTAMPTZ &&
-            values[i] != INT64_MAX - 1)
-            values[i] = utc_of(kdi_zone(env), values[i]);
-    }
-    *out = order(values[0], values[1]);
+    const kd_type *types = env->argument_types;
+    bool zoned = types[0].id == KD_TYPE_TIMESTAMPTZ || types[1].id == KD_TYPE_TIMESTAMPTZ;
+    int64_t left, right;
+    KD_TRY(moment_of(ctx, env, args, 0, zoned, &left));
+    KD_TRY(moment_of(ctx, env, args, 1, zoned, &right));
+    *out = order(left, right);
     return KD_OK;
 }
 
@@ -878,10 +898,10 @@ INTEGER_BUCKET(bucket_i16, int16_t)
 INTEGER_BUCKET(bucket_i32, int32_t)
 INTEGER_BUCKET(bucket_i64, int64_t)
 
-#define COMPARE_ACROSS(A, B)                                                   \
-    STABLE("=", cross_eq, BOOL, A, B), STABLE("<>", cross_ne, BOOL, A, B),     \
-        STABLE("<", cross_lt, BOOL, A, B), STABLE("<=", cross_le, BOOL, A, B), \
-        STABLE(">", cross_gt, BOOL, A, B), STABLE(">=", cross_ge, BOOL, A, B)
+#define COMPARE_ACROSS(HOW, A, B)                                        \
+    HOW("=", cross_eq, BOOL, A, B), HOW("<>", cross_ne, BOOL, A, B),     \
+        HOW("<", cross_lt, BOOL, A, B), HOW("<=", cross_le, BOOL, A, B), \
+        HOW(">", cross_gt, BOOL, A, B), HOW(">=", cross_ge, BOOL, A, B)
 
 static const char *const interval_names[] = {"years", "months", "weeks", "days",
                                              "hours", "mins",   "secs"};
@@ -893,7 +913,7 @@ static const char *const bucket_offset_names[] = {"bucket_width", "ts", "offset"
 #define NAMED(NAME, ROW, RESULT, NAMES, ...)                                                    \
     {                                                                                           \
         KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .strict = true, \
-                                    .volatility = KD_STABLE, .argument_names = NAMES            \
+                                    .argument_names = NAMES                                     \
     }
 
 static const kd_function functions[] = {
@@ -937,12 +957,15 @@ static const kd_function functions[] = {
     IMMUTABLE("*", interval_times, INTERVAL, INTERVAL, FLOAT8),
     IMMUTABLE("*", times_interval, INTERVAL, FLOAT8, INTERVAL),
     IMMUTABLE("/", interval_over, INTERVAL, INTERVAL, FLOAT8),
-    COMPARE_ACROSS(DATE, TIMESTAMP),
-    COMPARE_ACROSS(TIMESTAMP, DATE),
-    COMPARE_ACROSS(DATE, TIMESTAMPTZ),
-    COMPARE_ACROSS(TIMESTAMPTZ, DATE),
-    COMPARE_ACROSS(TIMESTAMP, TIMESTAMPTZ),
-    COMPARE_ACROSS(TIMESTAMPTZ, TIMESTAMP),
+    COMPARE_ACROSS(IMMUTABLE, DATE, TIMESTAMP),
+    COMPARE_ACROSS(IMMUTABLE, TIMESTAMP, DATE),
+    COMPARE_ACROSS(STABLE, DATE, TIMESTAMPTZ),
+    COMPARE_ACROSS(STABLE, TIMESTAMPTZ, DATE),
+    COMPARE_ACROSS(STABLE, TIMESTAMP, TIMESTAMPTZ),
+    COMPARE_ACROSS(STABLE, TIMESTAMPTZ, TIMESTAMP),
+    IMMUTABLE("kade_timestamp", comparable_timestamp, TIMESTAMP, DATE),
+    STABLE("kade_timestamptz", comparable_timestamptz, TIMESTAMPTZ, DATE),
+    STABLE("kade_timestamptz", comparable_timestamptz, TIMESTAMPTZ, TIMESTAMP),
     IMMUTABLE("extract", extract, NUMERIC, TEXT, DATE),
     IMMUTABLE("extract", extract, NUMERIC, TEXT, TIME),
     IMMUTABLE("extract", extract, NUMERIC, TEXT, TIMETZ),

@@ -18,8 +18,8 @@ KDI_ROW(domain_error)
 }
 
 static const kd_function functions[] = {
-    LENIENT("kade_domain_error", domain_error, ELEMENT, ELEMENT, TEXT, TEXT),
-    LENIENT("kade_domain_error", domain_error, ELEMENTS, ELEMENTS, TEXT, TEXT),
+    STABLE_LENIENT("kade_domain_error", domain_error, ELEMENT, ELEMENT, TEXT, TEXT),
+    STABLE_LENIENT("kade_domain_error", domain_error, ELEMENTS, ELEMENTS, TEXT, TEXT),
 };
 
 kd_status kdi_register_domain(kd_ctx *ctx, kd_registry *registry)

@@ -356,8 +356,8 @@ static const kd_table_function table_functions[] = {
 };
 
 static const kd_function functions[] = {
-    LENIENT("json_populate_record", json_populate_record_row, ELEMENT, ELEMENT, JSON),
-    LENIENT("jsonb_populate_record", jsonb_populate_record_row, ELEMENT, ELEMENT, JSONB),
+    STABLE_LENIENT("json_populate_record", json_populate_record_row, ELEMENT, ELEMENT, JSON),
+    STABLE_LENIENT("jsonb_populate_record", jsonb_populate_record_row, ELEMENT, ELEMENT, JSONB),
 };
 
 kd_status kdi_register_json_record(kd_ctx *ctx, kd_registry *registry)

@@ -226,26 +226,27 @@ KDI_OPEN(open_query)
 static const char *const names[] = {"target", "path", "vars", "silent"};
 static const path_form plain = {0}, quiet = {.is_quiet = true}, with_zone = {.uses_zone = true};
 
-#define PATH(NAME, ROW, RESULT, FORM, ...)                                                        \
-    {                                                                                             \
-        KDI_SIGNATURE(__VA_ARGS__),                                                               \
-            .name = NAME, .row = ROW, .strict = true, .result = {.id = (RESULT), .modifier = -1}, \
-            .volatility = KD_STABLE, .argument_names = names, .data = &(FORM)                     \
+#define PATH(HOW, NAME, ROW, RESULT, FORM, ...)                                                    \
+    {                                                                                              \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .strict = true,                      \
+                                    .result = {.id = (RESULT), .modifier = -1}, .volatility = HOW, \
+                                    .argument_names = names, .data = &(FORM)                       \
     }
-#define PATHS(NAME, ROW, RESULT, FORM)                         \
-    PATH(NAME, ROW, RESULT, FORM, JSONB, JSONPATH),            \
-        PATH(NAME, ROW, RESULT, FORM, JSONB, JSONPATH, JSONB), \
-        PATH(NAME, ROW, RESULT, FORM, JSONB, JSONPATH, JSONB, BOOL)
-#define BOTH(NAME, ROW, RESULT) \
-    PATHS(NAME, ROW, RESULT, plain), PATHS(NAME "_tz", ROW, RESULT, with_zone)
+#define PATHS(HOW, NAME, ROW, RESULT, FORM)                         \
+    PATH(HOW, NAME, ROW, RESULT, FORM, JSONB, JSONPATH),            \
+        PATH(HOW, NAME, ROW, RESULT, FORM, JSONB, JSONPATH, JSONB), \
+        PATH(HOW, NAME, ROW, RESULT, FORM, JSONB, JSONPATH, JSONB, BOOL)
+#define BOTH(NAME, ROW, RESULT)                    \
+    PATHS(KD_IMMUTABLE, NAME, ROW, RESULT, plain), \
+        PATHS(KD_STABLE, NAME "_tz", ROW, RESULT, with_zone)
 
 static const kd_function functions[] = {
     BOTH("jsonb_path_exists", path_exists, KD_TYPE_BOOL),
     BOTH("jsonb_path_match", path_match, KD_TYPE_BOOL),
     BOTH("jsonb_path_query_array", path_query_array, KD_TYPE_JSONB),
     BOTH("jsonb_path_query_first", path_query_first, KD_TYPE_JSONB),
-    PATH("@?", path_exists, KD_TYPE_BOOL, quiet, JSONB, JSONPATH),
-    PATH("@@", path_match, KD_TYPE_BOOL, quiet, JSONB, JSONPATH),
+    PATH(KD_IMMUTABLE, "@?", path_exists, KD_TYPE_BOOL, quiet, JSONB, JSONPATH),
+    PATH(KD_IMMUTABLE, "@@", path_match, KD_TYPE_BOOL, quiet, JSONB, JSONPATH),
 };
 
 #define QUERY(NAME, FORM, ...)                                                                    \

@@ -202,7 +202,7 @@ static const kd_function functions[] = {
     NO_ARGUMENTS("current_database", current_database, TEXT, KD_STABLE),
     NO_ARGUMENTS("current_catalog", current_database, TEXT, KD_STABLE),
     NO_ARGUMENTS("current_schema", current_schema, TEXT, KD_STABLE),
-    LENIENT("pg_typeof", pg_typeof, TEXT, ANY),
+    STABLE_LENIENT("pg_typeof", pg_typeof, TEXT, ANY),
     STABLE("kade_try_cast", try_cast, TEXT, ANY),
     STABLE("kade_place", place, KDI_TYPE(TID), INT8),
     VARIADIC("num_nulls", num_nulls, INT4, ANY),

@@ -65,15 +65,15 @@ KDI_ROW(overlaps)
     return KD_OK;
 }
 
-#define OVERLAPS(TYPE)                                                   \
-    LENIENT("overlaps", overlaps, BOOL, TYPE, TYPE, TYPE, TYPE),         \
-        LENIENT("overlaps", overlaps, BOOL, TYPE, INTERVAL, TYPE, TYPE), \
-        LENIENT("overlaps", overlaps, BOOL, TYPE, TYPE, TYPE, INTERVAL), \
-        LENIENT("overlaps", overlaps, BOOL, TYPE, INTERVAL, TYPE, INTERVAL)
+#define OVERLAPS(TYPE)                                                          \
+    STABLE_LENIENT("overlaps", overlaps, BOOL, TYPE, TYPE, TYPE, TYPE),         \
+        STABLE_LENIENT("overlaps", overlaps, BOOL, TYPE, INTERVAL, TYPE, TYPE), \
+        STABLE_LENIENT("overlaps", overlaps, BOOL, TYPE, TYPE, TYPE, INTERVAL), \
+        STABLE_LENIENT("overlaps", overlaps, BOOL, TYPE, INTERVAL, TYPE, INTERVAL)
 
 static const kd_function functions[] = {
     OVERLAPS(TIMESTAMP), OVERLAPS(TIMESTAMPTZ), OVERLAPS(TIME),
-    LENIENT("overlaps", overlaps, BOOL, TIMETZ, TIMETZ, TIMETZ, TIMETZ)};
+    STABLE_LENIENT("overlaps", overlaps, BOOL, TIMETZ, TIMETZ, TIMETZ, TIMETZ)};
 
 kd_status kdi_register_overlaps(kd_ctx *ctx, kd_registry *registry)
 {

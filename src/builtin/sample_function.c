@@ -65,10 +65,10 @@ KDI_ROW(draw_by_seed)
 
 #define RECORD KDI_TYPE(RECORD)
 static const kd_function functions[] = {
-    LENIENT("sample_row", sample_row, BOOL, INT8, FLOAT8, INT8),
-    LENIENT("sample_row", sample_row, BOOL, INT8, FLOAT8, INT8, FLOAT8),
-    LENIENT("sample_block", sample_block, BOOL, INT8, FLOAT8, INT8),
-    LENIENT("sample_block", sample_block, BOOL, INT8, FLOAT8, INT8, FLOAT8),
+    STABLE_LENIENT("sample_row", sample_row, BOOL, INT8, FLOAT8, INT8),
+    STABLE_LENIENT("sample_row", sample_row, BOOL, INT8, FLOAT8, INT8, FLOAT8),
+    STABLE_LENIENT("sample_block", sample_block, BOOL, INT8, FLOAT8, INT8),
+    STABLE_LENIENT("sample_block", sample_block, BOOL, INT8, FLOAT8, INT8, FLOAT8),
     IMMUTABLE("sample_draw", draw_by_seed, FLOAT8, RECORD, FLOAT8),
 };
 

@@ -45,12 +45,16 @@
                                     .volatility = KD_STABLE                                     \
     }
 /* Called with NULLs too. */
-#define LENIENT(NAME, ROW, RESULT, ...)                                         \
+#define LENIENT(NAME, ROW, RESULT, ...)                                        \
+    {                                                                          \
+        KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT \
+    }
+#define STABLE_LENIENT(NAME, ROW, RESULT, ...)                                  \
     {                                                                           \
         KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, \
                                     .volatility = KD_STABLE                     \
     }
-/* The last argument repeats; called with NULLs too. */
+/* The last argument repeats; called with NULLs too. Stable, since texts of any values are. */
 #define VARIADIC(NAME, ROW, RESULT, ...)                                                          \
     {                                                                                             \
         KDI_SIGNATURE(__VA_ARGS__), .name = NAME, .row = ROW, .result = RESULT, .variadic = true, \

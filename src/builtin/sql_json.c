@@ -337,11 +337,13 @@ KDI_ROW(is_json)
 
 static const kd_function functions[] = {
     STABLE("sql json exists", json_exists, BOOL, JSONB, JSONPATH, JSONB, INT4),
-    LENIENT("sql json value", json_value, ELEMENT, JSONB, JSONPATH, JSONB, INT4, ELEMENT, ELEMENT),
-    LENIENT("sql json query", json_query, ELEMENT, JSONB, JSONPATH, JSONB, INT4, ELEMENT, ELEMENT),
-    LENIENT("sql json array", json_array, JSON, INT4),
+    STABLE_LENIENT("sql json value", json_value, ELEMENT, JSONB, JSONPATH, JSONB, INT4, ELEMENT,
+                   ELEMENT),
+    STABLE_LENIENT("sql json query", json_query, ELEMENT, JSONB, JSONPATH, JSONB, INT4, ELEMENT,
+                   ELEMENT),
+    STABLE_LENIENT("sql json array", json_array, JSON, INT4),
     VARIADIC("sql json array", json_array, JSON, INT4, ANY),
-    LENIENT("sql json object", json_object, JSON, INT4),
+    STABLE_LENIENT("sql json object", json_object, JSON, INT4),
     VARIADIC("sql json object", json_object, JSON, INT4, ANY),
     IS_JSON(TEXT),
     IS_JSON(JSON),

@@ -432,8 +432,8 @@ KDI_ROW(assign_part)
 }
 
 static const kd_function functions[] = {
-    LENIENT("kade_assign", assign_part, ELEMENT, ELEMENT, ANY, KDI_ARRAY(INT4)),
-    LENIENT("kade_assign", assign_part, ELEMENT, ELEMENT, ANY, KDI_ARRAY(INT4), TEXTS),
+    STABLE_LENIENT("kade_assign", assign_part, ELEMENT, ELEMENT, ANY, KDI_ARRAY(INT4)),
+    STABLE_LENIENT("kade_assign", assign_part, ELEMENT, ELEMENT, ANY, KDI_ARRAY(INT4), TEXTS),
 };
 
 kd_status kdi_register_subscript(kd_ctx *ctx, kd_registry *registry)

@@ -4,6 +4,50 @@
 #include "catalog/function.h"
 #include "types/array.h"
 
+static bool is_stable_text(kd_type type, bool from_text)
+{
+    if (type.is_array)
+        return true;
+    switch (type.id) {
+    case KD_TYPE_DATE:
+    case KD_TYPE_TIMESTAMP:
+    case KD_TYPE_TIMESTAMPTZ:
+    case KD_TYPE_INTERVAL:
+    case KD_TYPE_ENUM:
+    case KD_TYPE_RECORD:
+        return true;
+    case KD_TYPE_TIME:
+    case KD_TYPE_TIMETZ:
+    case KD_TYPE_TIMESTAMP_NS:
+        return from_text; /* 'now' */
+    case KD_TYPE_OID:
+        return type.object != 0; /* regclass and its kin */
+    default:
+        return false;
+    }
+}
+
+static bool has_zone(kd_type type)
+{
+    return type.id == KD_TYPE_TIMESTAMPTZ || type.id == KD_TYPE_TIMETZ;
+}
+
+static bool is_local(kd_type type)
+{
+    return type.id == KD_TYPE_DATE || type.id == KD_TYPE_TIME || type.id == KD_TYPE_TIMESTAMP;
+}
+
+bool kd_cast_is_stable(kd_type from, kd_type to)
+{
+    if (from.is_array && to.is_array)
+        return kd_cast_is_stable(kd_type_element(from), kd_type_element(to));
+    if (kd_type_is_string(from) != kd_type_is_string(to))
+        return kd_type_is_string(from) ? is_stable_text(to, true) : is_stable_text(from, false);
+    if (from.id == KD_TYPE_TIMESTAMPTZ && to.id == KD_TYPE_TIMETZ)
+        return true;
+    return (is_local(from) && has_zone(to)) || (from.id == KD_TYPE_TIMESTAMPTZ && is_local(to));
+}
+
 static kd_status cast_by_text(kd_ctx *ctx, kd_call_env *env, const kd_value *source, kd_type target,
                               kd_value *out)
 {

@@ -225,6 +225,9 @@ typedef struct kd_registry kd_registry;
 kd_status kd_cast_value(kd_ctx *ctx, kd_call_env *env, const kd_cast *cast, const kd_value *source,
                         kd_type target_type, kd_value *out) KD_MUST_CHECK;
 
+/* Whether the answer depends on settings (time zone, styles) or on the moment ('now'). */
+bool kd_cast_is_stable(kd_type from, kd_type to);
+
 kd_status kd_registry_create(kd_ctx *ctx, kd_arena *arena,
                              kd_registry **out_registry) KD_MUST_CHECK;
 /* The described things must outlive the registry (usually static arrays). */
@@ -282,10 +285,17 @@ bool kd_registry_can_coerce(const kd_registry *registry, kd_type from, kd_type t
 /* The common type of CASE, UNION, VALUES, ARRAY (PostgreSQL 10.5); false when there is none. */
 bool kd_registry_common_type(const kd_registry *registry, const kd_type *types, uint32_t count,
                              kd_type *out_type);
+typedef struct kd_registered {
+    const char *name;
+    char kind; /* 'f', 'a' (aggregate), 't' (table function) */
+    const kd_type *arguments;
+    uint32_t argument_count;
+    kd_type result;
+    const kd_function *function; /* NULL unless kind is 'f'. */
+} kd_registered;
+
 /* For completion and views: visits names in order of registration. */
 void kd_registry_visit(const kd_registry *registry,
-                       void (*visit)(void *object, const char *name, char kind /* f a t */,
-                                     const kd_type *arguments, uint32_t count, kd_type result),
-                       void *object);
+                       void (*visit)(void *object, const kd_registered *it), void *object);
 
 #endif

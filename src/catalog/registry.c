@@ -722,11 +722,16 @@ bool kd_registry_is_aggregate(const kd_registry *registry, kd_slice name)
 }
 
 void kd_registry_visit(const kd_registry *registry,
-                       void (*visit)(void *object, const char *name, char kind,
-                                     const kd_type *arguments, uint32_t count, kd_type result),
-                       void *object)
+                       void (*visit)(void *object, const kd_registered *it), void *object)
 {
     const entry *it = atomic_load_explicit(&registry->first, memory_order_acquire);
-    for (; it != NULL; it = it->next_in_all)
-        visit(object, it->name.data, it->kind, it->arguments, it->argument_count, it->result);
+    for (; it != NULL; it = it->next_in_all) {
+        kd_registered shown = {.name = it->name.data,
+                               .kind = it->kind,
+                               .arguments = it->arguments,
+                               .argument_count = it->argument_count,
+                               .result = it->result,
+                               .function = it->kind == 'f' ? it->described : NULL};
+        visit(object, &shown);
+    }
 }

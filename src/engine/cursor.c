@@ -164,6 +164,11 @@ static kd_status declare(kd_ctx *ctx, kd_run *run, const kd_ast_declare_cursor *
     kd_slice text = {run->prepared->text.data + ast->query->position,
                      (size_t)(ast->query->end - ast->query->position)};
     kd_status status = cursor_open(ctx, session, added, text);
+    if (status == KD_OK && ast->hold && added->named.prepared->bound->for_update) {
+        status = KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
+                         "DECLARE CURSOR WITH HOLD ... FOR UPDATE is not supported");
+        kd_error_set_detail(ctx, "Holdable cursors must be READ ONLY.");
+    }
     if (status != KD_OK) {
         cursor_destroy(session, added);
         return status;

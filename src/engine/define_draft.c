@@ -205,7 +205,7 @@ static kd_status no_generated(kd_ctx *ctx, kdi_draft *draft, kd_slice text)
 }
 
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
-                                     kd_type wanted, const char *what, kd_type *out_type)
+                                     kd_type wanted, const char *immutable, kd_type *out_type)
 {
     kd_run *run = draft->run;
     kd_bind_options options;
@@ -220,8 +220,8 @@ kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice tex
         *out_type = bound->type;
     if (kd_expr_has_subquery(bound))
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "cannot use subquery in a definition");
-    if (what != NULL && kd_expr_is_volatile(bound))
-        return KD_FAIL(ctx, KD_INVALID, "42P17", "%s is not immutable", what);
+    if (immutable != NULL && !kd_expr_is_immutable(bound))
+        return KD_FAIL(ctx, KD_INVALID, "42P17", "%s", immutable);
     return KD_OK;
 }
 
@@ -390,7 +390,8 @@ static kd_status set_generated(kd_ctx *ctx, kdi_draft *draft, kd_column *column,
                        "both default and generation expression specified for column \"%.*s\"",
                        (int)column->storage.name.size_bytes, column->storage.name.data);
     KD_TRY(kdi_node_text(ctx, draft->run, constraint->value, &text));
-    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, type, "generation expression", NULL));
+    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, type,
+                                      "generation expression is not immutable", NULL));
     column->generated = true;
     KD_TRY(no_generated(ctx, draft, text));
     column->default_text = text;
@@ -599,6 +600,11 @@ static kd_status resolve_target(kd_ctx *ctx, kdi_draft *draft, const kd_ast_name
         return KD_FAIL(ctx, KD_INVALID, "42809", "referenced relation \"%.*s\" is not a table",
                        (int)name->name.size_bytes, name->name.data);
     *out_target = (const kd_table_entry *)object;
+    bool temporary = draft->entry.is_temporary;
+    if (temporary != (*out_target)->is_temporary)
+        return KD_FAIL(
+            ctx, KD_INVALID, "42P16", "constraints on %s tables may reference only %s tables",
+            temporary ? "temporary" : "permanent", temporary ? "temporary" : "permanent");
     return KD_OK;
 }
 

@@ -211,14 +211,15 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
 /* A hidden column that holds an expression over the row. Rows that are there need it computed: the
  * caller rewrites the table when it has any. */
 static kd_status hidden_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node *node,
-                               kd_type wanted, kd_slice *out_text, uint32_t *out_column_no)
+                               kd_type wanted, const char *immutable, kd_slice *out_text,
+                               uint32_t *out_column_no)
 {
     kd_slice text;
     kd_type type;
     kd_column *column;
     char name[32];
     KD_TRY(kdi_node_text(ctx, draft->run, node, &text));
-    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, wanted, "index expression", &type));
+    KD_TRY(kdi_draft_check_expression(ctx, draft, text, true, wanted, immutable, &type));
     (void)snprintf(name, sizeof name, "kade_key_%u", draft->entry.next_column_no);
     KD_TRY(kdi_draft_add_column(ctx, draft, kd_slice_of(name), type, true, &column));
     column->default_text = text;
@@ -239,7 +240,8 @@ static kd_status index_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_
                                                        : item->nulls == KD_AST_NULLS_FIRST}};
     if (item->column.size_bytes == 0) {
         *out_hidden = true;
-        return hidden_column(ctx, draft, item->value, kd_type_of(KD_TYPE_UNKNOWN), out_text,
+        return hidden_column(ctx, draft, item->value, kd_type_of(KD_TYPE_UNKNOWN),
+                             "functions in index expression must be marked IMMUTABLE", out_text,
                              &out_column->column_no);
     }
     int position = kdi_draft_find_column(draft, item->column);
@@ -431,8 +433,9 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create
     }
     if (ast->where != NULL) {
         hidden = true;
-        KD_TRY(hidden_column(ctx, draft, ast->where, kd_type_of(KD_TYPE_BOOL), &predicate_text,
-                             &predicate_no));
+        KD_TRY(hidden_column(ctx, draft, ast->where, kd_type_of(KD_TYPE_BOOL),
+                             "functions in index predicate must be marked IMMUTABLE",
+                             &predicate_text, &predicate_no));
     }
     if (name.size_bytes == 0)
         KD_TRY(default_name(ctx, draft, &ast->items, &name));

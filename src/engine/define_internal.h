@@ -144,10 +144,9 @@ kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
 /* Removes the index at `position` from draft and storage. */
 kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position) KD_MUST_CHECK;
 /* Binds an expression over the draft's columns (or none), to see that it is right. Sub-queries are
- * refused (0A000); `what` names a place where the expression must be immutable (42P17), or is NULL.
- */
+ * refused (0A000). With `immutable`, that is the message (42P17) where the expression is not. */
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,
-                                     kd_type wanted, const char *what,
+                                     kd_type wanted, const char *immutable,
                                      kd_type *out_type) KD_MUST_CHECK;
 /* A column whose values come from an expression over the old table. */
 typedef struct kdi_conversion {

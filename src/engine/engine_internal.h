@@ -320,6 +320,8 @@ void kdi_transaction_rollback(kd_session *session);
  * locks until the session says ROLLBACK; a new one stands in its place till then. */
 void kdi_transaction_let_go(kd_session *session);
 /* A statement failed, if only to parse or bind: inside an explicit transaction that fails, too. */
+/* 25P02 */
+kd_status kdi_aborted(kd_ctx *ctx);
 void kdi_note_failure(kd_session *session);
 /* What lost against another transaction is tried again this often, after a pause each time. The
  * other's rows are stamped before its commit is seen by new snapshots: the log's write lies

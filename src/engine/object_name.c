@@ -283,28 +283,26 @@ typedef struct function_search {
     uint32_t found_type_count;
 } function_search;
 
-static void look_at_function(void *object, const char *name, char kind, const kd_type *arguments,
-                             uint32_t count, kd_type result)
+static void look_at_function(void *object, const kd_registered *it)
 {
     function_search *self = object;
-    (void)kind, (void)result;
-    if (!kdi_function_is_named(name))
+    if (!kdi_function_is_named(it->name))
         return;
     int64_t no = self->next_no++;
     bool fits = self->wanted_no != 0 ? no == self->wanted_no
-                                     : kd_slice_equal(self->name, kd_slice_of(name));
+                                     : kd_slice_equal(self->name, kd_slice_of(it->name));
     if (fits && self->types != NULL) {
-        fits = count == self->type_count;
-        for (uint32_t i = 0; fits && i < count; i++)
-            fits = kd_type_same(arguments[i], self->types[i]);
+        fits = it->argument_count == self->type_count;
+        for (uint32_t i = 0; fits && i < it->argument_count; i++)
+            fits = kd_type_same(it->arguments[i], self->types[i]);
     }
     if (!fits)
         return;
     self->found_no = no;
     self->found_count++;
-    self->found_name = name;
-    self->found_types = arguments;
-    self->found_type_count = count;
+    self->found_name = it->name;
+    self->found_types = it->arguments;
+    self->found_type_count = it->argument_count;
 }
 
 static void search_functions(const kd_text_settings *settings, function_search *self)

@@ -155,9 +155,7 @@ static kd_status describe(kd_ctx *ctx, kd_prepared *prepared)
     if (prepared->class == KDI_EMPTY || prepared->class == KDI_TRANSACTION)
         return KD_OK;
     if (session->state == KD_SESSION_FAILED)
-        return KD_FAIL(ctx, KD_INVALID, "25P02",
-                       "current transaction is aborted, commands ignored until end of "
-                       "transaction block");
+        return kdi_aborted(ctx);
     KD_TRY_OUT(kdi_transaction_ensure(ctx, session, &owns));
     if (session->runs == NULL) /* Names are looked up where the statement will look. */
         kdi_statement_begin(session, false);
@@ -752,9 +750,7 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
         KD_TRY_OUT(run_transaction_command(ctx, run));
     } else if (prepared->class != KDI_EMPTY) {
         if (session->state == KD_SESSION_FAILED) {
-            status = KD_FAIL(ctx, KD_INVALID, "25P02",
-                             "current transaction is aborted, commands "
-                             "ignored until end of transaction block");
+            status = kdi_aborted(ctx);
             goto out;
         }
         if (settles)

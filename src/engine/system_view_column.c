@@ -632,33 +632,35 @@ typedef struct function_list {
     uint32_t schema_no;
 } function_list;
 
-static kd_status emit_function(function_list *self, const char *name, char kind,
-                               const kd_type *arguments, uint32_t count, kd_type result)
+static const char volatilities[] = {'i', 's', 'v'};
+
+static kd_status emit_function(function_list *self, const kd_registered *it)
 {
     kdi_sys_view *view = self->view;
     kd_buffer types = kd_buffer_in(view->arena);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < it->argument_count; i++)
         KD_TRY(kd_buffer_append_format(view->ctx, &types, i == 0 ? "%llu" : " %llu",
-                                       (unsigned long long)kdi_type_number(arguments[i])));
+                                       (unsigned long long)kdi_type_number(it->arguments[i])));
     kdi_put_oid(view, KDI_FUNCTION_NO_FIRST + self->count++);
-    kdi_put_literal(view, name);
+    kdi_put_literal(view, it->name);
     kdi_put_oid(view, self->schema_no);
     kdi_put_oid(view, KDI_OWNER_NO);
     kdi_put_oid(view, 12);
-    kdi_put_char(view, kind == 'a' ? 'a' : 'f');
-    kdi_put_bool(view, false);
-    kdi_put_bool(view, kind == 't');
-    kdi_put_char(view, 's');
-    kdi_put_int2(view, (int)count);
-    kdi_put_oid(view, kdi_type_number(result));
+    kdi_put_char(view, it->kind == 'a' ? 'a' : 'f');
+    kdi_put_bool(view, it->function != NULL && it->function->strict);
+    kdi_put_bool(view, it->kind == 't');
+    kdi_put_char(view, it->function != NULL ? volatilities[it->function->volatility]
+                       : it->kind == 'a'    ? 'i'
+                                            : 's');
+    kdi_put_int2(view, (int)it->argument_count);
+    kdi_put_oid(view, kdi_type_number(it->result));
     kdi_put_text(view, kd_buffer_slice(&types));
-    kdi_put_literal(view, name);
+    kdi_put_literal(view, it->name);
     return kdi_sys_emit(view);
 }
 
 static kd_status emit_routine(kdi_sys_view *view, const kd_routine_entry *routine)
 {
-    static const char volatilities[] = {'i', 's', 'v'};
     kd_buffer types = kd_buffer_in(view->arena);
     int count = 0;
     KD_TRY(kd_buffer_append_text(view->ctx, &types, ""));
@@ -690,12 +692,11 @@ bool kdi_function_is_named(const char *name)
     return (name[0] >= 'a' && name[0] <= 'z') || name[0] == '_';
 }
 
-static void visit_function(void *object, const char *name, char kind, const kd_type *arguments,
-                           uint32_t count, kd_type result)
+static void visit_function(void *object, const kd_registered *it)
 {
     function_list *self = object;
-    if (self->status == KD_OK && kdi_function_is_named(name))
-        self->status = emit_function(self, name, kind, arguments, count, result);
+    if (self->status == KD_OK && kdi_function_is_named(it->name))
+        self->status = emit_function(self, it);
 }
 
 static kd_status pg_proc(kdi_sys_view *view)

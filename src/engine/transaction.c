@@ -174,21 +174,6 @@ static void set_tag(char tag[KDI_TAG_BYTES], const char *text)
     (void)snprintf(tag, KDI_TAG_BYTES, "%s", text);
 }
 
-static kd_status begin(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
-                       char tag[KDI_TAG_BYTES])
-{
-    set_tag(tag, "BEGIN");
-    if (session->txn != NULL) {
-        kdi_session_notice(session, "WARNING", "25001",
-                           "there is already a transaction in progress");
-        return KD_OK;
-    }
-    KD_TRY(txn_start(ctx, session, &command->modes));
-    session->is_explicit = true;
-    session->state = KD_SESSION_IN_TRANSACTION;
-    return KD_OK;
-}
-
 /* What a transaction that follows by AND CHAIN takes over. */
 static kd_ast_transaction_modes modes_of(const kd_txn *txn)
 {
@@ -197,6 +182,85 @@ static kd_ast_transaction_modes modes_of(const kd_txn *txn)
     return (kd_ast_transaction_modes){.isolation = levels[kd_txn_isolation(txn)],
                                       .read_only =
                                           kd_txn_is_read_only(txn) ? KD_AST_ON : KD_AST_UNSET};
+}
+
+static kd_status set_isolation(kd_ctx *ctx, kd_session *session, kd_ast_isolation isolation)
+{
+    static const kd_isolation levels[] = {KD_SNAPSHOT_ISOLATION, KD_READ_COMMITTED,
+                                          KD_READ_COMMITTED, KD_SNAPSHOT_ISOLATION,
+                                          KD_SERIALIZABLE};
+    if (isolation == KD_AST_ISOLATION_DEFAULT ||
+        levels[isolation] == kd_txn_isolation(session->txn))
+        return KD_OK;
+    if (session->savepoints != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+    if (session->has_queried || kd_txn_has_work(session->txn))
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "SET TRANSACTION ISOLATION LEVEL must be called before any query");
+    /* Nothing has been seen or done: another one takes its place. Settings made since BEGIN stay.
+     */
+    kd_ast_transaction_modes modes = modes_of(session->txn);
+    kd_settings now = session->settings, committed = session->committed;
+    kd_settings at_begin = session->at_begin;
+    modes.isolation = isolation;
+    kd_txn_rollback(session->txn);
+    txn_ended(session, false);
+    KD_TRY(txn_start(ctx, session, &modes));
+    session->settings = now;
+    session->committed = committed;
+    session->at_begin = at_begin;
+    session->is_explicit = true;
+    session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
+}
+
+static kd_status set_access(kd_ctx *ctx, kd_session *session, bool read_only)
+{
+    if (read_only == kd_txn_is_read_only(session->txn))
+        return KD_OK;
+    if (!read_only && session->read_only)
+        return KD_FAIL(ctx, KD_INVALID, "25006", "the database was opened read-only");
+    if (!read_only && session->savepoints != NULL)
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "cannot set transaction read-write mode inside a read-only transaction");
+    if (!read_only && session->has_queried)
+        return KD_FAIL(ctx, KD_INVALID, "25001",
+                       "transaction read-write mode must be set before any query");
+    kd_txn_set_read_only(session->txn, read_only);
+    return KD_OK;
+}
+
+static kd_status set_modes(kd_ctx *ctx, kd_session *session, const kd_ast_transaction_modes *modes)
+{
+    KD_TRY(set_isolation(ctx, session, modes->isolation));
+    return modes->read_only == KD_AST_UNSET
+               ? KD_OK
+               : set_access(ctx, session, modes->read_only == KD_AST_ON);
+}
+
+kd_status kdi_aborted(kd_ctx *ctx)
+{
+    return KD_FAIL(ctx, KD_INVALID, "25P02",
+                   "current transaction is aborted, commands ignored until end of transaction "
+                   "block");
+}
+
+static kd_status begin(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
+                       char tag[KDI_TAG_BYTES])
+{
+    set_tag(tag, "BEGIN");
+    if (session->state == KD_SESSION_FAILED)
+        return kdi_aborted(ctx);
+    if (session->txn != NULL) {
+        kdi_session_notice(session, "WARNING", "25001",
+                           "there is already a transaction in progress");
+        return set_modes(ctx, session, &command->modes);
+    }
+    KD_TRY(txn_start(ctx, session, &command->modes));
+    session->is_explicit = true;
+    session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
 }
 
 static kd_status chain(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command,
@@ -249,70 +313,18 @@ static kd_status rollback(kd_ctx *ctx, kd_session *session, const kd_ast_transac
 
 /* --- SET TRANSACTION */
 
-static kd_status set_isolation(kd_ctx *ctx, kd_session *session, kd_ast_isolation isolation)
-{
-    static const kd_isolation levels[] = {KD_SNAPSHOT_ISOLATION, KD_READ_COMMITTED,
-                                          KD_READ_COMMITTED, KD_SNAPSHOT_ISOLATION,
-                                          KD_SERIALIZABLE};
-    if (isolation == KD_AST_ISOLATION_DEFAULT ||
-        levels[isolation] == kd_txn_isolation(session->txn))
-        return KD_OK;
-    if (session->savepoints != NULL)
-        return KD_FAIL(ctx, KD_INVALID, "25001",
-                       "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
-    if (session->has_queried || kd_txn_has_work(session->txn))
-        return KD_FAIL(ctx, KD_INVALID, "25001",
-                       "SET TRANSACTION ISOLATION LEVEL must be called before any query");
-    /* Nothing has been seen or done: another one takes its place. Settings made since BEGIN stay.
-     */
-    kd_ast_transaction_modes modes = modes_of(session->txn);
-    kd_settings now = session->settings, committed = session->committed;
-    kd_settings at_begin = session->at_begin;
-    modes.isolation = isolation;
-    kd_txn_rollback(session->txn);
-    txn_ended(session, false);
-    KD_TRY(txn_start(ctx, session, &modes));
-    session->settings = now;
-    session->committed = committed;
-    session->at_begin = at_begin;
-    session->is_explicit = true;
-    session->state = KD_SESSION_IN_TRANSACTION;
-    return KD_OK;
-}
-
-static kd_status set_access(kd_ctx *ctx, kd_session *session, bool read_only)
-{
-    if (read_only == kd_txn_is_read_only(session->txn))
-        return KD_OK;
-    if (!read_only && session->read_only)
-        return KD_FAIL(ctx, KD_INVALID, "25006", "the database was opened read-only");
-    if (!read_only && session->savepoints != NULL)
-        return KD_FAIL(ctx, KD_INVALID, "25001",
-                       "cannot set transaction read-write mode inside a read-only transaction");
-    if (!read_only && session->has_queried)
-        return KD_FAIL(ctx, KD_INVALID, "25001",
-                       "transaction read-write mode must be set before any query");
-    kd_txn_set_read_only(session->txn, read_only);
-    return KD_OK;
-}
-
 kd_status kdi_set_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_set *ast,
                               char tag[KDI_TAG_BYTES])
 {
     set_tag(tag, "SET");
     if (session->state == KD_SESSION_FAILED)
-        return KD_FAIL(ctx, KD_INVALID, "25P02",
-                       "current transaction is aborted, commands ignored "
-                       "until end of transaction block");
+        return kdi_aborted(ctx);
     if (!session->is_explicit) {
         kdi_session_notice(session, "WARNING", "25P01",
                            "SET TRANSACTION can only be used in transaction blocks");
         return KD_OK;
     }
-    KD_TRY(set_isolation(ctx, session, ast->modes.isolation));
-    return ast->modes.read_only == KD_AST_UNSET
-               ? KD_OK
-               : set_access(ctx, session, ast->modes.read_only == KD_AST_ON);
+    return set_modes(ctx, session, &ast->modes);
 }
 
 /* --- Savepoints */
@@ -331,9 +343,7 @@ static kd_status savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_transa
         return KD_FAIL(ctx, KD_INVALID, "25P01",
                        "SAVEPOINT can only be used in transaction blocks");
     if (session->state == KD_SESSION_FAILED)
-        return KD_FAIL(ctx, KD_INVALID, "25P02",
-                       "current transaction is aborted, commands ignored "
-                       "until end of transaction block");
+        return kdi_aborted(ctx);
     kd_arena *arena = kd_txn_arena(session->txn);
     kdi_named *added = KD_NEW(ctx, arena, kdi_named);
     char *name = kd_copy_text(ctx, arena, command->name.data, command->name.size_bytes);
@@ -360,9 +370,7 @@ static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_tra
                        (int)command->name.size_bytes, command->name.data);
     if (release) {
         if (session->state == KD_SESSION_FAILED)
-            return KD_FAIL(ctx, KD_INVALID, "25P02",
-                           "current transaction is aborted, commands "
-                           "ignored until end of transaction block");
+            return kdi_aborted(ctx);
         kd_txn_release(session->txn, found->savepoint);
         session->savepoints = found->next;
         return KD_OK;

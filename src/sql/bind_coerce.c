@@ -309,6 +309,39 @@ static kd_status settle_concatenation(kd_ctx *ctx, kdi_binder *b, kd_expr **left
     return kdi_settle(ctx, b, left_open ? left : right);
 }
 
+/* date, timestamp, timestamptz; 0: none of them. */
+static int moment_rank(kd_type type)
+{
+    if (type.is_array)
+        return 0;
+    return type.id == KD_TYPE_DATE          ? 1
+           : type.id == KD_TYPE_TIMESTAMP   ? 2
+           : type.id == KD_TYPE_TIMESTAMPTZ ? 3
+                                            : 0;
+}
+
+/* timestamp >= date: with the date as a timestamp it is a comparison of one type, which indexes,
+ * zone maps and encoded columns know. A date's column beside a timestamp that is no column stays as
+ * it is: the scan turns the timestamp into a date. */
+static kd_status same_moments(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_expr **left,
+                              kd_expr **right)
+{
+    static const char *const converters[] = {NULL, NULL, "kade_timestamp", "kade_timestamptz"};
+    int left_rank = moment_rank((*left)->type), right_rank = moment_rank((*right)->type);
+    kd_expr **lower = left_rank < right_rank ? left : right,
+            *higher = lower == left ? *right : *left;
+    kd_id_set columns = {.arena = b->arena};
+    if (left_rank == 0 || right_rank == 0 || left_rank == right_rank ||
+        memchr("<>=", name.data[0], 3) == NULL)
+        return KD_OK;
+    KD_TRY(kd_expr_columns(ctx, higher, &columns));
+    if (kd_id_set_is_empty(&columns))
+        return KD_OK;
+    kd_expr *argument = *lower;
+    const char *converter = converters[moment_rank(higher->type)];
+    return kdi_call(ctx, b, kd_slice_of(converter), &argument, 1, argument->position, lower);
+}
+
 kd_status kdi_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_expr *left, kd_expr *right,
                        int position, kd_expr **out)
 {
@@ -317,6 +350,7 @@ kd_status kdi_operator(kd_ctx *ctx, kdi_binder *b, kd_slice name, kd_expr *left,
         KD_TRY(settle_concatenation(ctx, b, &left, &right));
     if (left == NULL)
         return prefix_operator(ctx, b, name, right, position, out);
+    KD_TRY(same_moments(ctx, b, name, &left, &right));
     kd_type wanted[2], result;
     const kd_function *function;
     KD_TRY(kdi_find_operator(ctx, b, name, left->type, right->type, position, &function, wanted,

@@ -332,6 +332,18 @@ bool kd_expr_is_volatile(const kd_expr *expr)
     return expr->subquery != NULL && kd_rel_is_volatile(expr->subquery);
 }
 
+bool kd_expr_is_immutable(const kd_expr *expr)
+{
+    if (expr->subquery != NULL ||
+        (expr->function != NULL && expr->function->volatility != KD_IMMUTABLE) ||
+        (expr->kind == KD_EXPR_CAST && kd_cast_is_stable(expr->arguments[0]->type, expr->type)))
+        return false;
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        if (!kd_expr_is_immutable(expr->arguments[i]))
+            return false;
+    return true;
+}
+
 bool kd_expr_has_subquery(const kd_expr *expr)
 {
     if (expr->kind == KD_EXPR_SUBQUERY)

@@ -50,6 +50,8 @@ kd_status kd_rel_free_columns(kd_ctx *ctx, const kd_rel *rel, kd_id_set *out) KD
 kd_status kd_rel_column_set(kd_ctx *ctx, const kd_rel *rel, kd_id_set *out) KD_MUST_CHECK;
 
 bool kd_expr_is_volatile(const kd_expr *expr);
+/* The same answer for the same row in every session at every time: what indexes may keep. */
+bool kd_expr_is_immutable(const kd_expr *expr);
 bool kd_expr_has_subquery(const kd_expr *expr);
 bool kd_rel_is_volatile(kd_rel *rel);
 
