@@ -65,9 +65,10 @@ static inline void fetch_ahead(const kd_vector *source, const uint16_t *selectio
     if (source->form != KD_VECTOR_FLAT || i + FETCH_AHEAD >= count)
         return;
     uint32_t row = selection == NULL ? i + FETCH_AHEAD : selection[i + FETCH_AHEAD];
-    const char *bytes = kd_str_data(&((const kd_str *)source->values)[row]);
-    __builtin_prefetch(bytes);
-    __builtin_prefetch(bytes + 64);
+    /* As a number: a row that is NULL may have no bytes. */
+    uintptr_t bytes = (uintptr_t)kd_str_data(&((const kd_str *)source->values)[row]);
+    __builtin_prefetch((const void *)bytes);
+    __builtin_prefetch((const void *)(bytes + 64));
 }
 
 static bool find_at(kdi_json_path *path, const kd_vector *source, uint32_t row, kd_slice *out)

@@ -180,11 +180,11 @@ static kd_status conditions_note(kd_ctx *ctx, ordering *o, const kdi_conditions 
         kd_expr *sides[2];
         bool null_equal;
         bool equal = kdi_is_equality(condition->expr, &sides[0], &sides[1], &null_equal);
-        column_class *class =
-            equal && sides[0]->kind == KD_EXPR_COLUMN && sides[1]->kind == KD_EXPR_COLUMN
-                ? class_with(o, sides[0])
-                : NULL;
-        if (class != NULL && class == class_with(o, sides[1]) && !class->is_dissolved)
+        bool of_columns = equal && !null_equal && sides[0]->kind == KD_EXPR_COLUMN &&
+                          sides[1]->kind == KD_EXPR_COLUMN;
+        column_class *class = of_columns ? class_with(o, sides[0]) : NULL;
+        if (class != NULL && class == class_with(o, sides[1]) && !class->is_dissolved &&
+            class->equal == condition->expr->function)
             condition->of_class = class;
         else
             condition->share = equal ? kdi_equality_share(o->p, sides[0], sides[1], 1000, 1000)
