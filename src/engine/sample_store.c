@@ -18,6 +18,7 @@
 
 #include "base/thread.h"
 #include "exec/execute.h"
+#include "table/usage.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -424,6 +425,7 @@ static bool asking_begin(kd_ctx *ctx, const kd_statistics *statistics, const kd_
     }
     kd_mutex_init(&a->sample->lock, store->world);
     a->sample->refs = 2; /* The store's and the caller's. */
+    kd_table_note_analysis(a->table, false);
     kd_mutex_lock(&store->lock);
     sample_unlink(store, entry->table_no);
     a->sample->next = store->first;

@@ -5,6 +5,7 @@
 #include "exec/pipeline_internal.h"
 #include "exec/scan_sample_internal.h"
 #include "exec/scan_select_internal.h"
+#include "exec/scan_usage_internal.h"
 
 #include <assert.h>
 
@@ -19,6 +20,7 @@ typedef struct scan_op {
     uint32_t use_count; /* Runtime filters that there are. */
     const kdi_runtime_filter **runtime_filters;
     uint32_t *use_columns;
+    atomic_uint_least64_t rows_read, rows_passed; /* Of readers that have ended. */
 } scan_op;
 
 static void places_release(void *table)
@@ -42,6 +44,7 @@ typedef struct scan_local {
     kd_scan_reader *reader;
     kd_vector *columns;
     kdi_scan_select select;
+    uint64_t rows_read, rows_passed;
 } scan_local;
 
 static kd_status filters_evaluate(kd_ctx *ctx, scan_op *self)
@@ -154,8 +157,10 @@ static kd_status scan_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, voi
 
 static void scan_local_destroy(kdi_op *op, void *object)
 {
-    (void)op;
+    scan_op *self = (scan_op *)op;
     scan_local *local = object;
+    atomic_fetch_add_explicit(&self->rows_read, local->rows_read, memory_order_relaxed);
+    atomic_fetch_add_explicit(&self->rows_passed, local->rows_passed, memory_order_relaxed);
     kd_scan_reader_destroy(local->reader);
 }
 
@@ -188,7 +193,9 @@ static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
         if (op->exec->options->progress_rows != NULL)
             (void)atomic_fetch_add_explicit(op->exec->options->progress_rows, out->selected_count,
                                             memory_order_relaxed);
+        local->rows_read += out->selected_count;
         KD_TRY(kdi_scan_select_run(ctx, &local->select, out));
+        local->rows_passed += out->selected_count;
         if (out->selected_count > 0)
             return KD_OK;
         KD_TRY(kd_progress_add(ctx, 0));
@@ -198,6 +205,9 @@ static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
 static void scan_close(kdi_op *op)
 {
     scan_op *self = (scan_op *)op;
+    if (self->scan != NULL)
+        kdi_scan_count(op->plan, self->table, atomic_load(&self->rows_read),
+                       atomic_load(&self->rows_passed), self->use_count > 0);
     kd_table_scan_close(self->scan);
     self->scan = NULL;
 }
@@ -248,6 +258,7 @@ typedef struct index_local {
     kd_arena *batch_arena;
     uint32_t next_range;
     size_t next_ref;
+    kd_index_usage usage;
     kd_vector *columns;
     kd_value *values;
     kd_compiled_expr *condition;
@@ -453,6 +464,9 @@ static void index_local_destroy(kdi_op *op, void *object)
     index_local *local = object;
     kd_index_scan_close(local->scan);
     local->scan = NULL;
+    if (op->plan->as.index_scan.index != NULL)
+        kd_table_count_index(((index_op *)op)->table,
+                             op->plan->as.index_scan.index->storage.index_no, &local->usage);
 }
 
 /* The next reference of all ranges. */
@@ -464,6 +478,7 @@ static kd_status index_ref(kd_ctx *ctx, index_op *self, index_local *local, kd_r
         if (local->next_ref % KD_VECTOR_ROWS == 0)
             KD_TRY(kd_check_cancelled(ctx));
         *out_end = local->next_ref == self->ref_count;
+        local->usage.scans = 1;
         if (!*out_end)
             *out_ref = self->refs[local->next_ref++];
         return KD_OK;
@@ -477,6 +492,7 @@ static kd_status index_ref(kd_ctx *ctx, index_op *self, index_local *local, kd_r
                                       self->op.exec->options->snapshot,
                                       self->op.plan->as.index_scan.index->storage.index_no,
                                       &self->ranges[local->next_range++], &local->scan));
+            local->usage.scans++;
         }
         KD_TRY(kd_index_scan_next(ctx, local->scan, out_ref, out_end));
         if (!*out_end)
@@ -497,11 +513,13 @@ static kd_status index_fill(kd_ctx *ctx, index_op *self, index_local *local, uin
         KD_TRY(index_ref(ctx, self, local, &ref, &end));
         if (end)
             break;
+        local->usage.entries++;
         KD_TRY(kd_table_get(ctx, local->batch_arena, self->table, self->op.exec->options->snapshot,
                             ref, plan->as.index_scan.table->shape, plan->as.index_scan.positions,
                             self->position_count, local->values, &visible));
         if (!visible)
             continue;
+        local->usage.rows++;
         if (plan->as.index_scan.gives_place) /* An index may know an older one. */
             KD_TRY(kd_table_find_place(ctx, self->table, self->op.exec->options->snapshot, ref,
                                        &ref, &visible));

@@ -368,6 +368,18 @@ size_t kd_index_memory_bytes(kd_index *index)
     return size_bytes;
 }
 
+uint64_t kd_index_size_bytes(kd_index *index)
+{
+    kdi_index_version *version = kdi_index_pin(index);
+    uint64_t size_bytes = 0;
+    for (uint32_t i = 0; i < version->tree_count; i++)
+        size_bytes += kdi_tree_memory_bytes(version->trees[i]);
+    for (uint32_t i = 0; i < version->run_count; i++)
+        size_bytes += kdi_run_size_bytes(version->runs[i]);
+    kdi_index_unpin(index, version);
+    return size_bytes;
+}
+
 kd_status kd_index_check(kd_ctx *ctx, kd_index *index)
 {
     kd_status status = KD_OK;

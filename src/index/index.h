@@ -120,6 +120,8 @@ void kd_index_cursor_close(kd_index_cursor *cursor); /* NULL is allowed. */
 /* Estimated number of entries, in memory and in runs. */
 uint64_t kd_index_entry_count(kd_index *index);
 size_t kd_index_memory_bytes(kd_index *index);
+/* What its entries take, in memory and in files. */
+uint64_t kd_index_size_bytes(kd_index *index);
 
 /*
  * Checkpoint and merge. `resolve` maps a reference to where its row is now (after a

@@ -375,6 +375,11 @@ uint64_t kdi_run_removed_count(const kdi_run *run)
     return run->removed_count;
 }
 
+uint64_t kdi_run_size_bytes(const kdi_run *run)
+{
+    return run->size_bytes;
+}
+
 size_t kdi_run_memory_bytes(const kdi_run *run)
 {
     return kd_arena_used_bytes(run->arena);

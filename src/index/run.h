@@ -115,6 +115,7 @@ uint32_t kdi_run_no(const kdi_run *run);
 uint64_t kdi_run_count(const kdi_run *run);
 uint64_t kdi_run_removed_count(const kdi_run *run);
 size_t kdi_run_memory_bytes(const kdi_run *run);
+uint64_t kdi_run_size_bytes(const kdi_run *run); /* Of its file. */
 kd_status kdi_run_check(kd_ctx *ctx, kdi_run *run) KD_MUST_CHECK;
 /* As of segments: see kd_segment_check_piece. */
 uint32_t kdi_run_piece_count(const kdi_run *run);

@@ -205,6 +205,7 @@ kd_status kd_bulk_load_append(kd_ctx *ctx, kd_bulk_load *load, const kd_batch *b
     assert(!load->is_finished);
     KD_TRY(kd_check_cancelled(ctx));
     KD_TRY(columns_arrange(ctx, load, batch));
+    kd_table_count(load->table, &(kd_table_usage){.inserted = batch->selected_count});
     if (load->table->sort_column_count > 0)
         return stage_append(ctx, load, batch);
     return stream_append(ctx, load, batch);

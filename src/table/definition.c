@@ -25,6 +25,7 @@ kd_status kdi_table_make(kd_ctx *ctx, kd_storage *storage, uint64_t table_no, kd
     kd_rwlock_init(&table->publish, ctx->world);
     kd_mutex_init(&table->upkeep, ctx->world);
     kd_mutex_init(&table->bulk, ctx->world);
+    kd_mutex_init(&table->usage_lock, ctx->world);
     *out_table = table;
     return KD_OK;
 }
@@ -55,6 +56,8 @@ void kdi_table_destroy(void *object)
     kd_rwlock_clear(&table->publish);
     kd_mutex_clear(&table->upkeep);
     kd_mutex_clear(&table->bulk);
+    kd_mutex_clear(&table->usage_lock);
+    kd_heap_free(storage->world, &storage->account, table->searches);
     kd_arena_destroy(table->arena);
     kd_heap_free(storage->world, &storage->account, table);
 }

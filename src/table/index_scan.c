@@ -31,17 +31,13 @@ static kdi_index *index_get(kd_ctx *ctx, kd_table *table, uint64_t index_no)
     return index;
 }
 
-static kd_status place_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
-                              uint64_t index_no, kd_slice key, kdi_place *out_place,
-                              bool *out_found)
+static kd_status place_in(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                          const kdi_index *index, kd_slice key, kdi_place *out_place,
+                          bool *out_found)
 {
     kd_rowref few[FOUND_REFS];
     uint32_t count;
-    *out_found = false;
-    const kdi_index *index = index_get(ctx, table, index_no);
-    if (index == NULL)
-        return KD_INVALID;
-    KD_TRY(kdi_serial_note_range(ctx, table, snapshot, index_no, key, key));
+    KD_TRY(kdi_serial_note_range(ctx, table, snapshot, index->definition.index_no, key, key));
     KD_TRY(kd_index_find(ctx, index->index, key, few, FOUND_REFS, &count));
     if (count <= FOUND_REFS)
         return pick_visible(ctx, table, snapshot, few, count, out_place, out_found);
@@ -55,6 +51,19 @@ static kd_status place_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_
         if (count <= capacity)
             return pick_visible(ctx, table, snapshot, refs, count, out_place, out_found);
     }
+}
+
+static kd_status place_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
+                              uint64_t index_no, kd_slice key, kdi_place *out_place,
+                              bool *out_found)
+{
+    *out_found = false;
+    kdi_index *index = index_get(ctx, table, index_no);
+    if (index == NULL)
+        return KD_INVALID;
+    KD_TRY(place_in(ctx, arena, table, snapshot, index, key, out_place, out_found));
+    kdi_count_key(index, *out_found);
+    return KD_OK;
 }
 
 kd_status kd_table_find_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,

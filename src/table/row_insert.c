@@ -158,7 +158,9 @@ kd_status kd_table_insert_row(kd_ctx *ctx, kd_txn *txn, kd_table *table,
         KD_TRY(kdi_check_not_null(ctx, shape, i, values[i].is_null));
     kdi_delta_slow(ctx, table);
     kdi_column_set set = shape_set(shape);
-    return kdi_insert_values(ctx, writes, table, &set, values, on_conflict, out_outcome);
+    KD_TRY(kdi_insert_values(ctx, writes, table, &set, values, on_conflict, out_outcome));
+    kd_table_count(table, &(kd_table_usage){.inserted = out_outcome->inserted});
+    return KD_OK;
 }
 
 /* --- Batches --------------------------------------------------------------------------------- */
@@ -246,6 +248,7 @@ kd_status kd_table_insert_batch(kd_ctx *ctx, kd_txn *txn, kd_table *table,
     assert(batch->column_count == shape->column_count);
     KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
     KD_TRY(batch_check_nulls(ctx, shape, batch));
+    kd_table_count(table, &(kd_table_usage){.inserted = batch->selected_count});
     if (kdi_private_wanted(writes, table))
         return kdi_private_insert(ctx, writes, table, shape, batch, out_refs);
     kdi_delta_slow(ctx, table);

@@ -246,6 +246,7 @@ kd_status kd_table_delete(kd_ctx *ctx, kd_txn *txn, kd_table *table, kd_rowref r
     KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
     meeting meet = {.txn = txn, .table = table, .mode = KD_LOCK_UPDATE, .writes = true};
     KD_TRY(end_row(ctx, writes, &meet, ref, out_outcome));
+    kd_table_count(table, &(kd_table_usage){.deleted = out_outcome->result == KD_WRITE_DONE});
     return kd_txn_redo_added(ctx, txn);
 }
 
@@ -342,6 +343,7 @@ kd_status kd_table_update(kd_ctx *ctx, kd_txn *txn, kd_table *table, const kd_ta
     KD_TRY(end_row(ctx, writes, &meet, ref, out_outcome));
     if (out_outcome->result != KD_WRITE_DONE)
         return KD_OK;
+    kd_table_count(table, &(kd_table_usage){.updated = 1});
     kd_status status = version_add(ctx, writes, &meet, shape, shape_positions, values,
                                    changed_count, &out_outcome->newest);
     if (status != KD_OK && redo->size_bytes >= redo_before && keep < writes->count) {

@@ -82,6 +82,7 @@ kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition
         kdi_index_destroy(index);
         return status;
     }
+    kdi_usage_begin(index);
     *out_index = index;
     return KD_OK;
 }

@@ -15,6 +15,7 @@
 #include "index/index.h"
 #include "store/root.h"
 #include "table/table.h"
+#include "table/usage.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -276,6 +277,38 @@ typedef struct kdi_place kdi_place;
 
 typedef struct kdi_index_texts kdi_index_texts;
 
+/* Places in a copy of the counters (usage.h): of tables, and of indexes. A look-up of one key
+ * counts once, as found or missed, and stands for a scan, an entry and a row. */
+typedef enum kdi_usage_count {
+    KDI_TABLE_SCANS = 0,
+    KDI_TABLE_SCAN_ROWS,
+    KDI_TABLE_INSERTED,
+    KDI_TABLE_UPDATED,
+    KDI_TABLE_DELETED,
+    KDI_INDEX_SCANS = 0,
+    KDI_INDEX_ENTRIES,
+    KDI_INDEX_ROWS,
+    KDI_INDEX_KEYS_FOUND,
+    KDI_INDEX_KEYS_MISSED,
+} kdi_usage_count;
+
+enum { KDI_USAGE_COPIES = 8, KDI_USAGE_OWN_COPIES = 4, KDI_USAGE_COUNTS = 5 };
+
+/* The gap keeps two copies off one cache line, wherever they begin. */
+typedef struct kdi_usage_copy {
+    _Atomic uint64_t counts[KDI_USAGE_COUNTS];
+    char gap[64];
+} kdi_usage_copy;
+
+typedef struct kdi_usage {
+    kdi_usage_copy copies[KDI_USAGE_COPIES];
+} kdi_usage;
+
+typedef struct kdi_searches {
+    uint32_t count;
+    kd_table_search items[KD_SEARCHES_MAX];
+} kdi_searches;
+
 typedef struct kdi_index {
     kd_txn_garbage garbage;
     kd_table *table;
@@ -290,6 +323,8 @@ typedef struct kdi_index {
     bool is_dropped;
     _Atomic kd_stamp created; /* In flight until its transaction commits. */
     bool is_stored;           /* It has a manifest: rows of a delta image are in it already. */
+    kdi_usage usage;
+    _Atomic uint64_t reads_before; /* Of the table, before there was the index. */
 } kdi_index;
 
 typedef struct kdi_index_list {
@@ -300,6 +335,10 @@ typedef struct kdi_index_list {
 } kdi_index_list;
 
 kdi_index *kdi_index_find(kd_table *table, uint64_t index_no);
+/* One look-up of a key. */
+void kdi_count_key(kdi_index *index, bool found);
+/* A new index: from now on it is counted how its table is read. */
+void kdi_usage_begin(kdi_index *index);
 /* Whether foreign keys may refer to its key: whoever changes that takes a stronger row lock. */
 static inline bool kdi_index_may_be_referenced(const kd_index_definition *definition)
 {
@@ -379,6 +418,11 @@ struct kd_table {
     _Atomic uint64_t units_gone; /* Left without a remap: index runs may name them. */
     uint64_t units_gone_named;   /* As many had gone when all runs were rewritten; guarded by
                                   * storage->checkpoint. */
+    kdi_usage usage;
+    kd_mutex usage_lock;    /* Guards the rest. */
+    kdi_searches *searches; /* NULL: none was noted. */
+    kd_table_analysis analysis;
+    uint64_t rows_changed_before; /* The last analysis. */
 };
 
 /* Number -> object without locks for readers; numbers are dense. */
