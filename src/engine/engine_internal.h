@@ -50,7 +50,8 @@ struct kd_database {
     char name[KDI_NAME_BYTES];
     bool read_only;
     bool is_memory;
-    kd_mutex mutex; /* Guards the session list. */
+    atomic_int_least64_t usage_reset_us; /* pg_stat_reset(), since 1970; 0: never. */
+    kd_mutex mutex;                      /* Guards the session list. */
     kd_session *first_session;
     int64_t session_count;
     uint32_t last_session_no;

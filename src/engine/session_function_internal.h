@@ -6,6 +6,7 @@
  *   damage_function.c   kade_check, kade_check_files
  *   enum_function.c     enum_first, enum_last, enum_range
  *   file_function.c     read_csv, read_ndjson
+ *   usage_function.c    pg_stat_reset
  */
 #ifndef KD_ENGINE_SESSION_FUNCTION_INTERNAL_H
 #define KD_ENGINE_SESSION_FUNCTION_INTERNAL_H
@@ -26,6 +27,7 @@ kd_status kdi_find_relation_text(kd_ctx *ctx, const kd_session *session,
 kd_status kdi_register_catalog_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_damage_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_enum_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
+kd_status kdi_register_usage_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_file_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 
 #endif

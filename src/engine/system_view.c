@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "types/array.h"
+#include "types/datetime.h"
 
 #include <assert.h>
 
@@ -40,6 +41,26 @@ void kdi_put_char(kdi_sys_view *view, char byte)
 {
     kd_value value = kd_value_text((kd_slice){&byte, 1}); /* Short texts are held inside. */
     put(view, value);
+}
+
+void kdi_put_timestamptz(kdi_sys_view *view, int64_t us_since_1970)
+{
+    put(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
+                         .as.i64 = us_since_1970 + KD_UNIX_EPOCH_US});
+}
+
+kd_status kdi_put_texts(kdi_sys_view *view, const kd_slice *texts, uint32_t count)
+{
+    kd_type type = kd_type_of(KD_TYPE_TEXT);
+    kd_value *elements = KD_NEW_ARRAY(view->ctx, view->arena, kd_value, count + 1);
+    if (elements == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        elements[i] = kd_value_text(texts[i]);
+    kd_value array = {.type = kd_type_array_of(type)};
+    KD_TRY(kd_array_make(view->ctx, view->arena, type, elements, count, &array.as.str));
+    put(view, array);
+    return KD_OK;
 }
 
 kd_status kdi_put_numbers(kdi_sys_view *view, const uint32_t *numbers, uint32_t count)
@@ -227,7 +248,7 @@ uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *tabl
 
 /* --- The list --------------------------------------------------------------------------------- */
 
-enum { VIEWS_MAX = 64, LIST_COUNT = 6 };
+enum { VIEWS_MAX = 96, LIST_COUNT = 8 };
 
 const kd_virtual_table *kdi_virtual_at(uint32_t position)
 {
@@ -259,8 +280,8 @@ static kd_virtual_tables all_views = {.tables = all_tables};
 static void fill_list(void)
 {
     const kd_virtual_table *(*const lists[LIST_COUNT])(uint32_t *) = {
-        kdi_column_views,   kdi_key_views,  kdi_server_views,
-        kdi_standard_views, kdi_type_views, kdi_statistics_views};
+        kdi_column_views, kdi_key_views,        kdi_server_views, kdi_standard_views,
+        kdi_type_views,   kdi_statistics_views, kdi_usage_views,  kdi_advice_views};
     uint32_t total = 0;
     for (uint32_t i = 0; i < LIST_COUNT; i++) {
         uint32_t count;

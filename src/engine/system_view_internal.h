@@ -7,6 +7,8 @@
  *   system_view_server.c    pg_settings, pg_roles, pg_stat_activity, ...
  *   system_view_standard.c  information_schema
  *   system_view_statistics.c  pg_stats
+ *   system_view_usage.c     pg_stat_user_tables and its kin
+ *   system_view_advice.c    kade_index_advice
  *
  * A view's function visits the objects of the catalog version and emits rows. A
  * constraint has no object of its own: its number is made from its table's.
@@ -16,6 +18,7 @@
 
 #include "engine/catalog_text.h"
 #include "engine/engine_internal.h"
+#include "table/usage.h"
 
 /* The numbers of the schemas that are not in the catalog, as PostgreSQL has them where it can. */
 enum {
@@ -61,6 +64,9 @@ void kdi_put_int4(kdi_sys_view *view, int64_t value);
 void kdi_put_int8(kdi_sys_view *view, int64_t value);
 void kdi_put_oid(kdi_sys_view *view, uint64_t value);
 void kdi_put_float4(kdi_sys_view *view, double value);
+void kdi_put_timestamptz(kdi_sys_view *view, int64_t us_since_1970);
+/* text[] */
+kd_status kdi_put_texts(kdi_sys_view *view, const kd_slice *texts, uint32_t count) KD_MUST_CHECK;
 /* smallint[] */
 kd_status kdi_put_numbers(kdi_sys_view *view, const uint32_t *numbers,
                           uint32_t count) KD_MUST_CHECK;
@@ -84,6 +90,9 @@ bool kdi_is_relation(const kd_object *object);
 char kdi_relation_kind(const kd_object *object);
 /* The entry of a table, NULL for other objects. */
 const kd_table_entry *kdi_as_table(const kd_object *object);
+/* Since the counters began. */
+kd_index_usage kdi_sys_index_usage(const kdi_sys_view *view, const kd_table_entry *table,
+                                   const kd_table_index *index);
 kd_slice kdi_owner_name(const kdi_sys_view *view);
 uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *table);
 /* The number that a system view itself has in pg_class. */
@@ -135,6 +144,10 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
     {                                        \
         .id = KD_TYPE_FLOAT4, .modifier = -1 \
     }
+#define KDI_SQL_FLOAT8                       \
+    {                                        \
+        .id = KD_TYPE_FLOAT8, .modifier = -1 \
+    }
 #define KDI_SQL_TIMESTAMPTZ                       \
     {                                             \
         .id = KD_TYPE_TIMESTAMPTZ, .modifier = -1 \
@@ -173,6 +186,8 @@ const kd_virtual_table *kdi_server_views(uint32_t *out_count);
 const kd_virtual_table *kdi_standard_views(uint32_t *out_count);
 const kd_virtual_table *kdi_type_views(uint32_t *out_count);
 const kd_virtual_table *kdi_statistics_views(uint32_t *out_count);
+const kd_virtual_table *kdi_usage_views(uint32_t *out_count);
+const kd_virtual_table *kdi_advice_views(uint32_t *out_count);
 /* All of them. */
 const kd_virtual_table *kdi_virtual_at(uint32_t position); /* NULL past the last. */
 

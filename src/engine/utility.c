@@ -7,6 +7,7 @@
 #include "engine/sample_store.h"
 #include "engine/schema_change.h"
 #include "engine/table_key.h"
+#include "table/usage.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -203,6 +204,15 @@ static kd_status run_show(kd_ctx *ctx, kd_run *run, const kd_ast_show *ast)
 /* --- Upkeep
  * --------------------------------------------------------------------------------------- */
 
+static void note_analysis(void *storage, const kd_object *object)
+{
+    kd_table *table = object->kind == KD_OBJECT_TABLE
+                          ? kd_table_find(storage, ((const kd_table_entry *)object)->table_no)
+                          : NULL;
+    if (table != NULL)
+        kd_table_note_analysis(table, true);
+}
+
 /* Samples are taken again when somebody asks: to forget them is enough. */
 static kd_status run_analyze(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
 {
@@ -211,6 +221,7 @@ static kd_status run_analyze(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
     kdi_sample_store *samples = session->database->samples;
     if (ast->item_count == 0) {
         kdi_sample_store_forget(samples, 0);
+        kd_catalog_visit(run->catalog, note_analysis, session->database->storage);
         return KD_OK;
     }
     KD_TRY(kdi_bind_options(ctx, run->arena, session, run->catalog, &run->facts, &options));
@@ -219,6 +230,7 @@ static kd_status run_analyze(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
         KD_TRY(kd_bind_relation(ctx, &options, &ast->items[i].table, false, &object));
         if (object->kind == KD_OBJECT_TABLE && ((const kd_table_entry *)object)->table_no != 0)
             kdi_sample_store_forget(samples, ((const kd_table_entry *)object)->table_no);
+        note_analysis(session->database->storage, object);
     }
     return KD_OK;
 }
