@@ -1,6 +1,7 @@
 /*
  * Constant folding: calls of immutable functions on constants, and what follows
- * from constants in AND, OR, NOT, COALESCE and CASE.
+ * from constants in AND, OR, NOT, COALESCE and CASE; fields of rows that are
+ * written out.
  *
  * A call that fails is left as it is: it may stand in a branch that is never
  * taken, and run time will tell.
@@ -266,6 +267,14 @@ static void fold_case(kd_expr **slot)
         *slot = otherwise;
 }
 
+/* The field of a row that is written out. */
+static void fold_field(kd_expr **slot)
+{
+    const kd_expr *row = (*slot)->arguments[0];
+    if (row->kind == KD_EXPR_ROW)
+        *slot = row->arguments[(*slot)->field];
+}
+
 kd_status kdi_fold(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
 {
     kd_expr *expr = *slot;
@@ -290,6 +299,9 @@ kd_status kdi_fold(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
         return KD_OK;
     case KD_EXPR_CASE:
         fold_case(slot);
+        return KD_OK;
+    case KD_EXPR_FIELD:
+        fold_field(slot);
         return KD_OK;
     default:
         return KD_OK;

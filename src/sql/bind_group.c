@@ -144,15 +144,22 @@ static kd_status set_add(kd_ctx *ctx, kdi_binder *b, set_list *list, uint64_t se
     return KD_OK;
 }
 
+/* The keys of (a, b), one after the other; ROW(a, b) is one key, a row. NULL: no such list. */
+static const kd_ast_list *key_list(const kd_ast_node *node)
+{
+    const kd_ast_args *row = (const kd_ast_args *)node;
+    return node->kind == KD_AST_ROW && !row->is_explicit ? &row->args : NULL;
+}
+
 /* The keys of one item: an expression, or a list in parentheses. */
 static kd_status item_mask(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_node *node,
                            const kdi_targets *targets, uint64_t *out_mask)
 {
     const kd_ast_list one = {.items = (kd_ast_node **)(uintptr_t)&node, .count = 1};
-    const kd_ast_list *items = &one;
-    if (node->kind == KD_AST_ROW)
-        items = &((const kd_ast_args *)node)->args;
-    else if (node->kind == KD_AST_GROUPING_SET)
+    const kd_ast_list *items = key_list(node);
+    if (items == NULL)
+        items = &one;
+    if (node->kind == KD_AST_GROUPING_SET)
         items = &((const kd_ast_grouping_set *)node)->items;
     *out_mask = 0;
     for (size_t i = 0; i < items->count; i++) {
@@ -267,11 +274,11 @@ kd_status kdi_bind_group_by(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const 
     } else {
         for (size_t i = 0; i < ast->group_by.count; i++) {
             const kd_ast_node *node = ast->group_by.items[i];
-            const kd_ast_args *row = (const kd_ast_args *)node;
-            if (node->kind != KD_AST_ROW)
+            const kd_ast_list *keys = key_list(node);
+            if (keys == NULL)
                 KD_TRY(bind_key(ctx, b, scope, node, targets, false, &index));
-            for (size_t r = 0; node->kind == KD_AST_ROW && r < row->args.count; r++)
-                KD_TRY(bind_key(ctx, b, scope, row->args.items[r], targets, false, &index));
+            for (size_t k = 0; keys != NULL && k < keys->count; k++)
+                KD_TRY(bind_key(ctx, b, scope, keys->items[k], targets, false, &index));
         }
     }
     /* Room for columns that depend on a primary key among the keys. */

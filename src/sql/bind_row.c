@@ -311,13 +311,9 @@ kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, in
 
 /* --- Fields --- */
 
-kd_status kdi_row_field(kd_ctx *ctx, kdi_binder *b, kd_expr *row, const kd_record_shape *shape,
-                        uint32_t index, int position, kd_expr **out)
+static kd_status make_field(kd_ctx *ctx, kdi_binder *b, kd_expr *row, const kd_record_shape *shape,
+                            uint32_t index, int position, kd_expr **out)
 {
-    if (row->kind == KD_EXPR_ROW) {
-        *out = row->arguments[index];
-        return KD_OK;
-    }
     kd_expr *field = kdi_expr_new(ctx, b, KD_EXPR_FIELD, shape->types[index], position, 1);
     if (field == NULL)
         return KD_NOMEM;
@@ -325,6 +321,15 @@ kd_status kdi_row_field(kd_ctx *ctx, kdi_binder *b, kd_expr *row, const kd_recor
     field->field = index;
     field->name = shape->names[index];
     *out = field;
+    return KD_OK;
+}
+
+kd_status kdi_row_field(kd_ctx *ctx, kdi_binder *b, kd_expr *row, const kd_record_shape *shape,
+                        uint32_t index, int position, kd_expr **out)
+{
+    if (row->kind != KD_EXPR_ROW)
+        return make_field(ctx, b, row, shape, index, position, out);
+    *out = row->arguments[index];
     return KD_OK;
 }
 
@@ -360,6 +365,17 @@ static kd_status bind_base(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const k
                           KDI_S(ast->name)));
 }
 
+/* A field of an item of FROM is its column. One of a row that is written out is an expression of
+ * its own, which is no grouping key because its column is one; the planner folds it. */
+static kd_status written_field(kd_ctx *ctx, kdi_binder *b, const kd_ast_field *ast, kd_expr *row,
+                               const kd_record_shape *shape, uint32_t index, kd_expr **out)
+{
+    bool is_item = ast->base->kind == KD_AST_COLUMN || ast->base->kind == KD_AST_STAR;
+    if (is_item || (ast->star && kd_expr_has_subquery(row))) /* Which stands in one place only. */
+        return kdi_row_field(ctx, b, row, shape, index, ast->node.position, out);
+    return make_field(ctx, b, row, shape, index, ast->node.position, out);
+}
+
 kd_status kdi_bind_field(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_ast_field *ast,
                          kd_expr **out)
 {
@@ -368,7 +384,7 @@ kd_status kdi_bind_field(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd_
     KD_TRY(bind_base(ctx, b, scope, ast, &row, &shape));
     for (uint32_t i = 0; i < shape.field_count; i++)
         if (kd_slice_equal(shape.names[i], ast->name))
-            return kdi_row_field(ctx, b, row, &shape, i, ast->node.position, out);
+            return written_field(ctx, b, ast, row, &shape, i, out);
     const char *type = kdi_type_text(ctx, b, row->type);
     bool anonymous = strcmp(type, "record") == 0;
     return kdi_at(ctx, b, ast->node.position,
@@ -387,7 +403,7 @@ kd_status kdi_bind_fields(kd_ctx *ctx, kdi_binder *b, kdi_scope *scope, const kd
     if (*out_exprs == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < out_shape->field_count; i++)
-        KD_TRY(kdi_row_field(ctx, b, row, out_shape, i, ast->node.position, &(*out_exprs)[i]));
+        KD_TRY(written_field(ctx, b, ast, row, out_shape, i, &(*out_exprs)[i]));
     return KD_OK;
 }
 
