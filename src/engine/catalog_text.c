@@ -7,6 +7,7 @@
 #include "sql/query_text.h"
 
 #include <assert.h>
+#include <ctype.h>
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
@@ -89,19 +90,46 @@ kd_status kdi_text_default(kd_ctx *ctx, const kd_catalog_version *version, const
     return kd_buffer_append_text(ctx, out, "'::regclass)");
 }
 
+/* name(...), and nothing after it. */
+static bool is_call(kd_slice text)
+{
+    size_t at = 0, depth = 0;
+    char quote = 0;
+    while (at < text.size_bytes &&
+           (isalnum((unsigned char)text.data[at]) || text.data[at] == '_' || text.data[at] == '.'))
+        at++;
+    for (size_t i = at; at > 0 && i < text.size_bytes; i++) {
+        char c = text.data[i];
+        if (quote != 0)
+            quote = c == quote ? 0 : quote; /* A doubled one ends and begins again. */
+        else if (c == '\'' || c == '"')
+            quote = c;
+        else
+            depth += c == '(' ? 1 : c == ')' ? (size_t)-1 : 0;
+        if (depth == 0)
+            return quote == 0 && i > at && i + 1 == text.size_bytes;
+    }
+    return false;
+}
+
+/* An expression that is no call stands in parentheses. */
+static kd_status key_expression(kd_ctx *ctx, kd_slice text, kd_buffer *out)
+{
+    if (is_call(text))
+        return kd_buffer_append_slice(ctx, out, text);
+    KD_TRY(kd_buffer_append_byte(ctx, out, '('));
+    KD_TRY(kd_buffer_append_slice(ctx, out, text));
+    return kd_buffer_append_byte(ctx, out, ')');
+}
+
 kd_status kdi_text_index_key(kd_ctx *ctx, const kd_table_entry *table, const kd_table_index *index,
                              uint32_t position, kd_buffer *out)
 {
     const kd_column *column = kdi_column_by_no(table, index->storage.columns[position].column_no);
     if (column != NULL && !column->hidden)
         return kd_name_append(ctx, column->storage.name, out);
-    kd_slice text = index->key_texts == NULL ? KD_SLICE("?") : index->key_texts[position];
-    bool wrapped = text.size_bytes > 0 && text.data[text.size_bytes - 1] == ')';
-    if (wrapped)
-        return kd_buffer_append_slice(ctx, out, text);
-    KD_TRY(kd_buffer_append_byte(ctx, out, '('));
-    KD_TRY(kd_buffer_append_slice(ctx, out, text));
-    return kd_buffer_append_byte(ctx, out, ')');
+    return key_expression(
+        ctx, index->key_texts == NULL ? KD_SLICE("?") : index->key_texts[position], out);
 }
 
 static kd_status key_order(kd_ctx *ctx, const kd_index_column *column, kd_buffer *out)
@@ -372,9 +400,9 @@ kd_status kdi_text_partition_key(kd_ctx *ctx, const kd_table_entry *table, kd_bu
     for (uint32_t i = 0; i < table->partition_column_count; i++) {
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
-        for (uint32_t c = 0; c < table->column_count; c++)
-            if (table->columns[c].storage.column_no == table->partition_column_nos[i])
-                KD_TRY(kd_name_append(ctx, table->columns[c].storage.name, out));
+        const kd_column *column = kdi_column_by_no(table, table->partition_column_nos[i]);
+        KD_TRY(column->hidden ? key_expression(ctx, column->default_text, out)
+                              : kd_name_append(ctx, column->storage.name, out));
     }
     return kd_buffer_append_byte(ctx, out, ')');
 }

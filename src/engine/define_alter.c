@@ -5,10 +5,12 @@
  * the value as the column's `missing` one. A default that differs per row, a change
  * of type and a stored generated column rewrite the table.
  */
+#include "engine/catalog_text.h"
 #include "engine/define_internal.h"
 #include "engine/table_key.h"
 
 #include "sql/expr_walk.h"
+#include "sql/query_text.h"
 
 #include <assert.h>
 
@@ -210,6 +212,30 @@ static kd_status drop_hidden_from(kd_ctx *ctx, kdi_draft *draft, uint32_t positi
     return KD_OK;
 }
 
+/* 42P16 for a column of the partition key, or of an expression in it. */
+static kd_status refuse_partition_key(kd_ctx *ctx, kdi_draft *draft, uint32_t position,
+                                      const char *verb)
+{
+    const kd_table_entry *entry = &draft->entry;
+    kd_slice name = draft->columns[position].storage.name;
+    for (uint32_t i = 0; i < entry->partition_column_count; i++) {
+        uint32_t key = 0;
+        while (draft->columns[key].storage.column_no != entry->partition_column_nos[i])
+            key++;
+        bool uses = key == position;
+        if (draft->columns[key].hidden)
+            KD_TRY(kdi_draft_uses_column(ctx, draft, draft->columns[key].default_text, position,
+                                         &uses));
+        if (uses)
+            return KD_FAIL(ctx, KD_INVALID, "42P16",
+                           "cannot %s column \"%.*s\" because it is part of the partition key of "
+                           "relation \"%.*s\"",
+                           verb, (int)name.size_bytes, name.data,
+                           (int)entry->object.name.size_bytes, entry->object.name.data);
+    }
+    return KD_OK;
+}
+
 static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)
 {
     kdi_draft *draft = work->draft;
@@ -219,12 +245,7 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
         return KD_OK;
     KD_TRY(find_column(ctx, work, action->name, &position));
     uint32_t column_no = draft->columns[position].storage.column_no;
-    for (uint32_t i = 0; i < entry->partition_column_count; i++)
-        if (entry->partition_column_nos[i] == column_no)
-            return KD_FAIL(ctx, KD_INVALID, "42P16",
-                           "cannot drop column \"%.*s\" because it is part "
-                           "of the partition key",
-                           (int)action->name.size_bytes, action->name.data);
+    KD_TRY(refuse_partition_key(ctx, draft, (uint32_t)position, "drop"));
     KD_TRY(drop_generated_from(ctx, work, action, position));
     KD_TRY(find_column(ctx, work, action->name, &position));
     KD_TRY(drop_indexes_of(ctx, draft, column_no));
@@ -273,6 +294,7 @@ static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     KD_TRY(find_column(ctx, work, action->name, &position));
     KD_TRY(kdi_bind_options(ctx, run->arena, run->session, run->catalog, &run->facts, &options));
     KD_TRY(kd_bind_type(ctx, &options, &action->type, &type));
+    KD_TRY(refuse_partition_key(ctx, work->draft, (uint32_t)position, "alter"));
     for (uint32_t i = 0; i < work->conversion_count; i++)
         if (work->conversions[i].column_no == work->draft->columns[position].storage.column_no)
             return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
@@ -719,12 +741,10 @@ kd_status kdi_partition_has_row(kd_ctx *ctx, kd_run *run, const kd_table_entry *
     *out_has = false;
     KD_TRY_OUT(kd_buffer_append_text(ctx, &text, "SELECT "));
     for (uint32_t k = 0; k < parent->partition_column_count; k++) {
-        uint32_t i = 0;
-        while (parent->columns[i].storage.column_no != parent->partition_column_nos[k])
-            i++;
-        kd_slice name = parent->columns[i].storage.name;
-        KD_TRY_OUT(kd_buffer_append_format(ctx, &text, "%s\"%.*s\"", k == 0 ? "" : ", ",
-                                           (int)name.size_bytes, name.data));
+        const kd_column *key = kdi_column_by_no(parent, parent->partition_column_nos[k]);
+        KD_TRY_OUT(kd_buffer_append_text(ctx, &text, k == 0 ? "" : ", "));
+        KD_TRY_OUT(key->hidden ? kd_buffer_append_slice(ctx, &text, key->default_text)
+                               : kd_name_append(ctx, key->storage.name, &text));
     }
     KD_TRY_OUT(kd_buffer_append_format(
         ctx, &text, " FROM \"%.*s\".\"%.*s\"", (int)schema->name.size_bytes, schema->name.data,

@@ -208,9 +208,7 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
 /* --- CREATE INDEX
  * ------------------------------------------------------------------------------------------ */
 
-/* A hidden column that holds an expression over the row. Rows that are there need it computed: the
- * caller rewrites the table when it has any. */
-static kd_status hidden_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node *node,
+kd_status kdi_draft_add_hidden(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node *node,
                                kd_type wanted, const char *immutable, kd_slice *out_text,
                                uint32_t *out_column_no)
 {
@@ -240,9 +238,9 @@ static kd_status index_column(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_
                                                        : item->nulls == KD_AST_NULLS_FIRST}};
     if (item->column.size_bytes == 0) {
         *out_hidden = true;
-        return hidden_column(ctx, draft, item->value, kd_type_of(KD_TYPE_UNKNOWN),
-                             "functions in index expression must be marked IMMUTABLE", out_text,
-                             &out_column->column_no);
+        return kdi_draft_add_hidden(ctx, draft, item->value, kd_type_of(KD_TYPE_UNKNOWN),
+                                    "functions in index expression must be marked IMMUTABLE",
+                                    out_text, &out_column->column_no);
     }
     int position = kdi_draft_find_column(draft, item->column);
     if (position < 0) {
@@ -433,9 +431,9 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft, const kd_ast_create
     }
     if (ast->where != NULL) {
         hidden = true;
-        KD_TRY(hidden_column(ctx, draft, ast->where, kd_type_of(KD_TYPE_BOOL),
-                             "functions in index predicate must be marked IMMUTABLE",
-                             &predicate_text, &predicate_no));
+        KD_TRY(kdi_draft_add_hidden(ctx, draft, ast->where, kd_type_of(KD_TYPE_BOOL),
+                                    "functions in index predicate must be marked IMMUTABLE",
+                                    &predicate_text, &predicate_no));
     }
     if (name.size_bytes == 0)
         KD_TRY(default_name(ctx, draft, &ast->items, &name));

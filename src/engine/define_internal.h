@@ -143,6 +143,12 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft,
 kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
 /* Removes the index at `position` from draft and storage. */
 kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position) KD_MUST_CHECK;
+/* A hidden column that holds an expression over the row, of an index or of a partition key. Rows
+ * that are there need it computed: the caller rewrites the table when it has any. `immutable` as
+ * below. */
+kd_status kdi_draft_add_hidden(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node *node,
+                               kd_type wanted, const char *immutable, kd_slice *out_text,
+                               uint32_t *out_column_no) KD_MUST_CHECK;
 /* Binds an expression over the draft's columns (or none), to see that it is right. Sub-queries are
  * refused (0A000). With `immutable`, that is the message (42P17) where the expression is not. */
 kd_status kdi_draft_check_expression(kd_ctx *ctx, kdi_draft *draft, kd_slice text, bool over_table,

@@ -119,6 +119,47 @@ kd_status kdi_draft_rewrite(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry 
 /* --- Partitions
  * ------------------------------------------------------------------------------------------ */
 
+/* An expression in a partition key is a hidden generated column of the parent, which has no
+ * storage: partitions do not have it, and compute it where they need it. */
+static kd_status partition_expression(kd_ctx *ctx, kdi_draft *draft, const kd_ast_node *node,
+                                      uint32_t *out_column_no)
+{
+    uint32_t columns = 0, count = draft->entry.column_count;
+    kd_slice text;
+    KD_TRY(kdi_draft_add_hidden(ctx, draft, node, kd_type_of(KD_TYPE_UNKNOWN),
+                                "functions in partition key expression must be marked IMMUTABLE",
+                                &text, out_column_no));
+    for (uint32_t i = 0; i < count; i++) {
+        bool uses;
+        KD_TRY(kdi_draft_uses_column(ctx, draft, text, i, &uses));
+        columns += uses;
+        if (uses && draft->columns[i].generated)
+            return KD_FAIL(ctx, KD_INVALID, "42P17",
+                           "cannot use generated column in partition key");
+    }
+    if (columns == 0)
+        return KD_FAIL(ctx, KD_INVALID, "42P17", "cannot use constant expression as partition key");
+    return KD_OK;
+}
+
+static kd_status partition_item(kd_ctx *ctx, kdi_draft *draft, const kd_ast_index_item *item,
+                                uint32_t *out_column_no)
+{
+    const kd_ast_column *column = (const kd_ast_column *)item->value;
+    kd_slice name = item->column;
+    if (name.size_bytes == 0 && column->node.kind == KD_AST_COLUMN && column->part_count == 1)
+        name = column->parts[0]; /* In parentheses. */
+    if (name.size_bytes == 0)
+        return partition_expression(ctx, draft, item->value, out_column_no);
+    int position = kdi_draft_find_column(draft, name);
+    if (position < 0)
+        return KD_FAIL(ctx, KD_INVALID, "42703",
+                       "column \"%.*s\" named in partition key does not exist",
+                       (int)name.size_bytes, name.data);
+    *out_column_no = draft->columns[position].storage.column_no;
+    return KD_OK;
+}
+
 static kd_status set_partition_by(kd_ctx *ctx, kdi_draft *draft, const kd_ast_partition_by *ast)
 {
     static const kd_partition_strategy strategies[] = {KD_PARTITION_RANGE, KD_PARTITION_LIST,
@@ -133,16 +174,7 @@ static kd_status set_partition_by(kd_ctx *ctx, kdi_draft *draft, const kd_ast_pa
                        "cannot use \"list\" partition strategy with more than one column");
     for (uint32_t i = 0; i < count; i++) {
         const kd_ast_index_item *item = (const kd_ast_index_item *)ast->items.items[i];
-        if (item->column.size_bytes == 0)
-            return KD_FAIL(
-                ctx, KD_UNSUPPORTED, "0A000",
-                "partition keys are columns; put the expression into a generated column");
-        int position = kdi_draft_find_column(draft, item->column);
-        if (position < 0)
-            return KD_FAIL(ctx, KD_INVALID, "42703",
-                           "column \"%.*s\" named in partition key does not exist",
-                           (int)item->column.size_bytes, item->column.data);
-        numbers[i] = draft->columns[position].storage.column_no;
+        KD_TRY(partition_item(ctx, draft, item, &numbers[i]));
     }
     entry->strategy = strategies[ast->method];
     entry->partition_column_count = count;

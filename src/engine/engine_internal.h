@@ -593,6 +593,11 @@ kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowre
 kd_status kdi_table_writer_default(kd_ctx *ctx, kdi_table_writer *writer, uint32_t position,
                                    kd_arena *arena, kd_value *out_value) KD_MUST_CHECK;
 
+/* The text of an expression over a table's row in its shape; NULL: over nothing. */
+kd_status kdi_compile_text(kd_ctx *ctx, kd_arena *arena, kd_run *run, kd_slice text,
+                           const kd_table_entry *table, kd_type type,
+                           kd_compiled_expr **out_compiled) KD_MUST_CHECK;
+
 /* Puts "Failing row contains (...)" on the error just recorded. */
 void kdi_table_writer_describe(kd_ctx *ctx, kdi_table_writer *writer, const kd_value *values);
 
@@ -600,10 +605,10 @@ void kdi_table_writer_describe(kd_ctx *ctx, kdi_table_writer *writer, const kd_v
  * ancestors; a default partition must not hold what a sibling may. `values` in the table's shape.
  */
 typedef struct kdi_bounds kdi_bounds;
-kd_status kdi_bounds_create(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *catalog,
-                            const kd_table_entry *table,
+kd_status kdi_bounds_create(kd_ctx *ctx, kd_arena *arena, kd_run *run, const kd_table_entry *table,
                             const kdi_bounds **out_bounds) KD_MUST_CHECK;
-bool kdi_bounds_hold(const kdi_bounds *bounds, const kd_value *values);
+kd_status kdi_bounds_hold(kd_ctx *ctx, const kdi_bounds *bounds, kd_arena *arena,
+                          const kd_value *values, bool *out_holds) KD_MUST_CHECK;
 
 /* --- foreign_key.c
  * -------------------------------------------------------------------------------- */

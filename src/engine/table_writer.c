@@ -64,19 +64,25 @@ struct kdi_table_writer {
 /* --- Making a writer
  * ------------------------------------------------------------------------------- */
 
+kd_status kdi_compile_text(kd_ctx *ctx, kd_arena *arena, kd_run *run, kd_slice text,
+                           const kd_table_entry *table, kd_type type,
+                           kd_compiled_expr **out_compiled)
+{
+    kd_bind_options options;
+    kd_column_id *ids = NULL;
+    kd_expr *bound;
+    KD_TRY(kdi_bind_options(ctx, arena, run->session, run->catalog, &run->facts, &options));
+    options.allow_parameters = false;
+    KD_TRY(kd_bind_expression_text(ctx, arena, &options, text, table, type, &ids, &bound));
+    return kd_expr_compile(ctx, arena, bound, ids, table == NULL ? 0 : table->column_count,
+                           &run->facts, NULL, 0, out_compiled);
+}
+
 static kd_status compile_text(kd_ctx *ctx, kdi_table_writer *writer, kd_slice text,
                               const kd_table_entry *table, kd_type type,
                               kd_compiled_expr **out_compiled)
 {
-    kd_run *run = writer->run;
-    kd_bind_options options;
-    kd_column_id *ids = NULL;
-    kd_expr *bound;
-    KD_TRY(kdi_bind_options(ctx, writer->arena, run->session, run->catalog, &run->facts, &options));
-    options.allow_parameters = false;
-    KD_TRY(kd_bind_expression_text(ctx, writer->arena, &options, text, table, type, &ids, &bound));
-    return kd_expr_compile(ctx, writer->arena, bound, ids, table == NULL ? 0 : table->column_count,
-                           &run->facts, NULL, 0, out_compiled);
+    return kdi_compile_text(ctx, writer->arena, writer->run, text, table, type, out_compiled);
 }
 
 static kd_status make_sources(kd_ctx *ctx, kdi_table_writer *writer, const uint32_t *given,
@@ -353,9 +359,10 @@ static kd_status check_own_bound(kd_ctx *ctx, kdi_table_writer *writer, const kd
     if (writer->table->parent_no == 0 || writer->root != writer->table)
         return KD_OK;
     if (writer->bounds == NULL)
-        KD_TRY(kdi_bounds_create(ctx, writer->arena, writer->run->catalog, writer->table,
-                                 &writer->bounds));
-    if (kdi_bounds_hold(writer->bounds, values))
+        KD_TRY(kdi_bounds_create(ctx, writer->arena, writer->run, writer->table, &writer->bounds));
+    bool holds;
+    KD_TRY(kdi_bounds_hold(ctx, writer->bounds, writer->batch_arena, values, &holds));
+    if (holds)
         return KD_OK;
     kd_status status = KD_FAIL(
         ctx, KD_INVALID, "23514", "new row for relation \"%.*s\" violates partition constraint",
@@ -971,7 +978,9 @@ kd_status kdi_table_writer_fetch(kd_ctx *ctx, kdi_table_writer *writer, kd_rowre
         kd_value *own;
         KD_TRY(fetch_of(ctx, writer, it, ref, snapshot, arena, &own, out_visible));
         for (uint32_t c = 0; *out_visible && c < parent->column_count; c++)
-            out_values[c] = own[it->positions_of[c]];
+            out_values[c] = c < parent->visible_count
+                                ? own[it->positions_of[c]]
+                                : kd_value_null(parent->columns[c].storage.type);
     }
     return KD_OK;
 }

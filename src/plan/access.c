@@ -10,6 +10,7 @@ typedef struct access {
     kd_rel *scan;
     kd_id_set own;
     const kd_table_entry *table;
+    const kd_expr *key; /* What comparisons are looked for of; NULL: columns. */
 } access;
 
 bool kdi_scan_position(const kd_rel *scan, kd_column_id id, uint32_t *out_position)
@@ -174,6 +175,15 @@ static kd_status constant_side(kd_ctx *ctx, access *a, const kd_expr *expr, bool
     return KD_OK;
 }
 
+/* The column that a side of a comparison is, or the expression that is asked for. */
+static const kd_expr *compared_side(const access *a, const kd_expr *side, uint32_t *out_position)
+{
+    if (a->key != NULL)
+        return kd_expr_equal(a->key, side) ? side : NULL;
+    const kd_expr *column = bare_column(side);
+    return column != NULL && column_position(a, column->column, out_position) ? column : NULL;
+}
+
 /* `column op value-without-own-columns`; false for anything else. */
 static kd_status comparison_of(kd_ctx *ctx, access *a, const kd_expr *condition, comparison *out,
                                bool *out_found)
@@ -191,10 +201,9 @@ static kd_status comparison_of(kd_ctx *ctx, access *a, const kd_expr *condition,
         return KD_OK;
     out->value = NULL;
     for (int side = 0; side < 2; side++) {
-        const kd_expr *column = bare_column(condition->arguments[side]);
+        const kd_expr *column = compared_side(a, condition->arguments[side], &out->position);
         bool constant;
-        if (column == NULL || !test_of(condition->function->name, side == 1, &out->test) ||
-            !column_position(a, column->column, &out->position))
+        if (column == NULL || !test_of(condition->function->name, side == 1, &out->test))
             continue;
         KD_TRY(constant_side(ctx, a, condition->arguments[1 - side], &constant));
         if (!constant)
@@ -628,6 +637,15 @@ kd_status kdi_comparison_of(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_
 {
     access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = scan->as.scan.table};
     KD_TRY(kd_rel_column_set(ctx, scan, &a.own));
+    return comparison_of(ctx, &a, condition, out, out_found);
+}
+
+kd_status kdi_comparison_with(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_expr *key,
+                              const kd_expr *condition, kdi_comparison *out, bool *out_found)
+{
+    access a = {.p = p, .scan = scan, .own = kdi_set(p), .table = scan->as.scan.table, .key = key};
+    KD_TRY(kd_rel_column_set(ctx, scan, &a.own));
+    *out = (kdi_comparison){0};
     return comparison_of(ctx, &a, condition, out, out_found);
 }
 

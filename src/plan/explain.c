@@ -272,7 +272,10 @@ static kd_status gates(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan
             KD_TRY(kd_buffer_append_slice(ctx, text, gate->key->object.name));
         for (uint32_t c = 0; gate->bound != NULL && c < parent->column_count; c++)
             if (parent->columns[c].storage.column_no == parent->partition_column_nos[0])
-                KD_TRY(kd_buffer_append_slice(ctx, text, parent->columns[c].storage.name));
+                KD_TRY(kd_buffer_append_slice(ctx, text,
+                                              parent->columns[c].hidden
+                                                  ? parent->columns[c].default_text
+                                                  : parent->columns[c].storage.name));
         KD_TRY(kd_buffer_append_text(ctx, text, gate->bound == NULL ? " = " : tests[gate->test]));
         for (uint32_t v = 0; v < (gate->bound != NULL ? 1 : gate->key->storage.column_count); v++) {
             KD_TRY(kd_buffer_append_text(ctx, text, v > 0 ? ", " : ""));

@@ -29,13 +29,10 @@ typedef struct matcher {
 
 /* --- Expressions of indexes ------------------------------------------------------------------ */
 
-/* An expression over the table, from its text, over the scan's columns; NULL when it names others.
- */
-static kd_status text_bind(kd_ctx *ctx, const matcher *m, kd_slice text, kd_type wanted,
-                           kd_expr **out)
+kd_status kdi_scan_expression(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan, kd_slice text,
+                              kd_type wanted, kd_expr **out)
 {
-    kdi_planner *p = m->p;
-    const kd_table_entry *table = m->scan->as.scan.table;
+    const kd_table_entry *table = scan->as.scan.table;
     kd_column_id *ids, *found;
     kd_expr *bound, **columns;
     kd_id_set own = kdi_set(p), named = kdi_set(p);
@@ -44,14 +41,14 @@ static kd_status text_bind(kd_ctx *ctx, const matcher *m, kd_slice text, kd_type
     KD_TRY(kd_bind_expression_text(ctx, p->arena, p->options->bind, text, table, wanted, &ids,
                                    &bound));
     KD_TRY(kdi_fold(ctx, p, &bound)); /* As the conditions were. */
-    found = KD_NEW_ARRAY(ctx, p->arena, kd_column_id, m->scan->column_count);
-    columns = KD_NEW_ARRAY(ctx, p->arena, kd_expr *, m->scan->column_count);
+    found = KD_NEW_ARRAY(ctx, p->arena, kd_column_id, scan->column_count);
+    columns = KD_NEW_ARRAY(ctx, p->arena, kd_expr *, scan->column_count);
     if (found == NULL || columns == NULL)
         return KD_NOMEM;
-    for (uint32_t i = 0; i < m->scan->column_count; i++) {
-        const kd_rel_column *column = &m->scan->columns[i];
+    for (uint32_t i = 0; i < scan->column_count; i++) {
+        const kd_rel_column *column = &scan->columns[i];
         uint32_t position;
-        if (!kdi_scan_position(m->scan, column->id, &position))
+        if (!kdi_scan_position(scan, column->id, &position))
             continue;
         found[count] = ids[position];
         KD_TRY(kd_id_set_add(ctx, &own, ids[position]));
@@ -83,8 +80,8 @@ static kd_status expressions_bind(kd_ctx *ctx, matcher *m)
     for (uint32_t i = 0; i < definition->column_count; i++) {
         const kd_column *column = table_column(m, definition->columns[i].column_no);
         if (column != NULL && column->hidden && m->p->options->bind != NULL)
-            KD_TRY(text_bind(ctx, m, column->default_text, kd_type_of(KD_TYPE_UNKNOWN),
-                             &m->expressions[i]));
+            KD_TRY(kdi_scan_expression(ctx, m->p, m->scan, column->default_text,
+                                       kd_type_of(KD_TYPE_UNKNOWN), &m->expressions[i]));
     }
     return KD_OK;
 }
@@ -98,7 +95,8 @@ static kd_status predicate_holds(kd_ctx *ctx, const matcher *m, const kdi_condit
     *out_holds = m->index->storage.predicate_column_no < 0;
     if (*out_holds || m->p->options->bind == NULL)
         return KD_OK;
-    KD_TRY(text_bind(ctx, m, m->index->predicate_text, kd_type_of(KD_TYPE_BOOL), &predicate));
+    KD_TRY(kdi_scan_expression(ctx, m->p, m->scan, m->index->predicate_text,
+                               kd_type_of(KD_TYPE_BOOL), &predicate));
     if (predicate == NULL)
         return KD_OK;
     KD_TRY(kdi_conditions_add(ctx, m->p, &parts, predicate));

@@ -180,6 +180,14 @@ typedef struct kdi_comparison {
 } kdi_comparison;
 kd_status kdi_comparison_of(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_expr *condition,
                             kdi_comparison *out, bool *out_found) KD_MUST_CHECK;
+/* The same of an expression over the scan instead of a column; `position` says nothing then. */
+kd_status kdi_comparison_with(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_expr *key,
+                              const kd_expr *condition, kdi_comparison *out,
+                              bool *out_found) KD_MUST_CHECK;
+/* An expression over the table, from its text, over the scan's columns; NULL when it names others.
+ */
+kd_status kdi_scan_expression(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan, kd_slice text,
+                              kd_type wanted, kd_expr **out) KD_MUST_CHECK;
 /* What can tell at run time that a partition has nothing for the conditions (prune.c). */
 kd_status kdi_partition_gates(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
                               const kdi_conditions *conditions, kd_plan *plan) KD_MUST_CHECK;

@@ -30,16 +30,44 @@ static int position_below(const kd_table_entry *ancestor, uint32_t column_no,
     return -1;
 }
 
-/* The comparisons that say something about a column, one after the other from `*io_next` on. */
+/* What partitions are told apart by, as the scan of one has it. */
+typedef struct partition_key {
+    int position;  /* -1: not a column that is read. */
+    kd_expr *expr; /* The expression that it is; NULL: a column. */
+} partition_key;
+
+static kd_status first_key(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan,
+                           const kd_table_entry *parent, partition_key *out)
+{
+    uint32_t at = 0;
+    while (parent->columns[at].storage.column_no != parent->partition_column_nos[0])
+        at++;
+    const kd_column *column = &parent->columns[at];
+    *out = (partition_key){.position = -1};
+    if (column->hidden && p->options->bind != NULL)
+        return kdi_scan_expression(ctx, p, scan, column->default_text, column->storage.type,
+                                   &out->expr);
+    if (!column->hidden)
+        out->position = position_of_column(scan->as.scan.table, column->storage.name);
+    return KD_OK;
+}
+
+/* The comparisons that say something about a key, one after the other from `*io_next` on. */
 static kd_status next_comparison(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
-                                 const kdi_conditions *conditions, int position, size_t *io_next,
-                                 kdi_comparison *out, bool *out_found)
+                                 const kdi_conditions *conditions, const partition_key *key,
+                                 size_t *io_next, kdi_comparison *out, bool *out_found)
 {
     *out_found = false;
     while (*io_next < conditions->count && !*out_found) {
-        KD_TRY(kdi_comparison_of(ctx, p, scan, conditions->items[(*io_next)++], out, out_found));
-        *out_found = *out_found && out->value != NULL && position >= 0 &&
-                     out->position == (uint32_t)position;
+        const kd_expr *condition = conditions->items[(*io_next)++];
+        if (key->expr != NULL) {
+            KD_TRY(kdi_comparison_with(ctx, p, scan, key->expr, condition, out, out_found));
+            *out_found = *out_found && out->value != NULL;
+            continue;
+        }
+        KD_TRY(kdi_comparison_of(ctx, p, scan, condition, out, out_found));
+        *out_found = *out_found && out->value != NULL && key->position >= 0 &&
+                     out->position == (uint32_t)key->position;
     }
     return KD_OK;
 }
@@ -50,12 +78,13 @@ kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
     const kd_table_entry *level = scan->as.scan.table, *parent;
     *out_excluded = false;
     for (; !*out_excluded && (parent = parent_of(p, level)) != NULL; level = parent) {
-        int key = position_below(parent, parent->partition_column_nos[0], scan->as.scan.table);
+        partition_key key;
         size_t next = 0;
-        bool found = true;
+        bool found = conditions->count > 0;
+        KD_TRY(first_key(ctx, p, scan, parent, &key));
         while (found && !*out_excluded) {
             kdi_comparison test;
-            KD_TRY(next_comparison(ctx, p, scan, conditions, key, &next, &test, &found));
+            KD_TRY(next_comparison(ctx, p, scan, conditions, &key, &next, &test, &found));
             if (found && test.value->kind == KD_EXPR_CONSTANT)
                 *out_excluded =
                     kd_partition_excludes(parent, &level->bound, test.test, &test.value->constant);
@@ -88,12 +117,13 @@ static kd_status bound_gates(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
                              const kdi_conditions *conditions, const kd_table_entry *parent,
                              const kd_table_entry *level, kd_plan *plan, size_t *capacity)
 {
-    int key = position_below(parent, parent->partition_column_nos[0], scan->as.scan.table);
+    partition_key key;
     size_t next = 0;
+    KD_TRY(first_key(ctx, p, scan, parent, &key));
     while (!level->bound.is_default) {
         kdi_comparison test;
         bool found, known;
-        KD_TRY(next_comparison(ctx, p, scan, conditions, key, &next, &test, &found));
+        KD_TRY(next_comparison(ctx, p, scan, conditions, &key, &next, &test, &found));
         if (!found)
             return KD_OK;
         if (test.value->kind == KD_EXPR_CONSTANT)
@@ -123,12 +153,13 @@ static kd_status key_values(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
     if (values == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < index->column_count; i++) {
-        int position = position_below(owner, index->columns[i].column_no, scan->as.scan.table);
+        partition_key key = {
+            .position = position_below(owner, index->columns[i].column_no, scan->as.scan.table)};
         size_t next = 0;
         bool found = true, known = false;
         while (found && !known) {
             kdi_comparison test;
-            KD_TRY(next_comparison(ctx, p, scan, conditions, position, &next, &test, &found));
+            KD_TRY(next_comparison(ctx, p, scan, conditions, &key, &next, &test, &found));
             if (!found || test.test != KD_SCAN_EQUAL)
                 continue;
             KD_TRY(is_known_at_start(ctx, p, test.value, &known));
