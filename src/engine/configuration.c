@@ -228,6 +228,8 @@ static void apply(kdi_configuration *self)
     kd_storage_set_cache_bytes(database->storage, (uint64_t)values->shared_buffer_bytes);
     kd_storage_set_checkpoint_ns(database->storage,
                                  (uint64_t)values->checkpoint_timeout_ms * 1000000);
+    kd_storage_set_scrubbing(database->storage, (uint64_t)values->scrub_bytes_per_second,
+                             (uint64_t)values->scrub_interval_ms * 1000000);
     kdi_statement_log_place(database->statement_log, values->log_directory, values->log_filename,
                             (uint64_t)values->log_rotation_bytes);
 }

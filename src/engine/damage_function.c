@@ -1,5 +1,6 @@
 /*
- * kade_check() and kade_check_files(directory): what a check finds, as rows.
+ * kade_check() and kade_check_files(directory): what a check finds, as rows; kade_damage(): what
+ * was met since the opening.
  */
 #include "engine/session_function_internal.h"
 
@@ -164,6 +165,19 @@ static kd_status left_out_tell(kd_ctx *ctx, check_cursor *cursor)
 
 /* --- The functions ---------------------------------------------------------------------------- */
 
+/* What was met since the opening. */
+static kd_status met_before(kd_ctx *ctx, kd_storage *storage, check_cursor *cursor)
+{
+    kd_damage_record record;
+    for (uint32_t i = 0;; i++) {
+        bool is_there;
+        kd_storage_damage_get(storage, i, &record, &is_there);
+        if (!is_there)
+            return KD_OK;
+        KD_TRY(found(ctx, cursor, &record.damage, record.what));
+    }
+}
+
 static kd_status check_files(kd_ctx *ctx, kd_arena *arena, const kd_database *database,
                              const kd_value *directory, const kd_damage_watch *watch)
 {
@@ -187,7 +201,7 @@ static kd_status check_files(kd_ctx *ctx, kd_arena *arena, const kd_database *da
     return status;
 }
 
-static const char of_files[] = "files"; /* As `data`. */
+static const char of_files[] = "files", of_past[] = "past"; /* As `data`. */
 
 static kd_status open_check(kd_ctx *ctx, kd_arena *arena, const kd_call_env *env,
                             const kd_value *args, uint32_t arg_count, void **out_cursor)
@@ -203,8 +217,11 @@ static kd_status open_check(kd_ctx *ctx, kd_arena *arena, const kd_call_env *env
     cursor->catalog = is_files ? NULL : kdi_call_catalog(env);
     const kd_damage_watch watch = {found, bytes_read, cursor};
     kd_progress_begin(ctx, "check", 0);
-    KD_TRY(is_files ? check_files(ctx, arena, database, &args[0], &watch)
-                    : kd_storage_check_all(ctx, database->storage, &watch));
+    if (env->data == of_past)
+        KD_TRY(met_before(ctx, database->storage, cursor));
+    else
+        KD_TRY(is_files ? check_files(ctx, arena, database, &args[0], &watch)
+                        : kd_storage_check_all(ctx, database->storage, &watch));
     KD_TRY(left_out_tell(ctx, cursor));
     for (uint32_t i = 0; i < COLUMNS; i++)
         KD_TRY(kd_vector_init_flat(ctx, arena, kd_type_of(column_types[i]), KD_BATCH_ROWS,
@@ -232,6 +249,11 @@ static kd_status next_findings(kd_ctx *ctx, void *object, kd_batch *out_batch)
 
 static const kd_table_function functions[] = {
     {.name = "kade_check", .describe = describe, .open = open_check, .next = next_findings},
+    {.name = "kade_damage",
+     .describe = describe,
+     .open = open_check,
+     .next = next_findings,
+     .data = of_past},
     {.name = "kade_check_files",
      .argument_count = 1,
      .arguments = {{.id = KD_TYPE_TEXT, .modifier = -1}},

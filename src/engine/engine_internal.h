@@ -266,6 +266,7 @@ struct kd_run {
     int changed_rank;
     bool is_watched;         /* It has a statement_timeout: see watchdog.c. */
     kd_plan_actual *actuals; /* EXPLAIN ANALYZE. */
+    kd_scan_skips skips;     /* With skip_damaged_rows. */
 };
 
 /* --- session.c ---------------------------------------------------------------------------------

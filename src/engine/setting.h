@@ -77,6 +77,9 @@ typedef struct kd_settings {
     kd_slice log_filename;
     int64_t enable_index_scan;
     int64_t enable_hash_join;
+    int64_t skip_damaged_rows;
+    int64_t scrub_bytes_per_second;
+    int64_t scrub_interval_ms;
     int64_t join_collapse_limit;
     int64_t standard_strings; /* Always on. */
     kd_slice application_name;

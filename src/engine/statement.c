@@ -66,7 +66,8 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
         .catalog = prepared->catalog,
         .statistics = &statistics,
         .bind = &options,
-        .no_index_scans = session->settings.enable_index_scan == 0,
+        .no_index_scans =
+            session->settings.enable_index_scan == 0 || session->settings.skip_damaged_rows != 0,
         .no_hash_joins = session->settings.enable_hash_join == 0,
         .joins_as_written = session->settings.join_collapse_limit == 1,
     };
@@ -101,8 +102,10 @@ static uint64_t settings_stamp(kd_session *session)
     if (session->settings_stamp == 0) {
         const kd_settings *settings = &session->settings;
         uint64_t stamp =
-            (uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join) * 2 +
-            (settings->join_collapse_limit == 1);
+            ((uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join) * 2 +
+             (settings->join_collapse_limit == 1)) *
+                2 +
+            (uint64_t)settings->skip_damaged_rows;
         for (size_t i = 0; i < settings->search_path_text.size_bytes; i++)
             stamp = stamp * 31 + (unsigned char)settings->search_path_text.data[i];
         session->settings_stamp = (stamp * 31 + (uintptr_t)settings->time_zone) | 1;
@@ -427,6 +430,29 @@ void kdi_keep_actuals(kd_plan_actual *actuals, const kd_statement_plan *plan,
         memcpy(actuals, found, (plan->plan_count + 1) * sizeof *actuals);
 }
 
+/* Queries, and inserts of what they find: who updates or deletes is not to miss rows. */
+static bool may_skip_rows(const kd_run *run, const kd_bound_statement *bound)
+{
+    bool reads = bound == NULL || bound->kind == KD_DML_SELECT || bound->kind == KD_DML_INSERT;
+    return run->session->settings.skip_damaged_rows != 0 && reads && !run->is_engines &&
+           !run->is_maintenance;
+}
+
+static void skipped_tell(kd_run *run)
+{
+    kd_session *session = run->session;
+    uint64_t rows = atomic_load(&run->skips.rows);
+    uint64_t lost = atomic_load(&run->skips.lost_segments);
+    if (rows > 0)
+        kdi_session_notice(
+            session, "WARNING", "XX001", "%llu rows in %llu damaged blocks were left out",
+            (unsigned long long)rows, (unsigned long long)atomic_load(&run->skips.blocks));
+    if (lost > 0)
+        kdi_session_notice(session, "WARNING", "XX001",
+                           "the rows of %llu segments that cannot be opened were left out",
+                           (unsigned long long)lost);
+}
+
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution)
 {
@@ -452,6 +478,7 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .parameter_count = run->parameter_count,
         .collect_actuals = run->actuals != NULL,
         .progress_rows = run->phase != NULL ? &session->progress.work.rows_done : NULL,
+        .skips = may_skip_rows(run, bound) ? &run->skips : NULL,
         .given = run->given,
         .given_count = run->given_count,
     };
@@ -834,6 +861,7 @@ kd_status kd_run_end(kd_ctx *ctx, kd_run *run)
         kdi_short_run_close(run);
         return KD_OK;
     }
+    skipped_tell(run);
     run_destroy(run);
     if (owns && session->txn != NULL) {
         status = kdi_transaction_commit(ctx, session);

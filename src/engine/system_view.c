@@ -121,6 +121,15 @@ void kdi_put_int8(kdi_sys_view *view, int64_t value)
     put(view, kd_value_i64(value));
 }
 
+void kdi_put_moment(kdi_sys_view *view, int64_t wall_us)
+{
+    if (wall_us == 0)
+        kdi_put_null(view);
+    else
+        put(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
+                             .as.i64 = wall_us + KD_UNIX_EPOCH_US});
+}
+
 void kdi_put_oid(kdi_sys_view *view, uint64_t value)
 {
     put(view, (kd_value){.type = kd_type_of(KD_TYPE_OID), .as.i64 = (int64_t)value});
@@ -248,7 +257,7 @@ uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *tabl
 
 /* --- The list --------------------------------------------------------------------------------- */
 
-enum { VIEWS_MAX = 96, LIST_COUNT = 8 };
+enum { VIEWS_MAX = 96, LIST_COUNT = 9 };
 
 const kd_virtual_table *kdi_virtual_at(uint32_t position)
 {
@@ -280,8 +289,8 @@ static kd_virtual_tables all_views = {.tables = all_tables};
 static void fill_list(void)
 {
     const kd_virtual_table *(*const lists[LIST_COUNT])(uint32_t *) = {
-        kdi_column_views, kdi_key_views,        kdi_server_views, kdi_standard_views,
-        kdi_type_views,   kdi_statistics_views, kdi_usage_views,  kdi_advice_views};
+        kdi_column_views,     kdi_key_views,   kdi_server_views, kdi_standard_views, kdi_type_views,
+        kdi_statistics_views, kdi_usage_views, kdi_advice_views, kdi_damage_views};
     uint32_t total = 0;
     for (uint32_t i = 0; i < LIST_COUNT; i++) {
         uint32_t count;

@@ -5,6 +5,7 @@
  *   system_view_column.c    relations, columns, types, functions: pg_class, pg_attribute, ...
  *   system_view_key.c       pg_index, pg_constraint, pg_tables, pg_indexes, ...
  *   system_view_server.c    pg_settings, pg_roles, pg_stat_activity, ...
+ *   system_view_damage.c    kade_scrub
  *   system_view_standard.c  information_schema
  *   system_view_statistics.c  pg_stats
  *   system_view_usage.c     pg_stat_user_tables and its kin
@@ -63,6 +64,8 @@ void kdi_put_int2(kdi_sys_view *view, int value);
 void kdi_put_int4(kdi_sys_view *view, int64_t value);
 void kdi_put_int8(kdi_sys_view *view, int64_t value);
 void kdi_put_oid(kdi_sys_view *view, uint64_t value);
+/* A timestamptz; 0 is NULL. */
+void kdi_put_moment(kdi_sys_view *view, int64_t wall_us);
 void kdi_put_float4(kdi_sys_view *view, double value);
 void kdi_put_timestamptz(kdi_sys_view *view, int64_t us_since_1970);
 /* text[] */
@@ -180,6 +183,7 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
     }
 
 /* The lists of the files. */
+const kd_virtual_table *kdi_damage_views(uint32_t *out_count);
 const kd_virtual_table *kdi_column_views(uint32_t *out_count);
 const kd_virtual_table *kdi_key_views(uint32_t *out_count);
 const kd_virtual_table *kdi_server_views(uint32_t *out_count);

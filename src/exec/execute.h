@@ -45,6 +45,7 @@ typedef struct kd_execute_options {
     uint32_t given_count;
     bool collect_actuals;                 /* EXPLAIN ANALYZE. */
     atomic_uint_least64_t *progress_rows; /* Rows scanned so far; may be NULL. */
+    struct kd_scan_skips *skips;          /* Damaged blocks are left out; NULL: they fail. */
 } kd_execute_options;
 
 typedef struct kd_execution kd_execution;

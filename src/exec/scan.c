@@ -124,6 +124,7 @@ static kd_status scan_open(kd_ctx *ctx, kdi_op *op)
                          .filters = self->filters,
                          .filter_count = self->filter_count,
                          .with_refs = self->has_refs,
+                         .skips = options->skips,
                          .decodes_later = true};
     KD_TRY(kdi_block_sample_prepare(ctx, op, plan->as.scan.condition, &spec));
     return kd_table_scan_open(ctx, op->arena, self->table, options->snapshot, &spec, &self->scan);

@@ -8,8 +8,9 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { HITS_BATCH = 16, MANIFEST_FORMAT = 1 };
+enum { HITS_BATCH = 16 };
 
 /* --- Versions --- */
 
@@ -87,19 +88,58 @@ out:
     return status;
 }
 
-/* Manifest: format 1 byte, next run number 4, run count 4, then the runs' numbers, newest first. */
+kd_status kd_index_set_damage(kd_ctx *ctx, kd_index *index, const char *what)
+{
+    size_t size = strlen(what) + 1;
+    char *copy = kd_heap_alloc(ctx, index->account, size);
+    if (copy == NULL)
+        return KD_NOMEM;
+    memcpy(copy, what, size);
+    kd_heap_free(index->world, index->account, index->damage);
+    index->damage = copy;
+    kd_index_set_broken(index);
+    return KD_OK;
+}
+
+const char *kd_index_damage(const kd_index *index)
+{
+    return index->damage;
+}
+
+void kd_index_set_broken(kd_index *index)
+{
+    atomic_store(&index->is_broken, true);
+}
+
+bool kd_index_is_broken(const kd_index *index)
+{
+    return atomic_load(&index->is_broken);
+}
+
+kd_status kdi_index_is_whole(kd_ctx *ctx, const kd_index *index)
+{
+    if (index->damage == NULL)
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CORRUPT, "XX001", "%s", index->damage);
+}
+
+/* Manifest: format 1 byte (0: as 1, of an index that cannot be read whole), next run number 4, run
+ * count 4, then the runs' numbers, newest first. */
 static kd_status read_manifest(kd_ctx *ctx, kd_slice manifest, uint32_t *out_next_run_no,
-                               uint32_t *out_count, uint32_t run_nos[KD_INDEX_RUNS_MAX + 1])
+                               uint32_t *out_count, uint32_t run_nos[KD_INDEX_RUNS_MAX + 1],
+                               bool *out_is_broken)
 {
     kd_reader reader = kd_reader_of(manifest);
     *out_count = 0;
     *out_next_run_no = 1;
+    *out_is_broken = false;
     if (manifest.size_bytes == 0)
         return KD_OK;
     uint8_t format = kd_read_u8(&reader);
     *out_next_run_no = kd_read_u32(&reader);
     uint32_t count = kd_read_u32(&reader);
-    if (format != MANIFEST_FORMAT || count > KD_INDEX_RUNS_MAX)
+    *out_is_broken = format == KDI_MANIFEST_BROKEN;
+    if ((format != KDI_MANIFEST_FORMAT && !*out_is_broken) || count > KD_INDEX_RUNS_MAX)
         return KD_FAIL(ctx, KD_CORRUPT, "XX001", "the list of an index's runs is damaged");
     for (uint32_t i = 0; i < count; i++)
         run_nos[i] = kd_read_u32(&reader);
@@ -115,8 +155,14 @@ kd_status kd_index_open(kd_ctx *ctx, const kd_index_options *options, kd_slice m
     kd_status status = KD_OK;
     kd_index *index = NULL;
     uint32_t run_nos[KD_INDEX_RUNS_MAX + 1], count, next_run_no;
+    bool is_broken;
     *out_index = NULL;
-    KD_TRY_OUT(read_manifest(ctx, manifest, &next_run_no, &count, run_nos));
+    KD_TRY_OUT(read_manifest(ctx, manifest, &next_run_no, &count, run_nos, &is_broken));
+    if (is_broken) {
+        status = KD_FAIL(ctx, KD_CORRUPT, "XX001", "a run of index %llu was found damaged",
+                         (unsigned long long)options->index_no);
+        goto out;
+    }
     KD_TRY_OUT(kd_index_create(ctx, options, &index));
     index->next_run_no = next_run_no;
     for (uint32_t i = 0; i < count; i++) {
@@ -132,10 +178,23 @@ out:
     return status;
 }
 
+kd_status kd_index_create_after(kd_ctx *ctx, const kd_index_options *options, kd_slice manifest,
+                                kd_index **out_index)
+{
+    uint32_t run_nos[KD_INDEX_RUNS_MAX + 1], count, next_run_no;
+    bool is_broken;
+    *out_index = NULL;
+    KD_TRY(read_manifest(ctx, manifest, &next_run_no, &count, run_nos, &is_broken));
+    KD_TRY(kd_index_create(ctx, options, out_index));
+    (*out_index)->next_run_no = next_run_no;
+    return KD_OK;
+}
+
 void kd_index_close(kd_world *world, kd_index *index)
 {
     if (index == NULL)
         return;
+    kd_heap_free(world, index->account, index->damage);
     kdi_index_unpin(index, index->version);
     for (int i = 0; i < KDI_INDEX_LATCHES; i++)
         kd_mutex_clear(&index->latches[i]);
@@ -159,7 +218,8 @@ kd_status kdi_index_remove_run_file(kd_ctx *ctx, const kd_segment_options *files
 kd_status kd_index_remove_files(kd_ctx *ctx, const kd_index_options *options, kd_slice manifest)
 {
     uint32_t run_nos[KD_INDEX_RUNS_MAX + 1], count, next_run_no;
-    KD_TRY(read_manifest(ctx, manifest, &next_run_no, &count, run_nos));
+    bool is_broken;
+    KD_TRY(read_manifest(ctx, manifest, &next_run_no, &count, run_nos, &is_broken));
     for (uint32_t i = 0; i < count; i++)
         KD_TRY(kdi_index_remove_run_file(ctx, options->files, options->index_no, run_nos[i]));
     return KD_OK;
@@ -329,6 +389,8 @@ kd_status kdi_index_find_in(kd_ctx *ctx, const kdi_index_version *version, kd_sl
 kd_status kd_index_find(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t *refs,
                         uint32_t capacity, uint32_t *out_count)
 {
+    *out_count = 0;
+    KD_TRY(kdi_index_is_whole(ctx, index));
     kdi_index_version *version = kdi_index_pin(index);
     kd_status status = kdi_index_find_in(ctx, version, key, refs, capacity, out_count);
     kdi_index_unpin(index, version);
@@ -407,6 +469,13 @@ kd_status kd_index_check_piece(kd_ctx *ctx, kd_index *index, kd_index_check_plac
 {
     kd_status status = KD_OK;
     *out_bytes = 0;
+    *out_end = false;
+    *out_damage = kd_damage_none();
+    out_damage->index_no = index->index_no;
+    if (io_place->run_no == 0) {
+        io_place->run_no = 1; /* Runs count from there. */
+        KD_TRY(kdi_index_is_whole(ctx, index));
+    }
     kdi_index_version *version = kdi_index_pin(index);
     kdi_run *run = run_at(version, io_place->run_no);
     *out_end = run == NULL;

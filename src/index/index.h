@@ -38,6 +38,22 @@ kd_status kd_index_create(kd_ctx *ctx, const kd_index_options *options,
 kd_status kd_index_open(kd_ctx *ctx, const kd_index_options *options, kd_slice manifest,
                         kd_index **out_index) KD_MUST_CHECK;
 void kd_index_close(kd_world *world, kd_index *index); /* NULL is allowed. */
+
+/*
+ * Damage. A manifest may say that its index cannot be read whole: kd_index_open refuses it then as
+ * it refuses a run that is damaged (KD_CORRUPT), and an empty one takes its place, whose runs get
+ * numbers that the manifest's do not have.
+ */
+kd_status kd_index_create_after(kd_ctx *ctx, const kd_index_options *options, kd_slice manifest,
+                                kd_index **out_index) KD_MUST_CHECK;
+/* From now on reads fail with KD_CORRUPT and `what`; entries are still taken. Nobody else is there
+ * yet. */
+kd_status kd_index_set_damage(kd_ctx *ctx, kd_index *index, const char *what) KD_MUST_CHECK;
+const char *kd_index_damage(const kd_index *index); /* NULL: none. */
+/* The manifests from now on say that the index cannot be read whole. A checkpoint that finds it so
+ * does the same, and succeeds. */
+void kd_index_set_broken(kd_index *index);
+bool kd_index_is_broken(const kd_index *index);
 /* Deletes the runs of a dropped index. */
 kd_status kd_index_remove_files(kd_ctx *ctx, const kd_index_options *options,
                                 kd_slice manifest) KD_MUST_CHECK;

@@ -15,8 +15,6 @@
 
 #include <assert.h>
 
-enum { MANIFEST_FORMAT = 1 };
-
 typedef struct merge_job {
     kd_index *index;
     kd_ref_resolver resolve; /* NULL: references stay. */
@@ -280,7 +278,8 @@ static kd_status write_manifest(kd_ctx *ctx, kd_index *index, kd_arena *arena,
 {
     kd_buffer out = kd_buffer_in(arena);
     const kdi_index_version *version = index->version; /* Only we replace it. */
-    KD_TRY(kd_buffer_append_byte(ctx, &out, MANIFEST_FORMAT));
+    KD_TRY(kd_buffer_append_byte(
+        ctx, &out, kd_index_is_broken(index) ? KDI_MANIFEST_BROKEN : KDI_MANIFEST_FORMAT));
     KD_TRY(kd_buffer_append_u32(ctx, &out, index->next_run_no));
     KD_TRY(kd_buffer_append_u32(ctx, &out, version->run_count));
     for (uint32_t i = 0; i < version->run_count; i++)
@@ -308,6 +307,12 @@ kd_status kd_index_checkpoint(kd_ctx *ctx, kd_index *index, kd_ref_resolver reso
     kd_mutex_lock(&index->maintenance);
     kd_status status =
         checkpoint_locked(ctx, index, resolve, object, rewrite_all, arena, out_manifest);
+    if (status == KD_CORRUPT) {
+        /* The checkpoint goes on without it. */
+        kd_error_clear(ctx);
+        kd_index_set_broken(index);
+        status = write_manifest(ctx, index, arena, out_manifest);
+    }
     kd_mutex_unlock(&index->maintenance);
     return status;
 }

@@ -67,8 +67,10 @@ static kd_status start_position(kd_ctx *ctx, kd_arena *arena, const kd_index_ran
 kd_status kd_index_cursor_open(kd_ctx *ctx, kd_arena *arena, kd_index *index,
                                const kd_index_range *range, kd_index_cursor **out_cursor)
 {
-    kd_status status = KD_OK;
+    kd_status status = kdi_index_is_whole(ctx, index);
     *out_cursor = NULL;
+    if (status != KD_OK)
+        return status;
     kd_index_cursor *cursor = KD_NEW(ctx, arena, kd_index_cursor);
     if (cursor == NULL)
         return KD_NOMEM;

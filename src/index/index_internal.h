@@ -14,6 +14,8 @@
 #include "index/run.h"
 
 enum {
+    KDI_MANIFEST_FORMAT = 1,
+    KDI_MANIFEST_BROKEN = 0,
     KDI_INDEX_TREES_MAX = 8,
     KDI_INDEX_SOURCES_MAX = KDI_INDEX_TREES_MAX + KD_INDEX_RUNS_MAX + 1,
     KDI_INDEX_LATCHES = 64,
@@ -36,6 +38,9 @@ struct kd_index {
     kdi_index_version *version; /* Guarded by state_lock. */
     kd_mutex maintenance;       /* Checkpoints, bulk loads: one at a time. Guards what follows. */
     uint32_t next_run_no;
+    /* A part cannot be read: the manifests say so, and the next opening builds the index anew. */
+    atomic_bool is_broken;
+    char *damage; /* Why reads fail; heap. NULL: they do not. Set before anybody else is there. */
     uint32_t *obsolete_runs; /* Numbers of runs whose files may go; heap. */
     uint32_t obsolete_count, obsolete_capacity;
     /* Shared: whoever holds a key's latch. Exclusive: a bulk load that enters its run. */
@@ -43,6 +48,8 @@ struct kd_index {
     kd_mutex latches[KDI_INDEX_LATCHES];
 };
 
+/* Fails when reads do. */
+kd_status kdi_index_is_whole(kd_ctx *ctx, const kd_index *index) KD_MUST_CHECK;
 kdi_index_version *kdi_index_pin(kd_index *index);
 void kdi_index_unpin(kd_index *index, kdi_index_version *version); /* NULL is allowed. */
 /* A copy without trees and runs. */

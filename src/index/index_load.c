@@ -226,6 +226,7 @@ kd_status kd_index_run_enter_unique(kd_ctx *ctx, kd_index_run *run, const kd_ind
     rounds all = {.index = index, .entries = entries, .count = count, .judge = judge};
     assert(count > 0);
     *out_is_entered = false;
+    KD_TRY(kdi_index_is_whole(ctx, index));
     all.scratch = kd_arena_create(ctx, NULL, "index load", KD_ARENA_UNLIMITED);
     if (all.scratch == NULL)
         return KD_NOMEM;

@@ -87,6 +87,7 @@ kd_status kd_index_postings(kd_ctx *ctx, kd_arena *arena, kd_index *index, kd_sl
 {
     *out_refs = NULL;
     *out_count = 0;
+    KD_TRY(kdi_index_is_whole(ctx, index));
     kd_arena *scratch = kd_arena_create(ctx, arena, "postings", KD_ARENA_UNLIMITED);
     if (scratch == NULL)
         return KD_NOMEM;
@@ -102,6 +103,7 @@ kd_status kd_index_key_count(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_
     kd_status status = KD_OK;
     kdi_tree_hit batch[BATCH];
     *out_count = 0;
+    KD_TRY(kdi_index_is_whole(ctx, index));
     kdi_index_version *version = kdi_index_pin(index);
     for (uint32_t i = 0; i < version->tree_count; i++) {
         uint64_t from_ref = 0;

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 static kd_status corrupt(kd_ctx *ctx, const kd_segment *segment, const char *what)
 {
@@ -319,13 +320,12 @@ static kd_status open_file(kd_ctx *ctx, kd_segment *segment, const char *path)
     return ctx->world->file_size(ctx, segment->file, &segment->size_bytes);
 }
 
-kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
-                          kd_segment **out_segment)
+/* Without a file yet. What was made before a failure is the caller's to close. */
+static kd_status segment_make(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
+                              kd_segment **out_segment)
 {
-    kd_status status = KD_OK;
-    *out_segment = NULL;
-    char path[KDI_SEGMENT_PATH_BYTES];
     kd_segment *segment = KD_HEAP_NEW(ctx, options->account, kd_segment);
+    *out_segment = segment;
     if (segment == NULL)
         return KD_NOMEM;
     segment->world = ctx->world;
@@ -336,10 +336,17 @@ kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64
     kd_mutex_init(&segment->dictionary_mutex, ctx->world);
     (void)snprintf(segment->name, sizeof segment->name, "%010llx.seg", (unsigned long long)unit);
     segment->arena = kd_arena_create(ctx, NULL, "segment", KD_ARENA_UNLIMITED);
-    if (segment->arena == NULL) {
-        status = KD_NOMEM;
-        goto out;
-    }
+    return segment->arena == NULL ? KD_NOMEM : KD_OK;
+}
+
+kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
+                          kd_segment **out_segment)
+{
+    kd_segment *segment;
+    char path[KDI_SEGMENT_PATH_BYTES];
+    *out_segment = NULL;
+    kd_status status = segment_make(ctx, options, unit, &segment);
+    KD_TRY_OUT(status);
     KD_TRY_OUT(kdi_segment_path(ctx, options->directory, unit, path));
     KD_TRY_OUT(open_file(ctx, segment, path));
     KD_TRY_OUT(read_footer(ctx, segment));
@@ -349,6 +356,37 @@ kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64
 out:
     kd_segment_close(ctx->world, segment);
     return status;
+}
+
+kd_status kd_segment_open_lost(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
+                               const char *what, kd_segment **out_segment)
+{
+    kd_segment *segment;
+    *out_segment = NULL;
+    kd_status status = segment_make(ctx, options, unit, &segment);
+    if (status == KD_OK) {
+        segment->head.row_count = KD_SEGMENT_ROWS_MAX;
+        segment->lost = kd_copy_text(ctx, segment->arena, what, strlen(what));
+        status = segment->lost == NULL ? KD_NOMEM : KD_OK;
+    }
+    if (status != KD_OK) {
+        kd_segment_close(ctx->world, segment);
+        return status;
+    }
+    *out_segment = segment;
+    return KD_OK;
+}
+
+bool kd_segment_is_lost(const kd_segment *segment)
+{
+    return segment->lost != NULL;
+}
+
+kd_status kdi_segment_is_there(kd_ctx *ctx, const kd_segment *segment)
+{
+    if (segment->lost == NULL)
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CORRUPT, "XX001", "%s", segment->lost);
 }
 
 void kd_segment_close(kd_world *world, kd_segment *segment)
@@ -394,6 +432,8 @@ uint32_t kd_segment_column_count(const kd_segment *segment)
 
 int kd_segment_find_column(const kd_segment *segment, uint32_t column_no)
 {
+    if (segment->lost != NULL)
+        return 0;
     for (uint32_t i = 0; i < segment->head.column_count; i++)
         if (segment->columns[i].entry.column_no == column_no)
             return (int)i;
@@ -410,6 +450,7 @@ kd_status kd_segment_zone_map(kd_ctx *ctx, const kd_segment *segment, uint32_t c
                               uint32_t block, kd_zone_map *out_map)
 {
     *out_map = (kd_zone_map){0};
+    KD_TRY(kdi_segment_is_there(ctx, segment));
     if (column >= segment->head.column_count || block >= segment->head.block_count)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "segment %s has no block %u of column %u",
                        segment->name, block, column);
@@ -488,6 +529,8 @@ kd_status kd_segment_check_piece(kd_ctx *ctx, kd_segment *segment, uint32_t piec
     *out_damage = kd_damage_none();
     (void)snprintf(out_damage->file, sizeof out_damage->file, "units/%s", segment->name);
     out_damage->table_no = segment->head.table_no;
+    *out_bytes = 0;
+    KD_TRY(kdi_segment_is_there(ctx, segment));
     if (column >= segment->stored_count) {
         out_damage->first_row = 0;
         out_damage->row_count = segment->head.row_count;

@@ -83,6 +83,11 @@ void kd_segment_writer_destroy(kd_segment_writer *writer);
  */
 kd_status kd_segment_open(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
                           kd_segment **out_segment) KD_MUST_CHECK;
+/* In the place of a segment whose file kd_segment_open refused: it has as many rows as a segment
+ * may have, and every read of one fails with KD_CORRUPT and `what`. */
+kd_status kd_segment_open_lost(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
+                               const char *what, kd_segment **out_segment) KD_MUST_CHECK;
+bool kd_segment_is_lost(const kd_segment *segment);
 void kd_segment_close(kd_world *world,
                       kd_segment *segment); /* NULL is allowed; no pins are left. */
 /* Deletes the file of a unit that nobody reads any more. */
@@ -92,7 +97,8 @@ kd_status kd_segment_remove(kd_ctx *ctx, const kd_segment_options *options,
 uint32_t kd_segment_row_count(const kd_segment *segment);
 uint64_t kd_segment_size_bytes(const kd_segment *segment);
 uint32_t kd_segment_column_count(const kd_segment *segment);
-/* The segment's column that holds the table's column number, or -1 (added later). */
+/* The segment's column that holds the table's column number, or -1 (added later). Of a lost segment
+ * some column: who reads it fails, rather than to take the column for one that was added later. */
 int kd_segment_find_column(const kd_segment *segment, uint32_t column_no);
 kd_type kd_segment_column_type(const kd_segment *segment, uint32_t column);
 

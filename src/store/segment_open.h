@@ -27,9 +27,12 @@ struct kd_segment {
     uint32_t stored_count; /* Columns and the begin stamps. */
     kdi_open_column *columns;
     kd_mutex dictionary_mutex;
-    char name[32]; /* "000000000c.seg" */
+    const char *lost; /* Why there is no file; NULL: there is one. */
+    char name[32];    /* "000000000c.seg" */
 };
 
+/* Fails for a lost segment. */
+kd_status kdi_segment_is_there(kd_ctx *ctx, const kd_segment *segment) KD_MUST_CHECK;
 /* The column's dictionary, or NULL in `*out_dictionary` when it has none. */
 kd_status kdi_segment_dictionary(kd_ctx *ctx, kd_segment *segment, uint32_t column,
                                  const kd_vector **out_dictionary) KD_MUST_CHECK;

@@ -25,6 +25,7 @@ kd_status kd_segment_reader_create(kd_ctx *ctx, kd_arena *arena, kd_segment *seg
                                    kd_segment_reader **out_reader)
 {
     *out_reader = NULL;
+    KD_TRY(kdi_segment_is_there(ctx, segment));
     kd_segment_reader *reader = KD_NEW(ctx, arena, kd_segment_reader);
     if (reader == NULL)
         return KD_NOMEM;
@@ -159,6 +160,7 @@ out:
 kd_status kd_segment_get(kd_ctx *ctx, kd_segment *segment, uint32_t column, uint32_t ordinal,
                          kd_arena *arena, kd_value *out_value)
 {
+    KD_TRY(kdi_segment_is_there(ctx, segment));
     assert(column < segment->head.column_count && ordinal < segment->head.row_count);
     return get_value(ctx, segment, column, ordinal, arena, out_value);
 }
@@ -168,6 +170,7 @@ kd_status kd_segment_get_stamp(kd_ctx *ctx, kd_segment *segment, uint32_t ordina
 {
     assert(ordinal < segment->head.row_count);
     *out_stamp = 0;
+    KD_TRY(kdi_segment_is_there(ctx, segment));
     if (segment->stored_count == segment->head.column_count)
         return KD_OK;
     kd_value value;

@@ -37,6 +37,7 @@ typedef struct captured_table {
     size_t set_count;
     int64_t row_count;
     uint64_t units_gone;
+    bool keeps_refs; /* An index could not be rewritten. */
     bool moves_refs; /* Indexes may name what remaps moved: all runs are rewritten. */
 } captured_table;
 
@@ -171,6 +172,8 @@ static kd_status index_write(kd_ctx *ctx, capture *all, captured_table *table,
                                            all->arena, &captured->manifest);
     if (status != KD_OK)
         atomic_store(&index->is_dirty, true);
+    else if (kd_index_is_broken(index->index))
+        table->keeps_refs = true; /* Its old references go on being read. */
     return status;
 }
 
@@ -330,7 +333,7 @@ static void remap_destroy_later(kd_storage *storage, kdi_remap *remap)
  * a cursor keeps the version of its index that it was opened on. */
 static void remaps_release(const capture *all, const captured_table *captured)
 {
-    if (!captured->moves_refs)
+    if (!captured->moves_refs || captured->keeps_refs)
         return;
     captured->table->units_gone_named = captured->units_gone;
     uint64_t now = kd_txn_epoch_next(all->storage->txns);

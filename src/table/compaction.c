@@ -51,8 +51,9 @@ static bool is_worth_it(const kdi_rewrite *build, kdi_segment *segment)
 
 static bool may_move(const kdi_segment *segment)
 {
-    /* The rows of a bulk load in flight have no stamps of their own. */
-    return !kdi_is_in_flight(atomic_load(&segment->begin));
+    /* The rows of a bulk load in flight have no stamps of their own. A damaged segment stays as it
+     * is, for whoever rescues what can be read. */
+    return !kdi_is_in_flight(atomic_load(&segment->begin)) && !atomic_load(&segment->is_damaged);
 }
 
 typedef struct stage {
@@ -148,6 +149,10 @@ static kd_status segment_stage(kd_ctx *ctx, kdi_rewrite *build, kdi_segment *seg
     }
     kd_segment_reader_destroy(in.reader);
     kd_arena_destroy(scratch);
+    if (status == KD_CORRUPT) {
+        atomic_store(&segment->is_damaged, true);
+        kdi_damage_note_error(ctx, build->table, segment->unit, NULL);
+    }
     if (!in.has_rows)
         in.remap->count = 0;
     return status;

@@ -3,6 +3,17 @@
  */
 #include "table/table_internal.h"
 
+/* One segment that cannot be opened does not keep a database from opening: who reads it fails. */
+static kd_status file_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_segment **out_file)
+{
+    kd_status status = kd_segment_open(ctx, &storage->files, unit, out_file);
+    if (status != KD_CORRUPT || !storage->is_recovering)
+        return status;
+    kd_error error = ctx->error;
+    kd_error_clear(ctx);
+    return kd_segment_open_lost(ctx, &storage->files, unit, error.message, out_file);
+}
+
 kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_stamp begin,
                            kd_stamp stamps_max, kdi_segment **out_segment)
 {
@@ -15,7 +26,7 @@ kd_status kdi_segment_open(kd_ctx *ctx, kd_storage *storage, uint64_t unit, kd_s
     segment->stamps_max = stamps_max;
     atomic_store(&segment->begin, begin);
     kd_segment *file;
-    kd_status status = kd_segment_open(ctx, &storage->files, unit, &file);
+    kd_status status = file_open(ctx, storage, unit, &file);
     segment->file = file;
     if (status == KD_OK) {
         segment->row_count = kd_segment_row_count(file);

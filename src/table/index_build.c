@@ -30,7 +30,10 @@ typedef struct builder {
 /* What is put into the index, all at once or one by one. */
 static bool is_worth_a_run(const builder *build, uint64_t entry_count)
 {
-    uint64_t in_memory = build->index->table->storage->options.index_entries_in_memory;
+    const kd_storage_options *options = &build->index->table->storage->options;
+    uint64_t in_memory = options->index_entries_in_memory;
+    if (options->read_only)
+        return false; /* A recovery that writes nothing. */
     return entry_count > (in_memory == 0 ? ENTRIES_IN_MEMORY : in_memory);
 }
 

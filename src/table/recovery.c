@@ -40,6 +40,21 @@ static void number_above(_Atomic uint64_t *next, uint64_t number)
 
 /* --- The root -------------------------------------------------------------------------------- */
 
+/* How many rows a lost segment had nobody knows. */
+static void segment_look(kd_ctx *ctx, kd_table *table, kdi_segment *segment)
+{
+    kd_value unread;
+    if (!kd_segment_is_lost(segment->file)) {
+        atomic_fetch_add(&table->row_count, segment->row_count);
+        return;
+    }
+    atomic_store(&segment->is_damaged, true);
+    if (kd_segment_get(ctx, segment->file, 0, 0, NULL, &unread) != KD_OK) {
+        kdi_damage_note_error(ctx, table, segment->unit, NULL);
+        kd_error_clear(ctx);
+    }
+}
+
 static kd_status segment_add(kd_ctx *ctx, kd_table *table, uint64_t unit, kd_stamp begin,
                              kd_stamp stamps_max, kdi_segment **out_segment)
 {
@@ -52,7 +67,7 @@ static kd_status segment_add(kd_ctx *ctx, kd_table *table, uint64_t unit, kd_sta
         return status;
     }
     kdi_units_publish(table, list);
-    atomic_fetch_add(&table->row_count, (*out_segment)->row_count);
+    segment_look(ctx, table, *out_segment);
     number_above(&table->storage->next_unit, unit);
     return KD_OK;
 }
@@ -65,8 +80,11 @@ static kd_status index_add(kd_ctx *ctx, kd_table *table, kd_arena *arena, kd_rea
     kd_slice manifest = kd_read_slice(reader);
     if (reader->failed)
         return damaged(ctx, "an index definition is cut off");
-    KD_TRY(kdi_index_make(ctx, table, &definition, manifest, &index));
-    kd_status status = kdi_index_list_change(ctx, table, index, NULL);
+    kd_status status = kdi_index_make(ctx, table, &definition, manifest, &index);
+    if (status == KD_CORRUPT)
+        status = kdi_index_make_damaged(ctx, table, &definition, manifest, &index);
+    KD_TRY(status);
+    status = kdi_index_list_change(ctx, table, index, NULL);
     if (status != KD_OK)
         kdi_index_destroy(index);
     return status;
@@ -290,6 +308,17 @@ static kd_status sequence_drop_apply(kd_ctx *ctx, replay *run, kd_reader *reader
     return KD_OK;
 }
 
+/* The keys of a segment cannot be read: the indexes do not have them. */
+static kd_status indexes_damage(kd_ctx *ctx, kd_table *table)
+{
+    kd_error error = ctx->error;
+    const kdi_index_list *list = atomic_load(&table->indexes);
+    kd_error_clear(ctx);
+    for (uint32_t i = 0; list != NULL && i < list->count; i++)
+        KD_TRY(kd_index_set_damage(ctx, list->items[i]->index, error.message));
+    return KD_OK;
+}
+
 static kd_status install_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stamp stamp)
 {
     kd_table *table;
@@ -302,10 +331,12 @@ static kd_status install_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_s
         return damaged(ctx, "the installation of a segment is cut off");
     KD_TRY(segment_add(ctx, table, unit, has_new_rows ? stamp : 0, stamps_max, &segment));
     if (!has_new_rows) {
-        atomic_fetch_sub(&table->row_count, segment->row_count); /* They are counted already. */
+        if (!kd_segment_is_lost(segment->file))
+            atomic_fetch_sub(&table->row_count, segment->row_count); /* They are counted already. */
         return KD_OK;
     }
-    return kdi_indexes_add_segment(ctx, table, segment);
+    kd_status status = kdi_indexes_add_segment(ctx, table, segment);
+    return status == KD_CORRUPT ? indexes_damage(ctx, table) : status;
 }
 
 static kd_status move_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
@@ -517,6 +548,24 @@ static kd_status log_open(kd_ctx *ctx, replay *run)
     return kd_wal_open(ctx, &storage->account, &options, record_visit, run, &storage->wal);
 }
 
+/* Damaged indexes are built anew, unless nothing is to be written. */
+static kd_status indexes_mend(kd_ctx *ctx, replay *run)
+{
+    kd_storage *storage = run->storage;
+    uint64_t end = atomic_load(&storage->tables.end);
+    for (uint64_t i = 0; i < end && !storage->options.read_only; i++) {
+        kd_table *table = kd_table_find(storage, i);
+        const kdi_index_list *list = table == NULL ? NULL : atomic_load(&table->indexes);
+        for (uint32_t k = 0; list != NULL && k < list->count; k++) {
+            if (kd_index_damage(list->items[k]->index) == NULL)
+                continue;
+            run->has_news = true; /* The next root says it. */
+            KD_TRY(kdi_index_mend(ctx, list->items[k]));
+        }
+    }
+    return KD_OK;
+}
+
 kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage, kd_slice root_body)
 {
     replay run = {.storage = storage};
@@ -528,6 +577,8 @@ kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage, kd_slice root_body)
     kd_status status = body_load(ctx, &run, root_body);
     if (status == KD_OK)
         status = log_open(ctx, &run);
+    if (status == KD_OK)
+        status = indexes_mend(ctx, &run);
     storage->is_recovering = false;
     sequences_prune(storage);
     uint32_t cursor = 0;

@@ -22,6 +22,8 @@ static void storage_free(kd_storage *storage)
     kd_mutex_clear(&storage->checkpoint);
     kd_mutex_clear(&storage->serial);
     kd_mutex_clear(&storage->doomed_lock);
+    kd_mutex_clear(&storage->damages.lock);
+    kd_heap_free(world, &storage->account, storage->damages.records);
     kd_mutex_clear(&storage->upkeep_lock);
     kd_cond_clear(&storage->upkeep_cond);
     kdi_directory_clear(&storage->tables);
@@ -73,6 +75,7 @@ static kd_status storage_make(kd_ctx *ctx, const kd_storage_options *options,
     kd_mutex_init(&storage->checkpoint, ctx->world);
     kd_mutex_init(&storage->serial, ctx->world);
     kd_mutex_init(&storage->doomed_lock, ctx->world);
+    kd_mutex_init(&storage->damages.lock, ctx->world);
     kd_mutex_init(&storage->upkeep_lock, ctx->world);
     kd_cond_init(&storage->upkeep_cond, ctx->world);
     kdi_directory_init(&storage->tables, storage);

@@ -55,6 +55,18 @@ bool kd_storage_is_read_only(const kd_storage *storage);
 void kd_storage_set_cache_bytes(kd_storage *storage, uint64_t cache_bytes);
 void kd_storage_set_checkpoint_ns(kd_storage *storage, uint64_t checkpoint_ns);
 
+/* Scrubbing: so many bytes a second are read again and checked in the background; 0: none. A pass
+ * over everything begins once the interval since the last one's beginning is over. Any thread. */
+void kd_storage_set_scrubbing(kd_storage *storage, uint64_t bytes_per_second, uint64_t interval_ns);
+typedef struct kd_scrub_statistics {
+    uint64_t bytes_per_second;
+    bool is_running;
+    uint64_t passes;                  /* Whole ones since the opening. */
+    uint64_t bytes, found;            /* Of the pass that runs, or of the last. */
+    int64_t begun_at_us, ended_at_us; /* Wall clock; 0: never. Ended: the last whole one. */
+} kd_scrub_statistics;
+kd_scrub_statistics kd_storage_scrub_statistics(kd_storage *storage);
+
 /* Flushes large deltas, writes the delta image, index runs and the root, cuts the log. */
 kd_status kd_storage_checkpoint(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Flushes every table; with `compact`, merges and rewrites everything that is not already best. */
@@ -65,6 +77,15 @@ kd_status kd_storage_check(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
  * nothing names. Beside statements; a table's rows do not move while its indexes are compared. */
 kd_status kd_storage_check_all(kd_ctx *ctx, kd_storage *storage,
                                const kd_damage_watch *watch) KD_MUST_CHECK;
+/* Damage that was met since the opening, the oldest first; a place that is met again stands once.
+ */
+typedef struct kd_damage_record {
+    kd_damage damage;
+    char what[256];
+} kd_damage_record;
+/* `*out_found` is false past the last. */
+void kd_storage_damage_get(kd_storage *storage, uint32_t at, kd_damage_record *out_record,
+                           bool *out_found);
 /* Checks the files of a database that is not open, or does not open: each for itself, without what
  * they say of each other. Writes nothing. */
 kd_status kd_storage_check_files(kd_ctx *ctx, kd_account *account, const char *directory,

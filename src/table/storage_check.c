@@ -13,6 +13,7 @@
 
 /* A watch that also counts. */
 typedef struct counter {
+    kd_storage *storage;
     const kd_damage_watch *watch;
     uint64_t table_no;
     uint64_t index_no;
@@ -28,6 +29,8 @@ static kd_status count_found(kd_ctx *ctx, void *object, const kd_damage *damage,
     if (whole.index_no == 0)
         whole.index_no = self->index_no;
     self->found += !damage->is_note;
+    if (!damage->is_note)
+        kdi_damage_note(self->storage, &whole, what);
     return self->watch->found(ctx, self->watch->object, &whole, what);
 }
 
@@ -81,7 +84,7 @@ static kd_status not_compared(kd_ctx *ctx, const kdi_index *index, const kd_dama
 static kd_status table_check(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
                              const kd_damage_watch *watch)
 {
-    counter all = {.watch = watch, .table_no = table->table_no};
+    counter all = {.storage = table->storage, .watch = watch, .table_no = table->table_no};
     const kd_damage_watch own = {count_found, count_read, &all};
     const kdi_unit_list *units = atomic_load(&table->units);
     const kdi_index_list *indexes = atomic_load(&table->indexes);
@@ -96,6 +99,8 @@ static kd_status table_check(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
         uint64_t before = all.found;
         all.index_no = index->definition.index_no;
         KD_TRY(index_check(ctx, index, &own));
+        if (all.found > before)
+            kdi_index_break(index);
         if (of_segments + (all.found - before) > 0) {
             KD_TRY(not_compared(ctx, index, &own));
             continue;
@@ -117,9 +122,8 @@ static kd_status tables_check(kd_ctx *ctx, kd_storage *storage, const kd_damage_
         KD_TRY(kd_txn_pin_all(ctx, storage->txns, &pin));
         kd_snapshot snapshot = {.stamp = kd_txn_watermark(storage->txns)};
         kd_txn_pin_narrow(storage->txns, pin, snapshot.stamp);
-        kd_table *table = kd_table_find(storage, i);
-        if (table != NULL && !kdi_is_in_flight(atomic_load(&table->created)) &&
-            atomic_load(&table->dropped) == KD_STAMP_NONE)
+        kd_table *table = kdi_live_table(storage, i);
+        if (table != NULL)
             status = table_check(ctx, table, snapshot, watch);
         kd_txn_unpin(storage->txns, pin);
     }

@@ -207,6 +207,13 @@ typedef struct kd_scan_filter {
     kd_value value;
 } kd_scan_filter;
 
+/* What a scan that may leave out damaged rows has left out. */
+typedef struct kd_scan_skips {
+    atomic_uint_least64_t rows;
+    atomic_uint_least64_t blocks;
+    atomic_uint_least64_t lost_segments; /* Nobody knows how many rows they had. */
+} kd_scan_skips;
+
 typedef struct kd_scan_spec {
     const kd_table_shape *shape;
     const uint32_t *positions; /* The shape's columns wanted, in output order; may be none. */
@@ -215,6 +222,7 @@ typedef struct kd_scan_spec {
     uint32_t filter_count;
     bool with_refs;
     bool decodes_later;     /* Columns are asked for with kd_scan_reader_column. */
+    kd_scan_skips *skips;   /* Damaged blocks are left out and counted; NULL: they fail. */
     uint32_t sample_stride; /* Not 0: one vector (one chunk of the delta) of so many, by number. */
     /* Whether a block of a segment, named by its first row, is read at all; NULL: every one is. May
      * be called by several threads at once. */

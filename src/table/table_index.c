@@ -87,6 +87,60 @@ kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition
     return KD_OK;
 }
 
+kd_status kdi_index_make_damaged(kd_ctx *ctx, kd_table *table,
+                                 const kd_index_definition *definition, kd_slice manifest,
+                                 kdi_index **out_index)
+{
+    kdi_index *index;
+    kd_error error = ctx->error;
+    *out_index = NULL;
+    kd_error_clear(ctx);
+    KD_TRY(kdi_index_make(ctx, table, definition, (kd_slice){0}, &index));
+    index->manifest = manifest;
+    kd_status status = slice_copy(ctx, index->manifest_arena, &index->manifest);
+    if (status == KD_OK)
+        status = kd_index_set_damage(ctx, index->index, error.message);
+    if (status != KD_OK) {
+        kdi_index_destroy(index);
+        return status;
+    }
+    ctx->error = error;
+    kdi_damage_note_error(ctx, table, 0, index);
+    kd_error_clear(ctx);
+    *out_index = index;
+    return KD_OK;
+}
+
+void kdi_index_break(kdi_index *index)
+{
+    kd_index_set_broken(index->index);
+    atomic_store(&index->is_dirty, true);
+    atomic_store(&index->table->storage->settled_position, 0); /* Closing writes a root. */
+}
+
+kd_status kdi_index_mend(kd_ctx *ctx, kdi_index *index)
+{
+    kd_index *damaged = index->index;
+    kd_snapshot latest = {.stamp = KDI_SNAPSHOT_LATEST};
+    KD_TRY(kd_index_create_after(ctx, &index->options, index->manifest, &index->index));
+    kd_status status = kdi_index_build(ctx, index, latest);
+    if (status != KD_OK) {
+        kd_index_close(ctx->world, index->index);
+        index->index = damaged;
+        if (status != KD_CORRUPT && status != KD_INVALID)
+            return status;
+        kdi_damage_note_error(ctx, index->table, 0, index); /* Why it stays damaged. */
+        kd_error_clear(ctx);
+        return KD_OK;
+    }
+    kd_index_close(ctx->world, damaged);
+    if (index->manifest.size_bytes > 0)
+        kdi_doom(index->table->storage, 0, index->definition.index_no, index->manifest);
+    index->manifest = (kd_slice){0};
+    atomic_store(&index->is_dirty, true);
+    return KD_OK;
+}
+
 void kdi_index_destroy(void *object)
 {
     kdi_index *index = object;

@@ -182,6 +182,7 @@ typedef struct kdi_segment {
     uint64_t unit;
     _Atomic(kd_segment *) file; /* NULL while a large transaction still fills it. */
     _Atomic uint32_t row_count; /* Until then the most that it may get. */
+    atomic_bool is_damaged;     /* A read of it failed: it is left where it is. */
     bool is_private;            /* Made by a large transaction, which logs it at its commit. */
     bool removes_file;          /* When the last reader has gone. */
     _Atomic kd_stamp begin; /* Of all rows: a bulk load's transaction. 0: rows have their own. */
@@ -346,6 +347,17 @@ static inline bool kdi_index_may_be_referenced(const kd_index_definition *defini
 }
 kd_status kdi_index_make(kd_ctx *ctx, kd_table *table, const kd_index_definition *definition,
                          kd_slice manifest, kdi_index **out_index) KD_MUST_CHECK;
+/* At an opening: one whose runs of `manifest` cannot be read, for the reason in `ctx`, which is
+ * cleared. Its reads fail until it is built anew. */
+kd_status kdi_index_make_damaged(kd_ctx *ctx, kd_table *table,
+                                 const kd_index_definition *definition, kd_slice manifest,
+                                 kdi_index **out_index) KD_MUST_CHECK;
+/* A part of it cannot be read: the next root says so, and the next opening builds it anew. */
+void kdi_index_break(kdi_index *index);
+/* At the end of an opening: builds it from its table, when that can be read; else it stays as it
+ * is.
+ */
+kd_status kdi_index_mend(kd_ctx *ctx, kdi_index *index) KD_MUST_CHECK;
 void kdi_index_destroy(void *index);
 /* Copies the texts and makes them the index's. */
 kd_status kdi_index_set_texts(kd_ctx *ctx, kdi_index *index, kd_slice name,
@@ -462,6 +474,34 @@ typedef struct kdi_sequence {
     _Atomic kd_stamp created, dropped;
 } kdi_sequence;
 
+/* What damage was met; see damage_log.c. */
+enum { KDI_DAMAGE_RECORDS_MAX = 256 };
+typedef struct kdi_damage_log {
+    kd_mutex lock;
+    kd_damage_record *records; /* Heap; made with the first. */
+    uint32_t count;
+} kdi_damage_log;
+
+/* Where scrubbing is, and how much it may read; see scrub.c. */
+typedef struct kdi_scrub {
+    uint64_t table_at;
+    bool has_segments; /* Of the table; its indexes come next. */
+    uint64_t unit;
+    uint32_t piece;
+    uint32_t index_at;
+    kd_index_check_place place;
+    int64_t credit;
+} kdi_scrub;
+
+typedef struct kdi_scrubbing {
+    _Atomic uint64_t bytes_per_second, interval_ns;
+    kdi_scrub at; /* The upkeep thread's, like the two that follow. */
+    uint64_t begun_ns, looked_ns;
+    atomic_bool is_running;
+    _Atomic uint64_t passes, bytes, found;
+    _Atomic int64_t begun_at_us, ended_at_us;
+} kdi_scrubbing;
+
 struct kd_storage {
     kd_world *world;
     kd_storage_options options;
@@ -486,12 +526,14 @@ struct kd_storage {
     _Atomic uint64_t checkpoint_count;
     kd_mutex doomed_lock;
     kdi_doomed *doomed;
+    kdi_damage_log damages;
+    kdi_scrubbing scrubbing;
     uint64_t image_unit;                  /* Of the delta image that the root names; 0: none. */
     _Atomic uint64_t checkpoint_position; /* Where replay begins; upkeep looks without a lock. */
     _Atomic uint64_t checkpoint_end;      /* The log's next position when it was done. */
     _Atomic uint64_t checkpoint_at_ns;    /* When the last checkpoint ended (or the opening). */
     _Atomic uint64_t checkpoint_ns;       /* As the option; may be changed. */
-    uint64_t
+    _Atomic uint64_t
         settled_position; /* As long as the log ends here the root says everything; 0: never. */
     _Atomic uint64_t segment_count, segment_bytes, delta_bytes;
     _Atomic uint64_t slowed_at; /* What delta_bytes was when a writer was slowed last. */
@@ -501,6 +543,12 @@ struct kd_storage {
     kd_thread *upkeep_thread;
     bool upkeep_stops;
 };
+
+/* Notes damage for whoever asks later; without memory, or past the most, it is not noted. */
+void kdi_damage_note(kd_storage *storage, const kd_damage *damage, const char *what);
+/* The same of the failure in `ctx`, about a segment or (`index` not NULL) an index. */
+void kdi_damage_note_error(kd_ctx *ctx, const kd_table *table, uint64_t unit,
+                           const struct kdi_index *index);
 
 kd_status kdi_table_make(kd_ctx *ctx, kd_storage *storage, uint64_t table_no,
                          kd_table **out_table) KD_MUST_CHECK;

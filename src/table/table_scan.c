@@ -23,6 +23,7 @@ struct kd_table_scan {
     void *block_test_object;
     bool with_refs;
     bool decodes_later;
+    kd_scan_skips *skips;
     uint32_t sample_stride;
     uint32_t pin;
     const kdi_unit_list *units;
@@ -93,7 +94,9 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
     scan->filters = spec->filters;
     scan->filter_count = spec->filter_count;
     scan->with_refs = spec->with_refs;
-    scan->decodes_later = spec->decodes_later;
+    scan->skips = spec->skips;
+    /* A block is left out whole: before any of it is given out. */
+    scan->decodes_later = spec->decodes_later && spec->skips == NULL;
     scan->sample_stride = spec->sample_stride;
     scan->block_test = spec->block_test;
     scan->block_test_object = spec->block_test_object;
@@ -412,9 +415,8 @@ static kd_status chunk_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t chunk
 
 /* --- Morsels --------------------------------------------------------------------------------- */
 
-static kd_status segment_morsel(kd_ctx *ctx, kd_scan_reader *reader, uint64_t morsel)
+static kdi_segment *morsel_segment(const kd_table_scan *scan, uint64_t morsel, uint32_t *out_block)
 {
-    const kd_table_scan *scan = reader->scan;
     uint32_t low = 0;
     uint32_t high = scan->units->segment_count;
     while (high - low > 1) {
@@ -424,8 +426,15 @@ static kd_status segment_morsel(kd_ctx *ctx, kd_scan_reader *reader, uint64_t mo
         else
             high = middle;
     }
-    kdi_segment *segment = scan->units->segments[low];
-    uint32_t block = (uint32_t)(morsel - scan->segment_first[low]);
+    *out_block = (uint32_t)(morsel - scan->segment_first[low]);
+    return scan->units->segments[low];
+}
+
+static kd_status segment_morsel(kd_ctx *ctx, kd_scan_reader *reader, uint64_t morsel)
+{
+    const kd_table_scan *scan = reader->scan;
+    uint32_t block;
+    kdi_segment *segment = morsel_segment(scan, morsel, &block);
     bool is_excluded;
     KD_TRY(block_is_excluded(ctx, scan, segment, block, &is_excluded));
     if (is_excluded)
@@ -462,6 +471,59 @@ static uint32_t morsel_step(kd_scan_reader *reader)
     return count;
 }
 
+/* Leaves out the rest of a block that cannot be read, and counts what the snapshot sees of it. */
+static void block_skip(kd_ctx *ctx, kd_scan_reader *reader, const kdi_segment *segment,
+                       uint32_t first)
+{
+    kd_scan_skips *skips = reader->scan->skips;
+    uint64_t rows = 0;
+    kd_error_clear(ctx);
+    if (kd_segment_is_lost(segment->file)) {
+        atomic_fetch_add(&skips->lost_segments, first == 0);
+    } else {
+        for (uint32_t at = first; at < reader->end_row; at += KD_BATCH_ROWS) {
+            uint32_t left = reader->end_row - at, selected;
+            uint32_t count = left < KD_BATCH_ROWS ? left : KD_BATCH_ROWS;
+            bool is_open = reader->segment == segment;
+            if (!is_open || segment_select(ctx, reader, at, count, &selected) != KD_OK) {
+                kd_error_clear(ctx);
+                selected = count;
+            }
+            rows += selected;
+        }
+        atomic_fetch_add(&skips->rows, rows);
+        atomic_fetch_add(&skips->blocks, 1);
+    }
+    reader->next_row = reader->end_row = 0;
+}
+
+/* The next rows of the current block. */
+static kd_status morsel_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch)
+{
+    uint32_t first = reader->next_row;
+    kd_status status = segment_batch(ctx, reader, first, morsel_step(reader), out_batch);
+    if (status != KD_CORRUPT || reader->scan->skips == NULL)
+        return status;
+    *out_batch = (kd_batch){0};
+    block_skip(ctx, reader, reader->segment, first);
+    return KD_OK;
+}
+
+/* A block of a segment to read next, unless zone maps exclude it. */
+static kd_status morsel_enter(kd_ctx *ctx, kd_scan_reader *reader, uint64_t morsel)
+{
+    const kd_table_scan *scan = reader->scan;
+    kd_status status = segment_morsel(ctx, reader, morsel);
+    if (status != KD_CORRUPT || scan->skips == NULL)
+        return status;
+    uint32_t block;
+    const kdi_segment *segment = morsel_segment(scan, morsel, &block);
+    uint32_t end = (block + 1) * KD_BLOCK_ROWS;
+    reader->end_row = end < segment->row_count ? end : segment->row_count;
+    block_skip(ctx, reader, segment, block * KD_BLOCK_ROWS);
+    return KD_OK;
+}
+
 kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch,
                               const kd_rowref **out_refs, bool *out_end)
 {
@@ -472,8 +534,7 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
         *out_refs = reader->refs;
     while (out_batch->selected_count == 0) {
         if (reader->next_row < reader->end_row) {
-            uint32_t first = reader->next_row;
-            KD_TRY(segment_batch(ctx, reader, first, morsel_step(reader), out_batch));
+            KD_TRY(morsel_next(ctx, reader, out_batch));
             continue;
         }
         KD_TRY(kd_progress_add(ctx, 0));
@@ -484,7 +545,7 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
             return KD_OK;
         }
         if (morsel < segment_morsels)
-            KD_TRY(segment_morsel(ctx, reader, morsel));
+            KD_TRY(morsel_enter(ctx, reader, morsel));
         else if (scan->sample_stride == 0 || morsel % scan->sample_stride == 0)
             KD_TRY(chunk_batch(ctx, reader, (uint32_t)(morsel - segment_morsels), out_batch));
     }
@@ -496,7 +557,8 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
 static kd_status zones_add(kd_ctx *ctx, const kdi_segment *segment, uint32_t column_no,
                            kd_column_zones *zones)
 {
-    int at = segment->file == NULL ? -1 : kd_segment_find_column(segment->file, column_no);
+    bool is_there = segment->file != NULL && !kd_segment_is_lost(segment->file);
+    int at = is_there ? kd_segment_find_column(segment->file, column_no) : -1;
     uint32_t blocks = at < 0 ? 0 : (segment->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS;
     for (uint32_t block = 0; block < blocks; block++) {
         kd_zone_map zone;

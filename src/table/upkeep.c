@@ -31,7 +31,7 @@ static uint64_t delta_bytes(kd_table *table)
     return bytes;
 }
 
-static kd_table *table_at(kd_storage *storage, uint64_t number)
+kd_table *kdi_live_table(kd_storage *storage, uint64_t number)
 {
     kd_table *table = kd_table_find(storage, number);
     if (table == NULL || kdi_is_in_flight(atomic_load(&table->created)) ||
@@ -51,7 +51,7 @@ kd_status kdi_flush_large(kd_ctx *ctx, kd_storage *storage)
     kd_status status = KD_OK;
     uint64_t end = atomic_load(&storage->tables.end);
     for (uint64_t i = 0; status == KD_OK && i < end; i++) {
-        kd_table *table = table_at(storage, i);
+        kd_table *table = kdi_live_table(storage, i);
         if (table != NULL && delta_bytes(table) > limit)
             status = kd_table_flush(ctx, table);
         else if (table != NULL)
@@ -84,9 +84,13 @@ static kd_status compact_scattered(kd_ctx *ctx, kd_storage *storage)
     kd_status status = KD_OK;
     uint64_t end = atomic_load(&storage->tables.end);
     for (uint64_t i = 0; status == KD_OK && i < end; i++) {
-        kd_table *table = table_at(storage, i);
+        kd_table *table = kdi_live_table(storage, i);
         if (table != NULL && is_scattered(table))
             status = kd_table_compact(ctx, table);
+        if (status == KD_CORRUPT) {
+            kd_error_clear(ctx); /* It was noted; other tables and checkpoints go on. */
+            status = KD_OK;
+        }
     }
     kd_txn_unpin(storage->txns, pin);
     return status;
@@ -115,7 +119,7 @@ kd_status kdi_marks_shrink(kd_ctx *ctx, kd_storage *storage)
     kd_status status = KD_OK;
     uint64_t end = atomic_load(&storage->tables.end);
     for (uint64_t i = 0; status == KD_OK && i < end; i++) {
-        kd_table *table = table_at(storage, i);
+        kd_table *table = kdi_live_table(storage, i);
         if (table != NULL)
             status = marks_shrink(ctx, table, oldest);
     }
@@ -184,7 +188,8 @@ static kd_status tick(kd_ctx *ctx, kd_storage *storage)
     KD_TRY(kdi_marks_shrink(ctx, storage));
     if (checkpoint_is_due(storage))
         KD_TRY(kd_storage_checkpoint(ctx, storage));
-    return kd_wal_prepare(ctx, storage->wal);
+    KD_TRY(kd_wal_prepare(ctx, storage->wal));
+    return kdi_scrub_tick(ctx, storage);
 }
 
 static void upkeep_run(void *object)

@@ -8,6 +8,10 @@
 
 kd_status kdi_upkeep_start(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 void kdi_upkeep_stop(kd_storage *storage); /* Not started is fine. */
+/* NULL for one that is not there, or not for everybody. A pin is held. */
+kd_table *kdi_live_table(kd_storage *storage, uint64_t number);
+/* Reads and checks what may be read since the last tick. */
+kd_status kdi_scrub_tick(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Delete marks that lie before every snapshot take their small form. */
 kd_status kdi_marks_shrink(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Drops the chunks whose rows no snapshot sees, when there are so many of them. The caller's pin or

@@ -19,7 +19,8 @@ typedef struct lab {
     kd_ctx ctx;
     kd_database *database;
     kd_session *session;
-    bool read_only;
+    bool read_only, has_background;
+    char notice[256];      /* The last. */
     char text[TEXT_BYTES]; /* Of the last answer: rows in lines, NULL as "-". */
     char paths[FILES_MAX][PATH_BYTES];
     size_t path_count;
@@ -80,16 +81,27 @@ static void answers(lab *it, const char *sql, const char *expected)
 
 /* --- The database ----------------------------------------------------------------------------- */
 
+static void notice_note(void *object, const char *severity, const char *sqlstate,
+                        const char *message, const char *detail)
+{
+    lab *it = object;
+    (void)detail;
+    (void)snprintf(it->notice, sizeof it->notice, "%s %s %s", severity, sqlstate, message);
+}
+
 static kd_status lab_open(lab *it)
 {
     kd_database_options options = {.memory_budget_bytes = (uint64_t)64 << 20,
                                    .worker_count = 1,
-                                   .no_background = true,
+                                   .no_background = !it->has_background,
                                    .read_only = it->read_only,
                                    .wal_file_bytes = 64 << 10};
     kd_session_options session_options = {.isolation = KD_SNAPSHOT_ISOLATION};
+    const kd_session_hooks hooks = {.object = it, .notice = notice_note};
     KD_TRY(kd_database_open(&it->ctx, "db", &options, &it->database));
-    return kd_session_open(&it->ctx, it->database, &session_options, &it->session);
+    KD_TRY(kd_session_open(&it->ctx, it->database, &session_options, &it->session));
+    kd_session_set_hooks(it->session, &hooks);
+    return KD_OK;
 }
 
 static void lab_close(lab *it)
@@ -260,5 +272,160 @@ TEST(files_are_checked_where_the_database_does_not_open)
     flip(&it, "db/ROOT", 70);
     answers(&it, "SELECT count(*)::text FROM kade_check_files('db')", "1\n");
     CHECK_EQ(run(&it, "SELECT * FROM kade_check_files('nowhere')"), KD_INVALID);
+    lab_end(&it);
+}
+
+/* --- What is not damaged is there ------------------------------------------------------------- */
+
+static void fails_naming(lab *it, const char *sql, const char *name)
+{
+    CHECK_EQ(run(it, sql), KD_CORRUPT);
+    const kd_error *error = &kd_session_ctx(it->session)->error;
+    CHECK_TEXT(error->sqlstate, "XX001");
+    if (strstr(error->message, name) == NULL)
+        test_fail(__FILE__, __LINE__, "%s is not named: %s", name, error->message);
+}
+
+/* The number of a table's segments; `it` is closed. */
+static const char *segment_name(const char *path)
+{
+    static char name[32];
+    (void)snprintf(name, sizeof name, "%s", strrchr(path, '/') + 1);
+    return name;
+}
+
+TEST(a_damaged_block_takes_only_its_rows_and_column)
+{
+    lab it;
+    uint64_t of_a;
+    lab_start(&it);
+    const char *a = largest(&it, ".seg", UINT64_MAX, &of_a);
+    flip(&it, a, of_a / 2);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    must(&it, "SELECT column_name || ' ' || first_row FROM kade_check() WHERE file IS NOT NULL");
+    const char *damaged = it.text[0] == 'i' ? "id" : it.text[0] == 'x' ? "x" : "s";
+    char sql[128];
+    (void)snprintf(sql, sizeof sql, "SELECT count(%s)::text FROM a", damaged);
+    fails_naming(&it, sql, segment_name(a));
+    must(&it,
+         strcmp(damaged, "s") == 0 ? "SELECT sum(id)::text FROM a" : "SELECT max(s)::text FROM a");
+    answers(&it, "SELECT count(*)::text FROM b", "40001\n");
+    must(&it, "SET skip_damaged_rows = on");
+    must(&it, sql);
+    CHECK(strcmp(it.text, "23616\n") == 0 || strcmp(it.text, "32768\n") == 0);
+    CHECK(strstr(it.notice, "WARNING XX001") == it.notice);
+    CHECK(strstr(it.notice, "rows in 1 damaged blocks were left out") != NULL);
+    must(&it, "CREATE TABLE rescued AS SELECT * FROM a");
+    must(&it, "SELECT (count(*) > 23000)::text FROM rescued");
+    CHECK_TEXT(it.text, "true\n");
+    CHECK_EQ(run(&it, "UPDATE a SET x = length(s) + id"), KD_CORRUPT);
+    must(&it, "SET skip_damaged_rows = off");
+    fails_naming(&it, sql, segment_name(a));
+    must(&it, "CHECKPOINT");
+    lab_end(&it);
+}
+
+TEST(a_database_opens_without_one_of_its_segments)
+{
+    lab it;
+    uint64_t of_a;
+    lab_start(&it);
+    const char *a = largest(&it, ".seg", UINT64_MAX, &of_a);
+    CHECK_STATUS(&it.ctx, world->path_remove(&it.ctx, a));
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    answers(&it, "SELECT count(*)::text FROM b", "40001\n");
+    fails_naming(&it, "SELECT count(*)::text FROM a", segment_name(a));
+    fails_naming(&it, "SELECT s FROM a WHERE x IS NULL", segment_name(a));
+    fails_naming(&it, "SELECT s FROM a WHERE id = 7", segment_name(a));
+    answers(&it, DAMAGES, "1\n");
+    must(&it, "SET skip_damaged_rows = on");
+    answers(&it, "SELECT count(*)::text FROM a", "0\n");
+    CHECK(strstr(it.notice, "1 segments that cannot be opened") != NULL);
+    must(&it, "VACUUM");
+    must(&it, "CHECKPOINT");
+    lab_close(&it);
+    CHECK_STATUS(&it.ctx, lab_open(&it)); /* It is still told. */
+    fails_naming(&it, "SELECT count(*)::text FROM a", segment_name(a));
+    must(&it, "DROP TABLE a");
+    must(&it, "CHECKPOINT");
+    lab_close(&it);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    answers(&it, "SELECT count(*)::text FROM kade_check()", "0\n");
+    lab_end(&it);
+}
+
+TEST(a_damaged_index_is_built_anew)
+{
+    lab it;
+    uint64_t of_run;
+    lab_start(&it);
+    const char *index = largest(&it, ".run", UINT64_MAX, &of_run);
+    flip(&it, index, of_run - 1); /* The trailer: it does not open. */
+    it.read_only = true;
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    answers(&it, DAMAGES, "1\n");
+    fails_naming(&it, "SELECT id::text FROM a WHERE s = 'text 77'", ".run");
+    answers(&it, "SELECT count(*)::text FROM a", "40000\n");
+    lab_close(&it);
+    it.read_only = false;
+    for (int round = 0; round < 2; round++) {
+        CHECK_STATUS(&it.ctx, lab_open(&it));
+        answers(&it, "SELECT id::text FROM a WHERE s = 'text 77'", "77\n");
+        answers(&it, "SELECT count(*)::text FROM kade_check()", "0\n");
+        lab_close(&it);
+    }
+    /* A block: it opens, and the check tells the next opening. */
+    it.path_count = 0;
+    CHECK_STATUS(&it.ctx, world->directory_list(&it.ctx, "db/units", path_note, &it));
+    index = largest(&it, ".run", UINT64_MAX, &of_run);
+    flip(&it, index, of_run / 2);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    answers(&it, DAMAGES, "1\n");
+    must(&it, "CHECKPOINT");
+    lab_close(&it);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    answers(&it, "SELECT count(*)::text FROM kade_check()", "0\n");
+    answers(&it, "SELECT id::text FROM a WHERE s = 'text 20077'", "20077\n");
+    lab_end(&it);
+}
+
+/* Asks until the answer is this. */
+static void comes(lab *it, const char *sql, const char *expected)
+{
+    for (int i = 0; i < 600; i++) {
+        must(it, sql);
+        if (strcmp(it->text, expected) == 0)
+            return;
+        must(it, "SELECT (pg_sleep(0.05) IS NULL)::text");
+    }
+    CHECK_TEXT(it->text, expected);
+}
+
+TEST(scrubbing_finds_damage_and_goes_on)
+{
+    lab it;
+    uint64_t of_a, of_run;
+    lab_start(&it);
+    const char *a = largest(&it, ".seg", UINT64_MAX, &of_a);
+    const char *index = largest(&it, ".run", UINT64_MAX, &of_run);
+    it.has_background = true;
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    answers(&it, "SELECT state, passes::text FROM kade_scrub", "off|0\n");
+    must(&it, "ALTER SYSTEM SET scrub_interval = 0");
+    must(&it, "ALTER SYSTEM SET scrub_rate = '1GB'");
+    comes(&it, "SELECT (passes > 1)::text FROM kade_scrub", "true\n");
+    answers(&it, "SELECT count(*)::text FROM kade_damage()", "0\n");
+    flip(&it, a, 200);
+    flip(&it, index, of_run / 2);
+    comes(&it, "SELECT count(*)::text FROM kade_damage()", "2\n");
+    answers(&it, "SELECT table_name, count(index_name)::text FROM kade_damage() GROUP BY 1",
+            "a|1\n");
+    comes(&it, "SELECT (passes > 5 AND last_full_pass IS NOT NULL)::text FROM kade_scrub",
+          "true\n");
+    answers(&it, "SELECT count(*)::text FROM kade_damage()", "2\n");
+    lab_close(&it);
+    CHECK_STATUS(&it.ctx, lab_open(&it)); /* Closing wrote down which index is to be built. */
+    comes(&it, "SELECT count(*)::text FROM kade_damage()", "2\n");
+    answers(&it, DAMAGES, "1\n");
     lab_end(&it);
 }
