@@ -32,6 +32,11 @@ enum { KDI_TAG_BYTES = 64, KDI_NAME_BYTES = 64 };
 typedef struct kdi_configuration kdi_configuration; /* configuration.h */
 typedef struct kdi_statement_log kdi_statement_log; /* statement_log.h */
 
+/* For pg_stat_database. */
+typedef struct kdi_transaction_counts {
+    uint64_t committed, rolled_back, deadlocks;
+} kdi_transaction_counts;
+
 struct kd_database {
     kd_world *world;
     kd_arena *arena;
@@ -55,6 +60,8 @@ struct kd_database {
     kd_session *first_session;
     int64_t session_count;
     uint32_t last_session_no;
+    kdi_transaction_counts ended;        /* Of sessions that are closed. */
+    kdi_transaction_counts before_reset; /* Not told any more. */
     kd_cond session_ended;
     kd_mutex watch_mutex; /* Guards the rest: see watchdog.c. Taken before `mutex`. */
     kd_cond watch_changed;
@@ -183,6 +190,8 @@ struct kd_session {
     bool has_last_sequence_value;
     kd_run *runs; /* Open ones, newest first. */
     uint64_t statement_count;
+    /* Transactions; only who has the session adds. */
+    atomic_uint_least64_t committed_count, rolled_back_count;
     kdi_progress progress;
     kd_text_settings text; /* Of the statement being made or run; see kdi_session_facts. */
     kd_session_facts facts;
@@ -318,6 +327,11 @@ void kdi_statement_end(kd_session *session);
 /* Commits with everything that waits for it; the transaction is over in any case. */
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 void kdi_transaction_rollback(kd_session *session);
+/* The same for one that only looked, which counts as none. */
+void kdi_transaction_discard(kd_session *session);
+/* Of user's sessions, since pg_stat_reset(), which begins anew. */
+kdi_transaction_counts kdi_transactions_counted(kd_database *database);
+void kdi_transactions_count_anew(kd_database *database);
 /* A FAILED transaction without savepoints undoes its work at once, so that nobody waits for its
  * locks until the session says ROLLBACK; a new one stands in its place till then. */
 void kdi_transaction_let_go(kd_session *session);

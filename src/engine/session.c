@@ -49,6 +49,10 @@ static void leave_list(kd_session *session)
         link = &(*link)->next;
     *link = session->next;
     database->session_count -= !session->is_internal;
+    if (!session->is_internal) {
+        database->ended.committed += atomic_load(&session->committed_count);
+        database->ended.rolled_back += atomic_load(&session->rolled_back_count);
+    }
     kd_cond_signal(&database->session_ended);
     kd_mutex_unlock(&database->mutex);
 }

@@ -217,7 +217,7 @@ kd_status kdi_short_enter(kd_ctx *ctx, kd_prepared *prepared, bool *out_owns, bo
     *out_entered = kd_catalog_is_current(prepared->catalog, kd_txn_snapshot(txn)) &&
                    kd_txn_isolation(txn) != KD_SERIALIZABLE;
     if (!*out_entered && *out_owns)
-        kdi_transaction_rollback(session);
+        kdi_transaction_discard(session);
     return KD_OK;
 }
 

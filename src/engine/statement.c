@@ -174,7 +174,7 @@ out:
     kd_catalog_unpin(catalog);
     session->catalog = NULL;
     if (owns)
-        kdi_transaction_rollback(session);
+        kdi_transaction_discard(session);
     return status;
 }
 

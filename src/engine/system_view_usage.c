@@ -259,20 +259,23 @@ static kd_status pg_stat_database(kdi_sys_view *view)
     }
     kd_mutex_lock(&database->mutex);
     int64_t session_count = database->session_count;
-    uint32_t last_session_no = database->last_session_no;
     kd_mutex_unlock(&database->mutex);
+    kdi_transaction_counts transactions = kdi_transactions_counted(database);
     kdi_put_oid(view, KDI_DATABASE_NO);
     kdi_put_literal(view, database->name);
     kdi_put_int4(view, session_count);
-    kdi_put_nulls(view, 4);
+    put_count(view, transactions.committed);
+    put_count(view, transactions.rolled_back);
+    kdi_put_nulls(view, 2);
     put_count(view, rows.scan_rows + fetched.entries);
     put_count(view, fetched.rows);
     put_count(view, rows.inserted);
     put_count(view, rows.updated);
     put_count(view, rows.deleted);
+    put_count(view, 0); /* Nothing is cancelled on behalf of a replay. */
+    kdi_put_nulls(view, 2);
+    put_count(view, transactions.deadlocks);
     kdi_put_nulls(view, 11);
-    put_count(view, last_session_no);
-    kdi_put_nulls(view, 3);
     put_reset_time(view);
     return kdi_sys_emit(view);
 }

@@ -120,6 +120,12 @@ static kd_status act_on_commit(kd_ctx *ctx, kd_session *session)
     return KD_OK;
 }
 
+static void count_one(atomic_uint_least64_t *count)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session)
 {
     assert(session->txn != NULL);
@@ -136,16 +142,55 @@ kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session)
         status = kd_txn_commit(ctx, txn);
     else
         kd_txn_rollback(txn);
+    count_one(status == KD_OK ? &session->committed_count : &session->rolled_back_count);
     txn_ended(session, status == KD_OK);
     return status;
 }
 
-void kdi_transaction_rollback(kd_session *session)
+void kdi_transaction_discard(kd_session *session)
 {
     assert(session->txn != NULL);
     kdi_cursors_close(session, false);
     kd_txn_rollback(session->txn);
     txn_ended(session, false);
+}
+
+void kdi_transaction_rollback(kd_session *session)
+{
+    count_one(&session->rolled_back_count);
+    kdi_transaction_discard(session);
+}
+
+/* The database's mutex is held. */
+static kdi_transaction_counts all_counts(const kd_database *database)
+{
+    kdi_transaction_counts sum = database->ended;
+    for (const kd_session *it = database->first_session; it != NULL; it = it->next) {
+        if (it->is_internal)
+            continue;
+        sum.committed += atomic_load_explicit(&it->committed_count, memory_order_relaxed);
+        sum.rolled_back += atomic_load_explicit(&it->rolled_back_count, memory_order_relaxed);
+    }
+    sum.deadlocks = kd_txn_manager_deadlock_count(kd_storage_txns(database->storage));
+    return sum;
+}
+
+kdi_transaction_counts kdi_transactions_counted(kd_database *database)
+{
+    kd_mutex_lock(&database->mutex);
+    kdi_transaction_counts sum = all_counts(database);
+    sum.committed -= database->before_reset.committed;
+    sum.rolled_back -= database->before_reset.rolled_back;
+    sum.deadlocks -= database->before_reset.deadlocks;
+    kd_mutex_unlock(&database->mutex);
+    return sum;
+}
+
+void kdi_transactions_count_anew(kd_database *database)
+{
+    kd_mutex_lock(&database->mutex);
+    database->before_reset = all_counts(database);
+    kd_mutex_unlock(&database->mutex);
 }
 
 void kdi_transaction_let_go(kd_session *session)

@@ -30,6 +30,7 @@ static kd_status call_reset(ARGS)
     *out_is_null = false;
     *(uint8_t *)result = 0;
     kd_catalog_visit(kdi_call_catalog(env), reset_table, database->storage);
+    kdi_transactions_count_anew(database);
     atomic_store(&database->usage_reset_us, database->world->wall_us(database->world));
     return KD_OK;
 }

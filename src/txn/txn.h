@@ -135,6 +135,8 @@ void kd_txn_manager_destroy(kd_txn_manager *manager);
 void kd_txn_manager_start(kd_txn_manager *manager, kd_wal *wal, kd_stamp watermark,
                           uint64_t next_no);
 uint64_t kd_txn_manager_next_no(kd_txn_manager *manager);
+/* How many waits would have been for ever, since the opening. */
+uint64_t kd_txn_manager_deadlock_count(kd_txn_manager *manager);
 uint32_t kd_txn_active_count(kd_txn_manager *manager);
 
 /*

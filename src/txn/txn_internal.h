@@ -125,7 +125,8 @@ struct kd_txn_manager {
     _Atomic uint32_t slot_high; /* Slots at or above were never used. */
     _Atomic uint64_t epoch;
 
-    _Atomic uint64_t pins_made; /* Counted after a pin's snapshot stands in its slot. */
+    _Atomic uint64_t deadlock_count; /* Since the opening. */
+    _Atomic uint64_t pins_made;      /* Counted after a pin's snapshot stands in its slot. */
 
     _Atomic uint64_t watermark;
     _Atomic uint64_t watermark_end;

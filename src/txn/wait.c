@@ -81,6 +81,7 @@ kd_status kd_txn_wait_for(kd_ctx *ctx, kd_txn *txn, uint64_t other_no)
      * count, so one of the two sees the other. */
     atomic_fetch_add(&manager->waiting_count, 1);
     if (closes_cycle(manager, txn, other_no)) {
+        atomic_fetch_add_explicit(&manager->deadlock_count, 1, memory_order_relaxed);
         status = KD_FAIL(ctx, KD_CONFLICT, "40P01", "deadlock detected");
         kd_error_set_detail(ctx, "Transaction %llu waits for transaction %llu, which waits for it.",
                             (unsigned long long)(txn->no >> KDI_SLOT_BITS),
@@ -113,4 +114,9 @@ void kdi_wait_wake(kd_txn_manager *manager, uint64_t ended_no)
             kd_cond_signal(&txn->wait_cond);
     }
     kd_mutex_unlock(&manager->wait_lock);
+}
+
+uint64_t kd_txn_manager_deadlock_count(kd_txn_manager *manager)
+{
+    return atomic_load_explicit(&manager->deadlock_count, memory_order_relaxed);
 }

@@ -95,6 +95,7 @@ TEST(a_cycle_of_waits_is_found_and_one_goes_on)
         }
     }
     CHECK_EQ(victims, 1);
+    CHECK_EQ(kd_txn_manager_deadlock_count(f.manager), 1);
     fixture_close(&f);
 }
 
