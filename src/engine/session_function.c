@@ -419,5 +419,6 @@ kd_status kdi_register_session_functions(kd_ctx *ctx, kd_registry *registry)
     KD_TRY(kdi_register_enum_functions(ctx, registry));
     KD_TRY(kdi_register_routine_functions(ctx, registry));
     KD_TRY(kdi_register_usage_functions(ctx, registry));
+    KD_TRY(kdi_register_backup_functions(ctx, registry));
     return kdi_register_file_functions(ctx, registry);
 }

@@ -5,6 +5,7 @@
  *   catalog_function.c  pg_get_*, format_type, to_regclass, sizes, privileges
  *   damage_function.c   kade_check, kade_check_files
  *   enum_function.c     enum_first, enum_last, enum_range
+ *   backup_function.c   kade_backup and what belongs to it
  *   file_function.c     read_csv, read_ndjson
  *   usage_function.c    pg_stat_reset
  */
@@ -28,6 +29,7 @@ kd_status kdi_register_catalog_functions(kd_ctx *ctx, kd_registry *registry) KD_
 kd_status kdi_register_damage_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_enum_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_usage_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
+kd_status kdi_register_backup_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 kd_status kdi_register_file_functions(kd_ctx *ctx, kd_registry *registry) KD_MUST_CHECK;
 
 #endif

@@ -225,6 +225,27 @@ kd_status kd_index_remove_files(kd_ctx *ctx, const kd_index_options *options, kd
     return KD_OK;
 }
 
+kd_status kd_index_file_paths(kd_ctx *ctx, kd_arena *arena, const kd_index_options *options,
+                              kd_slice manifest, const char *const **out_paths, uint32_t *out_count)
+{
+    uint32_t run_nos[KD_INDEX_RUNS_MAX + 1], next_run_no;
+    char path[KDI_RUN_PATH_BYTES];
+    bool is_broken;
+    *out_paths = NULL;
+    KD_TRY(read_manifest(ctx, manifest, &next_run_no, out_count, run_nos, &is_broken));
+    const char **paths = KD_NEW_ARRAY(ctx, arena, const char *, *out_count + 1);
+    if (paths == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < *out_count; i++) {
+        KD_TRY(kdi_run_path(ctx, options->files->directory, options->index_no, run_nos[i], path));
+        paths[i] = kd_copy_text(ctx, arena, path, strlen(path));
+        if (paths[i] == NULL)
+            return KD_NOMEM;
+    }
+    *out_paths = paths;
+    return KD_OK;
+}
+
 kd_status kd_index_release_old(kd_ctx *ctx, kd_index *index)
 {
     kd_status status = KD_OK;

@@ -57,6 +57,10 @@ bool kd_index_is_broken(const kd_index *index);
 /* Deletes the runs of a dropped index. */
 kd_status kd_index_remove_files(kd_ctx *ctx, const kd_index_options *options,
                                 kd_slice manifest) KD_MUST_CHECK;
+/* The paths of the runs that the manifest names, in `arena`: for whoever copies them. */
+kd_status kd_index_file_paths(kd_ctx *ctx, kd_arena *arena, const kd_index_options *options,
+                              kd_slice manifest, const char *const **out_paths,
+                              uint32_t *out_count) KD_MUST_CHECK;
 
 /* Over-long keys fail with 54000. Inserting an entry that is there already changes nothing. */
 kd_status kd_index_insert(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref) KD_MUST_CHECK;

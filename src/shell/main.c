@@ -23,6 +23,8 @@ static const program PROGRAMS[] = {
     {"demo", kdi_demo_main, "load three million flights and walk through some statements"},
     {"import", kdi_import_main, "load a CSV, TSV or NDJSON file into a table"},
     {"export", kdi_export_main, "write a table or query to a file"},
+    {"backup", kdi_backup_main, "copy a database to a directory; list, verify, prune backups"},
+    {"restore", kdi_restore_main, "make a database of a backup"},
 };
 
 typedef struct arguments {
@@ -59,7 +61,7 @@ static void show_help(void)
         printf("  %-16s  %s\n", PROGRAMS[i].name, PROGRAMS[i].help);
 }
 
-static bool parse_size(const char *text, uint64_t *out)
+bool kdi_parse_size(const char *text, uint64_t *out)
 {
     char *end;
     errno = 0;
@@ -146,7 +148,7 @@ static void parse_option(arguments *parsed, int argc, char **argv, int *index)
         shell->null_text = value;
     } else if (strcmp(word, "--temp") == 0) {
         shell->open_options.temp_directory = value;
-    } else if (!parse_size(value, &shell->open_options.memory_budget_bytes)) {
+    } else if (!kdi_parse_size(value, &shell->open_options.memory_budget_bytes)) {
         fprintf(stderr, "kade: --memory: not a size: %s\n", value);
         parsed->exit_code = 2;
     }

@@ -204,6 +204,14 @@ kd_status kdi_complete(kdi_shell *shell, kd_arena *arena, kd_slice line, const c
 
 int kdi_check_main(int argc, char **argv);
 int kdi_demo_main(int argc, char **argv);
+int kdi_backup_main(int argc, char **argv);
+int kdi_restore_main(int argc, char **argv);
+/* For the commands that run one statement; a :memory: database always exists. To be closed also
+ * when it fails. */
+bool kdi_program_open(kdi_shell *shell, const char *path, bool must_exist);
+void kdi_program_close(kdi_shell *shell);
+/* Such as 10, 64k or 2G. */
+bool kdi_parse_size(const char *text, uint64_t *out);
 int kdi_import_main(int argc, char **argv);
 int kdi_export_main(int argc, char **argv);
 

@@ -130,7 +130,7 @@ bool kdi_import_file(kdi_shell *shell, const char *file, const char *table,
 
 /* ---- kade import, kade export ---- */
 
-static bool program_open(kdi_shell *shell, const char *path)
+bool kdi_program_open(kdi_shell *shell, const char *path, bool must_exist)
 {
     *shell = (kdi_shell){.ctx = {.world = kd_world_posix()},
                          .path = path,
@@ -139,13 +139,14 @@ static bool program_open(kdi_shell *shell, const char *path)
                          .show_header = true,
                          .null_text = ""};
     shell->open_options.struct_bytes = sizeof shell->open_options;
+    shell->open_options.must_exist = must_exist;
     if (!kdi_shell_init(shell))
         return false;
     kdi_shell_catch_interrupts(shell);
     return kdi_shell_open(shell) == KD_OK;
 }
 
-static void program_close(kdi_shell *shell)
+void kdi_program_close(kdi_shell *shell)
 {
     kdi_shell_close(shell);
     kd_arena_destroy(shell->arena);
@@ -173,10 +174,10 @@ int kdi_import_main(int argc, char **argv)
         return 2;
     }
     kdi_shell shell;
-    bool fine = program_open(&shell, words[0]);
+    bool fine = kdi_program_open(&shell, words[0], false);
     if (fine)
         fine = kdi_import_file(&shell, words[1], words[2], &options);
-    program_close(&shell);
+    kdi_program_close(&shell);
     return fine ? 0 : 1;
 }
 
@@ -208,7 +209,7 @@ int kdi_export_main(int argc, char **argv)
         return 2;
     }
     kdi_shell shell;
-    bool fine = program_open(&shell, words[0]);
+    bool fine = kdi_program_open(&shell, words[0], false);
     if (fine) {
         const char *source = export_source(&shell, words[1]);
         char *sql = source == NULL ? NULL
@@ -217,6 +218,6 @@ int kdi_export_main(int argc, char **argv)
                                                     format_of(words[2], wanted)->copy_options);
         fine = sql != NULL && kdi_shell_run(&shell, kd_slice_of(sql));
     }
-    program_close(&shell);
+    kdi_program_close(&shell);
     return fine ? 0 : 1;
 }

@@ -320,6 +320,36 @@ static kd_status open_file(kd_ctx *ctx, kd_segment *segment, const char *path)
     return ctx->world->file_size(ctx, segment->file, &segment->size_bytes);
 }
 
+kd_status kd_segment_file_path(kd_ctx *ctx, kd_arena *arena, const kd_segment_options *options,
+                               uint64_t unit, const char **out_path)
+{
+    char path[KDI_SEGMENT_PATH_BYTES];
+    *out_path = NULL;
+    KD_TRY(kdi_segment_path(ctx, options->directory, unit, path));
+    *out_path = kd_copy_text(ctx, arena, path, strlen(path));
+    return *out_path == NULL ? KD_NOMEM : KD_OK;
+}
+
+kd_status kd_segment_is_complete(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
+                                 bool *out_is_complete)
+{
+    char path[KDI_SEGMENT_PATH_BYTES];
+    kdi_segment_trailer trailer;
+    kd_segment segment = {.world = ctx->world,
+                          .identity = {.database_id = options->database_id, .unit = unit}};
+    *out_is_complete = false;
+    KD_TRY(kdi_segment_path(ctx, options->directory, unit, path));
+    kd_status status = open_file(ctx, &segment, path);
+    if (status == KD_OK)
+        status = read_trailer(ctx, &segment, &trailer);
+    ctx->world->file_close(ctx->world, segment.file);
+    *out_is_complete = status == KD_OK;
+    if (status != KD_CORRUPT)
+        return status;
+    kd_error_clear(ctx);
+    return KD_OK;
+}
+
 /* Without a file yet. What was made before a failure is the caller's to close. */
 static kd_status segment_make(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
                               kd_segment **out_segment)

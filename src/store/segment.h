@@ -94,6 +94,13 @@ void kd_segment_close(kd_world *world,
 kd_status kd_segment_remove(kd_ctx *ctx, const kd_segment_options *options,
                             uint64_t unit) KD_MUST_CHECK;
 
+/* For whoever copies files: the file's path in `arena`; and whether it has its trailer, without
+ * which nothing names it (false for a file that is not there). */
+kd_status kd_segment_file_path(kd_ctx *ctx, kd_arena *arena, const kd_segment_options *options,
+                               uint64_t unit, const char **out_path) KD_MUST_CHECK;
+kd_status kd_segment_is_complete(kd_ctx *ctx, const kd_segment_options *options, uint64_t unit,
+                                 bool *out_is_complete) KD_MUST_CHECK;
+
 uint32_t kd_segment_row_count(const kd_segment *segment);
 uint64_t kd_segment_size_bytes(const kd_segment *segment);
 uint32_t kd_segment_column_count(const kd_segment *segment);

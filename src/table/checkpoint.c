@@ -53,6 +53,7 @@ typedef struct capture {
     kd_buffer sequences;
     uint64_t sequence_count;
     kdi_doomed *doomed;
+    kd_storage_hold *hold; /* May be NULL. */
 } capture;
 
 /* --- Capturing ------------------------------------------------------------------------------- */
@@ -272,7 +273,8 @@ kd_status kdi_root_write_first(kd_ctx *ctx, kd_storage *storage)
 
 /* --- Afterwards ------------------------------------------------------------------------------ */
 
-void kdi_doom(kd_storage *storage, uint64_t unit, uint64_t index_no, kd_slice manifest)
+static void doom(kd_storage *storage, uint64_t unit, bool is_image, uint64_t index_no,
+                 kd_slice manifest)
 {
     kd_ctx ctx = {.world = storage->world};
     kdi_doomed *doomed =
@@ -282,6 +284,7 @@ void kdi_doom(kd_storage *storage, uint64_t unit, uint64_t index_no, kd_slice ma
         return;
     }
     doomed->unit = unit;
+    doomed->is_image = is_image;
     doomed->index_no = index_no;
     doomed->manifest_bytes = manifest.size_bytes;
     if (manifest.size_bytes > 0)
@@ -290,6 +293,11 @@ void kdi_doom(kd_storage *storage, uint64_t unit, uint64_t index_no, kd_slice ma
     doomed->next = storage->doomed;
     storage->doomed = doomed;
     kd_mutex_unlock(&storage->doomed_lock);
+}
+
+void kdi_doom(kd_storage *storage, uint64_t unit, uint64_t index_no, kd_slice manifest)
+{
+    doom(storage, unit, false, index_no, manifest);
 }
 
 void kdi_doomed_free(kd_storage *storage, kdi_doomed *list, bool removes_files)
@@ -301,7 +309,9 @@ void kdi_doomed_free(kd_storage *storage, kdi_doomed *list, bool removes_files)
         list = doomed->next;
         kd_index_options options = {
             .index_no = doomed->index_no, .files = &storage->files, .account = &storage->account};
-        if (removes_files && doomed->unit != 0)
+        if (removes_files && doomed->is_image)
+            status = kdi_image_remove(&ctx, storage, doomed->unit);
+        else if (removes_files && doomed->unit != 0)
             status = kd_segment_remove(&ctx, &storage->files, doomed->unit);
         else if (removes_files)
             status = kd_index_remove_files(&ctx, &options,
@@ -404,11 +414,59 @@ static kd_status root_took_over(kd_ctx *ctx, capture *all)
             if (copy == NULL)
                 return KD_NOMEM;
             index->manifest = (kd_slice){copy, captured->manifest.size_bytes};
-            KD_TRY(kd_index_release_old(ctx, index->index));
         }
         remaps_release(all, table);
     }
     return KD_OK;
+}
+
+/* What the root before named and this one does not: gone, unless somebody copies files. */
+static kd_status replaced_remove(kd_ctx *ctx, capture *all, uint64_t old_image)
+{
+    kd_storage *storage = all->storage;
+    if (storage->hold_count > 0) {
+        if (old_image != 0)
+            doom(storage, old_image, true, 0, (kd_slice){0});
+        return KD_OK;
+    }
+    kdi_doomed_free(storage, all->doomed, true);
+    all->doomed = NULL;
+    for (size_t i = 0; i < all->table_count; i++)
+        for (uint32_t k = 0; k < all->tables[i].index_count; k++)
+            KD_TRY(kd_index_release_old(ctx, all->tables[i].indexes[k].index->index));
+    return old_image == 0 ? KD_OK : kdi_image_remove(ctx, storage, old_image);
+}
+
+/* The files that the new root names. */
+static kd_status hold_fill(kd_ctx *ctx, const capture *all, uint64_t image_unit)
+{
+    kd_storage *storage = all->storage;
+    kd_storage_hold *hold = all->hold;
+    const char *path;
+    KD_TRY(kdi_image_path(ctx, hold->arena, storage, image_unit, &path));
+    KD_TRY(kdi_hold_add(ctx, hold, path));
+    for (size_t i = 0; i < all->table_count; i++) {
+        const captured_table *table = &all->tables[i];
+        for (uint32_t k = 0; table->units != NULL && k < table->units->segment_count; k++) {
+            const kdi_segment *segment = table->units->segments[k];
+            if (!segment_is_in(segment, all->stamp))
+                continue;
+            KD_TRY(kd_segment_file_path(ctx, hold->arena, &storage->files, segment->unit, &path));
+            KD_TRY(kdi_hold_add(ctx, hold, path));
+        }
+        for (uint32_t k = 0; k < table->index_count; k++) {
+            kd_index_options options = {.index_no = table->indexes[k].index->definition.index_no,
+                                        .files = &storage->files};
+            const char *const *paths;
+            uint32_t count;
+            KD_TRY(kd_index_file_paths(ctx, hold->arena, &options, table->indexes[k].manifest,
+                                       &paths, &count));
+            for (uint32_t j = 0; j < count; j++)
+                KD_TRY(kdi_hold_add(ctx, hold, paths[j]));
+        }
+    }
+    hold->replay_position = all->replay_position;
+    return kdi_hold_start(ctx, storage, hold);
 }
 
 /* One that no root names. */
@@ -447,11 +505,10 @@ static kd_status checkpoint_write(kd_ctx *ctx, capture *all)
     storage->image_unit = image_unit;
     storage->checkpoint_position = all->replay_position;
     atomic_store(&storage->checkpoint_at_ns, ctx->world->monotonic_ns(ctx->world));
-    kdi_doomed_free(storage, all->doomed, true);
-    all->doomed = NULL;
+    if (all->hold != NULL)
+        KD_TRY(hold_fill(ctx, all, image_unit));
     KD_TRY(root_took_over(ctx, all));
-    if (old_image != 0)
-        KD_TRY(kdi_image_remove(ctx, storage, old_image));
+    KD_TRY(replaced_remove(ctx, all, old_image));
     return kd_wal_truncate_before(ctx, storage->wal, all->replay_position);
 }
 
@@ -480,7 +537,12 @@ static kd_status checkpoint_run(kd_ctx *ctx, capture *all)
 
 kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage)
 {
-    capture all = {.storage = storage};
+    return kdi_checkpoint_held(ctx, storage, NULL);
+}
+
+kd_status kdi_checkpoint_held(kd_ctx *ctx, kd_storage *storage, kd_storage_hold *hold)
+{
+    capture all = {.storage = storage, .hold = hold};
     if (storage->wal == NULL)
         return KD_FAIL(ctx, KD_INVALID, "25006", "the database is open for reading only");
     kd_progress_begin(ctx, "checkpoint", 0);

@@ -9,6 +9,12 @@
 enum { KDI_BODY_VERSION = 1 };
 
 kd_status kdi_checkpoint(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
+/* The same, and what its root names stays and is told in `hold`, when it is not NULL. */
+kd_status kdi_checkpoint_held(kd_ctx *ctx, kd_storage *storage,
+                              kd_storage_hold *hold) KD_MUST_CHECK;
+/* hold.c: while a checkpoint is held, nothing that it replaced has gone yet. */
+kd_status kdi_hold_add(kd_ctx *ctx, kd_storage_hold *hold, const char *path) KD_MUST_CHECK;
+kd_status kdi_hold_start(kd_ctx *ctx, kd_storage *storage, kd_storage_hold *hold) KD_MUST_CHECK;
 /* The root of an empty database. */
 kd_status kdi_root_write_first(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Lets go of remaps that no index and no transaction needs any more. Without memory they stay. */

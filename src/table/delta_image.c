@@ -178,6 +178,16 @@ kd_status kdi_image_finish(kd_ctx *ctx, kdi_image_writer *writer)
     return ctx->world->directory_sync(ctx, writer->storage->units_directory);
 }
 
+kd_status kdi_image_path(kd_ctx *ctx, kd_arena *arena, const kd_storage *storage, uint64_t unit,
+                         const char **out_path)
+{
+    char path[PATH_BYTES];
+    *out_path = NULL;
+    KD_TRY(image_path(ctx, storage->units_directory, unit, path));
+    *out_path = kd_copy_text(ctx, arena, path, strlen(path));
+    return *out_path == NULL ? KD_NOMEM : KD_OK;
+}
+
 kd_status kdi_image_remove(kd_ctx *ctx, kd_storage *storage, uint64_t unit)
 {
     char path[PATH_BYTES];

@@ -51,6 +51,8 @@ void kdi_image_close(kdi_image_writer *writer);
 
 /* Puts everything in the image into its tables. */
 kd_status kdi_image_load(kd_ctx *ctx, kd_storage *storage, uint64_t unit) KD_MUST_CHECK;
+kd_status kdi_image_path(kd_ctx *ctx, kd_arena *arena, const kd_storage *storage, uint64_t unit,
+                         const char **out_path) KD_MUST_CHECK;
 kd_status kdi_image_remove(kd_ctx *ctx, kd_storage *storage, uint64_t unit) KD_MUST_CHECK;
 
 /* Reads all of an image and checks it; what its frames say of tables is the opening's to check.

@@ -91,6 +91,36 @@ void kd_storage_damage_get(kd_storage *storage, uint32_t at, kd_damage_record *o
 kd_status kd_storage_check_files(kd_ctx *ctx, kd_account *account, const char *directory,
                                  const kd_damage_watch *watch) KD_MUST_CHECK;
 
+/*
+ * A hold: a checkpoint whose files, and the log behind it, stay while somebody copies them. Beside
+ * it everything goes on, checkpoints too; what they would remove they remove after the hold's end.
+ * Begin, copy `files`, then kd_storage_hold_log, copy `more_files` and `log_files` (of these only
+ * the bytes told, of `more_files` those that are still there), end. With `root` these are the
+ * database as of `end_position`, and hold every commit that was acknowledged before
+ * kd_storage_hold_log. Paths are whole; everything lives in the arena.
+ */
+typedef struct kd_storage_file {
+    const char *path;
+    uint64_t size_bytes; /* Of log files; 0: all of it. */
+} kd_storage_file;
+
+typedef struct kd_storage_hold {
+    kd_arena *arena;
+    const char *directory;
+    kd_slice root; /* The bytes of the file ROOT. */
+    uint64_t replay_position, end_position;
+    char slot[32]; /* Of the log. */
+    kd_storage_file *files, *more_files, *log_files;
+    size_t file_count, file_capacity, more_count, more_capacity, log_count;
+} kd_storage_hold;
+
+/* 25006 when it is open for reading only. */
+kd_status kd_storage_hold_begin(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
+                                kd_storage_hold *out_hold) KD_MUST_CHECK;
+kd_status kd_storage_hold_log(kd_ctx *ctx, kd_storage *storage,
+                              kd_storage_hold *hold) KD_MUST_CHECK;
+void kd_storage_hold_end(kd_storage *storage, kd_storage_hold *hold);
+
 typedef struct kd_storage_statistics {
     uint64_t segment_bytes, segment_count, delta_bytes, index_bytes, wal_bytes, checkpoint_count;
 } kd_storage_statistics;

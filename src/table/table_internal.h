@@ -456,6 +456,7 @@ typedef struct kdi_doomed {
     struct kdi_doomed *next;
     uint64_t unit;     /* A segment, or 0. */
     uint64_t index_no; /* Runs of an index otherwise. */
+    bool is_image;     /* The unit is a delta image. */
     size_t manifest_bytes;
     char manifest[];
 } kdi_doomed;
@@ -528,7 +529,9 @@ struct kd_storage {
     kdi_doomed *doomed;
     kdi_damage_log damages;
     kdi_scrubbing scrubbing;
-    uint64_t image_unit;                  /* Of the delta image that the root names; 0: none. */
+    unsigned hold_count; /* Of kd_storage_hold_begin; checkpoint is held to change or use it. */
+    uint64_t hold_no;    /* Of the last one. */
+    uint64_t image_unit; /* Of the delta image that the root names; 0: none. */
     _Atomic uint64_t checkpoint_position; /* Where replay begins; upkeep looks without a lock. */
     _Atomic uint64_t checkpoint_end;      /* The log's next position when it was done. */
     _Atomic uint64_t checkpoint_at_ns;    /* When the last checkpoint ended (or the opening). */

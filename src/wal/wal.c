@@ -313,8 +313,22 @@ static void replay_end(kd_wal *wal, int slot)
     kd_mutex_unlock(&wal->lock);
 }
 
-kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal_visit *visit,
-                        void *object)
+static kd_status file_size_find(kd_ctx *ctx, kd_wal *wal, uint64_t file_no, uint64_t *out_bytes)
+{
+    kd_mutex_lock(&wal->lock);
+    const kdi_wal_file *file = kdi_wal_directory_find(&wal->directory, file_no);
+    *out_bytes = file == NULL ? 0 : file->file_bytes;
+    kd_mutex_unlock(&wal->lock);
+    return file != NULL ? KD_OK
+                        : KD_FAIL(ctx, KD_INVALID, "58P01",
+                                  "log file %" PRIx64 " is no longer kept", file_no);
+}
+
+/* Follows the log from `from_position` to `end_position`, which was durable before the call;
+ * `out_first_no` and `out_end`: the file where it begins, the place where it ends. */
+static kd_status log_follow(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, uint64_t end_position,
+                            kd_wal_visit *visit, void *object, uint64_t *out_first_no,
+                            kdi_wal_place *out_end)
 {
     if (wal->is_memory)
         return KD_FAIL(ctx, KD_INVALID, "58P01", "a database in memory keeps no log");
@@ -325,12 +339,11 @@ kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal
                                   .account = wal->account,
                                   .path = wal->directory.path,
                                   .log_id = wal->options.log_id};
-    uint64_t end_position = kd_wal_durable_position(wal);
     KD_TRY_OUT(replay_begin(ctx, wal, from_position, &snapshot, &slot));
-    if (from_position >= end_position)
-        goto out;
     KD_TRY_OUT(kdi_wal_reader_open(ctx, &reader, &snapshot, from_position, visit, object));
+    *out_first_no = reader.at.file_no;
     KD_TRY_OUT(kdi_wal_reader_run(ctx, &reader, end_position));
+    *out_end = reader.at;
     if (reader.at.position < end_position) {
         char path[KDI_PATH_BYTES];
         kdi_wal_file_path(&snapshot, reader.at.file_no, path);
@@ -344,6 +357,41 @@ out:
     kdi_wal_directory_clear(&snapshot);
     replay_end(wal, slot);
     return status;
+}
+
+kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal_visit *visit,
+                        void *object)
+{
+    uint64_t end_position = kd_wal_durable_position(wal), first_no;
+    kdi_wal_place end;
+    if (!wal->is_memory && from_position >= end_position)
+        return KD_OK;
+    return log_follow(ctx, wal, from_position, end_position, visit, object, &first_no, &end);
+}
+
+kd_status kd_wal_pieces(kd_ctx *ctx, kd_arena *arena, kd_wal *wal, uint64_t from_position,
+                        kd_wal_piece **out_pieces, size_t *out_count, uint64_t *out_end_position)
+{
+    uint64_t first_no = 0;
+    kdi_wal_place end = {0};
+    *out_pieces = NULL;
+    *out_count = 0;
+    *out_end_position = kd_wal_durable_position(wal);
+    KD_TRY(log_follow(ctx, wal, from_position, *out_end_position, NULL, NULL, &first_no, &end));
+    size_t count = end.file_no - first_no + 1;
+    kd_wal_piece *pieces = KD_NEW_ARRAY(ctx, arena, kd_wal_piece, count);
+    if (pieces == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t file_no = first_no + i, size_bytes = end.offset;
+        if (file_no != end.file_no)
+            KD_TRY(file_size_find(ctx, wal, file_no, &size_bytes));
+        kdi_wal_file_name(file_no, pieces[i].name);
+        pieces[i].size_bytes = size_bytes;
+    }
+    *out_pieces = pieces;
+    *out_count = count;
+    return KD_OK;
 }
 
 kd_wal_statistics kd_wal_read_statistics(kd_wal *wal)

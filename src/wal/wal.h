@@ -189,6 +189,19 @@ kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal
                         void *object) KD_MUST_CHECK;
 
 /*
+ * The files that hold the log from `from_position` (as above) to where it is durable now, oldest
+ * first; the last one counts only up to `size_bytes`. A copy of them, of that many bytes each, is a
+ * log that ends there. Every block is checked on the way. A slot has to keep them.
+ */
+typedef struct kd_wal_piece {
+    char name[32]; /* In the log's directory. */
+    uint64_t size_bytes;
+} kd_wal_piece;
+kd_status kd_wal_pieces(kd_ctx *ctx, kd_arena *arena, kd_wal *wal, uint64_t from_position,
+                        kd_wal_piece **out_pieces, size_t *out_count,
+                        uint64_t *out_end_position) KD_MUST_CHECK;
+
+/*
  * Consumer slots: names that keep the log from `position` on. Set again to move on. A slot that
  * would keep more than `limit_bytes` (0: no limit) is dropped by the next truncation, and counted.
  * Slots live as long as the opened log; who needs them longer sets them again after opening.

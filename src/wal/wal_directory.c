@@ -13,6 +13,11 @@ enum { NUMBER_DIGITS = 16 };
 static const char spare_prefix[] = "spare-";
 static const char suffix[] = ".log";
 
+void kdi_wal_file_name(uint64_t file_no, char out_name[32])
+{
+    (void)snprintf(out_name, 32, "%016" PRIx64 "%s", file_no, suffix);
+}
+
 void kdi_wal_file_path(const kdi_wal_directory *directory, uint64_t file_no, char *out_path)
 {
     (void)snprintf(out_path, KDI_PATH_BYTES, "%s/%016" PRIx64 "%s", directory->path, file_no,

@@ -107,6 +107,7 @@ typedef struct kdi_wal_directory {
 } kdi_wal_directory;
 
 /* wal_directory.c. Paths go into a buffer of KDI_PATH_BYTES. */
+void kdi_wal_file_name(uint64_t file_no, char out_name[32]);
 void kdi_wal_file_path(const kdi_wal_directory *directory, uint64_t file_no, char *out_path);
 void kdi_wal_spare_path(const kdi_wal_directory *directory, uint64_t spare_no, char *out_path);
 kd_status kdi_wal_directory_load(kd_ctx *ctx, kdi_wal_directory *directory) KD_MUST_CHECK;

@@ -318,6 +318,68 @@ def test_a_shell_outlives_the_one_that_owned_the_database():
     assert kade(path, "--csv", "--no-header", "-c", "SELECT sum(a) FROM t")[1] == "1\n"
 
 
+def test_backup_and_restore():
+    path, target, other = database("kept"), database("backups"), database("restored")
+    make = "CREATE TABLE t (a integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000);"
+    assert kade(path, "-c", make)[0] == 0
+    code, out, err = kade("backup", path, target)
+    assert code == 0 and "copied_files" in out, err
+    # Beside a process that has the database open.
+    owner = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    owner.stdin.write("INSERT INTO t VALUES (1001); SELECT 'ready';\n")
+    owner.stdin.flush()
+    assert owner.stdout.readline() == "ready\n"
+    code, _, err = kade("backup", path, target)
+    assert code == 0, err
+    owner.communicate("DELETE FROM t;\n", timeout=30)
+    code, out, _ = kade("backup", "list", target)
+    names = [line.split()[1] for line in out.splitlines() if "Z │" in line]
+    assert code == 0 and len(names) == 2, out
+    assert kade("backup", "verify", target)[0] == 0
+    assert kade("backup", "verify", target, names[0])[0] == 0
+    assert kade("restore", target, other)[0] == 0
+    assert kade(other, "--csv", "--no-header", "-c", "SELECT count(*) FROM t")[1] == "1001\n"
+    assert kade("restore", target, other + "2", "--backup", names[0])[0] == 0
+    assert kade(other + "2", "--csv", "--no-header", "-c", "SELECT count(*) FROM t")[1] == "1000\n"
+    code, _, err = kade("restore", target, path)
+    assert code == 1 and "there is a database" in err, err
+    code, _, err = kade("backup", other + "3", target)
+    assert code == 1 and "does not exist" in err, err
+    code, _, err = kade("backup", path, other)
+    assert code == 1 and "not a directory of KadeDB backups" in err, err
+    code, out, _ = kade("backup", "prune", target, "--keep", "1")
+    assert code == 0 and "removed_backups" in out
+    assert kade("backup", "verify", target, names[0])[0] == 1
+    assert kade("backup", "verify", target, names[1])[0] == 0
+    for wrong in (["backup"], ["backup", path], ["backup", "prune", target], ["restore", target],
+                  ["backup", path, target, "--rate", "x"], ["backup", path, target, "more"]):
+        assert kade(*wrong)[0] == 2, wrong
+
+
+def test_a_killed_backup_and_restore_leave_nothing_that_counts():
+    path, target, other = database("killed"), database("killed backups"), database("killed new")
+    make = ("CREATE TABLE t (a integer PRIMARY KEY, b text);"
+            "INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, 50000) i; CHECKPOINT;")
+    assert kade(path, "-c", make)[0] == 0
+    running = subprocess.Popen([KADE, "backup", path, target, "--rate", "500k"],
+                               stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+    time.sleep(0.7)
+    running.kill()
+    running.wait()
+    assert kade("restore", target, other)[0] == 1
+    assert kade("backup", path, target)[0] == 0
+    for wait in (0.0, 0.01, 0.03):
+        running = subprocess.Popen([KADE, "restore", target, other], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+        time.sleep(wait)
+        running.kill()
+        running.wait()
+    if not os.path.exists(other + "/ROOT"):
+        assert kade("restore", target, other)[0] == 0
+    assert kade(other, "--csv", "--no-header", "-c", "SELECT count(*) FROM t")[1] == "50000\n"
+
+
 def test_a_terminal_opens_the_database_again():
     path = database("again")
     owner = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,

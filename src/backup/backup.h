@@ -1,0 +1,86 @@
+/*
+ * Backups of a database, many in one directory.
+ *
+ *   <target>/BACKUPS              which database they are of
+ *   <target>/LOCK                 held while a backup is taken or removed; shared by readers
+ *   <target>/<id>.backup          one backup: what it consists of. Without it there is none
+ *   <target>/objects/<hash>-<n>   the contents of files, each once, however many backups have it
+ *
+ * So the first backup in a directory is a full one, each later one copies what the directory lacks,
+ * and each of them is whole: there is no chain that could break. An id is the moment when the
+ * backup was taken: 20261201T015930.123456Z.
+ *
+ * BACKUPS and <id>.backup are text, one fact a line:
+ *
+ *   KADE BACKUPS 1                          KADE BACKUP 1
+ *   database <16 hex digits>                database <16 hex digits>
+ *   end <8 hex digits>                      taken <microseconds since 1970-01-01 UTC>
+ *                                           position <where its log ends>
+ *                                           copied <files> <bytes> <bytes as stored>
+ *                                           file <name> <bytes> <hash> <tail>
+ *                                           end <8 hex digits>
+ *
+ * The last line is the CRC-32C of everything before it. A name is ROOT, settings.conf, units/... or
+ * wal/...; a hash is XXH3 of 128 bits over the file's bytes, 32 hex digits; a tail XXH3 of 64 bits
+ * over its last 4 KiB (or all), 16 hex digits. Segments and index runs end in a trailer that tells
+ * the file from every other, so that one whose name, size and tail the newest backup knows is not
+ * read again.
+ *
+ * AN OBJECT is named by hash and size (hex digits): "KADEOBJ1", then pieces, the last one with 0
+ * plain bytes:
+ *
+ *   offset  size  field
+ *        0     4  plain bytes, at most 1 MiB
+ *        4     4  stored bytes n; as many as the plain ones: not compressed, else one frame of zstd
+ *        8     4  CRC-32C of the stored bytes
+ *       12     n
+ */
+#ifndef KD_BACKUP_BACKUP_H
+#define KD_BACKUP_BACKUP_H
+
+#include "table/storage.h"
+
+enum { KD_BACKUP_ID_BYTES = 32 };
+
+typedef struct kd_backup_info {
+    char id[KD_BACKUP_ID_BYTES];
+    int64_t taken_us; /* Since 1970-01-01 UTC. */
+    uint64_t position;
+    uint64_t file_count, file_bytes;                 /* What it consists of. */
+    uint64_t copied_count, copied_bytes, kept_bytes; /* What it added, and what that takes. */
+} kd_backup_info;
+
+/*
+ * Takes a backup beside whatever else goes on. `bytes_per_second` limits how fast files are read
+ * (0: not at all). It holds every commit that was acknowledged before the call. Refused when the
+ * target is a directory of something else, or of another database's backups (55000), or another one
+ * is being taken there (55006). One that fails or is killed leaves no backup, and objects that the
+ * next one uses or kd_backup_prune removes.
+ */
+kd_status kd_backup_take(kd_ctx *ctx, kd_storage *storage, const char *target,
+                         uint64_t bytes_per_second, kd_backup_info *out_info) KD_MUST_CHECK;
+
+/* Oldest first, in the arena. A damaged one is KD_CORRUPT. */
+kd_status kd_backup_list(kd_ctx *ctx, kd_arena *arena, const char *target,
+                         kd_backup_info **out_infos, size_t *out_count) KD_MUST_CHECK;
+
+/* Reads every object of the backup (NULL: of the newest) and compares it with its hash. KD_CORRUPT
+ * (XX001) names the object and the file. */
+kd_status kd_backup_verify(kd_ctx *ctx, const char *target, const char *id,
+                           kd_backup_info *out_info) KD_MUST_CHECK;
+
+/*
+ * Puts the database of a backup (NULL: the newest) into a directory that is absent, empty, or what
+ * an interrupted restore left; anything else is refused (55000). It is a database only with the
+ * last step; what fails takes back what it has written.
+ */
+kd_status kd_backup_restore(kd_ctx *ctx, const char *target, const char *id, const char *directory,
+                            kd_backup_info *out_info) KD_MUST_CHECK;
+
+/* Removes the backups that are neither among the newest `keep_count` (at least 1) nor younger than
+ * `keep_us`, then the objects that no backup has. What is damaged is refused before anything goes.
+ */
+kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, int64_t keep_us,
+                          uint64_t *out_removed, uint64_t *out_objects_removed) KD_MUST_CHECK;
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * What the files of module backup share: the directory of backups, the description of one, objects.
+ */
+#ifndef KD_BACKUP_BACKUP_INTERNAL_H
+#define KD_BACKUP_BACKUP_INTERNAL_H
+
+#include "backup/backup.h"
+
+#define XXH_STATIC_LINKING_ONLY /* The state as a struct, not from malloc. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wundef"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#include <xxhash.h>
+#pragma GCC diagnostic pop
+
+enum {
+    KDI_PIECE_BYTES = 1 << 20,
+    KDI_TAIL_BYTES = 4096,
+    KDI_OBJECT_NAME_BYTES = 64,
+};
+
+/* --- The directory: backup_directory.c --- */
+
+typedef enum kdi_backups_use {
+    KDI_BACKUPS_READ,
+    KDI_BACKUPS_WRITE,
+    KDI_BACKUPS_MAKE
+} kdi_backups_use;
+
+typedef struct kdi_backups {
+    kd_arena *arena;
+    const char *directory, *objects_directory;
+    kd_file *lock; /* NULL where there is none to share. */
+    uint64_t database_id;
+    char **ids; /* Oldest first. */
+    size_t id_count, id_capacity;
+} kdi_backups;
+
+/* `database_id`: whose backups they must be; 0 takes any. To be closed also when it fails. */
+kd_status kdi_backups_open(kd_ctx *ctx, kd_arena *arena, const char *target, kdi_backups_use use,
+                           uint64_t database_id, kdi_backups *out) KD_MUST_CHECK;
+void kdi_backups_close(kd_ctx *ctx, kdi_backups *backups);
+/* `id` or, when it is NULL, the newest; 58P01 when there is none. */
+kd_status kdi_backups_find(kd_ctx *ctx, const kdi_backups *backups, const char *id,
+                           const char **out_id) KD_MUST_CHECK;
+
+/* Small files. Replacing is atomic and durable. */
+kd_status kdi_file_read(kd_ctx *ctx, kd_arena *arena, const char *path,
+                        kd_slice *out_bytes) KD_MUST_CHECK;
+kd_status kdi_file_replace(kd_ctx *ctx, kd_arena *arena, const char *directory, const char *name,
+                           kd_slice bytes) KD_MUST_CHECK;
+
+/* --- What a backup consists of: backup_manifest.c --- */
+
+typedef struct kdi_backup_file {
+    const char *name;
+    uint64_t size_bytes;
+    uint64_t hash[2]; /* High, low. */
+    uint64_t tail;
+} kdi_backup_file;
+
+typedef struct kdi_manifest {
+    kd_backup_info info;
+    uint64_t database_id;
+    kdi_backup_file *files;
+    size_t file_count, file_capacity;
+} kdi_manifest;
+
+/* Adds the "end" line. */
+kd_status kdi_text_seal(kd_ctx *ctx, kd_buffer *text) KD_MUST_CHECK;
+/* Checks the first line and the "end" line; gives what is between them. */
+kd_status kdi_text_open(kd_ctx *ctx, const char *path, kd_slice text, const char *what,
+                        kd_reader *out_lines) KD_MUST_CHECK;
+/* The words of the next line, NUL-terminated in the arena; 0 at the end. */
+kd_status kdi_line_next(kd_ctx *ctx, kd_arena *arena, kd_reader *lines, char *words[6],
+                        uint32_t *out_count) KD_MUST_CHECK;
+kd_status kdi_manifest_write(kd_ctx *ctx, const kdi_backups *backups,
+                             const kdi_manifest *manifest) KD_MUST_CHECK;
+kd_status kdi_manifest_read(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups,
+                            const char *id, kdi_manifest *out) KD_MUST_CHECK;
+void kdi_backup_object_name(const kdi_backup_file *file, char out_name[KDI_OBJECT_NAME_BYTES]);
+
+/* --- Objects: backup_object.c --- */
+
+typedef struct kdi_object_writer {
+    kd_arena *arena;
+    const char *new_path;
+    kd_file *file;
+    uint64_t offset, plain_bytes;
+    XXH3_state_t hash;
+    void *zstd;
+    char *stored; /* A piece with its header. */
+    size_t stored_capacity;
+} kdi_object_writer;
+
+/* One writer for many objects, one after another. */
+kd_status kdi_object_writer_open(kd_ctx *ctx, const kdi_backups *backups,
+                                 kdi_object_writer *out) KD_MUST_CHECK;
+void kdi_object_writer_close(kd_ctx *ctx, kdi_object_writer *writer);
+kd_status kdi_object_begin(kd_ctx *ctx, kdi_object_writer *writer) KD_MUST_CHECK;
+kd_status kdi_object_append(kd_ctx *ctx, kdi_object_writer *writer, const void *bytes,
+                            size_t size_bytes) KD_MUST_CHECK; /* At most KDI_PIECE_BYTES. */
+/* Size and hash go into `file`; `*out_kept_bytes` is 0 when the object was there. */
+kd_status kdi_object_finish(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
+                            kdi_backup_file *file, uint64_t *out_kept_bytes) KD_MUST_CHECK;
+kd_status kdi_object_exists(kd_ctx *ctx, const kdi_backups *backups, const kdi_backup_file *file,
+                            bool *out_exists) KD_MUST_CHECK;
+/* Reads and checks the object of a file and writes its bytes to `target` (NULL: nowhere). */
+kd_status kdi_object_read(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups,
+                          const kdi_backup_file *file, kd_file *target) KD_MUST_CHECK;
+
+#endif

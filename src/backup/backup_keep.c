@@ -1,0 +1,126 @@
+/*
+ * Which backups there are, and which stay.
+ */
+#include "backup/backup_internal.h"
+
+#include "base/map.h"
+
+#include <string.h>
+
+typedef struct keeping {
+    kd_arena *arena;
+    kdi_backups backups;
+    kdi_manifest *manifests; /* One for each id. */
+    kd_map objects;          /* Names of what the backups that stay need. */
+    char **lost;             /* Names of objects that go. */
+    size_t lost_count, lost_capacity;
+} keeping;
+
+static kd_status keeping_open(kd_ctx *ctx, keeping *run, const char *target, kdi_backups_use use)
+{
+    KD_TRY(kdi_backups_open(ctx, run->arena, target, use, 0, &run->backups));
+    run->manifests = KD_NEW_ARRAY(ctx, run->arena, kdi_manifest, run->backups.id_count + 1);
+    if (run->manifests == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < run->backups.id_count; i++)
+        KD_TRY(kdi_manifest_read(ctx, run->arena, &run->backups, run->backups.ids[i],
+                                 &run->manifests[i]));
+    return KD_OK;
+}
+
+kd_status kd_backup_list(kd_ctx *ctx, kd_arena *arena, const char *target,
+                         kd_backup_info **out_infos, size_t *out_count)
+{
+    keeping run = {.arena = arena};
+    *out_infos = NULL;
+    *out_count = 0;
+    kd_status status = keeping_open(ctx, &run, target, KDI_BACKUPS_READ);
+    kdi_backups_close(ctx, &run.backups);
+    KD_TRY(status);
+    kd_backup_info *infos = KD_NEW_ARRAY(ctx, arena, kd_backup_info, run.backups.id_count + 1);
+    if (infos == NULL)
+        return KD_NOMEM;
+    for (size_t i = 0; i < run.backups.id_count; i++)
+        infos[i] = run.manifests[i].info;
+    *out_infos = infos;
+    *out_count = run.backups.id_count;
+    return KD_OK;
+}
+
+/* --- Pruning --------------------------------------------------------------------------------- */
+
+static kd_status manifest_remove(kd_ctx *ctx, keeping *run, const char *id)
+{
+    const char *path = kd_format_text(ctx, run->arena, "%s/%s.backup", run->backups.directory, id);
+    return path == NULL ? KD_NOMEM : ctx->world->path_remove(ctx, path);
+}
+
+static kd_status objects_note(kd_ctx *ctx, keeping *run, kdi_manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->file_count; i++) {
+        char name[KDI_OBJECT_NAME_BYTES];
+        kdi_backup_object_name(&manifest->files[i], name);
+        KD_TRY(kd_map_put(ctx, &run->objects, kd_slice_of(name), manifest, NULL));
+    }
+    return KD_OK;
+}
+
+static kd_status object_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
+{
+    keeping *run = object;
+    if (entry->is_directory || kd_map_find(&run->objects, kd_slice_of(entry->name)) != NULL)
+        return KD_OK;
+    char **name;
+    KD_TRY(KD_PUSH(ctx, run->arena, run->lost, run->lost_count, run->lost_capacity, &name));
+    *name = kd_format_text(ctx, run->arena, "%s/%s", run->backups.objects_directory, entry->name);
+    return *name == NULL ? KD_NOMEM : KD_OK;
+}
+
+static kd_status objects_remove(kd_ctx *ctx, keeping *run)
+{
+    KD_TRY(ctx->world->directory_list(ctx, run->backups.objects_directory, object_look, run));
+    for (size_t i = 0; i < run->lost_count; i++)
+        KD_TRY(ctx->world->path_remove(ctx, run->lost[i]));
+    return ctx->world->directory_sync(ctx, run->backups.objects_directory);
+}
+
+static kd_status run_prune(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64_t keep_us,
+                           uint64_t *out_removed)
+{
+    int64_t now_us = ctx->world->wall_us(ctx->world);
+    size_t count = run->backups.id_count, going = 0;
+    while (going < count && count - going > keep_count &&
+           now_us - run->manifests[going].info.taken_us >= keep_us)
+        going++;
+    for (size_t i = going; i < count; i++)
+        KD_TRY(objects_note(ctx, run, &run->manifests[i]));
+    for (size_t i = 0; i < going; i++)
+        KD_TRY(manifest_remove(ctx, run, run->backups.ids[i]));
+    /* No object goes before the backups that need it have gone for good. */
+    KD_TRY(ctx->world->directory_sync(ctx, run->backups.directory));
+    *out_removed = going;
+    return objects_remove(ctx, run);
+}
+
+kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, int64_t keep_us,
+                          uint64_t *out_removed, uint64_t *out_objects_removed)
+{
+    *out_removed = *out_objects_removed = 0;
+    if (keep_count == 0)
+        return KD_FAIL(ctx, KD_INVALID, "22023", "at least one backup must be kept");
+    keeping run = {0};
+    run.arena = kd_arena_create(ctx, NULL, "pruning backups", KD_ARENA_UNLIMITED);
+    if (run.arena == NULL)
+        return KD_NOMEM;
+    kd_account account;
+    kd_account_init(&account, NULL, "pruning backups", SIZE_MAX);
+    kd_map_init(&run.objects, ctx->world, &account);
+    kd_status status = keeping_open(ctx, &run, target, KDI_BACKUPS_WRITE);
+    if (status == KD_OK)
+        status = run_prune(ctx, &run, keep_count, keep_us, out_removed);
+    *out_objects_removed = status == KD_OK ? run.lost_count : 0;
+    kdi_backups_close(ctx, &run.backups);
+    kd_map_clear(&run.objects);
+    kd_arena_destroy(run.arena);
+    return status;
+}

@@ -1,0 +1,266 @@
+/*
+ * Taking a backup: hold a checkpoint, copy what the directory lacks, then describe it.
+ */
+#include "backup/backup_internal.h"
+
+#include "base/map.h"
+#include "types/datetime.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint64_t second_ns = UINT64_C(1000000000);
+static const uint64_t nap_ns = UINT64_C(50000000); /* How long a cancellation may go unseen. */
+static const int64_t year_2000_us = INT64_C(946684800000000);
+
+typedef struct take {
+    kd_storage *storage;
+    kd_arena *arena;
+    kdi_backups backups;
+    kd_storage_hold hold;
+    kdi_manifest manifest, before; /* The newest backup until now; empty when there is none. */
+    kd_map before_names;
+    kdi_object_writer writer;
+    char *piece;
+    uint64_t bytes_per_second, read_bytes, begun_ns;
+} take;
+
+static void id_make(int64_t taken_us, char out_id[KD_BACKUP_ID_BYTES])
+{
+    kd_civil civil;
+    kd_timestamp_to_civil(taken_us - year_2000_us, &civil);
+    (void)snprintf(out_id, KD_BACKUP_ID_BYTES, "%04u%02u%02uT%02u%02u%02u.%06uZ",
+                   (unsigned)civil.year % 10000, (unsigned)civil.month % 100,
+                   (unsigned)civil.day % 100, (unsigned)civil.hour % 100,
+                   (unsigned)civil.minute % 100, (unsigned)civil.second % 100,
+                   (unsigned)civil.micros % 1000000);
+}
+
+/* Later than every backup that is there, whatever the clock says: the newest is the last by name.
+ */
+static void moment_choose(kd_ctx *ctx, take *run)
+{
+    kd_backup_info *info = &run->manifest.info;
+    info->taken_us = ctx->world->wall_us(ctx->world);
+    if (run->before.file_count > 0 && info->taken_us <= run->before.info.taken_us)
+        info->taken_us = run->before.info.taken_us + 1;
+    id_make(info->taken_us, info->id);
+}
+
+static kd_status before_load(kd_ctx *ctx, take *run)
+{
+    const char *id;
+    if (run->backups.id_count == 0)
+        return KD_OK;
+    KD_TRY(kdi_backups_find(ctx, &run->backups, NULL, &id));
+    KD_TRY(kdi_manifest_read(ctx, run->arena, &run->backups, id, &run->before));
+    for (size_t i = 0; i < run->before.file_count; i++)
+        KD_TRY(kd_map_put(ctx, &run->before_names, kd_slice_of(run->before.files[i].name),
+                          &run->before.files[i], NULL));
+    return KD_OK;
+}
+
+/* --- Files ----------------------------------------------------------------------------------- */
+
+static kd_status throttle(kd_ctx *ctx, take *run, size_t size_bytes)
+{
+    run->read_bytes += size_bytes;
+    KD_TRY(kd_progress_add(ctx, size_bytes));
+    while (run->bytes_per_second != 0) {
+        uint64_t passed_ns = ctx->world->monotonic_ns(ctx->world) - run->begun_ns;
+        uint64_t allowed =
+            (uint64_t)((double)passed_ns / (double)second_ns * (double)run->bytes_per_second);
+        if (run->read_bytes <= allowed)
+            break;
+        ctx->world->sleep_ns(ctx->world, nap_ns);
+        KD_TRY(kd_check_cancelled(ctx));
+    }
+    return KD_OK;
+}
+
+static kd_status tail_read(kd_ctx *ctx, take *run, kd_file *file, kdi_backup_file *out)
+{
+    size_t got_bytes;
+    uint64_t from = out->size_bytes > KDI_TAIL_BYTES ? out->size_bytes - KDI_TAIL_BYTES : 0;
+    KD_TRY(ctx->world->file_read(ctx, file, from, run->piece, out->size_bytes - from, &got_bytes));
+    out->tail = XXH3_64bits(run->piece, got_bytes);
+    return KD_OK;
+}
+
+static bool has_trailer(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 4 &&
+           (strcmp(name + length - 4, ".seg") == 0 || strcmp(name + length - 4, ".run") == 0);
+}
+
+/* The newest backup has the file already. */
+static kd_status is_known(kd_ctx *ctx, take *run, kdi_backup_file *file, bool *out_known)
+{
+    const kdi_backup_file *known = kd_map_find(&run->before_names, kd_slice_of(file->name));
+    *out_known = false;
+    if (known == NULL || !has_trailer(file->name) || known->size_bytes != file->size_bytes ||
+        known->tail != file->tail)
+        return KD_OK;
+    KD_TRY(kdi_object_exists(ctx, &run->backups, known, out_known));
+    if (*out_known)
+        memcpy(file->hash, known->hash, sizeof file->hash);
+    return KD_OK;
+}
+
+static kd_status content_finish(kd_ctx *ctx, take *run, kdi_backup_file *file)
+{
+    uint64_t kept_bytes;
+    kd_backup_info *info = &run->manifest.info;
+    KD_TRY(kdi_object_finish(ctx, &run->writer, &run->backups, file, &kept_bytes));
+    info->copied_count += kept_bytes > 0;
+    info->copied_bytes += kept_bytes > 0 ? file->size_bytes : 0;
+    info->kept_bytes += kept_bytes;
+    return KD_OK;
+}
+
+static kd_status content_copy(kd_ctx *ctx, take *run, kd_file *source, kdi_backup_file *file)
+{
+    size_t got_bytes;
+    uint64_t size_bytes = file->size_bytes;
+    KD_TRY(kdi_object_begin(ctx, &run->writer));
+    for (uint64_t offset = 0; offset < size_bytes; offset += got_bytes) {
+        size_t piece_bytes =
+            size_bytes - offset > KDI_PIECE_BYTES ? KDI_PIECE_BYTES : (size_t)(size_bytes - offset);
+        KD_TRY(ctx->world->file_read(ctx, source, offset, run->piece, piece_bytes, &got_bytes));
+        if (got_bytes != piece_bytes)
+            return KD_FAIL(ctx, KD_IO, "58030", "file \"%s\" became shorter while it was copied",
+                           file->name);
+        KD_TRY(kdi_object_append(ctx, &run->writer, run->piece, got_bytes));
+        KD_TRY(throttle(ctx, run, got_bytes));
+    }
+    return content_finish(ctx, run, file);
+}
+
+static kd_status file_enter(kd_ctx *ctx, take *run, const kdi_backup_file *file)
+{
+    kdi_backup_file *entered;
+    kdi_manifest *manifest = &run->manifest;
+    KD_TRY(KD_PUSH(ctx, run->arena, manifest->files, manifest->file_count, manifest->file_capacity,
+                   &entered));
+    *entered = *file;
+    manifest->info.file_count++;
+    manifest->info.file_bytes += file->size_bytes;
+    return KD_OK;
+}
+
+/* `limit_bytes`: so much of it, 0: all. */
+static kd_status file_copy(kd_ctx *ctx, take *run, const char *path, uint64_t limit_bytes)
+{
+    kd_status status = KD_OK;
+    kd_file *source = NULL;
+    bool known;
+    kdi_backup_file file = {.name = path + strlen(run->hold.directory) + 1};
+    KD_TRY_OUT(ctx->world->file_open(ctx, path, KD_FILE_READ, &source));
+    KD_TRY_OUT(ctx->world->file_size(ctx, source, &file.size_bytes));
+    if (limit_bytes != 0)
+        file.size_bytes = limit_bytes;
+    KD_TRY_OUT(tail_read(ctx, run, source, &file));
+    KD_TRY_OUT(is_known(ctx, run, &file, &known));
+    if (!known)
+        KD_TRY_OUT(content_copy(ctx, run, source, &file));
+    KD_TRY_OUT(file_enter(ctx, run, &file));
+out:
+    ctx->world->file_close(ctx->world, source);
+    return status;
+}
+
+static kd_status root_copy(kd_ctx *ctx, take *run)
+{
+    kdi_backup_file file = {.name = "ROOT"};
+    kd_slice left = run->hold.root;
+    KD_TRY(kdi_object_begin(ctx, &run->writer));
+    while (left.size_bytes > 0) {
+        size_t piece_bytes = left.size_bytes > KDI_PIECE_BYTES ? KDI_PIECE_BYTES : left.size_bytes;
+        KD_TRY(kdi_object_append(ctx, &run->writer, left.data, piece_bytes));
+        left.data += piece_bytes;
+        left.size_bytes -= piece_bytes;
+    }
+    KD_TRY(content_finish(ctx, run, &file));
+    return file_enter(ctx, run, &file);
+}
+
+/* What ALTER SYSTEM has set. */
+static kd_status settings_copy(kd_ctx *ctx, take *run)
+{
+    bool exists;
+    const char *path = kd_format_text(ctx, run->arena, "%s/settings.conf", run->hold.directory);
+    if (path == NULL)
+        return KD_NOMEM;
+    KD_TRY(ctx->world->path_exists(ctx, path, &exists));
+    return exists ? file_copy(ctx, run, path, 0) : KD_OK;
+}
+
+/* A segment that nothing names yet may go before its turn: its transaction was rolled back. */
+static kd_status more_copy(kd_ctx *ctx, take *run)
+{
+    for (size_t i = 0; i < run->hold.more_count; i++) {
+        kd_status status = file_copy(ctx, run, run->hold.more_files[i].path, 0);
+        if (status == KD_INVALID && strcmp(ctx->error.sqlstate, "58P01") == 0)
+            kd_error_clear(ctx);
+        else
+            KD_TRY(status);
+    }
+    return KD_OK;
+}
+
+static kd_status held_copy(kd_ctx *ctx, take *run)
+{
+    kd_storage_hold *hold = &run->hold;
+    KD_TRY(root_copy(ctx, run));
+    KD_TRY(settings_copy(ctx, run));
+    for (size_t i = 0; i < hold->file_count; i++)
+        KD_TRY(file_copy(ctx, run, hold->files[i].path, 0));
+    moment_choose(ctx, run);
+    KD_TRY(kd_storage_hold_log(ctx, run->storage, hold));
+    KD_TRY(more_copy(ctx, run));
+    for (size_t i = 0; i < hold->log_count; i++)
+        KD_TRY(file_copy(ctx, run, hold->log_files[i].path, hold->log_files[i].size_bytes));
+    run->manifest.info.position = hold->end_position;
+    return KD_OK;
+}
+
+/* --- The whole ------------------------------------------------------------------------------- */
+
+static kd_status run_take(kd_ctx *ctx, take *run, const char *target)
+{
+    uint64_t database_id = kd_storage_database_id(run->storage);
+    KD_TRY(kdi_backups_open(ctx, run->arena, target, KDI_BACKUPS_MAKE, database_id, &run->backups));
+    KD_TRY(before_load(ctx, run));
+    KD_TRY(kdi_object_writer_open(ctx, &run->backups, &run->writer));
+    run->piece = kd_alloc(ctx, run->arena, KDI_PIECE_BYTES);
+    if (run->piece == NULL)
+        return KD_NOMEM;
+    run->manifest.database_id = database_id;
+    kd_progress_begin(ctx, "backup", kd_storage_read_statistics(run->storage).segment_bytes);
+    run->begun_ns = ctx->world->monotonic_ns(ctx->world);
+    KD_TRY(kd_storage_hold_begin(ctx, run->arena, run->storage, &run->hold));
+    kd_status status = held_copy(ctx, run);
+    kd_storage_hold_end(run->storage, &run->hold);
+    KD_TRY(status);
+    KD_TRY(ctx->world->directory_sync(ctx, run->backups.objects_directory));
+    return kdi_manifest_write(ctx, &run->backups, &run->manifest);
+}
+
+kd_status kd_backup_take(kd_ctx *ctx, kd_storage *storage, const char *target,
+                         uint64_t bytes_per_second, kd_backup_info *out_info)
+{
+    take run = {.storage = storage, .bytes_per_second = bytes_per_second};
+    *out_info = (kd_backup_info){0};
+    run.arena = kd_arena_create(ctx, NULL, "backup", KD_ARENA_UNLIMITED);
+    if (run.arena == NULL)
+        return KD_NOMEM;
+    kd_map_init(&run.before_names, ctx->world, kd_governor_account(kd_storage_governor(storage)));
+    kd_status status = run_take(ctx, &run, target);
+    kdi_object_writer_close(ctx, &run.writer);
+    kdi_backups_close(ctx, &run.backups);
+    kd_map_clear(&run.before_names);
+    *out_info = run.manifest.info;
+    kd_arena_destroy(run.arena);
+    return status;
+}

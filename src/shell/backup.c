@@ -1,0 +1,130 @@
+/*
+ * kade backup and kade restore: the statements that they stand for.
+ *
+ * Taking a backup opens the database, or becomes a client of the process that has it open; the rest
+ * needs none and runs in a database in memory.
+ */
+#include "shell/shell_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char backup_usage[] =
+    "usage: kade backup DB TARGET [--rate BYTES]   copy what the directory TARGET lacks\n"
+    "       kade backup list TARGET\n"
+    "       kade backup verify TARGET [BACKUP]     read it and compare checksums\n"
+    "       kade backup prune TARGET --keep N [--days D]\n"
+    "                                              keep the newest N, and those of D days\n"
+    "A database of the name list, verify or prune is written as ./list.\n";
+static const char restore_usage[] =
+    "usage: kade restore TARGET DIRECTORY [--backup BACKUP]\n"
+    "Makes a database of a backup (the newest) in a new directory.\n";
+
+enum { WORDS_MAX = 3 };
+
+typedef struct backup_words {
+    const char *words[WORDS_MAX];
+    int count;
+    uint64_t rate, keep, days;
+    const char *backup;
+} backup_words;
+
+static bool words_parse(backup_words *out, int argc, char **argv)
+{
+    *out = (backup_words){0};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        uint64_t *number = NULL;
+        if (strcmp(argv[i], "--rate") == 0)
+            number = &out->rate;
+        else if (strcmp(argv[i], "--keep") == 0)
+            number = &out->keep;
+        else if (strcmp(argv[i], "--days") == 0)
+            number = &out->days;
+        if (number != NULL) {
+            if (!kdi_parse_size(value, number))
+                return false;
+            i++;
+        } else if (strcmp(argv[i], "--backup") == 0 && i + 1 < argc) {
+            out->backup = argv[++i];
+        } else if (argv[i][0] != '-' && out->count < WORDS_MAX) {
+            out->words[out->count++] = argv[i];
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* NULL: not a command. The shell's arena holds it. */
+static const char *backup_sql(kdi_shell *shell, const backup_words *parsed)
+{
+    const char *first = parsed->words[0];
+    const char *target = kdi_quote_literal(shell, parsed->words[1]);
+    if (strcmp(first, "list") == 0)
+        return kd_format_text(&shell->ctx, shell->arena, "SELECT * FROM kade_backups(%s)", target);
+    if (strcmp(first, "verify") == 0)
+        return kd_format_text(
+            &shell->ctx, shell->arena,
+            "SELECT backup, files, bytes FROM kade_backup_verify(%s, %s)", target,
+            parsed->words[2] == NULL ? "NULL" : kdi_quote_literal(shell, parsed->words[2]));
+    if (strcmp(first, "prune") == 0)
+        return kd_format_text(&shell->ctx, shell->arena,
+                              "SELECT * FROM kade_backup_prune(%s, %llu, %llu)", target,
+                              (unsigned long long)parsed->keep, (unsigned long long)parsed->days);
+    return kd_format_text(&shell->ctx, shell->arena, "SELECT * FROM kade_backup(%s, %llu)", target,
+                          (unsigned long long)parsed->rate);
+}
+
+static bool needs_no_database(const char *word)
+{
+    return strcmp(word, "list") == 0 || strcmp(word, "verify") == 0 || strcmp(word, "prune") == 0;
+}
+
+static bool backup_words_fit(const backup_words *parsed)
+{
+    if (parsed->count < 2 || parsed->backup != NULL)
+        return false;
+    bool is_prune = strcmp(parsed->words[0], "prune") == 0;
+    bool may_name = strcmp(parsed->words[0], "verify") == 0;
+    return (parsed->count == 2 || may_name) && is_prune == (parsed->keep > 0);
+}
+
+int kdi_backup_main(int argc, char **argv)
+{
+    backup_words parsed;
+    if (!words_parse(&parsed, argc, argv) || !backup_words_fit(&parsed)) {
+        fputs(backup_usage, stderr);
+        return 2;
+    }
+    kdi_shell shell;
+    const char *first = parsed.words[0];
+    bool fine = kdi_program_open(&shell, needs_no_database(first) ? ":memory:" : first, true);
+    if (fine) {
+        const char *sql = backup_sql(&shell, &parsed);
+        fine = sql != NULL && kdi_shell_run(&shell, kd_slice_of(sql));
+    }
+    kdi_program_close(&shell);
+    return fine ? 0 : 1;
+}
+
+int kdi_restore_main(int argc, char **argv)
+{
+    backup_words parsed;
+    if (!words_parse(&parsed, argc, argv) || parsed.count != 2) {
+        fputs(restore_usage, stderr);
+        return 2;
+    }
+    kdi_shell shell;
+    bool fine = kdi_program_open(&shell, ":memory:", false);
+    if (fine) {
+        const char *sql = kd_format_text(
+            &shell.ctx, shell.arena,
+            "SELECT backup, taken, files, bytes FROM kade_backup_restore(%s, %s, %s)",
+            kdi_quote_literal(&shell, parsed.words[0]), kdi_quote_literal(&shell, parsed.words[1]),
+            parsed.backup == NULL ? "NULL" : kdi_quote_literal(&shell, parsed.backup));
+        fine = sql != NULL && kdi_shell_run(&shell, kd_slice_of(sql));
+    }
+    kdi_program_close(&shell);
+    return fine ? 0 : 1;
+}

@@ -1,0 +1,171 @@
+/*
+ * Taking, restoring and pruning backups, alone and beside everything that changes files.
+ */
+#include "backup_fixture.h"
+
+enum { ROWS = 20000 };
+
+static kd_backup_info backup(table_fixture *f)
+{
+    kd_backup_info info;
+    CHECK_STATUS(&f->ctx, kd_backup_take(&f->ctx, f->storage, test_path("backups"), 0, &info));
+    return info;
+}
+
+static uint64_t restore(table_fixture *f, const char *id, const char *name)
+{
+    kd_backup_info info;
+    char directory[4096];
+    (void)snprintf(directory, sizeof directory, "%s", test_path(name));
+    CHECK_STATUS(&f->ctx, kd_backup_restore(&f->ctx, test_path("backups"), id, directory, &info));
+    return restored_rows(f, directory);
+}
+
+TEST(a_backup_holds_what_was_committed)
+{
+    table_fixture f;
+    fixture_open(&f);
+    CHECK(backup(&f).file_count > 0); /* An empty table. */
+    rows_add(&f, 0, ROWS);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    rows_add(&f, ROWS, 5);
+    kd_backup_info info = backup(&f);
+    rows_add(&f, ROWS + 5, 5);
+    CHECK_EQ(restore(&f, NULL, "new"), ROWS + 5);
+    CHECK_STATUS(&f.ctx, kd_backup_verify(&f.ctx, test_path("backups"), info.id, &info));
+    fixture_close(&f);
+}
+
+TEST(later_backups_copy_what_is_new)
+{
+    table_fixture f;
+    fixture_open(&f);
+    rows_add(&f, 0, ROWS * 5);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    kd_backup_info first = backup(&f);
+    rows_add(&f, ROWS * 5, ROWS / 20);
+    kd_backup_info second = backup(&f);
+    CHECK(second.copied_count < second.file_count); /* Not the segment. */
+    CHECK(second.copied_bytes < second.file_bytes);
+    CHECK_EQ(restore(&f, first.id, "old"), ROWS * 5);
+    CHECK_EQ(restore(&f, second.id, "new"), ROWS * 5 + ROWS / 20);
+    fixture_close(&f);
+}
+
+TEST(pruning_takes_what_no_backup_needs)
+{
+    table_fixture f;
+    uint64_t removed, objects;
+    kd_backup_info *infos;
+    size_t count;
+    const char *target = test_path("backups");
+    fixture_open(&f);
+    for (int i = 0; i < 4; i++) {
+        rows_add(&f, i * ROWS, ROWS);
+        CHECK_STATUS(&f.ctx, kd_storage_flush(&f.ctx, f.storage, true));
+        backup(&f);
+    }
+    CHECK_FAILS(&f.ctx, kd_backup_prune(&f.ctx, target, 0, 0, &removed, &objects), "22023");
+    CHECK_STATUS(&f.ctx,
+                 kd_backup_prune(&f.ctx, target, 1, INT64_C(3600000000), &removed, &objects));
+    CHECK_EQ(removed, 0); /* All are younger than an hour. */
+    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, 2, 0, &removed, &objects));
+    CHECK_EQ(removed, 2);
+    CHECK(objects > 0);
+    kd_arena_reset(f.arena);
+    CHECK_STATUS(&f.ctx, kd_backup_list(&f.ctx, f.arena, target, &infos, &count));
+    CHECK_EQ(count, 2);
+    char older[KD_BACKUP_ID_BYTES];
+    (void)snprintf(older, sizeof older, "%s", infos[0].id);
+    CHECK_EQ(restore(&f, older, "old"), 3 * ROWS);
+    CHECK_EQ(restore(&f, NULL, "new"), 4 * ROWS);
+    fixture_close(&f);
+}
+
+/* --- Beside everything else ------------------------------------------------------------------ */
+
+static kd_world world;
+static table_fixture *beside;
+static int64_t beside_rows;
+static unsigned beside_turn;
+
+/* Before each file is copied: rows, then a flush, a compaction or a checkpoint. */
+static kd_status open_beside(kd_ctx *ctx, const char *path, unsigned flags, kd_file **out_file)
+{
+    table_fixture *f = beside;
+    size_t length = strlen(path);
+    if (f != NULL && length > 12 && strcmp(path + length - 12, "/objects/new") == 0) {
+        beside = NULL; /* Not inside of itself. */
+        kd_error_clear(&f->ctx);
+        rows_add(f, beside_rows, 3000);
+        beside_rows += 3000;
+        if (beside_turn % 3 == 0)
+            CHECK_STATUS(&f->ctx, kd_table_flush(&f->ctx, f->table));
+        if (beside_turn % 3 == 1)
+            CHECK_STATUS(&f->ctx, kd_storage_flush(&f->ctx, f->storage, true));
+        CHECK_STATUS(&f->ctx, kd_storage_checkpoint(&f->ctx, f->storage));
+        beside_turn++;
+        beside = f;
+    }
+    return kd_world_posix()->file_open(ctx, path, flags, out_file);
+}
+
+TEST(a_backup_beside_flushes_compactions_and_checkpoints_is_whole)
+{
+    table_fixture f;
+    world = *kd_world_posix();
+    world.file_open = open_beside;
+    kd_ctx ctx = {.world = &world};
+    beside = NULL;
+    fixture_open_in(&f, ctx, test_path("db"), true);
+    rows_add(&f, 0, ROWS);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    rows_add(&f, ROWS, ROWS);
+    beside_rows = 2 * ROWS;
+    for (unsigned turn = 0; turn < 4; turn++) {
+        kd_ctx own = {.world = &world};
+        kd_backup_info info;
+        char name[16];
+        int64_t rows_before = beside_rows;
+        beside_turn = turn;
+        beside = &f;
+        CHECK_STATUS(&own, kd_backup_take(&own, f.storage, test_path("backups"), 0, &info));
+        beside = NULL;
+        CHECK(beside_turn > turn);
+        (void)snprintf(name, sizeof name, "new%u", turn);
+        uint64_t rows = restore(&f, info.id, name);
+        CHECK(rows >= (uint64_t)rows_before && rows <= (uint64_t)beside_rows);
+    }
+    fixture_close(&f);
+}
+
+/* What a checkpoint beside a backup has replaced goes with the next one. */
+TEST(what_a_backup_held_goes_afterwards)
+{
+    table_fixture f;
+    kd_storage_hold hold;
+    bool exists;
+    fixture_open(&f);
+    rows_add(&f, 0, ROWS);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    kd_arena *arena = kd_arena_create(&f.ctx, NULL, "hold", KD_ARENA_UNLIMITED);
+    CHECK_STATUS(&f.ctx, kd_storage_hold_begin(&f.ctx, arena, f.storage, &hold));
+    rows_add(&f, ROWS, ROWS);
+    CHECK_STATUS(&f.ctx, kd_storage_flush(&f.ctx, f.storage, true));
+    for (int i = 0; i < 2; i++)
+        CHECK_STATUS(&f.ctx, kd_storage_checkpoint(&f.ctx, f.storage));
+    for (size_t i = 0; i < hold.file_count; i++) {
+        CHECK_STATUS(&f.ctx, f.ctx.world->path_exists(&f.ctx, hold.files[i].path, &exists));
+        CHECK(exists);
+    }
+    kd_storage_hold_end(f.storage, &hold);
+    CHECK_STATUS(&f.ctx, kd_storage_checkpoint(&f.ctx, f.storage));
+    size_t gone = 0;
+    for (size_t i = 0; i < hold.file_count; i++) {
+        CHECK_STATUS(&f.ctx, f.ctx.world->path_exists(&f.ctx, hold.files[i].path, &exists));
+        gone += !exists;
+    }
+    CHECK(gone >= 2); /* The image and the segment. */
+    kd_arena_destroy(arena);
+    fixture_close(&f);
+}
