@@ -31,6 +31,21 @@ static inline bool kd_slice_equal(kd_slice a, kd_slice b)
            (a.size_bytes == 0 || memcmp(a.data, b.data, a.size_bytes) == 0);
 }
 
+static inline bool kd_is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Without the blanks around it. */
+static inline kd_slice kd_slice_trim(kd_slice text)
+{
+    while (text.size_bytes > 0 && kd_is_blank(text.data[0]))
+        text = (kd_slice){text.data + 1, text.size_bytes - 1};
+    while (text.size_bytes > 0 && kd_is_blank(text.data[text.size_bytes - 1]))
+        text.size_bytes--;
+    return text;
+}
+
 /* ASCII letters only. */
 bool kd_slice_equal_ignoring_case(kd_slice a, kd_slice b);
 

@@ -74,20 +74,6 @@ static void drop_entry(kdi_configuration *self, const entry *gone)
 
 /* --- Reading -------------------------------------------------------------------------------- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static kd_slice trim(kd_slice text)
-{
-    while (text.size_bytes > 0 && is_blank(text.data[0]))
-        text = (kd_slice){text.data + 1, text.size_bytes - 1};
-    while (text.size_bytes > 0 && is_blank(text.data[text.size_bytes - 1]))
-        text.size_bytes--;
-    return text;
-}
-
 /* The text of "'it''s'"; one without quotes is as it stands. */
 static kd_status unquote(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice *out_text)
 {
@@ -114,19 +100,19 @@ static kd_status read_line(kd_ctx *ctx, kdi_configuration *self, kd_slice line, 
     entry *made;
     kd_setting_info info;
     kd_slice value;
-    line = trim(line);
+    line = kd_slice_trim(line);
     if (line.size_bytes == 0 || line.data[0] == '#')
         return KD_OK;
     const char *sign = memchr(line.data, '=', line.size_bytes);
     if (sign == NULL)
         return KD_FAIL(ctx, KD_INVALID, "42601", "a line is \"name = value\"");
     size_t name_bytes = (size_t)(sign - line.data);
-    kd_slice name = trim((kd_slice){line.data, name_bytes});
+    kd_slice name = kd_slice_trim((kd_slice){line.data, name_bytes});
     kd_slice rest = {sign + 1, line.size_bytes - name_bytes - 1};
     if (!kd_setting_find(name, &info))
         return KD_FAIL(ctx, KD_INVALID, "42704", "unrecognized configuration parameter \"%.*s\"",
                        (int)name.size_bytes, name.data);
-    KD_TRY(unquote(ctx, self->arena, trim(rest), &value));
+    KD_TRY(unquote(ctx, self->arena, kd_slice_trim(rest), &value));
     name = kd_slice_of(info.name);
     KD_TRY(kd_settings_configure(ctx, self->arena, &self->values, name, &value, 1));
     return put_entry(ctx, self, name, value, is_option, &made);

@@ -32,14 +32,9 @@ static kd_status fail_literal(parser *self, const char *detail)
     return status;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static void blanks_skip(parser *self)
 {
-    while (self->at < self->end && is_blank(*self->at))
+    while (self->at < self->end && kd_is_blank(*self->at))
         self->at++;
 }
 
@@ -124,7 +119,7 @@ static kd_status element_take(parser *self, kd_slice *out, bool *out_is_null)
             return fail_literal(self, "Unexpected end of input.");
         has_escape = has_escape || is_escaped;
         KD_TRY(kd_buffer_append_byte(self->ctx, &text, (uint8_t)*self->at));
-        if (is_escaped || !is_blank(*self->at))
+        if (is_escaped || !kd_is_blank(*self->at))
             kept = text.size_bytes;
         self->at++;
     }
@@ -259,7 +254,7 @@ static bool needs_quotes(kd_slice text)
     if (text.size_bytes == 0 || kd_slice_equal_ignoring_case(text, KD_SLICE("null")))
         return true;
     for (size_t i = 0; i < text.size_bytes; i++)
-        if (is_blank(text.data[i]) || memchr("{}\",\\", text.data[i], 5) != NULL)
+        if (kd_is_blank(text.data[i]) || memchr("{}\",\\", text.data[i], 5) != NULL)
             return true;
     return false;
 }

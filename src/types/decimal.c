@@ -54,23 +54,9 @@ kd_status kdi_decimal_check(kd_ctx *ctx, const kd_decimal *value)
 
 /* ---- Text ---- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static kd_slice trimmed(kd_slice text)
-{
-    while (text.size_bytes > 0 && is_blank(text.data[0]))
-        text = (kd_slice){text.data + 1, text.size_bytes - 1};
-    while (text.size_bytes > 0 && is_blank(text.data[text.size_bytes - 1]))
-        text.size_bytes--;
-    return text;
 }
 
 static kd_status fail_syntax(kd_ctx *ctx, kd_slice text)
@@ -133,7 +119,7 @@ static kd_status digits_pack(kd_ctx *ctx, kd_arena *arena, const char *text, int
 kd_status kd_decimal_parse(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_decimal *out)
 {
     *out = kdi_decimal_zero(0);
-    kd_slice body = trimmed(text);
+    kd_slice body = kd_slice_trim(text);
     if (special_parse(body, out))
         return KD_OK;
     const char *at = body.data;

@@ -152,11 +152,6 @@ kd_status kd_fixed_format(kd_ctx *ctx, kd_i128 value, int scale, kd_buffer *out)
     return kd_buffer_append(ctx, out, at, (size_t)(end - at));
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -191,13 +186,10 @@ static bool exponent_scan(const char **at, const char *end, int64_t *out_exponen
 
 static bool decimal_text_scan(kd_slice text, decimal_text *out)
 {
+    text = kd_slice_trim(text);
     const char *at = text.data;
     const char *end = at + text.size_bytes;
     *out = (decimal_text){0};
-    while (at < end && is_blank(*at))
-        at++;
-    while (end > at && is_blank(end[-1]))
-        end--;
     if (at < end && (*at == '-' || *at == '+'))
         out->negative = *at++ == '-';
     out->digits = at;
@@ -220,10 +212,7 @@ static bool decimal_text_scan(kd_slice text, decimal_text *out)
 
 static kd_status fail_special(kd_ctx *ctx, kd_type type, kd_slice text)
 {
-    while (text.size_bytes > 0 && is_blank(text.data[0]))
-        text = (kd_slice){text.data + 1, text.size_bytes - 1};
-    while (text.size_bytes > 0 && is_blank(text.data[text.size_bytes - 1]))
-        text.size_bytes--;
+    text = kd_slice_trim(text);
     int precision = kd_numeric_precision(type);
     int scale = kd_numeric_scale(type);
     kd_slice bare = text;

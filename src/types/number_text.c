@@ -8,23 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static kd_slice trimmed(kd_slice text)
-{
-    while (text.size_bytes > 0 && is_blank(text.data[0]))
-        text = (kd_slice){text.data + 1, text.size_bytes - 1};
-    while (text.size_bytes > 0 && is_blank(text.data[text.size_bytes - 1]))
-        text.size_bytes--;
-    return text;
 }
 
 /* ---- Integers ---- */
@@ -85,7 +71,7 @@ kd_status kd_integer_parse(kd_ctx *ctx, kd_slice text, const char *type_name, in
                            int64_t max, int64_t *out)
 {
     if (!kd_parse_int64(text, out)) {
-        kd_slice body = trimmed(text);
+        kd_slice body = kd_slice_trim(text);
         if (body.size_bytes > 1 && body.data[0] == '+' && is_digit(body.data[1]))
             body = (kd_slice){body.data + 1, body.size_bytes - 1};
         if (!kd_parse_int64(body, out)) {
@@ -155,7 +141,7 @@ static bool is_prefix(kd_slice text, const char *word, size_t least)
 
 kd_status kd_bool_parse(kd_ctx *ctx, kd_slice text, bool *out)
 {
-    kd_slice body = trimmed(text);
+    kd_slice body = kd_slice_trim(text);
     *out = is_prefix(body, "true", 1) || is_prefix(body, "yes", 1) || is_prefix(body, "on", 2) ||
            is_prefix(body, "1", 1);
     if (*out || is_prefix(body, "false", 1) || is_prefix(body, "no", 1) ||
@@ -253,7 +239,7 @@ static kd_status fail_float_syntax(kd_ctx *ctx, kd_slice text, const char *type_
 static kd_status float_read(kd_ctx *ctx, kd_slice text, bool is_float4, double *out)
 {
     const char *type_name = is_float4 ? "real" : "double precision";
-    kd_slice body = trimmed(text);
+    kd_slice body = kd_slice_trim(text);
     *out = 0;
     if (float_name_parse(body, out))
         return KD_OK;
