@@ -215,6 +215,15 @@ static void walk_key_columns(codec *c, kd_index_definition *index)
     index->columns = list;
 }
 
+/* 0: none; 1: a key; 2: EXCLUDE. */
+static void walk_constraint(codec *c, kd_table_index *index)
+{
+    uint64_t kind = (uint64_t)index->is_constraint + index->storage.exclusion;
+    walk_u64(c, &kind);
+    index->is_constraint = kind != 0;
+    index->storage.exclusion = kind == 2;
+}
+
 static void walk_indexes(codec *c, kd_table_entry *table)
 {
     kd_table_index *list = walk_list(c, table->indexes, &table->index_count, sizeof *list);
@@ -231,7 +240,7 @@ static void walk_indexes(codec *c, kd_table_entry *table)
         index->storage.predicate_column_no = (int64_t)predicate - 1;
         walk_key_columns(c, &index->storage);
         walk_bool(c, &index->is_primary);
-        walk_bool(c, &index->is_constraint);
+        walk_constraint(c, index);
         walk_bool(c, &index->storage.deferrable);
         walk_bool(c, &index->initially_deferred);
         walk_u64(c, &index->key_table_no);

@@ -152,7 +152,9 @@ kd_status kdi_text_index(kd_ctx *ctx, const kd_catalog_version *version,
 {
     kd_slice method = index->method.size_bytes == 0 ? KD_SLICE("btree") : index->method;
     KD_TRY(kd_buffer_append_text(ctx, out,
-                                 index->storage.unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX "));
+                                 index->storage.unique && !index->storage.exclusion
+                                     ? "CREATE UNIQUE INDEX "
+                                     : "CREATE INDEX "));
     KD_TRY(kd_name_append(ctx, index->object.name, out));
     KD_TRY(kd_buffer_append_text(ctx, out, " ON "));
     KD_TRY(is_pretty ? kdi_text_relation(ctx, version, &table->object, out)
@@ -194,7 +196,7 @@ bool kdi_constraint_at(const kd_table_entry *table, uint32_t count, kdi_constrai
     if (count < table->index_count) {
         out->index = &table->indexes[count];
         out->name = out->index->object.name;
-        out->kind = out->index->is_primary ? 'p' : 'u';
+        out->kind = out->index->is_primary ? 'p' : out->index->storage.exclusion ? 'x' : 'u';
         return out->index->is_constraint || out->index->is_primary;
     }
     count -= table->index_count;
@@ -271,15 +273,20 @@ kd_status kdi_text_constraint(kd_ctx *ctx, const kd_catalog_version *version,
         return kd_buffer_append_byte(ctx, out, ')');
     }
     const kd_table_index *index = constraint->index;
-    KD_TRY(kd_buffer_append_text(ctx, out, constraint->kind == 'p' ? "PRIMARY KEY (" : "UNIQUE "));
-    if (constraint->kind == 'u' && index->storage.nulls_not_distinct)
-        KD_TRY(kd_buffer_append_text(ctx, out, "NULLS NOT DISTINCT "));
-    if (constraint->kind == 'u')
-        KD_TRY(kd_buffer_append_byte(ctx, out, '('));
+    bool is_exclusion = constraint->kind == 'x';
+    KD_TRY(kd_buffer_append_text(ctx, out,
+                                 constraint->kind == 'p' ? "PRIMARY KEY"
+                                 : is_exclusion          ? "EXCLUDE USING btree"
+                                                         : "UNIQUE"));
+    if (index->storage.nulls_not_distinct)
+        KD_TRY(kd_buffer_append_text(ctx, out, " NULLS NOT DISTINCT"));
+    KD_TRY(kd_buffer_append_text(ctx, out, " ("));
     for (uint32_t i = 0; i < index->storage.column_count; i++) {
         if (i > 0)
             KD_TRY(kd_buffer_append_text(ctx, out, ", "));
         KD_TRY(kdi_text_index_key(ctx, constraint->table, index, i, out));
+        if (is_exclusion)
+            KD_TRY(kd_buffer_append_text(ctx, out, " WITH ="));
     }
     KD_TRY(kd_buffer_append_byte(ctx, out, ')'));
     return deferral(ctx, index->storage.deferrable, index->initially_deferred, out);

@@ -814,6 +814,7 @@ static bool has_like(const kdi_draft *draft, const kd_table_index *index)
         const kd_table_index *own = &draft->indexes[i];
         uint32_t same = 0;
         if (own->storage.unique != index->storage.unique ||
+            own->storage.exclusion != index->storage.exclusion ||
             own->is_constraint != index->is_constraint ||
             own->storage.column_count != index->storage.column_count ||
             !kd_slice_equal(own->predicate_text, index->predicate_text))

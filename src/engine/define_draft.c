@@ -492,7 +492,8 @@ static kd_status check_target_key(kd_ctx *ctx, const kd_table_entry *target,
     for (uint32_t i = 0; i < target->index_count; i++) {
         const kd_index_definition *index = &target->indexes[i].storage;
         uint32_t matched = 0;
-        if (!index->unique || index->column_count != count || index->predicate_column_no >= 0)
+        if (!index->unique || index->exclusion || index->column_count != count ||
+            index->predicate_column_no >= 0)
             continue;
         for (uint32_t c = 0; c < count; c++)
             for (uint32_t k = 0; k < count; k++)

@@ -200,6 +200,7 @@ kd_status kdi_draft_add_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_constrai
     index->is_primary = is_primary;
     index->is_constraint = true;
     index->storage.unique = true;
+    index->storage.exclusion = constraint->is_exclusion;
     index->storage.nulls_not_distinct = constraint->nulls_not_distinct;
     note_deferral(index, constraint);
     return build_if_there(ctx, draft, index);

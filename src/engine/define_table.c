@@ -419,6 +419,7 @@ kd_status kdi_draft_copy_index(kd_ctx *ctx, kdi_draft *draft, const kd_table_ind
 {
     kd_ast_constraint constraint = {.what = source->is_primary ? KD_AST_CONSTRAINT_PRIMARY
                                                                : KD_AST_CONSTRAINT_UNIQUE,
+                                    .is_exclusion = source->storage.exclusion,
                                     .nulls_not_distinct = source->storage.nulls_not_distinct,
                                     .deferrable = source->storage.deferrable,
                                     .initially_deferred = source->initially_deferred};

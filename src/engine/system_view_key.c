@@ -74,10 +74,10 @@ static kd_status table_indexes(kdi_sys_view *view, const kd_table_entry *table)
         kdi_put_oid(view, table->object.object_no);
         kdi_put_int2(view, (int)index->storage.column_count);
         kdi_put_int2(view, (int)index->storage.column_count);
-        kdi_put_bool(view, index->storage.unique);
+        kdi_put_bool(view, index->storage.unique && !index->storage.exclusion);
         kdi_put_bool(view, index->storage.nulls_not_distinct);
         kdi_put_bool(view, index->is_primary);
-        kdi_put_bool(view, false);
+        kdi_put_bool(view, index->storage.exclusion);
         kdi_put_bool(view, !index->storage.deferrable);
         kdi_put_bool(view, false);
         kdi_put_bool(view, true);

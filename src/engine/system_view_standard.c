@@ -387,6 +387,8 @@ static kd_status one_table_constraint(kdi_sys_view *view, const kdi_constraint *
 {
     const kd_foreign_key *key = constraint->key;
     const kd_table_index *index = constraint->index;
+    if (constraint->kind == 'x')
+        return KD_OK; /* The standard has no EXCLUDE. */
     put_constraint_name(view, constraint);
     put_place(view, &constraint->table->object);
     kdi_put_literal(view, constraint->kind == 'p'   ? "PRIMARY KEY"

@@ -53,7 +53,7 @@ typedef struct kd_ast_constraint {
     kd_ast_list options;  /* Identity: sequence options. PRIMARY / UNIQUE: WITH (...) */
     kd_ast_names columns; /* Table constraints: PRIMARY KEY (a, b), FOREIGN KEY (a, b) */
     kd_ast_names include;
-    bool is_exclusion; /* EXCLUDE with equalities: UNIQUE by another name. */
+    bool is_exclusion; /* EXCLUDE with equalities: UNIQUE, whose errors tell it. */
     bool nulls_not_distinct;
     kd_slice using_index; /* ADD CONSTRAINT ... USING INDEX name */
     kd_slice tablespace;

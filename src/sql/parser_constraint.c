@@ -315,10 +315,12 @@ static kd_status exclusion(kd_parser *p, kd_ast_constraint *node)
             return kdi_unsupported(p, position, "EXCLUDE over expressions (use a UNIQUE index)");
         KD_TRY(kdi_name(p, &name));
         KD_TRY(kdi_expect(p, KW_WITH));
-        if (!kdi_accept_token(p, '='))
-            return kdi_unsupported(p, p->token.position,
-                                   "EXCLUDE with operators other than = (check in a SERIALIZABLE "
-                                   "transaction)");
+        if (!kdi_accept_token(p, '=')) {
+            kd_status status =
+                kdi_unsupported(p, p->token.position, "EXCLUDE with operators other than =");
+            kd_error_set_hint(p->ctx, "Look for rows in the way in a SERIALIZABLE transaction.");
+            return status;
+        }
         KD_TRY(KD_PUSH(p->ctx, p->arena, node->columns.items, node->columns.count,
                        node->columns.capacity, &added));
         *added = name;

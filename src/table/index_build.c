@@ -282,8 +282,11 @@ static kd_status duplicates_check(kd_ctx *ctx, const builder *build)
     const kd_index_definition *definition = &build->index->definition;
     if (duplicate_find(build) == NULL)
         return KD_OK;
-    kd_status status = KD_FAIL(ctx, KD_INVALID, "23505", "could not create unique index \"%.*s\"",
-                               (int)definition->name.size_bytes, definition->name.data);
+    kd_status status =
+        KD_FAIL(ctx, KD_INVALID, definition->exclusion ? "23P01" : "23505",
+                definition->exclusion ? "could not create exclusion constraint \"%.*s\""
+                                      : "could not create unique index \"%.*s\"",
+                (int)definition->name.size_bytes, definition->name.data);
     kd_error_set_detail(ctx, "Key (%.*s) is duplicated.", (int)definition->columns_text.size_bytes,
                         definition->columns_text.data);
     kd_error_set_constraint(ctx, definition->name.data);
@@ -533,14 +536,7 @@ static kd_status key_taken(kd_ctx *ctx, const builder *build, const kd_index_ent
     const kd_index_definition *definition = &build->index->definition;
     kd_buffer text = kd_buffer_in(build->arena);
     KD_TRY(key_text(ctx, build, one, &text));
-    kd_status status =
-        KD_FAIL(ctx, KD_INVALID, "23505", "duplicate key value violates unique constraint \"%.*s\"",
-                (int)definition->name.size_bytes, definition->name.data);
-    kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) already exists.",
-                        (int)definition->columns_text.size_bytes, definition->columns_text.data,
-                        (int)text.size_bytes, text.data);
-    kd_error_set_constraint(ctx, definition->name.data);
-    return status;
+    return kdi_key_taken(ctx, definition, kd_buffer_slice(&text));
 }
 
 /* One by one. */

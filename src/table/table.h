@@ -77,6 +77,7 @@ typedef struct kd_index_definition {
     kd_slice columns_text; /* "a, b": for 23505's detail. */
     bool unique;
     bool deferrable; /* Of a unique one: a key that looks taken is noted, not refused. */
+    bool exclusion;  /* Of a unique one: made by EXCLUDE, which its errors tell (23P01). */
     bool nulls_not_distinct;
     int64_t predicate_column_no; /* A hidden boolean column: rows where it is true; -1: all rows. */
     uint32_t column_count;

@@ -271,7 +271,8 @@ kd_status kdi_index_definition_append(kd_ctx *ctx, const kd_index_definition *de
     KD_TRY(kd_buffer_append_varint(ctx, out, definition->index_no));
     KD_TRY(kd_buffer_append_counted(ctx, out, definition->name));
     KD_TRY(kd_buffer_append_counted(ctx, out, definition->columns_text));
-    uint8_t uniqueness = (uint8_t)(definition->unique | definition->deferrable << 1);
+    uint8_t uniqueness =
+        (uint8_t)(definition->unique | definition->deferrable << 1 | definition->exclusion << 2);
     KD_TRY(kd_buffer_append_byte(ctx, out, uniqueness));
     KD_TRY(kd_buffer_append_byte(ctx, out, definition->nulls_not_distinct));
     KD_TRY(kd_buffer_append_varint(ctx, out, (uint64_t)(definition->predicate_column_no + 1)));
@@ -297,6 +298,7 @@ kd_status kdi_index_definition_read(kd_ctx *ctx, kd_arena *arena, kd_reader *rea
     uint8_t uniqueness = kd_read_u8(reader);
     out_definition->unique = (uniqueness & 1) != 0;
     out_definition->deferrable = (uniqueness & 2) != 0;
+    out_definition->exclusion = (uniqueness & 4) != 0;
     out_definition->nulls_not_distinct = kd_read_u8(reader) != 0;
     out_definition->predicate_column_no = (int64_t)kd_read_varint(reader) - 1;
     out_definition->column_count = (uint32_t)kd_read_varint(reader);

@@ -763,7 +763,10 @@ typedef struct kdi_key_state {
 kd_status kdi_unique_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                            const kd_rowref *refs, uint32_t count, kd_rowref self,
                            kdi_key_state *out_state) KD_MUST_CHECK;
-/* 23505 for the row at `place`. */
+/* 23505, or 23P01 of an EXCLUDE, for a key whose values are `key`. */
+kd_status kdi_key_taken(kd_ctx *ctx, const kd_index_definition *definition,
+                        kd_slice key) KD_MUST_CHECK;
+/* The same for the row at `place`. */
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
                           const kdi_place *place) KD_MUST_CHECK;
 

@@ -350,6 +350,28 @@ static kd_status key_text(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index
     return KD_OK;
 }
 
+kd_status kdi_key_taken(kd_ctx *ctx, const kd_index_definition *definition, kd_slice key)
+{
+    int name = (int)definition->name.size_bytes, columns = (int)definition->columns_text.size_bytes;
+    const char *column = definition->columns_text.data;
+    kd_status status = definition->exclusion
+                           ? KD_FAIL(ctx, KD_INVALID, "23P01",
+                                     "conflicting key value violates exclusion constraint \"%.*s\"",
+                                     name, definition->name.data)
+                           : KD_FAIL(ctx, KD_INVALID, "23505",
+                                     "duplicate key value violates unique constraint \"%.*s\"",
+                                     name, definition->name.data);
+    if (definition->exclusion)
+        kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) conflicts with existing key (%.*s)=(%.*s).",
+                            columns, column, (int)key.size_bytes, key.data, columns, column,
+                            (int)key.size_bytes, key.data);
+    else
+        kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) already exists.", columns, column,
+                            (int)key.size_bytes, key.data);
+    kd_error_set_constraint(ctx, definition->name.data);
+    return status;
+}
+
 kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
                           const kdi_place *place)
 {
@@ -357,12 +379,5 @@ kd_status kdi_unique_fail(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index
     kd_buffer text = kd_buffer_in(scratch);
     KD_TRY(kd_buffer_append_text(ctx, &text, "")); /* NUL-terminated, even for no columns. */
     KD_TRY(key_text(ctx, scratch, index, place, &text));
-    kd_status status =
-        KD_FAIL(ctx, KD_INVALID, "23505", "duplicate key value violates unique constraint \"%.*s\"",
-                (int)definition->name.size_bytes, definition->name.data);
-    kd_error_set_detail(ctx, "Key (%.*s)=(%.*s) already exists.",
-                        (int)definition->columns_text.size_bytes, definition->columns_text.data,
-                        (int)text.size_bytes, text.data);
-    kd_error_set_constraint(ctx, definition->name.data);
-    return status;
+    return kdi_key_taken(ctx, definition, kd_buffer_slice(&text));
 }
