@@ -464,7 +464,10 @@ static kd_status choose_index(kd_ctx *ctx, access *a, const kdi_conditions *cond
         bool hashed = kd_slice_equal(index->method, KD_SLICE("hash"));
         bool ordered = index->method.size_bytes == 0 ||
                        kd_slice_equal(index->method, KD_SLICE("btree")) || hashed;
-        if (index->storage.predicate_column_no >= 0 || !ordered)
+        bool serves = false;
+        if (ordered)
+            KD_TRY(kdi_index_holds_all(ctx, a->p, a->scan, index, conditions, &serves));
+        if (!serves)
             continue;
         candidate found;
         KD_TRY(match_index(ctx, a, conditions, index, &found));

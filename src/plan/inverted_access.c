@@ -7,8 +7,7 @@
  * rows most cheaply, as far as they know the items.
  *
  * An index over an expression is over a hidden column; the expression is bound again from its text
- * and looked for in the conditions. A partial index serves where each part of its predicate stands
- * among the conditions.
+ * and looked for in the conditions. A partial index serves where its predicate follows from them.
  */
 #include "plan/plan_internal.h"
 #include "sql/binder.h"
@@ -28,39 +27,6 @@ typedef struct matcher {
 } matcher;
 
 /* --- Expressions of indexes ------------------------------------------------------------------ */
-
-kd_status kdi_scan_expression(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan, kd_slice text,
-                              kd_type wanted, kd_expr **out)
-{
-    const kd_table_entry *table = scan->as.scan.table;
-    kd_column_id *ids, *found;
-    kd_expr *bound, **columns;
-    kd_id_set own = kdi_set(p), named = kdi_set(p);
-    uint32_t count = 0;
-    *out = NULL;
-    KD_TRY(kd_bind_expression_text(ctx, p->arena, p->options->bind, text, table, wanted, &ids,
-                                   &bound));
-    KD_TRY(kdi_fold(ctx, p, &bound)); /* As the conditions were. */
-    found = KD_NEW_ARRAY(ctx, p->arena, kd_column_id, scan->column_count);
-    columns = KD_NEW_ARRAY(ctx, p->arena, kd_expr *, scan->column_count);
-    if (found == NULL || columns == NULL)
-        return KD_NOMEM;
-    for (uint32_t i = 0; i < scan->column_count; i++) {
-        const kd_rel_column *column = &scan->columns[i];
-        uint32_t position;
-        if (!kdi_scan_position(scan, column->id, &position))
-            continue;
-        found[count] = ids[position];
-        KD_TRY(kd_id_set_add(ctx, &own, ids[position]));
-        columns[count] = kdi_make_column(ctx, p, column->id, column->type);
-        if (columns[count++] == NULL)
-            return KD_NOMEM;
-    }
-    KD_TRY(kd_expr_columns(ctx, bound, &named));
-    return kd_id_set_contains(&own, &named)
-               ? kdi_substitute(ctx, p, bound, found, columns, count, out)
-               : KD_OK;
-}
 
 static const kd_column *table_column(const matcher *m, uint32_t column_no)
 {
@@ -83,31 +49,6 @@ static kd_status expressions_bind(kd_ctx *ctx, matcher *m)
             KD_TRY(kdi_scan_expression(ctx, m->p, m->scan, column->default_text,
                                        kd_type_of(KD_TYPE_UNKNOWN), &m->expressions[i]));
     }
-    return KD_OK;
-}
-
-/* Whether every row that passes the conditions is in the index. */
-static kd_status predicate_holds(kd_ctx *ctx, const matcher *m, const kdi_conditions *conditions,
-                                 bool *out_holds)
-{
-    kdi_conditions parts = {0};
-    kd_expr *predicate;
-    *out_holds = m->index->storage.predicate_column_no < 0;
-    if (*out_holds || m->p->options->bind == NULL)
-        return KD_OK;
-    KD_TRY(kdi_scan_expression(ctx, m->p, m->scan, m->index->predicate_text,
-                               kd_type_of(KD_TYPE_BOOL), &predicate));
-    if (predicate == NULL)
-        return KD_OK;
-    KD_TRY(kdi_conditions_add(ctx, m->p, &parts, predicate));
-    for (size_t i = 0; i < parts.count; i++) {
-        bool stands = false;
-        for (size_t k = 0; k < conditions->count && !stands; k++)
-            stands = kd_expr_equal(parts.items[i], conditions->items[k]);
-        if (!stands)
-            return KD_OK;
-    }
-    *out_holds = true;
     return KD_OK;
 }
 
@@ -348,7 +289,7 @@ kd_status kdi_inverted_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const k
         kdi_inverted_offer offer = {.index = m.index};
         bool holds = false;
         if (kd_index_is_inverted(&m.index->storage) && conditions->count > 0)
-            KD_TRY(predicate_holds(ctx, &m, conditions, &holds));
+            KD_TRY(kdi_index_holds_all(ctx, p, scan, m.index, conditions, &holds));
         if (!holds)
             continue;
         KD_TRY(expressions_bind(ctx, &m));

@@ -184,6 +184,10 @@ kd_status kdi_comparison_of(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_
 kd_status kdi_comparison_with(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, const kd_expr *key,
                               const kd_expr *condition, kdi_comparison *out,
                               bool *out_found) KD_MUST_CHECK;
+/* Whether every row that passes the conditions is in the index: index_text.c. */
+kd_status kdi_index_holds_all(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan,
+                              const kd_table_index *index, const kdi_conditions *conditions,
+                              bool *out_holds) KD_MUST_CHECK;
 /* An expression over the table, from its text, over the scan's columns; NULL when it names others.
  */
 kd_status kdi_scan_expression(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan, kd_slice text,

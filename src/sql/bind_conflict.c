@@ -2,8 +2,7 @@
  * INSERT ... ON CONFLICT: which unique indexes it is about, and what is done.
  *
  * The indexes are inferred from columns and expressions, as a set: an index fits when
- * its keys are exactly those, and what its predicate asks for stands among the ANDed
- * conditions of the clause's WHERE.
+ * its keys are exactly those, and its predicate follows from the clause's WHERE.
  *
  * Sub-queries in DO UPDATE that do not look at the row become columns of the query that gives the
  * rows. Where one looks at it, WHERE or SET becomes a query of its own, run for each conflict: its
@@ -13,6 +12,7 @@
 #include "sql/bind_internal.h"
 
 #include "sql/ast_define.h"
+#include "sql/implication.h"
 
 /* --- Which indexes ---------------------------------------------------------------------------- */
 
@@ -87,36 +87,13 @@ static bool has_key(const inference *work, const kd_expr *key)
     return false;
 }
 
-static bool has_condition(const kd_expr *where, const kd_expr *condition)
-{
-    if (where == NULL)
-        return false;
-    if (kd_expr_equal(where, condition))
-        return true;
-    for (uint32_t i = 0; where->kind == KD_EXPR_AND && i < where->argument_count; i++)
-        if (has_condition(where->arguments[i], condition))
-            return true;
-    return false;
-}
-
-/* Whether the clause's WHERE asks for all that the index's predicate asks for. */
-static bool implies(const kd_expr *where, const kd_expr *predicate)
-{
-    if (has_condition(where, predicate))
-        return true;
-    for (uint32_t i = 0; predicate->kind == KD_EXPR_AND && i < predicate->argument_count; i++)
-        if (!implies(where, predicate->arguments[i]))
-            return false;
-    return predicate->kind == KD_EXPR_AND;
-}
-
 static kd_status index_fits(kd_ctx *ctx, kdi_binder *b, inference *work,
                             const kd_table_index *index, bool *out_fits)
 {
     const kd_index_definition *storage = &index->storage;
     uint32_t found = 0;
     *out_fits = false;
-    if (!storage->unique)
+    if (!storage->unique || storage->exclusion)
         return KD_OK;
     for (uint32_t k = 0; k < work->count; k++) {
         bool has = false;
@@ -138,7 +115,7 @@ static kd_status index_fits(kd_ctx *ctx, kdi_binder *b, inference *work,
         return KD_OK;
     kd_expr *predicate;
     KD_TRY(stored_key(ctx, b, work, (uint32_t)storage->predicate_column_no, &predicate));
-    *out_fits = implies(work->where, predicate);
+    *out_fits = work->where != NULL && kd_expr_implies(work->where, predicate);
     return KD_OK;
 }
 
@@ -159,6 +136,10 @@ static kd_status no_arbiter(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict
 static kd_status check_arbiter(kd_ctx *ctx, kdi_binder *b, const kd_ast_on_conflict *ast,
                                const kd_table_index *index)
 {
+    if (index->storage.exclusion && ast->do_update)
+        return kdi_at(ctx, b, ast->node.position,
+                      KD_FAIL(ctx, KD_INVALID, "42809",
+                              "ON CONFLICT DO UPDATE not supported with exclusion constraints"));
     if (!index->storage.deferrable)
         return KD_OK;
     return kdi_at(ctx, b, ast->node.position,
