@@ -325,6 +325,24 @@ TEST(a_damaged_block_takes_only_its_rows_and_column)
     lab_end(&it);
 }
 
+TEST(compaction_leaves_a_damaged_segment_where_it_is)
+{
+    lab it;
+    uint64_t of_a;
+    lab_start(&it);
+    const char *a = largest(&it, ".seg", UINT64_MAX, &of_a);
+    flip(&it, a, of_a / 2);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    must(&it, "DELETE FROM a WHERE id <= 16384"); /* The damaged block is the second. */
+    must(&it, "DELETE FROM b WHERE id % 2 = 0");
+    fails_naming(&it, "VACUUM", segment_name(a));
+    must(&it, "VACUUM");
+    answers(&it, "SELECT count(*)::text FROM a", "23616\n");
+    answers(&it, "SELECT count(*)::text FROM b", "20001\n");
+    answers(&it, "SELECT count(DISTINCT file)::text FROM kade_damage()", "1\n");
+    lab_end(&it);
+}
+
 TEST(a_database_opens_without_one_of_its_segments)
 {
     lab it;
