@@ -162,18 +162,13 @@ static kd_status integer_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *s
 
 /* --- Sums of floating-point numbers ----------------------------------------------------------- */
 
-typedef struct float_sum {
-    double sum;
-    int64_t count;
-} float_sum;
-
 #define FLOAT_STEP(suffix, type)                                                                  \
     static kd_status sum_step_##suffix(kd_ctx *ctx, kd_call_env *env, void *state,                \
                                        const void *const *args)                                   \
     {                                                                                             \
         (void)ctx;                                                                                \
         (void)env;                                                                                \
-        float_sum *sum = state;                                                                   \
+        kd_double_sum *sum = state;                                                               \
         sum->sum += (double)KDI_ARG(type, args, 0);                                               \
         sum->count++;                                                                             \
         return KD_OK;                                                                             \
@@ -188,7 +183,7 @@ typedef struct float_sum {
         bool flat = args[0].form == KD_VECTOR_FLAT;                                               \
         FOR_ROWS(i, row)                                                                          \
         {                                                                                         \
-            float_sum *sum = states[i];                                                           \
+            kd_double_sum *sum = states[i];                                                       \
             if (is_null_at(&args[0], row))                                                        \
                 continue;                                                                         \
             sum->sum += (double)values[flat ? row : 0];                                           \
@@ -203,8 +198,8 @@ static kd_status float_combine(kd_ctx *ctx, kd_call_env *env, void *state, const
 {
     (void)ctx;
     (void)env;
-    float_sum *sum = state;
-    const float_sum *more = other;
+    kd_double_sum *sum = state;
+    const kd_double_sum *more = other;
     sum->sum += more->sum;
     sum->count += more->count;
     return KD_OK;
@@ -215,7 +210,7 @@ static kd_status float_finish_f32(kd_ctx *ctx, kd_call_env *env, const void *sta
 {
     (void)ctx;
     (void)env;
-    const float_sum *sum = state;
+    const kd_double_sum *sum = state;
     *out_is_null = sum->count == 0;
     *(float *)result = (float)sum->sum;
     return KD_OK;
@@ -226,7 +221,7 @@ static kd_status float_finish_f64(kd_ctx *ctx, kd_call_env *env, const void *sta
 {
     (void)ctx;
     (void)env;
-    const float_sum *sum = state;
+    const kd_double_sum *sum = state;
     *out_is_null = sum->count == 0;
     *(double *)result = sum->sum;
     return KD_OK;
@@ -237,7 +232,7 @@ static kd_status float_finish_avg(kd_ctx *ctx, kd_call_env *env, const void *sta
 {
     (void)ctx;
     (void)env;
-    const float_sum *sum = state;
+    const kd_double_sum *sum = state;
     *out_is_null = sum->count == 0;
     *(double *)result = sum->count == 0 ? 0 : sum->sum / (double)sum->count;
     return KD_OK;
@@ -571,9 +566,10 @@ static kd_status bool_or_finish(kd_ctx *ctx, kd_call_env *env, const void *state
     ON(NAME, ARGUMENT, RESULT, integer_sum, .step = sum_step_##suffix,                        \
        .step_vector = sum_step_vector_##suffix, .combine = integer_combine, .finish = FINISH, \
        .state_kind = KD_STATE_INTEGER_SUM)
-#define FLOAT_SUM(NAME, ARGUMENT, RESULT, suffix, FINISH)            \
-    ON(NAME, ARGUMENT, RESULT, float_sum, .step = sum_step_##suffix, \
-       .step_vector = sum_step_vector_##suffix, .combine = float_combine, .finish = FINISH)
+#define FLOAT_SUM(NAME, ARGUMENT, RESULT, suffix, FINISH)                                   \
+    ON(NAME, ARGUMENT, RESULT, kd_double_sum, .step = sum_step_##suffix,                    \
+       .step_vector = sum_step_vector_##suffix, .combine = float_combine, .finish = FINISH, \
+       .state_kind = KD_STATE_DOUBLE_SUM)
 #define EXTREMES(ARGUMENT, MAX_VECTOR, MIN_VECTOR)                                          \
     ON("max", ARGUMENT, ARGUMENT, extreme, .step = max_step, .step_vector = MAX_VECTOR,     \
        .combine = max_combine, .finish = extreme_finish, .result_type = type_of_argument),  \

@@ -100,6 +100,7 @@ typedef enum kd_aggregate_state {
     KD_STATE_INTEGER_SUM, /* Begins with kd_i128, the sum of one integer argument, then int64_t
                              count. */
     KD_STATE_NUMERIC_SUM, /* A kd_numeric_sum; `add_sum` is set. */
+    KD_STATE_DOUBLE_SUM,  /* A kd_double_sum, of one argument. */
 } kd_aggregate_state;
 
 /* While `big` is NULL the sum is fixed * 10^-scale. */
@@ -110,6 +111,11 @@ typedef struct kd_numeric_sum {
     int32_t scale;
     int32_t padding[3];
 } kd_numeric_sum;
+
+typedef struct kd_double_sum {
+    double sum;
+    int64_t count;
+} kd_double_sum;
 
 /* Aggregates. States are `state_bytes` long, 16-byte aligned, zeroed before init, movable by
  * memcpy. */

@@ -33,6 +33,7 @@ typedef struct kdi_code_key {
 /* What one call has gathered in this epoch. All arrays are zero where no row has been. */
 typedef struct kdi_code_sum {
     int64_t *sums;     /* In lanes. */
+    double *doubles;   /* In lanes, instead of `sums`. */
     uint32_t *nulls;   /* Rows that do not count. */
     uint8_t *scales;   /* Digits shown, where they differ; else NULL. */
     int scale;         /* Of the sums. */
@@ -87,5 +88,14 @@ kd_status kdi_code_sum_step(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg, u
                             const kd_batch *batch, bool *out_done) KD_MUST_CHECK;
 /* Everything gathered to the states; the arrays are zero again. */
 kd_status kdi_code_sums_fold(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg) KD_MUST_CHECK;
+
+/* ---- group_double.c ---- */
+
+/* Adds the call's doubles by code. */
+kd_status kdi_code_doubles_step(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg, uint32_t call,
+                                const kd_batch *batch) KD_MUST_CHECK;
+/* A code's sum, of `count` values, to its group's state; it is zero again. */
+void kdi_code_doubles_fold(const kdi_group_codes *codes, kdi_code_sum *sum, uint32_t code,
+                           kd_double_sum *state, int64_t count);
 
 #endif

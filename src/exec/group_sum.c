@@ -241,13 +241,17 @@ static kd_status sum_fold(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg, uin
     for (uint32_t i = 0; i < codes->touched_count; i++) {
         uint32_t code = codes->touched[i];
         int64_t total = 0, count = with_rows ? rows_of(codes, code) : 0;
-        if (sum->sums != NULL) {
-            total = total_take(sum->sums + (size_t)code * codes->lanes, codes->lanes);
-            if (with_rows) {
-                count -= sum->nulls[code];
-                sum->nulls[code] = 0;
-            }
+        if (sum->nulls != NULL && with_rows) {
+            count -= sum->nulls[code];
+            sum->nulls[code] = 0;
         }
+        if (sum->doubles != NULL) {
+            void *state = codes->groups[code] + call->state_offset;
+            kdi_code_doubles_fold(codes, sum, code, state, count);
+            continue;
+        }
+        if (sum->sums != NULL)
+            total = total_take(sum->sums + (size_t)code * codes->lanes, codes->lanes);
         if (count != 0 || total != 0)
             KD_TRY(state_add(ctx, call, sum, codes->groups[code], code, total, count));
         if (with_rows && sum->sums != NULL)
@@ -325,12 +329,18 @@ static kd_status values_step(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg, 
     return KD_OK;
 }
 
+static bool is_double_sum(const kdi_agg_call *call)
+{
+    return call->aggregate->state_kind == KD_STATE_DOUBLE_SUM &&
+           call->env.argument_types[0].id == KD_TYPE_FLOAT8;
+}
+
 static bool is_summable(const kdi_agg_call *call)
 {
     if (call->filter != NULL || call->call->distinct || call->call->order_count > 0)
         return false;
     return call->aggregate == NULL || call->aggregate->state_kind == KD_STATE_COUNT ||
-           call->fixed != NULL;
+           call->fixed != NULL || is_double_sum(call);
 }
 
 kd_status kdi_code_sum_step(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg, uint32_t call_index,
@@ -342,6 +352,8 @@ kd_status kdi_code_sum_step(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg, u
     if (*out_done && call->aggregate != NULL) {
         if (call->aggregate->state_kind == KD_STATE_COUNT)
             KD_TRY(count_step(ctx, codes, agg, call, sum, batch));
+        else if (is_double_sum(call))
+            KD_TRY(kdi_code_doubles_step(ctx, codes, agg, call_index, batch));
         else
             KD_TRY(values_step(ctx, codes, agg, call_index, batch, out_done));
     }
