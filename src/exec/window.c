@@ -9,6 +9,7 @@
 #include "exec/keep_internal.h"
 #include "exec/sorter_internal.h"
 #include "exec/window_internal.h"
+#include "exec/window_top_internal.h"
 
 #include <assert.h>
 
@@ -32,6 +33,7 @@ typedef struct window_local {
     kdi_appender appender;
     kd_arena *batch_arena;
     kdi_sorter sorter;
+    kdi_window_top *top; /* NULL: all rows are kept. */
 } window_local;
 
 static void sorter_init(window_op *self, kd_world *world, kdi_sorter *sorter)
@@ -53,6 +55,7 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
     if (local->vectors == NULL || local->batch_arena == NULL)
         return KD_NOMEM;
     KD_TRY(kdi_appender_init(ctx, arena, self->layout.column_count, &local->appender));
+    KD_TRY(kdi_window_top_create(ctx, arena, &op->exec->shared->budget, op->plan, &local->top));
     return kdi_compile_all(ctx, op, arena, self->exprs, self->expr_count, op->plan->inputs[0],
                            &local->exprs);
 }
@@ -60,7 +63,9 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
 static void sink_destroy(kdi_op *op, void *object)
 {
     (void)op;
-    kdi_sorter_clear(&((window_local *)object)->sorter);
+    window_local *local = object;
+    kdi_sorter_clear(&local->sorter);
+    kdi_window_top_clear(local->top);
 }
 
 static kd_status window_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_batch *in,
@@ -78,13 +83,23 @@ static kd_status window_sink(kd_ctx *ctx, kdi_op *op, void *object, const kd_bat
     kd_batch wide = *in;
     wide.columns = local->vectors;
     wide.column_count = self->layout.column_count;
+    uint16_t rows[KD_BATCH_ROWS];
+    if (kdi_window_top_is_on(local->top)) {
+        KD_TRY(kdi_window_top_select(ctx, local->top, local->vectors + self->input_count, in, rows,
+                                     &wide.selected_count));
+        wide.selection = rows;
+        if (wide.selected_count == 0)
+            return KD_OK;
+    }
     return kdi_appender_add(ctx, &local->appender, &local->sorter.store, &wide);
 }
 
 static kd_status window_settle(kd_ctx *ctx, kdi_op *op, void *object)
 {
     (void)op;
-    return kdi_sorter_seal(ctx, &((window_local *)object)->sorter);
+    window_local *local = object;
+    kdi_window_top_clear(local->top);
+    return kdi_sorter_seal(ctx, &local->sorter);
 }
 
 static kd_status window_combine(kd_ctx *ctx, kdi_op *op, void *object)

@@ -33,7 +33,7 @@ static bool column_position(const access *a, kd_column_id id, uint32_t *out_posi
 
 typedef kdi_comparison comparison;
 
-static bool test_of(const char *name, bool swapped, kd_scan_test *out)
+bool kdi_scan_test_of(const char *name, bool swapped, kd_scan_test *out)
 {
     static const struct {
         const char *name;
@@ -59,7 +59,7 @@ static kd_expr *retyped(kd_ctx *ctx, access *a, const kd_expr *constant, kd_valu
     return kdi_make_constant(ctx, a->p, value);
 }
 
-static bool integer_of(const kd_value *value, int64_t *out)
+bool kdi_constant_integer(const kd_value *value, int64_t *out)
 {
     switch (value->type.id) {
     case KD_TYPE_INT2:
@@ -139,7 +139,7 @@ static kd_status value_for(kd_ctx *ctx, access *a, kd_type type, kd_expr *value,
         KD_TRY(numeric_to(ctx, a, &value->constant, type, &made, &fits));
         if (!fits)
             return KD_OK;
-    } else if (integer_of(&value->constant, &number)) {
+    } else if (kdi_constant_integer(&value->constant, &number)) {
         if (!integer_to(number, type, &made))
             return KD_OK;
     } else if (type.id == KD_TYPE_VARCHAR && value->type.id == KD_TYPE_TEXT) {
@@ -203,7 +203,7 @@ static kd_status comparison_of(kd_ctx *ctx, access *a, const kd_expr *condition,
     for (int side = 0; side < 2; side++) {
         const kd_expr *column = compared_side(a, condition->arguments[side], &out->position);
         bool constant;
-        if (column == NULL || !test_of(condition->function->name, side == 1, &out->test))
+        if (column == NULL || !kdi_scan_test_of(condition->function->name, side == 1, &out->test))
             continue;
         KD_TRY(constant_side(ctx, a, condition->arguments[1 - side], &constant));
         if (!constant)
@@ -669,8 +669,9 @@ static bool never_fails(const kd_expr *expr)
     case KD_EXPR_CALL: {
         kd_scan_test test;
         const char *name = expr->function->name;
-        if (expr->argument_count != 2 || (!test_of(name, false, &test) && strcmp(name, "<>") != 0 &&
-                                          strcmp(name, "~~") != 0 && strcmp(name, "!~~") != 0))
+        if (expr->argument_count != 2 ||
+            (!kdi_scan_test_of(name, false, &test) && strcmp(name, "<>") != 0 &&
+             strcmp(name, "~~") != 0 && strcmp(name, "!~~") != 0))
             return false;
         break;
     }

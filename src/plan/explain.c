@@ -250,6 +250,17 @@ static kd_status runtime_filters(kd_ctx *ctx, explaining *e, uint32_t depth, con
     return field(ctx, e, depth, "Runtime Filter");
 }
 
+/* How many first rows of each partition are wanted, if not all. */
+static kd_status first_rows(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    kd_buffer *text = field_text(e);
+    if (plan->as.window.top_count == 0)
+        return KD_OK;
+    KD_TRY(
+        kd_buffer_append_format(ctx, text, "%llu", (unsigned long long)plan->as.window.top_count));
+    return field(ctx, e, depth, "First Rows");
+}
+
 static const char *const tests[] = {
     [KD_SCAN_EQUAL] = " = ",   [KD_SCAN_LESS] = " < ",           [KD_SCAN_LESS_EQUAL] = " <= ",
     [KD_SCAN_GREATER] = " > ", [KD_SCAN_GREATER_EQUAL] = " >= ",
@@ -301,6 +312,8 @@ static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_pl
         return detail(ctx, e, depth, "Filter", plan->as.index_scan.condition);
     case KD_PLAN_FILTER:
         return detail(ctx, e, depth, "Condition", plan->as.filter.condition);
+    case KD_PLAN_WINDOW:
+        return first_rows(ctx, e, depth, plan);
     case KD_PLAN_HASH_JOIN:
         KD_TRY(hash_condition(ctx, e, depth, plan));
         return detail(ctx, e, depth, "Join Filter", plan->as.join.residual);

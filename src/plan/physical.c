@@ -336,6 +336,7 @@ static kd_status plan_window(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_
     plan->as.window.order_by = rel->as.window.order_by;
     plan->as.window.call_count = calls;
     plan->as.window.calls = rel->as.window.calls;
+    plan->as.window.top_count = rel->as.window.top_count;
     *out = plan;
     return KD_OK;
 }

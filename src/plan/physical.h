@@ -205,7 +205,9 @@ struct kd_plan {
             const kd_sort_key *order_by;
             uint32_t call_count;
             const kd_window_call *calls;
-        } window; /* Output: the input's columns, then the calls'. */
+            uint64_t top_count; /* Of each partition only the rows of these first places are wanted
+                                   (0: all): others may be left out. */
+        } window;               /* Output: the input's columns, then the calls'. */
         struct {
             uint32_t on_count;
             kd_expr **on;

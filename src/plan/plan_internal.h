@@ -192,6 +192,12 @@ kd_status kdi_index_holds_all(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan,
  */
 kd_status kdi_scan_expression(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan, kd_slice text,
                               kd_type wanted, kd_expr **out) KD_MUST_CHECK;
+/* The test that a comparison's operator is; `swapped`: its sides were changed. */
+bool kdi_scan_test_of(const char *name, bool swapped, kd_scan_test *out);
+/* Of a value of an integer type. */
+bool kdi_constant_integer(const kd_value *value, int64_t *out);
+/* Notes in a window how many first rows of each partition the conditions above it want. */
+void kdi_note_first_rows(kd_rel *window, const kdi_conditions *conditions);
 /* What can tell at run time that a partition has nothing for the conditions (prune.c). */
 kd_status kdi_partition_gates(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
                               const kdi_conditions *conditions, kd_plan *plan) KD_MUST_CHECK;

@@ -176,6 +176,7 @@ static kd_status push_window(kd_ctx *ctx, kdi_planner *p, kdi_conditions *condit
             KD_TRY(kd_id_set_add(ctx, &keys, rel->as.window.partition_by[i]->column));
     KD_TRY(split(ctx, p, conditions, &own, &keys, &below, &above));
     KD_TRY(push_into(ctx, p, &rel->inputs[0], &below));
+    kdi_note_first_rows(rel, &above);
     return kdi_make_filter(ctx, p, &above, io_rel);
 }
 

@@ -245,6 +245,8 @@ struct kd_rel {
             kd_sort_key *order_by;
             uint32_t call_count;
             kd_window_call *calls; /* All over the same partitioning and order. */
+            uint64_t
+                top_count; /* Set by the planner: only rows of these places are wanted; 0: all. */
         } window;
         struct {
             uint32_t on_count;
