@@ -600,9 +600,12 @@ kd_status kdi_column_end_block(kd_ctx *ctx, kdi_column_writer *column, kdi_block
             KD_TRY(integers_to_codes(ctx, column));
     }
     if (column->mode == KDI_CODES && column->physical == KD_PHYS_STR) {
-        /* More values than half of the rows: codes would only cost. */
+        /* More values than half of the rows: codes would only cost. Values met in the first block
+         * come again in later ones, so more of it may be different. */
         uint32_t rows = column->block_count * KD_BLOCK_ROWS + column->staged_rows;
-        bool unique = column->dictionary.count > rows / 2 && rows > KD_VECTOR_ROWS;
+        bool is_first = rows == KD_BLOCK_ROWS;
+        bool unique = column->dictionary.count > (is_first ? rows / 4 * 3 : rows / 2) &&
+                      rows > KD_VECTOR_ROWS;
         bool forced =
             column->force == KDI_STRINGS || column->force == KDI_LOCAL || column->force == KDI_TEXT;
         if ((unique && column->force == 0) || forced)
