@@ -17,10 +17,17 @@ static kd_status corrupt(kd_ctx *ctx, const kd_segment *segment, const char *wha
 static kd_status corrupt_block(kd_ctx *ctx, const kd_segment *segment, uint32_t column,
                                uint32_t block, const char *what)
 {
+    uint32_t first_shred = segment->stored_count - segment->shred_count;
+    if (column >= first_shred && block == KDI_DICTIONARY_BLOCK)
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, shred %u, dictionary: %s",
+                       segment->name, column - first_shred, what);
+    if (column >= first_shred)
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, shred %u, block %u: %s",
+                       segment->name, column - first_shred, block, what);
     if (block == KDI_DICTIONARY_BLOCK)
         return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, column %u, dictionary: %s",
                        segment->name, column, what);
-    if (column == segment->head.column_count)
+    if (segment->has_stamps && column == segment->head.column_count)
         return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, begin stamps, block %u: %s",
                        segment->name, block, what);
     return KD_FAIL(ctx, KD_CORRUPT, "XX001", "segment %s, column %u, block %u: %s", segment->name,
@@ -39,7 +46,7 @@ static kd_status read_block(kd_ctx *ctx, const kd_segment *segment, uint32_t col
     if (got_bytes != size_bytes)
         return corrupt_block(ctx, segment, column, block, "the file is too short");
     kdi_block_identity identity = segment->identity;
-    identity.column = column;
+    identity.column = segment->columns[column].number;
     identity.block = block;
     uint32_t stored = kd_load_u32(target);
     if (stored != checksum || kdi_block_checksum(&identity, target, size_bytes) != checksum)
@@ -70,9 +77,10 @@ kd_status kdi_segment_pin(kd_ctx *ctx, kd_segment *segment, uint32_t column, uin
 {
     assert(column < segment->stored_count && block < segment->head.block_count);
     block_load load = {segment, column, block};
-    return kd_block_cache_get(
-        ctx, segment->cache, segment->identity.unit, column * KDI_SEGMENT_BLOCKS_MAX + block,
-        segment->columns[column].blocks[block].size_bytes, load_block, &load, out_block);
+    return kd_block_cache_get(ctx, segment->cache, segment->identity.unit,
+                              segment->columns[column].number * KDI_SEGMENT_BLOCKS_MAX + block,
+                              segment->columns[column].blocks[block].size_bytes, load_block, &load,
+                              out_block);
 }
 
 /* --- Dictionaries --- */
@@ -152,7 +160,7 @@ out:
  * (6); the shared one has bit 63 clear and no block. */
 static uint64_t dictionary_id(const kd_segment *segment, uint32_t column)
 {
-    return (segment->identity.unit << 17) | ((uint64_t)(column + 1) << 6);
+    return (segment->identity.unit << 17) | ((uint64_t)(segment->columns[column].number + 1) << 6);
 }
 
 kd_status kdi_segment_input(kd_ctx *ctx, kd_segment *segment, uint32_t column, uint32_t block,
@@ -220,14 +228,16 @@ static kd_status read_footer_bytes(kd_ctx *ctx, const kd_segment *segment,
 static const char *check_head(const kd_segment *segment, size_t footer_bytes)
 {
     const kdi_segment_head *head = &segment->head;
-    if (head->column_count > KD_SEGMENT_COLUMNS_MAX || head->row_count > KD_SEGMENT_ROWS_MAX)
+    if (head->column_count > KD_SEGMENT_COLUMNS_MAX || head->row_count > KD_SEGMENT_ROWS_MAX ||
+        segment->shred_count > KDI_SHREDS_MAX)
         return "the footer has too many columns or rows";
     if (head->block_count != (head->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS)
         return "the footer has a wrong number of blocks";
     size_t needed =
         sizeof *head + segment->stored_count *
                            (sizeof(kdi_column_entry) + head->block_count * sizeof(kdi_block_entry));
-    return needed == footer_bytes ? NULL : "the footer has a wrong size";
+    bool fits = segment->shred_count > 0 ? needed <= footer_bytes : needed == footer_bytes;
+    return fits ? NULL : "the footer has a wrong size";
 }
 
 static bool string_fits(const uint8_t *bound)
@@ -261,14 +271,35 @@ static const char *check_column(const kd_segment *segment, const kdi_open_column
     return NULL;
 }
 
+/* What each shred is of: the rest of the footer, exactly. */
+static bool parse_keys(kd_segment *segment, const uint8_t *at, const uint8_t *end)
+{
+    for (uint32_t i = segment->stored_count - segment->shred_count; i < segment->stored_count;
+         i++) {
+        kdi_open_column *shred = &segment->columns[i];
+        int source = kd_segment_find_column(segment, shred->entry.column_no);
+        if ((size_t)(end - at) < 4 || shred->entry.type.id != KD_TYPE_TEXT || source < 0 ||
+            segment->columns[source].entry.type.id != KD_TYPE_JSONB)
+            return false;
+        uint32_t size_bytes = kd_load_u32(at);
+        at += 4;
+        if (size_bytes == 0 || size_bytes > (size_t)(end - at) || at[size_bytes - 1] != 0)
+            return false;
+        shred->keys = (kd_slice){(const char *)at, size_bytes};
+        at += size_bytes;
+    }
+    return at == end;
+}
+
 static kd_status parse_footer(kd_ctx *ctx, kd_segment *segment, const uint8_t *footer,
                               size_t footer_bytes, uint64_t limit)
 {
     if (footer_bytes < sizeof segment->head)
         return corrupt(ctx, segment, "the footer is cut off");
     memcpy(&segment->head, footer, sizeof segment->head);
-    segment->stored_count =
-        segment->head.column_count + (segment->head.flags & KDI_FOOTER_HAS_STAMPS);
+    segment->has_stamps = (segment->head.flags & KDI_FOOTER_HAS_STAMPS) != 0;
+    segment->shred_count = segment->head.flags >> KDI_FOOTER_SHREDS_SHIFT;
+    segment->stored_count = segment->head.column_count + segment->has_stamps + segment->shred_count;
     const char *wrong = check_head(segment, footer_bytes);
     if (wrong != NULL)
         return corrupt(ctx, segment, wrong);
@@ -282,6 +313,9 @@ static kd_status parse_footer(kd_ctx *ctx, kd_segment *segment, const uint8_t *f
         memcpy(&column->entry, entries + i * sizeof column->entry, sizeof column->entry);
         if (column->entry.type.id >= KD_TYPE_COUNT)
             return corrupt(ctx, segment, "the footer has an unknown type");
+        uint32_t behind = i - (segment->head.column_count + segment->has_stamps);
+        bool is_shred = i >= segment->head.column_count + segment->has_stamps;
+        column->number = is_shred ? KDI_SHRED_NUMBER_FIRST + behind : i;
         column->layout = (kdi_column_layout){.type = column->entry.type,
                                              .physical = kd_type_physical(column->entry.type)};
         if (column->entry.dictionary_bytes != 0)
@@ -293,6 +327,10 @@ static kd_status parse_footer(kd_ctx *ctx, kd_segment *segment, const uint8_t *f
         if (wrong != NULL)
             return corrupt(ctx, segment, wrong);
     }
+    const uint8_t *keys = blocks + (size_t)segment->stored_count * segment->head.block_count *
+                                       sizeof(kdi_block_entry);
+    if (!parse_keys(segment, keys, footer + footer_bytes))
+        return corrupt(ctx, segment, "the footer's shreds are wrong");
     return KD_OK;
 }
 
@@ -470,9 +508,18 @@ int kd_segment_find_column(const kd_segment *segment, uint32_t column_no)
     return -1;
 }
 
+int kd_segment_find_shred(const kd_segment *segment, uint32_t column_no, kd_slice keys)
+{
+    for (uint32_t i = segment->stored_count - segment->shred_count; i < segment->stored_count; i++)
+        if (segment->columns[i].entry.column_no == column_no &&
+            kd_slice_equal(segment->columns[i].keys, keys))
+            return (int)i;
+    return -1;
+}
+
 kd_type kd_segment_column_type(const kd_segment *segment, uint32_t column)
 {
-    assert(column < segment->head.column_count);
+    assert(column < segment->stored_count);
     return segment->columns[column].layout.type;
 }
 
@@ -481,7 +528,7 @@ kd_status kd_segment_zone_map(kd_ctx *ctx, const kd_segment *segment, uint32_t c
 {
     *out_map = (kd_zone_map){0};
     KD_TRY(kdi_segment_is_there(ctx, segment));
-    if (column >= segment->head.column_count || block >= segment->head.block_count)
+    if (column >= segment->stored_count || block >= segment->head.block_count)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "segment %s has no block %u of column %u",
                        segment->name, block, column);
     const kdi_open_column *open = &segment->columns[column];
@@ -502,10 +549,12 @@ kd_status kd_segment_zone_map(kd_ctx *ctx, const kd_segment *segment, uint32_t c
 
 /* --- Checking --- */
 
-/* Of every stored column its dictionary and its blocks, and the footer. */
+/* Of every stored column its dictionary and its blocks, the footer, and each block of the shreds
+ * beside the documents. */
 uint32_t kd_segment_piece_count(const kd_segment *segment)
 {
-    return segment->stored_count * (segment->head.block_count + 1) + 1;
+    return segment->stored_count * (segment->head.block_count + 1) + 1 +
+           (segment->shred_count > 0 ? segment->head.block_count : 0);
 }
 
 static kd_status check_footer(kd_ctx *ctx, const kd_segment *segment, kd_damage *damage)
@@ -535,7 +584,7 @@ static kd_status check_dictionary(kd_ctx *ctx, const kd_segment *segment, uint32
 static void locate_piece(const kd_segment *segment, uint32_t column, uint32_t at, kd_damage *out)
 {
     const kdi_open_column *open = &segment->columns[column];
-    bool is_stamps = column == segment->head.column_count;
+    bool is_stamps = segment->has_stamps && column == segment->head.column_count;
     out->column_no = is_stamps ? -1 : (int64_t)open->entry.column_no;
     out->first_row = 0;
     out->row_count = segment->head.row_count;
@@ -561,7 +610,10 @@ kd_status kd_segment_check_piece(kd_ctx *ctx, kd_segment *segment, uint32_t piec
     out_damage->table_no = segment->head.table_no;
     *out_bytes = 0;
     KD_TRY(kdi_segment_is_there(ctx, segment));
-    if (column >= segment->stored_count) {
+    uint32_t footer = segment->stored_count * (segment->head.block_count + 1);
+    if (piece > footer)
+        return kdi_segment_check_shreds(ctx, segment, piece - footer - 1, out_bytes, out_damage);
+    if (piece == footer) {
         out_damage->first_row = 0;
         out_damage->row_count = segment->head.row_count;
         status = check_footer(ctx, segment, out_damage);

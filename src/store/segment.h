@@ -8,12 +8,14 @@
  *                     8     4  row_count
  *                    12     4  column_count
  *                    16     4  block_count     of every column
- *                    20     4  flags           1: begin stamps are stored as one more column
+ *                    20     4  flags           1: begin stamps are stored as one more column;
+ *                              bits 8 and above: the number of shreds
  *                    24        per stored column, 40 bytes: type 12, column_no 4, and of the shared
  *                              dictionary's block offset 8, size 4, checksum 4, entries 4, has_null
  * 4 then        per stored column and block, 64 bytes: offset 8, size 4, checksum 4, rows 4, NULLs
- * 4, distinct values 4, encoding 1, flags 1 (1: bounds, 2: exact), 0 2, min 16, max 16 zeros so
- * that the file is whole 4 KiB trailer      the last 64 bytes: magic "KADESEG1", format 4, footer
+ * 4, distinct values 4, encoding 1, flags 1 (1: bounds, 2: exact), 0 2, min 16, max 16; then per
+ * shred: bytes of its keys 4, the keys, each ended by a zero byte. Zeros so that the file is whole
+ * 4 KiB. trailer      the last 64 bytes: magic "KADESEG1", format 4 (1, or 2 with shreds), footer
  * checksum 4, footer offset 8, database_id 8, unit 8, generation 8, footer bytes 4, 0 8, checksum 4
  * of the 60 before
  *
@@ -26,6 +28,10 @@
  * blocks of 16 vectors of 1,024 rows; each block has its own encoding, zone map,
  * null count and checksum. Beside the table's columns it holds the begin stamp of
  * each row (RLE; absent when every row is older than any snapshot).
+ *
+ * Last come shreds: a path of keys that most documents of a jsonb column have, as a column of text.
+ * Each row's is exactly what doc -> 'a' ->> 'b' gives of its document, which stays whole beside it.
+ * The writer chooses them; a segment may have none.
  */
 #ifndef KD_STORE_SEGMENT_H
 #define KD_STORE_SEGMENT_H
@@ -108,6 +114,10 @@ uint32_t kd_segment_column_count(const kd_segment *segment);
  * some column: who reads it fails, rather than to take the column for one that was added later. */
 int kd_segment_find_column(const kd_segment *segment, uint32_t column_no);
 kd_type kd_segment_column_type(const kd_segment *segment, uint32_t column);
+
+/* The column of text that holds the path (kd_jsonb_keys) of the column of documents, to be read as
+ * any other, or -1. */
+int kd_segment_find_shred(const kd_segment *segment, uint32_t column_no, kd_slice keys);
 
 /* Zone map of one block of one column. `has_bounds` is false when all rows are NULL or the type
  * keeps none. Strings' bounds may be cut (min rounded down, max up), then `exact` is false. */

@@ -9,12 +9,16 @@
 #include "store/file_sink.h"
 
 enum {
-    KDI_SEGMENT_FORMAT = 1,
+    KDI_SEGMENT_FORMAT = 2,
+    KDI_SEGMENT_FORMAT_PLAIN = 1, /* Of segments without shreds. */
     KDI_SEGMENT_BLOCKS_MAX = KD_SEGMENT_ROWS_MAX / KD_BLOCK_ROWS,
     KDI_SEGMENT_PATH_BYTES = 4096,
     KDI_ENTRY_HAS_BOUNDS = 1,
     KDI_ENTRY_EXACT = 2,
     KDI_FOOTER_HAS_STAMPS = 1,
+    KDI_FOOTER_SHREDS_SHIFT = 8, /* The flags above are the number of shreds. */
+    KDI_SHREDS_MAX = 256,
+    KDI_SHRED_NUMBER_FIRST = KD_SEGMENT_COLUMNS_MAX + 1, /* In blocks' identities. */
     KDI_BOUND_BYTES = KD_STR_INLINE_BYTES, /* Longer strings' bounds are cut to this. */
 };
 
@@ -40,7 +44,7 @@ typedef struct kdi_segment_head {
     uint32_t table_no;
     uint32_t schema_version;
     uint32_t row_count;
-    uint32_t column_count; /* The table's; with HAS_STAMPS one more is stored. */
+    uint32_t column_count; /* The table's; begin stamps and shreds are stored besides. */
     uint32_t block_count;  /* Of every column. */
     uint32_t flags;
 } kdi_segment_head;

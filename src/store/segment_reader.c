@@ -35,12 +35,12 @@ kd_status kd_segment_reader_create(kd_ctx *ctx, kd_arena *arena, kd_segment *seg
     if (reader->slots == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < column_count; i++) {
-        assert(columns[i] < segment->head.column_count);
+        assert(columns[i] < segment->stored_count);
         reader->slots[i].column = columns[i];
         reader->slots[i].room.arena = arena;
     }
-    bool has_stamps = segment->stored_count > segment->head.column_count;
-    reader->slots[column_count].column = has_stamps ? segment->head.column_count : UINT32_MAX;
+    reader->slots[column_count].column =
+        segment->has_stamps ? segment->head.column_count : UINT32_MAX;
     reader->slots[column_count].room.arena = arena;
     *out_reader = reader;
     return KD_OK;
@@ -161,7 +161,7 @@ kd_status kd_segment_get(kd_ctx *ctx, kd_segment *segment, uint32_t column, uint
                          kd_arena *arena, kd_value *out_value)
 {
     KD_TRY(kdi_segment_is_there(ctx, segment));
-    assert(column < segment->head.column_count && ordinal < segment->head.row_count);
+    assert(column < segment->stored_count && ordinal < segment->head.row_count);
     return get_value(ctx, segment, column, ordinal, arena, out_value);
 }
 
@@ -171,7 +171,7 @@ kd_status kd_segment_get_stamp(kd_ctx *ctx, kd_segment *segment, uint32_t ordina
     assert(ordinal < segment->head.row_count);
     *out_stamp = 0;
     KD_TRY(kdi_segment_is_there(ctx, segment));
-    if (segment->stored_count == segment->head.column_count)
+    if (!segment->has_stamps)
         return KD_OK;
     kd_value value;
     KD_TRY(get_value(ctx, segment, segment->head.column_count, ordinal, NULL, &value));

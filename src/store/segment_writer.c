@@ -1,7 +1,7 @@
 /*
  * Writing a segment: batches to columns, blocks to the file, the footer last.
  */
-#include "store/column_writer.h"
+#include "store/shred_writer.h"
 
 #include "base/world.h"
 
@@ -22,6 +22,7 @@ struct kd_segment_writer {
     bool failed;
     bool finished;
     kdi_column_writer *columns; /* column_count, and the begin stamps. */
+    kdi_shredder shredder;
     kdi_block_output output;
     char path[KDI_SEGMENT_PATH_BYTES];
 };
@@ -83,6 +84,7 @@ kd_status kd_segment_writer_create(kd_ctx *ctx, const kd_segment_options *option
         goto out;
     }
     writer->output.block = kd_buffer_in(writer->arena);
+    writer->shredder.arena = writer->arena;
     KD_TRY_OUT(init_columns(ctx, writer, shape));
     KD_TRY_OUT(kdi_segment_path(ctx, options->directory, shape->unit, writer->path));
     KD_TRY_OUT(kd_file_sink_open(ctx, &writer->output.sink, options->account, writer->path));
@@ -98,6 +100,7 @@ static kd_status end_block(kd_ctx *ctx, kd_segment_writer *writer)
 {
     for (uint32_t i = 0; i < writer->column_count + writer->has_stamps; i++)
         KD_TRY(kdi_column_end_block(ctx, &writer->columns[i], &writer->output));
+    KD_TRY(kdi_shredder_end_block(ctx, &writer->shredder, &writer->output));
     writer->block_rows = 0;
     return KD_OK;
 }
@@ -149,6 +152,7 @@ static kd_status append_rows(kd_ctx *ctx, kd_segment_writer *writer, const kd_ba
         for (uint32_t i = 0; i < writer->column_count; i++)
             KD_TRY(kdi_column_stage(ctx, &writer->columns[i], &writer->output, &batch->columns[i],
                                     batch, from, count));
+        KD_TRY(kdi_shredder_stage(ctx, &writer->shredder, &writer->output, batch, from, count));
         KD_TRY(stage_stamps(ctx, writer, begin_stamps == NULL ? NULL : begin_stamps + from, count));
         writer->block_rows += count;
         writer->row_count += count;
@@ -169,7 +173,12 @@ kd_status kd_segment_writer_append(kd_ctx *ctx, kd_segment_writer *writer, const
     if (batch->selected_count > KD_SEGMENT_ROWS_MAX - writer->row_count)
         return KD_FAIL(ctx, KD_LIMIT, "54000", "a segment holds at most %d rows",
                        KD_SEGMENT_ROWS_MAX);
-    kd_status status = append_rows(ctx, writer, batch, begin_stamps);
+    kd_status status = KD_OK;
+    if (writer->row_count == 0)
+        status = kdi_shredder_choose(ctx, &writer->shredder, writer->columns, writer->column_count,
+                                     batch);
+    if (status == KD_OK)
+        status = append_rows(ctx, writer, batch, begin_stamps);
     writer->failed = status != KD_OK;
     return status;
 }
@@ -182,18 +191,32 @@ uint32_t kd_segment_writer_row_count(const kd_segment_writer *writer)
 static kd_status build_footer(kd_ctx *ctx, kd_segment_writer *writer, kd_buffer *footer)
 {
     uint32_t stored_count = writer->column_count + writer->has_stamps;
+    const kdi_shredder *shredder = &writer->shredder;
     kdi_segment_head head = {.table_no = writer->table_no,
                              .schema_version = writer->schema_version,
                              .row_count = writer->row_count,
                              .column_count = writer->column_count,
                              .block_count = (writer->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS,
-                             .flags = writer->has_stamps ? KDI_FOOTER_HAS_STAMPS : 0};
+                             .flags = (writer->has_stamps ? KDI_FOOTER_HAS_STAMPS : 0) |
+                                      shredder->count << KDI_FOOTER_SHREDS_SHIFT};
     KD_TRY(kd_buffer_append(ctx, footer, &head, sizeof head));
     for (uint32_t i = 0; i < stored_count; i++)
         KD_TRY(kd_buffer_append(ctx, footer, &writer->columns[i].entry, sizeof(kdi_column_entry)));
+    for (uint32_t i = 0; i < shredder->count; i++)
+        KD_TRY(kd_buffer_append(ctx, footer, &shredder->shreds[i].column.entry,
+                                sizeof(kdi_column_entry)));
     for (uint32_t i = 0; i < stored_count; i++)
         KD_TRY(kd_buffer_append(ctx, footer, writer->columns[i].blocks,
                                 head.block_count * sizeof(kdi_block_entry)));
+    for (uint32_t i = 0; i < shredder->count; i++)
+        KD_TRY(kd_buffer_append(ctx, footer, shredder->shreds[i].column.blocks,
+                                head.block_count * sizeof(kdi_block_entry)));
+    for (uint32_t i = 0; i < shredder->count; i++) {
+        kd_slice keys = shredder->shreds[i].keys.bytes;
+        uint32_t size_bytes = (uint32_t)keys.size_bytes;
+        KD_TRY(kd_buffer_append(ctx, footer, &size_bytes, sizeof size_bytes));
+        KD_TRY(kd_buffer_append_slice(ctx, footer, keys));
+    }
     return KD_OK;
 }
 
@@ -215,7 +238,9 @@ static kd_status write_footer(kd_ctx *ctx, kd_segment_writer *writer)
     kd_buffer footer = kd_buffer_in(writer->arena);
     KD_TRY(build_footer(ctx, writer, &footer));
     const kdi_block_identity *identity = &writer->output.identity;
-    kdi_segment_trailer trailer = {.format = KDI_SEGMENT_FORMAT,
+    bool is_plain = writer->shredder.count == 0;
+    kdi_segment_trailer trailer = {.format =
+                                       is_plain ? KDI_SEGMENT_FORMAT_PLAIN : KDI_SEGMENT_FORMAT,
                                    .footer_offset = kd_file_sink_offset(sink),
                                    .database_id = identity->database_id,
                                    .unit = identity->unit,
@@ -235,6 +260,8 @@ static kd_status finish(kd_ctx *ctx, kd_segment_writer *writer)
         KD_TRY(end_block(ctx, writer));
     for (uint32_t i = 0; i <= writer->column_count; i++)
         KD_TRY(kdi_column_finish(ctx, &writer->columns[i], &writer->output, writer->row_count));
+    kdi_shredder_settle(&writer->shredder);
+    KD_TRY(kdi_shredder_finish(ctx, &writer->shredder, &writer->output, writer->row_count));
     KD_TRY(write_footer(ctx, writer));
     return ctx->world->directory_sync(ctx, writer->directory);
 }

@@ -72,6 +72,20 @@ bool kd_jsonb_get_path(kd_slice stored, const kd_slice *steps, uint32_t step_cou
 /* ->>: strings bare, others as JSON. JSON null gives `*out_is_null`. */
 kd_status kd_jsonb_as_text(kd_ctx *ctx, kd_arena *arena, kd_slice stored, bool *out_is_null,
                            kd_slice *out_text) KD_MUST_CHECK;
+
+/* Keys one below the other, each ended by a zero byte, which no key has; and where each was found
+ * last. */
+enum { KD_JSONB_KEYS_NEAR = 4 };
+typedef struct kd_jsonb_keys {
+    kd_slice bytes;
+    uint32_t near[KD_JSONB_KEYS_NEAR];
+} kd_jsonb_keys;
+bool kd_jsonb_follow(kd_jsonb_keys *keys, kd_slice stored, kd_slice *out);
+/* What ->> gives at the end of the keys: NULL for JSON null and where there is nothing. The text
+ * may point into `stored`. */
+kd_status kd_jsonb_follow_text(kd_ctx *ctx, kd_arena *arena, kd_jsonb_keys *keys, kd_slice stored,
+                               bool *out_is_null, kd_slice *out_text) KD_MUST_CHECK;
+
 /* @> */
 kd_status kd_jsonb_contains(kd_ctx *ctx, kd_slice a, kd_slice b, bool *out) KD_MUST_CHECK;
 /* ?: a top-level key, array string, or the string itself. */
