@@ -74,6 +74,9 @@ static void bounds_add(scan_op *self, uint32_t column, const kdi_runtime_filter 
 {
     kd_value ends[2];
     static const kd_scan_test tests[2] = {KD_SCAN_GREATER_EQUAL, KD_SCAN_LESS_EQUAL};
+    const kd_slice *paths = self->op.plan->as.scan.paths;
+    if (paths != NULL && paths[column].size_bytes > 0)
+        return; /* Zone maps are those of the documents. */
     if (!kdi_runtime_filter_bounds(filter, &ends[0], &ends[1]))
         return;
     for (int e = 0; e < 2; e++)
@@ -120,6 +123,7 @@ static kd_status scan_open(kd_ctx *ctx, kdi_op *op)
                        plan->as.scan.table->object.name.data);
     kd_scan_spec spec = {.shape = plan->as.scan.table->shape,
                          .positions = plan->as.scan.positions,
+                         .paths = plan->as.scan.paths,
                          .position_count = self->position_count,
                          .filters = self->filters,
                          .filter_count = self->filter_count,

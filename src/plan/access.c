@@ -770,6 +770,7 @@ kd_status kdi_plan_access(kd_ctx *ctx, kdi_planner *p, kd_rel *scan, kdi_conditi
     plan->as.scan.holds_places = scan->as.scan.holds_places;
     plan->as.scan.alias = scan->as.scan.alias;
     KD_TRY(add_prunes(ctx, &a, conditions, plan));
+    KD_TRY(kdi_scan_condition_paths(ctx, p, needed, plan));
     *out = plan;
     return kdi_partition_gates(ctx, p, scan, conditions, plan);
 }

@@ -261,6 +261,19 @@ static kd_status first_rows(kd_ctx *ctx, explaining *e, uint32_t depth, const kd
     return field(ctx, e, depth, "First Rows");
 }
 
+/* Paths into documents that the scan gives as columns. */
+static kd_status scan_paths(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    kd_buffer *text = field_text(e);
+    for (uint32_t c = 0; plan->as.scan.paths != NULL && c < plan->column_count; c++) {
+        if (plan->as.scan.paths[c].size_bytes == 0)
+            continue;
+        KD_TRY(kd_buffer_append_text(ctx, text, text->size_bytes > 0 ? ", " : ""));
+        KD_TRY(kd_buffer_append_slice(ctx, text, plan->columns[c].name));
+    }
+    return text->size_bytes > 0 ? field(ctx, e, depth, "Paths") : KD_OK;
+}
+
 static const char *const tests[] = {
     [KD_SCAN_EQUAL] = " = ",   [KD_SCAN_LESS] = " < ",           [KD_SCAN_LESS_EQUAL] = " <= ",
     [KD_SCAN_GREATER] = " > ", [KD_SCAN_GREATER_EQUAL] = " >= ",
@@ -302,6 +315,7 @@ static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_pl
     case KD_PLAN_UNION_ALL:
         return gates(ctx, e, depth, plan);
     case KD_PLAN_SCAN:
+        KD_TRY(scan_paths(ctx, e, depth, plan));
         KD_TRY(detail(ctx, e, depth, "Filter", plan->as.scan.condition));
         return runtime_filters(ctx, e, depth, plan);
     case KD_PLAN_INDEX_SCAN:

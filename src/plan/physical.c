@@ -250,11 +250,60 @@ static kd_status plan_project(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd
         *out = input;
         return KD_OK;
     }
+    kd_expr ***slots = KD_NEW_ARRAY(ctx, p->arena, kd_expr **, at);
+    if (slots == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < at; i++)
+        slots[i] = &exprs[i];
+    KD_TRY(kdi_scan_paths(ctx, p, input, slots, at));
     plan->inputs[0] = input;
     plan->row_estimate = input->row_estimate;
     plan->as.project.exprs = exprs;
     *out = plan;
     return KD_OK;
+}
+
+/* Copies of what the node shares with the bound tree, with paths as columns of the scan below. */
+static kd_status aggregate_paths(kd_ctx *ctx, kdi_planner *p, kd_aggregate_call *calls,
+                                 kd_plan *plan)
+{
+    struct {
+        kd_expr ***items;
+        size_t count, capacity;
+    } slots = {0};
+    kd_expr ***slot;
+    uint32_t keys = plan->as.aggregate.key_count;
+    kd_expr **copies = KD_NEW_ARRAY(ctx, p->arena, kd_expr *, keys);
+    if (copies == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < keys; i++) {
+        copies[i] = plan->as.aggregate.keys[i];
+        KD_TRY(KD_PUSH(ctx, p->arena, slots.items, slots.count, slots.capacity, &slot));
+        *slot = &copies[i];
+    }
+    plan->as.aggregate.keys = copies;
+    for (uint32_t c = 0; c < plan->as.aggregate.call_count; c++) {
+        kd_aggregate_call *call = &calls[c];
+        kd_expr **arguments = KD_NEW_ARRAY(ctx, p->arena, kd_expr *, call->argument_count);
+        kd_sort_key *order = KD_NEW_ARRAY(ctx, p->arena, kd_sort_key, call->order_count);
+        if (arguments == NULL || order == NULL)
+            return KD_NOMEM;
+        for (uint32_t i = 0; i < call->argument_count; i++) {
+            arguments[i] = call->arguments[i];
+            KD_TRY(KD_PUSH(ctx, p->arena, slots.items, slots.count, slots.capacity, &slot));
+            *slot = &arguments[i];
+        }
+        for (uint32_t i = 0; i < call->order_count; i++) {
+            order[i] = call->order[i];
+            KD_TRY(KD_PUSH(ctx, p->arena, slots.items, slots.count, slots.capacity, &slot));
+            *slot = &order[i].expr;
+        }
+        call->arguments = arguments;
+        call->order = order;
+        KD_TRY(KD_PUSH(ctx, p->arena, slots.items, slots.count, slots.capacity, &slot));
+        *slot = &call->filter;
+    }
+    return kdi_scan_paths(ctx, p, plan->inputs[0], slots.items, slots.count);
 }
 
 /* One group, of which nothing is asked: a row, whatever the input. */
@@ -309,7 +358,7 @@ static kd_status plan_aggregate(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const 
     plan->as.aggregate.sets = rel->as.aggregate.sets;
     plan->as.aggregate.grouping_id = rel->as.aggregate.grouping_id;
     *out = plan;
-    return KD_OK;
+    return plan->inputs[0]->kind == KD_PLAN_SCAN ? aggregate_paths(ctx, p, kept, plan) : KD_OK;
 }
 
 static kd_status plan_window(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,

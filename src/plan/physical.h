@@ -126,6 +126,7 @@ struct kd_plan {
             const kd_table_entry *table;
             kd_slice alias;
             const uint32_t *positions; /* Shape positions per output column (without the ref). */
+            const kd_slice *paths;     /* As kd_scan_spec has them; NULL: none. */
             kd_column_id ref_column;   /* 0, or the id of the last output column. */
             bool holds_places;         /* No row of the table moves while the plan runs. */
             uint32_t prune_count;      /* column op expression-without-columns, for zone maps */

@@ -100,6 +100,12 @@ kd_status kdi_conditions_join(kd_ctx *ctx, kdi_planner *p, const kdi_conditions 
 /* A copy in which columns among `ids` are replaced by `exprs`. */
 kd_status kdi_substitute(kd_ctx *ctx, kdi_planner *p, const kd_expr *expr, const kd_column_id *ids,
                          kd_expr *const *exprs, uint32_t count, kd_expr **out) KD_MUST_CHECK;
+/* scan_path.c: paths into documents as columns of the scan, in its own condition (`needed` of the
+ * scan above it), and in expressions over it that are all that is asked of it. */
+kd_status kdi_scan_condition_paths(kd_ctx *ctx, kdi_planner *p, const kd_id_set *needed,
+                                   kd_plan *scan) KD_MUST_CHECK;
+kd_status kdi_scan_paths(kd_ctx *ctx, kdi_planner *p, kd_plan *input, kd_expr ***slots,
+                         size_t count) KD_MUST_CHECK;
 /* recheck.c. NULL when more than one row of one table decides. */
 kd_status kdi_recheck_make(kd_ctx *ctx, kdi_planner *p, kd_rel *rel,
                            kd_recheck **out) KD_MUST_CHECK;

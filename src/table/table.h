@@ -218,6 +218,9 @@ typedef struct kd_scan_skips {
 typedef struct kd_scan_spec {
     const kd_table_shape *shape;
     const uint32_t *positions; /* The shape's columns wanted, in output order; may be none. */
+    const kd_slice
+        *paths; /* Per position: keys (kd_jsonb_keys) below the column of documents, whose
+                 * text is given instead (->>); empty: the column. NULL: no paths. */
     uint32_t position_count;
     const kd_scan_filter *filters; /* All must hold. */
     uint32_t filter_count;

@@ -8,6 +8,7 @@
  * are not visible; delta rows are copied into flat vectors of the reader.
  */
 #include "table/table_internal.h"
+#include "types/jsonb.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct kd_table_scan {
     kd_snapshot snapshot;
     const kd_table_shape *shape;
     const uint32_t *positions;
+    const kd_slice *paths;
     uint32_t position_count;
     const kd_scan_filter *filters;
     uint32_t filter_count;
@@ -34,6 +36,13 @@ struct kd_table_scan {
     _Atomic uint64_t next_morsel;
 };
 
+/* A path that is read as a column of text. */
+typedef struct scan_path {
+    kd_jsonb_keys keys;
+    bool is_followed; /* The segment has no shred of it. */
+    kd_vector texts;  /* Where it is followed; made at the first use. */
+} scan_path;
+
 struct kd_scan_reader {
     kd_table_scan *scan;
     kd_arena *arena;         /* Of what lives as long as the reader. */
@@ -46,6 +55,8 @@ struct kd_scan_reader {
     kd_segment_reader *segment_reader;
     int *segment_columns;       /* Per position: slot of the segment reader, or -1. */
     bool *is_open;              /* Per position: still to be decoded for the last batch. */
+    scan_path *paths;           /* Per position; NULL: the scan has none. */
+    kd_arena *path_arena;       /* Texts of the last batch. */
     uint32_t first_row;         /* Of the last batch, in the segment, ... */
     uint32_t row_count;         /* ... and its rows. */
     uint32_t next_row, end_row; /* Left of the current segment morsel. */
@@ -90,6 +101,7 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
     scan->snapshot = snapshot;
     scan->shape = spec->shape;
     scan->positions = spec->positions;
+    scan->paths = spec->paths;
     scan->position_count = spec->position_count;
     scan->filters = spec->filters;
     scan->filter_count = spec->filter_count;
@@ -123,6 +135,29 @@ uint64_t kd_table_scan_row_estimate(const kd_table_scan *scan)
     return scan->row_estimate;
 }
 
+static kd_status paths_prepare(kd_ctx *ctx, kd_scan_reader *reader)
+{
+    const kd_table_scan *scan = reader->scan;
+    reader->paths = KD_NEW_ARRAY(ctx, reader->arena, scan_path, scan->position_count);
+    reader->path_arena = kd_arena_create(ctx, reader->arena, "scanned paths", KD_ARENA_UNLIMITED);
+    if (reader->paths == NULL || reader->path_arena == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < scan->position_count; i++)
+        reader->paths[i].keys.bytes = scan->paths[i];
+    return KD_OK;
+}
+
+static inline bool is_path(const kd_table_scan *scan, uint32_t position)
+{
+    return scan->paths != NULL && scan->paths[position].size_bytes > 0;
+}
+
+static kd_type position_type(const kd_table_scan *scan, uint32_t position)
+{
+    return is_path(scan, position) ? kd_type_of(KD_TYPE_TEXT)
+                                   : scan->shape->columns[scan->positions[position]].type;
+}
+
 kd_status kd_scan_reader_create(kd_ctx *ctx, kd_arena *arena, kd_table_scan *scan,
                                 kd_scan_reader **out_reader)
 {
@@ -144,6 +179,8 @@ kd_status kd_scan_reader_create(kd_ctx *ctx, kd_arena *arena, kd_table_scan *sca
     reader->segment_arena = kd_arena_create(ctx, NULL, "segment scan", KD_ARENA_UNLIMITED);
     if (reader->segment_arena == NULL)
         return KD_NOMEM;
+    if (scan->paths != NULL)
+        KD_TRY(paths_prepare(ctx, reader));
     *out_reader = reader;
     return KD_OK;
 }
@@ -216,6 +253,80 @@ static kd_status block_is_excluded(kd_ctx *ctx, const kd_table_scan *scan,
     return KD_OK;
 }
 
+/* --- Paths where they have no shred ---------------------------------------------------------- */
+
+static kd_status path_text(kd_ctx *ctx, kd_scan_reader *reader, uint32_t position,
+                           const kd_str *document, kd_vector *texts, uint32_t row)
+{
+    bool is_null = true;
+    kd_slice text;
+    if (document != NULL)
+        KD_TRY(kd_jsonb_follow_text(ctx, reader->path_arena, &reader->paths[position].keys,
+                                    kd_str_slice(document), &is_null, &text));
+    if (is_null) {
+        kd_vector_set_null(texts, row);
+        return KD_OK;
+    }
+    ((kd_str *)texts->values)[row] = kd_str_from(text.data, text.size_bytes);
+    return KD_OK;
+}
+
+/* `rows` as for kd_segment_read_rows; NULL: all. At other rows there are empty texts. */
+static kd_status path_follow(kd_ctx *ctx, kd_scan_reader *reader, uint32_t position,
+                             const kd_vector *documents, const uint16_t *rows, uint32_t count)
+{
+    _Alignas(16) char scratch[16];
+    kd_vector *texts = &reader->paths[position].texts;
+    if (texts->values == NULL)
+        KD_TRY(kd_vector_init_flat(ctx, reader->arena, kd_type_of(KD_TYPE_TEXT), KD_BATCH_ROWS,
+                                   texts));
+    memset(texts->validity, 0xff, (KD_BATCH_ROWS / 64) * sizeof(uint64_t));
+    if (rows != NULL)
+        memset(texts->values, 0, KD_BATCH_ROWS * sizeof(kd_str));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = rows == NULL ? i : rows[i];
+        bool is_null = kd_vector_is_null(documents, row);
+        KD_TRY(path_text(ctx, reader, position,
+                         is_null ? NULL : kd_vector_payload(documents, row, scratch), texts, row));
+    }
+    reader->columns[position] = *texts;
+    return KD_OK;
+}
+
+/* The table's column is newer than the segment. */
+static kd_status missing_column(kd_ctx *ctx, kd_scan_reader *reader, uint32_t position)
+{
+    const kd_value *missing =
+        &reader->scan->shape->columns[reader->scan->positions[position]].missing;
+    kd_value text = kd_value_null(kd_type_of(KD_TYPE_TEXT));
+    bool is_null = true;
+    kd_slice slice;
+    if (!is_path(reader->scan, position))
+        return kd_vector_init_constant(ctx, reader->segment_arena, missing,
+                                       &reader->columns[position]);
+    if (!missing->is_null)
+        KD_TRY(kd_jsonb_follow_text(ctx, reader->segment_arena, &reader->paths[position].keys,
+                                    kd_str_slice(&missing->as.str), &is_null, &slice));
+    text.is_null = is_null;
+    if (!is_null)
+        text.as.str = kd_str_from(slice.data, slice.size_bytes);
+    return kd_vector_init_constant(ctx, reader->segment_arena, &text, &reader->columns[position]);
+}
+
+/* Where the segment has what the position wants, or -1. */
+static int position_find(kd_scan_reader *reader, const kdi_segment *segment, uint32_t position)
+{
+    const kd_table_scan *scan = reader->scan;
+    uint32_t column_no = scan->shape->columns[scan->positions[position]].column_no;
+    if (is_path(scan, position)) {
+        int shred = kd_segment_find_shred(segment->file, column_no, scan->paths[position]);
+        reader->paths[position].is_followed = shred < 0;
+        if (shred >= 0)
+            return shred;
+    }
+    return kd_segment_find_column(segment->file, column_no);
+}
+
 static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment *segment)
 {
     const kd_table_scan *scan = reader->scan;
@@ -228,8 +339,7 @@ static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment 
         return KD_NOMEM;
     uint32_t count = 0;
     for (uint32_t i = 0; i < scan->position_count; i++) {
-        const kd_table_column *column = &scan->shape->columns[scan->positions[i]];
-        int at = kd_segment_find_column(segment->file, column->column_no);
+        int at = position_find(reader, segment, i);
         reader->segment_columns[i] = at < 0 ? -1 : (int)count;
         if (at >= 0)
             columns[count++] = (uint32_t)at;
@@ -237,10 +347,8 @@ static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment 
     KD_TRY(kd_segment_reader_create(ctx, reader->segment_arena, segment->file, columns, count,
                                     &reader->segment_reader));
     for (uint32_t i = 0; i < scan->position_count; i++) {
-        const kd_table_column *column = &scan->shape->columns[scan->positions[i]];
         if (reader->segment_columns[i] < 0)
-            KD_TRY(kd_vector_init_constant(ctx, reader->segment_arena, &column->missing,
-                                           &reader->columns[i]));
+            KD_TRY(missing_column(ctx, reader, i));
     }
     reader->segment = segment;
     return KD_OK;
@@ -294,15 +402,20 @@ static kd_status column_decode(kd_ctx *ctx, kd_scan_reader *reader, uint32_t pos
 {
     const kd_table_scan *scan = reader->scan;
     uint32_t slot = (uint32_t)reader->segment_columns[position];
-    kd_vector *column = &reader->columns[position];
+    bool is_followed = is_path(scan, position) && reader->paths[position].is_followed;
+    kd_vector documents;
+    kd_vector *column = is_followed ? &documents : &reader->columns[position];
     if (rows == NULL)
         KD_TRY(kd_segment_read(ctx, reader->segment_reader, slot, reader->first_row,
                                reader->row_count, column));
     else
         KD_TRY(kd_segment_read_rows(ctx, reader->segment_reader, slot, reader->first_row,
                                     reader->row_count, rows, count, column));
-    column->type = scan->shape->columns[scan->positions[position]].type;
     reader->is_open[position] = false;
+    if (is_followed)
+        return path_follow(ctx, reader, position, &documents, rows,
+                           rows == NULL ? reader->row_count : count);
+    column->type = position_type(scan, position);
     return KD_OK;
 }
 
@@ -324,6 +437,8 @@ static kd_status segment_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t fir
     KD_TRY(segment_select(ctx, reader, first, count, &selected));
     if (selected == 0)
         return KD_OK;
+    if (reader->path_arena != NULL)
+        kd_arena_reset(reader->path_arena);
     reader->first_row = first;
     reader->row_count = count;
     for (uint32_t i = 0; i < scan->position_count; i++) {
@@ -348,9 +463,8 @@ static kd_status flat_ready(kd_ctx *ctx, kd_scan_reader *reader)
     const kd_table_scan *scan = reader->scan;
     for (uint32_t i = 0; i < scan->position_count; i++) {
         if (reader->flat[i].values == NULL)
-            KD_TRY(kd_vector_init_flat(ctx, reader->arena,
-                                       scan->shape->columns[scan->positions[i]].type,
-                                       KDI_CHUNK_SLOTS, &reader->flat[i]));
+            KD_TRY(kd_vector_init_flat(ctx, reader->arena, position_type(scan, i), KDI_CHUNK_SLOTS,
+                                       &reader->flat[i]));
     }
     return KD_OK;
 }
@@ -383,6 +497,26 @@ static void chunk_gather(const kdi_chunk *chunk, uint32_t column, const uint16_t
     }
 }
 
+/* The path at `position` for the rows selected; the chunk may be older than the column. */
+static kd_status chunk_follow(kd_ctx *ctx, kd_scan_reader *reader, const kdi_chunk *chunk,
+                              int column, uint32_t position, uint32_t count)
+{
+    const kd_table_scan *scan = reader->scan;
+    const kd_value *missing = &scan->shape->columns[scan->positions[position]].missing;
+    kd_vector *texts = &reader->flat[position];
+    memset(texts->validity, 0xff, (KDI_CHUNK_SLOTS / 64) * sizeof(uint64_t));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = reader->selection[i];
+        const kd_str *document = missing->is_null ? NULL : &missing->as.str;
+        if (column >= 0)
+            document = chunk->nulls[column][slot] != 0
+                           ? NULL
+                           : kdi_chunk_payload(chunk, slot, (uint32_t)column);
+        KD_TRY(path_text(ctx, reader, position, document, texts, i));
+    }
+    return KD_OK;
+}
+
 static kd_status chunk_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t chunk_at,
                              kd_batch *out_batch)
 {
@@ -392,11 +526,15 @@ static kd_status chunk_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t chunk
     if (count == 0)
         return KD_OK;
     KD_TRY(flat_ready(ctx, reader));
+    if (reader->path_arena != NULL)
+        kd_arena_reset(reader->path_arena);
     memset(reader->is_open, 0, scan->position_count * sizeof *reader->is_open);
     for (uint32_t i = 0; i < scan->position_count; i++) {
         const kd_table_column *column = &scan->shape->columns[scan->positions[i]];
         int at = kdi_set_find(chunk->set, column->column_no, scan->positions[i]);
-        if (at >= 0) {
+        if (is_path(scan, i)) {
+            KD_TRY(chunk_follow(ctx, reader, chunk, at, i, count));
+        } else if (at >= 0) {
             chunk_gather(chunk, (uint32_t)at, reader->selection, count, &reader->flat[i]);
         } else {
             memset(reader->flat[i].validity, 0xff, (KDI_CHUNK_SLOTS / 64) * sizeof(uint64_t));
