@@ -216,7 +216,7 @@ static kd_status open_check(kd_ctx *ctx, kd_arena *arena, const kd_call_env *env
     bool is_files = env->data == of_files;
     cursor->catalog = is_files ? NULL : kdi_call_catalog(env);
     const kd_damage_watch watch = {found, bytes_read, cursor};
-    kd_progress_begin(ctx, "check", 0);
+    kd_progress_begin(ctx, "verify", 0);
     if (env->data == of_past)
         KD_TRY(met_before(ctx, database->storage, cursor));
     else

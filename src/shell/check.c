@@ -8,28 +8,6 @@
 
 enum { EXIT_CLEAN = 0, EXIT_DAMAGE = 1, EXIT_FAILED = 2 };
 
-static bool progress_is_shown;
-
-static bool on_progress(void *object, const kade_progress *progress)
-{
-    (void)object;
-    double seconds = (double)progress->elapsed_us / 1e6;
-    if (seconds < 0.5)
-        return true;
-    progress_is_shown = true;
-    double megabytes = (double)progress->rows_done / 1e6;
-    fprintf(stderr, "\r%.0f MB checked, %.0f MB/s\033[K", megabytes, megabytes / seconds);
-    fflush(stderr);
-    return true;
-}
-
-static void progress_clear(void)
-{
-    if (progress_is_shown)
-        fputs("\r\033[K", stderr);
-    progress_is_shown = false;
-}
-
 /* The query's rows as lines of text, or as one array of JSON. */
 static int report(kdi_shell *shell, const char *sql, bool is_json)
 {
@@ -42,7 +20,7 @@ static int report(kdi_shell *shell, const char *sql, bool is_json)
     }
     kade_status status;
     while ((status = kade_step(statement, &has_row)) == KADE_OK && has_row) {
-        progress_clear();
+        kdi_shell_progress_clear();
         damages += kade_column_bool(statement, 0);
         const char *text = kade_column_text(statement, 1, NULL);
         if (is_json)
@@ -52,7 +30,7 @@ static int report(kdi_shell *shell, const char *sql, bool is_json)
             fputc('\n', shell->out);
         rows++;
     }
-    progress_clear();
+    kdi_shell_progress_clear();
     if (status != KADE_OK)
         kdi_shell_complain(shell, "kade: %s", kade_session_error(shell->session)->message);
     kade_finalize(statement);
@@ -113,7 +91,7 @@ static int check(const char *path, bool is_json)
     int code = EXIT_FAILED;
     if (sql != NULL) {
         if (isatty(STDERR_FILENO) != 0)
-            kade_session_on_progress(shell.session, on_progress, NULL);
+            kade_session_on_progress(shell.session, kdi_shell_on_progress, NULL);
         code = report(&shell, sql, is_json);
     }
     if (code == EXIT_CLEAN && source != of_open) {

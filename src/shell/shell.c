@@ -52,7 +52,14 @@ bool kdi_shell_take_interrupt(void)
 
 static bool progress_is_shown;
 
-static bool on_progress(void *object, const kade_progress *progress)
+/* Of whole files; all others are of rows. */
+static bool counts_bytes(const char *phase)
+{
+    return strcmp(phase, "verify") == 0 || strcmp(phase, "verify backup") == 0 ||
+           strcmp(phase, "backup") == 0 || strcmp(phase, "restore") == 0;
+}
+
+bool kdi_shell_on_progress(void *object, const kade_progress *progress)
 {
     (void)object;
     if (progress->elapsed_us < 500000)
@@ -68,13 +75,15 @@ static bool on_progress(void *object, const kade_progress *progress)
     } else {
         fputs("\r", stderr);
     }
-    fprintf(stderr, " %s %llu rows, %.1f s\033[K", progress->phase,
-            (unsigned long long)progress->rows_done, seconds);
+    bool of_bytes = counts_bytes(progress->phase);
+    fprintf(stderr, " %s %llu %s, %.1f s\033[K", progress->phase,
+            (unsigned long long)progress->rows_done / (of_bytes ? 1000 * 1000 : 1),
+            of_bytes ? "MB" : "rows", seconds);
     fflush(stderr);
     return true;
 }
 
-static void progress_clear(void)
+void kdi_shell_progress_clear(void)
 {
     if (progress_is_shown)
         fputs("\r\033[K", stderr);
@@ -84,7 +93,7 @@ static void progress_clear(void)
 static void on_notice(void *object, const kade_error *notice)
 {
     (void)object;
-    progress_clear();
+    kdi_shell_progress_clear();
     fprintf(stderr, "%s:  %s\n", notice->severity, notice->message);
     if (notice->detail[0] != '\0')
         fprintf(stderr, "DETAIL:  %s\n", notice->detail);
@@ -129,7 +138,7 @@ kd_status kdi_shell_open(kdi_shell *shell)
     }
     kade_session_on_notice(shell->session, on_notice, shell);
     if (isatty(STDERR_FILENO) != 0)
-        kade_session_on_progress(shell->session, on_progress, shell);
+        kade_session_on_progress(shell->session, kdi_shell_on_progress, shell);
     return KD_OK;
 }
 
@@ -212,7 +221,7 @@ static void show_position(kd_slice sql, int64_t position)
 void kdi_shell_show_error(kdi_shell *shell, const kade_error *error, kd_slice sql)
 {
     shell->has_failed = true;
-    progress_clear();
+    kdi_shell_progress_clear();
     fflush(shell->out);
     if (shell->source_name != NULL)
         fprintf(stderr, "kade:%s:%llu: ", shell->source_name,
@@ -251,7 +260,7 @@ static kade_status on_result(void *object, kade_statement *statement)
         status = kade_step(statement, &has_row);
     const char *tag = kade_command_tag(statement);
     if (status == KADE_OK && !state->is_silent && shell->shows_tags && tag[0] != '\0') {
-        progress_clear();
+        kdi_shell_progress_clear();
         fprintf(shell->out, "%s\n", tag);
     }
     return status;
@@ -287,7 +296,7 @@ static bool run_with(kdi_shell *shell, kd_slice sql, run_state *state)
     kade_status status = kade_execute(shell->session, sql.data, sql.size_bytes, on_result, state);
     running_session = NULL;
     was_interrupted = 0;
-    progress_clear();
+    kdi_shell_progress_clear();
     uint64_t took_ns = world->monotonic_ns(world) - begin_ns;
     if (status != KADE_OK)
         kdi_shell_show_error(shell, kade_session_error(shell->session), sql);

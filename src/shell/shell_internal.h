@@ -71,6 +71,9 @@ void kdi_shell_close(kdi_shell *shell);
 /* Ctrl-C: cancels the running statement, or empties the line being typed. */
 void kdi_shell_catch_interrupts(kdi_shell *shell);
 bool kdi_shell_take_interrupt(void);
+/* A line on stderr that stays until it is cleared, for kade_session_on_progress. */
+bool kdi_shell_on_progress(void *object, const kade_progress *progress);
+void kdi_shell_progress_clear(void);
 
 /* Runs one statement, prints its result or error, and its time when asked. False when it failed. */
 bool kdi_shell_run(kdi_shell *shell, kd_slice sql);
