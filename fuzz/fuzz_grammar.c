@@ -258,6 +258,21 @@ static void set_limits(fuzz_engine *engine)
     (void)!fuzz_run(engine, KD_SLICE("SET work_mem = '64kB'"), NULL, 0);
 }
 
+static void run_statement(fuzz_engine *engine, chooser *from)
+{
+    static script text;
+    const grammar *it = grammar_read();
+    text.size_bytes = 0;
+    write_rule(it, it->root, 0, from, &text);
+    bool shows = getenv("FUZZ_SHOW") != NULL;
+    if (shows)
+        fprintf(stderr, "%.*s;\n", (int)text.size_bytes, text.text);
+    kd_status status = fuzz_run(engine, (kd_slice){text.text, text.size_bytes}, NULL, 0);
+    if (shows && status != KD_OK)
+        fprintf(stderr, "-- %s %s\n", kd_session_ctx(engine->session)->error.sqlstate,
+                kd_session_ctx(engine->session)->error.message);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     static fuzz_engine engine;
