@@ -3,7 +3,7 @@
  */
 #include "backup_fixture.h"
 
-enum { ROWS = 20000 };
+enum { ROWS = 20000, ROWS_BESIDE = 500 };
 
 static kd_backup_info backup(table_fixture *f)
 {
@@ -97,8 +97,8 @@ static kd_status open_beside(kd_ctx *ctx, const char *path, unsigned flags, kd_f
     if (f != NULL && length > 12 && strcmp(path + length - 12, "/objects/new") == 0) {
         beside = NULL; /* Not inside of itself. */
         kd_error_clear(&f->ctx);
-        rows_add(f, beside_rows, 3000);
-        beside_rows += 3000;
+        rows_add(f, beside_rows, ROWS_BESIDE);
+        beside_rows += ROWS_BESIDE;
         if (beside_turn % 3 == 0)
             CHECK_STATUS(&f->ctx, kd_table_flush(&f->ctx, f->table));
         if (beside_turn % 3 == 1)
@@ -122,7 +122,7 @@ TEST(a_backup_beside_flushes_compactions_and_checkpoints_is_whole)
     CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
     rows_add(&f, ROWS, ROWS);
     beside_rows = 2 * ROWS;
-    for (unsigned turn = 0; turn < 4; turn++) {
+    for (unsigned turn = 0; turn < 3; turn++) {
         kd_ctx own = {.world = &world};
         kd_backup_info info;
         char name[16];
