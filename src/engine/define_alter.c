@@ -180,6 +180,27 @@ static kd_status drop_generated_from(kd_ctx *ctx, alteration *work,
     return KD_OK;
 }
 
+/* Foreign keys that refer by a unique key stop the drop of it or of its column, or go with it. */
+static kd_status drop_keys_to(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action,
+                              const kd_table_index *index)
+{
+    kd_arena *arena = work->run->arena;
+    kd_slice table = work->table->object.name, name = index->object.name;
+    bool of_column = action->what == KD_AST_DROP_COLUMN;
+    if (of_column)
+        name = action->name;
+    const char *subject = kd_format_text(
+        ctx, arena, of_column ? "column %.*s of table %.*s" : "constraint %.*s on table %.*s",
+        (int)name.size_bytes, name.data, (int)table.size_bytes, table.data);
+    const char *base =
+        of_column ? subject
+                  : kd_format_text(ctx, arena, "index %.*s", (int)name.size_bytes, name.data);
+    if (subject == NULL || base == NULL)
+        return KD_NOMEM;
+    return kdi_references_drop(ctx, work->draft, work->table, index,
+                               action->behavior == KD_AST_CASCADE, subject, base);
+}
+
 static kd_status drop_indexes_of(kd_ctx *ctx, kdi_draft *draft, uint32_t column_no)
 {
     for (uint32_t i = draft->entry.index_count; i > 0; i--)
@@ -248,6 +269,9 @@ static kd_status drop_column(kd_ctx *ctx, alteration *work, const kd_ast_alter_a
     KD_TRY(refuse_partition_key(ctx, draft, (uint32_t)position, "drop"));
     KD_TRY(drop_generated_from(ctx, work, action, position));
     KD_TRY(find_column(ctx, work, action->name, &position));
+    for (uint32_t i = 0; i < entry->index_count; i++)
+        if (index_has_column(&draft->indexes[i], column_no))
+            KD_TRY(drop_keys_to(ctx, work, action, &draft->indexes[i]));
     KD_TRY(drop_indexes_of(ctx, draft, column_no));
     KD_TRY(drop_hidden_from(ctx, draft, (uint32_t)position));
     uint32_t kept = 0;
@@ -569,71 +593,6 @@ static bool is_named_key(const alteration *work, const kd_table_index *index, kd
         if (named->indexes[i].is_constraint && kd_slice_equal(named->indexes[i].object.name, name))
             return kdi_index_is_counterpart(named, &named->indexes[i], work->table, index);
     return kd_slice_equal(index->object.name, name);
-}
-
-static bool refers_by(const kd_foreign_key *key, const kd_table_entry *table,
-                      const kd_table_index *index)
-{
-    if (key->target_no != table->object.object_no ||
-        key->column_count != index->storage.column_count)
-        return false;
-    for (uint32_t i = 0; i < key->column_count; i++)
-        if (!index_has_column(index, key->target_column_nos[i]))
-            return false;
-    return true;
-}
-
-/* Foreign keys without the unique key that they refer to. */
-static kd_status forget_keys(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *target,
-                             const kd_table_index *index)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < draft->entry.foreign_count; i++)
-        if (!refers_by(&draft->foreign_keys[i], target, index))
-            draft->foreign_keys[kept++] = draft->foreign_keys[i];
-    draft->entry.foreign_count = kept;
-    return kdi_draft_sync(ctx, draft);
-}
-
-/* Foreign keys that refer by a unique key stop its drop, or go with it. */
-static kd_status drop_keys_to(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action,
-                              const kd_table_index *index)
-{
-    kdi_referrer *referrers;
-    uint32_t count;
-    kd_slice name = index->object.name, table = work->table->object.name;
-    KD_TRY(kdi_foreign_referrers(ctx, work->run->arena, work->run->catalog, work->table, &referrers,
-                                 &count));
-    for (uint32_t i = 0; i < count; i++) {
-        const kd_table_entry *other = referrers[i].table;
-        kd_slice key = referrers[i].key->name;
-        kdi_draft *draft = work->draft;
-        if (!refers_by(referrers[i].key, work->table, index))
-            continue;
-        if (action->behavior != KD_AST_CASCADE) {
-            kd_status status =
-                KD_FAIL(ctx, KD_INVALID, "2BP01",
-                        "cannot drop constraint %.*s on table %.*s because other objects depend "
-                        "on it",
-                        (int)name.size_bytes, name.data, (int)table.size_bytes, table.data);
-            kd_error_set_detail(ctx, "constraint %.*s on table %.*s depends on index %.*s",
-                                (int)key.size_bytes, key.data, (int)other->object.name.size_bytes,
-                                other->object.name.data, (int)name.size_bytes, name.data);
-            kd_error_set_hint(ctx, "Use DROP ... CASCADE to drop the dependent objects too.");
-            return status;
-        }
-        if (other == work->table) {
-            KD_TRY(forget_keys(ctx, draft, work->table, index));
-            continue;
-        }
-        KD_TRY(kdi_draft_open(
-            ctx, work->run,
-            (const kd_table_entry *)kd_catalog_get(work->run->catalog, other->object.object_no),
-            &draft));
-        KD_TRY(forget_keys(ctx, draft, work->table, index));
-        KD_TRY(kdi_draft_put(ctx, draft));
-    }
-    return KD_OK;
 }
 
 static kd_status drop_constraint(kd_ctx *ctx, alteration *work, const kd_ast_alter_action *action)

@@ -356,6 +356,14 @@ static kd_status drop_index_of(kd_ctx *ctx, drop *work, const kd_table_entry *ow
         i++;
     if (i == draft->entry.index_count)
         return KD_OK;
+    if (table == owner) {
+        kd_slice name = index->object.name;
+        const char *subject =
+            kd_format_text(ctx, work->run->arena, "index %.*s", (int)name.size_bytes, name.data);
+        if (subject == NULL)
+            return KD_NOMEM;
+        KD_TRY(kdi_references_drop(ctx, draft, table, index, work->cascade, subject, subject));
+    }
     KD_TRY(kdi_draft_drop_index(ctx, draft, i));
     return kdi_draft_put(ctx, draft);
 }

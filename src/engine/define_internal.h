@@ -141,6 +141,11 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft,
                               const kd_ast_create_index *ast) KD_MUST_CHECK;
 /* Makes the storage, then the indexes that wait for it. */
 kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
+/* Foreign keys that refer by the unique index of `table`, whose draft is `own`, go with it; without
+ * `cascade` they stop its drop (2BP01), told as that of `subject`, since they depend on `base`. */
+kd_status kdi_references_drop(kd_ctx *ctx, kdi_draft *own, const kd_table_entry *table,
+                              const kd_table_index *index, bool cascade, const char *subject,
+                              const char *base) KD_MUST_CHECK;
 /* Removes the index at `position` from draft and storage. */
 kd_status kdi_draft_drop_index(kd_ctx *ctx, kdi_draft *draft, uint32_t position) KD_MUST_CHECK;
 /* A hidden column that holds an expression over the row, of an index or of a partition key. Rows
