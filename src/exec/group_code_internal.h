@@ -98,4 +98,21 @@ kd_status kdi_code_doubles_step(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *ag
 void kdi_code_doubles_fold(const kdi_group_codes *codes, kdi_code_sum *sum, uint32_t code,
                            kd_double_sum *state, int64_t count);
 
+/* add_lanes(): values by code into four sums each, so that rows of one group do not wait for each
+ * other. */
+#define KDI_ADD_LANES(type)                                                    \
+    static void add_lanes(type *restrict sums, const uint32_t *restrict codes, \
+                          const type *restrict values, uint32_t count)         \
+    {                                                                          \
+        uint32_t i = 0;                                                        \
+        for (; i + 4 <= count; i += 4) {                                       \
+            sums[codes[i] * 4] += values[i];                                   \
+            sums[codes[i + 1] * 4 + 1] += values[i + 1];                       \
+            sums[codes[i + 2] * 4 + 2] += values[i + 2];                       \
+            sums[codes[i + 3] * 4 + 3] += values[i + 3];                       \
+        }                                                                      \
+        for (; i < count; i++)                                                 \
+            sums[codes[i] * 4] += values[i];                                   \
+    }
+
 #endif

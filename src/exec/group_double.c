@@ -108,19 +108,7 @@ static void add_ordered(double *restrict sums, const uint32_t *restrict codes, u
         sums[codes[i] * lanes] += values[i];
 }
 
-static void add_lanes(double *restrict sums, const uint32_t *restrict codes,
-                      const double *restrict values, uint32_t count)
-{
-    uint32_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        sums[codes[i] * 4] += values[i];
-        sums[codes[i + 1] * 4 + 1] += values[i + 1];
-        sums[codes[i + 2] * 4 + 2] += values[i + 2];
-        sums[codes[i + 3] * 4 + 3] += values[i + 3];
-    }
-    for (; i < count; i++)
-        sums[codes[i] * 4] += values[i];
-}
+KDI_ADD_LANES(double)
 
 static double add_ordered_all(double total, const double *values, uint32_t count)
 {

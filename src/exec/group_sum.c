@@ -82,19 +82,7 @@ static void add_plain(int64_t *restrict sums, const uint32_t *restrict codes,
         sums[codes[i]] += values[i];
 }
 
-static void add_lanes(int64_t *restrict sums, const uint32_t *restrict codes,
-                      const int64_t *restrict values, uint32_t count)
-{
-    uint32_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        sums[codes[i] * 4] += values[i];
-        sums[codes[i + 1] * 4 + 1] += values[i + 1];
-        sums[codes[i + 2] * 4 + 2] += values[i + 2];
-        sums[codes[i + 3] * 4 + 3] += values[i + 3];
-    }
-    for (; i < count; i++)
-        sums[codes[i] * 4] += values[i];
-}
+KDI_ADD_LANES(int64_t)
 
 /* Few groups: a pass for each over whole registers costs less than an addition per row. */
 static bool masks_pay(const kdi_group_codes *codes, const kd_batch *batch)

@@ -357,6 +357,13 @@ def test_backup_and_restore():
         assert kade(*wrong)[0] == 2, wrong
 
 
+def wait_for(holds):
+    """Looks again and again; what the test does next fails where it never holds."""
+    end = time.monotonic() + 30
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def test_a_killed_backup_and_restore_leave_nothing_that_counts():
     path, target, other = database("killed"), database("killed backups"), database("killed new")
     make = ("CREATE TABLE t (a integer PRIMARY KEY, b text);"
@@ -364,12 +371,13 @@ def test_a_killed_backup_and_restore_leave_nothing_that_counts():
     assert kade(path, "-c", make)[0] == 0
     running = subprocess.Popen([KADE, "backup", path, target, "--rate", "500k"],
                                stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-    time.sleep(0.7)
+    objects = target + "/objects"
+    wait_for(lambda: os.path.isdir(objects) and os.listdir(objects))  # It has begun to copy.
     running.kill()
     running.wait()
     assert kade("restore", target, other)[0] == 1
     assert kade("backup", path, target)[0] == 0
-    for wait in (0.0, 0.01, 0.03):
+    for wait in (0.0, 0.01, 0.03):  # Wherever it is by then, the next one begins anew.
         running = subprocess.Popen([KADE, "restore", target, other], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, env=ENVIRONMENT)
         time.sleep(wait)
