@@ -272,6 +272,17 @@ static kd_status column_below(kd_ctx *ctx, kdi_binder *b, kd_rel *rel, kd_expr *
     return above == NULL ? KD_OK : kdi_rel_expose(ctx, b, above, *out_column);
 }
 
+/* A table that is being altered has other columns than its row type has still. */
+static bool is_of_shape(const kdi_source *source, const kd_record_shape *shape)
+{
+    if (source->column_count != shape->field_count)
+        return false;
+    for (uint32_t i = 0; i < source->column_count; i++)
+        if (!kd_type_same(source->columns[i].type, shape->types[i]))
+            return false;
+    return true;
+}
+
 kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, int position,
                         kd_expr **out)
 {
@@ -293,6 +304,7 @@ kd_status kdi_whole_row(kd_ctx *ctx, kdi_binder *b, const kdi_source *source, in
     bool known;
     type.object = source->row_object;
     KD_TRY(kdi_row_shape(ctx, b, type, &shape, &known));
+    known = known && is_of_shape(source, &shape);
     for (uint32_t i = 0; i < source->column_count; i++) {
         exprs[i] = kdi_column_expr(ctx, b, &source->columns[i], position);
         names[i] = known ? shape.names[i] : source->columns[i].name;
