@@ -106,6 +106,15 @@ static kd_status nulls_distinct(kd_parser *p, bool *out_not_distinct)
     return kdi_expect(p, KW_DISTINCT);
 }
 
+/* PRIMARY KEY or UNIQUE [NULLS [NOT] DISTINCT]. */
+static kd_status key_kind(kd_parser *p, kd_ast_constraint *node)
+{
+    bool is_primary = kdi_at(p, KW_PRIMARY);
+    kdi_advance(p);
+    node->what = is_primary ? KD_AST_CONSTRAINT_PRIMARY : KD_AST_CONSTRAINT_UNIQUE;
+    return is_primary ? kdi_expect(p, KW_KEY) : nulls_distinct(p, &node->nulls_not_distinct);
+}
+
 /* What PRIMARY KEY, UNIQUE and EXCLUDE end with. */
 static kd_status index_parameters(kd_parser *p, kd_ast_constraint *node)
 {
@@ -193,14 +202,8 @@ static kd_status column_constraint_body(kd_parser *p, kd_ast_constraint *node)
     case KW_CHECK:
         return check(p, node);
     case KW_PRIMARY:
-        kdi_advance(p);
-        node->what = KD_AST_CONSTRAINT_PRIMARY;
-        KD_TRY(kdi_expect(p, KW_KEY));
-        return index_parameters(p, node);
     case KW_UNIQUE:
-        kdi_advance(p);
-        node->what = KD_AST_CONSTRAINT_UNIQUE;
-        KD_TRY(nulls_distinct(p, &node->nulls_not_distinct));
+        KD_TRY(key_kind(p, node));
         return index_parameters(p, node);
     case KW_REFERENCES:
         return references(p, node);
@@ -339,14 +342,8 @@ static kd_status table_constraint_body(kd_parser *p, kd_ast_constraint *node)
     case KW_CHECK:
         return check(p, node);
     case KW_PRIMARY:
-        kdi_advance(p);
-        node->what = KD_AST_CONSTRAINT_PRIMARY;
-        KD_TRY(kdi_expect(p, KW_KEY));
-        return key_columns(p, node);
     case KW_UNIQUE:
-        kdi_advance(p);
-        node->what = KD_AST_CONSTRAINT_UNIQUE;
-        KD_TRY(nulls_distinct(p, &node->nulls_not_distinct));
+        KD_TRY(key_kind(p, node));
         return key_columns(p, node);
     case KW_FOREIGN:
         kdi_advance(p);

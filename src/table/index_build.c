@@ -489,44 +489,18 @@ static kd_status segment_index(kd_ctx *ctx, builder *build, kdi_segment *segment
     return status;
 }
 
-kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *segment)
-{
-    const kdi_index_list *list = atomic_load(&table->indexes);
-    kd_status status = KD_OK;
-    for (uint32_t i = 0; status == KD_OK && list != NULL && i < list->count; i++) {
-        builder build;
-        KD_TRY(builder_begin(ctx, &build, list->items[i]));
-        status = segment_index(ctx, &build, segment);
-        if (status == KD_OK)
-            status = entries_sort(ctx, &build);
-        if (status == KD_OK)
-            status = entries_put(ctx, &build);
-        builder_end(&build);
-    }
-    return status;
-}
-
 /* --- Segments of a bulk load ----------------------------------------------------------------- */
 
 static kd_status key_text(kd_ctx *ctx, const builder *build, const kd_index_entry *one,
                           kd_buffer *out)
 {
-    static const kd_text_settings settings = {.extra_float_digits = 1};
     const kd_index_definition *definition = &build->index->definition;
     kd_reader reader = kd_reader_of(one->key);
-    KD_TRY(kd_buffer_append_text(ctx, out, ""));
     for (uint32_t i = 0; i < definition->column_count; i++) {
         kd_value value;
         KD_TRY(kd_key_read(ctx, build->arena, build->index->types[i], definition->columns[i].order,
                            &reader, &value));
-        if (i > 0)
-            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
-        if (value.is_null)
-            KD_TRY(kd_buffer_append_text(ctx, out, "null"));
-        else if (value.type.id == KD_TYPE_ENUM)
-            KD_TRY(kd_buffer_append_format(ctx, out, "%d", value.as.i32));
-        else
-            KD_TRY(kd_value_format(ctx, &settings, &value, out));
+        KD_TRY(kdi_key_value_text(ctx, i, &value, out));
     }
     return KD_OK;
 }
@@ -610,8 +584,10 @@ static kd_status entries_enter(kd_ctx *ctx, kdi_write_set *writes, builder *buil
     return status;
 }
 
-kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
-                                    kdi_segment *segment)
+/* `writes`: of the transaction that brings the rows, whose keys have to be free; NULL: rows that
+ * were there before. */
+static kd_status segment_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                               kdi_segment *segment)
 {
     const kdi_index_list *list = atomic_load(&table->indexes);
     kd_status status = KD_OK;
@@ -622,10 +598,21 @@ kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table
         if (status == KD_OK)
             status = entries_sort(ctx, &build);
         if (status == KD_OK)
-            status = entries_enter(ctx, writes, &build);
+            status = writes == NULL ? entries_put(ctx, &build) : entries_enter(ctx, writes, &build);
         builder_end(&build);
     }
     return status;
+}
+
+kd_status kdi_indexes_add_segment(kd_ctx *ctx, kd_table *table, kdi_segment *segment)
+{
+    return segment_enter(ctx, NULL, table, segment);
+}
+
+kd_status kdi_indexes_enter_segment(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
+                                    kdi_segment *segment)
+{
+    return segment_enter(ctx, writes, table, segment);
 }
 
 /* --- Batches of a large transaction ---------------------------------------------------------- */

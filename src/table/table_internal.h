@@ -763,6 +763,9 @@ typedef struct kdi_key_state {
 kd_status kdi_unique_judge(kd_ctx *ctx, kdi_write_set *writes, kd_table *table,
                            const kd_rowref *refs, uint32_t count, kd_rowref self,
                            kdi_key_state *out_state) KD_MUST_CHECK;
+/* One value of a key as messages show it, after a comma unless it is the first. */
+kd_status kdi_key_value_text(kd_ctx *ctx, uint32_t position, const kd_value *value,
+                             kd_buffer *out) KD_MUST_CHECK;
 /* 23505, or 23P01 of an EXCLUDE, for a key whose values are `key`. */
 kd_status kdi_key_taken(kd_ctx *ctx, const kd_index_definition *definition,
                         kd_slice key) KD_MUST_CHECK;

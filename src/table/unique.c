@@ -328,24 +328,28 @@ kd_status kdi_unique_enter(kd_ctx *ctx, kdi_write_set *writes, kd_table *table, 
     return status;
 }
 
+kd_status kdi_key_value_text(kd_ctx *ctx, uint32_t position, const kd_value *value, kd_buffer *out)
+{
+    static const kd_text_settings settings = {.extra_float_digits = 1};
+    if (position > 0)
+        KD_TRY(kd_buffer_append_text(ctx, out, ", "));
+    if (value->is_null)
+        return kd_buffer_append_text(ctx, out, "null");
+    if (value->type.id == KD_TYPE_ENUM)
+        return kd_buffer_append_format(ctx, out, "%d", value->as.i32);
+    return kd_value_format(ctx, &settings, value, out);
+}
+
 static kd_status key_text(kd_ctx *ctx, kd_arena *scratch, const kdi_index *index,
                           const kdi_place *place, kd_buffer *out)
 {
-    static const kd_text_settings settings = {.extra_float_digits = 1};
     const kdi_column_set *set = atomic_load(&index->table->set);
     for (uint32_t i = 0; i < index->definition.column_count; i++) {
         int at = kdi_set_find(set, index->definition.columns[i].column_no, 0);
         kd_value value;
         assert(at >= 0);
         KD_TRY(kdi_place_value(ctx, scratch, place, &set->columns[at], (uint32_t)at, &value));
-        if (i > 0)
-            KD_TRY(kd_buffer_append_text(ctx, out, ", "));
-        if (value.is_null)
-            KD_TRY(kd_buffer_append_text(ctx, out, "null"));
-        else if (value.type.id == KD_TYPE_ENUM)
-            KD_TRY(kd_buffer_append_format(ctx, out, "%d", value.as.i32));
-        else
-            KD_TRY(kd_value_format(ctx, &settings, &value, out));
+        KD_TRY(kdi_key_value_text(ctx, i, &value, out));
     }
     return KD_OK;
 }
