@@ -178,8 +178,6 @@ enum {
     KDI_TEST_GE
 };
 uint8_t kdi_test_of(const char *name);
-/* A value that is stored as an integer of 2, 4 or 8 bytes. */
-int64_t kdi_integer_of(const kd_value *value);
 /* Takes the rows of `taken` out of `rows`; both ascend. */
 uint32_t kdi_rows_subtract(uint16_t *rows, uint32_t count, const uint16_t *taken,
                            uint32_t taken_count);
@@ -188,6 +186,10 @@ uint32_t kdi_rows_valid(const uint64_t *validity, uint16_t *rows, uint32_t count
 /* The rows where a boolean vector is true. */
 uint32_t kdi_select_true(const kd_vector *vector, const uint16_t *selection, uint32_t count,
                          uint16_t *out_rows);
+/* The rows with low <= value <= high of a type with kd_type_is_ordinal, in any form but a
+ * dictionary; none with NULL. `out_rows` may be the selection. */
+uint32_t kdi_rows_within(const kd_vector *vector, int64_t low, int64_t high,
+                         const uint16_t *selection, uint32_t count, uint16_t *out_rows);
 /* Recognises column-with-constant comparisons. */
 void kdi_range_prepare(kdi_node *node);
 kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,

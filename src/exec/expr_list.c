@@ -37,7 +37,7 @@ static kd_status set_bits(kd_ctx *ctx, kd_arena *arena, list_set *set)
         return KD_OK;
     int64_t low = INT64_MAX, high = INT64_MIN;
     for (uint32_t i = 0; i < set->count; i++) {
-        int64_t value = kdi_integer_of(&set->values[i]);
+        int64_t value = kd_value_ordinal(&set->values[i]);
         low = value < low ? value : low;
         high = value > high ? value : high;
     }
@@ -48,7 +48,7 @@ static kd_status set_bits(kd_ctx *ctx, kd_arena *arena, list_set *set)
     if (set->bits == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < set->count; i++)
-        kd_bit_set(set->bits, (uint32_t)(kdi_integer_of(&set->values[i]) - low));
+        kd_bit_set(set->bits, (uint32_t)(kd_value_ordinal(&set->values[i]) - low));
     set->low = low;
     set->span = span;
     return KD_OK;

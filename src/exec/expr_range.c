@@ -47,14 +47,6 @@ static uint8_t test_swap(uint8_t test)
     }
 }
 
-static bool type_is_range(kd_type type)
-{
-    if (type.is_array)
-        return false;
-    kd_physical physical = kd_type_physical(type);
-    return physical == KD_PHYS_I16 || physical == KD_PHYS_I32 || physical == KD_PHYS_I64;
-}
-
 /* The column itself, or under a cast that keeps values and their order. */
 static kdi_node *range_source(kdi_node *node)
 {
@@ -105,7 +97,7 @@ void kdi_range_prepare(kdi_node *node)
         test = test_swap(test);
     }
     kdi_node *column = range_source(left);
-    if (!right->is_constant || column->is_constant || !type_is_range(column->type) ||
+    if (!right->is_constant || column->is_constant || !kd_type_is_ordinal(column->type) ||
         !bound_fits(column->type, right->type))
         return;
     node->range_test = test;
@@ -154,18 +146,6 @@ static range range_of(uint8_t test, cut bound)
     }
 }
 
-int64_t kdi_integer_of(const kd_value *value)
-{
-    switch (kd_type_physical(value->type)) {
-    case KD_PHYS_I16:
-        return value->as.i16;
-    case KD_PHYS_I32:
-        return value->as.i32;
-    default:
-        return value->as.i64;
-    }
-}
-
 /* Rounded down to the scale; false for NaN, the infinities and what has too many digits. */
 static kd_status numeric_cut(kd_ctx *ctx, kd_arena *arena, kd_value *bound, int scale, cut *out,
                              bool *out_fits)
@@ -191,7 +171,7 @@ static kd_status cut_of(kd_ctx *ctx, kd_arena *arena, kd_type column, kd_value *
         int scale = column.id == KD_TYPE_NUMERIC ? kd_numeric_scale(column) : 0;
         return numeric_cut(ctx, arena, bound, scale, out, out_fits);
     }
-    int64_t integer = kdi_integer_of(bound);
+    int64_t integer = kd_value_ordinal(bound);
     if (column.id != KD_TYPE_DATE || bound->type.id == KD_TYPE_DATE) {
         *out = (cut){integer, true};
         return KD_OK;
@@ -313,9 +293,27 @@ static uint32_t select_constant(const kd_vector *vector, range wanted, const uin
     if (kd_vector_is_null(vector, 0))
         return 0;
     kd_value value = kd_vector_get(vector, 0);
-    int64_t integer = kdi_integer_of(&value);
+    int64_t integer = kd_value_ordinal(&value);
     bool inside = integer >= wanted.low && integer <= wanted.high;
     return inside != wanted.outside ? rows_all(selection, count, out_rows) : 0;
+}
+
+/* Of any form but a dictionary. */
+static uint32_t range_rows(const kd_vector *vector, range wanted, const uint16_t *selection,
+                           uint32_t count, uint16_t *out_rows)
+{
+    if (vector->form == KD_VECTOR_CONSTANT)
+        return select_constant(vector, wanted, selection, count, out_rows);
+    uint32_t kept = vector->form == KD_VECTOR_FRAME
+                        ? select_frame(vector, wanted, selection, count, out_rows)
+                        : select_flat(vector, wanted, selection, count, out_rows);
+    return kdi_rows_valid(vector->validity, out_rows, kept);
+}
+
+uint32_t kdi_rows_within(const kd_vector *vector, int64_t low, int64_t high,
+                         const uint16_t *selection, uint32_t count, uint16_t *out_rows)
+{
+    return range_rows(vector, (range){low, high, false}, selection, count, out_rows);
 }
 
 kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const uint16_t *selection,
@@ -337,25 +335,12 @@ kd_status kdi_select_range(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const 
         return KD_OK;
     }
     range wanted = range_of(node->range_test, among);
-    switch ((kd_vector_form)vector.form) {
-    case KD_VECTOR_FRAME:
-        *out_count = select_frame(&vector, wanted, selection, count, out_rows);
-        break;
-    case KD_VECTOR_FLAT:
-        *out_count = select_flat(&vector, wanted, selection, count, out_rows);
-        break;
-    case KD_VECTOR_CONSTANT:
-        *out_count = select_constant(&vector, wanted, selection, count, out_rows);
-        return KD_OK;
-    case KD_VECTOR_DICT: {
+    if (vector.form == KD_VECTOR_DICT) {
         kd_vector flat;
         KD_TRY(kd_vector_flatten(ctx, frame->arena, &vector, selection, count,
                                  frame->input->row_count, &flat));
         vector = flat;
-        *out_count = select_flat(&vector, wanted, selection, count, out_rows);
-        break;
     }
-    }
-    *out_count = kdi_rows_valid(vector.validity, out_rows, *out_count);
+    *out_count = range_rows(&vector, wanted, selection, count, out_rows);
     return KD_OK;
 }

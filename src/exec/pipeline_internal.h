@@ -160,6 +160,8 @@ kd_status kdi_build_empty(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *pl
 /* What the join's complete build side says of a key; NULL: nothing, or not yet. */
 const kdi_runtime_filter *kdi_hash_join_filter(const kd_execution *exec, uint32_t join_no,
                                                uint32_t key_no);
+/* How far a TOP_N has come, for the scans below it; NULL: it runs elsewhere. */
+const kd_scan_bound *kdi_top_bound(const kd_execution *exec, uint32_t top_no);
 /* CTEs read somewhere below `plan` must be there before a sub-execution runs it. */
 kd_status kdi_need_ctes(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan) KD_MUST_CHECK;
 

@@ -20,6 +20,8 @@ typedef struct scan_op {
     uint32_t use_count; /* Runtime filters that there are. */
     const kdi_runtime_filter **runtime_filters;
     uint32_t *use_columns;
+    const kd_scan_bound *bound; /* Of a TOP_N above; NULL: none. */
+    uint32_t bound_column;
     atomic_uint_least64_t rows_read, rows_passed; /* Of readers that have ended. */
 } scan_op;
 
@@ -109,6 +111,15 @@ static kd_status runtime_filters_find(kd_ctx *ctx, scan_op *self)
     return KD_OK;
 }
 
+static void bound_find(scan_op *self)
+{
+    const kd_plan *plan = self->op.plan;
+    self->bound_column =
+        plan->as.scan.top_no == 0 ? UINT32_MAX : kdi_column_find(plan, plan->as.scan.top_column);
+    if (self->bound_column < self->position_count)
+        self->bound = kdi_top_bound(self->op.exec, plan->as.scan.top_no);
+}
+
 static kd_status scan_open(kd_ctx *ctx, kdi_op *op)
 {
     scan_op *self = (scan_op *)op;
@@ -116,6 +127,7 @@ static kd_status scan_open(kd_ctx *ctx, kdi_op *op)
     const kd_execute_options *options = op->exec->options;
     KD_TRY(filters_evaluate(ctx, self));
     KD_TRY(runtime_filters_find(ctx, self));
+    bound_find(self);
     self->table = kd_table_find(options->storage, plan->as.scan.table->table_no);
     if (self->table == NULL)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "the storage of table \"%.*s\" is missing",
@@ -127,9 +139,12 @@ static kd_status scan_open(kd_ctx *ctx, kdi_op *op)
                          .position_count = self->position_count,
                          .filters = self->filters,
                          .filter_count = self->filter_count,
+                         .bound = self->bound,
                          .with_refs = self->has_refs,
                          .skips = options->skips,
                          .decodes_later = true};
+    if (self->bound != NULL)
+        spec.bound_position = plan->as.scan.positions[self->bound_column];
     KD_TRY(kdi_block_sample_prepare(ctx, op, plan->as.scan.condition, &spec));
     return kd_table_scan_open(ctx, op->arena, self->table, options->snapshot, &spec, &self->scan);
 }
@@ -157,6 +172,8 @@ static kd_status scan_local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, voi
             (kdi_filter_use){.filter = self->runtime_filters[i], .column = self->use_columns[i]};
     KD_TRY(kd_scan_reader_create(ctx, arena, self->scan, &local->reader));
     local->select.reader = local->reader;
+    local->select.bound = self->bound;
+    local->select.bound_column = self->bound_column;
     return KD_OK;
 }
 
@@ -212,7 +229,7 @@ static void scan_close(kdi_op *op)
     scan_op *self = (scan_op *)op;
     if (self->scan != NULL)
         kdi_scan_count(op->plan, self->table, atomic_load(&self->rows_read),
-                       atomic_load(&self->rows_passed), self->use_count > 0);
+                       atomic_load(&self->rows_passed), self->use_count > 0 || self->bound != NULL);
     kd_table_scan_close(self->scan);
     self->scan = NULL;
 }

@@ -3,6 +3,7 @@
  */
 #include "exec/scan_select_internal.h"
 
+#include "exec/expr_internal.h"
 #include "sql/expr_walk.h"
 
 /* The positions of the plan's columns that the condition names. */
@@ -116,9 +117,59 @@ static bool filters_go_first(const kdi_scan_select *select)
     return false;
 }
 
+#define WITHIN_LOOP(value_type)                                             \
+    for (uint32_t i = 0; i < count; i++) {                                  \
+        uint16_t row = rows[i];                                             \
+        int64_t value = ((const value_type *)view->values)[view->index[i]]; \
+        bool is_null = kdi_view_is_null(view, i);                           \
+        rows[kept] = row;                                                   \
+        kept += is_null ? keeps_nulls : value >= low && value <= high;      \
+    }                                                                       \
+    return kept
+
+/* Of dictionaries, and where NULL stays. */
+static uint32_t view_within(const kdi_view *view, int64_t low, int64_t high, bool keeps_nulls,
+                            uint16_t *rows, uint32_t count)
+{
+    uint32_t kept = 0;
+    if (view->physical == KD_PHYS_I16) {
+        WITHIN_LOOP(int16_t);
+    }
+    if (view->physical == KD_PHYS_I32) {
+        WITHIN_LOOP(int32_t);
+    }
+    WITHIN_LOOP(int64_t);
+}
+#undef WITHIN_LOOP
+
+static kd_status bound_run(kd_ctx *ctx, kdi_scan_select *select, kd_batch *batch)
+{
+    const kd_scan_bound *bound = select->bound;
+    if (bound == NULL || !atomic_load_explicit(&bound->is_set, memory_order_acquire))
+        return KD_OK;
+    int64_t value = atomic_load_explicit(&bound->value, memory_order_relaxed);
+    int64_t low = bound->is_least ? value : INT64_MIN, high = bound->is_least ? INT64_MAX : value;
+    uint32_t count = batch->selected_count;
+    KD_TRY(column_need(ctx, select, select->bound_column, batch));
+    const kd_vector *vector = &batch->columns[select->bound_column];
+    bool may_keep_nulls = bound->keeps_nulls && vector->validity != NULL;
+    if (vector->form != KD_VECTOR_DICT && !may_keep_nulls) {
+        count = kdi_rows_within(vector, low, high, batch->selection, count, select->rows);
+    } else {
+        for (uint32_t i = 0; batch->selection != select->rows && i < count; i++)
+            select->rows[i] = (uint16_t)kd_batch_row(batch, i);
+        KD_TRY(kdi_view_open(ctx, select->arena, &select->bound_view, vector, select->rows, count));
+        count =
+            view_within(&select->bound_view, low, high, bound->keeps_nulls, select->rows, count);
+    }
+    rows_left(batch, select->rows, count);
+    return KD_OK;
+}
+
 kd_status kdi_scan_select_run(kd_ctx *ctx, kdi_scan_select *select, kd_batch *batch)
 {
     bool first = filters_go_first(select);
+    KD_TRY(bound_run(ctx, select, batch));
     if (first)
         KD_TRY(filters_run(ctx, select, batch));
     KD_TRY(conditions_run(ctx, select, batch));

@@ -1,7 +1,7 @@
 /*
- * Which rows of a scan's batch are left: its conditions and the runtime filters, one after the
- * other, each over the rows that those before it left. A column is decoded when it is first needed,
- * and only for the rows that are left then.
+ * Which rows of a scan's batch are left: the bound of a TOP_N above, the scan's conditions and the
+ * runtime filters, one after the other, each over the rows that those before it left. A column is
+ * decoded when it is first needed, and only for the rows that are left then.
  */
 #ifndef KD_EXEC_SCAN_SELECT_INTERNAL_H
 #define KD_EXEC_SCAN_SELECT_INTERNAL_H
@@ -24,7 +24,10 @@ typedef struct kdi_scan_select {
     uint32_t step_count;
     kdi_scan_step *steps;
     uint32_t use_count;
-    kdi_filter_use *uses; /* The one that drops most comes first. */
+    kdi_filter_use *uses;       /* The one that drops most comes first. */
+    const kd_scan_bound *bound; /* Of a TOP_N above; NULL: none. Who creates this sets it. */
+    uint32_t bound_column;
+    kdi_view bound_view;
     uint16_t *rows;
 } kdi_scan_select;
 

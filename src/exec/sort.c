@@ -18,6 +18,7 @@ typedef struct sort_op {
     kdi_sort_column *columns;
     kdi_sort_order order;
     uint64_t offset, end;
+    kd_scan_bound bound; /* TOP_N: of the first key, for scans; by the threads' last rows. */
     kdi_sorter sorter;
 } sort_op;
 
@@ -110,6 +111,25 @@ static uint64_t top_kept(const sort_op *self, const kdi_sort_entry *entries, uin
     return kept;
 }
 
+/* What no thread's last row kept lets pass is not among the wanted rows of all. */
+static void bound_tighten(sort_op *self, const char *last)
+{
+    const kdi_sort_column *key = &self->columns[0];
+    kd_scan_bound *bound = &self->bound;
+    if (!kd_type_is_ordinal(self->layout.types[key->column]) ||
+        kdi_row_is_null(&self->layout, last, key->column))
+        return;
+    kd_value value = {.type = self->layout.types[key->column]};
+    memcpy(kd_value_payload(&value), kdi_row_at(&self->layout, last, key->column),
+           kd_physical_bytes(kd_type_physical(value.type)));
+    int64_t ordinal = kd_value_ordinal(&value);
+    int64_t known = atomic_load(&bound->value);
+    while ((bound->is_least ? ordinal > known : ordinal < known) &&
+           !atomic_compare_exchange_weak(&bound->value, &known, ordinal)) {
+    }
+    atomic_store_explicit(&bound->is_set, true, memory_order_release);
+}
+
 static kd_status top_prune(kd_ctx *ctx, sort_op *self, sort_local *local)
 {
     kd_status status = KD_OK;
@@ -131,8 +151,10 @@ static kd_status top_prune(kd_ctx *ctx, sort_op *self, sort_local *local)
     local->sorter.store = kept_rows;
     kept_rows = swap;
     local->has_last = kept >= self->end && kept > 0;
-    if (local->has_last)
+    if (local->has_last) {
         local->last = local->entries[kept - 1];
+        bound_tighten(self, local->last.row);
+    }
 out:
     kdi_row_store_clear(ctx->world, &kept_rows);
     kd_heap_free(ctx->world, account_of(self), scratch);
@@ -399,6 +421,14 @@ static kd_status layout_make(kd_ctx *ctx, sort_op *self)
     return kdi_row_layout_init(ctx, arena, types, count, false, 0, &self->layout);
 }
 
+const kd_scan_bound *kdi_top_bound(const kd_execution *exec, uint32_t top_no)
+{
+    for (const kdi_op *op = exec->made; op != NULL; op = op->next_made)
+        if (op->class == &sort_class && op->plan->no == top_no)
+            return &((const sort_op *)op)->bound;
+    return NULL;
+}
+
 kd_status kdi_build_sort(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *plan)
 {
     sort_op *self;
@@ -406,6 +436,12 @@ kd_status kdi_build_sort(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *pla
     KD_TRY(layout_make(ctx, self));
     self->order = kdi_sort_order_of(&self->layout, self->columns, plan->as.sort.key_count);
     self->end = UINT64_MAX;
+    if (plan->as.sort.key_count > 0) {
+        const kd_sort_key *key = &plan->as.sort.keys[0];
+        self->bound.is_least = key->descending;
+        self->bound.keeps_nulls = key->nulls_first;
+        atomic_init(&self->bound.value, key->descending ? INT64_MIN : INT64_MAX);
+    }
     if (plan->kind == KD_PLAN_TOP_N)
         KD_TRY(kdi_limit_evaluate(ctx, &self->op, plan->as.sort.count, plan->as.sort.offset,
                                   &self->offset, &self->end));

@@ -250,6 +250,17 @@ static kd_status runtime_filters(kd_ctx *ctx, explaining *e, uint32_t depth, con
     return field(ctx, e, depth, "Runtime Filter");
 }
 
+static kd_status top_bound(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
+{
+    kd_buffer *text = field_text(e);
+    for (uint32_t c = 0; c < plan->column_count && plan->as.scan.top_no != 0; c++)
+        if (plan->columns[c].id == plan->as.scan.top_column) {
+            KD_TRY(kd_buffer_append_slice(ctx, text, plan->columns[c].name));
+            return field(ctx, e, depth, "Top-N Bound");
+        }
+    return KD_OK;
+}
+
 /* How many first rows of each partition are wanted, if not all. */
 static kd_status first_rows(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_plan *plan)
 {
@@ -317,7 +328,8 @@ static kd_status details(kd_ctx *ctx, explaining *e, uint32_t depth, const kd_pl
     case KD_PLAN_SCAN:
         KD_TRY(scan_paths(ctx, e, depth, plan));
         KD_TRY(detail(ctx, e, depth, "Filter", plan->as.scan.condition));
-        return runtime_filters(ctx, e, depth, plan);
+        KD_TRY(runtime_filters(ctx, e, depth, plan));
+        return top_bound(ctx, e, depth, plan);
     case KD_PLAN_INDEX_SCAN:
         KD_TRY(exprs(ctx, e, depth, "Index Key", plan->as.index_scan.bound.equals,
                      plan->as.index_scan.bound.equal_count));

@@ -1,17 +1,21 @@
 /*
- * Which scans are told of which joins' build sides at run time.
+ * Which scans are told of which joins' build sides at run time, and of how far TOP_N has come.
  *
  * A hash join that drops left rows without a partner has its keys' build side tested as far down
  * the left side as the key's column goes: through projections, filters, grouping by the column and
  * other joins; where an inner join makes the column equal to one of its right side's, there too.
  * The join's build side is complete before its left side runs, so the scans find the filter made.
+ *
+ * The first key of a TOP_N goes the same ways: rows beyond that of its last row so far need not be
+ * read.
  */
 #include "plan/plan_internal.h"
 
 typedef struct placing {
     kdi_planner *p;
-    kd_plan *join;
+    kd_plan *join; /* NULL: the bound of a TOP_N. */
     kd_runtime_filter filter;
+    uint32_t top_no;
 } placing;
 
 static kd_status place(kd_ctx *ctx, placing *to, kd_plan *plan, kd_column_id column);
@@ -27,12 +31,17 @@ static bool gives(const kd_plan *plan, kd_column_id column)
 static kd_status place_scan(kd_ctx *ctx, placing *to, kd_plan *plan, kd_column_id column)
 {
     uint32_t count = plan->as.scan.filter_count;
+    if (column == plan->as.scan.ref_column)
+        return KD_OK;
+    if (to->join == NULL) {
+        plan->as.scan.top_no = to->top_no;
+        plan->as.scan.top_column = column;
+        return KD_OK;
+    }
     kd_runtime_filter *filters =
         KD_NEW_ARRAY(ctx, to->p->arena, kd_runtime_filter, (size_t)count + 1);
     if (filters == NULL)
         return KD_NOMEM;
-    if (column == plan->as.scan.ref_column)
-        return KD_OK;
     for (uint32_t i = 0; i < count; i++)
         filters[i] = plan->as.scan.filters[i];
     filters[count] = to->filter;
@@ -152,6 +161,15 @@ static kd_status place_keys(kd_ctx *ctx, kdi_planner *p, kd_plan *join)
     return KD_OK;
 }
 
+static kd_status place_top(kd_ctx *ctx, kdi_planner *p, kd_plan *top)
+{
+    const kd_expr *key = top->as.sort.key_count == 0 ? NULL : top->as.sort.keys[0].expr;
+    if (key == NULL || key->kind != KD_EXPR_COLUMN || !kd_type_is_ordinal(key->type))
+        return KD_OK;
+    placing to = {.p = p, .top_no = top->no};
+    return place(ctx, &to, top->inputs[0], key->column);
+}
+
 static bool drops_left_rows(kd_join_kind kind)
 {
     return kind == KD_JOIN_INNER || kind == KD_JOIN_SEMI || kind == KD_JOIN_RIGHT ||
@@ -165,6 +183,8 @@ kd_status kdi_place_filters(kd_ctx *ctx, kdi_planner *p, kd_plan *plan)
     KD_TRY(kdi_plan_enter(ctx, p));
     if (plan->kind == KD_PLAN_HASH_JOIN && drops_left_rows(plan->as.join.kind))
         KD_TRY(place_keys(ctx, p, plan));
+    if (plan->kind == KD_PLAN_TOP_N)
+        KD_TRY(place_top(ctx, p, plan));
     for (uint32_t i = 0; i < plan->more_count; i++)
         KD_TRY(kdi_place_filters(ctx, p, plan->more[i]));
     for (int i = 0; i < 2; i++)

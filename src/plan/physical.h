@@ -138,6 +138,8 @@ struct kd_plan {
             kd_expr *condition; /* Exact; over the output columns and `extra` ones. NULL: true. */
             uint32_t filter_count;
             const kd_runtime_filter *filters;
+            uint32_t top_no; /* The TOP_N whose last row so far bounds `top_column`; 0: none. */
+            kd_column_id top_column;
         } scan;
         struct {
             const kd_table_entry *table;

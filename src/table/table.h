@@ -208,6 +208,16 @@ typedef struct kd_scan_filter {
     kd_value value;
 } kd_scan_filter;
 
+/* A bound that becomes stricter while the scan runs, of a column of integers (int2 to int8, dates,
+ * timestamps, fixed numerics, enums): blocks of segments in which no row is within it are left out.
+ * Rows beyond it may come all the same. Set by one thread or several, read by all. */
+typedef struct kd_scan_bound {
+    bool is_least;    /* Values below it go; else those above. */
+    bool keeps_nulls; /* Rows with NULL are wanted. */
+    atomic_bool is_set;
+    atomic_int_least64_t value;
+} kd_scan_bound;
+
 /* What a scan that may leave out damaged rows has left out. */
 typedef struct kd_scan_skips {
     atomic_uint_least64_t rows;
@@ -224,6 +234,8 @@ typedef struct kd_scan_spec {
     uint32_t position_count;
     const kd_scan_filter *filters; /* All must hold. */
     uint32_t filter_count;
+    const kd_scan_bound *bound; /* NULL: none. With is_least the scan begins with what is newest. */
+    uint32_t bound_position;    /* Of the shape. */
     bool with_refs;
     bool decodes_later;     /* Columns are asked for with kd_scan_reader_column. */
     kd_scan_skips *skips;   /* Damaged blocks are left out and counted; NULL: they fail. */

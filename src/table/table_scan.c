@@ -21,6 +21,8 @@ struct kd_table_scan {
     uint32_t position_count;
     const kd_scan_filter *filters;
     uint32_t filter_count;
+    const kd_scan_bound *bound;
+    uint32_t bound_position;
     kd_status (*block_test)(kd_ctx *ctx, void *object, kd_rowref first, bool *out_reads);
     void *block_test_object;
     bool with_refs;
@@ -105,6 +107,8 @@ kd_status kd_table_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
     scan->position_count = spec->position_count;
     scan->filters = spec->filters;
     scan->filter_count = spec->filter_count;
+    scan->bound = spec->bound;
+    scan->bound_position = spec->bound_position;
     scan->with_refs = spec->with_refs;
     scan->skips = spec->skips;
     /* A block is left out whole: before any of it is given out. */
@@ -223,6 +227,33 @@ static bool zone_excludes(const kd_scan_filter *filter, const kd_zone_map *zone)
     return false;
 }
 
+static bool bound_excludes(const kd_scan_bound *bound, const kd_zone_map *zone)
+{
+    if (!atomic_load_explicit(&bound->is_set, memory_order_acquire) ||
+        (bound->keeps_nulls && zone->null_count > 0))
+        return false;
+    if (zone->null_count == zone->row_count)
+        return true;
+    int64_t value = atomic_load_explicit(&bound->value, memory_order_relaxed);
+    if (!zone->has_bounds)
+        return false;
+    return bound->is_least ? kd_value_ordinal(&zone->max) < value
+                           : kd_value_ordinal(&zone->min) > value;
+}
+
+static kd_status bound_test(kd_ctx *ctx, const kd_table_scan *scan, const kdi_segment *segment,
+                            uint32_t block, bool *out_excluded)
+{
+    const kd_table_column *column = &scan->shape->columns[scan->bound_position];
+    int at = kd_segment_find_column(segment->file, column->column_no);
+    if (at < 0)
+        return KD_OK;
+    kd_zone_map zone;
+    KD_TRY(kd_segment_zone_map(ctx, segment->file, (uint32_t)at, block, &zone));
+    *out_excluded = bound_excludes(scan->bound, &zone);
+    return KD_OK;
+}
+
 static kd_status block_is_excluded(kd_ctx *ctx, const kd_table_scan *scan,
                                    const kdi_segment *segment, uint32_t block, bool *out_excluded)
 {
@@ -250,6 +281,8 @@ static kd_status block_is_excluded(kd_ctx *ctx, const kd_table_scan *scan,
             continue; /* Not comparable as they are. */
         *out_excluded = zone_excludes(filter, &zone);
     }
+    if (scan->bound != NULL && !*out_excluded)
+        return bound_test(ctx, scan, segment, block, out_excluded);
     return KD_OK;
 }
 
@@ -682,6 +715,8 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
             *out_end = true;
             return KD_OK;
         }
+        if (scan->bound != NULL && scan->bound->is_least)
+            morsel = scan->morsel_count - 1 - morsel;
         if (morsel < segment_morsels)
             KD_TRY(morsel_enter(ctx, reader, morsel));
         else if (scan->sample_stride == 0 || morsel % scan->sample_stride == 0)

@@ -70,6 +70,13 @@ uint32_t kd_physical_bytes(kd_physical physical)
     return bytes[physical];
 }
 
+bool kd_type_is_ordinal(kd_type type)
+{
+    kd_physical physical = kd_type_physical(type);
+    return !type.is_array &&
+           (physical == KD_PHYS_I16 || physical == KD_PHYS_I32 || physical == KD_PHYS_I64);
+}
+
 bool kd_type_is_string(kd_type type)
 {
     return !type.is_array && (type.id == KD_TYPE_TEXT || type.id == KD_TYPE_VARCHAR ||

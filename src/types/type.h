@@ -191,6 +191,7 @@ static inline bool kd_type_same(kd_type a, kd_type b)
 kd_physical kd_type_physical(kd_type type);
 uint32_t kd_physical_bytes(kd_physical physical); /* 1, 2, 4, 8 or 16 */
 
+bool kd_type_is_ordinal(kd_type type);   /* values are integers of 16 to 64 bits in their order */
 bool kd_type_is_string(kd_type type);    /* text, varchar, char, unknown; not arrays */
 bool kd_type_is_integer(kd_type type);   /* smallint, integer, bigint, oid; not arrays */
 bool kd_type_is_number(kd_type type);    /* integers, floats, numeric */

@@ -474,6 +474,18 @@ static kd_i128 load_i128(const void *payload)
     return value;
 }
 
+int64_t kd_value_ordinal(const kd_value *value)
+{
+    switch (kd_type_physical(value->type)) {
+    case KD_PHYS_I16:
+        return value->as.i16;
+    case KD_PHYS_I32:
+        return value->as.i32;
+    default:
+        return value->as.i64;
+    }
+}
+
 int kd_payload_compare(kd_type type, const void *a, const void *b)
 {
     switch (kd_type_physical(type)) {

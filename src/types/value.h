@@ -44,7 +44,8 @@ kd_value kd_value_bool(bool value);
 kd_value kd_value_i32(int32_t value);
 kd_value kd_value_i64(int64_t value);
 kd_value kd_value_f64(double value);
-kd_value kd_value_text(kd_slice text); /* Points at the bytes; does not copy. */
+int64_t kd_value_ordinal(const kd_value *value); /* Of a type with kd_type_is_ordinal. */
+kd_value kd_value_text(kd_slice text);           /* Points at the bytes; does not copy. */
 
 /* Where a value's physical bytes stand inside it: kd_physical_bytes() of them. */
 static inline void *kd_value_payload(kd_value *value)

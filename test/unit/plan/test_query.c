@@ -256,6 +256,32 @@ TEST(indexes_are_used_where_they_pay)
     query_kit_close(k);
 }
 
+TEST(scans_are_told_what_a_limit_still_wants)
+{
+    query_kit *k = query_kit_open();
+    make_big(k);
+    CHECK(has(query_kit_explain(k, "SELECT id FROM big ORDER BY v, id LIMIT 3"), "Top-N Bound: v"));
+    const char *told[] = {
+        "SELECT x.v, y.i FROM big x LEFT JOIN digit y ON y.i = x.g ORDER BY x.v LIMIT 3",
+        "SELECT v FROM (SELECT v, id + 1 FROM big WHERE g > 2) t ORDER BY v DESC LIMIT 3",
+        "SELECT v FROM (SELECT v FROM big UNION ALL SELECT i FROM digit) t ORDER BY v LIMIT 3",
+    };
+    const char *not_told[] = {
+        "SELECT v FROM big ORDER BY v",
+        "SELECT v FROM big ORDER BY v + 1 LIMIT 3",
+        "SELECT v::text FROM big ORDER BY v::text, v LIMIT 3",
+        "SELECT x.v, y.i FROM big x RIGHT JOIN digit y ON y.i = x.g ORDER BY x.v LIMIT 3",
+        "SELECT x.v, y.i FROM big x FULL JOIN digit y ON y.i = x.g ORDER BY x.v LIMIT 3",
+        "SELECT v, count(*) OVER (ORDER BY g) FROM big ORDER BY v LIMIT 3",
+        "SELECT v FROM (SELECT v FROM big ORDER BY id LIMIT 100) t ORDER BY v LIMIT 3",
+    };
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        CHECK(has(query_kit_explain(k, told[i]), "Top-N Bound"));
+    for (size_t i = 0; i < sizeof not_told / sizeof *not_told; i++)
+        CHECK(!has(query_kit_explain(k, not_told[i]), "Top-N Bound: v"));
+    query_kit_close(k);
+}
+
 TEST(constants_are_folded)
 {
     query_kit *k = open_with_tables();
