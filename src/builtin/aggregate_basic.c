@@ -462,18 +462,25 @@ EXTREME(min, -1)
         (void)env;                                                                          \
         const type *values = args[0].values;                                                \
         bool flat = args[0].form == KD_VECTOR_FLAT;                                         \
+        if (count == 0)                                                                     \
+            return KD_OK;                                                                   \
+        extreme *best = states[0]; /* Neighbours are often of one group. */                 \
+        type known;                                                                         \
+        memcpy(&known, best->payload, sizeof known);                                        \
         FOR_ROWS(i, row)                                                                    \
         {                                                                                   \
-            extreme *best = states[i];                                                      \
+            if (states[i] != best) {                                                        \
+                memcpy(best->payload, &known, sizeof known);                                \
+                best = states[i];                                                           \
+                memcpy(&known, best->payload, sizeof known);                                \
+            }                                                                               \
             if (is_null_at(&args[0], row))                                                  \
                 continue;                                                                   \
-            type value = values[flat ? row : 0], known;                                     \
-            memcpy(&known, best->payload, sizeof known);                                    \
-            if (!best->has_value || value better known) {                                   \
-                memcpy(best->payload, &value, sizeof value);                                \
-                best->has_value = 1;                                                        \
-            }                                                                               \
+            type value = values[flat ? row : 0];                                            \
+            known = !best->has_value || value better known ? value : known;                 \
+            best->has_value = 1;                                                            \
         }                                                                                   \
+        memcpy(best->payload, &known, sizeof known);                                        \
         return KD_OK;                                                                       \
     }
 EXTREME_VECTOR(max_vector_i16, int16_t, >)

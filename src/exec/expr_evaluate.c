@@ -5,6 +5,7 @@
 #include "exec/expr_internal.h"
 
 #include "base/hash.h"
+#include "exec/kernel_internal.h"
 
 #include <assert.h>
 
@@ -175,21 +176,6 @@ static uint32_t select_flat(const uint8_t *values, const uint64_t *validity,
     return kept;
 }
 
-static uint32_t select_dictionary(const kd_vector *vector, const uint16_t *selection,
-                                  uint32_t count, uint16_t *out_rows)
-{
-    const uint8_t *values = vector->dictionary->values;
-    const uint64_t *validity = vector->dictionary->validity;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint16_t row = selection == NULL ? (uint16_t)i : selection[i];
-        uint32_t code = kdi_code_at(vector, row);
-        out_rows[kept] = row;
-        kept += values[code] & (validity == NULL || kd_bit_get(validity, code));
-    }
-    return kept;
-}
-
 static uint32_t select_all(const uint16_t *selection, uint32_t count, uint16_t *out_rows)
 {
     if (selection == NULL)
@@ -198,6 +184,56 @@ static uint32_t select_all(const uint16_t *selection, uint32_t count, uint16_t *
     else if (selection != out_rows)
         memmove(out_rows, selection, count * sizeof *out_rows);
     return count;
+}
+
+/* The dictionary's true entries as bits, and how many they are. */
+static uint32_t true_entries(const kd_vector *dictionary, uint32_t entry_count, uint64_t *bits)
+{
+    const uint8_t *values = dictionary->values;
+    uint32_t count = 0;
+    for (uint32_t e = 0; e < entry_count; e++) {
+        uint64_t is_true =
+            values[e] & (dictionary->validity == NULL || kd_bit_get(dictionary->validity, e));
+        bits[e / 64] = e % 64 == 0 ? is_true : bits[e / 64] | is_true << (e % 64);
+        count += (uint32_t)is_true;
+    }
+    return count;
+}
+
+static uint32_t select_members(const kd_vector *vector, const uint64_t *bits, uint32_t count,
+                               uint16_t *out_rows)
+{
+    const kdi_kernel_set *kernels = kdi_kernels();
+    kdi_kernel_bits set = {.words = bits, .span = vector->dictionary_count - 1};
+    if (vector->width_bytes == 1)
+        return kernels->members_u8(vector->values, set, count, out_rows);
+    if (vector->width_bytes == 2)
+        return kernels->members_u16(vector->values, set, count, out_rows);
+    return kernels->members_u32(vector->values, set, count, out_rows);
+}
+
+static uint32_t select_dictionary(const kd_vector *vector, const uint16_t *selection,
+                                  uint32_t count, uint16_t *out_rows)
+{
+    uint64_t bits[KDI_BATCH_WORDS];
+    uint32_t entries = vector->dictionary_count, kept = 0;
+    bool by_bits = entries > 0 && entries <= KD_BATCH_ROWS && entries <= count;
+    if (by_bits) {
+        uint32_t trues = true_entries(vector->dictionary, entries, bits);
+        if (trues == 0 || trues == entries)
+            return trues == 0 ? 0 : select_all(selection, count, out_rows);
+        if (selection == NULL)
+            return select_members(vector, bits, count, out_rows);
+    }
+    const uint8_t *values = vector->dictionary->values;
+    const uint64_t *validity = vector->dictionary->validity;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t row = selection == NULL ? (uint16_t)i : selection[i];
+        uint32_t code = kdi_code_at(vector, row);
+        out_rows[kept] = row;
+        kept += values[code] & (validity == NULL || kd_bit_get(validity, code));
+    }
+    return kept;
 }
 
 uint32_t kdi_select_true(const kd_vector *vector, const uint16_t *selection, uint32_t count,

@@ -39,14 +39,17 @@ static kd_status capacity_reserve(kd_ctx *ctx, kdi_group_codes *codes, uint32_t 
         capacity *= 2;
     uint32_t lanes = capacity <= KDI_CODE_LANES_MAX ? 4 : 1;
     char **groups = KD_NEW_ARRAY(ctx, codes->arena, char *, capacity);
+    uint8_t *unseen = kd_alloc_raw(ctx, codes->arena, capacity);
     uint32_t *touched = kd_alloc_raw(ctx, codes->arena, capacity * sizeof *touched);
     size_t count_entries = (size_t)capacity * lanes;
     if (count_entries < 4 * KDI_CODE_LANES_MAX)
         count_entries = 4 * KDI_CODE_LANES_MAX;
     uint32_t *counts = KD_NEW_ARRAY(ctx, codes->arena, uint32_t, count_entries);
-    if (groups == NULL || touched == NULL || counts == NULL)
+    if (groups == NULL || unseen == NULL || touched == NULL || counts == NULL)
         return KD_NOMEM;
+    memset(unseen, 1, capacity);
     codes->groups = groups;
+    codes->unseen = unseen;
     codes->touched = touched;
     codes->counts = counts;
     codes->capacity = capacity;
@@ -56,8 +59,10 @@ static kd_status capacity_reserve(kd_ctx *ctx, kdi_group_codes *codes, uint32_t 
 kd_status kdi_group_codes_settle(kd_ctx *ctx, kdi_group_codes *codes, kdi_agg *agg)
 {
     kd_status status = kdi_code_sums_fold(ctx, codes, agg);
-    for (uint32_t i = 0; i < codes->touched_count; i++)
+    for (uint32_t i = 0; i < codes->touched_count; i++) {
         codes->groups[codes->touched[i]] = NULL;
+        codes->unseen[codes->touched[i]] = 1;
+    }
     codes->touched_count = 0;
     codes->row_count = 0;
     codes->key_count = UINT32_MAX; /* The next batch begins an epoch. */
@@ -257,17 +262,29 @@ static void codes_fill(kdi_group_codes *codes, const kd_vector *keys, const kd_b
     }
 }
 
+/* Whether the batch has a code for the first time: hardly ever, so without looking which. */
+static bool any_unseen(const kdi_group_codes *codes, uint32_t count)
+{
+    const uint8_t *restrict unseen = codes->unseen;
+    const uint32_t *restrict by = codes->codes;
+    uint8_t any = 0;
+    for (uint32_t i = 0; i < count; i++)
+        any |= unseen[by[i]];
+    return any != 0;
+}
+
 static void missing_find(kdi_group_codes *codes, const kd_batch *batch)
 {
-    static char sentinel; /* "Being added": the code is in the list already. */
     uint32_t missing = 0;
     uint32_t count = codes->cardinality == 1 ? 1 : batch->selected_count;
-    char **groups = codes->groups;
+    codes->missing_count = 0;
+    if (codes->touched_count == codes->cardinality || !any_unseen(codes, count))
+        return;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t code = codes->codes[i];
-        if (groups[code] != NULL)
+        if (codes->unseen[code] == 0)
             continue;
-        groups[code] = &sentinel;
+        codes->unseen[code] = 0;
         codes->missing_codes[missing] = code;
         codes->missing[missing++] = (uint16_t)kd_batch_row(batch, i);
     }

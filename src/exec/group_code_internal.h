@@ -52,6 +52,7 @@ typedef struct kdi_group_codes {
     uint32_t lanes; /* 1 or 4 */
     uint32_t capacity;
     char **groups;     /* Per code; NULL: not seen yet. */
+    uint8_t *unseen;   /* Per code: 1, 0 once it has been seen. */
     uint32_t *touched; /* Codes that have been seen. */
     uint32_t touched_count;
     uint32_t *counts;   /* Rows, in lanes. */

@@ -10,7 +10,7 @@
 /* Runs that are given out as a dictionary, and the rows that a run must have then. */
 enum { DICT_RUNS_MAX = KD_BATCH_ROWS / 2, DICT_RUN_ROWS_MIN = 2 };
 /* Rows are picked one by one when at most one in so many is asked for. */
-enum { PICK_SHARE = 16 };
+enum { PICK_SHARE = 16, RUN_STEPS = 6 };
 
 static const double powers_of_ten[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
                                          1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
@@ -812,12 +812,18 @@ static void frame_pick(const kdi_decode_input *input, const decode_range *range,
     }
 }
 
-/* The run of a later row, not further away than the row itself. */
+/* The run of a later row, not further away than the row itself: most are a run or two further. */
 static uint32_t run_after(const kdi_runs *runs, uint32_t run, uint32_t row, uint32_t step)
 {
     uint32_t high = run + step + 1;
-    return kdi_runs_find_between(runs, run,
-                                 high < runs->head.run_count ? high : runs->head.run_count, row);
+    high = high < runs->head.run_count ? high : runs->head.run_count;
+    for (uint32_t i = 0; i < RUN_STEPS; i++) {
+        if (run + 1 >= high ||
+            kd_load_u16(runs->starts + (size_t)(run + 1) * sizeof(uint16_t)) > row)
+            return run;
+        run++;
+    }
+    return kdi_runs_find_between(runs, run, high, row);
 }
 
 static void runs_pick(const kdi_decode_input *input, const decode_range *range, void *values)
