@@ -172,7 +172,7 @@ kd_status kdi_dml_read(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
         if (end)
             break;
     }
-    if (plan == run->prepared->plan)
+    if (plan == run->plan)
         kdi_keep_actuals(run->actuals, plan, execution);
 out:
     kd_execution_destroy(execution);
@@ -263,7 +263,7 @@ static kd_status insert_streamed(kd_ctx *ctx, dml *work)
         if (batch.selected_count > 0)
             KD_TRY_OUT(insert_batch(ctx, work, &batch));
     }
-    if (work->job->plan == work->run->prepared->plan)
+    if (work->job->plan == work->run->plan)
         kdi_keep_actuals(work->run->actuals, work->job->plan, execution);
 out:
     kd_execution_destroy(execution);
@@ -917,7 +917,7 @@ kd_status kdi_dml_one(kd_ctx *ctx, kd_run *run, kdi_dml_job *job)
 
 static kd_status run_alone(kd_ctx *ctx, kd_run *run, kd_map *written)
 {
-    kdi_dml_job job = {.plan = run->prepared->plan, .written = written};
+    kdi_dml_job job = {.plan = run->plan, .written = written};
     KD_TRY(kdi_dml_one(ctx, run, &job));
     run->rows = job.returned;
     run->affected = job.affected;
@@ -926,7 +926,7 @@ static kd_status run_alone(kd_ctx *ctx, kd_run *run, kd_map *written)
 
 kd_status kdi_dml_run(kd_ctx *ctx, kd_run *run)
 {
-    const kd_bound_statement *bound = run->prepared->bound;
+    const kd_bound_statement *bound = run->bound;
     kd_account account;
     kd_map written;
     kd_account_init(&account, NULL, "written rows", SIZE_MAX);

@@ -9,6 +9,7 @@
  *   table_writer.c                     rows into tables: defaults, checks, partitions
  *   table_key.c                        unique keys over all partitions
  *   foreign_key.c                      references both ways
+ *   plan_cache.c, plan_choice.c        plans kept by text; plans for any values, or for some
  *   cursor.c, named.c                  cursors; PREPARE, EXECUTE
  *   dml.c, modifying_with.c            INSERT, UPDATE, DELETE, MERGE; those in WITH
  *   utility.c                          everything else, by kind of statement
@@ -17,6 +18,7 @@
 #ifndef KD_ENGINE_ENGINE_INTERNAL_H
 #define KD_ENGINE_ENGINE_INTERNAL_H
 
+#include "engine/plan_cache.h"
 #include "engine/setting.h"
 #include "engine/statement.h"
 #include "base/map.h"
@@ -55,8 +57,10 @@ struct kd_database {
     char name[KDI_NAME_BYTES];
     bool read_only;
     bool is_memory;
-    atomic_int_least64_t usage_reset_us; /* pg_stat_reset(), since 1970; 0: never. */
-    kd_mutex mutex;                      /* Guards the session list. */
+    atomic_uint_least64_t analyses;         /* Plans from before the last ANALYZE are made anew. */
+    atomic_uint_least64_t function_changes; /* And those from before a function was registered. */
+    atomic_int_least64_t usage_reset_us;    /* pg_stat_reset(), since 1970; 0: never. */
+    kd_mutex mutex;                         /* Guards the session list. */
     kd_session *first_session;
     int64_t session_count;
     uint32_t last_session_no;
@@ -105,7 +109,9 @@ struct kdi_named {
     kdi_named *next;
     kd_slice name;
     kd_prepared *prepared; /* PREPARE; cursors: the query's. */
-    kd_run *run;           /* Cursors. */
+    kd_slice statement;    /* PREPARE's own text, and when it was run, in us since 1970. */
+    int64_t made_us;
+    kd_run *run; /* Cursors. */
     uint32_t savepoint;
     kdi_constraint_times constraints; /* Savepoints: as they were. */
     bool hold;
@@ -181,6 +187,7 @@ struct kd_session {
     kdi_constraint_times constraints;
     kdi_deferred *due; /* Checks for the end of the statement, newest first. */
     kdi_named *prepared;
+    kdi_plan_cache plans;
     kdi_named *cursors;
     kdi_named *savepoints; /* In the transaction's arena, newest first. */
     kdi_sequence_value *sequence_values;
@@ -218,6 +225,11 @@ struct kd_prepared {
     uint64_t settings_stamp;
     kd_bound_statement *bound;
     kd_statement_plan *plan;
+    kdi_plan_sources sources;
+    kdi_plan_choice choice;
+    kdi_plan_place place;         /* Among the session's kept ones, while nobody has it. */
+    bool is_by_text;              /* The text says all of it: it may be kept under it. */
+    bool reads_now;               /* Its constants hold for this moment alone: 'today'. */
     kdi_short_read *short_read;   /* NULL: the plan is no single point read. */
     kdi_short_write *short_write; /* NULL: the statement does more than write one row. */
     uint32_t declared_count;
@@ -244,6 +256,9 @@ struct kd_run {
     kd_session *session;
     kd_run *next; /* In the session's list. */
     kd_arena *arena;
+    const kd_bound_statement *bound; /* What is run: the statement's, or made for the values. */
+    const kd_statement_plan *plan;
+    kd_arena *values_arena;  /* Of a plan made for the values; NULL: there was none. */
     kd_execution *execution; /* Queries. */
     kdi_row_set *rows;       /* Statements whose rows are made: RETURNING, SHOW. */
     kd_row_log *log;         /* Copies of rows: EXECUTE, FETCH. */
@@ -395,6 +410,12 @@ void kdi_keep_actuals(kd_plan_actual *actuals, const kd_statement_plan *plan,
                       kd_execution *execution);
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution) KD_MUST_CHECK;
+/* For EXPLAIN and PREPARE: a statement whose plan is made now, whatever plans are kept, and that is
+ * not kept either. */
+kd_status kdi_prepared_anew(kd_ctx *ctx, kd_session *session, kd_slice text, const kd_type *types,
+                            uint32_t type_count, kd_prepared **out_prepared) KD_MUST_CHECK;
+/* Frees a statement, which kd_prepared_destroy may keep for the next use of its text. */
+void kdi_prepared_release(kd_prepared *prepared);
 /* Runs SQL inside the session's transaction and gives its first value (for referential actions and
  * internal look-ups). `out_affected` may be NULL. */
 kd_status kdi_run_internal(kd_ctx *ctx, kd_session *session, kd_slice text,

@@ -138,7 +138,7 @@ kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
                      (size_t)(ast->statement->end - ast->statement->position)};
     kdi_set_tag(run, "EXPLAIN");
     uint64_t started = world->monotonic_ns(world);
-    KD_TRY_OUT(kd_prepared_create(ctx, run->session, part, NULL, 0, &inner));
+    KD_TRY_OUT(kdi_prepared_anew(ctx, run->session, part, NULL, 0, &inner));
     uint64_t planned_ns = world->monotonic_ns(world) - started;
     KD_TRY_OUT(kdi_columns(ctx, run->arena, names, &text_type, 1, &columns));
     KD_TRY_OUT(kdi_run_start_rows(ctx, run, columns, 1, &rows));

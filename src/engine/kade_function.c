@@ -380,6 +380,7 @@ static kd_status register_function(kd_ctx *ctx, kade_database *database, const s
     atomic_init(&made->now, fns);
     KD_TRY(made->is_aggregate ? kd_registry_add_aggregates(ctx, registry, &made->aggregate, 1)
                               : kd_registry_add_functions(ctx, registry, &made->function, 1));
+    atomic_fetch_add(&database->inner->function_changes, 1);
     made->next = database->functions;
     database->functions = made;
     return KD_OK;

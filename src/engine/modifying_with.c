@@ -101,7 +101,7 @@ static kd_status run_main(kd_ctx *ctx, with_run *with)
 
 kd_status kdi_modifying_with_run(kd_ctx *ctx, kd_run *run, kd_map *written)
 {
-    const kd_statement_plan *plan = run->prepared->plan;
+    const kd_statement_plan *plan = run->plan;
     with_run with = {.run = run, .plan = plan, .count = plan->modifying_count};
     kd_txn *txn = run->session->txn;
     with.jobs = KD_NEW_ARRAY(ctx, run->arena, kdi_dml_job, with.count + 1);

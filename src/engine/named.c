@@ -55,6 +55,18 @@ static kd_slice text_of(const kd_run *run, const kd_ast_node *node)
                       (size_t)(node->end - node->position)};
 }
 
+/* What PREPARE was told, and when. */
+static kd_status note_text(kd_ctx *ctx, const kd_run *run, kdi_named *added)
+{
+    kd_slice text = run->prepared->statement_text;
+    char *copy = kd_copy_text(ctx, added->arena, text.data, text.size_bytes);
+    if (copy == NULL)
+        return KD_NOMEM;
+    added->statement = (kd_slice){copy, text.size_bytes};
+    added->made_us = ctx->world->wall_us(ctx->world);
+    return KD_OK;
+}
+
 /* --- PREPARE, EXECUTE, DEALLOCATE ----------------------------------------------------------------
  */
 
@@ -72,11 +84,14 @@ static kd_status prepare(kd_ctx *ctx, kd_run *run, const kd_ast_prepare *ast)
     kd_type *types = KD_NEW_ARRAY(ctx, run->arena, kd_type, ast->type_count);
     if (types == NULL)
         return KD_NOMEM;
-    for (size_t i = 0; i < ast->type_count; i++)
+    for (size_t i = 0; i < ast->type_count; i++) {
         KD_TRY_OUT(kd_bind_type(ctx, &options, &ast->types[i], &types[i]));
+        types[i].modifier = -1; /* Values are neither cut nor refused, as in PostgreSQL. */
+    }
     KD_TRY_OUT(named_create(ctx, ast->name, &added));
-    KD_TRY_OUT(kd_prepared_create(ctx, session, text_of(run, ast->statement), types,
-                                  (uint32_t)ast->type_count, &added->prepared));
+    KD_TRY_OUT(note_text(ctx, run, added));
+    KD_TRY_OUT(kdi_prepared_anew(ctx, session, text_of(run, ast->statement), types,
+                                 (uint32_t)ast->type_count, &added->prepared));
     added->next = session->prepared;
     session->prepared = added;
     added = NULL;

@@ -353,11 +353,15 @@ static kd_status sample_fill(kd_ctx *ctx, kd_arena *arena, asking *a)
 
 /* --- The store ------------------------------------------------------------------------------- */
 
+bool kdi_sample_is_old(uint64_t rows_before, uint64_t rows_now)
+{
+    uint64_t change = rows_now > rows_before ? rows_now - rows_before : rows_before - rows_now;
+    return change > CHANGE_ROWS_MIN && change * 100 > rows_before * CHANGE_PERCENT;
+}
+
 static bool is_current(const table_sample *sample, const kd_table_entry *entry, uint64_t rows)
 {
-    uint64_t change =
-        rows > sample->population ? rows - sample->population : sample->population - rows;
-    if (change > CHANGE_ROWS_MIN && change * 100 > sample->population * CHANGE_PERCENT)
+    if (kdi_sample_is_old(sample->population, rows))
         return false;
     if (sample->row_count == 0 && rows > 0)
         return false; /* Somebody's rows have been committed meanwhile. */

@@ -14,6 +14,8 @@ kd_status kdi_sample_store_create(kd_ctx *ctx, kd_arena *arena, kd_storage *stor
 void kdi_sample_store_destroy(kdi_sample_store *store); /* NULL is allowed. */
 /* Forgets the sample of a table (0: of all), so that the next question takes a new one. */
 void kdi_sample_store_forget(kdi_sample_store *store, uint64_t table_no);
+/* Whether a sample of a table of so many rows tells too little of it when there are others now. */
+bool kdi_sample_is_old(uint64_t rows_before, uint64_t rows_now);
 /* The planner's questions, for as long as the store is there. */
 kd_statistics kdi_sample_store_statistics(kdi_sample_store *store, kd_snapshot snapshot,
                                           const kd_session_facts *facts);

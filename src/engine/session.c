@@ -218,6 +218,7 @@ void kd_session_close(kd_session *session)
     drop_temp_schema(session);
     end_named(session->prepared);
     session->prepared = NULL;
+    kdi_plan_cache_close(session);
 
     leave_list(session);
     kd_arena_destroy(session->arena);

@@ -58,6 +58,8 @@ static const char *const client_labels[] = {"debug5", "debug4", "debug3",  "debu
 static const char *const message_labels[] = {"debug5", "debug4", "debug3",  "debug2", "debug1",
                                              "info",   "notice", "warning", "error",  "log",
                                              "fatal",  "panic",  NULL};
+static const char *const plan_mode_labels[] = {"auto", "force_generic_plan", "force_custom_plan",
+                                               NULL}; /* kdi_plan_mode */
 static const char *const commit_labels[] = {"on", "off", NULL};
 
 #define AT(member) offsetof(kd_settings, member)
@@ -258,6 +260,19 @@ static const setting settings_table[] = {
      .default_text = "scram-sha-256",
      .context = KD_SETTING_FIXED,
      .description = "How passwords are stored."},
+    {.name = "plan_cache_bytes",
+     .kind = SETTING_INTEGER,
+     .offset = AT(plan_cache_bytes),
+     .default_text = "1MB",
+     .max = INT64_C(1) << 40,
+     .unit = "bytes",
+     .description = "Room for the plans that a session keeps by their statements' texts; 0: none."},
+    {.name = "plan_cache_mode",
+     .kind = SETTING_ENUM,
+     .offset = AT(plan_cache_mode),
+     .default_text = "auto",
+     .labels = plan_mode_labels,
+     .description = "Plans of statements with parameters: for any values, or for those given."},
     {.name = "scrub_interval",
      .kind = SETTING_INTEGER,
      .offset = AT(scrub_interval_ms),

@@ -81,6 +81,8 @@ typedef struct kd_settings {
     int64_t scrub_bytes_per_second;
     int64_t scrub_interval_ms;
     int64_t join_collapse_limit;
+    int64_t plan_cache_bytes; /* Of plans that the session keeps by their texts; 0: none. */
+    int64_t plan_cache_mode;  /* kdi_plan_mode */
     int64_t standard_strings; /* Always on. */
     kd_slice application_name;
     kd_slice date_style_text;

@@ -68,7 +68,6 @@ static const kdi_accepted_setting accepted[] = {
     {"parallel_leader_participation", "bool", "on", NULL},
     {"parallel_setup_cost", "real", "1000", NULL},
     {"parallel_tuple_cost", "real", "0.1", NULL},
-    {"plan_cache_mode", "enum", "auto", "auto|force_generic_plan|force_custom_plan"},
     {"random_page_cost", "real", "4", NULL},
     {"row_security", "bool", "on", NULL},
     {"seq_page_cost", "real", "1", NULL},

@@ -8,6 +8,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "base/hash.h"
 #include "engine/short_path.h"
 #include "engine/sample_store.h"
 #include "engine/value_cast.h"
@@ -50,18 +51,28 @@ static kd_status parse(kd_ctx *ctx, kd_prepared *prepared)
     return kd_parse_statement(ctx, prepared->plan_arena, prepared->text, &prepared->statement);
 }
 
-static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session_facts *facts)
+/* A plan in the making: of `node` in `arena`, for any parameters or for these. */
+typedef struct planning {
+    kd_arena *arena;
+    kd_ast_node *node;
+    const kd_session_facts *facts;
+    const kd_value *values;
+    uint32_t value_count;
+    kd_bound_statement *bound; /* Out. */
+    kd_statement_plan *plan;   /* Out. */
+} planning;
+
+static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
 {
     kd_session *session = prepared->session;
-    kd_arena *arena = prepared->plan_arena;
     kd_bind_options options;
-    KD_TRY(kdi_bind_options(ctx, arena, session, prepared->catalog, facts, &options));
+    KD_TRY(kdi_bind_options(ctx, it->arena, session, prepared->catalog, it->facts, &options));
     options.parameter_types = prepared->declared;
     options.parameter_count = prepared->declared_count;
     options.gives_positions = prepared->is_of_cursor;
-    KD_TRY(kd_bind_statement(ctx, arena, &options, prepared->statement.node, &prepared->bound));
-    kd_statistics statistics = kdi_sample_store_statistics(session->database->samples,
-                                                           kd_txn_snapshot(session->txn), facts);
+    KD_TRY(kd_bind_statement(ctx, it->arena, &options, it->node, &it->bound));
+    kd_statistics statistics = kdi_sample_store_statistics(
+        session->database->samples, kd_txn_snapshot(session->txn), it->facts);
     kd_plan_options plan_options = {
         .catalog = prepared->catalog,
         .statistics = &statistics,
@@ -70,8 +81,24 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
             session->settings.enable_index_scan == 0 || session->settings.skip_damaged_rows != 0,
         .no_hash_joins = session->settings.enable_hash_join == 0,
         .joins_as_written = session->settings.join_collapse_limit == 1,
+        .values = it->values,
+        .value_count = it->value_count,
     };
-    KD_TRY(kd_plan_statement(ctx, arena, &plan_options, prepared->bound, &prepared->plan));
+    return kd_plan_statement(ctx, it->arena, &plan_options, it->bound, &it->plan);
+}
+
+static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session_facts *facts)
+{
+    planning general = {
+        .arena = prepared->plan_arena, .node = prepared->statement.node, .facts = facts};
+    KD_TRY(bind_and_plan(ctx, prepared, &general));
+    KD_TRY(kdi_plan_sources_note(ctx, prepared->plan_arena, prepared->session->database,
+                                 general.plan, &prepared->sources));
+    prepared->bound = general.bound;
+    prepared->plan = general.plan;
+    prepared->choice.tried = 0;
+    prepared->choice.values_count = false;
+    prepared->choice.shape = kd_plan_shape(general.plan);
     prepared->parameter_count = prepared->bound->parameter_count;
     prepared->parameter_types = prepared->bound->parameter_types;
     if (prepared->bound->kind == KD_DML_SELECT) {
@@ -96,21 +123,34 @@ static void forget_plan(kd_prepared *prepared)
     prepared->short_write = NULL;
 }
 
-/* Settings that change what a text means, and files that were found changed. */
+/* Settings that change what a text means or how it is planned. */
+static uint64_t hash_settings(const kd_settings *settings)
+{
+    const int64_t numbers[] = {
+        settings->enable_index_scan,
+        settings->enable_hash_join,
+        settings->join_collapse_limit == 1,
+        settings->skip_damaged_rows,
+        settings->date_order,
+        settings->date_style,
+        settings->interval_style,
+        settings->extra_float_digits,
+        settings->bytea_escape,
+        (int64_t)(uintptr_t)settings->time_zone,
+    };
+    uint64_t path =
+        kd_hash_bytes(settings->search_path_text.data, settings->search_path_text.size_bytes);
+    return kd_hash_combine(path, kd_hash_bytes(numbers, sizeof numbers)) | 1;
+}
+
+/* The settings, files that were found changed, and functions that were registered. */
 static uint64_t settings_stamp(kd_session *session)
 {
-    if (session->settings_stamp == 0) {
-        const kd_settings *settings = &session->settings;
-        uint64_t stamp =
-            ((uint64_t)(settings->enable_index_scan * 2 + settings->enable_hash_join) * 2 +
-             (settings->join_collapse_limit == 1)) *
-                2 +
-            (uint64_t)settings->skip_damaged_rows;
-        for (size_t i = 0; i < settings->search_path_text.size_bytes; i++)
-            stamp = stamp * 31 + (unsigned char)settings->search_path_text.data[i];
-        session->settings_stamp = (stamp * 31 + (uintptr_t)settings->time_zone) | 1;
-    }
-    return session->settings_stamp * 31 + session->file_stamp;
+    if (session->settings_stamp == 0)
+        session->settings_stamp = hash_settings(&session->settings);
+    uint64_t functions =
+        atomic_load_explicit(&session->database->function_changes, memory_order_relaxed);
+    return (session->settings_stamp * 31 + session->file_stamp) * 31 + functions;
 }
 
 /* Makes sure that the plan is one for `catalog`. */
@@ -119,7 +159,8 @@ static kd_status ensure_plan(kd_ctx *ctx, kd_prepared *prepared, kd_catalog_vers
 {
     uint64_t stamp = settings_stamp(prepared->session);
     if (prepared->plan != NULL && prepared->settings_stamp == stamp &&
-        kd_catalog_version_no(prepared->catalog) == kd_catalog_version_no(catalog))
+        kd_catalog_version_no(prepared->catalog) == kd_catalog_version_no(catalog) &&
+        !kdi_plan_sources_changed(prepared->session->database, &prepared->sources))
         return KD_OK;
     if (prepared->plan != NULL || prepared->catalog != NULL) {
         forget_plan(prepared);
@@ -129,6 +170,7 @@ static kd_status ensure_plan(kd_ctx *ctx, kd_prepared *prepared, kd_catalog_vers
     kd_text_settings text;
     kd_session_facts facts;
     kdi_session_facts(prepared->session, prepared->catalog, &text, &facts);
+    text.reads_now = &prepared->reads_now;
     prepared->settings_stamp = stamp;
     return plan_query(ctx, prepared, &facts);
 }
@@ -192,9 +234,28 @@ void kdi_note_failure(kd_session *session)
         kdi_transaction_let_go(session);
 }
 
-static kd_status prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
-                                 const kd_type *parameter_types, uint32_t parameter_count,
-                                 bool is_of_cursor, kd_prepared **out_prepared)
+/* What a statement is made of. */
+typedef struct request {
+    kd_slice text;
+    const kd_type *types;
+    uint32_t type_count;
+    bool is_of_cursor;
+    bool is_by_text; /* Nothing but the text says what it is. */
+} request;
+
+/* A statement that did not become one. */
+static void create_failed(kd_session *session, kd_prepared *prepared)
+{
+    /* Within a run, as DECLARE's, its transaction has something to undo yet. */
+    if (session->runs == NULL)
+        kdi_note_failure(session);
+    else
+        mark_failed(session);
+    kdi_prepared_release(prepared);
+}
+
+static kd_status prepared_create(kd_ctx *ctx, kd_session *session, const request *wanted,
+                                 kd_prepared **out_prepared)
 {
     kd_status status = KD_OK;
     *out_prepared = NULL;
@@ -202,21 +263,24 @@ static kd_status prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text
     if (arena == NULL)
         return KD_NOMEM;
     kd_prepared *prepared = KD_NEW(ctx, arena, kd_prepared);
-    char *copy = prepared == NULL ? NULL : kd_copy_text(ctx, arena, text.data, text.size_bytes);
+    char *copy = prepared == NULL
+                     ? NULL
+                     : kd_copy_text(ctx, arena, wanted->text.data, wanted->text.size_bytes);
     kd_type *declared =
-        copy == NULL ? NULL : KD_NEW_ARRAY(ctx, arena, kd_type, parameter_count + 1);
+        copy == NULL ? NULL : KD_NEW_ARRAY(ctx, arena, kd_type, wanted->type_count + 1);
     if (declared == NULL) {
         kd_arena_destroy(arena);
         return KD_NOMEM;
     }
-    if (parameter_count > 0)
-        memcpy(declared, parameter_types, parameter_count * sizeof *declared);
+    if (wanted->type_count > 0)
+        memcpy(declared, wanted->types, wanted->type_count * sizeof *declared);
     *prepared = (kd_prepared){.session = session,
                               .arena = arena,
                               .declared = declared,
-                              .declared_count = parameter_count,
-                              .text = {copy, text.size_bytes},
-                              .is_of_cursor = is_of_cursor};
+                              .declared_count = wanted->type_count,
+                              .text = {copy, wanted->text.size_bytes},
+                              .is_of_cursor = wanted->is_of_cursor,
+                              .is_by_text = wanted->is_by_text};
     prepared->plan_arena = kd_arena_create(ctx, NULL, "plan", KD_ARENA_UNLIMITED);
     if (prepared->plan_arena == NULL) {
         status = KD_NOMEM;
@@ -231,14 +295,25 @@ static kd_status prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text
     *out_prepared = prepared;
     prepared = NULL;
 out:
-    if (prepared != NULL) {
-        /* Within a run, as DECLARE's, its transaction has something to undo yet. */
-        if (session->runs == NULL)
-            kdi_note_failure(session);
-        else
-            mark_failed(session);
-        kd_prepared_destroy(prepared);
-    }
+    if (prepared != NULL)
+        create_failed(session, prepared);
+    return status;
+}
+
+/* One that is kept, its plan made anew where that is due; `*out_prepared` is NULL if there is none.
+ */
+static kd_status prepared_take(kd_ctx *ctx, kd_session *session, kd_slice text,
+                               kd_prepared **out_prepared)
+{
+    kd_prepared *kept = kdi_plan_cache_take(session, text);
+    *out_prepared = NULL;
+    if (kept == NULL)
+        return KD_OK;
+    kd_status status = describe(ctx, kept);
+    if (status != KD_OK)
+        create_failed(session, kept);
+    else
+        *out_prepared = kept;
     return status;
 }
 
@@ -246,14 +321,28 @@ kd_status kd_prepared_create(kd_ctx *ctx, kd_session *session, kd_slice text,
                              const kd_type *parameter_types, uint32_t parameter_count,
                              kd_prepared **out_prepared)
 {
-    return prepared_create(ctx, session, text, parameter_types, parameter_count, false,
-                           out_prepared);
+    request wanted = {.text = text,
+                      .types = parameter_types,
+                      .type_count = parameter_count,
+                      .is_by_text = parameter_count == 0 && session->routine == NULL};
+    *out_prepared = NULL;
+    if (wanted.is_by_text)
+        KD_TRY(prepared_take(ctx, session, text, out_prepared));
+    return *out_prepared != NULL ? KD_OK : prepared_create(ctx, session, &wanted, out_prepared);
+}
+
+kd_status kdi_prepared_anew(kd_ctx *ctx, kd_session *session, kd_slice text, const kd_type *types,
+                            uint32_t type_count, kd_prepared **out_prepared)
+{
+    request wanted = {.text = text, .types = types, .type_count = type_count};
+    return prepared_create(ctx, session, &wanted, out_prepared);
 }
 
 kd_status kdi_prepared_of_cursor(kd_ctx *ctx, kd_session *session, kd_slice text,
                                  kd_prepared **out_prepared)
 {
-    return prepared_create(ctx, session, text, NULL, 0, true, out_prepared);
+    return prepared_create(ctx, session, &(request){.text = text, .is_of_cursor = true},
+                           out_prepared);
 }
 
 kd_status kd_prepared_from_script(kd_ctx *ctx, kd_session *session, kd_slice text,
@@ -268,6 +357,12 @@ kd_status kd_prepared_from_script(kd_ctx *ctx, kd_session *session, kd_slice tex
 }
 
 void kd_prepared_destroy(kd_prepared *prepared)
+{
+    if (prepared != NULL && !kdi_plan_cache_keep(prepared))
+        kdi_prepared_release(prepared);
+}
+
+void kdi_prepared_release(kd_prepared *prepared)
 {
     if (prepared == NULL)
         return;
@@ -458,7 +553,7 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
 {
     kd_session *session = run->session;
     kd_database *database = session->database;
-    const kd_bound_statement *bound = run->prepared->bound;
+    const kd_bound_statement *bound = run->bound;
     bool runs_routines = bound != NULL && bound->runs_routines; /* They have the session. */
     kd_execute_options options = {
         .workers = database->workers,
@@ -522,6 +617,36 @@ kd_status kdi_run_start_log(kd_ctx *ctx, kd_run *run, const kd_rel_column *colum
     return kdi_row_log_create(ctx, run->session, run->arena, columns, column_count, &run->log);
 }
 
+/* The statement's plan, or one that is made for the parameters' values. */
+static kd_status choose_plan(kd_ctx *ctx, kd_run *run)
+{
+    kd_prepared *prepared = run->prepared;
+    run->bound = prepared->bound;
+    run->plan = prepared->plan;
+    if (!kdi_plan_wants_values(prepared)) {
+        prepared->choice.generic_runs++;
+        return KD_OK;
+    }
+    if (run->values_arena == NULL)
+        run->values_arena = kd_arena_create(ctx, run->arena, "plan", KD_ARENA_UNLIMITED);
+    if (run->values_arena == NULL)
+        return KD_NOMEM;
+    kd_arena_reset(run->values_arena); /* Of an attempt before. */
+    kd_statement statement;
+    KD_TRY(kd_parse_statement(ctx, run->values_arena, prepared->text, &statement));
+    planning of_values = {.arena = run->values_arena,
+                          .node = statement.node,
+                          .facts = &run->facts,
+                          .values = run->parameters,
+                          .value_count = run->parameter_count};
+    KD_TRY(bind_and_plan(ctx, prepared, &of_values));
+    kdi_plan_note_values(prepared, of_values.plan);
+    prepared->choice.custom_runs++;
+    run->bound = of_values.bound;
+    run->plan = of_values.plan;
+    return KD_OK;
+}
+
 /* Binds the run to the session's transaction: catalog, facts, plan, parameters. */
 static kd_status run_enter(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
                            uint32_t parameter_count)
@@ -535,13 +660,14 @@ static kd_status run_enter(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
         run->columns = prepared->columns;
         run->column_count = prepared->column_count;
     }
-    return cast_parameters(ctx, run, parameters, parameter_count);
+    KD_TRY(cast_parameters(ctx, run, parameters, parameter_count));
+    return prepared->class == KDI_QUERY ? choose_plan(ctx, run) : KD_OK;
 }
 
 /* Rows that are locked are given when all of them are: until then the statement may run again. */
 static kd_status run_locking(kd_ctx *ctx, kd_run *run)
 {
-    KD_TRY(kdi_dml_read(ctx, run, run->prepared->plan, &run->rows));
+    KD_TRY(kdi_dml_read(ctx, run, run->plan, &run->rows));
     run->affected = (int64_t)run->rows->row_count;
     return kd_txn_wait_visible_durable(ctx, run->session->txn);
 }
@@ -587,16 +713,15 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
     if (run->prepared->class == KDI_UTILITY)
         return kdi_utility_run(ctx, run);
     run->session->has_queried = true;
-    if (run->prepared->bound->kind != KD_DML_SELECT ||
-        run->prepared->bound->modifying_cte_count > 0)
+    if (run->bound->kind != KD_DML_SELECT || run->bound->modifying_cte_count > 0)
         return kdi_dml_run(ctx, run);
     run->affected = 0;
-    if (run->prepared->bound->for_update && run->actuals == NULL)
+    if (run->bound->for_update && run->actuals == NULL)
         return run_locking(ctx, run);
     if (run->session->runs == run && run->next == NULL && !run->hides_own_work &&
-        scans_only(run->prepared->plan))
+        scans_only(run->plan))
         kd_txn_scan_only(run->session->txn); /* Before the first scan. */
-    return kdi_run_execute(ctx, run, run->prepared->plan, &run->execution);
+    return kdi_run_execute(ctx, run, run->plan, &run->execution);
 }
 
 /* Undoes a failed attempt in transaction `txn_no`. `savepoint` is 0 when the statement is its own
@@ -705,6 +830,8 @@ static bool is_short(const kd_prepared *prepared)
 {
     return (prepared->short_read != NULL || prepared->short_write != NULL) &&
            prepared->actuals == NULL &&
+           (prepared->parameter_count == 0 ||
+            prepared->session->settings.plan_cache_mode != KDI_PLAN_CUSTOM) &&
            prepared->settings_stamp == settings_stamp(prepared->session);
 }
 
@@ -753,8 +880,10 @@ kd_status kd_run_begin(kd_ctx *ctx, kd_prepared *prepared, const kd_value *param
     bool settles = session->cursors != NULL && may_write(prepared);
     if (is_short(prepared) && !settles) {
         KD_TRY_OUT(short_begin(ctx, prepared, parameters, parameter_count, out_run));
-        if (*out_run != NULL)
+        if (*out_run != NULL) {
+            prepared->choice.generic_runs++;
             return KD_OK;
+        }
     }
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->next = session->runs;

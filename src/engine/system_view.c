@@ -49,6 +49,15 @@ void kdi_put_timestamptz(kdi_sys_view *view, int64_t us_since_1970)
                          .as.i64 = us_since_1970 + KD_UNIX_EPOCH_US});
 }
 
+static kd_status put_array(kdi_sys_view *view, kd_type type, const kd_value *elements,
+                           uint32_t count)
+{
+    kd_value array = {.type = kd_type_array_of(type)};
+    KD_TRY(kd_array_make(view->ctx, view->arena, type, elements, count, &array.as.str));
+    put(view, array);
+    return KD_OK;
+}
+
 kd_status kdi_put_texts(kdi_sys_view *view, const kd_slice *texts, uint32_t count)
 {
     kd_type type = kd_type_of(KD_TYPE_TEXT);
@@ -57,10 +66,7 @@ kd_status kdi_put_texts(kdi_sys_view *view, const kd_slice *texts, uint32_t coun
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         elements[i] = kd_value_text(texts[i]);
-    kd_value array = {.type = kd_type_array_of(type)};
-    KD_TRY(kd_array_make(view->ctx, view->arena, type, elements, count, &array.as.str));
-    put(view, array);
-    return KD_OK;
+    return put_array(view, type, elements, count);
 }
 
 kd_status kdi_put_numbers(kdi_sys_view *view, const uint32_t *numbers, uint32_t count)
@@ -71,10 +77,18 @@ kd_status kdi_put_numbers(kdi_sys_view *view, const uint32_t *numbers, uint32_t 
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         elements[i] = (kd_value){.type = type, .as.i16 = (int16_t)numbers[i]};
-    kd_value array = {.type = kd_type_array_of(type)};
-    KD_TRY(kd_array_make(view->ctx, view->arena, type, elements, count, &array.as.str));
-    put(view, array);
-    return KD_OK;
+    return put_array(view, type, elements, count);
+}
+
+kd_status kdi_put_types(kdi_sys_view *view, const kd_type *types, uint32_t count)
+{
+    const kd_type type = {.id = KD_TYPE_OID, .modifier = -1, .object = KD_REG_TYPE};
+    kd_value *elements = KD_NEW_ARRAY(view->ctx, view->arena, kd_value, count + 1);
+    if (elements == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        elements[i] = (kd_value){.type = type, .as.i64 = (int64_t)kdi_type_number(types[i])};
+    return put_array(view, type, elements, count);
 }
 
 void kdi_put_text(kdi_sys_view *view, kd_slice text)
@@ -257,7 +271,7 @@ uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *tabl
 
 /* --- The list --------------------------------------------------------------------------------- */
 
-enum { VIEWS_MAX = 96, LIST_COUNT = 9 };
+enum { VIEWS_MAX = 96, LIST_COUNT = 10 };
 
 const kd_virtual_table *kdi_virtual_at(uint32_t position)
 {
@@ -289,8 +303,9 @@ static kd_virtual_tables all_views = {.tables = all_tables};
 static void fill_list(void)
 {
     const kd_virtual_table *(*const lists[LIST_COUNT])(uint32_t *) = {
-        kdi_column_views,     kdi_key_views,   kdi_server_views, kdi_standard_views, kdi_type_views,
-        kdi_statistics_views, kdi_usage_views, kdi_advice_views, kdi_damage_views};
+        kdi_column_views, kdi_key_views,        kdi_server_views, kdi_standard_views,
+        kdi_type_views,   kdi_statistics_views, kdi_usage_views,  kdi_advice_views,
+        kdi_damage_views, kdi_plan_views};
     uint32_t total = 0;
     for (uint32_t i = 0; i < LIST_COUNT; i++) {
         uint32_t count;

@@ -6,6 +6,7 @@
  *   system_view_key.c       pg_index, pg_constraint, pg_tables, pg_indexes, ...
  *   system_view_server.c    pg_settings, pg_roles, pg_stat_activity, ...
  *   system_view_damage.c    kade_scrub
+ *   system_view_plan.c      pg_prepared_statements, kade_plan_cache
  *   system_view_standard.c  information_schema
  *   system_view_statistics.c  pg_stats
  *   system_view_usage.c     pg_stat_user_tables and its kin
@@ -73,6 +74,8 @@ kd_status kdi_put_texts(kdi_sys_view *view, const kd_slice *texts, uint32_t coun
 /* smallint[] */
 kd_status kdi_put_numbers(kdi_sys_view *view, const uint32_t *numbers,
                           uint32_t count) KD_MUST_CHECK;
+/* regtype[] */
+kd_status kdi_put_types(kdi_sys_view *view, const kd_type *types, uint32_t count) KD_MUST_CHECK;
 kd_status kdi_sys_emit(kdi_sys_view *view) KD_MUST_CHECK;
 
 typedef struct kdi_sys_sequence {
@@ -159,6 +162,10 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
     {                                                     \
         .id = KD_TYPE_INT2, .is_array = 1, .modifier = -1 \
     }
+#define KDI_SQL_REGTYPE_ARRAY                                                   \
+    {                                                                           \
+        .id = KD_TYPE_OID, .is_array = 1, .modifier = -1, .object = KD_REG_TYPE \
+    }
 #define KDI_SQL_TEXT_ARRAY                                \
     {                                                     \
         .id = KD_TYPE_TEXT, .is_array = 1, .modifier = -1 \
@@ -192,6 +199,7 @@ const kd_virtual_table *kdi_type_views(uint32_t *out_count);
 const kd_virtual_table *kdi_statistics_views(uint32_t *out_count);
 const kd_virtual_table *kdi_usage_views(uint32_t *out_count);
 const kd_virtual_table *kdi_advice_views(uint32_t *out_count);
+const kd_virtual_table *kdi_plan_views(uint32_t *out_count);
 /* All of them. */
 const kd_virtual_table *kdi_virtual_at(uint32_t position); /* NULL past the last. */
 

@@ -221,6 +221,7 @@ static kd_status run_analyze(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
     kdi_sample_store *samples = session->database->samples;
     if (ast->item_count == 0) {
         kdi_sample_store_forget(samples, 0);
+        atomic_fetch_add(&session->database->analyses, 1);
         kd_catalog_visit(run->catalog, note_analysis, session->database->storage);
         return KD_OK;
     }
@@ -232,6 +233,7 @@ static kd_status run_analyze(kd_ctx *ctx, kd_run *run, const kd_ast_vacuum *ast)
             kdi_sample_store_forget(samples, ((const kd_table_entry *)object)->table_no);
         note_analysis(session->database->storage, object);
     }
+    atomic_fetch_add(&session->database->analyses, 1);
     return KD_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Constant folding: calls of immutable functions on constants, and what follows
  * from constants in AND, OR, NOT, COALESCE and CASE; fields of rows that are
- * written out.
+ * written out; parameters where the plan is for given values.
  *
  * A call that fails is left as it is: it may stand in a branch that is never
  * taken, and run time will tell.
@@ -267,6 +267,25 @@ static void fold_case(kd_expr **slot)
         *slot = otherwise;
 }
 
+/* In a plan that is for these values alone. */
+static kd_status fold_parameter(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
+{
+    const kd_expr *parameter = *slot;
+    uint32_t index = parameter->parameter_no - 1;
+    if (index >= p->options->value_count ||
+        !kd_type_same(p->options->values[index].type, parameter->type))
+        return KD_OK;
+    kd_value value = p->options->values[index];
+    value.type = parameter->type;
+    kd_expr *made = kdi_make_constant(ctx, p, value);
+    if (made == NULL)
+        return KD_NOMEM;
+    made->untyped = parameter->untyped;
+    made->position = parameter->position;
+    *slot = made;
+    return KD_OK;
+}
+
 /* The field of a row that is written out. */
 static void fold_field(kd_expr **slot)
 {
@@ -283,6 +302,8 @@ kd_status kdi_fold(kd_ctx *ctx, kdi_planner *p, kd_expr **slot)
         KD_TRY(kdi_fold(ctx, p, &expr->arguments[i]));
     kdi_plan_leave(p);
     switch (expr->kind) {
+    case KD_EXPR_PARAMETER:
+        return fold_parameter(ctx, p, slot);
     case KD_EXPR_CALL:
         return fold_call(ctx, p, slot);
     case KD_EXPR_CAST:

@@ -277,11 +277,18 @@ typedef struct kd_plan_options {
     bool no_index_scans; /* Settings for tests: enable_indexscan, enable_hashjoin = off. */
     bool no_hash_joins;
     bool joins_as_written; /* join_collapse_limit = 1 */
+    /* Values of the first parameters, of their types, if the plan is for these alone. */
+    const kd_value *values;
+    uint32_t value_count;
 } kd_plan_options;
 
 kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options *options,
                             const kd_bound_statement *bound,
                             kd_statement_plan **out_plan) KD_MUST_CHECK;
+
+/* Equal for two plans that do the same but for the values that they do it with: of one text, one
+ * for any parameters and one for these. */
+uint64_t kd_plan_shape(const kd_statement_plan *plan);
 
 /* EXPLAIN's text, one line per operator, PostgreSQL-like: "Hash Join  (rows=123)". Actual figures
  * come through `actual`, indexed by plan no; NULL: not run. */

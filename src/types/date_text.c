@@ -479,10 +479,19 @@ static decode_result zone_decode(decoder *self, kd_slice name)
     return DECODE_OK;
 }
 
+static int64_t session_now(const kd_text_settings *settings)
+{
+    if (settings == NULL)
+        return 0;
+    if (settings->reads_now != NULL)
+        *settings->reads_now = true;
+    return settings->now_us;
+}
+
 /* Today's date in the session's zone, some days on. */
 static decode_result relative_day(decoder *self, int32_t days)
 {
-    int64_t now_us = self->settings == NULL ? 0 : self->settings->now_us;
+    int64_t now_us = session_now(self->settings);
     const kd_zone *zone = session_zone(self->settings);
     int64_t unix_seconds = now_us / KD_SECOND_US - (now_us % KD_SECOND_US < 0) + 946684800;
     int64_t local = now_us + kd_zone_at_utc(zone, unix_seconds).seconds * KD_SECOND_US;
@@ -840,7 +849,6 @@ static int64_t to_utc(const decoder *self, int64_t local)
 /* Moments other than a civil time; `is_local` for types without a zone. */
 static int64_t moment_value(const decoder *self, bool is_local)
 {
-    int64_t now_us = self->settings == NULL ? 0 : self->settings->now_us;
     switch (self->moment) {
     case MOMENT_EPOCH:
         return KD_UNIX_EPOCH_US;
@@ -849,6 +857,7 @@ static int64_t moment_value(const decoder *self, bool is_local)
     case MOMENT_NEGATIVE_INFINITY:
         return KD_TIMESTAMP_NEGATIVE_INFINITY;
     default: {
+        int64_t now_us = session_now(self->settings);
         int64_t unix_seconds = now_us / KD_SECOND_US - (now_us % KD_SECOND_US < 0) + 946684800;
         int32_t offset = kd_zone_at_utc(session_zone(self->settings), unix_seconds).seconds;
         return is_local ? now_us + offset * KD_SECOND_US : now_us;

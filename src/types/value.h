@@ -84,6 +84,7 @@ typedef struct kd_text_settings {
     int8_t extra_float_digits;  /* 1 (default): shortest text that reads back the same. */
     bool bytea_escape_output;   /* false: hex. */
     int64_t now_us;             /* For 'now', 'today', ...: transaction start, us since 2000 UTC. */
+    bool *reads_now;            /* Set where `now_us` is made use of; NULL: nobody asks. */
     /* Enum labels live in the catalog: NULL refuses enums. The label's rank, or -1. */
     kd_status (*enum_rank)(kd_ctx *ctx, void *object, kd_type type, kd_slice label,
                            int32_t *out_rank);
