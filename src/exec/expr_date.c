@@ -3,10 +3,11 @@
  * extract(hour FROM x)::int; and as numerics: extract(year FROM x).
  *
  * A table that grows with time has neighbours of the same minute and the same day, so the last
- * timestamp's answer and the last day's are kept, and most rows cost a comparison. The answers of
- * a batch lie close together: they go out as a FRAME of single bytes, which grouping takes as
- * codes. Without the numeric in between, an integer field needs no decimal per row. Numerics go out
- * as codes of a dictionary of all integers in their range.
+ * timestamp's answer and the last day's are kept, and most rows cost a comparison. Often a batch
+ * has one answer, which goes out as a CONSTANT; else its answers lie close together: they go out as
+ * a FRAME of single bytes, which grouping takes as codes. Without the numeric in between, an
+ * integer field needs no decimal per row. Numerics go out as codes of a dictionary of all integers
+ * in their range.
  */
 #include "exec/expr_internal.h"
 
@@ -135,6 +136,14 @@ static void flat_fill(const int32_t *values, const uint16_t *selection, uint32_t
         else
             ((int64_t *)out->values)[row] = values[row];
     }
+}
+
+/* One answer for all rows. */
+static void constant_fill(int32_t value, kd_vector *out)
+{
+    flat_fill(&value, NULL, 1, out);
+    out->form = KD_VECTOR_CONSTANT;
+    out->validity = NULL;
 }
 
 static bool has_plain_entries(const kd_vector *source, uint32_t count)
@@ -289,6 +298,10 @@ static kd_status part_eval(kd_ctx *ctx, kdi_node *node, kdi_frame *frame, const 
         return kdi_eval_call(ctx, node, frame, selection, count, out);
     *out = node->result;
     out->validity = by_entries ? NULL : source.validity;
+    if (bounds[0] == bounds[1] && out->validity == NULL && !part->is_numeric) {
+        constant_fill(bounds[0], out);
+        return KD_OK;
+    }
     int32_t base = bounds[0] >= 0 && bounds[1] <= FRAME_MAX ? 0 : bounds[0];
     bool is_frame = (int64_t)bounds[1] - base <= FRAME_MAX && !part->is_numeric;
     if (by_entries && is_frame)

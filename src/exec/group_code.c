@@ -183,14 +183,20 @@ static bool key_of(const kd_vector *vector, const kd_batch *batch, const kdi_cod
 
 /* ---- Codes ---- */
 
+static uint32_t constant_code(const kd_vector *vector, const kdi_code_key *key)
+{
+    if (kd_vector_is_null(vector, 0))
+        return key->cardinality - 1;
+    return (uint32_t)((uint64_t)integer_at(vector, 0) - (uint64_t)key->low);
+}
+
 /* codes[i] += (value - low) * factor */
 static void codes_add_integers(uint32_t *codes, const kd_vector *vector, const kd_batch *batch,
                                const kdi_code_key *key, uint32_t factor)
 {
     uint32_t null_code = key->cardinality - 1;
-    bool is_constant = vector->form == KD_VECTOR_CONSTANT;
     for (uint32_t i = 0; i < batch->selected_count; i++) {
-        uint32_t row = is_constant ? 0 : kd_batch_row(batch, i);
+        uint32_t row = kd_batch_row(batch, i);
         bool is_null = vector->validity != NULL && !kd_bit_get(vector->validity, row);
         uint32_t code = null_code;
         if (!is_null && vector->form == KD_VECTOR_FRAME)
@@ -246,17 +252,28 @@ static void codes_add(uint32_t *codes, const kd_vector *vector, const kd_batch *
 
 static void codes_fill(kdi_group_codes *codes, const kd_vector *keys, const kd_batch *batch)
 {
-    uint32_t factor = 1;
-    memset(codes->codes, 0, batch->selected_count * sizeof *codes->codes);
+    uint32_t factor = 1, addend = 0, count = batch->selected_count;
+    bool differ = false;
     for (uint32_t k = 0; k < codes->key_count; k++) {
+        if (keys[k].form == KD_VECTOR_CONSTANT)
+            addend += constant_code(&keys[k], &codes->keys[k]) * factor;
+        else
+            differ = true;
+        factor *= codes->keys[k].cardinality;
+    }
+    codes->one_code = differ ? KDI_NO_ONE_CODE : addend;
+    for (uint32_t i = 0; i < count; i++)
+        codes->codes[i] = addend;
+    factor = 1;
+    for (uint32_t k = 0; differ && k < codes->key_count; k++) {
         const kd_vector *vector = &keys[k];
         const kdi_code_key *key = &codes->keys[k];
+        uint32_t shift = (uint32_t)((uint64_t)vector->base - (uint64_t)key->low);
         if (vector->form == KD_VECTOR_DICT)
             codes_add(codes->codes, vector, batch, factor, 0);
         else if (vector->form == KD_VECTOR_FRAME && vector->validity == NULL)
-            codes_add(codes->codes, vector, batch, factor,
-                      (uint32_t)((uint64_t)vector->base - (uint64_t)key->low) * factor);
-        else
+            codes_add(codes->codes, vector, batch, factor, shift * factor);
+        else if (vector->form != KD_VECTOR_CONSTANT)
             codes_add_integers(codes->codes, vector, batch, key, factor);
         factor *= key->cardinality;
     }
@@ -276,7 +293,7 @@ static bool any_unseen(const kdi_group_codes *codes, uint32_t count)
 static void missing_find(kdi_group_codes *codes, const kd_batch *batch)
 {
     uint32_t missing = 0;
-    uint32_t count = codes->cardinality == 1 ? 1 : batch->selected_count;
+    uint32_t count = codes->one_code != KDI_NO_ONE_CODE ? 1 : batch->selected_count;
     codes->missing_count = 0;
     if (codes->touched_count == codes->cardinality || !any_unseen(codes, count))
         return;

@@ -24,6 +24,8 @@ enum {
     KDI_CODE_MASK_CODES_MAX = 255,
 };
 
+#define KDI_NO_ONE_CODE UINT32_MAX
+
 typedef struct kdi_code_key {
     uint64_t dictionary_id; /* 0: a range. */
     int64_t low;            /* Of the range; its last code is NULL's. */
@@ -58,6 +60,7 @@ typedef struct kdi_group_codes {
     uint32_t *counts;   /* Rows, in lanes. */
     uint64_t row_count; /* Of the epoch. */
     uint32_t *codes;    /* Of this batch's selected rows. */
+    uint32_t one_code;  /* That of all of them; KDI_NO_ONE_CODE: they differ. */
     uint16_t *missing;  /* Rows whose code is new, one per code. */
     uint32_t *missing_codes;
     uint32_t missing_count;

@@ -133,9 +133,9 @@ static double add_parts(double total, const double *values, uint32_t count)
 static void values_add(kdi_group_codes *codes, double *sums, const double *values, uint32_t count)
 {
     bool is_ordered = codes->row_count < ORDERED_ROWS;
-    if (codes->cardinality == 1)
-        sums[0] = is_ordered ? add_ordered_all(sums[0], values, count)
-                             : add_parts(sums[0], values, count);
+    double *one = codes->one_code == KDI_NO_ONE_CODE ? NULL : &sums[codes->one_code * codes->lanes];
+    if (one != NULL)
+        *one = is_ordered ? add_ordered_all(*one, values, count) : add_parts(*one, values, count);
     else if (is_ordered || codes->lanes == 1)
         add_ordered(sums, codes->codes, codes->lanes, values, count);
     else

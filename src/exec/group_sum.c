@@ -16,8 +16,8 @@ void kdi_code_rows_count(kdi_group_codes *codes, uint32_t count)
     uint32_t *restrict counts = codes->counts;
     const uint32_t *restrict by = codes->codes;
     codes->row_count += count;
-    if (codes->cardinality == 1) {
-        counts[0] += count;
+    if (codes->one_code != KDI_NO_ONE_CODE) {
+        counts[codes->one_code * codes->lanes] += count;
         return;
     }
     uint32_t i = 0;
@@ -153,12 +153,14 @@ static void add_values(kdi_group_codes *codes, kdi_code_sum *sum, const kdi_fixe
                        const kd_batch *batch)
 {
     uint32_t count = batch->selected_count;
-    if (!vector->is_constant && !sum->is_shown && masks_pay(codes, batch))
+    bool is_plain = !vector->is_constant && !sum->is_shown;
+    if (is_plain && vector->validity == NULL && codes->one_code != KDI_NO_ONE_CODE)
+        sum->sums[codes->one_code * codes->lanes] +=
+            sum_all(vector->values, batch->selection, count);
+    else if (is_plain && masks_pay(codes, batch))
         add_masked(codes, sum, vector, batch);
-    else if (vector->validity != NULL || vector->is_constant || sum->is_shown)
+    else if (vector->validity != NULL || !is_plain)
         add_careful(codes, sum, vector, batch);
-    else if (codes->cardinality == 1)
-        sum->sums[0] += sum_all(vector->values, batch->selection, count);
     else if (batch->selection != NULL)
         add_selected(sum->sums, codes->codes, codes->lanes, vector->values, batch->selection,
                      count);
