@@ -12,19 +12,22 @@
  *
  * BACKUPS and <id>.backup are text, one fact a line:
  *
- *   KADE BACKUPS 1                          KADE BACKUP 1
+ *   KADE BACKUPS 1                          KADE BACKUP 2
  *   database <16 hex digits>                database <16 hex digits>
  *   end <8 hex digits>                      taken <microseconds since 1970-01-01 UTC>
  *                                           position <where its log ends>
  *                                           copied <files> <bytes> <bytes as stored>
+ *                                           checkpoint <its stamp> <where replay begins>
+ *                                           log <file number> <offset> <link> <incarnation>
  *                                           file <name> <bytes> <hash> <tail>
  *                                           end <8 hex digits>
  *
- * The last line is the CRC-32C of everything before it. A name is ROOT, settings.conf, units/... or
- * wal/...; a hash is XXH3 of 128 bits over the file's bytes, 32 hex digits; a tail XXH3 of 64 bits
- * over its last 4 KiB (or all), 16 hex digits. Segments and index runs end in a trailer that tells
- * the file from every other, so that one whose name, size and tail the newest backup knows is not
- * read again.
+ * The last line is the CRC-32C of everything before it. "log" is the place in the log where the
+ * backup ends, and an archive goes on (archive.h); version 1 had neither it nor "checkpoint". A
+ * name is ROOT, settings.conf, units/... or wal/...; a hash is XXH3 of 128 bits over the file's
+ * bytes, 32 hex digits; a tail XXH3 of 64 bits over its last 4 KiB (or all), 16 hex digits.
+ * Segments and index runs end in a trailer that tells the file from every other, so that one whose
+ * name, size and tail the newest backup knows is not read again.
  *
  * AN OBJECT is named by hash and size (hex digits): "KADEOBJ1", then pieces, the last one with 0
  * plain bytes:
@@ -64,23 +67,46 @@ kd_status kd_backup_take(kd_ctx *ctx, kd_storage *storage, const char *target,
 kd_status kd_backup_list(kd_ctx *ctx, kd_arena *arena, const char *target,
                          kd_backup_info **out_infos, size_t *out_count) KD_MUST_CHECK;
 
-/* Reads every object of the backup (NULL: of the newest) and compares it with its hash. KD_CORRUPT
- * (XX001) names the object and the file. */
+/* Reads every object of the backup and compares it with its hash. Without an id it is the newest,
+ * and the archive is read too: it must be whole, without a gap, and continue that backup.
+ * KD_CORRUPT (XX001) names the object and the file. */
 kd_status kd_backup_verify(kd_ctx *ctx, const char *target, const char *id,
                            kd_backup_info *out_info) KD_MUST_CHECK;
 
+/* What is wanted; all zeros: the latest that there is. One of them at most is set. */
+typedef struct kd_restore_wish {
+    const char *backup;   /* What this backup holds, and nothing of the archive. */
+    int64_t moment_us;    /* Up to the first commit later than this (us since 1970). */
+    uint64_t to_position; /* Up to the last record that ends here or before. */
+} kd_restore_wish;
+
+typedef struct kd_restored {
+    kd_backup_info backup; /* From which it began. */
+    uint64_t position;     /* Where the log was ended. */
+    int64_t until_us;      /* What was acknowledged before is there. */
+} kd_restored;
+
 /*
- * Puts the database of a backup (NULL: the newest) into a directory that is absent, empty, or what
- * an interrupted restore left; anything else is refused (55000). It is a database only with the
- * last step; what fails takes back what it has written.
+ * Puts a database into a directory that is absent, empty, or what an interrupted restore left;
+ * anything else is refused (55000): the newest backup that is old enough, and what the archive has
+ * from there on. 58P01 when no backup is, or the archive does not reach that far, or there is a gap
+ * in between; XX001 when something is damaged, 55000 when the archive does not continue the backup:
+ * it is then that of another history. It is a database only with the last step; what fails takes
+ * back what it has written.
  */
+kd_status kd_backup_restore_to(kd_ctx *ctx, const char *target, const kd_restore_wish *wish,
+                               const char *directory, kd_restored *out_restored) KD_MUST_CHECK;
+/* Of the backup alone (NULL: the latest that there is). */
 kd_status kd_backup_restore(kd_ctx *ctx, const char *target, const char *id, const char *directory,
                             kd_backup_info *out_info) KD_MUST_CHECK;
 
 /* Removes the backups that are neither among the newest `keep_count` (at least 1) nor younger than
- * `keep_us`, then the objects that no backup has. What is damaged is refused before anything goes.
- */
+ * `keep_us`, then the files of the archive before the oldest that stays, then the objects that
+ * neither a backup nor the archive has. What is damaged is refused before anything goes. */
+typedef struct kd_backup_pruned {
+    uint64_t backups, log_files, objects;
+} kd_backup_pruned;
 kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, int64_t keep_us,
-                          uint64_t *out_removed, uint64_t *out_objects_removed) KD_MUST_CHECK;
+                          kd_backup_pruned *out_pruned) KD_MUST_CHECK;
 
 #endif

@@ -182,7 +182,8 @@ kd_status kdi_backups_open(kd_ctx *ctx, kd_arena *arena, const char *target, kdi
     KD_TRY(look_around(ctx, out, &look));
     if (!look.is_ours && use != KDI_BACKUPS_MAKE)
         return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"", target);
-    KD_TRY(lock_take(ctx, out, use));
+    if (use != KDI_BACKUPS_LOOK)
+        KD_TRY(lock_take(ctx, out, use));
     KD_TRY(look_around(ctx, out, &look)); /* Again: whoever had the lock may have added one. */
     if (look.is_ours)
         return owner_read(ctx, out, database_id);

@@ -24,6 +24,7 @@ enum {
 /* --- The directory: backup_directory.c --- */
 
 typedef enum kdi_backups_use {
+    KDI_BACKUPS_LOOK, /* Without its lock: nothing is removed, who looks has the archive's. */
     KDI_BACKUPS_READ,
     KDI_BACKUPS_WRITE,
     KDI_BACKUPS_MAKE
@@ -64,6 +65,8 @@ typedef struct kdi_backup_file {
 typedef struct kdi_manifest {
     kd_backup_info info;
     uint64_t database_id;
+    uint64_t stamp, replay_position; /* Of its root. */
+    kd_wal_place end;                /* Of its log; file_no 0: a description of version 1. */
     kdi_backup_file *files;
     size_t file_count, file_capacity;
 } kdi_manifest;
@@ -80,6 +83,10 @@ kd_status kdi_manifest_write(kd_ctx *ctx, const kdi_backups *backups,
                              const kdi_manifest *manifest) KD_MUST_CHECK;
 kd_status kdi_manifest_read(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups,
                             const char *id, kdi_manifest *out) KD_MUST_CHECK;
+kd_status kdi_file_line_append(kd_ctx *ctx, kd_buffer *text,
+                               const kdi_backup_file *file) KD_MUST_CHECK;
+/* False when the words are not such a line. */
+bool kdi_file_line_read(char *words[6], uint32_t count, kdi_backup_file *out);
 void kdi_backup_object_name(const kdi_backup_file *file, char out_name[KDI_OBJECT_NAME_BYTES]);
 
 /* --- Objects: backup_object.c --- */
@@ -95,8 +102,14 @@ typedef struct kdi_object_writer {
     size_t stored_capacity;
 } kdi_object_writer;
 
-/* One writer for many objects, one after another. */
-kd_status kdi_object_writer_open(kd_ctx *ctx, const kdi_backups *backups,
+/* How pieces of bytes are stored: `zstd` is a ZSTD_CCtx; as many bytes as before: as they were. */
+size_t kdi_piece_pack(void *zstd, const void *bytes, size_t size_bytes, char *out, size_t capacity);
+/* NULL when they are damaged. `plain` has room for so many. */
+const char *kdi_piece_unpack(const char *stored, size_t stored_bytes, char *plain,
+                             size_t plain_bytes);
+
+/* One writer for many objects, one after another; `new_name` is the file for those under way. */
+kd_status kdi_object_writer_open(kd_ctx *ctx, const kdi_backups *backups, const char *new_name,
                                  kdi_object_writer *out) KD_MUST_CHECK;
 void kdi_object_writer_close(kd_ctx *ctx, kdi_object_writer *writer);
 kd_status kdi_object_begin(kd_ctx *ctx, kdi_object_writer *writer) KD_MUST_CHECK;
@@ -105,6 +118,15 @@ kd_status kdi_object_append(kd_ctx *ctx, kdi_object_writer *writer, const void *
 /* Size and hash go into `file`; `*out_kept_bytes` is 0 when the object was there. */
 kd_status kdi_object_finish(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
                             kdi_backup_file *file, uint64_t *out_kept_bytes) KD_MUST_CHECK;
+/* All of that: the first bytes of `source`, as many as `file` says. `piece` has KDI_PIECE_BYTES;
+ * `passed` (may be NULL) is told of every piece. */
+kd_status kdi_object_copy(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
+                          kd_file *source, char *piece, kdi_backup_file *file,
+                          kd_status (*passed)(kd_ctx *ctx, void *object, size_t size_bytes),
+                          void *object, uint64_t *out_kept_bytes) KD_MUST_CHECK;
+/* Size (at most the limit, 0: all of it) and tail of a file, by which it is known again. */
+kd_status kdi_file_measure(kd_ctx *ctx, kd_file *file, uint64_t limit_bytes, char *piece,
+                           kdi_backup_file *out) KD_MUST_CHECK;
 kd_status kdi_object_exists(kd_ctx *ctx, const kdi_backups *backups, const kdi_backup_file *file,
                             bool *out_exists) KD_MUST_CHECK;
 /* Reads and checks the object of a file and writes its bytes to `target` (NULL: nowhere). */

@@ -1,19 +1,17 @@
 /*
  * Which backups there are, and which stay.
  */
-#include "backup/backup_internal.h"
-
-#include "base/map.h"
-
-#include <string.h>
+#include "backup/archive_internal.h"
 
 typedef struct keeping {
     kd_arena *arena;
     kdi_backups backups;
     kdi_manifest *manifests; /* One for each id. */
     kd_map objects;          /* Names of what the backups that stay need. */
-    char **lost;             /* Names of objects that go. */
+    char **lost;             /* Paths of objects that go. */
     size_t lost_count, lost_capacity;
+    kdi_archive_reader archive;
+    size_t log_files_going; /* Of the archive's, the oldest. */
 } keeping;
 
 static kd_status keeping_open(kd_ctx *ctx, keeping *run, const char *target, kdi_backups_use use)
@@ -65,6 +63,76 @@ static kd_status objects_note(kd_ctx *ctx, keeping *run, kdi_manifest *manifest)
     return KD_OK;
 }
 
+/* What one file of the archive tells of segments. */
+typedef struct log_file {
+    size_t at;
+    uint64_t needed_to; /* Up to where the log may name them. */
+    kdi_backup_file *segments;
+    size_t count, capacity;
+} log_file;
+
+/* The file goes when nothing in it is behind the oldest backup; if not, its segments are needed. */
+static kd_status log_file_passed(kd_ctx *ctx, keeping *run, kdi_manifest *oldest, log_file *file)
+{
+    bool goes = file->at == run->log_files_going && file->at < run->archive.file_at &&
+                run->archive.file_nos[file->at] < oldest->end.file_no &&
+                file->needed_to <= oldest->info.position;
+    run->log_files_going += goes;
+    for (size_t i = 0; !goes && i < file->count; i++) {
+        char name[KDI_OBJECT_NAME_BYTES];
+        kdi_backup_object_name(&file->segments[i], name);
+        KD_TRY(kd_map_put(ctx, &run->objects, kd_slice_of(name), oldest, NULL));
+    }
+    file->at++;
+    file->needed_to = 0;
+    file->count = 0;
+    return KD_OK;
+}
+
+static kd_status segments_note(kd_ctx *ctx, keeping *run, log_file *file)
+{
+    kdi_backup_file *segments, *segment;
+    size_t count;
+    const kdi_archive_piece *piece = &run->archive.piece;
+    if (piece->to.position > file->needed_to)
+        file->needed_to = piece->to.position;
+    KD_TRY(kdi_archive_segments(ctx, run->arena, &run->archive, &segments, &count));
+    for (size_t i = 0; i < count; i++) {
+        KD_TRY(KD_PUSH(ctx, run->arena, file->segments, file->count, file->capacity, &segment));
+        *segment = segments[i];
+    }
+    return KD_OK;
+}
+
+static kd_status archive_note(kd_ctx *ctx, keeping *run, kdi_manifest *oldest)
+{
+    log_file file = {0};
+    KD_TRY(kdi_archive_open(ctx, run->arena, &run->backups, true, &run->archive));
+    for (;;) {
+        const kdi_archive_piece *piece;
+        KD_TRY(kdi_archive_next(ctx, &run->archive, &piece));
+        while (file.at < run->archive.file_at)
+            KD_TRY(log_file_passed(ctx, run, oldest, &file));
+        if (piece == NULL)
+            return log_file_passed(ctx, run, oldest, &file); /* The last one stays. */
+        if (piece->kind == KDI_ARCHIVE_SEGMENTS)
+            KD_TRY(segments_note(ctx, run, &file));
+    }
+}
+
+static kd_status log_files_remove(kd_ctx *ctx, keeping *run)
+{
+    const kdi_archive_reader *archive = &run->archive;
+    for (size_t i = 0; i < run->log_files_going; i++) {
+        const char *path =
+            kdi_archive_path(ctx, run->arena, archive->directory, archive->file_nos[i]);
+        if (path == NULL)
+            return KD_NOMEM;
+        KD_TRY(ctx->world->path_remove(ctx, path));
+    }
+    return run->log_files_going == 0 ? KD_OK : ctx->world->directory_sync(ctx, archive->directory);
+}
+
 static kd_status object_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
 {
     keeping *run = object;
@@ -84,8 +152,9 @@ static kd_status objects_remove(kd_ctx *ctx, keeping *run)
     return ctx->world->directory_sync(ctx, run->backups.objects_directory);
 }
 
+/* The archive's lock is had, where there is an archive: nobody adds to it. */
 static kd_status run_prune(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64_t keep_us,
-                           uint64_t *out_removed)
+                           kd_backup_pruned *out_pruned)
 {
     int64_t now_us = ctx->world->wall_us(ctx->world);
     size_t count = run->backups.id_count, going = 0;
@@ -94,18 +163,40 @@ static kd_status run_prune(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64
         going++;
     for (size_t i = going; i < count; i++)
         KD_TRY(objects_note(ctx, run, &run->manifests[i]));
+    if (going < count)
+        KD_TRY(archive_note(ctx, run, &run->manifests[going]));
     for (size_t i = 0; i < going; i++)
         KD_TRY(manifest_remove(ctx, run, run->backups.ids[i]));
-    /* No object goes before the backups that need it have gone for good. */
+    /* No object goes before the backups and pieces that need it have gone for good. */
     KD_TRY(ctx->world->directory_sync(ctx, run->backups.directory));
-    *out_removed = going;
-    return objects_remove(ctx, run);
+    KD_TRY(log_files_remove(ctx, run));
+    KD_TRY(objects_remove(ctx, run));
+    *out_pruned = (kd_backup_pruned){
+        .backups = going, .log_files = run->log_files_going, .objects = run->lost_count};
+    return KD_OK;
+}
+
+static kd_status prune_locked(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64_t keep_us,
+                              kd_backup_pruned *out_pruned)
+{
+    bool exists;
+    kd_file *lock = NULL;
+    const char *directory = kd_format_text(ctx, run->arena, "%s/archive", run->backups.directory);
+    if (directory == NULL)
+        return KD_NOMEM;
+    KD_TRY(ctx->world->path_exists(ctx, directory, &exists));
+    if (exists)
+        KD_TRY(kdi_archive_lock(ctx, run->arena, directory, true, &lock));
+    kd_status status = run_prune(ctx, run, keep_count, keep_us, out_pruned);
+    kdi_archive_close(ctx, &run->archive);
+    ctx->world->file_close(ctx->world, lock);
+    return status;
 }
 
 kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, int64_t keep_us,
-                          uint64_t *out_removed, uint64_t *out_objects_removed)
+                          kd_backup_pruned *out_pruned)
 {
-    *out_removed = *out_objects_removed = 0;
+    *out_pruned = (kd_backup_pruned){0};
     if (keep_count == 0)
         return KD_FAIL(ctx, KD_INVALID, "22023", "at least one backup must be kept");
     keeping run = {0};
@@ -117,8 +208,7 @@ kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, 
     kd_map_init(&run.objects, ctx->world, &account);
     kd_status status = keeping_open(ctx, &run, target, KDI_BACKUPS_WRITE);
     if (status == KD_OK)
-        status = run_prune(ctx, &run, keep_count, keep_us, out_removed);
-    *out_objects_removed = status == KD_OK ? run.lost_count : 0;
+        status = prune_locked(ctx, &run, keep_count, keep_us, out_pruned);
     kdi_backups_close(ctx, &run.backups);
     kd_map_clear(&run.objects);
     kd_arena_destroy(run.arena);

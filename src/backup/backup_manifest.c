@@ -38,7 +38,8 @@ kd_status kdi_text_open(kd_ctx *ctx, const char *path, kd_slice text, const char
                    kd_crc32c(0, text.data, body_bytes));
     if (memcmp(text.data + body_bytes, end_line, END_LINE_BYTES) != 0)
         return damaged(ctx, path, "it is cut off or changed");
-    if (text.data[kind_bytes] != what[kind_bytes] || text.data[what_bytes] != '\n')
+    char version = text.data[kind_bytes];
+    if (version < '1' || version > what[kind_bytes] || text.data[what_bytes] != '\n')
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000",
                        "file \"%s\" has a newer format than this program reads", path);
     *out_lines = kd_reader_of((kd_slice){text.data + what_bytes + 1, body_bytes - what_bytes - 1});
@@ -72,22 +73,30 @@ void kdi_backup_object_name(const kdi_backup_file *file, char out_name[KDI_OBJEC
                    file->hash[0], file->hash[1], file->size_bytes);
 }
 
+kd_status kdi_file_line_append(kd_ctx *ctx, kd_buffer *text, const kdi_backup_file *file)
+{
+    return kd_buffer_append_format(
+        ctx, text, "file %s %" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64 "\n", file->name,
+        file->size_bytes, file->hash[0], file->hash[1], file->tail);
+}
+
 kd_status kdi_manifest_write(kd_ctx *ctx, const kdi_backups *backups, const kdi_manifest *manifest)
 {
     const kd_backup_info *info = &manifest->info;
     kd_buffer text = kd_buffer_in(backups->arena);
     KD_TRY(kd_buffer_append_format(ctx, &text,
-                                   "KADE BACKUP 1\ndatabase %016" PRIx64 "\ntaken %" PRId64
+                                   "KADE BACKUP 2\ndatabase %016" PRIx64 "\ntaken %" PRId64
                                    "\nposition %" PRIu64 "\ncopied %" PRIu64 " %" PRIu64 " %" PRIu64
                                    "\n",
                                    manifest->database_id, info->taken_us, info->position,
                                    info->copied_count, info->copied_bytes, info->kept_bytes));
-    for (size_t i = 0; i < manifest->file_count; i++) {
-        const kdi_backup_file *file = &manifest->files[i];
-        KD_TRY(kd_buffer_append_format(
-            ctx, &text, "file %s %" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64 "\n",
-            file->name, file->size_bytes, file->hash[0], file->hash[1], file->tail));
-    }
+    KD_TRY(kd_buffer_append_format(
+        ctx, &text,
+        "checkpoint %" PRIu64 " %" PRIu64 "\nlog %" PRIu64 " %" PRIu64 " %" PRIu32 " %" PRIu32 "\n",
+        manifest->stamp, manifest->replay_position, manifest->end.file_no, manifest->end.offset,
+        manifest->end.link, manifest->end.incarnation));
+    for (size_t i = 0; i < manifest->file_count; i++)
+        KD_TRY(kdi_file_line_append(ctx, &text, &manifest->files[i]));
     KD_TRY(kdi_text_seal(ctx, &text));
     const char *name = kd_format_text(ctx, backups->arena, "%s.backup", info->id);
     if (name == NULL)
@@ -109,10 +118,11 @@ static bool name_is_valid(const char *name)
     return *name != '\0' && *name != '.' && strchr(name, '/') == NULL;
 }
 
-static bool file_read(char *words[6], uint32_t count, kdi_backup_file *out)
+bool kdi_file_line_read(char *words[6], uint32_t count, kdi_backup_file *out)
 {
     char high[17];
-    if (count != 5 || strlen(words[3]) != 32 || strlen(words[4]) != 16 || !name_is_valid(words[1]))
+    if (count != 5 || strcmp(words[0], "file") != 0 || strlen(words[3]) != 32 ||
+        strlen(words[4]) != 16 || !name_is_valid(words[1]))
         return false;
     memcpy(high, words[3], 16);
     high[16] = '\0';
@@ -137,10 +147,18 @@ static kd_status line_take(kd_ctx *ctx, kd_arena *arena, const char *path, char 
         info->copied_count = strtoull(words[1], NULL, 10);
         info->copied_bytes = strtoull(words[2], NULL, 10);
         info->kept_bytes = strtoull(words[3], NULL, 10);
+    } else if (strcmp(words[0], "checkpoint") == 0 && count == 3) {
+        out->stamp = strtoull(words[1], NULL, 10);
+        out->replay_position = strtoull(words[2], NULL, 10);
+    } else if (strcmp(words[0], "log") == 0 && count == 5) {
+        out->end.file_no = strtoull(words[1], NULL, 10);
+        out->end.offset = strtoull(words[2], NULL, 10);
+        out->end.link = (uint32_t)strtoul(words[3], NULL, 10);
+        out->end.incarnation = (uint32_t)strtoul(words[4], NULL, 10);
     } else if (strcmp(words[0], "file") == 0) {
         kdi_backup_file *file;
         KD_TRY(KD_PUSH(ctx, arena, out->files, out->file_count, out->file_capacity, &file));
-        if (!file_read(words, count, file))
+        if (!kdi_file_line_read(words, count, file))
             return damaged(ctx, path, "a file's line is wrong");
         info->file_count++;
         info->file_bytes += file->size_bytes;
@@ -162,7 +180,7 @@ kd_status kdi_manifest_read(kd_ctx *ctx, kd_arena *arena, const kdi_backups *bac
     if (path == NULL)
         return KD_NOMEM;
     KD_TRY(kdi_file_read(ctx, arena, path, &text));
-    KD_TRY(kdi_text_open(ctx, path, text, "KADE BACKUP 1", &lines));
+    KD_TRY(kdi_text_open(ctx, path, text, "KADE BACKUP 2", &lines));
     for (;;) {
         KD_TRY(kdi_line_next(ctx, arena, &lines, words, &count));
         if (count == 0)
@@ -173,6 +191,7 @@ kd_status kdi_manifest_read(kd_ctx *ctx, kd_arena *arena, const kdi_backups *bac
         strlen(id) >= sizeof out->info.id)
         return damaged(ctx, path, "it is not complete");
     (void)snprintf(out->info.id, sizeof out->info.id, "%s", id);
+    out->end.position = out->info.position;
     if (out->database_id != backups->database_id)
         return KD_FAIL(ctx, KD_INVALID, "55000", "backup \"%s\" is one of another database", id);
     return KD_OK;

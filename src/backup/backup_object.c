@@ -17,11 +17,10 @@ enum {
 };
 
 static const char magic[] = "KADEOBJ1";
-static const char new_name[] = "new";
-
 /* --- Writing --------------------------------------------------------------------------------- */
 
-kd_status kdi_object_writer_open(kd_ctx *ctx, const kdi_backups *backups, kdi_object_writer *out)
+kd_status kdi_object_writer_open(kd_ctx *ctx, const kdi_backups *backups, const char *new_name,
+                                 kdi_object_writer *out)
 {
     *out = (kdi_object_writer){.arena = backups->arena};
     out->stored_capacity = PIECE_HEADER_BYTES + ZSTD_compressBound(KDI_PIECE_BYTES);
@@ -57,20 +56,32 @@ kd_status kdi_object_begin(kd_ctx *ctx, kdi_object_writer *writer)
     return ctx->world->file_write(ctx, writer->file, 0, magic, MAGIC_BYTES);
 }
 
+size_t kdi_piece_pack(void *zstd, const void *bytes, size_t size_bytes, char *out, size_t capacity)
+{
+    if (size_bytes == 0)
+        return 0;
+    size_t stored_bytes = ZSTD_compressCCtx(zstd, out, capacity, bytes, size_bytes, ZSTD_LEVEL);
+    if (!ZSTD_isError(stored_bytes) && stored_bytes + size_bytes / LEAST_GAIN < size_bytes)
+        return stored_bytes;
+    memcpy(out, bytes, size_bytes);
+    return size_bytes;
+}
+
+const char *kdi_piece_unpack(const char *stored, size_t stored_bytes, char *plain,
+                             size_t plain_bytes)
+{
+    if (stored_bytes == plain_bytes)
+        return stored;
+    size_t got = ZSTD_decompress(plain, plain_bytes, stored, stored_bytes);
+    return ZSTD_isError(got) || got != plain_bytes ? NULL : plain;
+}
+
 static kd_status piece_write(kd_ctx *ctx, kdi_object_writer *writer, const void *bytes,
                              size_t size_bytes)
 {
     char *payload = writer->stored + PIECE_HEADER_BYTES;
-    size_t stored_bytes =
-        size_bytes == 0
-            ? 0
-            : ZSTD_compressCCtx(writer->zstd, payload, writer->stored_capacity - PIECE_HEADER_BYTES,
-                                bytes, size_bytes, ZSTD_LEVEL);
-    if (ZSTD_isError(stored_bytes) || stored_bytes + size_bytes / LEAST_GAIN >= size_bytes) {
-        if (size_bytes > 0)
-            memcpy(payload, bytes, size_bytes);
-        stored_bytes = size_bytes;
-    }
+    size_t stored_bytes = kdi_piece_pack(writer->zstd, bytes, size_bytes, payload,
+                                         writer->stored_capacity - PIECE_HEADER_BYTES);
     kd_store_u32(writer->stored, (uint32_t)size_bytes);
     kd_store_u32(writer->stored + 4, (uint32_t)stored_bytes);
     kd_store_u32(writer->stored + 8, kd_crc32c(0, payload, stored_bytes));
@@ -86,6 +97,41 @@ kd_status kdi_object_append(kd_ctx *ctx, kdi_object_writer *writer, const void *
     XXH3_128bits_update(&writer->hash, bytes, size_bytes);
     writer->plain_bytes += size_bytes;
     return size_bytes == 0 ? KD_OK : piece_write(ctx, writer, bytes, size_bytes);
+}
+
+kd_status kdi_object_copy(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
+                          kd_file *source, char *piece, kdi_backup_file *file,
+                          kd_status (*passed)(kd_ctx *ctx, void *object, size_t size_bytes),
+                          void *object, uint64_t *out_kept_bytes)
+{
+    size_t got_bytes;
+    uint64_t size_bytes = file->size_bytes;
+    KD_TRY(kdi_object_begin(ctx, writer));
+    for (uint64_t offset = 0; offset < size_bytes; offset += got_bytes) {
+        size_t piece_bytes =
+            size_bytes - offset > KDI_PIECE_BYTES ? KDI_PIECE_BYTES : (size_t)(size_bytes - offset);
+        KD_TRY(ctx->world->file_read(ctx, source, offset, piece, piece_bytes, &got_bytes));
+        if (got_bytes != piece_bytes)
+            return KD_FAIL(ctx, KD_IO, "58030", "file \"%s\" became shorter while it was copied",
+                           file->name);
+        KD_TRY(kdi_object_append(ctx, writer, piece, got_bytes));
+        if (passed != NULL)
+            KD_TRY(passed(ctx, object, got_bytes));
+    }
+    return kdi_object_finish(ctx, writer, backups, file, out_kept_bytes);
+}
+
+kd_status kdi_file_measure(kd_ctx *ctx, kd_file *file, uint64_t limit_bytes, char *piece,
+                           kdi_backup_file *out)
+{
+    size_t got_bytes;
+    KD_TRY(ctx->world->file_size(ctx, file, &out->size_bytes));
+    if (limit_bytes != 0)
+        out->size_bytes = limit_bytes;
+    uint64_t from = out->size_bytes > KDI_TAIL_BYTES ? out->size_bytes - KDI_TAIL_BYTES : 0;
+    KD_TRY(ctx->world->file_read(ctx, file, from, piece, out->size_bytes - from, &got_bytes));
+    out->tail = XXH3_64bits(piece, got_bytes);
+    return KD_OK;
 }
 
 static const char *object_path(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups,
@@ -169,13 +215,9 @@ static kd_status piece_read(kd_ctx *ctx, object_reader *reader, bool *out_end)
     KD_TRY(bytes_read(ctx, reader, reader->stored, stored_bytes));
     if (kd_crc32c(0, reader->stored, stored_bytes) != kd_load_u32(header + 8))
         return damaged(ctx, reader, "checksum mismatch");
-    const char *plain = reader->stored;
-    if (stored_bytes < plain_bytes) {
-        size_t got = ZSTD_decompress(reader->plain, KDI_PIECE_BYTES, reader->stored, stored_bytes);
-        if (ZSTD_isError(got) || got != plain_bytes)
-            return damaged(ctx, reader, "a piece cannot be decompressed");
-        plain = reader->plain;
-    }
+    const char *plain = kdi_piece_unpack(reader->stored, stored_bytes, reader->plain, plain_bytes);
+    if (plain == NULL)
+        return damaged(ctx, reader, "a piece cannot be decompressed");
     XXH3_128bits_update(reader->hash, plain, plain_bytes);
     if (reader->target != NULL && plain_bytes > 0)
         KD_TRY(

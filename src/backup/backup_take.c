@@ -62,8 +62,9 @@ static kd_status before_load(kd_ctx *ctx, take *run)
 
 /* --- Files ----------------------------------------------------------------------------------- */
 
-static kd_status throttle(kd_ctx *ctx, take *run, size_t size_bytes)
+static kd_status throttle(kd_ctx *ctx, void *object, size_t size_bytes)
 {
+    take *run = object;
     run->read_bytes += size_bytes;
     KD_TRY(kd_progress_add(ctx, size_bytes));
     while (run->bytes_per_second != 0) {
@@ -75,15 +76,6 @@ static kd_status throttle(kd_ctx *ctx, take *run, size_t size_bytes)
         ctx->world->sleep_ns(ctx->world, nap_ns);
         KD_TRY(kd_check_cancelled(ctx));
     }
-    return KD_OK;
-}
-
-static kd_status tail_read(kd_ctx *ctx, take *run, kd_file *file, kdi_backup_file *out)
-{
-    size_t got_bytes;
-    uint64_t from = out->size_bytes > KDI_TAIL_BYTES ? out->size_bytes - KDI_TAIL_BYTES : 0;
-    KD_TRY(ctx->world->file_read(ctx, file, from, run->piece, out->size_bytes - from, &got_bytes));
-    out->tail = XXH3_64bits(run->piece, got_bytes);
     return KD_OK;
 }
 
@@ -108,33 +100,21 @@ static kd_status is_known(kd_ctx *ctx, take *run, kdi_backup_file *file, bool *o
     return KD_OK;
 }
 
-static kd_status content_finish(kd_ctx *ctx, take *run, kdi_backup_file *file)
+static void content_count(take *run, const kdi_backup_file *file, uint64_t kept_bytes)
 {
-    uint64_t kept_bytes;
     kd_backup_info *info = &run->manifest.info;
-    KD_TRY(kdi_object_finish(ctx, &run->writer, &run->backups, file, &kept_bytes));
     info->copied_count += kept_bytes > 0;
     info->copied_bytes += kept_bytes > 0 ? file->size_bytes : 0;
     info->kept_bytes += kept_bytes;
-    return KD_OK;
 }
 
 static kd_status content_copy(kd_ctx *ctx, take *run, kd_file *source, kdi_backup_file *file)
 {
-    size_t got_bytes;
-    uint64_t size_bytes = file->size_bytes;
-    KD_TRY(kdi_object_begin(ctx, &run->writer));
-    for (uint64_t offset = 0; offset < size_bytes; offset += got_bytes) {
-        size_t piece_bytes =
-            size_bytes - offset > KDI_PIECE_BYTES ? KDI_PIECE_BYTES : (size_t)(size_bytes - offset);
-        KD_TRY(ctx->world->file_read(ctx, source, offset, run->piece, piece_bytes, &got_bytes));
-        if (got_bytes != piece_bytes)
-            return KD_FAIL(ctx, KD_IO, "58030", "file \"%s\" became shorter while it was copied",
-                           file->name);
-        KD_TRY(kdi_object_append(ctx, &run->writer, run->piece, got_bytes));
-        KD_TRY(throttle(ctx, run, got_bytes));
-    }
-    return content_finish(ctx, run, file);
+    uint64_t kept_bytes;
+    KD_TRY(kdi_object_copy(ctx, &run->writer, &run->backups, source, run->piece, file, throttle,
+                           run, &kept_bytes));
+    content_count(run, file, kept_bytes);
+    return KD_OK;
 }
 
 static kd_status file_enter(kd_ctx *ctx, take *run, const kdi_backup_file *file)
@@ -157,10 +137,7 @@ static kd_status file_copy(kd_ctx *ctx, take *run, const char *path, uint64_t li
     bool known;
     kdi_backup_file file = {.name = path + strlen(run->hold.directory) + 1};
     KD_TRY_OUT(ctx->world->file_open(ctx, path, KD_FILE_READ, &source));
-    KD_TRY_OUT(ctx->world->file_size(ctx, source, &file.size_bytes));
-    if (limit_bytes != 0)
-        file.size_bytes = limit_bytes;
-    KD_TRY_OUT(tail_read(ctx, run, source, &file));
+    KD_TRY_OUT(kdi_file_measure(ctx, source, limit_bytes, run->piece, &file));
     KD_TRY_OUT(is_known(ctx, run, &file, &known));
     if (!known)
         KD_TRY_OUT(content_copy(ctx, run, source, &file));
@@ -181,7 +158,9 @@ static kd_status root_copy(kd_ctx *ctx, take *run)
         left.data += piece_bytes;
         left.size_bytes -= piece_bytes;
     }
-    KD_TRY(content_finish(ctx, run, &file));
+    uint64_t kept_bytes;
+    KD_TRY(kdi_object_finish(ctx, &run->writer, &run->backups, &file, &kept_bytes));
+    content_count(run, &file, kept_bytes);
     return file_enter(ctx, run, &file);
 }
 
@@ -221,7 +200,10 @@ static kd_status held_copy(kd_ctx *ctx, take *run)
     KD_TRY(more_copy(ctx, run));
     for (size_t i = 0; i < hold->log_count; i++)
         KD_TRY(file_copy(ctx, run, hold->log_files[i].path, hold->log_files[i].size_bytes));
-    run->manifest.info.position = hold->end_position;
+    run->manifest.info.position = hold->end.position;
+    run->manifest.stamp = hold->stamp;
+    run->manifest.replay_position = hold->replay_position;
+    run->manifest.end = hold->end;
     return KD_OK;
 }
 
@@ -232,7 +214,7 @@ static kd_status run_take(kd_ctx *ctx, take *run, const char *target)
     uint64_t database_id = kd_storage_database_id(run->storage);
     KD_TRY(kdi_backups_open(ctx, run->arena, target, KDI_BACKUPS_MAKE, database_id, &run->backups));
     KD_TRY(before_load(ctx, run));
-    KD_TRY(kdi_object_writer_open(ctx, &run->backups, &run->writer));
+    KD_TRY(kdi_object_writer_open(ctx, &run->backups, "new", &run->writer));
     run->piece = kd_alloc(ctx, run->arena, KDI_PIECE_BYTES);
     if (run->piece == NULL)
         return KD_NOMEM;

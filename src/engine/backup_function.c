@@ -122,13 +122,15 @@ static kd_status run_restore(kd_ctx *ctx, const backup_call *call)
 static kd_status run_prune(kd_ctx *ctx, const backup_call *call)
 {
     int64_t keep, days;
-    uint64_t removed, objects;
+    kd_backup_pruned pruned;
     KD_TRY(number_of(ctx, call, 1, "the number of backups", &keep));
     KD_TRY(number_of(ctx, call, 2, "the number of days", &days));
     if (days > INT64_MAX / day_us)
         days = INT64_MAX / day_us;
-    KD_TRY(kd_backup_prune(ctx, call->target, (uint64_t)keep, days * day_us, &removed, &objects));
-    kd_value values[] = {kd_value_i64((int64_t)removed), kd_value_i64((int64_t)objects)};
+    KD_TRY(kd_backup_prune(ctx, call->target, (uint64_t)keep, days * day_us, &pruned));
+    kd_value values[] = {kd_value_i64((int64_t)pruned.backups),
+                         kd_value_i64((int64_t)pruned.objects),
+                         kd_value_i64((int64_t)pruned.log_files)};
     return kdi_row_set_add(ctx, call->rows, values);
 }
 
@@ -195,12 +197,13 @@ static const char *const info_names[] = {"backup",       "taken",        "files"
                                          "copied_files", "copied_bytes", "kept_bytes", "position"};
 static const kd_type info_types[] = {T(TEXT), T(TIMESTAMPTZ), T(INT8), T(INT8),
                                      T(INT8), T(INT8),        T(INT8), T(INT8)};
-static const char *const prune_names[] = {"removed_backups", "removed_objects"};
+static const char *const prune_names[] = {"removed_backups", "removed_objects",
+                                          "removed_log_files"};
 
 static const backup_kind backup_kinds[] = {
     {run_backup, 8, info_names, info_types},     {run_list, 8, info_names, info_types},
     {run_verify, 8, info_names, info_types},     {run_restore, 8, info_names, info_types},
-    {run_prune, 2, prune_names, info_types + 2},
+    {run_prune, 3, prune_names, info_types + 2},
 };
 
 #define CALL(sql_name, kind, count, ...)                                       \

@@ -420,6 +420,44 @@ static kd_status root_took_over(kd_ctx *ctx, capture *all)
     return KD_OK;
 }
 
+/* Not known counts as nothing. */
+static uint64_t segment_bytes(kd_storage *storage, kd_arena *arena, uint64_t unit)
+{
+    kd_ctx own = {.world = storage->world};
+    kd_file *file = NULL;
+    const char *path;
+    uint64_t bytes = 0;
+    if (kd_segment_file_path(&own, arena, &storage->files, unit, &path) != KD_OK ||
+        own.world->file_open(&own, path, KD_FILE_READ, &file) != KD_OK ||
+        own.world->file_size(&own, file, &bytes) != KD_OK)
+        kd_error_clear(&own);
+    own.world->file_close(own.world, file);
+    return bytes;
+}
+
+/* Segments stay as long as an archive lacks some of the log that may have installed them. */
+static void unarchived_spare(capture *all)
+{
+    uint64_t spared_bytes = 0;
+    kdi_doomed *goes = NULL, *stays = NULL;
+    atomic_store(&all->storage->spared_bytes, 0);
+    if (atomic_load(&all->storage->archived_position) >= all->stamp)
+        return;
+    while (all->doomed != NULL) {
+        kdi_doomed *doomed = all->doomed;
+        bool is_segment = doomed->unit != 0 && !doomed->is_image;
+        kdi_doomed **list = is_segment ? &stays : &goes;
+        if (is_segment)
+            spared_bytes += segment_bytes(all->storage, all->arena, doomed->unit);
+        all->doomed = doomed->next;
+        doomed->next = *list;
+        *list = doomed;
+    }
+    doomed_put_back(all->storage, stays);
+    all->doomed = goes;
+    atomic_store(&all->storage->spared_bytes, spared_bytes);
+}
+
 /* What the root before named and this one does not: gone, unless somebody copies files. */
 static kd_status replaced_remove(kd_ctx *ctx, capture *all, uint64_t old_image)
 {
@@ -429,6 +467,7 @@ static kd_status replaced_remove(kd_ctx *ctx, capture *all, uint64_t old_image)
             doom(storage, old_image, true, 0, (kd_slice){0});
         return KD_OK;
     }
+    unarchived_spare(all);
     kdi_doomed_free(storage, all->doomed, true);
     all->doomed = NULL;
     for (size_t i = 0; i < all->table_count; i++)
@@ -465,6 +504,7 @@ static kd_status hold_fill(kd_ctx *ctx, const capture *all, uint64_t image_unit)
                 KD_TRY(kdi_hold_add(ctx, hold, paths[j]));
         }
     }
+    hold->stamp = all->stamp;
     hold->replay_position = all->replay_position;
     return kdi_hold_start(ctx, storage, hold);
 }

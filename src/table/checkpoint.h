@@ -15,6 +15,8 @@ kd_status kdi_checkpoint_held(kd_ctx *ctx, kd_storage *storage,
 /* hold.c: while a checkpoint is held, nothing that it replaced has gone yet. */
 kd_status kdi_hold_add(kd_ctx *ctx, kd_storage_hold *hold, const char *path) KD_MUST_CHECK;
 kd_status kdi_hold_start(kd_ctx *ctx, kd_storage *storage, kd_storage_hold *hold) KD_MUST_CHECK;
+/* hold.c: at the opening of a database that has an archive. */
+kd_status kdi_archive_expect(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* The root of an empty database. */
 kd_status kdi_root_write_first(kd_ctx *ctx, kd_storage *storage) KD_MUST_CHECK;
 /* Lets go of remaps that no index and no transaction needs any more. Without memory they stay. */

@@ -4,6 +4,9 @@
  * What a checkpoint replaces goes only while there is no hold (checkpoint.c); the log is kept by a
  * slot. Segments that the log installs after the held checkpoint are found in the directory once
  * the end of the log is fixed: those that it names are complete by then.
+ *
+ * An archive (module backup) follows the log for ever: it keeps with a slot what it has not copied,
+ * and the checkpoint keeps the segments of it.
  */
 #include "table/checkpoint.h"
 #include "table/upkeep.h"
@@ -87,11 +90,16 @@ void kd_storage_hold_end(kd_storage *storage, kd_storage_hold *hold)
 
 typedef struct segment_search {
     kd_storage *storage;
-    kd_storage_hold *hold;
+    kd_arena *arena;
+    bool (*is_known)(void *object, const char *path);
+    void *object;
+    kd_storage_file *files;
+    size_t count, capacity;
 } segment_search;
 
-static bool is_held(const kd_storage_hold *hold, const char *path)
+static bool is_held(void *object, const char *path)
 {
+    const kd_storage_hold *hold = object;
     for (size_t i = 0; i < hold->file_count; i++)
         if (strcmp(hold->files[i].path, path) == 0)
             return true;
@@ -101,34 +109,49 @@ static bool is_held(const kd_storage_hold *hold, const char *path)
 static kd_status segment_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
 {
     segment_search *search = object;
-    kd_storage_hold *hold = search->hold;
     char *end;
     const char *path;
     bool is_complete;
     uint64_t unit = strtoull(entry->name, &end, 16);
     if (entry->is_directory || strcmp(end, ".seg") != 0)
         return KD_OK;
-    KD_TRY(kd_segment_file_path(ctx, hold->arena, &search->storage->files, unit, &path));
-    if (is_held(hold, path))
+    KD_TRY(kd_segment_file_path(ctx, search->arena, &search->storage->files, unit, &path));
+    if (search->is_known(search->object, path))
         return KD_OK;
-    KD_TRY(kd_segment_is_complete(ctx, &search->storage->files, unit, &is_complete));
+    kd_status status = kd_segment_is_complete(ctx, &search->storage->files, unit, &is_complete);
+    if (status == KD_INVALID && strcmp(ctx->error.sqlstate, "58P01") == 0) {
+        kd_error_clear(ctx); /* It went meanwhile: its transaction was rolled back. */
+        return KD_OK;
+    }
+    KD_TRY(status);
     if (!is_complete)
         return KD_OK;
     kd_storage_file *file;
-    KD_TRY(
-        KD_PUSH(ctx, hold->arena, hold->more_files, hold->more_count, hold->more_capacity, &file));
+    KD_TRY(KD_PUSH(ctx, search->arena, search->files, search->count, search->capacity, &file));
     file->path = path;
     return KD_OK;
+}
+
+kd_status kd_storage_segments(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
+                              bool (*is_known)(void *object, const char *path), void *object,
+                              kd_storage_file **out_files, size_t *out_count)
+{
+    segment_search search = {
+        .storage = storage, .arena = arena, .is_known = is_known, .object = object};
+    kd_status status =
+        ctx->world->directory_list(ctx, storage->units_directory, segment_look, &search);
+    *out_files = search.files;
+    *out_count = search.count;
+    return status;
 }
 
 kd_status kd_storage_hold_log(kd_ctx *ctx, kd_storage *storage, kd_storage_hold *hold)
 {
     kd_wal_piece *pieces;
-    segment_search search = {.storage = storage, .hold = hold};
     KD_TRY(kd_wal_flush(ctx, storage->wal));
     uint64_t from = hold->replay_position < KD_WAL_POSITION_FIRST ? 0 : hold->replay_position;
-    KD_TRY(kd_wal_pieces(ctx, hold->arena, storage->wal, from, &pieces, &hold->log_count,
-                         &hold->end_position));
+    KD_TRY(
+        kd_wal_pieces(ctx, hold->arena, storage->wal, from, &pieces, &hold->log_count, &hold->end));
     hold->log_files = KD_NEW_ARRAY(ctx, hold->arena, kd_storage_file, hold->log_count);
     if (hold->log_files == NULL)
         return KD_NOMEM;
@@ -139,5 +162,49 @@ kd_status kd_storage_hold_log(kd_ctx *ctx, kd_storage *storage, kd_storage_hold 
         if (hold->log_files[i].path == NULL)
             return KD_NOMEM;
     }
-    return ctx->world->directory_list(ctx, storage->units_directory, segment_look, &search);
+    return kd_storage_segments(ctx, hold->arena, storage, is_held, hold, &hold->more_files,
+                               &hold->more_count);
+}
+
+/* --- An archive that follows the log --------------------------------------------------------- */
+
+static const char archive_slot[] = "archive";
+
+kd_status kd_storage_archive_keep(kd_ctx *ctx, kd_storage *storage, uint64_t position)
+{
+    /* One byte before it: the file that ends there stays until the next one has been entered. */
+    uint64_t keep = kd_wal_read_statistics(storage->wal).oldest_position;
+    if (keep < position)
+        keep = position - 1;
+    KD_TRY(kd_wal_slot_set(ctx, storage->wal, archive_slot, keep, 0));
+    atomic_store(&storage->archived_position, keep);
+    return KD_OK;
+}
+
+void kd_storage_archive_end(kd_storage *storage)
+{
+    kd_wal_slot_drop(storage->world, storage->wal, archive_slot);
+    atomic_store(&storage->archived_position, UINT64_MAX);
+}
+
+uint64_t kd_storage_archive_kept_bytes(kd_storage *storage)
+{
+    uint64_t durable = kd_wal_durable_position(storage->wal);
+    uint64_t archived = atomic_load(&storage->archived_position);
+    return atomic_load(&storage->spared_bytes) + (durable > archived ? durable - archived : 0);
+}
+
+/* Before anything of the log is cut: the archive may not have seen the oldest of it. */
+kd_status kdi_archive_expect(kd_ctx *ctx, kd_storage *storage)
+{
+    bool exists;
+    const char *path =
+        kd_format_text(ctx, storage->arena, "%s/" KD_ARCHIVE_FILE, storage->directory);
+    if (path == NULL)
+        return KD_NOMEM;
+    KD_TRY(ctx->world->path_exists(ctx, path, &exists));
+    if (!exists)
+        return KD_OK;
+    return kd_storage_archive_keep(ctx, storage,
+                                   kd_wal_read_statistics(storage->wal).oldest_position);
 }

@@ -80,6 +80,7 @@ static kd_status storage_make(kd_ctx *ctx, const kd_storage_options *options,
     kd_cond_init(&storage->upkeep_cond, ctx->world);
     kdi_directory_init(&storage->tables, storage);
     kdi_directory_init(&storage->sequences, storage);
+    atomic_store(&storage->archived_position, UINT64_MAX);
     atomic_store(&storage->next_unit, 1);
     atomic_store(&storage->next_table_no, 1);
     atomic_store(&storage->next_sequence_no, 1);
@@ -229,6 +230,7 @@ static kd_status storage_start(kd_ctx *ctx, kd_storage *storage)
     KD_TRY(kdi_recover(ctx, storage, root.body));
     if (storage->options.read_only)
         return KD_OK;
+    KD_TRY(kdi_archive_expect(ctx, storage));
     KD_TRY(kdi_orphans_remove(ctx, storage));
     return storage->options.no_background ? KD_OK : kdi_upkeep_start(ctx, storage);
 }
@@ -301,6 +303,16 @@ kd_governor *kd_storage_governor(kd_storage *storage)
 uint64_t kd_storage_database_id(const kd_storage *storage)
 {
     return storage->database_id;
+}
+
+kd_wal *kd_storage_log(kd_storage *storage)
+{
+    return storage->options.read_only ? NULL : storage->wal;
+}
+
+const char *kd_storage_directory(const kd_storage *storage)
+{
+    return storage->directory;
 }
 
 bool kd_storage_is_read_only(const kd_storage *storage)

@@ -96,7 +96,7 @@ kd_status kd_storage_check_files(kd_ctx *ctx, kd_account *account, const char *d
  * it everything goes on, checkpoints too; what they would remove they remove after the hold's end.
  * Begin, copy `files`, then kd_storage_hold_log, copy `more_files` and `log_files` (of these only
  * the bytes told, of `more_files` those that are still there), end. With `root` these are the
- * database as of `end_position`, and hold every commit that was acknowledged before
+ * database as of `end`, and hold every commit that was acknowledged before
  * kd_storage_hold_log. Paths are whole; everything lives in the arena.
  */
 typedef struct kd_storage_file {
@@ -107,9 +107,11 @@ typedef struct kd_storage_file {
 typedef struct kd_storage_hold {
     kd_arena *arena;
     const char *directory;
-    kd_slice root; /* The bytes of the file ROOT. */
-    uint64_t replay_position, end_position;
-    char slot[32]; /* Of the log. */
+    kd_slice root;  /* The bytes of the file ROOT. */
+    kd_stamp stamp; /* What was committed up to it is in the root; the log has the rest. */
+    uint64_t replay_position;
+    kd_wal_place end; /* Of the log. */
+    char slot[32];    /* Of the log. */
     kd_storage_file *files, *more_files, *log_files;
     size_t file_count, file_capacity, more_count, more_capacity, log_count;
 } kd_storage_hold;
@@ -120,6 +122,26 @@ kd_status kd_storage_hold_begin(kd_ctx *ctx, kd_arena *arena, kd_storage *storag
 kd_status kd_storage_hold_log(kd_ctx *ctx, kd_storage *storage,
                               kd_storage_hold *hold) KD_MUST_CHECK;
 void kd_storage_hold_end(kd_storage *storage, kd_storage_hold *hold);
+
+/*
+ * An archive follows the log: what it has not copied yet stays, that is the log from `position` on
+ * and the segments that the log before it installed. Called again as it moves on. A database in
+ * whose directory there is a file of this name is opened as if everything that the log still has
+ * were to be copied.
+ */
+#define KD_ARCHIVE_FILE "ARCHIVE"
+kd_status kd_storage_archive_keep(kd_ctx *ctx, kd_storage *storage,
+                                  uint64_t position) KD_MUST_CHECK;
+void kd_storage_archive_end(kd_storage *storage);
+/* What the database keeps only for it: log, and replaced segments. */
+uint64_t kd_storage_archive_kept_bytes(kd_storage *storage);
+/* The complete segments in the directory that are not known, in the arena. Those that the durable
+ * log names are among them. One that no transaction needs any more may go at any time. */
+kd_status kd_storage_segments(kd_ctx *ctx, kd_arena *arena, kd_storage *storage,
+                              bool (*is_known)(void *object, const char *path), void *object,
+                              kd_storage_file **out_files, size_t *out_count) KD_MUST_CHECK;
+kd_wal *kd_storage_log(kd_storage *storage); /* NULL when it is open for reading only. */
+const char *kd_storage_directory(const kd_storage *storage);
 
 typedef struct kd_storage_statistics {
     uint64_t segment_bytes, segment_count, delta_bytes, index_bytes, wal_bytes, checkpoint_count;

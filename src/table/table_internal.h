@@ -531,7 +531,10 @@ struct kd_storage {
     kdi_scrubbing scrubbing;
     unsigned hold_count; /* Of kd_storage_hold_begin; checkpoint is held to change or use it. */
     uint64_t hold_no;    /* Of the last one. */
-    uint64_t image_unit; /* Of the delta image that the root names; 0: none. */
+    /* An archive has the log before it and what that installed; UINT64_MAX: there is none. */
+    _Atomic uint64_t archived_position;
+    _Atomic uint64_t spared_bytes;        /* Of segments that only it still wants. */
+    uint64_t image_unit;                  /* Of the delta image that the root names; 0: none. */
     _Atomic uint64_t checkpoint_position; /* Where replay begins; upkeep looks without a lock. */
     _Atomic uint64_t checkpoint_end;      /* The log's next position when it was done. */
     _Atomic uint64_t checkpoint_at_ns;    /* When the last checkpoint ended (or the opening). */

@@ -312,6 +312,18 @@ static kd_status orphan_look(kd_ctx *ctx, void *object, const kd_directory_entry
     return *path == NULL ? KD_NOMEM : KD_OK;
 }
 
+/* A segment that an archive may have to copy goes with a checkpoint after that. */
+static kd_status orphan_remove(kd_ctx *ctx, kd_storage *storage, const char *path)
+{
+    const char *name = path + strlen(storage->units_directory) + 1;
+    char *end;
+    unsigned long long unit = strtoull(name, &end, 16);
+    if (strcmp(end, ".seg") != 0 || atomic_load(&storage->archived_position) == UINT64_MAX)
+        return ctx->world->path_remove(ctx, path);
+    kdi_doom(storage, unit, 0, (kd_slice){0});
+    return KD_OK;
+}
+
 static kd_status orphans_find(kd_ctx *ctx, kd_storage *storage, orphan_search *out_search)
 {
     *out_search = (orphan_search){.storage = storage};
@@ -327,7 +339,7 @@ kd_status kdi_orphans_remove(kd_ctx *ctx, kd_storage *storage)
     kd_txn_reclaim(storage->txns); /* Segments that recovery retired are doomed by this. */
     kd_status status = orphans_find(ctx, storage, &search);
     for (size_t i = 0; status == KD_OK && i < search.count; i++)
-        status = ctx->world->path_remove(ctx, search.paths[i]);
+        status = orphan_remove(ctx, storage, search.paths[i]);
     kd_arena_destroy(search.arena);
     return status;
 }

@@ -275,11 +275,17 @@ kd_status kd_wal_close(kd_ctx *ctx, kd_wal *wal)
 }
 
 /* Registers the position, so that no truncation takes files away below the replay. */
-static kd_status replay_begin(kd_ctx *ctx, kd_wal *wal, uint64_t from_position,
-                              kdi_wal_directory *snapshot, int *out_slot)
+kd_status kdi_wal_reading_begin(kd_ctx *ctx, kd_wal *wal, uint64_t from_position,
+                                kdi_wal_directory *out_files, int *out_slot)
 {
     kd_status status = KD_OK;
     *out_slot = -1;
+    *out_files = (kdi_wal_directory){.world = wal->world,
+                                     .account = wal->account,
+                                     .path = wal->directory.path,
+                                     .log_id = wal->options.log_id};
+    if (wal->is_memory)
+        return KD_FAIL(ctx, KD_INVALID, "58P01", "a database in memory keeps no log");
     kd_mutex_lock(&wal->lock);
     if (from_position == 0 ? wal->directory.files[0].link != 0
                            : from_position < wal->truncated_position) {
@@ -289,7 +295,7 @@ static kd_status replay_begin(kd_ctx *ctx, kd_wal *wal, uint64_t from_position,
         goto out;
     }
     for (size_t i = 0; i < wal->directory.file_count; i++)
-        KD_TRY_OUT(kdi_wal_directory_add(ctx, snapshot, &wal->directory.files[i]));
+        KD_TRY_OUT(kdi_wal_directory_add(ctx, out_files, &wal->directory.files[i]));
     for (int i = 0; i < KDI_SLOT_COUNT_MAX && *out_slot < 0; i++)
         if (wal->reading_positions[i] == UINT64_MAX)
             *out_slot = i;
@@ -304,8 +310,9 @@ out:
     return status;
 }
 
-static void replay_end(kd_wal *wal, int slot)
+void kdi_wal_reading_end(kd_wal *wal, int slot, kdi_wal_directory *files)
 {
+    kdi_wal_directory_clear(files);
     if (slot < 0)
         return;
     kd_mutex_lock(&wal->lock);
@@ -328,18 +335,13 @@ static kd_status file_size_find(kd_ctx *ctx, kd_wal *wal, uint64_t file_no, uint
  * `out_first_no` and `out_end`: the file where it begins, the place where it ends. */
 static kd_status log_follow(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, uint64_t end_position,
                             kd_wal_visit *visit, void *object, uint64_t *out_first_no,
-                            kdi_wal_place *out_end)
+                            kd_wal_place *out_end)
 {
-    if (wal->is_memory)
-        return KD_FAIL(ctx, KD_INVALID, "58P01", "a database in memory keeps no log");
     kd_status status = KD_OK;
-    int slot = -1;
+    int slot;
     kdi_wal_reader reader = {0};
-    kdi_wal_directory snapshot = {.world = wal->world,
-                                  .account = wal->account,
-                                  .path = wal->directory.path,
-                                  .log_id = wal->options.log_id};
-    KD_TRY_OUT(replay_begin(ctx, wal, from_position, &snapshot, &slot));
+    kdi_wal_directory snapshot;
+    KD_TRY_OUT(kdi_wal_reading_begin(ctx, wal, from_position, &snapshot, &slot));
     KD_TRY_OUT(kdi_wal_reader_open(ctx, &reader, &snapshot, from_position, visit, object));
     *out_first_no = reader.at.file_no;
     KD_TRY_OUT(kdi_wal_reader_run(ctx, &reader, end_position));
@@ -354,8 +356,7 @@ static kd_status log_follow(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, ui
     }
 out:
     kdi_wal_reader_close(&reader);
-    kdi_wal_directory_clear(&snapshot);
-    replay_end(wal, slot);
+    kdi_wal_reading_end(wal, slot, &snapshot);
     return status;
 }
 
@@ -363,21 +364,21 @@ kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal
                         void *object)
 {
     uint64_t end_position = kd_wal_durable_position(wal), first_no;
-    kdi_wal_place end;
+    kd_wal_place end;
     if (!wal->is_memory && from_position >= end_position)
         return KD_OK;
     return log_follow(ctx, wal, from_position, end_position, visit, object, &first_no, &end);
 }
 
 kd_status kd_wal_pieces(kd_ctx *ctx, kd_arena *arena, kd_wal *wal, uint64_t from_position,
-                        kd_wal_piece **out_pieces, size_t *out_count, uint64_t *out_end_position)
+                        kd_wal_piece **out_pieces, size_t *out_count, kd_wal_place *out_end)
 {
-    uint64_t first_no = 0;
-    kdi_wal_place end = {0};
+    uint64_t first_no = 0, end_position = kd_wal_durable_position(wal);
+    kd_wal_place end = {0};
     *out_pieces = NULL;
     *out_count = 0;
-    *out_end_position = kd_wal_durable_position(wal);
-    KD_TRY(log_follow(ctx, wal, from_position, *out_end_position, NULL, NULL, &first_no, &end));
+    KD_TRY(log_follow(ctx, wal, from_position, end_position, NULL, NULL, &first_no, &end));
+    *out_end = end;
     size_t count = end.file_no - first_no + 1;
     kd_wal_piece *pieces = KD_NEW_ARRAY(ctx, arena, kd_wal_piece, count);
     if (pieces == NULL)

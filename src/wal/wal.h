@@ -188,10 +188,20 @@ uint64_t kd_wal_next_position(kd_wal *wal);          /* Where the next append wi
 kd_status kd_wal_replay(kd_ctx *ctx, kd_wal *wal, uint64_t from_position, kd_wal_visit *visit,
                         void *object) KD_MUST_CHECK;
 
+/* A place in the stored log between two blocks, and what must continue it there. */
+typedef struct kd_wal_place {
+    uint64_t file_no;
+    uint64_t offset;
+    uint64_t file_bytes;
+    uint64_t position;
+    uint32_t link;
+    uint32_t incarnation;
+} kd_wal_place;
+
 /*
  * The files that hold the log from `from_position` (as above) to where it is durable now, oldest
  * first; the last one counts only up to `size_bytes`. A copy of them, of that many bytes each, is a
- * log that ends there. Every block is checked on the way. A slot has to keep them.
+ * log that ends there, at `*out_end`. Every block is checked on the way. A slot has to keep them.
  */
 typedef struct kd_wal_piece {
     char name[32]; /* In the log's directory. */
@@ -199,7 +209,24 @@ typedef struct kd_wal_piece {
 } kd_wal_piece;
 kd_status kd_wal_pieces(kd_ctx *ctx, kd_arena *arena, kd_wal *wal, uint64_t from_position,
                         kd_wal_piece **out_pieces, size_t *out_count,
-                        uint64_t *out_end_position) KD_MUST_CHECK;
+                        kd_wal_place *out_end) KD_MUST_CHECK;
+
+/*
+ * The log as it is stored, for whoever copies it elsewhere bit by bit: what follows a place, up to
+ * `end_position`, which is durable. Each visit gets one block, or the header of a file before its
+ * first one; `at` has moved behind it. Files that hold those bytes at those offsets are the log. A
+ * slot has to keep it: 58P01 when it was cut. 55000 when the log does not continue that place: it
+ * is that of another history of the database, or damaged.
+ */
+typedef kd_status kd_wal_copy_visit(kd_ctx *ctx, void *object, const kd_wal_place *from,
+                                    const kd_wal_place *to, kd_slice bytes);
+kd_status kd_wal_copy(kd_ctx *ctx, kd_wal *wal, kd_wal_place *at, uint64_t end_position,
+                      kd_wal_copy_visit *visit, void *object) KD_MUST_CHECK;
+
+/* Shortens a log that nobody has open, so that it ends at `position`, where a record begins, or its
+ * end. `from_position`: as start_position in kd_wal_options, at or before it. */
+kd_status kd_wal_cut(kd_ctx *ctx, kd_account *account, const char *directory, uint64_t log_id,
+                     uint64_t from_position, uint64_t position) KD_MUST_CHECK;
 
 /*
  * Consumer slots: names that keep the log from `position` on. Set again to move on. A slot that

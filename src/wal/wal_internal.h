@@ -119,23 +119,14 @@ kd_status kdi_wal_directory_add_spare(kd_ctx *ctx, kdi_wal_directory *directory,
 /* NULL when there is none of that number. */
 kdi_wal_file *kdi_wal_directory_find(kdi_wal_directory *directory, uint64_t file_no);
 
-/* A place in the log, and what must continue it there. */
-typedef struct kdi_wal_place {
-    uint64_t file_no;
-    uint64_t offset;
-    uint64_t file_bytes;
-    uint64_t position;
-    uint32_t link;
-    uint32_t incarnation;
-} kdi_wal_place;
-
 /* Reads blocks in order: wal_reader.c. */
 typedef struct kdi_wal_reader {
     kdi_wal_directory *directory; /* Not changed while reading. */
-    kdi_wal_place at;
+    kd_wal_place at;
     kd_file *file;
-    char *window; /* KDI_WINDOW_BYTES of the file from window_offset. */
+    char *window; /* Some of the file from window_offset. */
     void *window_memory;
+    size_t window_capacity; /* At least KDI_BLOCK_BYTES_MAX. */
     uint64_t window_offset;
     size_t window_bytes;
     /* The record being put together. */
@@ -151,7 +142,19 @@ typedef struct kdi_wal_reader {
 kd_status kdi_wal_reader_open(kd_ctx *ctx, kdi_wal_reader *reader, kdi_wal_directory *directory,
                               uint64_t from_position, kd_wal_visit *visit,
                               void *object) KD_MUST_CHECK;
+/* The same, but it begins at a place between two blocks that a reader has left; XX001 when its file
+ * is not there. Records are not visited. */
+kd_status kdi_wal_reader_open_at(kd_ctx *ctx, kdi_wal_reader *reader, kdi_wal_directory *directory,
+                                 const kd_wal_place *at) KD_MUST_CHECK;
 void kdi_wal_reader_close(kdi_wal_reader *reader);
+/* The block at the reader's place, in the next file if need be; NULL when none continues the chain
+ * there. It stands until the next call. */
+kd_status kdi_wal_reader_block(kd_ctx *ctx, kdi_wal_reader *reader,
+                               const kdi_block_header **out_block) KD_MUST_CHECK;
+void kdi_wal_reader_pass(kdi_wal_reader *reader, const kdi_block_header *block);
+/* Bytes of the file that the reader is in. NULL when it ends before. */
+kd_status kdi_wal_reader_bytes(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset,
+                               size_t size_bytes, const char **out_bytes) KD_MUST_CHECK;
 /* Visits records until no block continues the chain, or until `end_position` is reached. */
 kd_status kdi_wal_reader_run(kd_ctx *ctx, kdi_wal_reader *reader,
                              uint64_t end_position) KD_MUST_CHECK;
@@ -207,7 +210,7 @@ struct kd_wal {
     size_t buffer_bytes;
 
     /* The writer's. */
-    kdi_wal_place at;
+    kd_wal_place at;
     kd_file *file;
     uint64_t ahead_no;        /* Files before this one are written with zeros to their ends, */
     uint64_t prepared_bytes;  /* and this one up to here. */
@@ -217,12 +220,18 @@ struct kd_wal {
     void *block_memory;       /* What holds both. */
 };
 
+/* wal.c: the files as they are now, none of which goes from `from_position` (0: from the log's
+ * begin) on until the end. `*out_slot` is -1 when it fails. */
+kd_status kdi_wal_reading_begin(kd_ctx *ctx, kd_wal *wal, uint64_t from_position,
+                                kdi_wal_directory *out_files, int *out_slot) KD_MUST_CHECK;
+void kdi_wal_reading_end(kd_wal *wal, int slot, kdi_wal_directory *files);
+
 /* Memory that direct I/O takes; `*out_memory` is what is given back to the heap. */
 char *kdi_aligned_alloc(kd_ctx *ctx, kd_account *account, size_t size_bytes,
                         void **out_memory) KD_MUST_CHECK;
 
 /* wal_writer.c: called by the writer only. */
-kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *end) KD_MUST_CHECK;
+kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kd_wal_place *end) KD_MUST_CHECK;
 kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position) KD_MUST_CHECK;
 /* Bytes for blocks in prepared files. */
 uint64_t kdi_wal_writer_room(const kd_wal *wal);

@@ -67,6 +67,14 @@ static kd_status first_file_find(kd_ctx *ctx, const kdi_wal_directory *directory
                    from_position, directory->path, oldest->start_position);
 }
 
+static kd_status window_make(kd_ctx *ctx, kdi_wal_reader *reader, size_t size_bytes)
+{
+    reader->window_capacity = size_bytes;
+    reader->window =
+        kdi_aligned_alloc(ctx, reader->directory->account, size_bytes, &reader->window_memory);
+    return reader->window == NULL ? KD_NOMEM : KD_OK;
+}
+
 kd_status kdi_wal_reader_open(kd_ctx *ctx, kdi_wal_reader *reader, kdi_wal_directory *directory,
                               uint64_t from_position, kd_wal_visit *visit, void *object)
 {
@@ -74,14 +82,27 @@ kd_status kdi_wal_reader_open(kd_ctx *ctx, kdi_wal_reader *reader, kdi_wal_direc
         .directory = directory, .from_position = from_position, .visit = visit, .object = object};
     const kdi_wal_file *file;
     KD_TRY(first_file_find(ctx, directory, from_position, &file));
-    reader->window =
-        kdi_aligned_alloc(ctx, directory->account, KDI_WINDOW_BYTES, &reader->window_memory);
-    if (reader->window == NULL)
-        return KD_NOMEM;
+    KD_TRY(window_make(ctx, reader, KDI_WINDOW_BYTES));
     reader->at.position = file->start_position;
     reader->at.link = file->link;
     reader->at.incarnation = file->incarnation;
     return file_enter(ctx, reader, file);
+}
+
+kd_status kdi_wal_reader_open_at(kd_ctx *ctx, kdi_wal_reader *reader, kdi_wal_directory *directory,
+                                 const kd_wal_place *at)
+{
+    *reader = (kdi_wal_reader){.directory = directory, .from_position = at->position};
+    const kdi_wal_file *file = kdi_wal_directory_find(directory, at->file_no);
+    if (file == NULL || !file->is_valid)
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "log file %016" PRIx64 " is missing in \"%s\"",
+                       at->file_no, directory->path);
+    /* What is new since the last look is little, mostly. */
+    KD_TRY(window_make(ctx, reader, KDI_BLOCK_BYTES_MAX));
+    KD_TRY(file_enter(ctx, reader, file));
+    reader->at = *at;
+    reader->at.file_bytes = file->file_bytes;
+    return KD_OK;
 }
 
 void kdi_wal_reader_close(kdi_wal_reader *reader)
@@ -95,9 +116,9 @@ void kdi_wal_reader_close(kdi_wal_reader *reader)
     *reader = (kdi_wal_reader){0};
 }
 
-/* Makes the window hold `size_bytes` of the file from `offset`. NULL when the file ends before. */
-static kd_status window_get(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset, size_t size_bytes,
-                            const char **out_bytes)
+/* Makes the window hold them. */
+kd_status kdi_wal_reader_bytes(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset,
+                               size_t size_bytes, const char **out_bytes)
 {
     *out_bytes = NULL;
     kd_assert(offset % KD_DIRECT_ALIGN_BYTES == 0);
@@ -105,8 +126,8 @@ static kd_status window_get(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset
     uint64_t window_end = reader->window_offset + reader->window_bytes;
     if (offset < reader->window_offset || offset + size_bytes > window_end) {
         reader->window_bytes = 0;
-        KD_TRY(ctx->world->file_read(ctx, reader->file, offset, reader->window, KDI_WINDOW_BYTES,
-                                     &reader->window_bytes));
+        KD_TRY(ctx->world->file_read(ctx, reader->file, offset, reader->window,
+                                     reader->window_capacity, &reader->window_bytes));
         reader->window_offset = offset;
         if (size_bytes > reader->window_bytes)
             return KD_OK;
@@ -117,7 +138,7 @@ static kd_status window_get(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t offset
 
 static bool block_continues(const kdi_wal_reader *reader, const kdi_block_header *header)
 {
-    const kdi_wal_place *at = &reader->at;
+    const kd_wal_place *at = &reader->at;
     bool is_opening = (header->flags & KDI_BLOCK_OPENING) != 0;
     return kdi_block_header_is_intact(header) && header->log_id == reader->directory->log_id &&
            header->file_no == at->file_no && header->position == at->position &&
@@ -132,11 +153,11 @@ static kd_status block_get(kd_ctx *ctx, kdi_wal_reader *reader, const kdi_block_
 {
     *out_block = NULL;
     const char *bytes;
-    KD_TRY(window_get(ctx, reader, reader->at.offset, KD_WAL_BLOCK_ALIGN_BYTES, &bytes));
+    KD_TRY(kdi_wal_reader_bytes(ctx, reader, reader->at.offset, KD_WAL_BLOCK_ALIGN_BYTES, &bytes));
     if (bytes == NULL || !block_continues(reader, (const kdi_block_header *)bytes))
         return KD_OK;
     size_t size_bytes = kdi_block_bytes(((const kdi_block_header *)bytes)->payload_bytes);
-    KD_TRY(window_get(ctx, reader, reader->at.offset, size_bytes, &bytes));
+    KD_TRY(kdi_wal_reader_bytes(ctx, reader, reader->at.offset, size_bytes, &bytes));
     if (bytes != NULL && kdi_block_is_intact(bytes))
         *out_block = (const kdi_block_header *)bytes;
     return KD_OK;
@@ -255,32 +276,43 @@ static kd_status payload_take(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t posi
     return KD_OK;
 }
 
+void kdi_wal_reader_pass(kdi_wal_reader *reader, const kdi_block_header *block)
+{
+    reader->at.offset += kdi_block_bytes(block->payload_bytes);
+    reader->at.position += block->payload_bytes;
+    reader->at.link = block->checksum;
+    reader->at.incarnation = block->incarnation;
+}
+
 static kd_status block_take(kd_ctx *ctx, kdi_wal_reader *reader, const kdi_block_header *block)
 {
     if ((block->flags & KDI_BLOCK_OPENING) != 0)
         reader->pending_bytes = 0; /* Its writer died before the rest came. */
     kd_slice payload = {(const char *)block + KDI_BLOCK_HEADER_BYTES, block->payload_bytes};
     KD_TRY(payload_take(ctx, reader, block->position, payload));
-    reader->at.offset += kdi_block_bytes(block->payload_bytes);
-    reader->at.position += block->payload_bytes;
-    reader->at.link = block->checksum;
-    reader->at.incarnation = block->incarnation;
+    kdi_wal_reader_pass(reader, block);
     return KD_OK;
+}
+
+kd_status kdi_wal_reader_block(kd_ctx *ctx, kdi_wal_reader *reader,
+                               const kdi_block_header **out_block)
+{
+    *out_block = NULL;
+    while (reader->at.offset == reader->at.file_bytes) {
+        bool moved;
+        KD_TRY(file_next(ctx, reader, &moved));
+        if (!moved)
+            return KD_OK;
+    }
+    return block_get(ctx, reader, out_block);
 }
 
 kd_status kdi_wal_reader_run(kd_ctx *ctx, kdi_wal_reader *reader, uint64_t end_position)
 {
     while (reader->at.position < end_position) {
-        KD_TRY(kd_check_cancelled(ctx));
-        if (reader->at.offset == reader->at.file_bytes) {
-            bool moved;
-            KD_TRY(file_next(ctx, reader, &moved));
-            if (!moved)
-                return KD_OK;
-            continue;
-        }
         const kdi_block_header *block;
-        KD_TRY(block_get(ctx, reader, &block));
+        KD_TRY(kd_check_cancelled(ctx));
+        KD_TRY(kdi_wal_reader_block(ctx, reader, &block));
         if (block == NULL)
             return KD_OK;
         KD_TRY(block_take(ctx, reader, block));
@@ -293,7 +325,7 @@ static kd_status file_check_witness(kd_ctx *ctx, kdi_wal_reader *reader, uint64_
 {
     for (;; offset += KD_WAL_BLOCK_ALIGN_BYTES) {
         const char *bytes;
-        KD_TRY(window_get(ctx, reader, offset, KD_WAL_BLOCK_ALIGN_BYTES, &bytes));
+        KD_TRY(kdi_wal_reader_bytes(ctx, reader, offset, KD_WAL_BLOCK_ALIGN_BYTES, &bytes));
         if (bytes == NULL)
             return KD_OK;
         const kdi_block_header *header = (const kdi_block_header *)bytes;
@@ -311,7 +343,7 @@ static kd_status headless_check(kd_ctx *ctx, kdi_wal_reader *reader)
     const kdi_wal_file *next = kdi_wal_directory_find(reader->directory, reader->at.file_no + 1);
     if (next == NULL || next->is_valid)
         return KD_OK;
-    kdi_wal_place full = reader->at;
+    kd_wal_place full = reader->at;
     KD_TRY(file_enter(ctx, reader, next));
     reader->at.offset = 0; /* The header is what is damaged, if anything is. */
     KD_TRY(file_check_witness(ctx, reader, KDI_WAL_HEADER_BYTES));

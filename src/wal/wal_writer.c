@@ -290,7 +290,7 @@ static kd_status opening_write(kd_ctx *ctx, kd_wal *wal)
 
 kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position)
 {
-    wal->at = (kdi_wal_place){.position = position, .incarnation = 1};
+    wal->at = (kd_wal_place){.position = position, .incarnation = 1};
     wal->synced_position = position;
     return opening_write(ctx, wal);
 }
@@ -301,7 +301,7 @@ kd_status kdi_wal_writer_create(kd_ctx *ctx, kd_wal *wal, uint64_t position)
  * it for live. Were it lost, the next opening would be the same incarnation again, and continued by
  * blocks that this one leaves.
  */
-kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kdi_wal_place *end)
+kd_status kdi_wal_writer_start(kd_ctx *ctx, kd_wal *wal, const kd_wal_place *end)
 {
     wal->at = *end;
     KD_TRY(file_open(ctx, wal, end->file_no));

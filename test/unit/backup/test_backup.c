@@ -55,7 +55,7 @@ TEST(later_backups_copy_what_is_new)
 TEST(pruning_takes_what_no_backup_needs)
 {
     table_fixture f;
-    uint64_t removed, objects;
+    kd_backup_pruned pruned;
     kd_backup_info *infos;
     size_t count;
     const char *target = test_path("backups");
@@ -65,13 +65,12 @@ TEST(pruning_takes_what_no_backup_needs)
         CHECK_STATUS(&f.ctx, kd_storage_flush(&f.ctx, f.storage, true));
         backup(&f);
     }
-    CHECK_FAILS(&f.ctx, kd_backup_prune(&f.ctx, target, 0, 0, &removed, &objects), "22023");
-    CHECK_STATUS(&f.ctx,
-                 kd_backup_prune(&f.ctx, target, 1, INT64_C(3600000000), &removed, &objects));
-    CHECK_EQ(removed, 0); /* All are younger than an hour. */
-    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, 2, 0, &removed, &objects));
-    CHECK_EQ(removed, 2);
-    CHECK(objects > 0);
+    CHECK_FAILS(&f.ctx, kd_backup_prune(&f.ctx, target, 0, 0, &pruned), "22023");
+    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, 1, INT64_C(3600000000), &pruned));
+    CHECK_EQ(pruned.backups, 0); /* All are younger than an hour. */
+    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, 2, 0, &pruned));
+    CHECK_EQ(pruned.backups, 2);
+    CHECK(pruned.objects > 0);
     kd_arena_reset(f.arena);
     CHECK_STATUS(&f.ctx, kd_backup_list(&f.ctx, f.arena, target, &infos, &count));
     CHECK_EQ(count, 2);

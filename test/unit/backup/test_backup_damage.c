@@ -102,7 +102,7 @@ static void refused(table_fixture *f, const char *path)
 {
     kd_backup_info info;
     bool exists;
-    uint64_t removed, objects;
+    kd_backup_pruned pruned;
     CHECK(kd_backup_verify(&f->ctx, target, NULL, &info) == KD_CORRUPT);
     CHECK(strstr(f->ctx.error.message, path) != NULL);
     kd_error_clear(&f->ctx);
@@ -111,7 +111,7 @@ static void refused(table_fixture *f, const char *path)
     CHECK_STATUS(&f->ctx, f->ctx.world->path_exists(&f->ctx, place, &exists));
     CHECK(!exists);
     if (strstr(path, "/objects/") == NULL) {
-        CHECK(kd_backup_prune(&f->ctx, target, 1, 0, &removed, &objects) == KD_CORRUPT);
+        CHECK(kd_backup_prune(&f->ctx, target, 1, 0, &pruned) == KD_CORRUPT);
         kd_error_clear(&f->ctx);
     }
 }

@@ -95,8 +95,8 @@ static inline void fixture_create_table(table_fixture *f, bool is_sorted)
     fixture_commit(f, txn);
 }
 
-static inline void fixture_open_in(table_fixture *f, kd_ctx ctx, const char *directory,
-                                   bool is_sorted)
+/* Everything but the database. */
+static inline void fixture_prepare(table_fixture *f, kd_ctx ctx, const char *directory)
 {
     *f = (table_fixture){.ctx = ctx};
     f->arena = kd_arena_create(&f->ctx, NULL, "fixture", KD_ARENA_UNLIMITED);
@@ -107,6 +107,12 @@ static inline void fixture_open_in(table_fixture *f, kd_ctx ctx, const char *dir
                                       .wal_file_bytes = 1 << 20,
                                       .no_background = true};
     fixture_define(f);
+}
+
+static inline void fixture_open_in(table_fixture *f, kd_ctx ctx, const char *directory,
+                                   bool is_sorted)
+{
+    fixture_prepare(f, ctx, directory);
     CHECK_STATUS(&f->ctx, kd_storage_open(&f->ctx, &f->options, &f->storage));
     fixture_create_table(f, is_sorted);
 }
