@@ -3,6 +3,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "backup/archive.h"
 #include "builtin/builtin.h"
 #include "engine/configuration.h"
 #include "engine/sample_store.h"
@@ -69,6 +70,9 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
         return KD_NOMEM;
     KD_TRY(kdi_configuration_open(ctx, database, options->settings, &database->configuration));
     KD_TRY(open_storage(ctx, database, options));
+    if (!database->is_memory)
+        KD_TRY(
+            kd_archive_create(ctx, database->storage, options->no_background, &database->archive));
     kdi_configuration_apply(database);
     KD_TRY(kd_registry_create(ctx, database->arena, &database->registry));
     KD_TRY(kd_builtin_register(ctx, database->registry));
@@ -144,6 +148,7 @@ static kd_status create(kd_ctx *ctx, kd_world *world, const char *path,
         ctx->error = own.error;
         database->is_memory = false; /* The caller still owns the world. */
         kd_catalog_close(database->catalog);
+        kd_archive_abandon(database->archive);
         if (database->storage != NULL)
             kd_storage_abandon(database->storage);
         release(database);
@@ -185,6 +190,7 @@ kd_status kd_database_close(kd_ctx *ctx, kd_database *database)
     kd_ctx own = {.world = database->world};
     end_sessions(database);
     kd_catalog_close(database->catalog);
+    kd_archive_destroy(database->archive);
     kd_status status = kd_storage_close(&own, database->storage);
     if (status != KD_OK)
         ctx->error = own.error;
@@ -196,6 +202,7 @@ void kd_database_abandon(kd_database *database)
 {
     end_sessions(database);
     kd_catalog_close(database->catalog);
+    kd_archive_abandon(database->archive);
     kd_storage_abandon(database->storage);
     release(database);
 }

@@ -44,6 +44,7 @@ struct kd_database {
     kd_arena *arena;
     kd_governor *governor;
     kd_storage *storage;
+    struct kd_archive *archive; /* NULL in memory. */
     kd_registry *registry;
     kd_catalog *catalog;
     kd_workers *workers;

@@ -1,8 +1,8 @@
 /*
- * kade backup and kade restore: the statements that they stand for.
+ * kade backup and kade archive: the statements that they stand for.
  *
- * Taking a backup opens the database, or becomes a client of the process that has it open; the rest
- * needs none and runs in a database in memory.
+ * Taking a backup and changing an archive opens the database, or becomes a client of the process
+ * that has it open; the rest needs none and runs in a database in memory.
  */
 #include "shell/shell_internal.h"
 
@@ -16,9 +16,13 @@ static const char backup_usage[] =
     "       kade backup prune TARGET --keep N [--days D]\n"
     "                                              keep the newest N, and those of D days\n"
     "A database of the name list, verify or prune is written as ./list.\n";
-static const char restore_usage[] =
-    "usage: kade restore TARGET DIRECTORY [--backup BACKUP]\n"
-    "Makes a database of a backup (the newest) in a new directory.\n";
+static const char archive_usage[] =
+    "usage: kade archive DB DIRECTORY [--keep BYTES]\n"
+    "                                    copy its log there, continuously, beside its backups\n"
+    "       kade archive DB              how far that is\n"
+    "       kade archive DB --stop\n"
+    "       kade archive list DIRECTORY  what is there\n"
+    "DIRECTORY begins with '/'. A database of the name list is written as ./list.\n";
 
 enum { WORDS_MAX = 3 };
 
@@ -26,7 +30,6 @@ typedef struct backup_words {
     const char *words[WORDS_MAX];
     int count;
     uint64_t rate, keep, days;
-    const char *backup;
 } backup_words;
 
 static bool words_parse(backup_words *out, int argc, char **argv)
@@ -45,8 +48,6 @@ static bool words_parse(backup_words *out, int argc, char **argv)
             if (!kdi_parse_size(value, number))
                 return false;
             i++;
-        } else if (strcmp(argv[i], "--backup") == 0 && i + 1 < argc) {
-            out->backup = argv[++i];
         } else if (argv[i][0] != '-' && out->count < WORDS_MAX) {
             out->words[out->count++] = argv[i];
         } else {
@@ -83,7 +84,7 @@ static bool needs_no_database(const char *word)
 
 static bool backup_words_fit(const backup_words *parsed)
 {
-    if (parsed->count < 2 || parsed->backup != NULL)
+    if (parsed->count < 2)
         return false;
     bool is_prune = strcmp(parsed->words[0], "prune") == 0;
     bool may_name = strcmp(parsed->words[0], "verify") == 0;
@@ -108,21 +109,54 @@ int kdi_backup_main(int argc, char **argv)
     return fine ? 0 : 1;
 }
 
-int kdi_restore_main(int argc, char **argv)
+static bool archive_words_parse(int argc, char **argv, const char *words[2], uint64_t *out_keep,
+                                bool *out_stops)
 {
-    backup_words parsed;
-    if (!words_parse(&parsed, argc, argv) || parsed.count != 2) {
-        fputs(restore_usage, stderr);
+    int count = 0;
+    words[0] = words[1] = NULL;
+    *out_keep = 0;
+    *out_stops = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc) {
+            if (!kdi_parse_size(argv[++i], out_keep))
+                return false;
+        } else if (strcmp(argv[i], "--stop") == 0) {
+            *out_stops = true;
+        } else if (argv[i][0] != '-' && count < 2) {
+            words[count++] = argv[i];
+        } else {
+            return false;
+        }
+    }
+    return words[0] != NULL && (words[1] == NULL || !*out_stops) &&
+           (words[1] != NULL || *out_keep == 0);
+}
+
+int kdi_archive_main(int argc, char **argv)
+{
+    const char *words[2];
+    uint64_t keep;
+    bool stops;
+    if (!archive_words_parse(argc, argv, words, &keep, &stops) ||
+        (strcmp(words[0], "list") == 0 && (words[1] == NULL || keep > 0))) {
+        fputs(archive_usage, stderr);
         return 2;
     }
     kdi_shell shell;
-    bool fine = kdi_program_open(&shell, ":memory:", false);
+    bool lists = strcmp(words[0], "list") == 0;
+    bool fine = kdi_program_open(&shell, lists ? ":memory:" : words[0], true);
     if (fine) {
-        const char *sql = kd_format_text(
-            &shell.ctx, shell.arena,
-            "SELECT backup, taken, files, bytes FROM kade_backup_restore(%s, %s, %s)",
-            kdi_quote_literal(&shell, parsed.words[0]), kdi_quote_literal(&shell, parsed.words[1]),
-            parsed.backup == NULL ? "NULL" : kdi_quote_literal(&shell, parsed.backup));
+        const char *sql = "SELECT * FROM kade_archive_status()";
+        if (stops)
+            sql = "SELECT * FROM kade_archive_stop()";
+        else if (lists)
+            sql = kd_format_text(&shell.ctx, shell.arena, "SELECT * FROM kade_archive(%s)",
+                                 kdi_quote_literal(&shell, words[1]));
+        else if (words[1] != NULL)
+            sql = kd_format_text(&shell.ctx, shell.arena,
+                                 "SELECT * FROM kade_archive_start(%s, %llu)",
+                                 kdi_quote_literal(&shell, words[1]), (unsigned long long)keep);
+        shell.expanded = !lists;
         fine = sql != NULL && kdi_shell_run(&shell, kd_slice_of(sql));
     }
     kdi_program_close(&shell);

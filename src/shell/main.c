@@ -24,7 +24,8 @@ static const program PROGRAMS[] = {
     {"import", kdi_import_main, "load a CSV, TSV or NDJSON file into a table"},
     {"export", kdi_export_main, "write a table or query to a file"},
     {"backup", kdi_backup_main, "copy a database to a directory; list, verify, prune backups"},
-    {"restore", kdi_restore_main, "make a database of a backup"},
+    {"archive", kdi_archive_main, "copy a database's log beside its backups, continuously"},
+    {"restore", kdi_restore_main, "make a database of a backup and the archive; fetch a table"},
 };
 
 typedef struct arguments {

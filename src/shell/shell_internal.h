@@ -208,6 +208,7 @@ kd_status kdi_complete(kdi_shell *shell, kd_arena *arena, kd_slice line, const c
 int kdi_check_main(int argc, char **argv);
 int kdi_demo_main(int argc, char **argv);
 int kdi_backup_main(int argc, char **argv);
+int kdi_archive_main(int argc, char **argv);
 int kdi_restore_main(int argc, char **argv);
 /* For the commands that run one statement; a :memory: database always exists. To be closed also
  * when it fails. */

@@ -388,6 +388,93 @@ def test_a_killed_backup_and_restore_leave_nothing_that_counts():
     assert kade(other, "--csv", "--no-header", "-c", "SELECT count(*) FROM t")[1] == "50000\n"
 
 
+def one(path, sql):
+    code, out, err = kade(path, "--csv", "--no-header", "-c", sql)
+    assert code == 0, err
+    return out.strip()
+
+
+def test_an_archive_goes_on_with_whoever_opens_the_database():
+    path, target, other = database("archived"), database("archive of it"), database("from it")
+    assert kade(path, "-c", "CREATE TABLE t (a integer PRIMARY KEY, b text DEFAULT 'x');"
+                            "CREATE INDEX ON t (b); INSERT INTO t VALUES (1), (2);")[0] == 0
+    code, _, err = kade("archive", path, "backups")
+    assert code == 1 and "'/' first" in err, err
+    code, out, err = kade("archive", path, target)
+    assert code == 0 and "following" in out, err
+    assert kade(path, "-c", "INSERT INTO t VALUES (3)")[0] == 0
+    moment = one(path, "SELECT now()")
+    assert kade(path, "-c", "DROP TABLE t; CREATE TABLE u (c integer)")[0] == 0
+    code, out, err = kade("archive", path)
+    assert code == 0 and "following" in out, err
+    assert kade("archive", "list", target)[0] == 0
+    assert kade("backup", "verify", target)[0] == 0
+    assert kade("restore", target, other)[0] == 0
+    assert one(other, "SELECT count(*) FROM u") == "0"
+    code, _, err = kade("restore", target, other + "2", "--to", moment)
+    assert code == 0, err
+    assert one(other + "2", "SELECT count(*) FROM t") == "3"
+    for late in (["--to", "2999-01-01"], ["--to-position", "1000000000"]):
+        code, _, err = kade("restore", target, other + "3", *late)
+        assert code == 1 and "ends at position" in err, err
+    code, _, err = kade("restore", target, other + "3", "--to", "1999-01-01")
+    assert code == 1 and "no backup" in err, err
+    # What was restored has no archive, and none may go where that of the original is.
+    assert "off" in kade("archive", other)[1]
+    code, _, err = kade("archive", other + "2", target)
+    assert code == 1 and "another history" in err, err
+    # One table, into the database that goes on.
+    fetch = ["restore", target, "--table", "t", "--into", path, "--to", moment]
+    assert kade(*fetch)[0] == 0
+    assert one(path, "INSERT INTO t (a) VALUES (4); SELECT b FROM t WHERE a = 4") == "x"
+    code, _, err = kade(*fetch)
+    assert code == 1 and "already exists" in err, err
+    assert kade(*fetch, "--as", "t_then")[0] == 0
+    assert one(path, "SELECT count(*) FROM t_then") == "3"
+    code, _, err = kade("restore", target, "--table", "nothing", "--into", path)
+    assert code == 1 and "no table nothing" in err, err
+    assert not [name for name in os.listdir(os.path.dirname(path)) if "restoring" in name]
+    assert "off" in kade("archive", path, "--stop")[1]
+    for wrong in (["archive"], ["archive", path, target, "--stop"], ["archive", "list"],
+                  ["restore", target, other, "--to"], ["restore", target, other, "--table", "t"],
+                  ["restore", target, "--table", "t"],
+                  ["restore", target, other, "--to", moment, "--backup", "x"]):
+        assert kade(*wrong)[0] == 2, wrong
+
+
+def test_what_was_acknowledged_a_second_before_a_kill_is_in_the_archive():
+    """Only the archive is left; each transaction has two rows."""
+    path, target = database("lost"), database("archive of the lost")
+    assert kade(path, "-c", "CREATE TABLE t (a integer, b integer)")[0] == 0
+    assert kade("archive", path, target)[0] == 0
+    for round_no in range(3):
+        owner = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        acknowledged, base, end = [], round_no * 1000000, time.monotonic() + 2.5
+        number = base
+        while time.monotonic() < end:
+            number += 1
+            owner.stdin.write(f"INSERT INTO t VALUES ({number}, 1), ({number}, 2); SELECT 'y';\n")
+            owner.stdin.flush()
+            assert owner.stdout.readline() == "y\n"
+            acknowledged.append((time.monotonic(), number))
+        killed = time.monotonic()
+        owner.kill()
+        owner.wait()
+        other = database(f"found {round_no}")
+        code, _, err = kade("restore", target, other)
+        if code != 0:  # A piece was just being written: the detail says where to end.
+            assert "the last piece is incomplete" in err, err
+            position = err.split("ends at position ")[1].split(".")[0]
+            code, _, err = kade("restore", target, other, "--to-position", position)
+        assert code == 0, err
+        assert one(other, "SELECT count(*) FROM (SELECT FROM t GROUP BY a HAVING count(*) <> 2) h"
+                   ) == "0"
+        last = int(one(other, "SELECT coalesce(max(a), 0) FROM t"))
+        assert all(n <= last for when, n in acknowledged if when < killed - 1), (last, number)
+        assert int(one(other, f"SELECT count(*) FROM t WHERE a > {base}")) == 2 * (last - base)
+
+
 def test_a_terminal_opens_the_database_again():
     path = database("again")
     owner = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
