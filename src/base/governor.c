@@ -29,6 +29,8 @@ struct kd_governor {
     kd_cond left;
     atomic_uint waiting;
     atomic_uint running;
+    bool (*give_back)(void *object); /* NULL: nobody could. */
+    void *reserve;
 };
 
 kd_governor *kd_governor_create(kd_ctx *ctx, size_t budget_bytes)
@@ -44,6 +46,8 @@ kd_governor *kd_governor_create(kd_ctx *ctx, size_t budget_bytes)
         budget_bytes = (size_t)(world->memory_total_bytes(world) / 10 * 6);
     governor->world = world;
     governor->kept_count = 0;
+    governor->give_back = NULL;
+    governor->reserve = NULL;
     kd_account_init(&governor->account, NULL, "database", SIZE_MAX);
     kd_mutex_init(&governor->lock, world);
     kd_mutex_init(&governor->entry_lock, world);
@@ -89,12 +93,19 @@ static bool page_charge(kd_governor *governor, bool must_have)
     return false;
 }
 
+void kd_governor_set_reserve(kd_governor *governor, bool (*give_back)(void *object), void *object)
+{
+    governor->give_back = give_back;
+    governor->reserve = object;
+}
+
 kd_status kd_governor_get_page(kd_ctx *ctx, kd_governor *governor, bool must_have, void **out_page)
 {
     kd_world *world = governor->world;
     *out_page = NULL;
-    if (!page_charge(governor, must_have))
-        return KD_OK;
+    while (!page_charge(governor, must_have))
+        if (governor->give_back == NULL || !governor->give_back(governor->reserve))
+            return KD_OK;
     void *page = NULL;
     bool fault = world->allocation_fails != NULL && world->allocation_fails(world);
     if (!fault) {

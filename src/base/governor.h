@@ -30,6 +30,10 @@ kd_status kd_governor_get_page(kd_ctx *ctx, kd_governor *governor, bool must_hav
                                void **out_page) KD_MUST_CHECK;
 void kd_governor_put_page(kd_governor *governor, void *page); /* NULL is allowed. */
 
+/* Whom to ask for memory that he could do without before a page is refused; he tells whether he
+ * gave any back. Called by any thread, under its locks. Set while nobody asks for pages. */
+void kd_governor_set_reserve(kd_governor *governor, bool (*give_back)(void *object), void *object);
+
 size_t kd_governor_budget_bytes(const kd_governor *governor);
 size_t kd_governor_used_bytes(const kd_governor *governor);
 void kd_governor_set_budget(kd_governor *governor, size_t budget_bytes);

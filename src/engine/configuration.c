@@ -3,6 +3,7 @@
  */
 #include "engine/configuration.h"
 
+#include "engine/result_cache.h"
 #include "engine/statement_log.h"
 
 #include <assert.h>
@@ -216,6 +217,7 @@ static void apply(kdi_configuration *self)
                                  (uint64_t)values->checkpoint_timeout_ms * 1000000);
     kd_storage_set_scrubbing(database->storage, (uint64_t)values->scrub_bytes_per_second,
                              (uint64_t)values->scrub_interval_ms * 1000000);
+    kdi_result_cache_limit(database->results, (uint64_t)values->result_cache_bytes);
     kdi_statement_log_place(database->statement_log, values->log_directory, values->log_filename,
                             (uint64_t)values->log_rotation_bytes);
 }

@@ -6,6 +6,7 @@
 #include "backup/archive.h"
 #include "builtin/builtin.h"
 #include "engine/configuration.h"
+#include "engine/result_cache.h"
 #include "engine/sample_store.h"
 #include "engine/schema_change.h"
 #include "engine/statement_log.h"
@@ -68,6 +69,7 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
     database->governor = kd_governor_create(ctx, options->memory_budget_bytes);
     if (database->governor == NULL)
         return KD_NOMEM;
+    KD_TRY(kdi_result_cache_create(ctx, database, &database->results));
     KD_TRY(kdi_configuration_open(ctx, database, options->settings, &database->configuration));
     KD_TRY(open_storage(ctx, database, options));
     if (!database->is_memory)
@@ -95,6 +97,7 @@ static void release(kd_database *database)
     kdi_configuration_close(database->configuration);
     kdi_sample_store_destroy(database->samples);
     kd_workers_destroy(database->workers);
+    kdi_result_cache_destroy(database->results);
     kd_governor_destroy(database->governor);
     kd_cond_clear(&database->session_ended);
     kd_cond_clear(&database->watch_changed);

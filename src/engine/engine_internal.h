@@ -49,6 +49,7 @@ struct kd_database {
     kd_catalog *catalog;
     kd_workers *workers;
     struct kdi_sample_store *samples; /* For the planner: sample_store.c. */
+    struct kdi_result_cache *results; /* result_cache.c */
     kdi_configuration *configuration;
     kdi_statement_log *statement_log;
     kd_durability durability;
@@ -230,6 +231,7 @@ struct kd_prepared {
     kdi_plan_choice choice;
     kdi_plan_place place;         /* Among the session's kept ones, while nobody has it. */
     bool is_by_text;              /* The text says all of it: it may be kept under it. */
+    bool is_repeatable;           /* Its rows follow from stored ones: see result_key.c. */
     bool reads_now;               /* Its constants hold for this moment alone: 'today'. */
     kdi_short_read *short_read;   /* NULL: the plan is no single point read. */
     kdi_short_write *short_write; /* NULL: the statement does more than write one row. */
@@ -259,10 +261,14 @@ struct kd_run {
     kd_arena *arena;
     const kd_bound_statement *bound; /* What is run: the statement's, or made for the values. */
     const kd_statement_plan *plan;
-    kd_arena *values_arena;  /* Of a plan made for the values; NULL: there was none. */
-    kd_execution *execution; /* Queries. */
-    kdi_row_set *rows;       /* Statements whose rows are made: RETURNING, SHOW. */
-    kd_row_log *log;         /* Copies of rows: EXECUTE, FETCH. */
+    kd_arena *values_arena;         /* Of a plan made for the values; NULL: there was none. */
+    kd_execution *execution;        /* Queries. */
+    struct kdi_result *result;      /* Or its rows, kept from before: */
+    uint32_t result_next;           /* the next batch of those. */
+    struct kdi_result_draft *draft; /* Its rows are to be kept. */
+    kd_slice result_key;            /* Empty: they are not. */
+    kdi_row_set *rows;              /* Statements whose rows are made: RETURNING, SHOW. */
+    kd_row_log *log;                /* Copies of rows: EXECUTE, FETCH. */
     uint64_t log_next;
     kd_catalog_version *catalog; /* Pinned for as long as the run. */
     kd_text_settings text;       /* The run's own: worker threads read them. */

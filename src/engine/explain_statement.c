@@ -3,6 +3,9 @@
  */
 #include "engine/engine_internal.h"
 
+#include "engine/result_cache.h"
+#include "engine/result_key.h"
+
 #include <stdio.h>
 
 static bool option_is_on(const kd_ast_list *options, const char *name)
@@ -58,18 +61,26 @@ static kd_status add_time(kd_ctx *ctx, kdi_row_set *rows, const char *what, uint
     return kdi_row_set_add(ctx, rows, &line);
 }
 
+/* What there is to tell. */
+typedef struct explained {
+    const kd_statement_plan *plan;
+    kd_plan_actual *actuals; /* NULL: nothing was run. */
+    const char *kept;        /* "hit" or "miss"; NULL: its rows are not kept. */
+    uint64_t planned_ns, run_ns;
+} explained;
+
 /* FORMAT JSON: one row with everything. Times are left out where nothing was run. */
-static kd_status add_json(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
-                          const kd_plan_actual *actuals, uint64_t planned_ns, uint64_t run_ns,
-                          kdi_row_set *rows)
+static kd_status add_json(kd_ctx *ctx, kd_run *run, const explained *it, kdi_row_set *rows)
 {
     kd_buffer text = kd_buffer_in(run->arena);
     KD_TRY(kd_buffer_append_text(ctx, &text, "[{"));
-    KD_TRY(kd_plan_explain_json(ctx, run->arena, plan, actuals, &text));
-    if (run_ns > 0)
+    KD_TRY(kd_plan_explain_json(ctx, run->arena, it->plan, it->actuals, &text));
+    if (it->kept != NULL)
+        KD_TRY(kd_buffer_append_format(ctx, &text, ", \"Result Cache\": \"%s\"", it->kept));
+    if (it->run_ns > 0)
         KD_TRY(kd_buffer_append_format(ctx, &text,
                                        ", \"Planning Time\": %.3f, \"Execution Time\": %.3f",
-                                       (double)planned_ns / 1e6, (double)run_ns / 1e6));
+                                       (double)it->planned_ns / 1e6, (double)it->run_ns / 1e6));
     KD_TRY(kd_buffer_append_text(ctx, &text, "}]"));
     kd_value line = kd_value_text(kd_buffer_slice(&text));
     return kdi_row_set_add(ctx, rows, &line);
@@ -96,16 +107,40 @@ static bool wants_json(const kd_ast_list *options)
     return false;
 }
 
+/* Kept rows answer as they would without EXPLAIN: the plan is not run. */
+static kd_status look_for_rows(kd_ctx *ctx, kd_run *run, const kd_prepared *inner,
+                               const char **out_kept)
+{
+    kd_session *session = run->session;
+    kd_slice key;
+    bool is_kept = false;
+    *out_kept = NULL;
+    if (inner->parameter_count == 0)
+        KD_TRY(kdi_result_key(ctx, run->arena, run, inner, &key, &is_kept));
+    if (!is_kept)
+        return KD_OK;
+    kdi_result *found =
+        kdi_result_find(session->database->results, key, kd_txn_snapshot(session->txn).stamp);
+    *out_kept = found == NULL ? "miss" : "hit";
+    kdi_result_release(found);
+    return KD_OK;
+}
+
 /* EXPLAIN ANALYZE of a statement that writes does write, as in PostgreSQL. */
-static kd_status explain_analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, kdi_row_set *rows,
-                                 uint64_t planned_ns, bool json)
+static kd_status analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, explained *it)
 {
     kd_world *world = ctx->world;
     kd_plan_actual *actuals =
         KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, inner->plan->plan_count + 1);
     if (actuals == NULL)
         return KD_NOMEM;
+    it->actuals = actuals;
     uint64_t started = world->monotonic_ns(world);
+    KD_TRY(look_for_rows(ctx, run, inner, &it->kept));
+    if (it->kept != NULL && strcmp(it->kept, "hit") == 0) {
+        it->run_ns = world->monotonic_ns(world) - started;
+        return KD_OK;
+    }
     if (inner->bound->kind != KD_DML_SELECT || inner->plan->modifying_count > 0) {
         kd_run *written;
         inner->actuals = actuals;
@@ -114,14 +149,21 @@ static kd_status explain_analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, k
     } else {
         KD_TRY(measure(ctx, run, inner->plan, actuals));
     }
-    uint64_t run_ns = world->monotonic_ns(world) - started;
-    if (json)
-        return add_json(ctx, run, inner->plan, actuals, planned_ns, run_ns, rows);
+    it->run_ns = world->monotonic_ns(world) - started;
+    return KD_OK;
+}
+
+static kd_status add_text(kd_ctx *ctx, kd_run *run, const explained *it, kdi_row_set *rows)
+{
     kd_buffer text = kd_buffer_in(run->arena);
-    KD_TRY(kd_plan_explain(ctx, run->arena, inner->plan, actuals, &text));
+    KD_TRY(kd_plan_explain(ctx, run->arena, it->plan, it->actuals, &text));
+    if (it->kept != NULL)
+        KD_TRY(kd_buffer_append_format(ctx, &text, "Result Cache: %s\n", it->kept));
     KD_TRY(add_lines(ctx, rows, kd_buffer_slice(&text)));
-    KD_TRY(add_time(ctx, rows, "Planning Time", planned_ns));
-    return add_time(ctx, rows, "Execution Time", run_ns);
+    if (it->actuals == NULL)
+        return KD_OK;
+    KD_TRY(add_time(ctx, rows, "Planning Time", it->planned_ns));
+    return add_time(ctx, rows, "Execution Time", it->run_ns);
 }
 
 kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
@@ -139,20 +181,16 @@ kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
     kdi_set_tag(run, "EXPLAIN");
     uint64_t started = world->monotonic_ns(world);
     KD_TRY_OUT(kdi_prepared_anew(ctx, run->session, part, NULL, 0, &inner));
-    uint64_t planned_ns = world->monotonic_ns(world) - started;
+    explained it = {.plan = inner->plan, .planned_ns = world->monotonic_ns(world) - started};
     KD_TRY_OUT(kdi_columns(ctx, run->arena, names, &text_type, 1, &columns));
     KD_TRY_OUT(kdi_run_start_rows(ctx, run, columns, 1, &rows));
     if (inner->class != KDI_QUERY) {
         kd_value line = kd_value_text(KD_SLICE("Utility Statement"));
         KD_TRY_OUT(kdi_row_set_add(ctx, rows, &line));
-    } else if (option_is_on(&ast->options, "analyze")) {
-        KD_TRY_OUT(explain_analyze(ctx, run, inner, rows, planned_ns, json));
-    } else if (json) {
-        KD_TRY_OUT(add_json(ctx, run, inner->plan, NULL, 0, 0, rows));
     } else {
-        kd_buffer text = kd_buffer_in(run->arena);
-        KD_TRY_OUT(kd_plan_explain(ctx, run->arena, inner->plan, NULL, &text));
-        KD_TRY_OUT(add_lines(ctx, rows, kd_buffer_slice(&text)));
+        if (option_is_on(&ast->options, "analyze"))
+            KD_TRY_OUT(analyze(ctx, run, inner, &it));
+        KD_TRY_OUT((json ? add_json : add_text)(ctx, run, &it, rows));
     }
 out:
     kd_prepared_destroy(inner);

@@ -375,6 +375,7 @@ static kd_status register_function(kd_ctx *ctx, kade_database *database, const s
                            wanted->name);
         fns->earlier = callbacks_of(old);
         atomic_store_explicit(&old->now, fns, memory_order_release);
+        atomic_fetch_add(&database->inner->function_changes, 1);
         return KD_OK;
     }
     atomic_init(&made->now, fns);

@@ -83,7 +83,9 @@ typedef struct kd_settings {
     int64_t join_collapse_limit;
     int64_t plan_cache_bytes; /* Of plans that the session keeps by their texts; 0: none. */
     int64_t plan_cache_mode;  /* kdi_plan_mode */
-    int64_t standard_strings; /* Always on. */
+    int64_t result_cache;
+    int64_t result_cache_bytes; /* Of the database; 0: no rows are kept. */
+    int64_t standard_strings;   /* Always on. */
     kd_slice application_name;
     kd_slice date_style_text;
     kd_slice client_encoding;

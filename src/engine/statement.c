@@ -9,6 +9,8 @@
 #include "engine/engine_internal.h"
 
 #include "base/hash.h"
+#include "engine/result_cache.h"
+#include "engine/result_key.h"
 #include "engine/short_path.h"
 #include "engine/sample_store.h"
 #include "engine/value_cast.h"
@@ -58,6 +60,7 @@ typedef struct planning {
     const kd_session_facts *facts;
     const kd_value *values;
     uint32_t value_count;
+    bool *out_is_repeatable;   /* NULL: nobody asks. */
     kd_bound_statement *bound; /* Out. */
     kd_statement_plan *plan;   /* Out. */
 } planning;
@@ -71,6 +74,8 @@ static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
     options.parameter_count = prepared->declared_count;
     options.gives_positions = prepared->is_of_cursor;
     KD_TRY(kd_bind_statement(ctx, it->arena, &options, it->node, &it->bound));
+    if (it->out_is_repeatable != NULL && !prepared->is_of_cursor)
+        KD_TRY(kdi_query_is_repeatable(ctx, it->bound, it->out_is_repeatable));
     kd_statistics statistics = kdi_sample_store_statistics(
         session->database->samples, kd_txn_snapshot(session->txn), it->facts);
     kd_plan_options plan_options = {
@@ -89,8 +94,10 @@ static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
 
 static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session_facts *facts)
 {
-    planning general = {
-        .arena = prepared->plan_arena, .node = prepared->statement.node, .facts = facts};
+    planning general = {.arena = prepared->plan_arena,
+                        .node = prepared->statement.node,
+                        .facts = facts,
+                        .out_is_repeatable = &prepared->is_repeatable};
     KD_TRY(bind_and_plan(ctx, prepared, &general));
     KD_TRY(kdi_plan_sources_note(ctx, prepared->plan_arena, prepared->session->database,
                                  general.plan, &prepared->sources));
@@ -422,6 +429,11 @@ static void run_release(kd_run *run)
 {
     kd_execution_destroy(run->execution);
     run->execution = NULL;
+    kdi_result_release(run->result);
+    run->result = NULL;
+    kdi_result_draft_drop(run->draft);
+    run->draft = NULL;
+    run->result_key = (kd_slice){0};
     kd_catalog_unpin(run->catalog);
     run->catalog = NULL;
     run->rows = NULL;
@@ -623,6 +635,8 @@ static kd_status choose_plan(kd_ctx *ctx, kd_run *run)
     kd_prepared *prepared = run->prepared;
     run->bound = prepared->bound;
     run->plan = prepared->plan;
+    if (run->result != NULL)
+        return KD_OK;
     if (!kdi_plan_wants_values(prepared)) {
         prepared->choice.generic_runs++;
         return KD_OK;
@@ -647,6 +661,23 @@ static kd_status choose_plan(kd_ctx *ctx, kd_run *run)
     return KD_OK;
 }
 
+/* Rows that are kept from before, or what those of this run are to be kept under. */
+static kd_status find_result(kd_ctx *ctx, kd_run *run)
+{
+    kd_session *session = run->session;
+    kd_slice key;
+    bool is_kept;
+    KD_TRY(kdi_result_key(ctx, run->arena, run, run->prepared, &key, &is_kept));
+    if (!is_kept)
+        return KD_OK;
+    run->result_next = 0;
+    run->result =
+        kdi_result_find(session->database->results, key, kd_txn_snapshot(session->txn).stamp);
+    if (run->result == NULL)
+        run->result_key = key;
+    return KD_OK;
+}
+
 /* Binds the run to the session's transaction: catalog, facts, plan, parameters. */
 static kd_status run_enter(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
                            uint32_t parameter_count)
@@ -661,7 +692,10 @@ static kd_status run_enter(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
         run->column_count = prepared->column_count;
     }
     KD_TRY(cast_parameters(ctx, run, parameters, parameter_count));
-    return prepared->class == KDI_QUERY ? choose_plan(ctx, run) : KD_OK;
+    if (prepared->class != KDI_QUERY)
+        return KD_OK;
+    KD_TRY(find_result(ctx, run));
+    return choose_plan(ctx, run);
 }
 
 /* Rows that are locked are given when all of them are: until then the statement may run again. */
@@ -716,12 +750,17 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
     if (run->bound->kind != KD_DML_SELECT || run->bound->modifying_cte_count > 0)
         return kdi_dml_run(ctx, run);
     run->affected = 0;
+    if (run->result != NULL)
+        return kd_txn_wait_visible_durable(ctx, run->session->txn);
     if (run->bound->for_update && run->actuals == NULL)
         return run_locking(ctx, run);
     if (run->session->runs == run && run->next == NULL && !run->hides_own_work &&
         scans_only(run->plan))
         kd_txn_scan_only(run->session->txn); /* Before the first scan. */
-    return kdi_run_execute(ctx, run, run->plan, &run->execution);
+    KD_TRY(kdi_run_execute(ctx, run, run->plan, &run->execution));
+    if (run->result_key.size_bytes > 0)
+        run->draft = kdi_result_draft_begin(run, run->result_key);
+    return KD_OK;
 }
 
 /* Undoes a failed attempt in transaction `txn_no`. `savepoint` is 0 when the statement is its own
@@ -938,6 +977,23 @@ static void run_failed(kd_run *run)
     run->owns_transaction = false;
 }
 
+static void result_next(kd_run *run, kd_batch *out_batch, bool *out_end)
+{
+    run->is_done = *out_end = !kdi_result_batch(run->result, run->result_next++, out_batch);
+    run->affected += out_batch->selected_count;
+}
+
+/* Rows that were given are kept as well, when all of them are there. */
+static void draft_note(kd_run *run, const kd_batch *batch, bool is_end)
+{
+    if (batch->selected_count > 0 && !kdi_result_draft_add(run->draft, batch)) {
+        run->draft = NULL;
+    } else if (is_end) {
+        kdi_result_draft_keep(run->draft);
+        run->draft = NULL;
+    }
+}
+
 kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_end)
 {
     *out_batch = (kd_batch){0};
@@ -946,6 +1002,10 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
         return KD_OK;
     if (run->is_short) {
         kdi_short_read_next(run, out_batch);
+        return KD_OK;
+    }
+    if (run->result != NULL) {
+        result_next(run, out_batch, out_end);
         return KD_OK;
     }
     if (run->rows != NULL) {
@@ -976,6 +1036,8 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
         return status;
     }
     run->affected += out_batch->selected_count;
+    if (run->draft != NULL)
+        draft_note(run, out_batch, *out_end);
     if (*out_end)
         run->is_done = true;
     return KD_OK;

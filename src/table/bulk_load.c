@@ -217,6 +217,7 @@ static void segment_committed(void *object, kd_stamp stamp)
 {
     kdi_segment *segment = object;
     atomic_store(&segment->begin, stamp);
+    kdi_table_note_change(segment->table, stamp);
     atomic_fetch_add(&segment->table->row_count, segment->row_count);
 }
 

@@ -229,6 +229,19 @@ uint64_t kd_table_no(const kd_table *table)
     return table->table_no;
 }
 
+/* Commits come in any order. */
+void kdi_table_note_change(kd_table *table, kd_stamp stamp)
+{
+    kd_stamp before = atomic_load(&table->changed);
+    while (before < stamp && !atomic_compare_exchange_weak(&table->changed, &before, stamp))
+        continue;
+}
+
+kd_stamp kd_table_changed(kd_table *table)
+{
+    return atomic_load(&table->changed);
+}
+
 uint64_t kd_table_row_count_estimate(kd_table *table)
 {
     int64_t count = atomic_load_explicit(&table->row_count, memory_order_relaxed);

@@ -104,6 +104,7 @@ static void segment_committed(void *object, kd_stamp stamp)
 {
     kdi_segment *segment = object;
     atomic_store(&segment->begin, stamp);
+    kdi_table_note_change(segment->table, stamp);
     /* What has ended by now was buried; the transaction's own ends are counted with their writes.
      */
     atomic_fetch_add(&segment->table->row_count,

@@ -348,6 +348,9 @@ kd_snapshot kd_table_settled(kd_txn *txn);
 kd_status kd_table_flush(kd_ctx *ctx, kd_table *table) KD_MUST_CHECK;
 kd_status kd_table_compact(kd_ctx *ctx, kd_table *table) KD_MUST_CHECK;
 uint64_t kd_table_row_count_estimate(kd_table *table);
+/* The newest commit that changed the table's rows: of those that a snapshot taken before the call
+ * sees, none is newer. Snapshots at or behind it find the same rows. Moves change nothing. */
+kd_stamp kd_table_changed(kd_table *table);
 /* What the zone maps of a column say together. Blocks whose counts are not known are left out of
  * the distinct counts, and `blocks_known` says how many were not. */
 typedef struct kd_column_zones {

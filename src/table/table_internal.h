@@ -335,6 +335,9 @@ typedef struct kdi_index_list {
     kdi_index *items[];
 } kdi_index_list;
 
+/* Rows of the table are changed by the commit of this stamp, which no snapshot sees yet. */
+void kdi_table_note_change(kd_table *table, kd_stamp stamp);
+
 kdi_index *kdi_index_find(kd_table *table, uint64_t index_no);
 /* One look-up of a key. */
 void kdi_count_key(kdi_index *index, bool found);
@@ -426,6 +429,7 @@ struct kd_table {
     _Atomic kd_stamp created;  /* In flight until its transaction commits. */
     _Atomic kd_stamp dropped;  /* KD_STAMP_NONE while it is there. */
     _Atomic int64_t row_count; /* An estimate. */
+    _Atomic kd_stamp changed;  /* The newest commit that changed rows since the opening; 0: none. */
     _Atomic uint64_t delta_bytes;
     _Atomic uint64_t units_gone; /* Left without a remap: index runs may name them. */
     uint64_t units_gone_named;   /* As many had gone when all runs were rewritten; guarded by

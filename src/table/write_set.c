@@ -64,8 +64,10 @@ static void writes_committed(void *object, kd_stamp stamp)
             if (latched != NULL)
                 kd_rwlock_unlock_shared(&latched->publish);
             latched = write->table;
-            if (latched != NULL)
+            if (latched != NULL) {
                 kd_rwlock_lock_shared(&latched->publish);
+                kdi_table_note_change(latched, stamp);
+            }
         }
         if (write->kind == KDI_WRITE_INSERT)
             insert_commit(write, stamp);
