@@ -5,6 +5,9 @@
  * transaction and inside one. Commits: one row inserted per durable transaction (SQLite: WAL,
  * synchronous=FULL), from one client and from sixteen threads. Answers are checked as they come.
  *
+ * Times of single calls: a prepared read from bind to reset (its 50th and 99th of 100), and what
+ * preparing a short query costs when its text is new, and when it has come before.
+ *
  *     bench_point [ROWS] [SECONDS]
  */
 #include "../bench_kit.h"
@@ -52,6 +55,73 @@ static double kade_reads(kade_session *session, long rows, double duration)
     double elapsed = cpu_seconds_now() - start;
     kade_finalize(statement);
     return (double)count / elapsed;
+}
+
+enum { CALLS = 20000 };
+
+static int compare_times(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Sorts the times, in seconds, and prints two of them. */
+static void report_times(const char *what, double *times, double goal_us)
+{
+    qsort(times, CALLS, sizeof *times, compare_times);
+    printf("%s: p50 %.2f us, p99 %.2f us (goal: p50 <= %.0f us)\n", what, times[CALLS / 2] * 1e6,
+           times[CALLS / 100 * 99] * 1e6, goal_us);
+}
+
+static void time_reads(kade_session *session, long rows)
+{
+    static double times[CALLS];
+    kade_statement *statement;
+    uint64_t state = 42;
+    must(session,
+         kade_prepare(session, "SELECT value FROM points WHERE id = $1", KADE_NUL, &statement),
+         "prepare");
+    for (int i = 0; i < CALLS; i++) {
+        bool has_row;
+        long id = (long)(next_random(&state) % (uint64_t)rows);
+        double start = seconds_now();
+        must(session, kade_bind_int64(statement, 1, id), "bind");
+        must(session, kade_step(statement, &has_row), "step");
+        if (!has_row || kade_column_int64(statement, 0) != id * 7)
+            die("read", "wrong answer");
+        kade_reset(statement);
+        times[i] = seconds_now() - start;
+    }
+    kade_finalize(statement);
+    report_times("one prepared read", times, 5);
+}
+
+/* `count` texts by turns: more than a session keeps, or one. */
+static void time_planning(kade_session *session, const char *what, const char *format, int count)
+{
+    static double times[CALLS];
+    char sql[200];
+    for (int i = 0; i < CALLS; i++) {
+        kade_statement *statement;
+        snprintf(sql, sizeof sql, format, i % count, i % count);
+        double start = seconds_now();
+        must(session, kade_prepare(session, sql, KADE_NUL, &statement), "prepare");
+        kade_finalize(statement);
+        times[i] = seconds_now() - start;
+    }
+    report_times(what, times, 100);
+}
+
+static void time_plans(kade_session *session)
+{
+    const char *point = "SELECT name, value + %d FROM points WHERE id = %d";
+    const char *join =
+        "SELECT count(*), max(b.value) FROM points a JOIN points b ON a.id = b.value "
+        "WHERE a.id < %d AND b.name LIKE 'point number %d%%' GROUP BY b.name";
+    time_planning(session, "planning a short query, new text", point, CALLS);
+    time_planning(session, "planning a short query, same text", point, 1);
+    time_planning(session, "planning a join with groups, new text", join, CALLS);
+    time_planning(session, "planning a join with groups, same text", join, 1);
 }
 
 static void fill_kade(kade_session *session, long rows)
@@ -245,6 +315,8 @@ int main(int argc, char **argv)
     report("read from segments, in one transaction", kade_reads(session, rows, duration),
            theirs_in_one, 1.5);
     run(session, "COMMIT");
+    time_reads(session, rows);
+    time_plans(session);
     double single = sqlite_commits(sqlite, duration);
     report("durable commits, one client", kade_commits(database, 1, duration), single, 1);
     report("durable commits, 16 threads", kade_commits(database, THREADS, duration), single, 5);
