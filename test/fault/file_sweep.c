@@ -4,10 +4,9 @@
  * loses power and the database is opened again: what was acknowledged is there, what was not is
  * there wholly or not at all, and every stored byte reads.
  */
-#include "sim_world.h"
+#include "sim_session.h"
 
-#include "engine/database.h"
-#include "engine/statement.h"
+#include "table/storage.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,81 +31,26 @@ static const char *const steps[] = {
 enum { STEPS = sizeof steps / sizeof *steps };
 
 typedef struct life {
-    kd_database *database;
-    kd_session *session;
+    sim_session on;
     bool acknowledged[STEPS + 1];
-    bool copy_is_done;
 } life;
 
-static kd_status run(life *it, kd_slice sql, int64_t *out_number)
-{
-    kd_ctx *ctx = kd_session_ctx(it->session);
-    kd_prepared *prepared;
-    kd_run *going;
-    kd_error_clear(ctx);
-    kd_status status = kd_prepared_create(ctx, it->session, sql, NULL, 0, &prepared);
-    if (status != KD_OK)
-        return status;
-    status = kd_run_begin(ctx, prepared, NULL, 0, &going);
-    for (bool is_end = false; status == KD_OK && !is_end;) {
-        kd_batch batch;
-        status = kd_run_next(ctx, going, &batch, &is_end);
-        if (status != KD_OK)
-            kd_run_abandon(going);
-        else if (is_end)
-            status = kd_run_end(ctx, going);
-        else if (out_number != NULL)
-            *out_number = kd_vector_get(&batch.columns[0], kd_batch_row(&batch, 0)).as.i64;
-    }
-    kd_prepared_destroy(prepared);
-    return status;
-}
-
-/* Statements separated by ';' (none of the steps has one inside). */
-static kd_status script(life *it, const char *sql)
-{
-    kd_status status = KD_OK;
-    while (status == KD_OK && *sql != '\0') {
-        size_t size = strcspn(sql, ";");
-        status = run(it, (kd_slice){sql, size}, NULL);
-        sql += size + (sql[size] == ';');
-    }
-    return status;
-}
-
-static bool copy_read(void *object, void *target, size_t capacity_bytes, size_t *out_bytes)
-{
-    static const char rows[] = "20,3,\"c, 1\"\n21,3,c2\n22,3,\n";
-    life *it = object;
-    *out_bytes = it->copy_is_done || capacity_bytes < sizeof rows ? 0 : sizeof rows - 1;
-    memcpy(target, rows, *out_bytes);
-    it->copy_is_done = !it->copy_is_done;
-    return true;
-}
+static const char copy_rows[] = "20,3,\"c, 1\"\n21,3,c2\n22,3,\n";
 
 static kd_status life_open(kd_ctx *ctx, life *it)
 {
-    kd_database_options options = {.memory_budget_bytes = (uint64_t)16 << 20,
-                                   .worker_count = 1,
-                                   .no_background = true,
-                                   .wal_file_bytes = 64 << 10};
-    kd_session_options session_options = {.isolation = KD_SNAPSHOT_ISOLATION};
-    kd_session_hooks hooks = {.object = it, .copy_read = copy_read};
-    it->database = NULL;
-    KD_TRY(kd_database_open(ctx, "db", &options, &it->database));
-    KD_TRY(kd_session_open(ctx, it->database, &session_options, &it->session));
-    kd_session_set_hooks(it->session, &hooks);
-    return KD_OK;
+    it->on.copy_rows = copy_rows;
+    return sim_session_open(ctx, &it->on);
 }
 
 static kd_status step_run(life *it, int number)
 {
     char done[64];
     (void)snprintf(done, sizeof done, "INSERT INTO done VALUES (%d)", number);
-    KD_TRY(script(it, "BEGIN"));
-    KD_TRY(script(it, steps[number - 1]));
-    KD_TRY(script(it, done));
-    KD_TRY(script(it, "COMMIT"));
+    KD_TRY(sim_script(&it->on, "BEGIN"));
+    KD_TRY(sim_script(&it->on, steps[number - 1]));
+    KD_TRY(sim_script(&it->on, done));
+    KD_TRY(sim_script(&it->on, "COMMIT"));
     it->acknowledged[number] = true;
     return KD_OK;
 }
@@ -114,24 +58,18 @@ static kd_status step_run(life *it, int number)
 /* Flushes and checkpoints lie between the steps; their failures harm nothing. */
 static kd_status work(life *it)
 {
-    KD_TRY(script(it, "BEGIN;CREATE TABLE t (id int PRIMARY KEY, step int NOT NULL, b text);"
+    KD_TRY(sim_script(&it->on,
+                      "BEGIN;CREATE TABLE t (id int PRIMARY KEY, step int NOT NULL, b text);"
                       "CREATE TABLE done (step int PRIMARY KEY);COMMIT"));
     it->acknowledged[0] = true;
     for (int number = 1; number <= STEPS; number++) {
         KD_TRY(step_run(it, number));
         if (number % 3 == 0)
-            KD_TRY(script(it, "VACUUM"));
+            KD_TRY(sim_script(&it->on, "VACUUM"));
         if (number % 4 == 0)
-            KD_TRY(script(it, "CHECKPOINT"));
+            KD_TRY(sim_script(&it->on, "CHECKPOINT"));
     }
     return KD_OK;
-}
-
-static int64_t number_of(life *it, const char *sql)
-{
-    int64_t number = -1;
-    CHECK_STATUS(kd_session_ctx(it->session), run(it, kd_slice_of(sql), &number));
-    return number;
 }
 
 static void check(kd_ctx *ctx, life *it)
@@ -139,29 +77,29 @@ static void check(kd_ctx *ctx, life *it)
     char sql[128];
     int64_t total = 0;
     CHECK_STATUS(ctx, life_open(ctx, it));
-    CHECK_STATUS(ctx, kd_storage_check(ctx, kd_database_storage(it->database)));
+    CHECK_STATUS(ctx, kd_storage_check(ctx, kd_database_storage(it->on.database)));
     bool exists =
-        number_of(it, "SELECT count(*) FROM pg_class WHERE relname IN ('t', 'done')") == 2;
+        sim_number(&it->on, "SELECT count(*) FROM pg_class WHERE relname IN ('t', 'done')") == 2;
     CHECK(exists || !it->acknowledged[0]);
     for (int number = 1; exists && number <= STEPS; number++) {
         (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM done WHERE step = %d", number);
-        int64_t is_done = number_of(it, sql);
+        int64_t is_done = sim_number(&it->on, sql);
         CHECK(is_done == 1 || !it->acknowledged[number]);
         (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM t WHERE step = %d", number);
-        CHECK_EQ(number_of(it, sql), is_done * number);
+        CHECK_EQ(sim_number(&it->on, sql), is_done * number);
         total += is_done * number;
     }
     if (exists)
-        CHECK_EQ(number_of(it, "SELECT count(*) FROM t"), total);
-    kd_database_abandon(it->database);
+        CHECK_EQ(sim_number(&it->on, "SELECT count(*) FROM t"), total);
+    kd_database_abandon(it->on.database);
 }
 
 static void life_end(sim_world *sim, life *it)
 {
     sim_crash(sim);
-    if (it->database != NULL)
-        kd_database_abandon(it->database);
-    it->database = NULL;
+    if (it->on.database != NULL)
+        kd_database_abandon(it->on.database);
+    it->on.database = NULL;
     sim_destroy(sim);
 }
 
@@ -170,7 +108,7 @@ static void check_after(sim_disk *disk, uint64_t seed, life *it)
     sim_world *sim = sim_create(disk, seed);
     kd_ctx ctx = sim_ctx(sim);
     check(&ctx, it);
-    it->database = NULL;
+    it->on.database = NULL;
     life_end(sim, it);
     sim_disk_destroy(disk);
 }
@@ -178,7 +116,7 @@ static void check_after(sim_disk *disk, uint64_t seed, life *it)
 /* True when the fault did not occur any more. */
 static bool life_under(uint64_t nth, bool forever)
 {
-    life it = {.database = NULL};
+    life it = {.on = {.database = NULL}};
     sim_disk *disk = sim_disk_create();
     sim_world *sim = sim_create(disk, nth);
     kd_ctx ctx = sim_ctx(sim);
@@ -188,7 +126,7 @@ static bool life_under(uint64_t nth, bool forever)
     const kd_error *error = &ctx.error;
     if (status == KD_OK) {
         status = work(&it);
-        error = &kd_session_ctx(it.session)->error;
+        error = &sim_session_ctx(&it.on)->error;
     }
     bool has_fired = sim_fault_fired(sim);
     if (status != KD_OK && !has_fired)
@@ -223,7 +161,7 @@ TEST(a_life_survives_a_disk_that_fails_from_any_operation_on)
  * third time in that of this one. True when the life ended before the nth. */
 static bool life_until(uint64_t nth, uint64_t way, uint64_t *io_states)
 {
-    life it = {.database = NULL};
+    life it = {.on = {.database = NULL}};
     sim_disk *disk = sim_disk_create();
     test_random random = {nth * 1000 + way};
     bool has_crashed = true;

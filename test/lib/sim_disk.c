@@ -62,6 +62,7 @@ struct sim_disk {
     size_t op_count;
     size_t op_capacity;
     uint64_t capacity_bytes;
+    uint64_t change_count; /* Grows when what a crash may leave becomes another. */
 };
 
 struct kd_file {
@@ -214,6 +215,7 @@ static void name_op_add(sim_disk *disk, const char *from, const char *to, inode 
     name_op *op = &disk->ops[disk->op_count++];
     *op = (name_op){.from = text_copy(from), .to = text_copy(to), .node = node};
     name_op_apply(&disk->seen, op);
+    disk->change_count++;
 }
 
 static void name_op_clear(name_op *op)
@@ -237,6 +239,7 @@ static bool is_inside(const char *path, const char *directory)
 static void names_store(sim_disk *disk, const char *directory)
 {
     size_t kept = 0;
+    disk->change_count++;
     for (size_t i = 0; i < disk->op_count; i++) {
         name_op *op = &disk->ops[i];
         if (is_inside(op->from, directory) || is_inside(op->to, directory)) {
@@ -398,6 +401,20 @@ static bool stored_parents_exist(const sim_disk *disk, const char *path)
     return true;
 }
 
+/* What is on the platter is what readers see. */
+static void disk_restart(sim_disk *disk)
+{
+    for (size_t i = 0; i < disk->stored.count;) {
+        if (stored_parents_exist(disk, disk->stored.names[i].path))
+            i++;
+        else
+            name_remove(&disk->stored, disk->stored.names[i].path);
+    }
+    name_table_clear(&disk->seen);
+    for (size_t i = 0; i < disk->stored.count; i++)
+        name_set(&disk->seen, disk->stored.names[i].path, disk->stored.names[i].node);
+}
+
 void sim_disk_lose_power(sim_disk *disk, test_random *random)
 {
     fate how = (fate)test_random_below(random, FATE_COUNT);
@@ -410,15 +427,131 @@ void sim_disk_lose_power(sim_disk *disk, test_random *random)
     disk->op_count = 0;
     for (size_t i = 0; i < disk->node_count; i++)
         node_lose_power(disk->nodes[i], random);
-    for (size_t i = 0; i < disk->stored.count;) {
-        if (stored_parents_exist(disk, disk->stored.names[i].path))
-            i++;
-        else
-            name_remove(&disk->stored, disk->stored.names[i].path);
+    disk_restart(disk);
+}
+
+/* --- Crashes that are chosen ------------------------------------------------------------------ */
+
+/* The copy has no readers: its files' seen bytes are missing until sim_disk_lose. */
+static inode *node_copy(sim_disk *disk, const inode *from)
+{
+    inode *node = node_create(disk, from->is_directory);
+    image_write(&node->stored, 0, from->stored.data, from->stored.size_bytes);
+    for (size_t i = 0; i < from->op_count; i++) {
+        const data_op *op = &from->ops[i];
+        op_add(node, op->offset, op->data, op->size_bytes);
     }
-    name_table_clear(&disk->seen);
+    image_resize(&node->seen, 0);
+    return node;
+}
+
+static inode *node_twin(const sim_disk *copy, const sim_disk *disk, const inode *node)
+{
+    for (size_t i = 0; i < disk->node_count; i++)
+        if (disk->nodes[i] == node)
+            return copy->nodes[i];
+    return NULL;
+}
+
+sim_disk *sim_disk_copy(const sim_disk *disk)
+{
+    sim_disk *copy = sim_disk_create();
+    for (size_t i = 0; i < disk->node_count; i++)
+        (void)node_copy(copy, disk->nodes[i]);
     for (size_t i = 0; i < disk->stored.count; i++)
-        name_set(&disk->seen, disk->stored.names[i].path, disk->stored.names[i].node);
+        name_set(&copy->stored, disk->stored.names[i].path,
+                 node_twin(copy, disk, disk->stored.names[i].node));
+    for (size_t i = 0; i < disk->op_count; i++) {
+        const name_op *op = &disk->ops[i];
+        name_op_add(copy, op->from, op->to, node_twin(copy, disk, op->node));
+    }
+    return copy;
+}
+
+/* How many parts of a pending write reach the platter, or do not, each for itself. */
+static size_t op_part_count(const data_op *op, uint64_t part_bytes)
+{
+    if (op->data == NULL || op->size_bytes == 0)
+        return 1;
+    return (op->offset + op->size_bytes - 1) / part_bytes - op->offset / part_bytes + 1;
+}
+
+size_t sim_disk_pending_count(const sim_disk *disk, uint64_t part_bytes)
+{
+    size_t count = disk->op_count;
+    for (size_t i = 0; i < disk->node_count; i++)
+        for (size_t k = 0; k < disk->nodes[i]->op_count; k++)
+            count += op_part_count(&disk->nodes[i]->ops[k], part_bytes);
+    return count;
+}
+
+/* One choice for each part of the write. Returns how many were taken. */
+static size_t op_apply_parts(image *target, const data_op *op, uint64_t part_bytes,
+                             const bool *keeps)
+{
+    size_t count = op_part_count(op, part_bytes);
+    if (count == 1 && keeps[0])
+        op_apply(target, op);
+    uint64_t done = 0;
+    for (size_t i = 0; i < count && count > 1; i++) {
+        uint64_t piece = part_bytes - (op->offset + done) % part_bytes;
+        if (piece > op->size_bytes - done)
+            piece = op->size_bytes - done;
+        if (keeps[i])
+            image_write(target, op->offset + done, op->data + done, piece);
+        done += piece;
+    }
+    return count;
+}
+
+void sim_disk_lose(sim_disk *disk, uint64_t part_bytes, const bool *keeps)
+{
+    for (size_t i = 0; i < disk->op_count; i++) {
+        if (*keeps++)
+            name_op_apply(&disk->stored, &disk->ops[i]);
+        name_op_clear(&disk->ops[i]);
+    }
+    disk->op_count = 0;
+    for (size_t i = 0; i < disk->node_count; i++) {
+        inode *node = disk->nodes[i];
+        for (size_t k = 0; k < node->op_count; k++) {
+            keeps += op_apply_parts(&node->stored, &node->ops[k], part_bytes, keeps);
+            free(node->ops[k].data);
+        }
+        node->op_count = 0;
+        node->locked_by = NULL;
+        image_resize(&node->seen, 0);
+        image_write(&node->seen, 0, node->stored.data, node->stored.size_bytes);
+    }
+    disk_restart(disk);
+}
+
+uint64_t sim_disk_hash(const sim_disk *disk)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < disk->seen.count; i++) {
+        const name *one = &disk->seen.names[i];
+        uint64_t path = kd_hash_bytes(one->path, strlen(one->path));
+        const image *bytes = &one->node->seen;
+        all += kd_hash_combine(path, kd_hash_bytes(bytes->data, bytes->size_bytes) +
+                                         one->node->is_directory); /* In any order of names. */
+    }
+    return all;
+}
+
+void sim_watch_disk(sim_world *sim, void (*watch)(void *object), void *object)
+{
+    sim->watch = watch;
+    sim->watch_object = object;
+    sim->watched_count = sim->disk->change_count;
+}
+
+static void disk_watch(sim_world *sim)
+{
+    if (sim->watch == NULL || sim->watched_count == sim->disk->change_count)
+        return;
+    sim->watched_count = sim->disk->change_count;
+    sim->watch(sim->watch_object);
 }
 
 /* The calls */
@@ -431,6 +564,7 @@ static call_verdict call_begin(sim_world *sim, uint64_t event)
     sim_point(sim, event);
     if (sim->has_crashed)
         return CALL_FAILS;
+    disk_watch(sim);
     sim->disk_call_count++;
     if (sim->calls_until_crash > 0 && --sim->calls_until_crash == 0)
         return CALL_CRASHES;
@@ -504,8 +638,10 @@ static kd_status sim_file_open(kd_ctx *ctx, const char *path, unsigned flags, kd
             return KD_FAIL(ctx, KD_BUSY, "55006", "\"%s\" is in use by another process", path);
         node->locked_by = sim;
     }
-    if ((flags & KD_FILE_TRUNCATE) != 0 && node->seen.size_bytes > 0)
+    if ((flags & KD_FILE_TRUNCATE) != 0 && node->seen.size_bytes > 0) {
         op_add(node, 0, NULL, 0);
+        sim->disk->change_count++;
+    }
     kd_file *file = calloc(1, sizeof *file);
     CHECK(file != NULL);
     *file = (kd_file){.sim = sim, .node = node, .flags = flags, .path = text_copy(path)};
@@ -571,16 +707,19 @@ static kd_status sim_file_write(kd_ctx *ctx, kd_file *file, uint64_t offset, con
         return KD_FAIL(ctx, KD_IO, "53100", "could not write file \"%s\": No space left on device",
                        file->path);
     op_add(file->node, offset, source, size_bytes);
+    sim->disk->change_count++;
     if (verdict == CALL_CRASHES) {
         sim_crash(sim);
         return call_fail(ctx, "write file", file->path);
     }
+    disk_watch(sim);
     if ((file->flags & KD_FILE_DSYNC) == 0)
         return KD_OK;
     sim_point(sim, 3); /* Others run, or crash, while the write is under way. */
     if (sim->has_crashed)
         return call_fail(ctx, "write file", file->path);
     ops_store_overlapping(file->node, offset, size_bytes);
+    sim->disk->change_count++;
     return KD_OK;
 }
 
@@ -600,6 +739,7 @@ static kd_status sim_file_sync(kd_ctx *ctx, kd_file *file)
                 i++;
         return call_fail(ctx, "fsync file", file->path);
     }
+    sim->disk->change_count += file->node->op_count > 0;
     ops_store_all(file->node);
     return KD_OK;
 }
@@ -619,6 +759,7 @@ static kd_status sim_file_resize(kd_ctx *ctx, kd_file *file, uint64_t size_bytes
         return KD_FAIL(ctx, KD_IO, "53100", "could not resize file \"%s\": No space left on device",
                        file->path);
     op_add(file->node, size_bytes, NULL, 0);
+    file->sim->disk->change_count++;
     return KD_OK;
 }
 

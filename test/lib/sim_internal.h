@@ -48,6 +48,9 @@ struct sim_world {
     bool fault_fired;
     uint64_t calls_until_crash; /* 0: none is planned. */
     bool has_crashed;
+    void (*watch)(void *object);
+    void *watch_object;
+    uint64_t watched_count; /* The disk's changes at the last call of it. */
     uint64_t disk_call_count;
     size_t open_file_count;
     size_t used_bytes;

@@ -39,6 +39,18 @@ void sim_disk_flip(sim_disk *disk, const char *path, uint64_t offset, uint8_t ma
 /* The nth path that exists (files only, in order of creation), or NULL. */
 const char *sim_disk_path(const sim_disk *disk, size_t nth);
 
+/*
+ * Crashes that are chosen, instead of drawn: what is pending is copied with the disk, and a crash
+ * of the copy keeps exactly the parts that `keeps` says (part_bytes each, at multiples of them; a
+ * resize and a change of a name are one part). A copy can be used after sim_disk_lose, in a world
+ * of its own.
+ */
+sim_disk *sim_disk_copy(const sim_disk *disk);
+size_t sim_disk_pending_count(const sim_disk *disk, uint64_t part_bytes);
+void sim_disk_lose(sim_disk *disk, uint64_t part_bytes, const bool *keeps);
+/* Equal for equal names and bytes, as readers see them. */
+uint64_t sim_disk_hash(const sim_disk *disk);
+
 sim_world *sim_create(sim_disk *disk, uint64_t seed);
 /* All its threads have been joined and all files closed. */
 void sim_destroy(sim_world *sim);
@@ -55,6 +67,10 @@ void sim_crash_at(sim_world *sim, uint64_t nth);
 /* Power is lost now. */
 void sim_crash(sim_world *sim);
 bool sim_has_crashed(const sim_world *sim);
+/* Calls `watch` between disk calls, and while a write is under way, whenever what a crash would
+ * meet has changed: a copy of the disk at each of these moments stands for every crash there can
+ * be. */
+void sim_watch_disk(sim_world *sim, void (*watch)(void *object), void *object);
 
 /* Sets the wall clock forward or back; the monotonic one goes on. */
 void sim_jump_clock(sim_world *sim, int64_t micros);

@@ -317,6 +317,7 @@ int main(int argument_count, char **arguments)
             printf("%s %s (%.2f s)\n", result == FAILED ? "FAILED" : "ok", entry->name, seconds);
         else if (result == SKIPPED)
             printf("skipped %s\n", entry->name);
+        fflush(stdout);
     }
     if (!list)
         printf("%d passed, %d failed, %d skipped\n", counts[PASSED], counts[FAILED],
