@@ -350,7 +350,13 @@ static kd_status file_open(kd_ctx *ctx, const char *directory, loader *load)
     load->arena = kd_arena_create(ctx, NULL, "delta image", KD_ARENA_UNLIMITED);
     if (load->arena == NULL)
         return KD_NOMEM;
-    KD_TRY(ctx->world->file_open(ctx, path, KD_FILE_READ, &load->file));
+    kd_status status = ctx->world->file_open(ctx, path, KD_FILE_READ, &load->file);
+    if (status == KD_INVALID) {
+        kd_error_clear(ctx);
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "delta image %010llx: the file is missing",
+                       (unsigned long long)load->unit);
+    }
+    KD_TRY(status);
     return ctx->world->file_size(ctx, load->file, &load->size);
 }
 
@@ -380,11 +386,6 @@ kd_status kdi_image_check(kd_ctx *ctx, const char *directory, uint64_t database_
     kd_status status = file_open(ctx, directory, &load);
     if (keeps != NULL)
         kd_mutex_unlock(keeps);
-    if (status == KD_INVALID) {
-        kd_error_clear(ctx);
-        status = KD_FAIL(ctx, KD_CORRUPT, "XX001", "delta image %010llx: the file is missing",
-                         (unsigned long long)unit);
-    }
     if (status == KD_OK)
         status = frames_load(ctx, &load, watch);
     damage.offset = load.offset;

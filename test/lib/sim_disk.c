@@ -690,6 +690,50 @@ static uint64_t content_event(const char *path, uint64_t offset, const void *sou
     return path_event(3 + offset * 16 + (is_scratch ? 0 : kd_hash_bytes(source, size_bytes)), path);
 }
 
+/* Another file than `node` that readers see, drawn by the seed; NULL when there is none. */
+static inode *other_file(sim_world *sim, const inode *node)
+{
+    const name_table *seen = &sim->disk->seen;
+    size_t first = test_random_below(&sim->fault_random, seen->count);
+    for (size_t i = 0; i < seen->count; i++) {
+        inode *other = seen->names[(first + i) % seen->count].node;
+        if (!other->is_directory && other != node && other->seen.size_bytes > 0)
+            return other;
+    }
+    return NULL;
+}
+
+/* Where the write goes: NULL for nowhere. */
+static inode *write_target(sim_world *sim, inode *node, uint64_t *offset)
+{
+    if (sim->writes_until_spoilt == 0 || --sim->writes_until_spoilt > 0)
+        return node;
+    sim->write_is_spoilt = true;
+    uint64_t blocks = node->seen.size_bytes / SIM_BLOCK_BYTES + 1;
+    uint64_t away = 1 + test_random_below(&sim->fault_random, blocks);
+    if (sim->spoils == SIM_WRITE_ASTRAY)
+        return other_file(sim, node);
+    if (sim->spoils == SIM_WRITE_LOST)
+        return NULL;
+    *offset = *offset / SIM_BLOCK_BYTES >= away && away % 2 == 0 ? *offset - away * SIM_BLOCK_BYTES
+                                                                 : *offset + away * SIM_BLOCK_BYTES;
+    return node;
+}
+
+/* The write as the disk does it, which may be another than it was told. Returns where it went. */
+static inode *write_add(sim_world *sim, inode *node, uint64_t *offset, const void *source,
+                        size_t size_bytes)
+{
+    uint64_t end = *offset + size_bytes;
+    inode *target = write_target(sim, node, offset);
+    if (target != node && end > node->seen.size_bytes)
+        op_add(node, end, NULL, 0); /* The file system has counted it. */
+    if (target != NULL)
+        op_add(target, *offset, source, size_bytes);
+    sim->disk->change_count++;
+    return target;
+}
+
 static kd_status sim_file_write(kd_ctx *ctx, kd_file *file, uint64_t offset, const void *source,
                                 size_t size_bytes)
 {
@@ -706,8 +750,7 @@ static kd_status sim_file_write(kd_ctx *ctx, kd_file *file, uint64_t offset, con
     if (is_over_capacity(sim->disk, file->node, offset + size_bytes))
         return KD_FAIL(ctx, KD_IO, "53100", "could not write file \"%s\": No space left on device",
                        file->path);
-    op_add(file->node, offset, source, size_bytes);
-    sim->disk->change_count++;
+    inode *target = write_add(sim, file->node, &offset, source, size_bytes);
     if (verdict == CALL_CRASHES) {
         sim_crash(sim);
         return call_fail(ctx, "write file", file->path);
@@ -718,7 +761,8 @@ static kd_status sim_file_write(kd_ctx *ctx, kd_file *file, uint64_t offset, con
     sim_point(sim, 3); /* Others run, or crash, while the write is under way. */
     if (sim->has_crashed)
         return call_fail(ctx, "write file", file->path);
-    ops_store_overlapping(file->node, offset, size_bytes);
+    if (target != NULL)
+        ops_store_overlapping(target, offset, size_bytes);
     sim->disk->change_count++;
     return KD_OK;
 }

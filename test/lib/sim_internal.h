@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-enum { SIM_THREAD_COUNT_MAX = 256, SIM_SECTOR_BYTES = 512 };
+enum { SIM_THREAD_COUNT_MAX = 256, SIM_SECTOR_BYTES = 512, SIM_BLOCK_BYTES = 4096 };
 
 typedef struct sim_thread {
     struct sim_world *sim;
@@ -48,6 +48,9 @@ struct sim_world {
     bool fault_fired;
     uint64_t calls_until_crash; /* 0: none is planned. */
     bool has_crashed;
+    uint64_t writes_until_spoilt; /* 0: none is planned. */
+    sim_spoilt_write spoils;
+    bool write_is_spoilt;
     void (*watch)(void *object);
     void *watch_object;
     uint64_t watched_count; /* The disk's changes at the last call of it. */

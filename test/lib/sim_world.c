@@ -159,6 +159,18 @@ bool sim_fault_fired(const sim_world *sim)
     return sim->fault_fired;
 }
 
+void sim_spoil_nth_write(sim_world *sim, uint64_t nth, sim_spoilt_write how)
+{
+    sim->writes_until_spoilt = nth;
+    sim->spoils = how;
+    sim->write_is_spoilt = false;
+}
+
+bool sim_write_was_spoilt(const sim_world *sim)
+{
+    return sim->write_is_spoilt;
+}
+
 void sim_crash_at(sim_world *sim, uint64_t nth)
 {
     sim->calls_until_crash = nth;

@@ -62,6 +62,15 @@ void sim_fail_nth(sim_world *sim, uint64_t nth, bool forever);
 /* As sim_fail_nth, but counting disk calls only. */
 void sim_fail_nth_disk_call(sim_world *sim, uint64_t nth, bool forever);
 bool sim_fault_fired(const sim_world *sim);
+/* A write that is not done as it was told, and nobody hears of it. */
+typedef enum sim_spoilt_write {
+    SIM_WRITE_LOST,    /* What stood there stays; zeros where the file ended. */
+    SIM_WRITE_SHIFTED, /* It goes to another place of its file. */
+    SIM_WRITE_ASTRAY,  /* It goes to the same place of another file. */
+} sim_spoilt_write;
+/* The nth write from now on, 1 is the next. */
+void sim_spoil_nth_write(sim_world *sim, uint64_t nth, sim_spoilt_write how);
+bool sim_write_was_spoilt(const sim_world *sim);
 /* Power is lost during the nth disk call from now on. */
 void sim_crash_at(sim_world *sim, uint64_t nth);
 /* Power is lost now. */

@@ -30,7 +30,8 @@ enum {
     DRAWN_SUBSETS = 12,
     MISSING_ONES_MAX = 8,
     PARTS_MAX = 4096,
-    DEPTH_MAX = 3, /* Crashes in a row. */
+    DEPTH_MAX = 3,      /* Crashes in a row. */
+    STREAM_BYTES = 600, /* Larger transactions go to the log in parts. */
     SEEN_SLOTS = 1 << 15,
     SECTOR_BYTES = 512,
     PAGE_BYTES = 4096,
@@ -48,6 +49,11 @@ static const struct {
      "BEGIN;INSERT INTO t VALUES (20#, 2, 2, 'kept');SAVEPOINT s;DELETE FROM t WHERE grp = 1;"
      "ROLLBACK TO s;UPDATE t SET parent = 2 WHERE parent = 1;INSERT INTO extra_log VALUES "
      "(20#);COMMIT"},
+    {"parts",
+     "BEGIN;INSERT INTO t SELECT 400 + 10 * # + i, 1, 1, repeat('part ', 40) FROM "
+     "generate_series(0, 4) g (i);"
+     "DELETE FROM t WHERE id = 24;CHECKPOINT;SAVEPOINT s;UPDATE t SET grp = 5 WHERE grp = 0;"
+     "ROLLBACK TO s;UPDATE t SET grp = 4 WHERE id = 5;COMMIT"},
     {"rollback",
      "BEGIN;INSERT INTO t VALUES (30#, 2, 2, 'gone');DELETE FROM t WHERE grp = 0;ROLLBACK"},
     {"flush", "VACUUM"},
@@ -210,7 +216,7 @@ static void explore_some(workload *work, moments *all, unsigned depth);
 /* The disk as it is after a crash; it is used up. */
 static void state_check(workload *work, sim_disk *disk, unsigned acknowledged, unsigned depth)
 {
-    sim_session it;
+    sim_session it = {.redo_stream_bytes = STREAM_BYTES};
     bool cuts = depth + 1 < DEPTH_MAX && test_random_below(&work->random, 8) == 0;
     moments within = {.watched = disk, .acknowledged = &acknowledged};
     sim_world *sim = sim_create(disk, work->random.state);
@@ -366,7 +372,7 @@ static void load_make(kd_ctx *ctx, unsigned place)
 
 static sim_disk *base_make(void)
 {
-    sim_session it;
+    sim_session it = {.redo_stream_bytes = STREAM_BYTES};
     sim_disk *disk = sim_disk_create();
     sim_world *sim = sim_create(disk, 1);
     kd_ctx ctx = sim_ctx(sim);
@@ -383,7 +389,7 @@ static sim_disk *base_make(void)
 /* Runs it once, and collects the moments. */
 static void workload_run(workload *work, const sim_disk *base, moments *all)
 {
-    sim_session it;
+    sim_session it = {.redo_stream_bytes = STREAM_BYTES};
     sim_disk *disk = sim_disk_copy(base);
     bool nothing = false;
     CHECK_EQ(sim_disk_pending_count(disk, SECTOR_BYTES), 0);

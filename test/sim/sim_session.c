@@ -22,12 +22,19 @@ kd_status sim_session_open(kd_ctx *ctx, sim_session *self)
                                    .worker_count = 1,
                                    .no_background = true,
                                    .wal_file_bytes = 64 << 10,
+                                   .redo_stream_bytes = self->redo_stream_bytes,
                                    .bulk_bytes_min = 1};
-    kd_session_options session_options = {.isolation = KD_SNAPSHOT_ISOLATION};
-    kd_session_hooks hooks = {.object = self, .copy_read = copy_read};
     self->database = NULL;
     KD_TRY(kd_database_open(ctx, "db", &options, &self->database));
-    KD_TRY(kd_session_open(ctx, self->database, &session_options, &self->session));
+    return sim_session_join(ctx, self, self);
+}
+
+kd_status sim_session_join(kd_ctx *ctx, const sim_session *with, sim_session *self)
+{
+    kd_session_options options = {.isolation = KD_SNAPSHOT_ISOLATION};
+    kd_session_hooks hooks = {.object = self, .copy_read = copy_read};
+    self->database = with->database;
+    KD_TRY(kd_session_open(ctx, self->database, &options, &self->session));
     kd_session_set_hooks(self->session, &hooks);
     return KD_OK;
 }

@@ -12,13 +12,16 @@
 typedef struct sim_session {
     kd_database *database; /* NULL when the opening failed. */
     kd_session *session;
-    const char *copy_rows; /* What COPY FROM STDIN reads; NULL: nothing. */
+    uint64_t redo_stream_bytes; /* As in kd_database_options. */
+    const char *copy_rows;      /* What COPY FROM STDIN reads; NULL: nothing. */
     bool copy_is_done;
 } sim_session;
 
 /* Opens "db" with small files, no background threads, and every load straight into segments. A
  * failure is in ctx->error, also that of the session. */
 kd_status sim_session_open(kd_ctx *ctx, sim_session *self);
+/* One more session on a database that is open. */
+kd_status sim_session_join(kd_ctx *ctx, const sim_session *with, sim_session *self);
 /* Where the error of a failed statement is. */
 kd_ctx *sim_session_ctx(const sim_session *self);
 /* One statement; its rows to the end of `out` (may be NULL): values separated by '|', NULL as "-",

@@ -232,6 +232,36 @@ TEST(a_checkpoint_leaves_out_what_is_in_flight)
     fixture_close(&f);
 }
 
+/* A transaction's redo is in the log in parts; another one commits, so that the checkpoint's stamp
+ * lies behind the parts. Replay has to begin before it all the same. */
+TEST(parts_from_before_a_checkpoint_count_with_the_commit_behind_it)
+{
+    table_fixture f;
+    fixture_open(&f);
+    CHECK_STATUS(&f.ctx, kd_storage_close(&f.ctx, f.storage));
+    f.options.redo_stream_bytes = 64;
+    fixture_reopen(&f);
+    for (int64_t round = 0; round < 3; round++) {
+        kd_txn *parted = fixture_begin(&f);
+        fixture_insert(&f, parted, 10 * round, "a text that is long enough to go in a part", 1);
+        fixture_insert(&f, parted, 10 * round + 1, "another text that goes in a part of its own",
+                       1);
+        kd_txn *other = fixture_begin(&f);
+        fixture_insert(&f, other, 10 * round + 2, "other", 1);
+        fixture_commit(&f, other);
+        CHECK_STATUS(&f.ctx, kd_storage_checkpoint(&f.ctx, f.storage));
+        fixture_insert(&f, parted, 10 * round + 3, "behind the checkpoint", 1);
+        if (round == 1)
+            kd_txn_rollback(parted);
+        else
+            fixture_commit(&f, parted);
+        kd_storage_abandon(f.storage);
+        fixture_reopen(&f);
+        CHECK_EQ(fixture_count(&f), round == 0 ? 4 : round == 1 ? 5 : 9);
+    }
+    fixture_close(&f);
+}
+
 static void check_name(table_fixture *f, const char *name, const char *detail)
 {
     kd_txn *txn = fixture_begin(f);
