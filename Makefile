@@ -2,6 +2,8 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 SEEDS ?= 2000
+MUTANTS ?= 0
+SEED ?= 1
 FUZZ_SECONDS ?= 60
 
 build = cmake --preset $(1) >/dev/null && cmake --build build/$(1) -j $(JOBS)
@@ -39,6 +41,10 @@ sim:
 	$(call build,release)
 	python3 tools/run_tests.py --build build/release --tier all --label sim --seeds $(SEEDS)
 
+# Do the tests notice? Faults one at a time; MUTANTS=n: so many by rule instead of the planted ones.
+mutants:
+	python3 test/mutants/mutants.py $(if $(filter 0,$(MUTANTS)),--planted,--mutants $(MUTANTS) --seed $(SEED))
+
 fuzz:
 	$(call build,fuzz)
 	python3 tools/run_fuzz.py --build build/fuzz --seconds $(FUZZ_SECONDS)
@@ -53,4 +59,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all demo check test test-all asan tsan bench sim fuzz lint install clean
+.PHONY: all demo check test test-all asan tsan bench sim mutants fuzz lint install clean
