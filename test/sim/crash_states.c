@@ -14,7 +14,7 @@
  *     crash_states                     a third of KADE_TEST_SEEDS workloads, from SIM_FIRST on;
  * 9000 are all of them
  */
-#include "sim_session.h"
+#include "short_work.h"
 
 #include "base/hash.h"
 #include "table/storage.h"
@@ -25,81 +25,16 @@
 #include <unistd.h>
 
 enum {
-    OPERATIONS_MAX = 3,
+    OPERATIONS_MAX = SHORT_PLACES,
     ALL_SUBSETS_OF = 5, /* Pending parts: 32 states. */
     DRAWN_SUBSETS = 12,
     MISSING_ONES_MAX = 8,
     PARTS_MAX = 4096,
-    DEPTH_MAX = 3,      /* Crashes in a row. */
-    STREAM_BYTES = 600, /* Larger transactions go to the log in parts. */
+    DEPTH_MAX = 3, /* Crashes in a row. */
+    OPERATIONS = SHORT_OPERATIONS_COMBINED,
     SEEN_SLOTS = 1 << 15,
     SECTOR_BYTES = 512,
     PAGE_BYTES = 4096,
-};
-
-/* Each is one transaction or leaves all answers alone. '#' is the operation's place in the
- * workload. */
-static const struct {
-    const char *name, *sql;
-} operations[] = {
-    {"insert", "INSERT INTO t VALUES (10#, 1, 1, 'new #')"},
-    {"update", "UPDATE t SET grp = grp + 1, txt = 'update #' WHERE id % 4 = 0"},
-    {"delete", "DELETE FROM t WHERE id IN (SELECT min(id) FROM t UNION ALL SELECT max(id) FROM t)"},
-    {"transaction",
-     "BEGIN;INSERT INTO t VALUES (20#, 2, 2, 'kept');SAVEPOINT s;DELETE FROM t WHERE grp = 1;"
-     "ROLLBACK TO s;UPDATE t SET parent = 2 WHERE parent = 1;INSERT INTO extra_log VALUES "
-     "(20#);COMMIT"},
-    {"parts",
-     "BEGIN;INSERT INTO t SELECT 400 + 10 * # + i, 1, 1, repeat('part ', 40) FROM "
-     "generate_series(0, 4) g (i);"
-     "DELETE FROM t WHERE id = 24;CHECKPOINT;SAVEPOINT s;UPDATE t SET grp = 5 WHERE grp = 0;"
-     "ROLLBACK TO s;UPDATE t SET grp = 4 WHERE id = 5;COMMIT"},
-    {"rollback",
-     "BEGIN;INSERT INTO t VALUES (30#, 2, 2, 'gone');DELETE FROM t WHERE grp = 0;ROLLBACK"},
-    {"flush", "VACUUM"},
-    {"checkpoint", "CHECKPOINT"},
-    {"load", "COPY t FROM 'load#.csv' WITH (FORMAT csv)"},
-    {"create index", "CREATE INDEX IF NOT EXISTS t_txt ON t (txt)"},
-    {"drop index", "DROP INDEX IF EXISTS t_grp"},
-    {"create table", "CREATE TABLE IF NOT EXISTS copied AS SELECT id, txt FROM t"},
-    {"drop table", "DROP TABLE IF EXISTS extra"},
-    {"number", "INSERT INTO t VALUES (1000 + nextval('numbers'), 0, 1, 'numbered')"},
-    {"reopen", NULL},
-};
-enum { OPERATIONS = sizeof operations / sizeof *operations };
-
-/* In a segment, in the delta, with marks on both, and the newest row in the log alone. */
-static const char schema[] =
-    "CREATE TABLE parent (id int PRIMARY KEY);INSERT INTO parent VALUES (1), (2);"
-    "CREATE TABLE t (id int PRIMARY KEY, grp int, parent int REFERENCES parent, txt text);"
-    "CREATE INDEX t_grp ON t (grp);CREATE SEQUENCE numbers;"
-    "CREATE TABLE extra (id int PRIMARY KEY);INSERT INTO extra VALUES (1), (2);"
-    "CREATE TABLE extra_log (id int PRIMARY KEY);"
-    "INSERT INTO t SELECT i, i % 3, 1 + i % 2, 'old ' || i FROM generate_series(1, 12) g "
-    "(i);VACUUM;"
-    "INSERT INTO t SELECT i, i % 3, 1, 'later' FROM generate_series(20, 25) g (i);"
-    "DELETE FROM t WHERE id IN (3, 21);UPDATE t SET txt = 'changed' WHERE id = 4;CHECKPOINT;"
-    "INSERT INTO t VALUES (30, 1, 2, 'in the log')";
-
-static const char *const loads[OPERATIONS_MAX] = {
-    "5000,1,1,loaded\n5001,2,2,loaded\n5002,0,,loaded\n",
-    "5100,1,1,loaded\n5101,2,2,loaded\n",
-    "5200,1,,\n",
-};
-
-/* What is asked in each state. The condition says of which relation it is: absent ones are not
- * asked. */
-static const struct {
-    const char *relation, *sql;
-} questions[] = {
-    {"t", "SELECT id, grp, parent, txt FROM t ORDER BY id"},
-    {"t", "SELECT id FROM t WHERE grp = 1 ORDER BY id"},
-    {"t", "SELECT txt FROM t WHERE id = 4"},
-    {"t_grp", "SELECT 't_grp'"},
-    {"t_txt", "SELECT id FROM t WHERE txt = 'later' ORDER BY id"},
-    {"extra", "SELECT id FROM extra ORDER BY id"},
-    {"extra_log", "SELECT id FROM extra_log ORDER BY id"},
-    {"copied", "SELECT id, txt FROM copied ORDER BY id"},
 };
 
 /* A moment at which the power may go. */
@@ -154,30 +89,10 @@ static void moments_clear(moments *all)
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-static bool relation_exists(sim_session *it, const char *name)
-{
-    char sql[128];
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_class WHERE relname = '%s'", name);
-    return sim_number(it, sql) == 1;
-}
-
-static kd_slice answers_read(sim_session *it, kd_arena *arena)
-{
-    kd_ctx *ctx = sim_session_ctx(it);
-    kd_buffer text = kd_buffer_in(arena);
-    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
-        if (!relation_exists(it, questions[i].relation))
-            continue;
-        CHECK_STATUS(ctx, kd_buffer_append_format(ctx, &text, "%s:\n", questions[i].sql));
-        CHECK_STATUS(ctx, sim_statement(it, kd_slice_of(questions[i].sql), &text));
-    }
-    return kd_buffer_slice(&text);
-}
-
 static void answers_check(const workload *work, sim_session *it, unsigned acknowledged)
 {
     kd_arena *arena = test_arena(sim_session_ctx(it));
-    kd_slice got = answers_read(it, arena);
+    kd_slice got = short_work_answers(it, arena);
     bool is_before = kd_slice_equal(got, work->answers[acknowledged]);
     bool is_after =
         acknowledged < work->count && kd_slice_equal(got, work->answers[acknowledged + 1]);
@@ -188,27 +103,6 @@ static void answers_check(const workload *work, sim_session *it, unsigned acknow
     kd_arena_destroy(arena);
 }
 
-static void must_fail(sim_session *it, const char *sql, const char *sqlstate)
-{
-    CHECK_FAILS(sim_session_ctx(it), sim_statement(it, kd_slice_of(sql), NULL), sqlstate);
-}
-
-/* Keys, foreign keys and numbers are kept, and the database takes writes. */
-static void constraints_check(sim_session *it)
-{
-    kd_ctx *ctx = sim_session_ctx(it);
-    must_fail(it, "INSERT INTO t SELECT id, 0, 1, 'twice' FROM t WHERE id < 100", "23505");
-    must_fail(it, "INSERT INTO t VALUES (900, 0, 99, 'no parent')", "23503");
-    must_fail(it, "DELETE FROM parent", "23503");
-    CHECK_EQ(sim_number(it, "SELECT count(*) FROM t WHERE id >= 1000 AND id < 5000 AND"
-                            " id >= 1000 + (SELECT nextval('numbers'))"),
-             0);
-    int64_t count = sim_number(it, "SELECT count(*) FROM t");
-    CHECK_STATUS(ctx, sim_script(it, "INSERT INTO t VALUES (901, 1, 1, 'after the crash')"));
-    CHECK_EQ(sim_number(it, "SELECT count(*) FROM t"), count + 1);
-    CHECK_EQ(sim_number(it, "SELECT grp FROM t WHERE id = 901"), 1);
-}
-
 /* --- One state -------------------------------------------------------------------------------- */
 
 static void explore_some(workload *work, moments *all, unsigned depth);
@@ -216,7 +110,7 @@ static void explore_some(workload *work, moments *all, unsigned depth);
 /* The disk as it is after a crash; it is used up. */
 static void state_check(workload *work, sim_disk *disk, unsigned acknowledged, unsigned depth)
 {
-    sim_session it = {.redo_stream_bytes = STREAM_BYTES};
+    sim_session it = {.redo_stream_bytes = SHORT_STREAM_BYTES};
     bool cuts = depth + 1 < DEPTH_MAX && test_random_below(&work->random, 8) == 0;
     moments within = {.watched = disk, .acknowledged = &acknowledged};
     sim_world *sim = sim_create(disk, work->random.state);
@@ -227,7 +121,7 @@ static void state_check(workload *work, sim_disk *disk, unsigned acknowledged, u
     sim_watch_disk(sim, NULL, NULL);
     CHECK_STATUS(&ctx, kd_storage_check(&ctx, kd_database_storage(it.database)));
     answers_check(work, &it, acknowledged);
-    constraints_check(&it);
+    short_work_constraints(&it);
     sim_crash(sim);
     kd_database_abandon(it.database);
     sim_destroy(sim);
@@ -342,54 +236,10 @@ static void explore_some(workload *work, moments *all, unsigned depth)
 
 /* --- Workloads -------------------------------------------------------------------------------- */
 
-static void operation_run(kd_ctx *ctx, sim_session *it, unsigned operation, unsigned place)
-{
-    char sql[512];
-    if (operations[operation].sql == NULL) {
-        CHECK_STATUS(ctx, kd_database_close(ctx, it->database));
-        CHECK_STATUS(ctx, sim_session_open(ctx, it));
-        return;
-    }
-    (void)snprintf(sql, sizeof sql, "%s", operations[operation].sql);
-    for (char *at = strchr(sql, '#'); at != NULL; at = strchr(sql, '#'))
-        *at = (char)('0' + place);
-    CHECK_STATUS(sim_session_ctx(it), sim_script(it, sql));
-}
-
-static void load_make(kd_ctx *ctx, unsigned place)
-{
-    kd_file *file;
-    char path[16];
-    const char *text = loads[place];
-    kd_world *world = ctx->world;
-    (void)snprintf(path, sizeof path, "load%u.csv", place);
-    CHECK_STATUS(ctx, world->file_open(ctx, path, KD_FILE_WRITE | KD_FILE_CREATE, &file));
-    CHECK_STATUS(ctx, world->file_write(ctx, file, 0, text, strlen(text)));
-    CHECK_STATUS(ctx, world->file_sync(ctx, file));
-    world->file_close(world, file);
-    CHECK_STATUS(ctx, world->directory_sync(ctx, "."));
-}
-
-static sim_disk *base_make(void)
-{
-    sim_session it = {.redo_stream_bytes = STREAM_BYTES};
-    sim_disk *disk = sim_disk_create();
-    sim_world *sim = sim_create(disk, 1);
-    kd_ctx ctx = sim_ctx(sim);
-    for (unsigned i = 0; i < OPERATIONS_MAX; i++)
-        load_make(&ctx, i);
-    CHECK_STATUS(&ctx, sim_session_open(&ctx, &it));
-    CHECK_STATUS(sim_session_ctx(&it), sim_script(&it, schema));
-    sim_crash(sim);
-    kd_database_abandon(it.database);
-    sim_destroy(sim);
-    return disk;
-}
-
 /* Runs it once, and collects the moments. */
 static void workload_run(workload *work, const sim_disk *base, moments *all)
 {
-    sim_session it = {.redo_stream_bytes = STREAM_BYTES};
+    sim_session it = {.redo_stream_bytes = SHORT_STREAM_BYTES};
     sim_disk *disk = sim_disk_copy(base);
     bool nothing = false;
     CHECK_EQ(sim_disk_pending_count(disk, SECTOR_BYTES), 0);
@@ -401,12 +251,13 @@ static void workload_run(workload *work, const sim_disk *base, moments *all)
     all->acknowledged = &work->acknowledged;
     sim_watch_disk(sim, moment_add, all);
     CHECK_STATUS(&ctx, sim_session_open(&ctx, &it));
-    work->answers[0] = answers_read(&it, work->arena);
+    work->answers[0] = short_work_answers(&it, work->arena);
     for (unsigned i = 0; i < work->count; i++) {
-        operation_run(&ctx, &it, work->operations[i], i);
+        if (short_work_do(&ctx, &it, work->operations[i], i) != KD_OK)
+            test_fail(__FILE__, __LINE__, "%s", ctx.error.message);
         work->acknowledged = i + 1;
         moment_add(all);
-        work->answers[i + 1] = answers_read(&it, work->arena);
+        work->answers[i + 1] = short_work_answers(&it, work->arena);
     }
     sim_watch_disk(sim, NULL, NULL);
     sim_crash(sim);
@@ -431,7 +282,7 @@ static void workload_note(const workload *work, uint64_t no)
 {
     const char *names[OPERATIONS_MAX] = {"", "", ""};
     for (unsigned i = 0; i < work->count; i++)
-        names[i] = operations[work->operations[i]].name;
+        names[i] = short_operation_name(work->operations[i]);
     test_note("workload %llu: %s, %s, %s", (unsigned long long)no, names[0], names[1], names[2]);
 }
 
@@ -459,7 +310,7 @@ TEST(whatever_a_crash_leaves_of_a_short_workload_is_whole)
     uint64_t first = getenv("SIM_FIRST") == NULL ? 0 : strtoull(getenv("SIM_FIRST"), NULL, 10);
     uint64_t count = test_seed_count(100) / 3;
     (void)alarm(0);
-    sim_disk *base = base_make();
+    sim_disk *base = short_work_base();
     for (uint64_t i = first; i < first + count && i < all; i++)
         workload_explore(base, count >= all ? i : i * STRIDE % all);
     sim_disk_destroy(base);

@@ -25,6 +25,7 @@ kd_status sim_session_open(kd_ctx *ctx, sim_session *self)
                                    .redo_stream_bytes = self->redo_stream_bytes,
                                    .bulk_bytes_min = 1};
     self->database = NULL;
+    self->session = NULL;
     KD_TRY(kd_database_open(ctx, "db", &options, &self->database));
     return sim_session_join(ctx, self, self);
 }
