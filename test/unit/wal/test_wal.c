@@ -216,6 +216,31 @@ TEST(wal_prepares_one_spare_when_the_file_is_half_full)
     log_end(&test);
 }
 
+TEST(wal_slot_keeps_the_log_until_it_is_dropped)
+{
+    log_test test;
+    bool found;
+    uint64_t position;
+    log_begin(&test);
+    log_open(&test);
+    CHECK_STATUS(&test.ctx, kd_wal_slot_set(&test.ctx, test.wal, "copy", KD_WAL_POSITION_FIRST, 0));
+    for (uint64_t i = 0; i < 300; i++)
+        log_commit(&test, i, 3000);
+    CHECK_STATUS(&test.ctx, kd_wal_truncate_before(&test.ctx, test.wal, UINT64_MAX));
+    CHECK_EQ(kd_wal_read_statistics(test.wal).oldest_position, KD_WAL_POSITION_FIRST);
+    kd_wal_slot_drop(test.ctx.world, test.wal, "another");
+    kd_wal_slot_find(test.wal, "copy", &position, &found);
+    CHECK(found);
+    CHECK_EQ(position, KD_WAL_POSITION_FIRST);
+    kd_wal_slot_drop(test.ctx.world, test.wal, "copy");
+    kd_wal_slot_find(test.wal, "copy", &position, &found);
+    CHECK(!found);
+    CHECK_STATUS(&test.ctx, kd_wal_truncate_before(&test.ctx, test.wal, UINT64_MAX));
+    CHECK(kd_wal_read_statistics(test.wal).oldest_position > KD_WAL_POSITION_FIRST);
+    log_close(&test);
+    log_end(&test);
+}
+
 TEST(wal_slot_over_its_limit_is_lost_and_counted)
 {
     log_test test;
