@@ -66,8 +66,8 @@ static bool statement_run(visitor *self)
     static const char *const claims[] = {
         "INSERT INTO claim (key, pair, owner) VALUES (%u, %u, %u)",
         "INSERT INTO claim (key, pair, owner) VALUES (%u, %u, %u) ON CONFLICT (key) DO NOTHING",
-        "INSERT INTO claim (key, pair, owner) VALUES (%u, %u, %u) ON CONFLICT (key) DO UPDATE SET"
-        " owner = claim.owner + 1",
+        ("INSERT INTO claim (key, pair, owner) VALUES (%u, %u, %u) ON CONFLICT (key) DO UPDATE SET"
+         " owner = claim.owner + 1"),
         "UPDATE claim SET key = %u WHERE key = %u OR id = %u",
         "UPDATE claim SET pair = %u WHERE key = %u OR id = %u",
         "DELETE FROM claim WHERE key = %u AND pair >= %u AND owner >= %u",
