@@ -1,5 +1,5 @@
 /*
- * Crash states, enumerated: all workloads of up to three operations on a small database, every
+ * Crash states, enumerated: all workloads of one to three operations on a small database, every
  * moment at which the power can go, and for each moment what the disk may have kept.
  *
  * A workload runs once. Whenever what a crash would meet changes, the disk is copied together with
@@ -11,8 +11,7 @@
  * every stored byte, every index against its table, and the constraints must hold. Recoveries are
  * cut off in the same way, up to three deep.
  *
- *     crash_states                     a third of KADE_TEST_SEEDS workloads, from SIM_FIRST on;
- * 9000 are all of them
+ *     crash_states     a third of KADE_TEST_SEEDS workloads, from SIM_FIRST on; 11000: all
  */
 #include "short_work.h"
 
@@ -266,14 +265,17 @@ static void workload_run(workload *work, const sim_disk *base, moments *all)
     sim_disk_destroy(disk);
 }
 
-/* The first of them have one operation, then come those of two, then of three. */
+/* The first of them have one operation, of all that there are; then come those of two, then of
+ * three. */
 static void workload_choose(workload *work, uint64_t no)
 {
-    uint64_t of_count = OPERATIONS;
     work->count = 1;
-    for (; no >= of_count; of_count *= OPERATIONS, work->count++)
-        no -= of_count;
-    CHECK(work->count <= OPERATIONS_MAX);
+    work->operations[0] = (unsigned)no;
+    if (no < SHORT_OPERATIONS)
+        return;
+    no -= SHORT_OPERATIONS;
+    work->count = no < OPERATIONS * OPERATIONS ? 2 : 3;
+    no -= work->count == 3 ? OPERATIONS * OPERATIONS : 0;
     for (unsigned i = 0; i < work->count; i++, no /= OPERATIONS)
         work->operations[i] = (unsigned)(no % OPERATIONS);
 }
@@ -306,7 +308,8 @@ static void workload_explore(const sim_disk *base, uint64_t no)
 TEST(whatever_a_crash_leaves_of_a_short_workload_is_whole)
 {
     enum { STRIDE = 1009 }; /* Prime: a few workloads are spread over all. */
-    uint64_t all = OPERATIONS + OPERATIONS * OPERATIONS + OPERATIONS * OPERATIONS * OPERATIONS;
+    uint64_t all =
+        SHORT_OPERATIONS + OPERATIONS * OPERATIONS + OPERATIONS * OPERATIONS * OPERATIONS;
     uint64_t first = getenv("SIM_FIRST") == NULL ? 0 : strtoull(getenv("SIM_FIRST"), NULL, 10);
     uint64_t count = test_seed_count(100) / 3;
     (void)alarm(0);
