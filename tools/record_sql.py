@@ -229,7 +229,7 @@ def main():
     if mode == "--add":
         os.makedirs(os.path.dirname(files[0]) or ".", exist_ok=True)
         with open(files[0], "a", encoding="utf-8") as file:
-            file.write(bare(sys.stdin.read()) + "\n")
+            file.write(("\n" if file.tell() > 0 else "") + bare(sys.stdin.read()) + "\n")
     differing, cases = 0, 0
     with Server() as server:
         for number, path in enumerate(files):

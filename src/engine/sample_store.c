@@ -2,7 +2,8 @@
  * Samples of tables, and the planner's questions answered from them.
  *
  * A sample is some 16,000 rows: runs of neighbouring rows would tell too little of a table that is
- * in some order, so it takes vectors all over the table and every n-th row of each. Columns are
+ * in some order, so it takes vectors all over the table and one of every n rows of each: not the
+ * n-th, which would see a quarter of the values of i % 1000, but one that a hash draws. Columns are
  * read, decoded and kept when they are first asked for, row beside row, so that a condition over
  * several columns is answered with their correlation, and patterns and expressions like anything
  * else: by evaluating them. Nothing is stored: a column takes milliseconds, once, and again after
@@ -16,6 +17,7 @@
  */
 #include "engine/sample_store.h"
 
+#include "base/hash.h"
 #include "base/thread.h"
 #include "exec/execute.h"
 #include "table/usage.h"
@@ -67,20 +69,26 @@ typedef struct asking {
 
 /* --- Reading a sample's rows ------------------------------------------------------------------ */
 
-/* Rows of a scanned batch that belong to the sample. */
-static uint32_t rows_choose(const table_sample *sample, const kd_batch *in, uint16_t *rows)
+/* Rows of the scan's batch `batch_no` that belong to the sample. */
+static uint32_t rows_choose(const table_sample *sample, const kd_batch *in, uint64_t batch_no,
+                            uint16_t *rows)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < in->selected_count; i += sample->row_step)
-        rows[count++] = (uint16_t)kd_batch_row(in, i);
+    for (uint32_t i = 0; i < in->selected_count; i += sample->row_step) {
+        uint32_t left = in->selected_count - i;
+        uint32_t width = left < sample->row_step ? left : sample->row_step;
+        uint32_t place = (uint32_t)(kd_hash_u64(batch_no << 32 | i) % width);
+        rows[count++] = (uint16_t)kd_batch_row(in, i + place);
+    }
     return count;
 }
 
 /* The first time: how many rows there are, in batches. */
-static kd_status rows_count(kd_ctx *ctx, table_sample *sample, const kd_batch *in)
+static kd_status rows_count(kd_ctx *ctx, table_sample *sample, const kd_batch *in,
+                            uint64_t batch_no)
 {
     uint16_t rows[KD_BATCH_ROWS];
-    uint32_t count = rows_choose(sample, in, rows);
+    uint32_t count = rows_choose(sample, in, batch_no, rows);
     if (sample->batch_count == 0 ||
         sample->batch_rows[sample->batch_count - 1] + count > KD_BATCH_ROWS) {
         uint32_t *slot;
@@ -100,10 +108,11 @@ typedef struct column_fill {
     bool is_other; /* The rows are not those that were counted. */
 } column_fill;
 
-static kd_status rows_copy(kd_ctx *ctx, table_sample *sample, const kd_batch *in, column_fill *fill)
+static kd_status rows_copy(kd_ctx *ctx, table_sample *sample, const kd_batch *in, uint64_t batch_no,
+                           column_fill *fill)
 {
     uint16_t rows[KD_BATCH_ROWS];
-    uint32_t count = rows_choose(sample, in, rows);
+    uint32_t count = rows_choose(sample, in, batch_no, rows);
     if (fill->batch < sample->batch_count && fill->row == sample->batch_rows[fill->batch]) {
         fill->batch++;
         fill->row = 0;
@@ -135,15 +144,16 @@ static kd_status rows_read(kd_ctx *ctx, const asking *a, uint32_t column, column
         return KD_NOMEM;
     KD_TRY_OUT(kd_table_scan_open(ctx, scratch, a->table, committed, &spec, &scan));
     KD_TRY_OUT(kd_scan_reader_create(ctx, scratch, scan, &reader));
-    for (bool end = false; !end;) {
+    for (uint64_t batch_no = 0;; batch_no++) {
         kd_batch batch;
+        bool end;
         KD_TRY_OUT(kd_scan_reader_next(ctx, reader, &batch, NULL, &end));
         if (end)
             break;
         if (fill == NULL)
-            KD_TRY_OUT(rows_count(ctx, a->sample, &batch));
+            KD_TRY_OUT(rows_count(ctx, a->sample, &batch, batch_no));
         else
-            KD_TRY_OUT(rows_copy(ctx, a->sample, &batch, fill));
+            KD_TRY_OUT(rows_copy(ctx, a->sample, &batch, batch_no, fill));
         if (fill != NULL && fill->is_other)
             break;
     }

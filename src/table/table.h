@@ -239,7 +239,8 @@ typedef struct kd_scan_spec {
     bool with_refs;
     bool decodes_later;     /* Columns are asked for with kd_scan_reader_column. */
     kd_scan_skips *skips;   /* Damaged blocks are left out and counted; NULL: they fail. */
-    uint32_t sample_stride; /* Not 0: one vector (one chunk of the delta) of so many, by number. */
+    uint32_t sample_stride; /* Not 0: one vector (one chunk of the delta) of so many, as a hash of
+                             * their number draws them. */
     /* Whether a block of a segment, named by its first row, is read at all; NULL: every one is. May
      * be called by several threads at once. */
     kd_status (*block_test)(kd_ctx *ctx, void *object, kd_rowref first, bool *out_reads);

@@ -8,6 +8,8 @@
  * are not visible; delta rows are copied into flat vectors of the reader.
  */
 #include "table/table_internal.h"
+
+#include "base/hash.h"
 #include "types/jsonb.h"
 
 #include <string.h>
@@ -62,6 +64,7 @@ struct kd_scan_reader {
     uint32_t first_row;         /* Of the last batch, in the segment, ... */
     uint32_t row_count;         /* ... and its rows. */
     uint32_t next_row, end_row; /* Left of the current segment morsel. */
+    uint64_t first_vector;      /* Of the segment, counted through the table. */
 };
 
 static kd_status scan_measure(kd_ctx *ctx, kd_arena *arena, kd_table_scan *scan)
@@ -601,6 +604,28 @@ static kdi_segment *morsel_segment(const kd_table_scan *scan, uint64_t morsel, u
     return scan->units->segments[low];
 }
 
+/* The first vector from `vector` on that a sample takes: one of each `stride`, at a place that a
+ * hash draws, so that no period of the table's rows is met. */
+static uint64_t sample_next(uint32_t stride, uint64_t vector)
+{
+    for (uint64_t group = vector / stride;; group++) {
+        uint64_t taken = group * stride + kd_hash_u64(group) % stride;
+        if (taken >= vector)
+            return taken;
+    }
+}
+
+/* In a sample: over the rows of the current morsel that it leaves out. */
+static void sample_move(kd_scan_reader *reader)
+{
+    if (reader->scan->sample_stride == 0)
+        return;
+    uint64_t vector = reader->first_vector + reader->next_row / KD_VECTOR_ROWS;
+    uint64_t next = reader->next_row +
+                    (sample_next(reader->scan->sample_stride, vector) - vector) * KD_VECTOR_ROWS;
+    reader->next_row = next < reader->end_row ? (uint32_t)next : reader->end_row;
+}
+
 static kd_status segment_morsel(kd_ctx *ctx, kd_scan_reader *reader, uint64_t morsel)
 {
     const kd_table_scan *scan = reader->scan;
@@ -615,30 +640,19 @@ static kd_status segment_morsel(kd_ctx *ctx, kd_scan_reader *reader, uint64_t mo
     reader->next_row = block * KD_BLOCK_ROWS;
     uint32_t end = reader->next_row + KD_BLOCK_ROWS;
     reader->end_row = end < segment->row_count ? end : segment->row_count;
-    if (scan->sample_stride > 0) {
-        uint64_t first = morsel * (KD_BLOCK_ROWS / KD_VECTOR_ROWS);
-        uint64_t skipped =
-            (scan->sample_stride - first % scan->sample_stride) % scan->sample_stride;
-        reader->next_row = skipped * KD_VECTOR_ROWS < KD_BLOCK_ROWS
-                               ? reader->next_row + (uint32_t)skipped * KD_VECTOR_ROWS
-                               : end;
-    }
+    reader->first_vector = (morsel - block) * (KD_BLOCK_ROWS / KD_VECTOR_ROWS);
+    sample_move(reader);
     return KD_OK;
 }
 
-/* Rows of the current segment morsel to give next, and steps over them: in a sample, a vector and
- * what lies before the next one that is wanted. */
+/* Rows of the current segment morsel to give next, and steps over them. */
 static uint32_t morsel_step(kd_scan_reader *reader)
 {
-    uint32_t most = KD_BATCH_ROWS, step = 0;
-    if (reader->scan->sample_stride > 0) {
-        most = KD_VECTOR_ROWS;
-        uint64_t rows = (uint64_t)reader->scan->sample_stride * KD_VECTOR_ROWS;
-        step = rows < KD_BLOCK_ROWS ? (uint32_t)rows : KD_BLOCK_ROWS;
-    }
+    uint32_t most = reader->scan->sample_stride > 0 ? KD_VECTOR_ROWS : KD_BATCH_ROWS;
     uint32_t left = reader->end_row - reader->next_row;
     uint32_t count = left < most ? left : most;
-    reader->next_row += step > 0 ? step : count;
+    reader->next_row += count;
+    sample_move(reader);
     return count;
 }
 
@@ -719,7 +733,7 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
             morsel = scan->morsel_count - 1 - morsel;
         if (morsel < segment_morsels)
             KD_TRY(morsel_enter(ctx, reader, morsel));
-        else if (scan->sample_stride == 0 || morsel % scan->sample_stride == 0)
+        else if (scan->sample_stride == 0 || sample_next(scan->sample_stride, morsel) == morsel)
             KD_TRY(chunk_batch(ctx, reader, (uint32_t)(morsel - segment_morsels), out_batch));
     }
     return KD_OK;
