@@ -94,13 +94,13 @@ static kd_status agg_local_create(kd_ctx *ctx, agg_op *self, kd_arena *arena,
                           plan->as.aggregate.calls, plan->as.aggregate.call_count, plan->inputs[0],
                           &local->agg));
     for (uint32_t p = 0; p < PARTITIONS; p++)
-        kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->agg->layout);
+        kdi_row_store_init(&local->parts[p], op->budget, &self->agg->layout);
     KD_TRY(kdi_group_codes_create(ctx, arena, self->agg->call_count, &local->codes));
     KD_TRY(kdi_group_order_init(ctx, arena, self->key_types, self->held_count, &local->order));
     if (!self->can_deal)
         local->order.state = KDI_ORDER_LOST;
-    return kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
-                                &self->agg->layout, self->held_count);
+    return kdi_group_table_init(ctx, arena, &local->table, op->budget, &self->agg->layout,
+                                self->held_count);
 }
 
 static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **out_local)
@@ -564,8 +564,8 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
                           plan->as.aggregate.calls, plan->as.aggregate.call_count, plan->inputs[0],
                           &local->agg));
     if (self->is_dealt)
-        KD_TRY(kdi_group_table_init(ctx, arena, &local->table, &op->exec->shared->budget,
-                                    &self->agg->layout, self->held_count));
+        KD_TRY(kdi_group_table_init(ctx, arena, &local->table, op->budget, &self->agg->layout,
+                                    self->held_count));
     return kdi_columns_create(ctx, arena, plan, &local->columns);
 }
 
@@ -807,7 +807,7 @@ static kd_status later_prepare(kd_ctx *ctx, agg_op *self)
         types[self->held_count + c] = input->columns[c].type;
     KD_TRY(kdi_row_layout_init(ctx, self->op.arena, types, count, true, 0, &self->later_layout));
     for (uint32_t p = 0; p < PARTITIONS; p++)
-        kdi_row_store_init(&self->later[p], &self->op.exec->shared->budget, &self->later_layout);
+        kdi_row_store_init(&self->later[p], self->op.budget, &self->later_layout);
     return KD_OK;
 }
 
@@ -832,10 +832,10 @@ kd_status kdi_build_aggregate(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
     KD_TRY(kdi_agg_create(ctx, &self->op, arena, self->key_types, self->held_count,
                           plan->as.aggregate.calls, plan->as.aggregate.call_count, plan->inputs[0],
                           &self->agg));
-    KD_TRY(kdi_group_table_init(ctx, arena, &self->table, &pipeline->exec->shared->budget,
-                                &self->agg->layout, self->held_count));
+    KD_TRY(kdi_group_table_init(ctx, arena, &self->table, self->op.budget, &self->agg->layout,
+                                self->held_count));
     for (uint32_t p = 0; p < PARTITIONS; p++)
-        kdi_row_store_init(&self->parts[p], &pipeline->exec->shared->budget, &self->agg->layout);
+        kdi_row_store_init(&self->parts[p], self->op.budget, &self->agg->layout);
     if (!self->can_deal)
         KD_TRY(later_prepare(ctx, self));
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[0], &self->op));

@@ -77,7 +77,7 @@ static kd_status call_keep_rows(kd_ctx *ctx, kdi_op *op, kd_arena *arena, kdi_ag
     for (uint32_t i = 0; i < call->order_count; i++)
         types[1 + call->argument_count + i] = call->order[i].expr->type;
     KD_TRY(kdi_row_layout_init(ctx, arena, types, count, true, 0, self->layout));
-    kdi_budget *budget = &op->exec->shared->budget;
+    kdi_budget *budget = op->budget;
     if (call->order_count > 0) {
         self->kept = KD_NEW(ctx, arena, kdi_sorter);
         self->kept_order = KD_NEW_ARRAY(ctx, arena, kdi_sort_column, call->order_count);

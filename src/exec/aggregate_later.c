@@ -34,7 +34,7 @@ kd_status kdi_later_create(kd_ctx *ctx, const kdi_op *op, kd_arena *arena,
     later->key_count = key_count;
     later->level = level;
     for (uint32_t p = 0; p < KDI_LATER_PARTS; p++)
-        kdi_row_store_init(&later->parts[p], &op->exec->shared->budget, layout);
+        kdi_row_store_init(&later->parts[p], op->budget, layout);
     later->views = KD_NEW_ARRAY(ctx, arena, kdi_view, layout->column_count);
     later->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, layout->column_count);
     later->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);

@@ -58,7 +58,7 @@ typedef struct apply_local {
 
 static kd_account *account_of(const apply_op *self)
 {
-    return &self->op.exec->shared->budget.account;
+    return &self->op.budget->account;
 }
 
 static kd_status scope_create(kd_ctx *ctx, apply_op *self, apply_local *local)
@@ -91,7 +91,7 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     if (local == NULL)
         return KD_NOMEM;
     local->arena = arena;
-    kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    kdi_row_store_init(&local->store, op->budget, &self->layout);
     local->batch_arena = kd_arena_create(ctx, arena, "apply batch", KD_ARENA_UNLIMITED);
     local->views = KD_NEW_ARRAY(ctx, arena, kdi_view, self->outer_count);
     local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, self->outer_count);
@@ -100,8 +100,8 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     if (local->batch_arena == NULL || local->views == NULL || local->vectors == NULL ||
         local->selection == NULL || local->rest == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_group_table_init(ctx, arena, &local->keys, &op->exec->shared->budget,
-                                &self->key_layout, self->outer_count));
+    KD_TRY(kdi_group_table_init(ctx, arena, &local->keys, op->budget, &self->key_layout,
+                                self->outer_count));
     KD_TRY(kdi_appender_init(ctx, arena, self->layout.column_count, &local->appender));
     KD_TRY(scope_create(ctx, self, local));
     return kdi_join_wide_create(ctx, op, arena, op->plan->as.apply.condition, &local->wide);

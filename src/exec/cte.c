@@ -32,7 +32,7 @@ static kd_status cte_ensure(kd_ctx *ctx, kdi_shared *shared, uint32_t no, struct
         struct kdi_cte *cte = KD_NEW(ctx, exec->arena, struct kdi_cte);
         if (cte == NULL)
             return KD_NOMEM;
-        KD_TRY(kdi_keep_create(ctx, exec, plan, &cte->keep));
+        KD_TRY(kdi_keep_create(ctx, exec, plan, plan, &cte->keep));
         KD_TRY(kdi_pipeline_create(ctx, exec, &cte->pipeline));
         KD_TRY(kdi_build(ctx, cte->pipeline, plan));
         cte->pipeline->sink = &cte->keep->op;
@@ -346,8 +346,8 @@ kd_status kdi_build_recursive(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
     KD_TRY(
         kdi_row_layout_init(ctx, exec->arena, types, plan->column_count, true, 0, &self->layout));
     for (int i = 0; i < 2; i++)
-        kdi_row_store_init(&self->rounds[i], &exec->shared->budget, &self->layout);
-    KD_TRY(kdi_seen_set_init(ctx, exec->arena, &self->seen, &exec->shared->budget, &self->layout));
+        kdi_row_store_init(&self->rounds[i], self->op.budget, &self->layout);
+    KD_TRY(kdi_seen_set_init(ctx, exec->arena, &self->seen, self->op.budget, &self->layout));
     KD_TRY(kdi_need_ctes(ctx, pipeline, plan->inputs[0]));
     KD_TRY(kdi_need_ctes(ctx, pipeline, plan->inputs[1]));
     return kdi_pipeline_add(ctx, pipeline, &self->op);

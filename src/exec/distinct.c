@@ -217,7 +217,7 @@ static const kdi_op_class distinct_class = {
 static kd_status seen_prepare(kd_ctx *ctx, seen_op *self, const kd_type *types, uint32_t count,
                               uint32_t extra_bytes)
 {
-    kdi_budget *budget = &self->op.exec->shared->budget;
+    kdi_budget *budget = self->op.budget;
     self->key_count = count;
     KD_TRY(
         kdi_row_layout_init(ctx, self->op.arena, types, count, true, extra_bytes, &self->layout));

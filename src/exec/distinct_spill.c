@@ -62,7 +62,7 @@ kd_status kdi_distinct_spill_create(kd_ctx *ctx, const kdi_op *op, kd_arena *are
                                     kdi_distinct_shape shape, kdi_distinct_rule rule,
                                     kdi_distinct_spill **out_spill)
 {
-    kdi_budget *budget = &op->exec->shared->budget;
+    kdi_budget *budget = op->budget;
     kdi_distinct_spill *spill = KD_NEW(ctx, arena, kdi_distinct_spill);
     *out_spill = spill;
     if (spill == NULL)

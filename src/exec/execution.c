@@ -27,6 +27,10 @@ kd_status kdi_op_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *plan,
     op->plan = plan;
     op->exec = exec;
     op->arena = exec->arena;
+    op->budget = KD_NEW(ctx, exec->arena, kdi_budget);
+    if (op->budget == NULL)
+        return KD_NOMEM;
+    kdi_budget_init_part(op->budget, &exec->shared->budget);
     op->next_made = exec->made;
     exec->made = op;
     return KD_OK;
@@ -342,6 +346,14 @@ kd_status kd_execution_next(kd_ctx *ctx, kd_execution *execution, kd_batch *out_
     return status;
 }
 
+static void most_note(uint64_t *most, uint64_t now)
+{
+    uint64_t before = __atomic_load_n(most, __ATOMIC_RELAXED);
+    while (before < now && !__atomic_compare_exchange_n(most, &before, now, true, __ATOMIC_RELAXED,
+                                                        __ATOMIC_RELAXED))
+        ;
+}
+
 /* Adds up what the execution's ops have done; right sides of APPLYs do so in any thread. A join has
  * two ops, for its two pipelines: rows and batches are the probing one's, which alone is opened. */
 static void actuals_add(const kd_execution *execution)
@@ -353,8 +365,10 @@ static void actuals_add(const kd_execution *execution)
         __atomic_fetch_add(&actual->rows, atomic_load(&op->rows), __ATOMIC_RELAXED);
         __atomic_fetch_add(&actual->batches, atomic_load(&op->batches), __ATOMIC_RELAXED);
         __atomic_fetch_add(&actual->time_ns, atomic_load(&op->time_ns), __ATOMIC_RELAXED);
-        __atomic_fetch_add(&actual->spilled_bytes, atomic_load(&op->spilled_bytes),
+        __atomic_fetch_add(&actual->read_bytes, atomic_load(&op->read_bytes), __ATOMIC_RELAXED);
+        __atomic_fetch_add(&actual->spilled_bytes, atomic_load(&op->budget->spilled_bytes),
                            __ATOMIC_RELAXED);
+        most_note(&actual->memory_bytes, kdi_budget_most_bytes(op->budget));
         if (op->is_open)
             __atomic_store_n(&actual->was_run, true, __ATOMIC_RELAXED);
     }

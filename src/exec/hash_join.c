@@ -94,9 +94,9 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
     if (local->vectors == NULL || local->views == NULL || local->rows == NULL ||
         local->hashes == NULL || local->batch_arena == NULL)
         return KD_NOMEM;
-    kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    kdi_row_store_init(&local->store, op->budget, &self->layout);
     for (uint32_t p = 0; p < PARTITIONS; p++)
-        kdi_row_store_init(&local->parts[p], &op->exec->shared->budget, &self->layout);
+        kdi_row_store_init(&local->parts[p], op->budget, &self->layout);
     return kdi_compile_all(ctx, op, arena, op->plan->as.join.right_keys, self->key_count,
                            op->plan->inputs[1], &local->keys);
 }
@@ -291,9 +291,9 @@ static kd_status dealt_local_create(kd_ctx *ctx, hash_join *join, kdi_op *op, kd
     local->left_rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     if (local->left_rows == NULL)
         return KD_NOMEM;
-    kdi_row_store_init(&local->left, &op->exec->shared->budget, &join->left_layout);
+    kdi_row_store_init(&local->left, join->op.budget, &join->left_layout);
     for (uint32_t p = 0; p < PARTITIONS; p++)
-        kdi_row_store_init(&local->left_parts[p], &op->exec->shared->budget, &join->left_layout);
+        kdi_row_store_init(&local->left_parts[p], join->op.budget, &join->left_layout);
     KD_TRY(kdi_columns_create(ctx, arena, op->plan->inputs[0], &local->left_columns));
     return kdi_appender_init(ctx, arena, join->left_layout.column_count, &local->appender);
 }
@@ -993,7 +993,7 @@ kd_status kdi_build_hash_join(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan
     KD_TRY(kdi_plan_types(ctx, pipeline->exec->arena, plan->inputs[0], &left_types));
     KD_TRY(kdi_row_layout_init(ctx, pipeline->exec->arena, left_types,
                                plan->inputs[0]->column_count, true, 0, &join->left_layout));
-    kdi_budget *budget = &pipeline->exec->shared->budget;
+    kdi_budget *budget = join->op.budget;
     kdi_row_store_init(&join->store, budget, &join->layout);
     for (uint32_t p = 0; p < PARTITIONS; p++) {
         kdi_row_store_init(&join->parts[p], budget, &join->layout);

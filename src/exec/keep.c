@@ -45,7 +45,7 @@ static kd_status keep_sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
-    kdi_row_store_init(&local->store, &op->exec->shared->budget, &self->layout);
+    kdi_row_store_init(&local->store, op->budget, &self->layout);
     return kdi_appender_init(ctx, arena, self->layout.column_count, &local->appender);
 }
 
@@ -85,17 +85,17 @@ static const kdi_op_class keep_class = {
     .close = keep_close,
 };
 
-kd_status kdi_keep_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *input,
-                          kdi_keep **out_keep)
+kd_status kdi_keep_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *owner,
+                          const kd_plan *input, kdi_keep **out_keep)
 {
     kdi_keep *self;
     *out_keep = NULL;
-    KD_TRY(kdi_op_create(ctx, exec, NULL, &keep_class, sizeof *self, &self));
+    KD_TRY(kdi_op_create(ctx, exec, owner, &keep_class, sizeof *self, &self));
     kd_type *types;
     KD_TRY(kdi_plan_types(ctx, exec->arena, input, &types));
     KD_TRY(
         kdi_row_layout_init(ctx, exec->arena, types, input->column_count, false, 0, &self->layout));
-    kdi_row_store_init(&self->store, &exec->shared->budget, &self->layout);
+    kdi_row_store_init(&self->store, self->op.budget, &self->layout);
     *out_keep = self;
     return KD_OK;
 }

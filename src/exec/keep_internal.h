@@ -14,9 +14,9 @@ typedef struct kdi_keep {
     kdi_row_store store;
 } kdi_keep;
 
-/* Columns are those of `input`. */
-kd_status kdi_keep_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *input,
-                          kdi_keep **out_keep) KD_MUST_CHECK;
+/* Columns are those of `input`; EXPLAIN ANALYZE tells its memory of `owner`. */
+kd_status kdi_keep_create(kd_ctx *ctx, kd_execution *exec, const kd_plan *owner,
+                          const kd_plan *input, kdi_keep **out_keep) KD_MUST_CHECK;
 
 /* Before a batch: writes full pages to disk when memory is short. */
 kd_status kdi_keep_make_room(kd_ctx *ctx, kdi_row_store *store) KD_MUST_CHECK;

@@ -344,7 +344,7 @@ kd_status kdi_build_nested_loop(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_pl
     KD_TRY(kdi_op_create(ctx, pipeline->exec, plan, &nested_class, sizeof *self, &self));
     self->kind = plan->as.join.kind;
     self->op.is_serial = kdi_expr_is_volatile(plan->as.join.residual);
-    KD_TRY(kdi_keep_create(ctx, pipeline->exec, plan->inputs[1], &self->keep));
+    KD_TRY(kdi_keep_create(ctx, pipeline->exec, plan, plan->inputs[1], &self->keep));
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[1], &self->keep->op));
     return kdi_pipeline_add(ctx, pipeline, &self->op);
 }

@@ -218,6 +218,7 @@ kd_status kdi_pipeline_run(kd_ctx *ctx, kdi_pipeline *pipeline)
         KD_TRY(pipeline->sink->class->finish(ctx, pipeline->sink));
         clock_stop(pipeline->sink, start);
     }
+    (void)kdi_budget_most_bytes(pipeline->sink->budget);
     pipeline->is_done = true;
     pipeline->is_running = false;
     return KD_OK;

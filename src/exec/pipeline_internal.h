@@ -60,7 +60,8 @@ struct kdi_op {
     bool is_serial;      /* Must be run by one thread, in order. */
     bool sink_is_serial; /* What feeds it must be one thread. */
     bool is_open;
-    atomic_uint_least64_t rows, batches, time_ns, spilled_bytes;
+    atomic_uint_least64_t rows, batches, time_ns, read_bytes;
+    kdi_budget *budget;        /* Its part of the statement's. */
     atomic_uint active_locals; /* Runners that have not left it; all exist before one runs. */
 };
 

@@ -17,14 +17,55 @@ void kdi_budget_init(kdi_budget *budget, kd_governor *governor, size_t limit_byt
     kd_account_init(&budget->account, all, "statement", SIZE_MAX);
 }
 
+void kdi_budget_init_part(kdi_budget *part, kdi_budget *whole)
+{
+    part->whole = whole;
+    part->governor = whole->governor;
+    part->spill = whole->spill;
+    part->limit_bytes = whole->limit_bytes;
+    kd_account_init(&part->account, &whole->account, "operator", SIZE_MAX);
+}
+
 size_t kdi_budget_limit_bytes(const kdi_budget *budget)
 {
     size_t all = kd_governor_budget_bytes(budget->governor);
     return budget->limit_bytes < all ? budget->limit_bytes : all;
 }
 
+size_t kdi_budget_most_bytes(kdi_budget *budget)
+{
+    size_t now = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) +
+                 atomic_load_explicit(&budget->account.used_bytes, memory_order_relaxed);
+    size_t most = atomic_load_explicit(&budget->most_bytes, memory_order_relaxed);
+    while (most < now &&
+           !atomic_compare_exchange_weak_explicit(&budget->most_bytes, &most, now,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+    return most < now ? now : most;
+}
+
+void kdi_budget_note_spill(kdi_budget *budget, size_t size_bytes)
+{
+    for (; budget != NULL; budget = budget->whole)
+        (void)atomic_fetch_add_explicit(&budget->spilled_bytes, size_bytes, memory_order_relaxed);
+}
+
+/* A part's page, beside the whole's account of it. */
+static void part_note_page(kdi_budget *part)
+{
+    (void)atomic_fetch_add_explicit(&part->used_bytes, KD_GOVERNOR_PAGE_BYTES,
+                                    memory_order_relaxed);
+    (void)kdi_budget_most_bytes(part);
+}
+
 kd_status kdi_budget_get_page(kd_ctx *ctx, kdi_budget *budget, bool must_have, void **out_page)
 {
+    if (budget->whole != NULL) {
+        KD_TRY(kdi_budget_get_page(ctx, budget->whole, must_have, out_page));
+        if (*out_page != NULL)
+            part_note_page(budget);
+        return KD_OK;
+    }
     *out_page = NULL;
     size_t before = atomic_fetch_add_explicit(&budget->used_bytes, KD_GOVERNOR_PAGE_BYTES,
                                               memory_order_relaxed);
@@ -43,12 +84,15 @@ void kdi_budget_put_page(kdi_budget *budget, void *page)
     if (page == NULL)
         return;
     kd_governor_put_page(budget->governor, page);
-    (void)atomic_fetch_sub_explicit(&budget->used_bytes, KD_GOVERNOR_PAGE_BYTES,
-                                    memory_order_relaxed);
+    for (; budget != NULL; budget = budget->whole)
+        (void)atomic_fetch_sub_explicit(&budget->used_bytes, KD_GOVERNOR_PAGE_BYTES,
+                                        memory_order_relaxed);
 }
 
 void kdi_budget_promise(kdi_budget *budget, size_t *promise, size_t size_bytes)
 {
+    if (budget->whole != NULL)
+        budget = budget->whole;
     if (size_bytes > *promise)
         (void)atomic_fetch_add_explicit(&budget->promised_bytes, size_bytes - *promise,
                                         memory_order_relaxed);
@@ -71,6 +115,8 @@ static bool all_is_tight(const kdi_budget *budget, size_t own_bytes, size_t more
 
 bool kdi_budget_is_tight(const kdi_budget *budget, size_t more_bytes)
 {
+    if (budget->whole != NULL)
+        budget = budget->whole;
     size_t spare = 4 * (size_t)KD_GOVERNOR_PAGE_BYTES;
     size_t more =
         more_bytes + spare + atomic_load_explicit(&budget->promised_bytes, memory_order_relaxed);

@@ -19,17 +19,26 @@
 
 typedef struct kdi_spill_file kdi_spill_file;
 
-typedef struct kdi_budget {
+/* The statement's, or an operator's part of it: what a part uses is the statement's as well, whose
+ * limit holds; the part only tells whose it was. */
+typedef struct kdi_budget kdi_budget;
+struct kdi_budget {
+    kdi_budget *whole; /* NULL: this is it. */
     kd_governor *governor;
     kdi_spill_file *spill;
     kd_account account;       /* Heap memory beside the pages: slots, entries, lists of pages. */
     size_t limit_bytes;       /* SIZE_MAX: only the governor's. */
     atomic_size_t used_bytes; /* Pages. */
+    atomic_size_t most_bytes; /* That a part has used, as far as was noted. */
     atomic_size_t spilled_bytes;
     atomic_size_t promised_bytes; /* What several threads will need soon, as for sorting. */
-} kdi_budget;
+};
 
 void kdi_budget_init(kdi_budget *budget, kd_governor *governor, size_t limit_bytes);
+void kdi_budget_init_part(kdi_budget *part, kdi_budget *whole);
+/* Notes what is used now and gives the most that was noted. */
+size_t kdi_budget_most_bytes(kdi_budget *budget);
+void kdi_budget_note_spill(kdi_budget *budget, size_t size_bytes);
 /* The least of the statement's and the database's limit. */
 size_t kdi_budget_limit_bytes(const kdi_budget *budget);
 kd_status kdi_budget_get_page(kd_ctx *ctx, kdi_budget *budget, bool must_have,

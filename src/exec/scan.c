@@ -46,7 +46,7 @@ typedef struct scan_local {
     kd_scan_reader *reader;
     kd_vector *columns;
     kdi_scan_select select;
-    uint64_t rows_read, rows_passed;
+    uint64_t rows_read, rows_passed, read_bytes;
 } scan_local;
 
 static kd_status filters_evaluate(kd_ctx *ctx, scan_op *self)
@@ -201,6 +201,16 @@ static void scan_attach_refs(const scan_op *self, scan_local *local, const kd_ro
     out->column_count++;
 }
 
+/* What the reader has read by now. */
+static void scan_note_bytes(scan_op *self, scan_local *local)
+{
+    uint64_t now = kd_scan_reader_read_bytes(local->reader);
+    if (now == local->read_bytes)
+        return;
+    atomic_fetch_add_explicit(&self->op.read_bytes, now - local->read_bytes, memory_order_relaxed);
+    local->read_bytes = now;
+}
+
 static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out, bool *out_end)
 {
     scan_op *self = (scan_op *)op;
@@ -218,6 +228,7 @@ static kd_status scan_next(kd_ctx *ctx, kdi_op *op, void *object, kd_batch *out,
         local->rows_read += out->selected_count;
         KD_TRY(kdi_scan_select_run(ctx, &local->select, out));
         local->rows_passed += out->selected_count;
+        scan_note_bytes(self, local);
         if (out->selected_count > 0)
             return KD_OK;
         KD_TRY(kd_progress_add(ctx, 0));

@@ -39,7 +39,7 @@ typedef struct sort_local {
 
 static kd_account *account_of(const sort_op *self)
 {
-    return &self->op.exec->shared->budget.account;
+    return &self->op.budget->account;
 }
 
 static bool is_top(const sort_op *self)
@@ -57,8 +57,8 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
         return KD_NOMEM;
     local->arena = arena;
     uint32_t count = self->layout.column_count;
-    kdi_sorter_init(&local->sorter, op->exec->world, &op->exec->shared->budget, &self->layout,
-                    self->columns, plan->as.sort.key_count);
+    kdi_sorter_init(&local->sorter, op->exec->world, op->budget, &self->layout, self->columns,
+                    plan->as.sort.key_count);
     local->is_top = is_top(self);
     local->keys = KD_NEW_ARRAY(ctx, arena, kd_compiled_expr *, plan->as.sort.key_count);
     local->vectors = KD_NEW_ARRAY(ctx, arena, kd_vector, count);
@@ -134,7 +134,7 @@ static kd_status top_prune(kd_ctx *ctx, sort_op *self, sort_local *local)
 {
     kd_status status = KD_OK;
     kdi_row_store kept_rows;
-    kdi_row_store_init(&kept_rows, &self->op.exec->shared->budget, &self->layout);
+    kdi_row_store_init(&kept_rows, self->op.budget, &self->layout);
     kdi_sort_entry *scratch =
         kd_heap_alloc_raw(ctx, account_of(self), (local->entry_count + 1) * sizeof *scratch);
     if (scratch == NULL)
@@ -306,7 +306,7 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
-    kdi_row_store_init(&local->last, &op->exec->shared->budget, &self->layout);
+    kdi_row_store_init(&local->last, op->budget, &self->layout);
     local->rows = KD_NEW_ARRAY(ctx, arena, char *, KD_BATCH_ROWS);
     if (local->rows == NULL)
         return KD_NOMEM;
@@ -445,8 +445,8 @@ kd_status kdi_build_sort(kd_ctx *ctx, kdi_pipeline *pipeline, const kd_plan *pla
     if (plan->kind == KD_PLAN_TOP_N)
         KD_TRY(kdi_limit_evaluate(ctx, &self->op, plan->as.sort.count, plan->as.sort.offset,
                                   &self->offset, &self->end));
-    kdi_sorter_init(&self->sorter, ctx->world, &pipeline->exec->shared->budget, &self->layout,
-                    self->columns, plan->as.sort.key_count);
+    kdi_sorter_init(&self->sorter, ctx->world, self->op.budget, &self->layout, self->columns,
+                    plan->as.sort.key_count);
     self->op.is_serial = true; /* As a source: the order is the point. */
     KD_TRY(kdi_build_sink(ctx, pipeline, plan->inputs[0], &self->op));
     return kdi_pipeline_add(ctx, pipeline, &self->op);

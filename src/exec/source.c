@@ -257,7 +257,7 @@ static kd_status virtual_open(kd_ctx *ctx, kdi_op *op)
     kd_type *types;
     KD_TRY(kdi_plan_types(ctx, op->arena, plan, &types));
     KD_TRY(kdi_row_layout_init(ctx, op->arena, types, plan->column_count, false, 0, &self->layout));
-    kdi_row_store_init(&self->store, &op->exec->shared->budget, &self->layout);
+    kdi_row_store_init(&self->store, op->budget, &self->layout);
     KD_TRY(kdi_columns_create(ctx, op->arena, plan, &self->columns));
     KD_TRY(virtual_sources(ctx, self));
     self->views = KD_NEW_ARRAY(ctx, op->arena, kdi_view, plan->column_count);

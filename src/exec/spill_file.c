@@ -102,8 +102,7 @@ static kd_status blobs_write(kd_ctx *ctx, kdi_row_store *store, kdi_page *page)
         blob->old_address = (uint64_t)(uintptr_t)blob->memory;
         kd_heap_free(ctx->world, &store->budget->account, blob->memory);
         blob->memory = NULL;
-        (void)atomic_fetch_add_explicit(&store->budget->spilled_bytes, blob->size_bytes,
-                                        memory_order_relaxed);
+        kdi_budget_note_spill(store->budget, blob->size_bytes);
     }
     return KD_OK;
 }
@@ -121,9 +120,7 @@ static kd_status page_write(kd_ctx *ctx, kdi_row_store *store, kdi_page *page)
         KD_TRY(ctx->world->file_write(ctx, spill->file, page->file_offset + page->heap_start,
                                       page->memory + page->heap_start,
                                       KD_GOVERNOR_PAGE_BYTES - page->heap_start));
-    (void)atomic_fetch_add_explicit(&store->budget->spilled_bytes,
-                                    rows_bytes + KD_GOVERNOR_PAGE_BYTES - page->heap_start,
-                                    memory_order_relaxed);
+    kdi_budget_note_spill(store->budget, rows_bytes + KD_GOVERNOR_PAGE_BYTES - page->heap_start);
     page->old_address = (uint64_t)(uintptr_t)page->memory;
     kdi_budget_put_page(store->budget, page->memory);
     page->memory = NULL;

@@ -38,7 +38,7 @@ typedef struct window_local {
 
 static void sorter_init(window_op *self, kd_world *world, kdi_sorter *sorter)
 {
-    kdi_sorter_init(sorter, world, &self->op.exec->shared->budget, &self->layout, self->columns,
+    kdi_sorter_init(sorter, world, self->op.budget, &self->layout, self->columns,
                     self->column_count);
 }
 
@@ -55,7 +55,7 @@ static kd_status sink_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **ou
     if (local->vectors == NULL || local->batch_arena == NULL)
         return KD_NOMEM;
     KD_TRY(kdi_appender_init(ctx, arena, self->layout.column_count, &local->appender));
-    KD_TRY(kdi_window_top_create(ctx, arena, &op->exec->shared->budget, op->plan, &local->top));
+    KD_TRY(kdi_window_top_create(ctx, arena, op->budget, op->plan, &local->top));
     return kdi_compile_all(ctx, op, arena, self->exprs, self->expr_count, op->plan->inputs[0],
                            &local->exprs);
 }
@@ -148,8 +148,8 @@ static kd_status local_create(kd_ctx *ctx, kdi_op *op, kd_arena *arena, void **o
     *out_local = local;
     if (local == NULL)
         return KD_NOMEM;
-    kdi_row_store_init(&local->buffer, &op->exec->shared->budget, &self->layout);
-    kdi_row_store_init(&local->first, &op->exec->shared->budget, &self->layout);
+    kdi_row_store_init(&local->buffer, op->budget, &self->layout);
+    kdi_row_store_init(&local->first, op->budget, &self->layout);
     local->copies = !kdi_sorter_is_in_memory(&self->sorter);
     local->arena = kd_arena_create(ctx, arena, "partitions", KD_ARENA_UNLIMITED);
     local->batch_arena = kd_arena_create(ctx, arena, "window results", KD_ARENA_UNLIMITED);
@@ -173,7 +173,7 @@ static void local_destroy(kdi_op *op, void *object)
     kdi_row_reader_clear(&local->reader);
     kdi_row_store_clear(world, &local->buffer);
     kdi_row_store_clear(world, &local->first);
-    kd_heap_free(world, &op->exec->shared->budget.account, local->rows);
+    kd_heap_free(world, &op->budget->account, local->rows);
     local->rows = NULL;
 }
 
@@ -189,7 +189,7 @@ static bool same_partition(const window_op *self, const char *a, const char *b)
 static kd_status set_make_room(kd_ctx *ctx, window_op *self, window_reader *local)
 {
     enum { PAGES_MIN = 4 };
-    kdi_budget *budget = &self->op.exec->shared->budget;
+    kdi_budget *budget = self->op.budget;
     KD_TRY(kd_check_cancelled(ctx));
     if (local->copies && local->buffer.page_count >= PAGES_MIN &&
         (local->is_on_disk || kdi_budget_is_tight(budget, 0))) {

@@ -137,6 +137,15 @@ static kd_status title(kd_ctx *ctx, explaining *e, const kd_plan *plan)
     }
 }
 
+/* Nothing is said of nothing; a part of a kilobyte is one. */
+static kd_status kilobytes(kd_ctx *ctx, kd_buffer *out, const char *label, uint64_t size_bytes)
+{
+    if (size_bytes == 0)
+        return KD_OK;
+    return kd_buffer_append_format(ctx, out, " %s=%llu kB", label,
+                                   (unsigned long long)((size_bytes + 1023) / 1024));
+}
+
 static kd_status figures(kd_ctx *ctx, explaining *e, const kd_plan *plan)
 {
     KD_TRY(kd_buffer_append_format(ctx, e->out, "  (rows=%.0f)", plan->row_estimate));
@@ -148,9 +157,9 @@ static kd_status figures(kd_ctx *ctx, explaining *e, const kd_plan *plan)
     KD_TRY(kd_buffer_append_format(ctx, e->out, " (actual time=%.3f ms rows=%llu",
                                    (double)actual->time_ns / 1e6,
                                    (unsigned long long)actual->rows));
-    if (actual->spilled_bytes > 0)
-        KD_TRY(kd_buffer_append_format(ctx, e->out, " spilled=%llu kB",
-                                       (unsigned long long)(actual->spilled_bytes / 1024)));
+    KD_TRY(kilobytes(ctx, e->out, "read", actual->read_bytes));
+    KD_TRY(kilobytes(ctx, e->out, "memory", actual->memory_bytes));
+    KD_TRY(kilobytes(ctx, e->out, "spilled", actual->spilled_bytes));
     return kd_buffer_append_text(ctx, e->out, ")\n");
 }
 
@@ -464,9 +473,10 @@ static kd_status json_figures(kd_ctx *ctx, explaining *e, const kd_plan *plan)
     return kd_buffer_append_format(
         ctx, e->out,
         ", \"Actual Rows\": %llu, \"Actual Total Time\": %.3f, \"Actual Batches\": %llu, "
-        "\"Spilled Bytes\": %llu",
+        "\"Read Bytes\": %llu, \"Memory Bytes\": %llu, \"Spilled Bytes\": %llu",
         (unsigned long long)actual->rows, (double)actual->time_ns / 1e6,
-        (unsigned long long)actual->batches, (unsigned long long)actual->spilled_bytes);
+        (unsigned long long)actual->batches, (unsigned long long)actual->read_bytes,
+        (unsigned long long)actual->memory_bytes, (unsigned long long)actual->spilled_bytes);
 }
 
 static const char *json_node_type(const kd_plan *plan)

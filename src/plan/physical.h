@@ -293,7 +293,10 @@ uint64_t kd_plan_shape(const kd_statement_plan *plan);
 /* EXPLAIN's text, one line per operator, PostgreSQL-like: "Hash Join  (rows=123)". Actual figures
  * come through `actual`, indexed by plan no; NULL: not run. */
 typedef struct kd_plan_actual {
-    uint64_t rows, batches, time_ns, bytes, spilled_bytes;
+    uint64_t rows, batches, time_ns;
+    uint64_t read_bytes;   /* Scans: of stored blocks that were looked at, and of rows in memory. */
+    uint64_t memory_bytes; /* The most that was kept at once, in pages and tables of hashes. */
+    uint64_t spilled_bytes; /* Written to the spill file. */
     bool was_run;
 } kd_plan_actual;
 kd_status kd_plan_explain(kd_ctx *ctx, kd_arena *arena, const kd_statement_plan *plan,

@@ -142,6 +142,8 @@ kd_status kd_segment_reader_create(kd_ctx *ctx, kd_arena *arena, kd_segment *seg
                                    const uint32_t *columns, uint32_t column_count,
                                    kd_segment_reader **out_reader) KD_MUST_CHECK;
 void kd_segment_reader_destroy(kd_segment_reader *reader); /* Unpins. NULL is allowed. */
+/* Encoded bytes of the blocks that it has moved to. */
+uint64_t kd_segment_reader_read_bytes(const kd_segment_reader *reader);
 /* Rows first_row .. first_row + row_count - 1 of the reader's column `slot`, in whatever form is
  * cheapest (DICT codes, FRAME, CONSTANT or FLAT). first_row is a multiple of KD_VECTOR_ROWS;
  * row_count <= KD_BATCH_ROWS; the range must not cross a block border. The vector is valid until

@@ -18,6 +18,7 @@ struct kd_segment_reader {
     uint32_t slot_count;
     reader_slot *slots; /* slot_count, and one for the stamps. */
     uint64_t *stamps;   /* KD_BATCH_ROWS */
+    uint64_t read_bytes;
 };
 
 kd_status kd_segment_reader_create(kd_ctx *ctx, kd_arena *arena, kd_segment *segment,
@@ -56,9 +57,15 @@ void kd_segment_reader_destroy(kd_segment_reader *reader)
     }
 }
 
-static kd_status move_to_block(kd_ctx *ctx, kd_segment *segment, reader_slot *slot,
+uint64_t kd_segment_reader_read_bytes(const kd_segment_reader *reader)
+{
+    return reader->read_bytes;
+}
+
+static kd_status move_to_block(kd_ctx *ctx, kd_segment_reader *reader, reader_slot *slot,
                                uint32_t block_no)
 {
+    kd_segment *segment = reader->segment;
     if (slot->block != NULL && slot->block_no == block_no)
         return KD_OK;
     kd_block_put(slot->block);
@@ -73,6 +80,7 @@ static kd_status move_to_block(kd_ctx *ctx, kd_segment *segment, reader_slot *sl
     }
     slot->block = block;
     slot->block_no = block_no;
+    reader->read_bytes += segment->columns[slot->column].blocks[block_no].size_bytes;
     return KD_OK;
 }
 
@@ -86,7 +94,7 @@ static kd_status read_slot(kd_ctx *ctx, kd_segment_reader *reader, reader_slot *
     assert(first_row + row_count <= reader->segment->head.row_count);
     uint32_t block_no = first_row / KD_BLOCK_ROWS;
     assert((first_row + row_count - 1) / KD_BLOCK_ROWS == block_no);
-    KD_TRY(move_to_block(ctx, reader->segment, slot, block_no));
+    KD_TRY(move_to_block(ctx, reader, slot, block_no));
     if (rows != NULL)
         return kdi_block_decode_rows(ctx, &slot->input, first_row % KD_BLOCK_ROWS, row_count, rows,
                                      count, &slot->room, out_vector);

@@ -267,6 +267,9 @@ void kd_scan_reader_destroy(kd_scan_reader *reader); /* NULL is allowed. */
 kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out_batch,
                               const kd_rowref **out_refs, bool *out_end) KD_MUST_CHECK;
 
+/* So far: encoded bytes of the blocks that it has touched, and bytes of rows in the delta. */
+uint64_t kd_scan_reader_read_bytes(const kd_scan_reader *reader);
+
 /* With decodes_later: makes `io_column`, column `position` of the last batch, good for `rows`
  * (ascending, among those selected; NULL: all), unless it has been asked for already: rows of later
  * calls are among those of earlier ones. */

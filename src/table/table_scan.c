@@ -65,6 +65,7 @@ struct kd_scan_reader {
     uint32_t row_count;         /* ... and its rows. */
     uint32_t next_row, end_row; /* Left of the current segment morsel. */
     uint64_t first_vector;      /* Of the segment, counted through the table. */
+    uint64_t read_bytes;        /* Without those of the open segment reader. */
 };
 
 static kd_status scan_measure(kd_ctx *ctx, kd_arena *arena, kd_table_scan *scan)
@@ -198,6 +199,13 @@ void kd_scan_reader_destroy(kd_scan_reader *reader)
         return;
     kd_segment_reader_destroy(reader->segment_reader);
     kd_arena_destroy(reader->segment_arena);
+}
+
+uint64_t kd_scan_reader_read_bytes(const kd_scan_reader *reader)
+{
+    return reader->read_bytes + (reader->segment_reader == NULL
+                                     ? 0
+                                     : kd_segment_reader_read_bytes(reader->segment_reader));
 }
 
 /* --- Segments -------------------------------------------------------------------------------- */
@@ -366,6 +374,7 @@ static int position_find(kd_scan_reader *reader, const kdi_segment *segment, uin
 static kd_status segment_enter(kd_ctx *ctx, kd_scan_reader *reader, kdi_segment *segment)
 {
     const kd_table_scan *scan = reader->scan;
+    reader->read_bytes = kd_scan_reader_read_bytes(reader);
     kd_segment_reader_destroy(reader->segment_reader);
     reader->segment_reader = NULL;
     reader->segment = NULL;
@@ -572,6 +581,7 @@ static kd_status chunk_batch(kd_ctx *ctx, kd_scan_reader *reader, uint32_t chunk
             KD_TRY(chunk_follow(ctx, reader, chunk, at, i, count));
         } else if (at >= 0) {
             chunk_gather(chunk, (uint32_t)at, reader->selection, count, &reader->flat[i]);
+            reader->read_bytes += (uint64_t)count * chunk->set->widths[at];
         } else {
             memset(reader->flat[i].validity, 0xff, (KDI_CHUNK_SLOTS / 64) * sizeof(uint64_t));
             for (uint32_t k = 0; k < count; k++)

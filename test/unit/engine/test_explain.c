@@ -1,8 +1,10 @@
 /*
  * EXPLAIN of statements that write: the table, what finds the rows, and with ANALYZE the figures of
- * the run that wrote.
+ * the run that wrote. What operators read, keep and spill.
  */
 #include "engine_kit.h"
+
+#include <stdlib.h>
 
 TEST(changes_name_their_table)
 {
@@ -26,12 +28,12 @@ TEST(analyze_has_the_figures_of_what_was_written)
                         "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 1000) i");
     const char *text = kit_rows(it.session, "EXPLAIN ANALYZE UPDATE t SET b = 'y' WHERE a > 400");
     CHECK(strncmp(text, "Update on t;", 12) == 0);
-    CHECK(strstr(text, "ms rows=600)") != NULL);
+    CHECK(strstr(text, "ms rows=600 read=") != NULL);
     text = kit_rows(it.session, "EXPLAIN ANALYZE UPDATE t SET b = 'z' WHERE a = 7");
     CHECK(strstr(text, "Index Scan using t_pkey on t") != NULL);
     CHECK(strstr(text, "ms rows=1)") != NULL);
     text = kit_rows(it.session, "EXPLAIN ANALYZE INSERT INTO t SELECT a + 5000, b FROM t");
-    CHECK(strstr(text, "ms rows=1000)") != NULL);
+    CHECK(strstr(text, "ms rows=1000 read=") != NULL);
     text = kit_rows(it.session, "EXPLAIN (ANALYZE, FORMAT JSON) DELETE FROM t WHERE b = 'y'");
     CHECK(strstr(text, "\"Operation\": \"Delete\"") != NULL);
     CHECK(strstr(text, "\"Actual Rows\": 1200") != NULL);
@@ -39,5 +41,45 @@ TEST(analyze_has_the_figures_of_what_was_written)
                                 "RETURNING a) SELECT * FROM q");
     CHECK(strstr(text, "modifying CTE 0: Insert on t") != NULL);
     CHECK_ROWS(it.session, "SELECT b, count(*) FROM t GROUP BY b ORDER BY b", "q|1;x|798;z|2");
+    kit_close(&it);
+}
+
+/* The number behind `label` in the line of `operator`; -1: there is none. */
+static long figure(const char *text, const char *operator, const char * label)
+{
+    const char *at = strstr(text, operator);
+    const char *end = at == NULL ? NULL : strchr(at, ';');
+    const char *found = at == NULL ? NULL : strstr(at, label);
+    if (found == NULL || (end != NULL && found > end))
+        return -1;
+    return strtol(found + strlen(label), NULL, 10);
+}
+
+TEST(analyze_tells_bytes_of_operators)
+{
+    kit it = kit_memory();
+    kit_run(it.session, "CREATE TABLE t (a int, b bigint, c text);"
+                        "INSERT INTO t SELECT i % 1000, i, 'text ' || i "
+                        "FROM generate_series(1, 100000) i");
+    const char *text = kit_rows(it.session, "EXPLAIN ANALYZE SELECT a, count(*) FROM t GROUP BY a");
+    /* Rows in memory: four bytes each. */
+    CHECK(figure(text, "Seq Scan on t", "read=") == (100000 * 4 + 1023) / 1024);
+    CHECK(figure(text, "HashAggregate", "memory=") > 0);
+    CHECK(figure(text, "HashAggregate", "spilled=") == -1);
+    kit_run(it.session, "VACUUM t");
+    text = kit_rows(it.session, "EXPLAIN ANALYZE SELECT a FROM t");
+    long encoded = figure(text, "Seq Scan on t", "read=");
+    CHECK(encoded > 0 && encoded < 200); /* Ten bits a value. */
+    text = kit_rows(it.session, "EXPLAIN ANALYZE SELECT a FROM t WHERE b > 99000");
+    CHECK(figure(text, "Seq Scan on t", "read=") < encoded); /* Blocks that were left out. */
+    text = kit_rows(it.session, "EXPLAIN ANALYZE SELECT x.a FROM t x, t y WHERE x.b = y.b");
+    CHECK(figure(text, "Hash Join", "memory=") > 1000);
+    kit_run(it.session, "SET work_mem = '1MB'");
+    text = kit_rows(it.session, "EXPLAIN ANALYZE SELECT a FROM t ORDER BY c");
+    CHECK(figure(text, "Sort", "memory=") > 0);
+    CHECK(figure(text, "Sort", "spilled=") > 100);
+    text = kit_rows(it.session, "EXPLAIN (ANALYZE, FORMAT JSON) SELECT a FROM t ORDER BY c");
+    CHECK(strstr(text, "\"Read Bytes\": ") != NULL);
+    CHECK(strstr(text, "\"Memory Bytes\": ") != NULL);
     kit_close(&it);
 }
