@@ -10,7 +10,8 @@
  * the table's row count has changed by a fifth.
  *
  * Distinct values are estimated from the sample by Haas and Stokes' Duj1 (JASA 1998), kept within
- * what the zone maps' counts allow; columns with a unique index of their own are known.
+ * what the zone maps' counts allow, without which equal neighbours would make the sample look like
+ * few values; columns with a unique index of their own are known.
  *
  * Samples are counted. The store's lock guards the list and the counts; a sample's own lock its
  * arena and what is filled in later. Columns are published complete and never change.
@@ -304,7 +305,7 @@ static double within_zones(kd_ctx *ctx, const asking *a, uint32_t column, double
     double most = (double)zones.distinct_sum + fmax(delta, 0);
     if (zones.block_count > 0 && zones.blocks_known == zones.block_count)
         estimate = fmin(estimate, most);
-    return fmax(estimate, zones.distinct_most);
+    return fmax(estimate, (double)zones.distinct_apart);
 }
 
 static double column_distinct(kd_ctx *ctx, const asking *a, uint32_t column)
@@ -465,7 +466,7 @@ static double answer_distinct(kd_ctx *ctx, const kd_statistics *statistics,
                               uint32_t count)
 {
     asking a;
-    kd_vector *columns[TOGETHER_MAX];
+    kd_vector *columns[TOGETHER_MAX] = {NULL};
     double distinct = 0;
     if (count > TOGETHER_MAX || !asking_begin(ctx, statistics, entry, &a))
         return 0;
@@ -477,6 +478,8 @@ static double answer_distinct(kd_ctx *ctx, const kd_statistics *statistics,
             got++;
         if (got == count)
             distinct = estimate_distinct(ctx, a.sample, columns, count);
+        for (uint32_t i = 0; i < count; i++)
+            distinct = fmax(distinct, column_distinct(ctx, &a, positions[i]));
     }
     asking_end(&a);
     return distinct;

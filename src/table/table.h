@@ -359,8 +359,8 @@ kd_stamp kd_table_changed(kd_table *table);
  * the distinct counts, and `blocks_known` says how many were not. */
 typedef struct kd_column_zones {
     uint64_t row_count, null_count;
-    uint64_t distinct_sum;  /* Of the blocks' counts: no more can be in the segments. */
-    uint32_t distinct_most; /* Of one block: no fewer are. */
+    uint64_t distinct_sum;   /* Of the blocks' counts: no more can be in the segments. */
+    uint64_t distinct_apart; /* Of blocks whose values lie apart, or of one: no fewer are. */
     uint32_t block_count, blocks_known;
 } kd_column_zones;
 kd_status kd_table_column_zones(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "types/jsonb.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct kd_table_scan {
@@ -751,24 +752,54 @@ kd_status kd_scan_reader_next(kd_ctx *ctx, kd_scan_reader *reader, kd_batch *out
 
 /* --- Zone maps together ---------------------------------------------------------------------- */
 
-static kd_status zones_add(kd_ctx *ctx, const kdi_segment *segment, uint32_t column_no,
-                           kd_column_zones *zones)
+typedef struct zone_list {
+    kd_zone_map *items;
+    size_t count, capacity;
+} zone_list;
+
+static kd_status zones_add(kd_ctx *ctx, kd_arena *arena, const kdi_segment *segment,
+                           uint32_t column_no, zone_list *list, kd_column_zones *zones)
 {
     bool is_there = segment->file != NULL && !kd_segment_is_lost(segment->file);
     int at = is_there ? kd_segment_find_column(segment->file, column_no) : -1;
     uint32_t blocks = at < 0 ? 0 : (segment->row_count + KD_BLOCK_ROWS - 1) / KD_BLOCK_ROWS;
     for (uint32_t block = 0; block < blocks; block++) {
-        kd_zone_map zone;
-        KD_TRY(kd_segment_zone_map(ctx, segment->file, (uint32_t)at, block, &zone));
-        zones->row_count += zone.row_count;
-        zones->null_count += zone.null_count;
+        kd_zone_map *zone;
+        KD_TRY(KD_PUSH(ctx, arena, list->items, list->count, list->capacity, &zone));
+        KD_TRY(kd_segment_zone_map(ctx, segment->file, (uint32_t)at, block, zone));
+        zones->row_count += zone->row_count;
+        zones->null_count += zone->null_count;
         zones->block_count++;
-        zones->blocks_known += zone.distinct_count > 0;
-        zones->distinct_sum += zone.distinct_count;
-        if (zone.distinct_count > zones->distinct_most)
-            zones->distinct_most = zone.distinct_count;
+        zones->blocks_known += zone->distinct_count > 0;
+        zones->distinct_sum += zone->distinct_count;
+        if (zone->distinct_count > zones->distinct_apart)
+            zones->distinct_apart = zone->distinct_count;
+        list->count -= !zone->has_bounds;
     }
     return KD_OK;
+}
+
+static int zone_order(const void *a, const void *b)
+{
+    return kd_value_compare(&((const kd_zone_map *)a)->max, &((const kd_zone_map *)b)->max);
+}
+
+/* What blocks have together that share no value: always the next one that ends first. In a table
+ * in the column's order, or in pieces of it, that is nearly all there is. */
+static uint64_t zones_apart(const zone_list *list)
+{
+    const kd_value *end = NULL;
+    uint64_t distinct = 0;
+    if (list->count > 0)
+        qsort(list->items, list->count, sizeof *list->items, zone_order);
+    for (size_t i = 0; i < list->count; i++) {
+        const kd_zone_map *zone = &list->items[i];
+        if (end != NULL && kd_value_compare(&zone->min, end) <= 0)
+            continue;
+        distinct += zone->distinct_count;
+        end = &zone->max;
+    }
+    return distinct;
 }
 
 kd_status kd_table_column_zones(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot,
@@ -776,11 +807,20 @@ kd_status kd_table_column_zones(kd_ctx *ctx, kd_table *table, kd_snapshot snapsh
 {
     kd_status status = KD_OK;
     uint32_t pin;
+    zone_list list = {0};
     *out_zones = (kd_column_zones){0};
-    KD_TRY(kd_txn_pin(ctx, table->storage->txns, snapshot.stamp, &pin));
+    kd_arena *scratch = kd_arena_create(ctx, NULL, "zone maps", KD_ARENA_UNLIMITED);
+    if (scratch == NULL)
+        return KD_NOMEM;
+    KD_TRY_OUT(kd_txn_pin(ctx, table->storage->txns, snapshot.stamp, &pin));
     const kdi_unit_list *units = atomic_load(&table->units);
     for (uint32_t i = 0; units != NULL && status == KD_OK && i < units->segment_count; i++)
-        status = zones_add(ctx, units->segments[i], column_no, out_zones);
+        status = zones_add(ctx, scratch, units->segments[i], column_no, &list, out_zones);
+    uint64_t apart = status == KD_OK ? zones_apart(&list) : 0;
+    if (apart > out_zones->distinct_apart)
+        out_zones->distinct_apart = apart;
     kd_txn_unpin(table->storage->txns, pin);
+out:
+    kd_arena_destroy(scratch);
     return status;
 }
