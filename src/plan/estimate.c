@@ -9,6 +9,9 @@
 
 #include <math.h>
 
+/* HAVING looks for the groups that stand out. */
+static const double GROUPS_SHARE = 0.05;
+
 enum {
     ROWS_UNKNOWN = 1000,
     PASSED_ENOUGH = 8,       /* Sampled rows from which a share is believed. */
@@ -52,7 +55,7 @@ static kd_status note_alias(kd_ctx *ctx, kdi_planner *p, kd_column_id id, const 
     return origin_add(ctx, p, id, (kdi_origin){.alias = column->column});
 }
 
-static kd_status note_columns(kd_ctx *ctx, kdi_planner *p, kd_rel *rel)
+kd_status kdi_note_node(kd_ctx *ctx, kdi_planner *p, kd_rel *rel)
 {
     switch (rel->kind) {
     case KD_REL_SCAN:
@@ -70,6 +73,9 @@ static kd_status note_columns(kd_ctx *ctx, kdi_planner *p, kd_rel *rel)
     case KD_REL_AGGREGATE:
         for (uint32_t i = 0; i < rel->as.aggregate.key_count; i++)
             KD_TRY(note_alias(ctx, p, rel->as.aggregate.key_ids[i], rel->as.aggregate.keys[i]));
+        for (uint32_t i = 0; i < rel->as.aggregate.call_count; i++)
+            KD_TRY(origin_add(ctx, p, rel->as.aggregate.calls[i].output,
+                              (kdi_origin){.is_of_group = true}));
         return KD_OK;
     case KD_REL_SET:
         for (uint32_t i = 0; i < rel->column_count; i++)
@@ -93,7 +99,7 @@ kd_status kdi_note_origins(kd_ctx *ctx, kdi_planner *p, kd_rel *rel)
     for (int i = 0; i < 2; i++)
         if (rel->inputs[i] != NULL)
             KD_TRY(kdi_note_origins(ctx, p, rel->inputs[i]));
-    KD_TRY(note_columns(ctx, p, rel));
+    KD_TRY(kdi_note_node(ctx, p, rel));
     kdi_plan_leave(p);
     return KD_OK;
 }
@@ -187,6 +193,19 @@ static double guess_equality(kdi_planner *p, const kd_expr *left, const kd_expr 
     return most > 0 ? 1 / most : 0.01;
 }
 
+/* A column that hands on what a call says of a group. */
+static bool is_of_group(const kdi_planner *p, const kd_expr *expr)
+{
+    const kd_expr *column = handed_column(expr);
+    kd_column_id id = column == NULL ? 0 : column->column;
+    for (int step = 0; step < ALIAS_STEPS_MAX && id != 0 && id < p->origin_count; step++) {
+        if (p->origins[id].is_of_group)
+            return true;
+        id = p->origins[id].alias;
+    }
+    return false;
+}
+
 static double guess_call(kdi_planner *p, const kd_expr *call)
 {
     const char *name = call->function->name;
@@ -200,6 +219,9 @@ static double guess_call(kdi_planner *p, const kd_expr *call)
         return 0.95;
     if (strpbrk(name, "@&?") != NULL) /* @>, <@, &&, ?, ?|, ?&, @?, @@ */
         return 0.01;
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        if (is_of_group(p, call->arguments[i]))
+            return GROUPS_SHARE;
     return 0.33;
 }
 

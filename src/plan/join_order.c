@@ -544,9 +544,8 @@ static kd_status pieces_join(kd_ctx *ctx, ordering *o, piece *pieces, uint32_t c
     return KD_OK;
 }
 
-/* As they were written: what was asked for, or too many to look at. */
-static kd_status as_written(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, uint32_t count,
-                            kdi_conditions *conditions, kd_rel **out)
+kd_status kdi_join_as_written(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, uint32_t count,
+                              kdi_conditions *conditions, kd_rel **out)
 {
     kdi_conditions rest = *conditions;
     kd_rel *rel = leaves[0].rel;
@@ -608,7 +607,7 @@ kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, size_t 
 {
     uint32_t count = (uint32_t)leaf_count;
     if (p->options->joins_as_written || leaf_count > LEAVES_MAX)
-        return as_written(ctx, p, leaves, count, conditions, out);
+        return kdi_join_as_written(ctx, p, leaves, count, conditions, out);
     ordering o = {.p = p, .leaves = leaves, .count = count};
     piece *pieces = KD_NEW_ARRAY(ctx, p->arena, piece, count);
     if (pieces == NULL)

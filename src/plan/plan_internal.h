@@ -24,6 +24,7 @@ typedef struct kdi_origin {
     const kd_rel *scan;
     uint32_t position; /* In the table's shape. */
     kd_column_id alias;
+    bool is_of_group; /* What a call says of a group. */
 } kdi_origin;
 
 /* A condition's share of rows, once asked for. */
@@ -162,6 +163,13 @@ kd_status kdi_derive_for(kd_ctx *ctx, kdi_planner *p, const kdi_conditions *list
                          const kd_id_set *set, kdi_conditions *out) KD_MUST_CHECK;
 kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, size_t leaf_count,
                           kdi_conditions *conditions, kd_rel **out) KD_MUST_CHECK;
+/* The leaves joined one after the other: what was asked for, or too many to look at. */
+kd_status kdi_join_as_written(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, uint32_t count,
+                              kdi_conditions *conditions, kd_rel **out) KD_MUST_CHECK;
+/* Groups over joined leaves, made below the join where that is the same and pays (group_below.c);
+ * NULL: it is not, or does not. */
+kd_status kdi_group_below(kd_ctx *ctx, kdi_planner *p, const kd_rel *group, const kdi_leaf *leaves,
+                          size_t count, const kdi_conditions *all, kd_rel **out) KD_MUST_CHECK;
 kd_status kdi_physical(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                        kd_plan **out) KD_MUST_CHECK;
 /* The same, giving exactly the operator's columns in their order. */
@@ -224,6 +232,8 @@ kd_status kdi_plan_columns(kd_ctx *ctx, kdi_planner *p, const kd_rel_column *fro
 /* --- Estimates (estimate.c) --- */
 /* Notes where the tree's columns come from, so that they can be told about. */
 kd_status kdi_note_origins(kd_ctx *ctx, kdi_planner *p, kd_rel *rel) KD_MUST_CHECK;
+/* The same of one new node whose inputs have been noted. */
+kd_status kdi_note_node(kd_ctx *ctx, kdi_planner *p, kd_rel *rel) KD_MUST_CHECK;
 /* The table's column behind a column; NULL: it is computed. */
 const kdi_origin *kdi_origin_of(const kdi_planner *p, kd_column_id id);
 double kdi_estimate(kdi_planner *p, kd_rel *rel);

@@ -136,6 +136,9 @@ static kd_status project_take(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, bool *ou
     return KD_OK;
 }
 
+/* Below, among joins. */
+static kd_status groups_sink(kd_ctx *ctx, kdi_planner *p, kd_rel *group, kd_rel **out);
+
 static kd_status push_aggregate(kd_ctx *ctx, kdi_planner *p, kdi_conditions *conditions,
                                 kd_rel **io_rel)
 {
@@ -144,6 +147,12 @@ static kd_status push_aggregate(kd_ctx *ctx, kdi_planner *p, kdi_conditions *con
     kd_id_set own = kdi_set(p), keys = kdi_set(p);
     for (bool taken = true; taken;)
         KD_TRY(project_take(ctx, p, rel, &taken));
+    kd_rel *sunk;
+    KD_TRY(groups_sink(ctx, p, rel, &sunk));
+    if (sunk != NULL) {
+        *io_rel = sunk;
+        return kdi_push_down(ctx, p, conditions, io_rel);
+    }
     KD_TRY(kd_rel_column_set(ctx, rel, &own));
     /* With no keys there is a row even where the input has none. */
     uint32_t count = rel->as.aggregate.set_count > 0 ? 0 : rel->as.aggregate.key_count;
@@ -398,6 +407,15 @@ static kd_status simplify_leaves(kd_ctx *ctx, kdi_planner *p, leaves *list,
         i--; /* Look at what took its place. */
     }
     return KD_OK;
+}
+
+static kd_status groups_sink(kd_ctx *ctx, kdi_planner *p, kd_rel *group, kd_rel **out)
+{
+    leaves list = {0};
+    kdi_conditions all = {0};
+    KD_TRY(flatten(ctx, p, group->inputs[0], &list, &all));
+    KD_TRY(simplify_leaves(ctx, p, &list, &all));
+    return kdi_group_below(ctx, p, group, list.items, list.count, &all, out);
 }
 
 /* What a dependent join's condition says of its right side alone goes there; what a semi join's

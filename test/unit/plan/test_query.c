@@ -337,3 +337,38 @@ TEST(joins_nest_and_mix)
          "1\n2\n");
     query_kit_close(k);
 }
+
+/* A group that is one row of the upper side with all its partners is made below the join. */
+TEST(groups_are_made_below_joins_where_that_is_the_same)
+{
+    query_kit *k = open_with_tables();
+    query_kit_run(k, "CREATE TABLE item (id int PRIMARY KEY, t_id int, v numeric(8,2), w float8)");
+    query_kit_run(
+        k, "INSERT INTO item SELECT i, i % 4 + 1, i % 50, i FROM generate_series(1, 4000) i");
+    static const char *const sunk[] = {
+        "SELECT t.id, count(item.id) FROM t LEFT JOIN item ON t.id = t_id GROUP BY t.id",
+        "SELECT t.id, b, sum(v * 2) FROM t, item WHERE t.id = t_id GROUP BY t.id, b",
+        "SELECT t_id, b, max(w) FROM t, item WHERE t.id = t_id GROUP BY t_id, b",
+        "SELECT u.id, b, c, sum(v) FROM t, u, item WHERE t.id = u.t_id AND u.t_id = item.t_id "
+        "GROUP BY u.id, b, c",
+    };
+    static const char *const stay[] = {
+        "SELECT b, count(item.id) FROM t LEFT JOIN item ON t.id = t_id GROUP BY b",
+        "SELECT t.id, sum(w) FROM t, item WHERE t.id = t_id GROUP BY t.id",
+        "SELECT t.id, sum(a + v) FROM t, item WHERE t.id = t_id GROUP BY t.id",
+        "SELECT t.id, min(100 / item.id) FROM t, item WHERE t.id = t_id GROUP BY t.id",
+        "SELECT t.id, count(*) FROM t, item WHERE t.id = t_id AND item.id > a GROUP BY t.id",
+        "SELECT t.id, count(COALESCE(v, 1)) FROM t LEFT JOIN item ON t.id = t_id GROUP BY t.id",
+    };
+    for (size_t i = 0; i < sizeof sunk / sizeof *sunk; i++)
+        CHECK(has(query_kit_explain(k, sunk[i]), "Group Key: t_id"));
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) {
+        const char *plan = query_kit_explain(k, stay[i]);
+        CHECK(strstr(plan, "HashAggregate") < strstr(plan, "Join"));
+    }
+    ROWS(k,
+         "SELECT t.id, count(item.id), sum(v) FROM t LEFT JOIN item ON t.id = t_id AND t.id < 3 "
+         "GROUP BY t.id ORDER BY 1",
+         "1|1000|24000.00\n2|1000|25000.00\n3|0|~\n4|0|~\n");
+    query_kit_close(k);
+}
