@@ -176,7 +176,7 @@ static uint32_t select_flat(const uint8_t *values, const uint64_t *validity,
     return kept;
 }
 
-static uint32_t select_all(const uint16_t *selection, uint32_t count, uint16_t *out_rows)
+uint32_t kdi_rows_all(const uint16_t *selection, uint32_t count, uint16_t *out_rows)
 {
     if (selection == NULL)
         for (uint32_t i = 0; i < count; i++)
@@ -221,7 +221,7 @@ static uint32_t select_dictionary(const kd_vector *vector, const uint16_t *selec
     if (by_bits) {
         uint32_t trues = true_entries(vector->dictionary, entries, bits);
         if (trues == 0 || trues == entries)
-            return trues == 0 ? 0 : select_all(selection, count, out_rows);
+            return trues == 0 ? 0 : kdi_rows_all(selection, count, out_rows);
         if (selection == NULL)
             return select_members(vector, bits, count, out_rows);
     }
@@ -243,7 +243,7 @@ uint32_t kdi_select_true(const kd_vector *vector, const uint16_t *selection, uin
     case KD_VECTOR_CONSTANT:
         if (kd_vector_is_null(vector, 0) || *(const uint8_t *)vector->values == 0)
             return 0;
-        return select_all(selection, count, out_rows);
+        return kdi_rows_all(selection, count, out_rows);
     case KD_VECTOR_DICT:
         return select_dictionary(vector, selection, count, out_rows);
     default:

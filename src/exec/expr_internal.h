@@ -181,6 +181,8 @@ uint8_t kdi_test_of(const char *name);
 /* Takes the rows of `taken` out of `rows`; both ascend. */
 uint32_t kdi_rows_subtract(uint16_t *rows, uint32_t count, const uint16_t *taken,
                            uint32_t taken_count);
+/* All of the selected rows; `out_rows` may be the selection. */
+uint32_t kdi_rows_all(const uint16_t *selection, uint32_t count, uint16_t *out_rows);
 /* Keeps the rows that are valid. */
 uint32_t kdi_rows_valid(const uint64_t *validity, uint16_t *rows, uint32_t count);
 /* The rows where a boolean vector is true. */

@@ -205,16 +205,6 @@ RANGE_LOOP(range_32, uint32_t, select_32)
 RANGE_LOOP(range_64, uint64_t, select_64)
 #undef RANGE_LOOP
 
-static uint32_t rows_all(const uint16_t *selection, uint32_t count, uint16_t *out_rows)
-{
-    if (selection == NULL)
-        for (uint32_t i = 0; i < count; i++)
-            out_rows[i] = (uint16_t)i;
-    else if (selection != out_rows)
-        memmove(out_rows, selection, count * sizeof *out_rows);
-    return count;
-}
-
 uint32_t kdi_rows_valid(const uint64_t *validity, uint16_t *rows, uint32_t count)
 {
     if (validity == NULL)
@@ -244,12 +234,12 @@ static uint32_t select_frame(const kd_vector *vector, range wanted, const uint16
         misses = low > most;
     }
     if (misses)
-        return wanted.outside ? rows_all(selection, count, out_rows) : 0;
+        return wanted.outside ? kdi_rows_all(selection, count, out_rows) : 0;
     uint64_t high = (uint64_t)wanted.high - (uint64_t)vector->base;
     if (high > most)
         high = most;
     if (low == 0 && high == most)
-        return wanted.outside ? 0 : rows_all(selection, count, out_rows);
+        return wanted.outside ? 0 : kdi_rows_all(selection, count, out_rows);
     kdi_kernel_range inside = {low, high - low, wanted.outside};
     switch (vector->width_bytes) {
     case 1:
@@ -273,7 +263,7 @@ static uint32_t select_flat(const kd_vector *vector, range wanted, const uint16_
     if (wanted.high > most)
         wanted.high = most;
     if (wanted.low > wanted.high)
-        return wanted.outside ? rows_all(selection, count, out_rows) : 0;
+        return wanted.outside ? kdi_rows_all(selection, count, out_rows) : 0;
     uint64_t low = (uint64_t)wanted.low;
     kdi_kernel_range inside = {low, (uint64_t)wanted.high - low, wanted.outside};
     switch ((kd_physical)vector->physical) {
@@ -295,7 +285,7 @@ static uint32_t select_constant(const kd_vector *vector, range wanted, const uin
     kd_value value = kd_vector_get(vector, 0);
     int64_t integer = kd_value_ordinal(&value);
     bool inside = integer >= wanted.low && integer <= wanted.high;
-    return inside != wanted.outside ? rows_all(selection, count, out_rows) : 0;
+    return inside != wanted.outside ? kdi_rows_all(selection, count, out_rows) : 0;
 }
 
 /* Of any form but a dictionary. */
