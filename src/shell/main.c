@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROWS_MAX = 1000, DEFINITIONS_MAX = 32 };
+enum { ROWS_MAX = 1000, DEFINITIONS_MAX = 32, SCRIPTS_MAX = 64 };
 
 typedef struct program {
     const char *name;
@@ -28,10 +28,16 @@ static const program PROGRAMS[] = {
     {"restore", kdi_restore_main, "make a database of a backup and the archive; fetch a table"},
 };
 
+/* What -c or -f asks for. */
+typedef struct script {
+    bool is_file;
+    const char *text; /* Or the file's path. */
+} script;
+
 typedef struct arguments {
     kdi_shell *shell;
-    const char *command; /* -c */
-    const char *file;    /* -f */
+    script scripts[SCRIPTS_MAX]; /* In the order given. */
+    int script_count;
     bool is_quiet;
     bool mode_is_set;
     int exit_code;                            /* Not negative: leave with it. */
@@ -44,7 +50,7 @@ static void show_help(void)
     fputs("usage: kade [OPTIONS] [DATABASE]\n"
           "       kade COMMAND ...\n\n"
           "DATABASE is a directory, made when absent; without it the database is in memory.\n\n"
-          "  -c SQL            run this and leave\n"
+          "  -c SQL            run this and leave; may be given several times, with -f in between\n"
           "  -f FILE           run this file and leave\n"
           "  -v NAME=VALUE     a variable, as \\set makes it\n"
           "  --csv, --json, --markdown, --ndjson, --tabs, --plain, --line, --box, --ascii\n"
@@ -117,6 +123,16 @@ static bool parse_flag(arguments *parsed, const char *word)
     return true;
 }
 
+static void add_script(arguments *parsed, script added)
+{
+    if (parsed->script_count < SCRIPTS_MAX) {
+        parsed->scripts[parsed->script_count++] = added;
+        return;
+    }
+    fprintf(stderr, "kade: more than %d times -c and -f\n", SCRIPTS_MAX);
+    parsed->exit_code = 2;
+}
+
 static void parse_option(arguments *parsed, int argc, char **argv, int *index)
 {
     kdi_shell *shell = parsed->shell;
@@ -134,10 +150,8 @@ static void parse_option(arguments *parsed, int argc, char **argv, int *index)
     const char *value = take_value(parsed, argc, argv, index);
     if (value == NULL)
         return;
-    if (strcmp(word, "-c") == 0) {
-        parsed->command = value;
-    } else if (strcmp(word, "-f") == 0) {
-        parsed->file = value;
+    if (strcmp(word, "-c") == 0 || strcmp(word, "-f") == 0) {
+        add_script(parsed, (script){word[1] == 'f', value});
     } else if (strcmp(word, "-v") == 0) {
         if (parsed->definition_count < DEFINITIONS_MAX && strchr(value, '=') != NULL) {
             parsed->definitions[parsed->definition_count++] = value;
@@ -184,6 +198,19 @@ static void run_file(kdi_shell *shell, const char *path)
         fclose(stream);
 }
 
+/* One after the other, up to the first that fails. */
+static void run_scripts(arguments *parsed)
+{
+    kdi_shell *shell = parsed->shell;
+    for (int i = 0; i < parsed->script_count && !shell->has_failed; i++) {
+        const script *it = &parsed->scripts[i];
+        if (it->is_file)
+            run_file(shell, it->text);
+        else if (!kdi_shell_run_text(shell, it->text))
+            shell->has_failed = true;
+    }
+}
+
 static bool define_variables(arguments *parsed)
 {
     kdi_shell *shell = parsed->shell;
@@ -201,11 +228,8 @@ static int shell_run(arguments *parsed)
     kdi_shell *shell = parsed->shell;
     if (!define_variables(parsed) || kdi_shell_open(shell) != KD_OK)
         return 1;
-    if (parsed->command != NULL) {
-        if (!kdi_shell_run_text(shell, parsed->command))
-            shell->has_failed = true;
-    } else if (parsed->file != NULL) {
-        run_file(shell, parsed->file);
+    if (parsed->script_count > 0) {
+        run_scripts(parsed);
     } else if (isatty(STDIN_FILENO) == 0) {
         run_file(shell, "-");
     } else {

@@ -80,6 +80,16 @@ def test_files_and_commands():
     assert code == 2
 
 
+def test_several_commands_run_in_their_order():
+    path = SCRATCH / "between.sql"
+    path.write_text("INSERT INTO t VALUES (5);\n")
+    code, out, err = kade("--csv", "--no-header", "-c", "CREATE TABLE t (a integer)", "-c", "SELECT 1",
+                          "-f", str(path), "-c", "SELECT a FROM t")
+    assert (code, out, err) == (0, "1\n5\n", ""), (code, out, err)
+    code, out, _ = kade("--csv", "--no-header", "-c", "SELECT 1", "-c", "SELECT 1 / 0", "-c", "SELECT 2")
+    assert (code, out) == (1, "1\n"), (code, out)
+
+
 def test_a_database_stays():
     path = database("stays")
     assert kade(path, "-c", "CREATE TABLE t (a integer PRIMARY KEY); INSERT INTO t VALUES (7)")[0] == 0
