@@ -411,3 +411,58 @@ TEST(a_bulk_load_is_there_after_commit_and_gone_after_rollback)
     CHECK_EQ(fixture_count(&f), 5000);
     fixture_close(&f);
 }
+
+/* The scores as a scan gives them, INT32_MIN for NULL; at most `capacity`. */
+static uint32_t scores_scan(table_fixture *f, int32_t *scores, uint32_t capacity)
+{
+    kd_arena *arena = test_arena(&f->ctx);
+    kd_scan_spec spec = {.shape = &f->shape, .positions = fixture_positions, .position_count = 3};
+    kd_txn *txn = fixture_begin(f);
+    kd_table_scan *scan;
+    kd_scan_reader *reader;
+    uint32_t count = 0;
+    CHECK_STATUS(&f->ctx,
+                 kd_table_scan_open(&f->ctx, arena, f->table, kd_txn_snapshot(txn), &spec, &scan));
+    CHECK_STATUS(&f->ctx, kd_scan_reader_create(&f->ctx, arena, scan, &reader));
+    for (bool is_end = false; !is_end;) {
+        kd_batch batch;
+        const kd_rowref *refs;
+        CHECK_STATUS(&f->ctx, kd_scan_reader_next(&f->ctx, reader, &batch, &refs, &is_end));
+        for (uint32_t i = 0; !is_end && i < batch.selected_count && count < capacity; i++) {
+            kd_value score = kd_vector_get(&batch.columns[2], kd_batch_row(&batch, i));
+            scores[count++] = score.is_null ? INT32_MIN : score.as.i32;
+        }
+    }
+    kd_scan_reader_destroy(reader);
+    kd_table_scan_close(scan);
+    fixture_commit(f, txn);
+    kd_arena_destroy(arena);
+    return count;
+}
+
+TEST(rows_move_into_segments_in_the_tables_order_with_nulls_last)
+{
+    enum { COUNT = 40 };
+    table_fixture f;
+    int32_t scores[COUNT];
+    fixture_open(&f);
+    kd_txn *txn = fixture_begin(&f);
+    for (int64_t id = 0; id < COUNT; id++) {
+        kd_insert_outcome outcome;
+        kd_value score = id % 4 == 1 ? kd_value_null(kd_type_of(KD_TYPE_INT4))
+                                     : kd_value_i32((int32_t)(id * 7 % COUNT));
+        kd_value values[3] = {kd_value_i64(id), fixture_text("row"), score};
+        CHECK_STATUS(&f.ctx,
+                     kd_table_insert_row(&f.ctx, txn, f.table, &f.shape, values, NULL, &outcome));
+    }
+    fixture_commit(&f, txn);
+    CHECK_STATUS(&f.ctx, kd_table_flush(&f.ctx, f.table));
+    CHECK_EQ(scores_scan(&f, scores, COUNT), COUNT);
+    for (int i = 1; i < COUNT; i++) {
+        if (i < COUNT * 3 / 4)
+            CHECK(scores[i - 1] != INT32_MIN && scores[i - 1] < scores[i]);
+        else
+            CHECK_EQ(scores[i], INT32_MIN);
+    }
+    fixture_close(&f);
+}

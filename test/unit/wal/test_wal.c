@@ -158,6 +158,24 @@ TEST(wal_takes_records_of_every_size_across_blocks_and_files)
     log_end(&test);
 }
 
+static kd_status entry_count(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
+{
+    uint64_t *count = object;
+    (void)ctx;
+    *count += entry->name[0] != '.';
+    return KD_OK;
+}
+
+/* A spare that becomes a file is none any more: nothing else lies in the directory. */
+static void no_file_is_left_over(log_test *test)
+{
+    uint64_t count = 0;
+    kd_wal_statistics statistics = kd_wal_read_statistics(test->wal);
+    CHECK_STATUS(&test->ctx, test->ctx.world->directory_list(&test->ctx, test->options.directory,
+                                                             entry_count, &count));
+    CHECK(count <= statistics.file_count + statistics.spare_count + 1); /* One may be ahead. */
+}
+
 TEST(wal_recovers_from_a_noted_position_and_truncates_before_it)
 {
     log_test test;
@@ -181,6 +199,7 @@ TEST(wal_recovers_from_a_noted_position_and_truncates_before_it)
     for (uint64_t i = 600; i < 900; i++)
         log_commit(&test, i, 3000);
     CHECK_EQ(kd_wal_read_statistics(test.wal).files_recycled, 4);
+    no_file_is_left_over(&test);
     log_crash(&test);
     CHECK_FAILS(&test.ctx, log_try_open(&test), "XX001");
     test.options.start_position = noted;
@@ -209,6 +228,7 @@ TEST(wal_prepares_one_spare_when_the_file_is_half_full)
     kd_wal_statistics statistics = kd_wal_read_statistics(test.wal);
     CHECK_EQ(statistics.spare_count, 0);
     CHECK_EQ(statistics.files_recycled, 1);
+    no_file_is_left_over(&test);
     log_crash(&test);
     log_open(&test);
     CHECK_EQ(test.next_seen, 3);
