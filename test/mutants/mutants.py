@@ -71,7 +71,7 @@ def unit(module):
 SIM_STORAGE = Suite("sim_storage", "sim/sim_storage", seeds=60)
 SIM_ENGINE = Suite("sim_engine", "sim/sim_engine", seeds=100)
 CRASH_STATES = Suite("crash_states", "sim/crash_states")
-SIM_KEYS = Suite("sim_keys", "sim/sim_keys", seeds=300)
+SIM_KEYS = Suite("sim_keys", "sim/sim_keys", seeds=200)
 ISOLATION = Suite("isolation", "isolation/run_isolation", ("test/isolation/*.spec",))
 HISTORIES = Suite("histories", "isolation/run_histories", seeds=200)
 FILE_SWEEP = Suite("file_sweep", "fault/file_sweep")
