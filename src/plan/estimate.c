@@ -119,7 +119,7 @@ const kdi_origin *kdi_origin_of(const kdi_planner *p, kd_column_id id)
 
 /* --- Distinct values -------------------------------------------------------------------------- */
 
-static double table_rows(kdi_planner *p, const kd_table_entry *table)
+double kdi_table_rows(kdi_planner *p, const kd_table_entry *table)
 {
     kd_storage *storage =
         p->options->catalog == NULL ? NULL : kd_catalog_storage(p->options->catalog);
@@ -130,7 +130,7 @@ static double table_rows(kdi_planner *p, const kd_table_entry *table)
 static bool asks_statistics(kdi_planner *p, const kd_table_entry *table)
 {
     return p->options->statistics != NULL && table->table_no != 0 &&
-           (p->scan_count > 1 || table_rows(p, table) >= LONE_SCAN_ROWS);
+           (p->scan_count > 1 || kdi_table_rows(p, table) >= LONE_SCAN_ROWS);
 }
 
 static bool has_unique_index(const kd_table_entry *table, uint32_t position)
@@ -152,7 +152,7 @@ double kdi_distinct(kdi_planner *p, const kd_expr *expr)
         return 0;
     const kd_table_entry *table = origin->scan->as.scan.table;
     if (has_unique_index(table, origin->position))
-        return fmax(1, table_rows(p, table));
+        return fmax(1, kdi_table_rows(p, table));
     if (!asks_statistics(p, table))
         return 0;
     const kd_statistics *statistics = p->options->statistics;
@@ -365,7 +365,7 @@ static double share_of(kdi_planner *p, const kd_expr *condition)
         return guess(p, condition);
     if (passed >= PASSED_ENOUGH)
         return passed / sampled;
-    if (sampled >= table_rows(p, columns.scan->as.scan.table))
+    if (sampled >= kdi_table_rows(p, columns.scan->as.scan.table))
         return fmax(passed, 0.5) / sampled;
     /* Rare: the parts by themselves say more, below what the sample allows. */
     return fmin(guess(p, condition), (passed + 1) / sampled);
@@ -581,7 +581,7 @@ static double compute(kdi_planner *p, kd_rel *rel)
     double input = rel->inputs[0] == NULL ? 1 : kdi_estimate(p, rel->inputs[0]);
     switch (rel->kind) {
     case KD_REL_SCAN:
-        return rel->as.scan.place != NULL ? 1 : table_rows(p, rel->as.scan.table);
+        return rel->as.scan.place != NULL ? 1 : kdi_table_rows(p, rel->as.scan.table);
     case KD_REL_VALUES:
         return rel->as.values.row_count;
     case KD_REL_FUNCTION:

@@ -38,6 +38,7 @@ static kd_status plan_query(kd_ctx *ctx, kdi_planner *p, kd_rel *bound, kd_plan 
     KD_TRY(kd_rel_column_set(ctx, bound, &all));
     KD_TRY(kdi_physical(ctx, p, query, &all, out));
     KD_TRY(kdi_exact_columns(ctx, p, bound->columns, bound->column_count, out));
+    KD_TRY(kdi_share_plans(ctx, p, out));
     return kdi_place_filters(ctx, p, *out);
 }
 

@@ -221,6 +221,8 @@ kd_status kdi_partition_excluded(kd_ctx *ctx, kdi_planner *p, kd_rel *scan,
                                  bool *out_excluded) KD_MUST_CHECK;
 kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_set *needed,
                         kd_plan **out) KD_MUST_CHECK;
+/* What the plan has twice is computed once (common_plan.c). Before filters are placed. */
+kd_status kdi_share_plans(kd_ctx *ctx, kdi_planner *p, kd_plan **io_plan) KD_MUST_CHECK;
 /* Tells the scans below hash joins of their build sides (join_filter.c). */
 kd_status kdi_place_filters(kd_ctx *ctx, kdi_planner *p, kd_plan *plan) KD_MUST_CHECK;
 kd_plan *kdi_make_plan(kd_ctx *ctx, kdi_planner *p, kd_plan_kind kind, double rows,
@@ -237,6 +239,7 @@ kd_status kdi_note_node(kd_ctx *ctx, kdi_planner *p, kd_rel *rel) KD_MUST_CHECK;
 /* The table's column behind a column; NULL: it is computed. */
 const kdi_origin *kdi_origin_of(const kdi_planner *p, kd_column_id id);
 double kdi_estimate(kdi_planner *p, kd_rel *rel);
+double kdi_table_rows(kdi_planner *p, const kd_table_entry *table);
 double kdi_selectivity(kdi_planner *p, const kd_expr *condition);
 double kdi_selectivity_all(kdi_planner *p, const kdi_conditions *list);
 /* Different values in the whole table of what the expression hands on; 0: not known. */

@@ -372,3 +372,36 @@ TEST(groups_are_made_below_joins_where_that_is_the_same)
          "1|1000|24000.00\n2|1000|25000.00\n3|0|~\n4|0|~\n");
     query_kit_close(k);
 }
+
+/* The plan's text has the part twice: a WITH query's title and its use. */
+static bool is_shared(const char *plan)
+{
+    const char *use = strstr(plan, "CTE Scan on CTE 0");
+    return strncmp(plan, "CTE 0", 5) == 0 && use != NULL && strstr(use + 1, "CTE Scan on CTE 0");
+}
+
+TEST(what_a_plan_has_twice_is_computed_once)
+{
+    query_kit *k = open_with_tables();
+    query_kit_run(k, "CREATE TABLE item (id int PRIMARY KEY, t_id int, v int, n numeric(8,2))");
+    query_kit_run(
+        k, "INSERT INTO item SELECT i, i % 4 + 1, i % 50, i FROM generate_series(1, 30000) i");
+    query_kit_run(
+        k, "CREATE VIEW sums AS SELECT t_id, sum(v) AS s, max(n) AS m FROM item GROUP BY t_id");
+    /* One place needs fewer columns, whichever comes first. */
+    CHECK(is_shared(
+        query_kit_explain(k, "SELECT t_id, m FROM sums WHERE s = (SELECT max(s) FROM sums)")));
+    CHECK(is_shared(query_kit_explain(
+        k, "SELECT t_id FROM sums WHERE s = (SELECT max(s) FROM sums WHERE m IS NOT NULL)")));
+    CHECK(!is_shared(query_kit_explain(
+        k, "SELECT t_id FROM sums WHERE s = (SELECT max(v) FROM item WHERE n > 3)")));
+    /* Kept rows would cost more, or the rest of them may not be wanted. */
+    CHECK(!is_shared(query_kit_explain(k,
+                                       "SELECT a.v FROM item a, item b WHERE a.id = b.id UNION ALL "
+                                       "SELECT a.v FROM item a, item b WHERE a.id = b.id")));
+    CHECK(!is_shared(query_kit_explain(k, "(SELECT t_id FROM sums UNION ALL SELECT t_id FROM sums) "
+                                          "LIMIT 1")));
+    ROWS(k, "SELECT t_id, m FROM sums WHERE s = (SELECT max(s) FROM sums) ORDER BY 1",
+         "2|29997.00\n4|29999.00\n");
+    query_kit_close(k);
+}
