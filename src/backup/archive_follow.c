@@ -364,7 +364,9 @@ static kd_status step_run(kd_ctx *ctx, step *run)
     if (!exists) /* What is not mounted is not made. */
         return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"",
                        archive->note.target);
-    KD_TRY(ctx->world->directory_create(ctx, archive->directory));
+    KD_TRY(ctx->world->path_exists(ctx, archive->directory, &exists));
+    if (!exists)
+        KD_TRY(kdi_directory_make(ctx, run->arena, archive->directory));
     KD_TRY(kdi_archive_lock(ctx, run->arena, archive->directory, true, &lock));
     kd_status status = step_locked(ctx, run);
     kdi_archive_writer_close(ctx, &run->writer);

@@ -50,6 +50,22 @@ kd_status kdi_file_replace(kd_ctx *ctx, kd_arena *arena, const char *directory, 
     return ctx->world->directory_sync(ctx, directory);
 }
 
+kd_status kdi_directory_make(kd_ctx *ctx, kd_arena *arena, const char *path)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    const char *above = length == 0 ? "." : kd_copy_text(ctx, arena, path, length);
+    if (above == NULL)
+        return KD_NOMEM;
+    KD_TRY(ctx->world->directory_create(ctx, path));
+    return ctx->world->directory_sync(ctx, above);
+}
+
 /* --- Whose it is ----------------------------------------------------------------------------- */
 
 typedef struct listing {
@@ -131,19 +147,6 @@ static kd_status owner_read(kd_ctx *ctx, kdi_backups *backups, uint64_t expected
 
 /* --- Opening --------------------------------------------------------------------------------- */
 
-static kd_status directory_make(kd_ctx *ctx, const kdi_backups *backups)
-{
-    bool exists;
-    KD_TRY(ctx->world->path_exists(ctx, backups->directory, &exists));
-    if (exists)
-        return KD_OK;
-    const char *above = kd_format_text(ctx, backups->arena, "%s/..", backups->directory);
-    if (above == NULL)
-        return KD_NOMEM;
-    KD_TRY(ctx->world->directory_create(ctx, backups->directory));
-    return ctx->world->directory_sync(ctx, above);
-}
-
 static kd_status lock_take(kd_ctx *ctx, kdi_backups *backups, kdi_backups_use use)
 {
     bool exists;
@@ -178,7 +181,8 @@ kd_status kdi_backups_open(kd_ctx *ctx, kd_arena *arena, const char *target, kdi
     KD_TRY(ctx->world->path_exists(ctx, target, &exists));
     if (!exists && use != KDI_BACKUPS_MAKE)
         return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"", target);
-    KD_TRY(directory_make(ctx, out));
+    if (!exists)
+        KD_TRY(ctx->world->directory_create(ctx, target));
     KD_TRY(look_around(ctx, out, &look));
     if (!look.is_ours && use != KDI_BACKUPS_MAKE)
         return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"", target);
@@ -188,6 +192,7 @@ kd_status kdi_backups_open(kd_ctx *ctx, kd_arena *arena, const char *target, kdi
     if (look.is_ours)
         return owner_read(ctx, out, database_id);
     out->database_id = database_id;
+    KD_TRY(kdi_directory_make(ctx, arena, target)); /* Also one that a crash left. */
     KD_TRY(ctx->world->directory_create(ctx, out->objects_directory));
     return owner_write(ctx, out);
 }

@@ -47,6 +47,8 @@ void kdi_backups_close(kd_ctx *ctx, kdi_backups *backups);
 kd_status kdi_backups_find(kd_ctx *ctx, const kdi_backups *backups, const char *id,
                            const char **out_id) KD_MUST_CHECK;
 
+/* Makes the directory, and its name durable in the one above. */
+kd_status kdi_directory_make(kd_ctx *ctx, kd_arena *arena, const char *path) KD_MUST_CHECK;
 /* Small files. Replacing is atomic and durable. */
 kd_status kdi_file_read(kd_ctx *ctx, kd_arena *arena, const char *path,
                         kd_slice *out_bytes) KD_MUST_CHECK;

@@ -145,14 +145,12 @@ static kd_status leftovers_remove(kd_ctx *ctx, kdi_restore *run, const char *dir
 
 static kd_status directory_make(kd_ctx *ctx, kdi_restore *run)
 {
-    const char *above = path_in(ctx, run->arena, run, "..");
     const char *units = path_in(ctx, run->arena, run, "units");
     const char *wal = path_in(ctx, run->arena, run, "wal");
-    if (above == NULL || units == NULL || wal == NULL)
+    if (units == NULL || wal == NULL)
         return KD_NOMEM;
-    KD_TRY(ctx->world->directory_create(ctx, run->directory));
     run->has_begun = true;
-    KD_TRY(ctx->world->directory_sync(ctx, above));
+    KD_TRY(kdi_directory_make(ctx, run->arena, run->directory));
     KD_TRY(kdi_file_replace(ctx, run->arena, run->directory, "RESTORING", KD_SLICE("")));
     KD_TRY(ctx->world->directory_create(ctx, units));
     KD_TRY(leftovers_remove(ctx, run, units));
