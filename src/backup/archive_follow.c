@@ -103,7 +103,7 @@ static kd_status segments_compare(kd_ctx *ctx, step *run, const kd_map *names)
         if (had == NULL)
             continue;
         KD_TRY(ctx->world->file_open(ctx, files[i].path, KD_FILE_READ, &file));
-        kd_status status = kdi_file_measure(ctx, file, 0, run->bytes, &now);
+        kd_status status = kdi_file_measure(ctx, file, run->bytes, &now);
         ctx->world->file_close(ctx->world, file);
         KD_TRY(status);
         if (had->size_bytes == now.size_bytes && had->tail == now.tail)
@@ -248,7 +248,7 @@ static kd_status segment_copy(kd_ctx *ctx, step *run, kdi_object_writer *writer,
     KD_TRY(status);
     kdi_backup_file copied = {.name =
                                   path + strlen(kd_storage_directory(run->archive->storage)) + 1};
-    status = kdi_file_measure(ctx, source, 0, run->bytes, &copied);
+    status = kdi_file_measure(ctx, source, run->bytes, &copied);
     if (status == KD_OK)
         status = kdi_object_copy(ctx, writer, &run->backups, source, run->bytes, &copied, NULL,
                                  NULL, &kept_bytes);

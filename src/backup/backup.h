@@ -20,14 +20,16 @@
  *                                           checkpoint <its stamp> <where replay begins>
  *                                           log <file number> <offset> <link> <incarnation>
  *                                           file <name> <bytes> <hash> <tail>
+ *                                           part <name> <bytes> <hash> <tail> <offset>
  *                                           end <8 hex digits>
  *
  * The last line is the CRC-32C of everything before it. "log" is the place in the log where the
- * backup ends, and an archive goes on (archive.h); version 1 had neither it nor "checkpoint". A
- * name is ROOT, settings.conf, units/... or wal/...; a hash is XXH3 of 128 bits over the file's
- * bytes, 32 hex digits; a tail XXH3 of 64 bits over its last 4 KiB (or all), 16 hex digits.
- * Segments and index runs end in a trailer that tells the file from every other, so that one whose
- * name, size and tail the newest backup knows is not read again.
+ * backup ends, and an archive goes on (archive.h), so does the next backup: a file of the log that
+ * has grown since is the parts that are known and what is new of it (version 2 too); version 1 had
+ * neither it nor "checkpoint". A name is ROOT, settings.conf, units/... or wal/...; a hash is XXH3
+ * of 128 bits over the file's bytes, 32 hex digits; a tail XXH3 of 64 bits over its last 4 KiB (or
+ * all), 16 hex digits. Segments and index runs end in a trailer that tells the file from every
+ * other, so that one whose name, size and tail the newest backup knows is not read again.
  *
  * AN OBJECT is named by hash and size (hex digits): "KADEOBJ1", then pieces, the last one with 0
  * plain bytes:

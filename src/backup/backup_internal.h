@@ -57,8 +57,10 @@ kd_status kdi_file_replace(kd_ctx *ctx, kd_arena *arena, const char *directory, 
 
 /* --- What a backup consists of: backup_manifest.c --- */
 
+/* A file, or a part of one that has grown since an earlier backup. */
 typedef struct kdi_backup_file {
     const char *name;
+    uint64_t offset; /* In the file; 0: its first part, or all of it. */
     uint64_t size_bytes;
     uint64_t hash[2]; /* High, low. */
     uint64_t tail;
@@ -120,14 +122,14 @@ kd_status kdi_object_append(kd_ctx *ctx, kdi_object_writer *writer, const void *
 /* Size and hash go into `file`; `*out_kept_bytes` is 0 when the object was there. */
 kd_status kdi_object_finish(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
                             kdi_backup_file *file, uint64_t *out_kept_bytes) KD_MUST_CHECK;
-/* All of that: the first bytes of `source`, as many as `file` says. `piece` has KDI_PIECE_BYTES;
- * `passed` (may be NULL) is told of every piece. */
+/* All of that: the bytes of `source` from the offset on, as many as `file` says. `piece` has
+ * KDI_PIECE_BYTES; `passed` (may be NULL) is told of every piece. */
 kd_status kdi_object_copy(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
                           kd_file *source, char *piece, kdi_backup_file *file,
                           kd_status (*passed)(kd_ctx *ctx, void *object, size_t size_bytes),
                           void *object, uint64_t *out_kept_bytes) KD_MUST_CHECK;
-/* Size (at most the limit, 0: all of it) and tail of a file, by which it is known again. */
-kd_status kdi_file_measure(kd_ctx *ctx, kd_file *file, uint64_t limit_bytes, char *piece,
+/* Size and tail of a file, by which it is known again. */
+kd_status kdi_file_measure(kd_ctx *ctx, kd_file *file, char *piece,
                            kdi_backup_file *out) KD_MUST_CHECK;
 kd_status kdi_object_exists(kd_ctx *ctx, const kdi_backups *backups, const kdi_backup_file *file,
                             bool *out_exists) KD_MUST_CHECK;

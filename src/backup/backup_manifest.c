@@ -75,9 +75,13 @@ void kdi_backup_object_name(const kdi_backup_file *file, char out_name[KDI_OBJEC
 
 kd_status kdi_file_line_append(kd_ctx *ctx, kd_buffer *text, const kdi_backup_file *file)
 {
-    return kd_buffer_append_format(
-        ctx, text, "file %s %" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64 "\n", file->name,
-        file->size_bytes, file->hash[0], file->hash[1], file->tail);
+    KD_TRY(kd_buffer_append_format(ctx, text,
+                                   "%s %s %" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64,
+                                   file->offset > 0 ? "part" : "file", file->name, file->size_bytes,
+                                   file->hash[0], file->hash[1], file->tail));
+    if (file->offset > 0)
+        KD_TRY(kd_buffer_append_format(ctx, text, " %" PRIu64, file->offset));
+    return kd_buffer_append_byte(ctx, text, '\n');
 }
 
 kd_status kdi_manifest_write(kd_ctx *ctx, const kdi_backups *backups, const kdi_manifest *manifest)
@@ -121,12 +125,14 @@ static bool name_is_valid(const char *name)
 bool kdi_file_line_read(char *words[6], uint32_t count, kdi_backup_file *out)
 {
     char high[17];
-    if (count != 5 || strcmp(words[0], "file") != 0 || strlen(words[3]) != 32 ||
+    bool is_part = count == 6 && strcmp(words[0], "part") == 0;
+    if ((!is_part && (count != 5 || strcmp(words[0], "file") != 0)) || strlen(words[3]) != 32 ||
         strlen(words[4]) != 16 || !name_is_valid(words[1]))
         return false;
     memcpy(high, words[3], 16);
     high[16] = '\0';
     *out = (kdi_backup_file){.name = words[1],
+                             .offset = is_part ? strtoull(words[5], NULL, 10) : 0,
                              .size_bytes = strtoull(words[2], NULL, 10),
                              .hash = {strtoull(high, NULL, 16), strtoull(words[3] + 16, NULL, 16)},
                              .tail = strtoull(words[4], NULL, 16)};
@@ -155,7 +161,7 @@ static kd_status line_take(kd_ctx *ctx, kd_arena *arena, const char *path, char 
         out->end.offset = strtoull(words[2], NULL, 10);
         out->end.link = (uint32_t)strtoul(words[3], NULL, 10);
         out->end.incarnation = (uint32_t)strtoul(words[4], NULL, 10);
-    } else if (strcmp(words[0], "file") == 0) {
+    } else if (strcmp(words[0], "file") == 0 || strcmp(words[0], "part") == 0) {
         kdi_backup_file *file;
         KD_TRY(KD_PUSH(ctx, arena, out->files, out->file_count, out->file_capacity, &file));
         if (!kdi_file_line_read(words, count, file))

@@ -110,7 +110,8 @@ kd_status kdi_object_copy(kd_ctx *ctx, kdi_object_writer *writer, const kdi_back
     for (uint64_t offset = 0; offset < size_bytes; offset += got_bytes) {
         size_t piece_bytes =
             size_bytes - offset > KDI_PIECE_BYTES ? KDI_PIECE_BYTES : (size_t)(size_bytes - offset);
-        KD_TRY(ctx->world->file_read(ctx, source, offset, piece, piece_bytes, &got_bytes));
+        KD_TRY(ctx->world->file_read(ctx, source, file->offset + offset, piece, piece_bytes,
+                                     &got_bytes));
         if (got_bytes != piece_bytes)
             return KD_FAIL(ctx, KD_IO, "58030", "file \"%s\" became shorter while it was copied",
                            file->name);
@@ -121,13 +122,10 @@ kd_status kdi_object_copy(kd_ctx *ctx, kdi_object_writer *writer, const kdi_back
     return kdi_object_finish(ctx, writer, backups, file, out_kept_bytes);
 }
 
-kd_status kdi_file_measure(kd_ctx *ctx, kd_file *file, uint64_t limit_bytes, char *piece,
-                           kdi_backup_file *out)
+kd_status kdi_file_measure(kd_ctx *ctx, kd_file *file, char *piece, kdi_backup_file *out)
 {
     size_t got_bytes;
     KD_TRY(ctx->world->file_size(ctx, file, &out->size_bytes));
-    if (limit_bytes != 0)
-        out->size_bytes = limit_bytes;
     uint64_t from = out->size_bytes > KDI_TAIL_BYTES ? out->size_bytes - KDI_TAIL_BYTES : 0;
     KD_TRY(ctx->world->file_read(ctx, file, from, piece, out->size_bytes - from, &got_bytes));
     out->tail = XXH3_64bits(piece, got_bytes);
@@ -220,8 +218,8 @@ static kd_status piece_read(kd_ctx *ctx, object_reader *reader, bool *out_end)
         return damaged(ctx, reader, "a piece cannot be decompressed");
     XXH3_128bits_update(reader->hash, plain, plain_bytes);
     if (reader->target != NULL && plain_bytes > 0)
-        KD_TRY(
-            ctx->world->file_write(ctx, reader->target, reader->plain_bytes, plain, plain_bytes));
+        KD_TRY(ctx->world->file_write(ctx, reader->target, reader->of->offset + reader->plain_bytes,
+                                      plain, plain_bytes));
     reader->plain_bytes += plain_bytes;
     return kd_progress_add(ctx, plain_bytes);
 }

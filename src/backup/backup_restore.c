@@ -179,7 +179,7 @@ kd_status kdi_file_restore(kd_ctx *ctx, kdi_restore *run, const kdi_backup_file 
     kd_file *target;
     const char *name = strcmp(file->name, "ROOT") == 0 ? "ROOT.new" : file->name;
     kd_arena_reset(run->scratch);
-    KD_TRY(kdi_restored_open(ctx, run, name, KD_FILE_TRUNCATE, &target));
+    KD_TRY(kdi_restored_open(ctx, run, name, file->offset > 0 ? 0 : KD_FILE_TRUNCATE, &target));
     kd_status status = kdi_object_read(ctx, run->scratch, &run->backups, file, target);
     if (status == KD_OK)
         status = ctx->world->file_sync(ctx, target);

@@ -129,15 +129,14 @@ static kd_status file_enter(kd_ctx *ctx, take *run, const kdi_backup_file *file)
     return KD_OK;
 }
 
-/* `limit_bytes`: so much of it, 0: all. */
-static kd_status file_copy(kd_ctx *ctx, take *run, const char *path, uint64_t limit_bytes)
+static kd_status file_copy(kd_ctx *ctx, take *run, const char *path)
 {
     kd_status status = KD_OK;
     kd_file *source = NULL;
     bool known;
     kdi_backup_file file = {.name = path + strlen(run->hold.directory) + 1};
     KD_TRY_OUT(ctx->world->file_open(ctx, path, KD_FILE_READ, &source));
-    KD_TRY_OUT(kdi_file_measure(ctx, source, limit_bytes, run->piece, &file));
+    KD_TRY_OUT(kdi_file_measure(ctx, source, run->piece, &file));
     KD_TRY_OUT(is_known(ctx, run, &file, &known));
     if (!known)
         KD_TRY_OUT(content_copy(ctx, run, source, &file));
@@ -164,6 +163,86 @@ static kd_status root_copy(kd_ctx *ctx, take *run)
     return file_enter(ctx, run, &file);
 }
 
+/* --- The log --------------------------------------------------------------------------------- */
+
+static kd_status block_pass(kd_ctx *ctx, void *object, const kd_wal_place *from,
+                            const kd_wal_place *to, kd_slice bytes)
+{
+    (void)ctx;
+    (void)object;
+    (void)from;
+    (void)to;
+    (void)bytes;
+    return KD_OK;
+}
+
+/* The log goes on behind the newest backup: its files begin with what that one has of them. */
+static kd_status is_continued(kd_ctx *ctx, const take *run, bool *out_is_continued)
+{
+    kd_wal_place at = run->before.end;
+    const kd_wal_place *end = &run->hold.end;
+    *out_is_continued = false;
+    if (at.file_no == 0 || at.position > end->position)
+        return KD_OK;
+    kd_status status =
+        kd_wal_copy(ctx, kd_storage_log(run->storage), &at, end->position, block_pass, NULL);
+    if (status == KD_INVALID || status == KD_CORRUPT) {
+        kd_error_clear(ctx); /* Of another history, or no longer there: nothing is known of it. */
+        return KD_OK;
+    }
+    *out_is_continued = status == KD_OK && at.file_no == end->file_no && at.offset == end->offset &&
+                        at.link == end->link;
+    return status;
+}
+
+/* Of a file's first `limit_bytes` what the newest backup has; `*out_bytes` of them. */
+static kd_status parts_keep(kd_ctx *ctx, take *run, const char *name, uint64_t limit_bytes,
+                            uint64_t *out_bytes)
+{
+    *out_bytes = 0;
+    for (size_t i = 0; i < run->before.file_count; i++) {
+        bool exists;
+        const kdi_backup_file *part = &run->before.files[i];
+        if (strcmp(part->name, name) != 0 || part->offset != *out_bytes ||
+            part->offset + part->size_bytes > limit_bytes)
+            continue;
+        KD_TRY(kdi_object_exists(ctx, &run->backups, part, &exists));
+        if (!exists)
+            return KD_OK;
+        KD_TRY(file_enter(ctx, run, part));
+        *out_bytes += part->size_bytes;
+    }
+    return KD_OK;
+}
+
+static kd_status log_file_copy(kd_ctx *ctx, take *run, const kd_storage_file *log_file,
+                               bool is_continued)
+{
+    kd_file *source;
+    kdi_backup_file part = {.name = log_file->path + strlen(run->hold.directory) + 1};
+    if (is_continued)
+        KD_TRY(parts_keep(ctx, run, part.name, log_file->size_bytes, &part.offset));
+    part.size_bytes = log_file->size_bytes - part.offset;
+    if (part.size_bytes == 0)
+        return KD_OK;
+    KD_TRY(ctx->world->file_open(ctx, log_file->path, KD_FILE_READ, &source));
+    kd_status status = content_copy(ctx, run, source, &part);
+    ctx->world->file_close(ctx->world, source);
+    KD_TRY(status);
+    return file_enter(ctx, run, &part);
+}
+
+static kd_status log_copy(kd_ctx *ctx, take *run)
+{
+    bool continued;
+    KD_TRY(is_continued(ctx, run, &continued));
+    for (size_t i = 0; i < run->hold.log_count; i++)
+        KD_TRY(log_file_copy(ctx, run, &run->hold.log_files[i], continued));
+    return KD_OK;
+}
+
+/* --- The held files -------------------------------------------------------------------------- */
+
 /* What ALTER SYSTEM has set. */
 static kd_status settings_copy(kd_ctx *ctx, take *run)
 {
@@ -172,14 +251,14 @@ static kd_status settings_copy(kd_ctx *ctx, take *run)
     if (path == NULL)
         return KD_NOMEM;
     KD_TRY(ctx->world->path_exists(ctx, path, &exists));
-    return exists ? file_copy(ctx, run, path, 0) : KD_OK;
+    return exists ? file_copy(ctx, run, path) : KD_OK;
 }
 
 /* A segment that nothing names yet may go before its turn: its transaction was rolled back. */
 static kd_status more_copy(kd_ctx *ctx, take *run)
 {
     for (size_t i = 0; i < run->hold.more_count; i++) {
-        kd_status status = file_copy(ctx, run, run->hold.more_files[i].path, 0);
+        kd_status status = file_copy(ctx, run, run->hold.more_files[i].path);
         if (status == KD_INVALID && strcmp(ctx->error.sqlstate, "58P01") == 0)
             kd_error_clear(ctx);
         else
@@ -194,12 +273,11 @@ static kd_status held_copy(kd_ctx *ctx, take *run)
     KD_TRY(root_copy(ctx, run));
     KD_TRY(settings_copy(ctx, run));
     for (size_t i = 0; i < hold->file_count; i++)
-        KD_TRY(file_copy(ctx, run, hold->files[i].path, 0));
+        KD_TRY(file_copy(ctx, run, hold->files[i].path));
     moment_choose(ctx, run);
     KD_TRY(kd_storage_hold_log(ctx, run->storage, hold));
     KD_TRY(more_copy(ctx, run));
-    for (size_t i = 0; i < hold->log_count; i++)
-        KD_TRY(file_copy(ctx, run, hold->log_files[i].path, hold->log_files[i].size_bytes));
+    KD_TRY(log_copy(ctx, run));
     run->manifest.info.position = hold->end.position;
     run->manifest.stamp = hold->stamp;
     run->manifest.replay_position = hold->replay_position;
