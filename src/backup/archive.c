@@ -84,9 +84,13 @@ static kd_status note_write(kd_ctx *ctx, kd_arena *arena, const kd_archive *arch
 
 static kd_status note_remove(kd_ctx *ctx, kd_arena *arena, const kd_archive *archive)
 {
+    bool exists;
     const char *path = note_path(ctx, arena, archive);
     if (path == NULL)
         return KD_NOMEM;
+    KD_TRY(ctx->world->path_exists(ctx, path, &exists));
+    if (!exists)
+        return KD_OK;
     KD_TRY(ctx->world->path_remove(ctx, path));
     return ctx->world->directory_sync(ctx, kd_storage_directory(archive->storage));
 }
@@ -261,6 +265,15 @@ static kd_status note_take(kd_ctx *ctx, kd_archive *archive, kd_arena *arena,
     return KD_OK;
 }
 
+/* Where it was is not known any more: the database is opened without, and the status says it. */
+static void note_is_lost(kd_ctx *ctx, kd_archive *archive)
+{
+    error_set(ctx, archive);
+    kd_error_clear(ctx);
+    kd_storage_archive_end(archive->storage);
+    status_set(archive, KD_ARCHIVE_GAP);
+}
+
 static kd_status note_begin(kd_ctx *ctx, kd_archive *archive)
 {
     kdi_archive_note note;
@@ -268,6 +281,11 @@ static kd_status note_begin(kd_ctx *ctx, kd_archive *archive)
     if (arena == NULL)
         return KD_NOMEM;
     kd_status status = note_read(ctx, arena, archive, &note);
+    if (status == KD_CORRUPT || status == KD_UNSUPPORTED) {
+        kd_arena_destroy(arena);
+        note_is_lost(ctx, archive);
+        return KD_OK;
+    }
     if (status == KD_OK && note.target != NULL)
         status = note_take(ctx, archive, arena, &note);
     if (archive->arena == NULL)
@@ -423,21 +441,29 @@ kd_status kd_archive_start(kd_ctx *ctx, kd_archive *archive, const char *target,
     return status;
 }
 
+/* The turn is had. */
+static kd_status stop(kd_ctx *ctx, kd_archive *archive)
+{
+    if (step(ctx, archive) != KD_OK)
+        kd_error_clear(ctx); /* What is archived stays useful; the status says why no more. */
+    kd_arena *arena = kd_arena_create(ctx, NULL, "archive", KD_ARENA_UNLIMITED);
+    if (arena == NULL)
+        return KD_NOMEM;
+    kd_status status = note_remove(ctx, arena, archive);
+    kd_arena_destroy(arena);
+    KD_TRY(status);
+    kd_storage_archive_end(archive->storage);
+    note_drop(archive);
+    status_set(archive, KD_ARCHIVE_OFF);
+    return KD_OK;
+}
+
 kd_status kd_archive_stop(kd_ctx *ctx, kd_archive *archive)
 {
+    if (kd_storage_is_read_only(archive->storage))
+        return KD_FAIL(ctx, KD_INVALID, "25006", "the database is open for reading only");
     kd_mutex_lock(&archive->turn);
-    kd_status status = KD_OK;
-    if (archive->arena != NULL) {
-        if (step(ctx, archive) != KD_OK)
-            kd_error_clear(ctx); /* What is archived stays useful; the status said why no more. */
-        kd_arena *arena = archive->arena;
-        status = note_remove(ctx, arena, archive);
-        if (status == KD_OK) {
-            kd_storage_archive_end(archive->storage);
-            note_drop(archive);
-            status_set(archive, KD_ARCHIVE_OFF);
-        }
-    }
+    kd_status status = stop(ctx, archive);
     kd_mutex_unlock(&archive->turn);
     return status;
 }

@@ -182,3 +182,60 @@ TEST(a_stopped_archive_begins_anew_with_a_backup)
     CHECK_EQ(archive_restore(&a, (kd_restore_wish){0}, "new", &restored), 30);
     archive_close(&a);
 }
+
+/* With its thread: commits, flushes and checkpoints go on beside it. */
+TEST(an_archive_follows_by_itself)
+{
+    archive_fixture a;
+    kd_archive_status status;
+    kd_restored restored;
+    archive_open(&a);
+    kd_archive_destroy(a.archive);
+    CHECK_STATUS(&a.f.ctx, kd_archive_create(&a.f.ctx, a.f.storage, false, &a.archive));
+    archive_start(&a);
+    for (int i = 0; i < 10; i++) {
+        rows_add(&a.f, i * 300, 300);
+        if (i % 3 == 0)
+            CHECK_STATUS(&a.f.ctx, kd_storage_flush(&a.f.ctx, a.f.storage, true));
+        if (i % 3 == 1)
+            CHECK_STATUS(&a.f.ctx, kd_storage_checkpoint(&a.f.ctx, a.f.storage));
+        a.f.ctx.world->sleep_ns(a.f.ctx.world, 100000000);
+    }
+    for (int i = 0; i < 300; i++) {
+        CHECK_STATUS(&a.f.ctx, kd_archive_read_status(&a.f.ctx, a.f.arena, a.archive, &status));
+        if (status.position == status.log_position)
+            break;
+        a.f.ctx.world->sleep_ns(a.f.ctx.world, 100000000);
+    }
+    CHECK_EQ(status.state, KD_ARCHIVE_FOLLOWING);
+    CHECK_EQ(status.position, status.log_position);
+    CHECK_EQ(archive_restore(&a, (kd_restore_wish){0}, "new", &restored), 3000);
+    archive_close(&a);
+}
+
+/* A database opens whatever the note in it says. */
+TEST(a_damaged_note_is_told_and_replaced)
+{
+    archive_fixture a;
+    kd_archive_status status;
+    kd_file *file;
+    char path[8192];
+    archive_open(&a);
+    archive_start(&a);
+    (void)snprintf(path, sizeof path, "%s/" KD_ARCHIVE_FILE, a.f.options.directory);
+    CHECK_STATUS(&a.f.ctx, a.f.ctx.world->file_open(&a.f.ctx, path, KD_FILE_WRITE, &file));
+    CHECK_STATUS(&a.f.ctx, a.f.ctx.world->file_write(&a.f.ctx, file, 20, "?", 1));
+    a.f.ctx.world->file_close(a.f.ctx.world, file);
+    archive_reopen(&a, true);
+    CHECK_STATUS(&a.f.ctx, kd_archive_read_status(&a.f.ctx, a.f.arena, a.archive, &status));
+    CHECK_EQ(status.state, KD_ARCHIVE_GAP);
+    CHECK(strstr(status.error, "is damaged") != NULL);
+    rows_add(&a.f, 0, 10);
+    archive_step(&a);
+    archive_start(&a);
+    rows_add(&a.f, 10, 10);
+    archive_step(&a);
+    kd_restored restored;
+    CHECK_EQ(archive_restore(&a, (kd_restore_wish){0}, "new", &restored), 20);
+    archive_close(&a);
+}
