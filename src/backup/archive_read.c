@@ -309,16 +309,27 @@ static kd_status piece_verify(kd_ctx *ctx, kd_arena *scratch, kdi_archive_reader
     return KD_OK;
 }
 
+/* With a piece that begins, or segments before it. */
+static bool is_new_stretch(const kdi_archive_reader *reader, const kd_archive_stretch *last)
+{
+    const kdi_archive_piece *piece = &reader->piece;
+    if (last == NULL || last->log_bytes == 0)
+        return last == NULL;
+    if (piece->kind == KDI_ARCHIVE_LOG)
+        return piece->begins;
+    return kdi_place_compare(&piece->from, &reader->end) != 0;
+}
+
 static kd_status stretch_add(kd_ctx *ctx, kd_arena *arena, kdi_archive_reader *reader,
                              kd_archive_stretch **stretches, size_t *count, size_t *capacity)
 {
     const kdi_archive_piece *piece = &reader->piece;
-    kd_archive_stretch *stretch;
-    if (*count == 0 || (piece->begins && piece->kind == KDI_ARCHIVE_LOG)) {
+    kd_archive_stretch *stretch = *count == 0 ? NULL : *stretches + *count - 1;
+    if (is_new_stretch(reader, stretch)) {
         KD_TRY(KD_PUSH(ctx, arena, *stretches, *count, *capacity, &stretch));
-        *stretch = (kd_archive_stretch){.from_position = piece->from.position};
+        *stretch = (kd_archive_stretch){.from_position = piece->from.position,
+                                        .to_position = piece->from.position};
     }
-    stretch = *stretches + *count - 1;
     stretch->piece_count++;
     stretch->stored_bytes += KDI_ARCHIVE_HEADER_BYTES + piece->stored_bytes;
     if (piece->kind == KDI_ARCHIVE_LOG) {

@@ -174,10 +174,14 @@ TEST(a_stopped_archive_begins_anew_with_a_backup)
     archive_refused(&a, (kd_restore_wish){.moment_us = stopped_us}, "58P01", "ends at position");
     archive_start(&a);
     rows_add(&a.f, 20, 10);
+    CHECK_STATUS(&a.f.ctx, kd_storage_flush(&a.f.ctx, a.f.storage, true));
     archive_step(&a);
     CHECK_STATUS(&a.f.ctx,
                  kd_archive_list(&a.f.ctx, a.f.arena, a.target, true, &stretches, &count));
     CHECK_EQ(count, 2);
+    CHECK(stretches[0].to_position < stretches[1].from_position);
+    CHECK_EQ(stretches[0].segment_count, 0);
+    CHECK(stretches[1].segment_count > 0);
     archive_refused(&a, (kd_restore_wish){.moment_us = stopped_us}, "58P01", "ends with a gap");
     CHECK_EQ(archive_restore(&a, (kd_restore_wish){0}, "new", &restored), 30);
     archive_close(&a);
