@@ -118,12 +118,21 @@ static void walk_value(codec *c, kd_value *value)
         note(c, kd_value_copy(c->ctx, c->arena, &borrowed, value));
 }
 
-/* The items of a list: when reading, room for `count` of them, zeroed. */
+/* The items of a list: when reading, room for `count` of them, zeroed; else a copy, since what is
+ * walked is written back, and other sessions read the original. */
 static void *walk_list(codec *c, const void *items, uint32_t *count, size_t item_bytes)
 {
     walk_u32(c, count);
-    if (!reading(c))
-        return (void *)(uintptr_t)items; /* The codec only reads from it. */
+    if (!reading(c)) {
+        void *copy = kd_alloc_array(c->ctx, c->arena, *count, item_bytes);
+        if (copy == NULL) {
+            note(c, KD_NOMEM);
+            *count = 0;
+        } else if (*count > 0) {
+            memcpy(copy, items, *count * item_bytes);
+        }
+        return copy;
+    }
     if (c->status != KD_OK || c->reader.failed || *count > LIST_COUNT_MAX) {
         c->reader.failed = true;
         *count = 0;
@@ -544,8 +553,12 @@ kd_status kd_entry_encode(kd_ctx *ctx, const kd_object *entry, kd_buffer *out)
     assert(entry_bytes(entry->kind) > 0);
     memset(&copy, 0, sizeof copy);
     memcpy(&copy, entry, entry_bytes(entry->kind));
-    codec c = {.ctx = ctx, .out = out};
+    kd_arena *scratch = kd_arena_create(ctx, NULL, "catalog entry", KD_ARENA_UNLIMITED);
+    if (scratch == NULL)
+        return KD_NOMEM;
+    codec c = {.ctx = ctx, .arena = scratch, .out = out};
     walk_entry(&c, &copy);
+    kd_arena_destroy(scratch);
     return c.status;
 }
 
