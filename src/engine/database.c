@@ -10,6 +10,7 @@
 #include "engine/sample_store.h"
 #include "engine/schema_change.h"
 #include "engine/statement_log.h"
+#include "engine/view_content.h"
 #include "engine/watchdog.h"
 
 #include <assert.h>
@@ -70,6 +71,7 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
     if (database->governor == NULL)
         return KD_NOMEM;
     KD_TRY(kdi_result_cache_create(ctx, database, &database->results));
+    KD_TRY(kdi_view_contents_create(ctx, database, &database->views));
     KD_TRY(kdi_configuration_open(ctx, database, options->settings, &database->configuration));
     KD_TRY(open_storage(ctx, database, options));
     if (!database->is_memory)
@@ -150,6 +152,7 @@ static kd_status create(kd_ctx *ctx, kd_world *world, const char *path,
     if (status != KD_OK) {
         ctx->error = own.error;
         database->is_memory = false; /* The caller still owns the world. */
+        kdi_view_contents_destroy(database->views);
         kd_catalog_close(database->catalog);
         kd_archive_abandon(database->archive);
         if (database->storage != NULL)
@@ -192,6 +195,7 @@ kd_status kd_database_close(kd_ctx *ctx, kd_database *database)
 {
     kd_ctx own = {.world = database->world};
     end_sessions(database);
+    kdi_view_contents_destroy(database->views);
     kd_catalog_close(database->catalog);
     kd_archive_destroy(database->archive);
     kd_status status = kd_storage_close(&own, database->storage);
@@ -204,6 +208,7 @@ kd_status kd_database_close(kd_ctx *ctx, kd_database *database)
 void kd_database_abandon(kd_database *database)
 {
     end_sessions(database);
+    kdi_view_contents_destroy(database->views);
     kd_catalog_close(database->catalog);
     kd_archive_abandon(database->archive);
     kd_storage_abandon(database->storage);

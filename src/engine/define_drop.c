@@ -8,6 +8,7 @@
 #include "engine/catalog_text.h"
 #include "engine/define_internal.h"
 #include "engine/table_key.h"
+#include "engine/view_content.h"
 
 #include <assert.h>
 #include <string.h>
@@ -326,6 +327,8 @@ static kd_status drop_table(kd_ctx *ctx, drop *work, const kd_table_entry *table
     KD_TRY(collect(ctx, work->run, is_owned_by, table->object.object_no, &partitions));
     for (uint32_t i = 0; i < partitions.count; i++)
         KD_TRY(drop_one(ctx, work, partitions.numbers[i]));
+    if (table->query_text.size_bytes > 0)
+        kdi_view_content_forget(session->database, table->object.object_no);
     if (table->table_no != 0)
         KD_TRY(kd_table_drop(ctx, session->txn,
                              kd_table_find(session->database->storage, table->table_no)));

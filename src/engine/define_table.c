@@ -6,6 +6,7 @@
 #include "engine/view_text.h"
 
 #include "engine/value_cast.h"
+#include "engine/view_content.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -727,6 +728,7 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
     }
     for (uint32_t i = 0; i < draft->entry.column_count; i++)
         given[i] = i;
+    kd_stamp stamp = kd_txn_snapshot(run->session->txn).stamp; /* Before the rows are read. */
     if (!ast->with_no_data)
         KD_TRY_OUT(
             copy_rows(ctx, draft, text, "query", &draft->entry, given, draft->entry.column_count));
@@ -735,6 +737,7 @@ kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run, const kd_ast_create_tabl
         draft->entry.is_populated = !ast->with_no_data;
         KD_TRY_OUT(kdi_query_depends(ctx, run, query, &draft->entry.depends_on,
                                      &draft->entry.depends_count));
+        KD_TRY_OUT(kdi_view_content_note(ctx, run, &draft->entry, text, stamp));
     }
     KD_TRY_OUT(kdi_draft_put(ctx, draft));
 out:
@@ -787,9 +790,11 @@ kd_status kdi_refresh(kd_ctx *ctx, kd_run *run, const kd_ast_refresh *ast)
     for (uint32_t i = 0; i < draft->entry.visible_count; i++)
         given[i] = i;
     draft->entry.is_populated = !ast->with_no_data;
+    kd_stamp stamp = kd_txn_snapshot(run->session->txn).stamp; /* Before the rows are read. */
     if (!ast->with_no_data)
         KD_TRY(copy_rows(ctx, draft, table->query_text, "query", &draft->entry, given,
                          draft->entry.visible_count));
+    KD_TRY(kdi_view_content_note(ctx, run, &draft->entry, table->query_text, stamp));
     return kdi_draft_put(ctx, draft);
 }
 

@@ -50,6 +50,7 @@ struct kd_database {
     kd_workers *workers;
     struct kdi_sample_store *samples; /* For the planner: sample_store.c. */
     struct kdi_result_cache *results; /* result_cache.c */
+    struct kdi_view_contents *views;  /* view_content.c */
     kdi_configuration *configuration;
     kdi_statement_log *statement_log;
     kd_durability durability;
@@ -259,9 +260,9 @@ struct kd_run {
     kd_session *session;
     kd_run *next; /* In the session's list. */
     kd_arena *arena;
-    const kd_bound_statement *bound; /* What is run: the statement's, or made for the values. */
+    const kd_bound_statement *bound; /* What is run: the statement's, or made for this run. */
     const kd_statement_plan *plan;
-    kd_arena *values_arena;         /* Of a plan made for the values; NULL: there was none. */
+    kd_arena *own_arena;            /* Of a plan made for this run; NULL: there was none. */
     kd_execution *execution;        /* Queries. */
     struct kdi_result *result;      /* Or its rows, kept from before: */
     uint32_t result_next;           /* the next batch of those. */
@@ -417,6 +418,10 @@ void kdi_keep_actuals(kd_plan_actual *actuals, const kd_statement_plan *plan,
                       kd_execution *execution);
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution) KD_MUST_CHECK;
+/* The plan that a run of the statement would get, for EXPLAIN: one that reads materialized views in
+ * place of tables, in the run's arena, or the statement's own. */
+kd_status kdi_plan_with_views(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
+                              const kd_statement_plan **out_plan) KD_MUST_CHECK;
 /* For EXPLAIN and PREPARE: a statement whose plan is made now, whatever plans are kept, and that is
  * not kept either. */
 kd_status kdi_prepared_anew(kd_ctx *ctx, kd_session *session, kd_slice text, const kd_type *types,

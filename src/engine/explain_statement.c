@@ -131,7 +131,7 @@ static kd_status analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, explained
 {
     kd_world *world = ctx->world;
     kd_plan_actual *actuals =
-        KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, inner->plan->plan_count + 1);
+        KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, it->plan->plan_count + 1);
     if (actuals == NULL)
         return KD_NOMEM;
     it->actuals = actuals;
@@ -147,7 +147,7 @@ static kd_status analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, explained
         KD_TRY(kd_run_begin(ctx, inner, NULL, 0, &written));
         KD_TRY(kd_run_end(ctx, written));
     } else {
-        KD_TRY(measure(ctx, run, inner->plan, actuals));
+        KD_TRY(measure(ctx, run, it->plan, actuals));
     }
     it->run_ns = world->monotonic_ns(world) - started;
     return KD_OK;
@@ -181,13 +181,14 @@ kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
     kdi_set_tag(run, "EXPLAIN");
     uint64_t started = world->monotonic_ns(world);
     KD_TRY_OUT(kdi_prepared_anew(ctx, run->session, part, NULL, 0, &inner));
-    explained it = {.plan = inner->plan, .planned_ns = world->monotonic_ns(world) - started};
+    explained it = {.planned_ns = world->monotonic_ns(world) - started};
     KD_TRY_OUT(kdi_columns(ctx, run->arena, names, &text_type, 1, &columns));
     KD_TRY_OUT(kdi_run_start_rows(ctx, run, columns, 1, &rows));
     if (inner->class != KDI_QUERY) {
         kd_value line = kd_value_text(KD_SLICE("Utility Statement"));
         KD_TRY_OUT(kdi_row_set_add(ctx, rows, &line));
     } else {
+        KD_TRY_OUT(kdi_plan_with_views(ctx, run, inner, &it.plan));
         if (option_is_on(&ast->options, "analyze"))
             KD_TRY_OUT(analyze(ctx, run, inner, &it));
         KD_TRY_OUT((json ? add_json : add_text)(ctx, run, &it, rows));

@@ -286,7 +286,8 @@ static kd_status draft_make(kd_ctx *ctx, kd_arena *arena, kd_run *run, kd_slice 
                                 .arena = arena,
                                 .key = key,
                                 .snapshot = kd_txn_snapshot(run->session->txn).stamp};
-    KD_TRY(kdi_plan_sources_note(ctx, arena, database, run->plan, &draft->sources));
+    /* The statement's own plan reads the tables, the run's perhaps a materialized view of them. */
+    KD_TRY(kdi_plan_sources_note(ctx, arena, database, run->prepared->plan, &draft->sources));
     KD_TRY(kdi_row_set_create(ctx, arena, run->columns, run->column_count, &draft->rows));
     *out_draft = draft;
     return KD_OK;

@@ -96,17 +96,21 @@ kd_status kdi_query_is_repeatable(kd_ctx *ctx, const kd_bound_statement *bound,
 
 /* --- Keys ------------------------------------------------------------------------------------- */
 
-/* What the transaction has written itself no stamp tells; a SERIALIZABLE one is to note what it
- * reads; damage that may be left out has no stamp either. */
-static bool may_keep(const kd_run *run, const kd_prepared *prepared)
+bool kdi_reads_committed_rows(const kd_run *run)
 {
     const kd_session *session = run->session;
-    return kdi_result_cache_is_on(session->database->results) && prepared->is_repeatable &&
-           !prepared->reads_now && session->settings.result_cache != 0 &&
-           session->settings.skip_damaged_rows == 0 && session->routine == NULL &&
+    return session->settings.skip_damaged_rows == 0 && session->routine == NULL &&
            run->phase != NULL && !run->is_engines && !run->is_maintenance && !run->reads_latest &&
            !run->hides_own_work && !kd_txn_has_work(session->txn) &&
            kd_txn_isolation(session->txn) != KD_SERIALIZABLE;
+}
+
+static bool may_keep(const kd_run *run, const kd_prepared *prepared)
+{
+    const kd_session *session = run->session;
+    return kdi_result_cache_is_on(session->database->results) &&
+           session->settings.result_cache != 0 && prepared->is_repeatable && !prepared->reads_now &&
+           kdi_reads_committed_rows(run);
 }
 
 static kd_status add_text(kd_ctx *ctx, kd_buffer *out, kd_slice text)

@@ -81,6 +81,7 @@ typedef struct kd_settings {
     int64_t scrub_bytes_per_second;
     int64_t scrub_interval_ms;
     int64_t join_collapse_limit;
+    int64_t enable_view_rewrite;
     int64_t plan_cache_bytes; /* Of plans that the session keeps by their texts; 0: none. */
     int64_t plan_cache_mode;  /* kdi_plan_mode */
     int64_t result_cache;

@@ -14,6 +14,7 @@
 #include "engine/short_path.h"
 #include "engine/sample_store.h"
 #include "engine/value_cast.h"
+#include "engine/view_content.h"
 #include "engine/watchdog.h"
 
 #include <assert.h>
@@ -60,9 +61,10 @@ typedef struct planning {
     const kd_session_facts *facts;
     const kd_value *values;
     uint32_t value_count;
-    bool *out_is_repeatable;   /* NULL: nobody asks. */
-    kd_bound_statement *bound; /* Out. */
-    kd_statement_plan *plan;   /* Out. */
+    const kdi_view_choice *views; /* NULL: none are read. */
+    bool *out_is_repeatable;      /* NULL: nobody asks. */
+    kd_bound_statement *bound;    /* Out. */
+    kd_statement_plan *plan;      /* Out. */
 } planning;
 
 static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
@@ -88,6 +90,8 @@ static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
         .joins_as_written = session->settings.join_collapse_limit == 1,
         .values = it->values,
         .value_count = it->value_count,
+        .views = it->views == NULL ? NULL : it->views->views,
+        .view_count = it->views == NULL ? 0 : it->views->count,
     };
     return kd_plan_statement(ctx, it->arena, &plan_options, it->bound, &it->plan);
 }
@@ -629,36 +633,75 @@ kd_status kdi_run_start_log(kd_ctx *ctx, kd_run *run, const kd_rel_column *colum
     return kdi_row_log_create(ctx, run->session, run->arena, columns, column_count, &run->log);
 }
 
-/* The statement's plan, or one that is made for the parameters' values. */
-static kd_status choose_plan(kd_ctx *ctx, kd_run *run)
+/* A plan for this run alone: for its values, or with views that are current for it. */
+static kd_status plan_own(kd_ctx *ctx, kd_run *run, kd_prepared *prepared, bool for_values,
+                          const kdi_view_choice *views, planning *out)
+{
+    if (run->own_arena == NULL)
+        run->own_arena = kd_arena_create(ctx, run->arena, "plan", KD_ARENA_UNLIMITED);
+    if (run->own_arena == NULL)
+        return KD_NOMEM;
+    kd_arena_reset(run->own_arena); /* Of an attempt before. */
+    kd_statement statement;
+    KD_TRY(kd_parse_statement(ctx, run->own_arena, prepared->text, &statement));
+    *out = (planning){.arena = run->own_arena,
+                      .node = statement.node,
+                      .facts = &run->facts,
+                      .values = for_values ? run->parameters : NULL,
+                      .value_count = for_values ? run->parameter_count : 0,
+                      .views = views};
+    return bind_and_plan(ctx, prepared, out);
+}
+
+/* Which plan is run where none is kept that is better: the statement's own, or another one. */
+static kd_status choose_with(kd_ctx *ctx, kd_run *run, const kdi_view_choice *views)
 {
     kd_prepared *prepared = run->prepared;
-    run->bound = prepared->bound;
-    run->plan = prepared->plan;
-    if (run->result != NULL)
-        return KD_OK;
-    if (!kdi_plan_wants_values(prepared)) {
+    bool for_values = kdi_plan_wants_values(prepared);
+    planning own = {0};
+    if (!for_values)
         prepared->choice.generic_runs++;
+    if (!for_values && views->count == 0)
+        return KD_OK;
+    KD_TRY(plan_own(ctx, run, prepared, for_values, views, &own));
+    if (for_values) {
+        kdi_plan_note_values(prepared, own.plan);
+        prepared->choice.custom_runs++;
+    } else if (own.plan->view_uses == 0) {
         return KD_OK;
     }
-    if (run->values_arena == NULL)
-        run->values_arena = kd_arena_create(ctx, run->arena, "plan", KD_ARENA_UNLIMITED);
-    if (run->values_arena == NULL)
-        return KD_NOMEM;
-    kd_arena_reset(run->values_arena); /* Of an attempt before. */
-    kd_statement statement;
-    KD_TRY(kd_parse_statement(ctx, run->values_arena, prepared->text, &statement));
-    planning of_values = {.arena = run->values_arena,
-                          .node = statement.node,
-                          .facts = &run->facts,
-                          .values = run->parameters,
-                          .value_count = run->parameter_count};
-    KD_TRY(bind_and_plan(ctx, prepared, &of_values));
-    kdi_plan_note_values(prepared, of_values.plan);
-    prepared->choice.custom_runs++;
-    run->bound = of_values.bound;
-    run->plan = of_values.plan;
+    run->bound = own.bound;
+    run->plan = own.plan;
     return KD_OK;
+}
+
+static kd_status choose_plan(kd_ctx *ctx, kd_run *run)
+{
+    kdi_view_choice views;
+    run->bound = run->prepared->bound;
+    run->plan = run->prepared->plan;
+    if (run->result != NULL)
+        return KD_OK;
+    KD_TRY(kdi_view_choice_make(ctx, run->arena, run, run->prepared, &views));
+    kd_status status = choose_with(ctx, run, &views);
+    kdi_view_choice_release(&views);
+    return status;
+}
+
+kd_status kdi_plan_with_views(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
+                              const kd_statement_plan **out_plan)
+{
+    kd_status status = KD_OK;
+    kdi_view_choice views;
+    planning own = {0};
+    *out_plan = prepared->plan;
+    KD_TRY(kdi_view_choice_make(ctx, run->arena, run, prepared, &views));
+    if (views.count > 0)
+        status = plan_own(ctx, run, prepared, false, &views, &own);
+    if (status == KD_OK && own.plan != NULL && own.plan->view_uses > 0)
+        *out_plan = own.plan;
+    kdi_view_choice_release(&views);
+    return status;
 }
 
 /* Rows that are kept from before, or what those of this run are to be kept under. */

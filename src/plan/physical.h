@@ -261,12 +261,20 @@ struct kd_statement_plan {
     kd_plan **ctes;
     uint32_t working_count;
     uint32_t plan_count; /* Highest `no`. */
+    uint32_t view_uses;  /* Aggregates that are read from materialized views. */
     /* One per data-modifying WITH query, in the order in which they run, before this one. */
     uint32_t modifying_count;
     kd_statement_plan *modifying;
     kd_statement_plan *conflict_test; /* Of ON CONFLICT's queries; else NULL. */
     kd_statement_plan *conflict_values;
 };
+
+/* A materialized view whose rows are what its query gives to the statement's snapshot: the query as
+ * it was bound when they were read. */
+typedef struct kd_plan_view {
+    const kd_table_entry *table;     /* Of the plan's catalog version. */
+    const kd_bound_statement *bound; /* Not planned; it is only looked at. */
+} kd_plan_view;
 
 typedef struct kd_plan_options {
     const kd_catalog_version *catalog;
@@ -280,6 +288,8 @@ typedef struct kd_plan_options {
     /* Values of the first parameters, of their types, if the plan is for these alone. */
     const kd_value *values;
     uint32_t value_count;
+    const kd_plan_view *views; /* That may be read in place of aggregates. */
+    uint32_t view_count;
 } kd_plan_options;
 
 kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options *options,

@@ -76,10 +76,20 @@ static void share_lists(const kdi_planner *p, kd_statement_plan *plan)
     plan->ctes = p->ctes;
     plan->working_count = p->working_count;
     plan->plan_count = p->last_no;
+    plan->view_uses = p->view_uses;
     if (plan->conflict_test != NULL)
         share_lists(p, plan->conflict_test);
     if (plan->conflict_values != NULL)
         share_lists(p, plan->conflict_values);
+}
+
+/* The root gives the statement's columns: it is never an aggregate itself. */
+static kd_status read_views(kd_ctx *ctx, kdi_planner *p, const kd_bound_statement *bound)
+{
+    kd_rel *root = bound->query;
+    for (uint32_t i = 0; i < bound->cte_count; i++)
+        KD_TRY(kdi_rewrite_views(ctx, p, &bound->ctes[i]->query));
+    return root->kind == KD_REL_AGGREGATE ? KD_OK : kdi_rewrite_views(ctx, p, &root);
 }
 
 kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options *options,
@@ -100,6 +110,8 @@ kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options 
     plan->modifying = KD_NEW_ARRAY(ctx, arena, kd_statement_plan, plan->modifying_count);
     if (plan->modifying == NULL)
         return KD_NOMEM;
+    if (options->view_count > 0)
+        KD_TRY(read_views(ctx, p, bound));
     KD_TRY(kdi_recheck_note_locks(ctx, p, bound));
     /* CTEs that stay are optimised in place, in order, so that a later one sees the earlier. */
     uint32_t no;

@@ -46,6 +46,7 @@ typedef struct kdi_planner {
     kd_cte **cte_of;
     size_t cte_count, cte_capacity, cte_of_count, cte_of_capacity;
     uint32_t working_count;
+    uint32_t view_uses;
     kdi_origin *origins; /* By column id. */
     uint32_t origin_count, scan_count;
     kdi_share *shares;
@@ -107,6 +108,8 @@ kd_status kdi_scan_condition_paths(kd_ctx *ctx, kdi_planner *p, const kd_id_set 
                                    kd_plan *scan) KD_MUST_CHECK;
 kd_status kdi_scan_paths(kd_ctx *ctx, kdi_planner *p, kd_plan *input, kd_expr ***slots,
                          size_t count) KD_MUST_CHECK;
+/* view_rewrite.c: reads aggregates in the tree from materialized views that have them. */
+kd_status kdi_rewrite_views(kd_ctx *ctx, kdi_planner *p, kd_rel **io_rel) KD_MUST_CHECK;
 /* recheck.c. NULL when more than one row of one table decides. */
 kd_status kdi_recheck_make(kd_ctx *ctx, kdi_planner *p, kd_rel *rel,
                            kd_recheck **out) KD_MUST_CHECK;
