@@ -215,6 +215,8 @@ static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
     bool is_temporary = kd_slice_equal(ast->what, KD_SLICE("temp"));
     if (kd_slice_equal(ast->what, KD_SLICE("sequences")))
         forget_sequences(session);
+    if (kd_slice_equal(ast->what, KD_SLICE("plans")))
+        kdi_plan_cache_clear(session);
     if (!is_all) {
         kdi_set_tag(run, "DISCARD");
         return is_temporary ? drop_temporary(ctx, session) : KD_OK;
@@ -226,6 +228,7 @@ static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
     kdi_cursors_close(session, true);
     kd_ast_deallocate all = {.name = {"", 0}};
     KD_TRY(deallocate(ctx, run, &all));
+    kdi_plan_cache_clear(session);
     kdi_set_tag(run, "DISCARD ALL");
     kdi_reset_settings(session);
     forget_sequences(session);

@@ -122,11 +122,16 @@ bool kdi_plan_cache_keep(kd_prepared *prepared)
     return true;
 }
 
-void kdi_plan_cache_close(kd_session *session)
+void kdi_plan_cache_clear(kd_session *session)
 {
     kdi_plan_cache *cache = &session->plans;
-    cache->is_closed = true;
     while (cache->oldest != NULL)
         drop_oldest(cache);
     assert(cache->used_bytes == 0);
+}
+
+void kdi_plan_cache_close(kd_session *session)
+{
+    session->plans.is_closed = true;
+    kdi_plan_cache_clear(session);
 }

@@ -46,6 +46,9 @@ typedef struct kdi_plan_place {
 kd_prepared *kdi_plan_cache_take(kd_session *session, kd_slice text);
 /* False: it is not worth keeping, or there is no room. The least recently used make way. */
 bool kdi_plan_cache_keep(kd_prepared *prepared);
+/* DISCARD PLANS. */
+void kdi_plan_cache_clear(kd_session *session);
+/* From now on nothing is kept. */
 void kdi_plan_cache_close(kd_session *session);
 
 /* A table that a plan was made for, and how many rows it had. */

@@ -84,6 +84,8 @@ bool kdi_plan_wants_values(const kd_prepared *prepared)
     const kdi_plan_choice *choice = &prepared->choice;
     if (prepared->class != KDI_QUERY || prepared->parameter_count == 0)
         return false;
+    if (prepared->actuals != NULL) /* They are those of the statement's own plan. */
+        return false;
     switch ((kdi_plan_mode)prepared->session->settings.plan_cache_mode) {
     case KDI_PLAN_GENERIC:
         return false;

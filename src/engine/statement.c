@@ -665,7 +665,8 @@ static kd_status choose_with(kd_ctx *ctx, kd_run *run, const kdi_view_choice *vi
         return KD_OK;
     KD_TRY(plan_own(ctx, run, prepared, for_values, views, &own));
     if (for_values) {
-        kdi_plan_note_values(prepared, own.plan);
+        if (own.plan->view_uses == 0) /* Else it differs for another reason. */
+            kdi_plan_note_values(prepared, own.plan);
         prepared->choice.custom_runs++;
     } else if (own.plan->view_uses == 0) {
         return KD_OK;

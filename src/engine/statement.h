@@ -4,7 +4,9 @@
  *     kd_prepared_create -> kd_run_begin -> kd_run_next ... -> kd_run_end -> kd_prepared_destroy
  *
  * A prepared query or DML statement holds its plan and the catalog version that
- * it was made for; a run against a newer version plans again. A run of a
+ * it was made for; a run against a newer version plans again, and so does one
+ * after settings or statistics have changed. A statement that is destroyed may
+ * be kept by its session for when the same text is prepared again. A run of a
  * statement without rows has done everything when kd_run_begin returns.
  */
 #ifndef KD_ENGINE_STATEMENT_H

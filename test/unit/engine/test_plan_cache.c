@@ -52,6 +52,8 @@ TEST(a_text_that_comes_again_has_its_plan_still)
     for (int i = 0; i < 5; i++)
         CHECK_ROWS(it.session, "SELECT sum(a) FROM t WHERE a > 0", "3");
     CHECK_EQ(uses(it.session, "SELECT sum(a) FROM t WHERE a > 0"), 4);
+    kit_run(it.session, "DISCARD PLANS");
+    CHECK_EQ(uses(it.session, "SELECT sum(a) FROM t WHERE a > 0"), -1);
     kit_run(it.session, "SET plan_cache_bytes = 0; SELECT 1");
     CHECK_ROWS(it.session, "SELECT count(*) FROM kade_plan_cache", "0");
     kit_run(it.session, "SELECT sum(a) FROM t WHERE a > 0");
