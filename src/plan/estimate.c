@@ -119,11 +119,16 @@ const kdi_origin *kdi_origin_of(const kdi_planner *p, kd_column_id id)
 
 /* --- Distinct values -------------------------------------------------------------------------- */
 
-double kdi_table_rows(kdi_planner *p, const kd_table_entry *table)
+kd_table *kdi_table_stored(const kdi_planner *p, const kd_table_entry *table)
 {
     kd_storage *storage =
         p->options->catalog == NULL ? NULL : kd_catalog_storage(p->options->catalog);
-    kd_table *stored = storage == NULL ? NULL : kd_table_find(storage, table->table_no);
+    return storage == NULL ? NULL : kd_table_find(storage, table->table_no);
+}
+
+double kdi_table_rows(kdi_planner *p, const kd_table_entry *table)
+{
+    kd_table *stored = kdi_table_stored(p, table);
     return stored == NULL ? ROWS_UNKNOWN : (double)kd_table_row_count_estimate(stored);
 }
 

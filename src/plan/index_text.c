@@ -39,13 +39,23 @@ kd_status kdi_scan_expression(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan, k
                : KD_OK;
 }
 
-/* Each part of the predicate follows from one of the conditions. */
+/* A snapshot may be older than an index's DROP, which took it from the storage for all. */
+static bool is_gone(const kdi_planner *p, const kd_rel *scan, const kd_table_index *index)
+{
+    kd_table *stored = kdi_table_stored(p, scan->as.scan.table);
+    return stored != NULL && !kd_table_has_index(stored, index->storage.index_no);
+}
+
+/* It is there, and each part of the predicate follows from one of the conditions. */
 kd_status kdi_index_holds_all(kd_ctx *ctx, kdi_planner *p, const kd_rel *scan,
                               const kd_table_index *index, const kdi_conditions *conditions,
                               bool *out_holds)
 {
     kdi_conditions parts = {0};
     kd_expr *predicate;
+    *out_holds = false;
+    if (is_gone(p, scan, index))
+        return KD_OK;
     *out_holds = index->storage.predicate_column_no < 0;
     if (*out_holds || conditions->count == 0 || p->options->bind == NULL)
         return KD_OK;

@@ -242,6 +242,8 @@ kd_status kdi_note_node(kd_ctx *ctx, kdi_planner *p, kd_rel *rel) KD_MUST_CHECK;
 /* The table's column behind a column; NULL: it is computed. */
 const kdi_origin *kdi_origin_of(const kdi_planner *p, kd_column_id id);
 double kdi_estimate(kdi_planner *p, kd_rel *rel);
+/* NULL: nothing is stored for it, or the planner runs without a storage. */
+kd_table *kdi_table_stored(const kdi_planner *p, const kd_table_entry *table);
 double kdi_table_rows(kdi_planner *p, const kd_table_entry *table);
 double kdi_selectivity(kdi_planner *p, const kd_expr *condition);
 double kdi_selectivity_all(kdi_planner *p, const kdi_conditions *list);

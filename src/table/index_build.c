@@ -422,10 +422,9 @@ kd_status kd_table_drop_index(kd_ctx *ctx, kd_txn *txn, kd_table *table, uint64_
 {
     kdi_write_set *writes;
     KD_TRY(kdi_writes_get(ctx, txn, table->storage, &writes));
-    kdi_index *index = kdi_index_find(table, index_no);
+    kdi_index *index = kdi_index_get(ctx, table, index_no);
     if (index == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
-                       (unsigned long long)index_no);
+        return KD_CONFLICT;
     uint64_t numbers[] = {table->table_no, index_no};
     KD_TRY(kdi_redo_numbers(ctx, txn, KDI_REDO_INDEX_DROP, numbers, 2));
     return kdi_writes_structure(ctx, writes, &drop_change, index);

@@ -22,15 +22,6 @@ static kd_status pick_visible(kd_ctx *ctx, kd_table *table, kd_snapshot snapshot
     return KD_OK;
 }
 
-static kdi_index *index_get(kd_ctx *ctx, kd_table *table, uint64_t index_no)
-{
-    kdi_index *index = kdi_index_find(table, index_no);
-    if (index == NULL)
-        (void)KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
-                      (unsigned long long)index_no);
-    return index;
-}
-
 static kd_status place_in(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_snapshot snapshot,
                           const kdi_index *index, kd_slice key, kdi_place *out_place,
                           bool *out_found)
@@ -58,9 +49,9 @@ static kd_status place_by_key(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_
                               bool *out_found)
 {
     *out_found = false;
-    kdi_index *index = index_get(ctx, table, index_no);
+    kdi_index *index = kdi_index_get(ctx, table, index_no);
     if (index == NULL)
-        return KD_INVALID;
+        return KD_CONFLICT;
     KD_TRY(place_in(ctx, arena, table, snapshot, index, key, out_place, out_found));
     kdi_count_key(index, *out_found);
     return KD_OK;
@@ -110,9 +101,9 @@ kd_status kd_index_scan_open(kd_ctx *ctx, kd_arena *arena, kd_table *table, kd_s
                              kd_index_scan **out_scan)
 {
     *out_scan = NULL;
-    const kdi_index *index = index_get(ctx, table, index_no);
+    const kdi_index *index = kdi_index_get(ctx, table, index_no);
     if (index == NULL)
-        return KD_INVALID;
+        return KD_CONFLICT;
     KD_TRY(kdi_serial_note_range(ctx, table, snapshot, index_no, range->low, range->high));
     kd_index_scan *scan = KD_NEW(ctx, arena, kd_index_scan);
     if (scan == NULL)

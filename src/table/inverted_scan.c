@@ -249,13 +249,10 @@ static kd_status asking_begin(kd_ctx *ctx, kd_arena *arena, kd_table *table, uin
                               asking *out)
 {
     *out = (asking){.table = table,
-                    .index = kdi_index_find(table, index_no),
+                    .index = kdi_index_get(ctx, table, index_no),
                     .arena = arena,
                     .table_rows = (double)kd_table_row_count_estimate(table)};
-    if (out->index == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
-                       (unsigned long long)index_no);
-    return KD_OK;
+    return out->index == NULL ? KD_CONFLICT : KD_OK;
 }
 
 kd_status kd_table_estimate_items(kd_ctx *ctx, kd_arena *arena, kd_table *table, uint64_t index_no,

@@ -96,6 +96,8 @@ kd_status kd_table_add_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
                              uint64_t *out_index_no) KD_MUST_CHECK;
 kd_status kd_table_drop_index(kd_ctx *ctx, kd_txn *txn, kd_table *table,
                               uint64_t index_no) KD_MUST_CHECK;
+/* False once its DROP has been committed, also for snapshots from before: asking it is 40001. */
+bool kd_table_has_index(kd_table *table, uint64_t index_no);
 
 /* Gives an index the name and the columns' text of `definition`, from the commit on; nothing to do
  * when it has them. The caller holds KD_TABLE_EXCLUSIVE: writers tell the names in their errors. */

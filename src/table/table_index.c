@@ -17,6 +17,21 @@ kdi_index *kdi_index_find(kd_table *table, uint64_t index_no)
     return NULL;
 }
 
+bool kd_table_has_index(kd_table *table, uint64_t index_no)
+{
+    return kdi_index_find(table, index_no) != NULL;
+}
+
+kdi_index *kdi_index_get(kd_ctx *ctx, kd_table *table, uint64_t index_no)
+{
+    kdi_index *index = kdi_index_find(table, index_no);
+    if (index == NULL)
+        (void)KD_FAIL(ctx, KD_CONFLICT, "40001",
+                      "could not serialize access due to a concurrent DROP of index %llu",
+                      (unsigned long long)index_no);
+    return index;
+}
+
 static kd_status slice_copy(kd_ctx *ctx, kd_arena *arena, kd_slice *slice)
 {
     char *copy = kd_copy_text(ctx, arena, slice->data, slice->size_bytes);
@@ -403,10 +418,9 @@ kd_status kdi_index_keys_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index
 kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
                              const kd_value *values, uint32_t value_count, kd_buffer *out)
 {
-    const kdi_index *index = kdi_index_find(table, index_no);
+    const kdi_index *index = kdi_index_get(ctx, table, index_no);
     if (index == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "42704", "index %llu does not exist",
-                       (unsigned long long)index_no);
+        return KD_CONFLICT;
     assert(value_count <= index->definition.column_count);
     for (uint32_t i = 0; i < value_count; i++)
         KD_TRY(kd_key_append(ctx, index->types[i], &values[i].as, values[i].is_null,

@@ -339,6 +339,8 @@ typedef struct kdi_index_list {
 void kdi_table_note_change(kd_table *table, kd_stamp stamp);
 
 kdi_index *kdi_index_find(kd_table *table, uint64_t index_no);
+/* NULL with 40001: whoever asks knows the number from a catalog in which the index still is. */
+kdi_index *kdi_index_get(kd_ctx *ctx, kd_table *table, uint64_t index_no);
 /* One look-up of a key. */
 void kdi_count_key(kdi_index *index, bool found);
 /* A new index: from now on it is counted how its table is read. */
