@@ -418,10 +418,10 @@ void kdi_keep_actuals(kd_plan_actual *actuals, const kd_statement_plan *plan,
                       kd_execution *execution);
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution) KD_MUST_CHECK;
-/* The plan that a run of the statement would get, for EXPLAIN: one that reads materialized views in
- * place of tables, in the run's arena, or the statement's own. */
-kd_status kdi_plan_with_views(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
-                              const kd_statement_plan **out_plan) KD_MUST_CHECK;
+/* For EXPLAIN: gives the run the plan (and the values) that a run of another statement would get.
+ */
+kd_status kdi_run_plan_other(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
+                             const kd_value *parameters, uint32_t parameter_count) KD_MUST_CHECK;
 /* For EXPLAIN and PREPARE: a statement whose plan is made now, whatever plans are kept, and that is
  * not kept either. */
 kd_status kdi_prepared_anew(kd_ctx *ctx, kd_session *session, kd_slice text, const kd_type *types,
@@ -505,6 +505,9 @@ void kdi_cursors_close(kd_session *session, bool all);
 
 /* A statement of PREPARE; NULL where there is none of that name. */
 const kdi_named *kdi_find_prepared(const kd_session *session, kd_slice name);
+/* What EXECUTE runs: the statement and its arguments' values, in the run's arena. */
+kd_status kdi_execute_target(kd_ctx *ctx, kd_run *run, const kd_ast_execute *ast,
+                             kd_prepared **out_prepared, kd_value **out_values) KD_MUST_CHECK;
 kd_status kdi_named_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node) KD_MUST_CHECK;
 kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast) KD_MUST_CHECK;
 /* DESCRIBE and SUMMARIZE. */

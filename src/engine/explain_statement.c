@@ -63,6 +63,8 @@ static kd_status add_time(kd_ctx *ctx, kdi_row_set *rows, const char *what, uint
 
 /* What there is to tell. */
 typedef struct explained {
+    kd_prepared *prepared; /* The statement, or what it executes. */
+    kd_value *values;      /* Of its parameters. */
     const kd_statement_plan *plan;
     kd_plan_actual *actuals; /* NULL: nothing was run. */
     const char *kept;        /* "hit" or "miss"; NULL: its rows are not kept. */
@@ -127,9 +129,10 @@ static kd_status look_for_rows(kd_ctx *ctx, kd_run *run, const kd_prepared *inne
 }
 
 /* EXPLAIN ANALYZE of a statement that writes does write, as in PostgreSQL. */
-static kd_status analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, explained *it)
+static kd_status analyze(kd_ctx *ctx, kd_run *run, explained *it)
 {
     kd_world *world = ctx->world;
+    kd_prepared *inner = it->prepared;
     kd_plan_actual *actuals =
         KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, it->plan->plan_count + 1);
     if (actuals == NULL)
@@ -142,9 +145,11 @@ static kd_status analyze(kd_ctx *ctx, kd_run *run, kd_prepared *inner, explained
         return KD_OK;
     }
     if (inner->bound->kind != KD_DML_SELECT || inner->plan->modifying_count > 0) {
-        kd_run *written;
+        kd_run *written = NULL;
         inner->actuals = actuals;
-        KD_TRY(kd_run_begin(ctx, inner, NULL, 0, &written));
+        kd_status status = kd_run_begin(ctx, inner, it->values, inner->parameter_count, &written);
+        inner->actuals = NULL;
+        KD_TRY(status);
         KD_TRY(kd_run_end(ctx, written));
     } else {
         KD_TRY(measure(ctx, run, it->plan, actuals));
@@ -166,10 +171,30 @@ static kd_status add_text(kd_ctx *ctx, kd_run *run, const explained *it, kdi_row
     return add_time(ctx, rows, "Execution Time", it->run_ns);
 }
 
+/* Finds what is explained, which EXECUTE only names, and plans it. */
+static kd_status plan_explained(kd_ctx *ctx, kd_run *run, bool is_run, explained *it)
+{
+    const kd_ast_node *node = it->prepared->statement.node;
+    uint64_t started = ctx->world->monotonic_ns(ctx->world);
+    if (node->kind == KD_AST_EXECUTE)
+        KD_TRY(
+            kdi_execute_target(ctx, run, (const kd_ast_execute *)node, &it->prepared, &it->values));
+    const kd_prepared *prepared = it->prepared;
+    if (prepared->class != KDI_QUERY)
+        return KD_OK; /* There is nothing to plan. */
+    KD_TRY(kdi_run_plan_other(ctx, run, it->prepared, it->values,
+                              it->values == NULL ? 0 : prepared->parameter_count));
+    it->plan = run->plan;
+    if (is_run && (prepared->bound->kind != KD_DML_SELECT || prepared->plan->modifying_count > 0))
+        it->plan = prepared->plan; /* As its run will: see kdi_plan_wants_values. */
+    it->planned_ns += ctx->world->monotonic_ns(ctx->world) - started;
+    return KD_OK;
+}
+
 kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
 {
     static const char *const names[] = {"QUERY PLAN"};
-    bool json = wants_json(&ast->options);
+    bool json = wants_json(&ast->options), is_run = option_is_on(&ast->options, "analyze");
     const kd_type text_type = kd_type_of(json ? KD_TYPE_JSON : KD_TYPE_TEXT);
     kd_status status = KD_OK;
     kd_prepared *inner = NULL;
@@ -181,16 +206,16 @@ kd_status kdi_explain(kd_ctx *ctx, kd_run *run, const kd_ast_explain *ast)
     kdi_set_tag(run, "EXPLAIN");
     uint64_t started = world->monotonic_ns(world);
     KD_TRY_OUT(kdi_prepared_anew(ctx, run->session, part, NULL, 0, &inner));
-    explained it = {.planned_ns = world->monotonic_ns(world) - started};
+    explained it = {.prepared = inner, .planned_ns = world->monotonic_ns(world) - started};
     KD_TRY_OUT(kdi_columns(ctx, run->arena, names, &text_type, 1, &columns));
     KD_TRY_OUT(kdi_run_start_rows(ctx, run, columns, 1, &rows));
-    if (inner->class != KDI_QUERY) {
+    KD_TRY_OUT(plan_explained(ctx, run, is_run, &it));
+    if (it.plan == NULL) {
         kd_value line = kd_value_text(KD_SLICE("Utility Statement"));
         KD_TRY_OUT(kdi_row_set_add(ctx, rows, &line));
     } else {
-        KD_TRY_OUT(kdi_plan_with_views(ctx, run, inner, &it.plan));
-        if (option_is_on(&ast->options, "analyze"))
-            KD_TRY_OUT(analyze(ctx, run, inner, &it));
+        if (is_run)
+            KD_TRY_OUT(analyze(ctx, run, &it));
         KD_TRY_OUT((json ? add_json : add_text)(ctx, run, &it, rows));
     }
 out:

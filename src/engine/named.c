@@ -148,10 +148,10 @@ out:
     return status;
 }
 
-static kd_status execute(kd_ctx *ctx, kd_run *run, const kd_ast_execute *ast)
+kd_status kdi_execute_target(kd_ctx *ctx, kd_run *run, const kd_ast_execute *ast,
+                             kd_prepared **out_prepared, kd_value **out_values)
 {
     kdi_named *named = find(run->session->prepared, ast->name);
-    kd_value *values;
     if (named == NULL)
         return KD_FAIL(ctx, KD_INVALID, "26000", "prepared statement \"%.*s\" does not exist",
                        (int)ast->name.size_bytes, ast->name.data);
@@ -164,8 +164,16 @@ static kd_status execute(kd_ctx *ctx, kd_run *run, const kd_ast_execute *ast)
         kd_error_set_detail(ctx, "Expected %u parameters but got %zu.", wanted, ast->args.count);
         return status;
     }
-    KD_TRY(argument_values(ctx, run, &ast->args, named->prepared, &values));
-    return run_in_place(ctx, run, named->prepared, values, wanted);
+    *out_prepared = named->prepared;
+    return argument_values(ctx, run, &ast->args, named->prepared, out_values);
+}
+
+static kd_status execute(kd_ctx *ctx, kd_run *run, const kd_ast_execute *ast)
+{
+    kd_prepared *prepared;
+    kd_value *values;
+    KD_TRY(kdi_execute_target(ctx, run, ast, &prepared, &values));
+    return run_in_place(ctx, run, prepared, values, kd_prepared_parameter_count(prepared));
 }
 
 static kd_status deallocate(kd_ctx *ctx, kd_run *run, const kd_ast_deallocate *ast)

@@ -478,10 +478,9 @@ static void run_destroy(kd_run *run)
     kd_arena_destroy(run->arena);
 }
 
-static kd_status cast_parameters(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
-                                 uint32_t parameter_count)
+static kd_status cast_parameters(kd_ctx *ctx, kd_run *run, const kd_prepared *prepared,
+                                 const kd_value *parameters, uint32_t parameter_count)
 {
-    const kd_prepared *prepared = run->prepared;
     run->parameter_count = prepared->parameter_count;
     run->parameters = KD_NEW_ARRAY(ctx, run->arena, kd_value, prepared->parameter_count + 1);
     if (run->parameters == NULL)
@@ -654,9 +653,9 @@ static kd_status plan_own(kd_ctx *ctx, kd_run *run, kd_prepared *prepared, bool 
 }
 
 /* Which plan is run where none is kept that is better: the statement's own, or another one. */
-static kd_status choose_with(kd_ctx *ctx, kd_run *run, const kdi_view_choice *views)
+static kd_status choose_with(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
+                             const kdi_view_choice *views)
 {
-    kd_prepared *prepared = run->prepared;
     bool for_values = kdi_plan_wants_values(prepared);
     planning own = {0};
     if (!for_values)
@@ -676,33 +675,25 @@ static kd_status choose_with(kd_ctx *ctx, kd_run *run, const kdi_view_choice *vi
     return KD_OK;
 }
 
-static kd_status choose_plan(kd_ctx *ctx, kd_run *run)
+static kd_status choose_plan(kd_ctx *ctx, kd_run *run, kd_prepared *prepared)
 {
     kdi_view_choice views;
-    run->bound = run->prepared->bound;
-    run->plan = run->prepared->plan;
+    run->bound = prepared->bound;
+    run->plan = prepared->plan;
     if (run->result != NULL)
         return KD_OK;
-    KD_TRY(kdi_view_choice_make(ctx, run->arena, run, run->prepared, &views));
-    kd_status status = choose_with(ctx, run, &views);
+    KD_TRY(kdi_view_choice_make(ctx, run->arena, run, prepared, &views));
+    kd_status status = choose_with(ctx, run, prepared, &views);
     kdi_view_choice_release(&views);
     return status;
 }
 
-kd_status kdi_plan_with_views(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
-                              const kd_statement_plan **out_plan)
+kd_status kdi_run_plan_other(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,
+                             const kd_value *parameters, uint32_t parameter_count)
 {
-    kd_status status = KD_OK;
-    kdi_view_choice views;
-    planning own = {0};
-    *out_plan = prepared->plan;
-    KD_TRY(kdi_view_choice_make(ctx, run->arena, run, prepared, &views));
-    if (views.count > 0)
-        status = plan_own(ctx, run, prepared, false, &views, &own);
-    if (status == KD_OK && own.plan != NULL && own.plan->view_uses > 0)
-        *out_plan = own.plan;
-    kdi_view_choice_release(&views);
-    return status;
+    KD_TRY(ensure_plan(ctx, prepared, run->catalog, run->session->txn));
+    KD_TRY(cast_parameters(ctx, run, prepared, parameters, parameter_count));
+    return choose_plan(ctx, run, prepared);
 }
 
 /* Rows that are kept from before, or what those of this run are to be kept under. */
@@ -735,11 +726,11 @@ static kd_status run_enter(kd_ctx *ctx, kd_run *run, const kd_value *parameters,
         run->columns = prepared->columns;
         run->column_count = prepared->column_count;
     }
-    KD_TRY(cast_parameters(ctx, run, parameters, parameter_count));
+    KD_TRY(cast_parameters(ctx, run, prepared, parameters, parameter_count));
     if (prepared->class != KDI_QUERY)
         return KD_OK;
     KD_TRY(find_result(ctx, run));
-    return choose_plan(ctx, run);
+    return choose_plan(ctx, run, prepared);
 }
 
 /* Rows that are locked are given when all of them are: until then the statement may run again. */

@@ -83,3 +83,28 @@ TEST(analyze_tells_bytes_of_operators)
     CHECK(strstr(text, "\"Memory Bytes\": ") != NULL);
     kit_close(&it);
 }
+
+TEST(execute_is_explained_by_what_it_runs)
+{
+    kit it = kit_memory();
+    kit_run(it.session, "CREATE TABLE t (a int PRIMARY KEY, b int);"
+                        "INSERT INTO t SELECT i, i % 7 FROM generate_series(1, 1000) i;"
+                        "PREPARE r (int) AS SELECT b FROM t WHERE a = $1;"
+                        "PREPARE w (int) AS UPDATE t SET b = b + 100 WHERE a = $1");
+    const char *text = kit_rows(it.session, "EXPLAIN EXECUTE r (3)");
+    CHECK(strstr(text, "Index Scan using t_pkey on t") != NULL);
+    CHECK(strstr(text, "actual") == NULL);
+    text = kit_rows(it.session, "EXPLAIN ANALYZE EXECUTE r (3)");
+    CHECK(strstr(text, "ms rows=1)") != NULL);
+    text = kit_rows(it.session, "EXPLAIN EXECUTE w (3)");
+    CHECK(strncmp(text, "Update on t;", 12) == 0);
+    CHECK_ROWS(it.session, "SELECT b FROM t WHERE a = 3", "3");
+    text = kit_rows(it.session, "EXPLAIN ANALYZE EXECUTE w (3)");
+    CHECK(strstr(text, "ms rows=1)") != NULL);
+    CHECK_ROWS(it.session, "SELECT b FROM t WHERE a = 3", "103");
+    kit_run(it.session, "EXECUTE w (3)"); /* Its figures went nowhere that is gone. */
+    CHECK_ROWS(it.session, "SELECT b FROM t WHERE a = 3", "203");
+    kit_fails(it.session, "EXPLAIN EXECUTE r", "42601");
+    kit_fails(it.session, "EXPLAIN EXECUTE absent (1)", "26000");
+    kit_close(&it);
+}
