@@ -30,6 +30,7 @@
 #include "sql/binder.h"
 
 enum { KDI_TAG_BYTES = 64, KDI_NAME_BYTES = 64 };
+enum { KDI_KNOWN_ROWS = 8 }; /* Of one statement: how often it may be planned anew. */
 
 typedef struct kdi_configuration kdi_configuration; /* configuration.h */
 typedef struct kdi_statement_log kdi_statement_log; /* statement_log.h */
@@ -242,6 +243,9 @@ struct kd_prepared {
     kd_type *parameter_types;
     uint32_t column_count;
     const kd_rel_column *columns;
+    kd_known_rows known[KDI_KNOWN_ROWS]; /* What runs found that the planner had not expected. */
+    uint32_t known_count;
+    uint64_t replans;        /* Runs that went on with another plan: see replan.h. */
     bool is_of_cursor;       /* Its rows say where they are, behind these columns. */
     kd_plan_actual *actuals; /* Where EXPLAIN ANALYZE wants the figures of its run; else NULL. */
 };
@@ -264,6 +268,7 @@ struct kd_run {
     const kd_statement_plan *plan;
     kd_arena *own_arena;            /* Of a plan made for this run; NULL: there was none. */
     kd_execution *execution;        /* Queries. */
+    struct kdi_replan *replan;      /* NULL: they are run as they are planned. See replan.h. */
     struct kdi_result *result;      /* Or its rows, kept from before: */
     uint32_t result_next;           /* the next batch of those. */
     struct kdi_result_draft *draft; /* Its rows are to be kept. */
@@ -418,6 +423,12 @@ void kdi_keep_actuals(kd_plan_actual *actuals, const kd_statement_plan *plan,
                       kd_execution *execution);
 kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
                           kd_execution **out_execution) KD_MUST_CHECK;
+bool kdi_plan_scans_only(const kd_statement_plan *plan);
+/* A plan of `prepared` for the run, in `arena`, by what it or earlier runs counted. */
+kd_status kdi_run_plan_known(kd_ctx *ctx, kd_run *run, kd_prepared *prepared, kd_arena *arena,
+                             const kd_known_rows *known, uint32_t known_count,
+                             const kd_bound_statement **out_bound,
+                             const kd_statement_plan **out_plan) KD_MUST_CHECK;
 /* For EXPLAIN: gives the run the plan (and the values) that a run of another statement would get.
  */
 kd_status kdi_run_plan_other(kd_ctx *ctx, kd_run *run, kd_prepared *prepared,

@@ -3,6 +3,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "engine/replan.h"
 #include "engine/result_cache.h"
 #include "engine/result_key.h"
 
@@ -35,24 +36,6 @@ static kd_status add_lines(kd_ctx *ctx, kdi_row_set *rows, kd_slice text)
     return KD_OK;
 }
 
-/* Runs the inner plan to its end and drops the rows; the figures are copied before it ends. */
-static kd_status measure(kd_ctx *ctx, kd_run *run, const kd_statement_plan *plan,
-                         kd_plan_actual *actuals)
-{
-    kd_status status = KD_OK;
-    kd_execution *execution = NULL;
-    run->actuals = actuals;
-    KD_TRY_OUT(kdi_run_execute(ctx, run, plan, &execution));
-    for (bool end = false; !end;) {
-        kd_batch batch;
-        KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
-    }
-    kdi_keep_actuals(actuals, plan, execution);
-out:
-    kd_execution_destroy(execution);
-    return status;
-}
-
 static kd_status add_time(kd_ctx *ctx, kdi_row_set *rows, const char *what, uint64_t ns)
 {
     char text[64];
@@ -67,6 +50,9 @@ typedef struct explained {
     kd_value *values;      /* Of its parameters. */
     const kd_statement_plan *plan;
     kd_plan_actual *actuals; /* NULL: nothing was run. */
+    uint32_t replans;        /* How many plans were left for this one, ... */
+    kd_known_rows found;     /* ... the last for this, ... */
+    double expected_rows;    /* ... where so many had been expected. */
     const char *kept;        /* "hit" or "miss"; NULL: its rows are not kept. */
     uint64_t planned_ns, run_ns;
 } explained;
@@ -79,6 +65,8 @@ static kd_status add_json(kd_ctx *ctx, kd_run *run, const explained *it, kdi_row
     KD_TRY(kd_plan_explain_json(ctx, run->arena, it->plan, it->actuals, &text));
     if (it->kept != NULL)
         KD_TRY(kd_buffer_append_format(ctx, &text, ", \"Result Cache\": \"%s\"", it->kept));
+    if (it->replans > 0)
+        KD_TRY(kd_buffer_append_format(ctx, &text, ", \"Replans\": %u", it->replans));
     if (it->run_ns > 0)
         KD_TRY(kd_buffer_append_format(ctx, &text,
                                        ", \"Planning Time\": %.3f, \"Execution Time\": %.3f",
@@ -128,16 +116,41 @@ static kd_status look_for_rows(kd_ctx *ctx, kd_run *run, const kd_prepared *inne
     return KD_OK;
 }
 
+static kd_status actuals_make(kd_ctx *ctx, kd_run *run, explained *it)
+{
+    it->actuals = KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, it->plan->plan_count + 1);
+    return it->actuals == NULL ? KD_NOMEM : KD_OK;
+}
+
+/* Runs the query to its end and drops the rows; the figures are copied before it ends. */
+static kd_status measure(kd_ctx *ctx, kd_run *run, explained *it)
+{
+    run->actuals = it->actuals;
+    KD_TRY(kdi_replan_allow(ctx, run, it->prepared));
+    KD_TRY(kdi_run_execute(ctx, run, it->plan, &run->execution));
+    for (bool end = false; !end;) {
+        kd_batch batch;
+        KD_TRY(kdi_replan_next(ctx, run, &batch, &end));
+    }
+    if (run->replan != NULL && run->replan->times > 0) {
+        it->plan = run->plan;
+        it->replans = run->replan->times;
+        it->found = run->replan->known[run->replan->known_count - 1];
+        it->expected_rows = run->replan->expected_rows;
+        KD_TRY(actuals_make(ctx, run, it));
+    }
+    kdi_keep_actuals(it->actuals, it->plan, run->execution);
+    kd_execution_destroy(run->execution);
+    run->execution = NULL; /* The run gives EXPLAIN's rows. */
+    return KD_OK;
+}
+
 /* EXPLAIN ANALYZE of a statement that writes does write, as in PostgreSQL. */
 static kd_status analyze(kd_ctx *ctx, kd_run *run, explained *it)
 {
     kd_world *world = ctx->world;
     kd_prepared *inner = it->prepared;
-    kd_plan_actual *actuals =
-        KD_NEW_ARRAY(ctx, run->arena, kd_plan_actual, it->plan->plan_count + 1);
-    if (actuals == NULL)
-        return KD_NOMEM;
-    it->actuals = actuals;
+    KD_TRY(actuals_make(ctx, run, it));
     uint64_t started = world->monotonic_ns(world);
     KD_TRY(look_for_rows(ctx, run, inner, &it->kept));
     if (it->kept != NULL && strcmp(it->kept, "hit") == 0) {
@@ -146,13 +159,13 @@ static kd_status analyze(kd_ctx *ctx, kd_run *run, explained *it)
     }
     if (inner->bound->kind != KD_DML_SELECT || inner->plan->modifying_count > 0) {
         kd_run *written = NULL;
-        inner->actuals = actuals;
+        inner->actuals = it->actuals;
         kd_status status = kd_run_begin(ctx, inner, it->values, inner->parameter_count, &written);
         inner->actuals = NULL;
         KD_TRY(status);
         KD_TRY(kd_run_end(ctx, written));
     } else {
-        KD_TRY(measure(ctx, run, it->plan, actuals));
+        KD_TRY(measure(ctx, run, it));
     }
     it->run_ns = world->monotonic_ns(world) - started;
     return KD_OK;
@@ -164,6 +177,11 @@ static kd_status add_text(kd_ctx *ctx, kd_run *run, const explained *it, kdi_row
     KD_TRY(kd_plan_explain(ctx, run->arena, it->plan, it->actuals, &text));
     if (it->kept != NULL)
         KD_TRY(kd_buffer_append_format(ctx, &text, "Result Cache: %s\n", it->kept));
+    if (it->replans > 0)
+        KD_TRY(kd_buffer_append_format(ctx, &text,
+                                       "Planned Anew: %u, for %.0f rows in a join's build side "
+                                       "instead of %.0f\n",
+                                       it->replans, it->found.rows, it->expected_rows));
     KD_TRY(add_lines(ctx, rows, kd_buffer_slice(&text)));
     if (it->actuals == NULL)
         return KD_OK;

@@ -9,6 +9,7 @@
 #include "engine/engine_internal.h"
 
 #include "base/hash.h"
+#include "engine/replan.h"
 #include "engine/result_cache.h"
 #include "engine/result_key.h"
 #include "engine/short_path.h"
@@ -62,9 +63,11 @@ typedef struct planning {
     const kd_value *values;
     uint32_t value_count;
     const kdi_view_choice *views; /* NULL: none are read. */
-    bool *out_is_repeatable;      /* NULL: nobody asks. */
-    kd_bound_statement *bound;    /* Out. */
-    kd_statement_plan *plan;      /* Out. */
+    const kd_known_rows *known;
+    uint32_t known_count;
+    bool *out_is_repeatable;   /* NULL: nobody asks. */
+    kd_bound_statement *bound; /* Out. */
+    kd_statement_plan *plan;   /* Out. */
 } planning;
 
 static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
@@ -92,6 +95,8 @@ static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
         .value_count = it->value_count,
         .views = it->views == NULL ? NULL : it->views->views,
         .view_count = it->views == NULL ? 0 : it->views->count,
+        .known = it->known,
+        .known_count = it->known_count,
     };
     return kd_plan_statement(ctx, it->arena, &plan_options, it->bound, &it->plan);
 }
@@ -101,6 +106,8 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
     planning general = {.arena = prepared->plan_arena,
                         .node = prepared->statement.node,
                         .facts = facts,
+                        .known = prepared->known,
+                        .known_count = prepared->known_count,
                         .out_is_repeatable = &prepared->is_repeatable};
     KD_TRY(bind_and_plan(ctx, prepared, &general));
     KD_TRY(kdi_plan_sources_note(ctx, prepared->plan_arena, prepared->session->database,
@@ -169,10 +176,13 @@ static kd_status ensure_plan(kd_ctx *ctx, kd_prepared *prepared, kd_catalog_vers
                              kd_txn *txn)
 {
     uint64_t stamp = settings_stamp(prepared->session);
-    if (prepared->plan != NULL && prepared->settings_stamp == stamp &&
-        kd_catalog_version_no(prepared->catalog) == kd_catalog_version_no(catalog) &&
-        !kdi_plan_sources_changed(prepared->session->database, &prepared->sources))
+    bool holds = prepared->plan != NULL &&
+                 kd_catalog_version_no(prepared->catalog) == kd_catalog_version_no(catalog) &&
+                 !kdi_plan_sources_changed(prepared->session->database, &prepared->sources);
+    if (holds && prepared->settings_stamp == stamp)
         return KD_OK;
+    if (!holds)
+        prepared->known_count = 0; /* It was counted in other tables. */
     if (prepared->plan != NULL || prepared->catalog != NULL) {
         forget_plan(prepared);
         KD_TRY(parse(ctx, prepared));
@@ -433,6 +443,7 @@ static void run_release(kd_run *run)
 {
     kd_execution_destroy(run->execution);
     run->execution = NULL;
+    run->replan = NULL;
     kdi_result_release(run->result);
     run->result = NULL;
     kdi_result_draft_drop(run->draft);
@@ -589,6 +600,7 @@ kd_status kdi_run_execute(kd_ctx *ctx, kd_run *run, const kd_statement_plan *pla
         .collect_actuals = run->actuals != NULL,
         .progress_rows = run->phase != NULL ? &session->progress.work.rows_done : NULL,
         .skips = may_skip_rows(run, bound) ? &run->skips : NULL,
+        .replanner = run->replan == NULL ? NULL : &run->replan->replanner,
         .given = run->given,
         .given_count = run->given_count,
     };
@@ -632,6 +644,14 @@ kd_status kdi_run_start_log(kd_ctx *ctx, kd_run *run, const kd_rel_column *colum
     return kdi_row_log_create(ctx, run->session, run->arena, columns, column_count, &run->log);
 }
 
+static kd_status parse_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
+{
+    kd_statement statement;
+    KD_TRY(kd_parse_statement(ctx, it->arena, prepared->text, &statement));
+    it->node = statement.node;
+    return bind_and_plan(ctx, prepared, it);
+}
+
 /* A plan for this run alone: for its values, or with views that are current for it. */
 static kd_status plan_own(kd_ctx *ctx, kd_run *run, kd_prepared *prepared, bool for_values,
                           const kdi_view_choice *views, planning *out)
@@ -641,15 +661,32 @@ static kd_status plan_own(kd_ctx *ctx, kd_run *run, kd_prepared *prepared, bool 
     if (run->own_arena == NULL)
         return KD_NOMEM;
     kd_arena_reset(run->own_arena); /* Of an attempt before. */
-    kd_statement statement;
-    KD_TRY(kd_parse_statement(ctx, run->own_arena, prepared->text, &statement));
     *out = (planning){.arena = run->own_arena,
-                      .node = statement.node,
                       .facts = &run->facts,
                       .values = for_values ? run->parameters : NULL,
                       .value_count = for_values ? run->parameter_count : 0,
-                      .views = views};
-    return bind_and_plan(ctx, prepared, out);
+                      .views = views,
+                      .known = prepared->known,
+                      .known_count = prepared->known_count};
+    return parse_and_plan(ctx, prepared, out);
+}
+
+kd_status kdi_run_plan_known(kd_ctx *ctx, kd_run *run, kd_prepared *prepared, kd_arena *arena,
+                             const kd_known_rows *known, uint32_t known_count,
+                             const kd_bound_statement **out_bound,
+                             const kd_statement_plan **out_plan)
+{
+    bool for_values = run->plan != prepared->plan;
+    planning anew = {.arena = arena,
+                     .facts = &run->facts,
+                     .values = for_values ? run->parameters : NULL,
+                     .value_count = for_values ? run->parameter_count : 0,
+                     .known = known,
+                     .known_count = known_count};
+    KD_TRY(parse_and_plan(ctx, prepared, &anew));
+    *out_bound = anew.bound;
+    *out_plan = anew.plan;
+    return KD_OK;
 }
 
 /* Which plan is run where none is kept that is better: the statement's own, or another one. */
@@ -767,7 +804,7 @@ static bool plan_scans_only(const kd_plan *plan, uint32_t depth)
 
 /* A query that takes rows from scans alone holds no memory but what those found: many changes may
  * come and go beside it. */
-static bool scans_only(const kd_statement_plan *plan)
+bool kdi_plan_scans_only(const kd_statement_plan *plan)
 {
     bool does = plan->modifying_count == 0 && plan_scans_only(plan->root, 0);
     for (uint32_t i = 0; does && i < plan->cte_count; i++)
@@ -790,8 +827,9 @@ static kd_status run_attempt(kd_ctx *ctx, kd_run *run, const kd_value *parameter
     if (run->bound->for_update && run->actuals == NULL)
         return run_locking(ctx, run);
     if (run->session->runs == run && run->next == NULL && !run->hides_own_work &&
-        scans_only(run->plan))
+        kdi_plan_scans_only(run->plan))
         kd_txn_scan_only(run->session->txn); /* Before the first scan. */
+    KD_TRY(kdi_replan_allow(ctx, run, run->prepared));
     KD_TRY(kdi_run_execute(ctx, run, run->plan, &run->execution));
     if (run->result_key.size_bytes > 0)
         run->draft = kdi_result_draft_begin(run, run->result_key);
@@ -1059,7 +1097,7 @@ kd_status kd_run_next(kd_ctx *ctx, kd_run *run, kd_batch *out_batch, bool *out_e
         *out_end = true;
         return KD_OK;
     }
-    kd_status status = kd_execution_next(ctx, run->execution, out_batch, out_end);
+    kd_status status = kdi_replan_next(ctx, run, out_batch, out_end);
     /* What was read is told only when a crash cannot take it back. */
     if (status == KD_OK && out_batch->selected_count > 0 && run->session->txn != NULL)
         status = kd_txn_wait_visible_durable(ctx, run->session->txn);

@@ -32,7 +32,7 @@ static kd_status pg_prepared_statements(kdi_sys_view *view)
 #define KADE_PLAN_CACHE(X) \
     X(statement, TEXT)     \
     X(uses, INT8)          \
-    X(generic_plans, INT8) X(custom_plans, INT8) X(bytes, INT8)
+    X(generic_plans, INT8) X(custom_plans, INT8) X(replans, INT8) X(bytes, INT8)
 
 /* The last used first. */
 static kd_status kade_plan_cache(kdi_sys_view *view)
@@ -43,6 +43,7 @@ static kd_status kade_plan_cache(kdi_sys_view *view)
         kdi_put_int8(view, (int64_t)it->place.uses);
         kdi_put_int8(view, (int64_t)it->choice.generic_runs);
         kdi_put_int8(view, (int64_t)it->choice.custom_runs);
+        kdi_put_int8(view, (int64_t)it->replans);
         kdi_put_int8(view, (int64_t)it->place.bytes);
         KD_TRY(kdi_sys_emit(view));
     }

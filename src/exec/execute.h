@@ -26,6 +26,17 @@ typedef struct kd_given_rows {
     const kd_batch *batches;
 } kd_given_rows;
 
+/*
+ * Whoever can plan anew is told when a join is through with its build side and has many more rows
+ * there than were expected (Kabra and DeWitt, SIGMOD 1998). It may have the execution stop, which
+ * then has given no row and fails with KD_CONFLICT.
+ */
+typedef struct kd_replanner kd_replanner;
+struct kd_replanner {
+    kd_status (*surprised)(kd_ctx *ctx, kd_replanner *self, kd_known_rows found,
+                           double expected_rows, bool *out_stop);
+};
+
 typedef struct kd_execute_options {
     kd_workers *workers; /* NULL: everything on the calling thread. */
     unsigned thread_max; /* Of this statement; 0: as many as there are. */
@@ -46,6 +57,7 @@ typedef struct kd_execute_options {
     bool collect_actuals;                 /* EXPLAIN ANALYZE. */
     atomic_uint_least64_t *progress_rows; /* Rows scanned so far; may be NULL. */
     struct kd_scan_skips *skips;          /* Damaged blocks are left out; NULL: they fail. */
+    kd_replanner *replanner;              /* NULL: the plan is run as it is. */
 } kd_execute_options;
 
 typedef struct kd_execution kd_execution;

@@ -30,6 +30,8 @@ enum {
     PARTITIONS = 1 << PARTITION_BITS,
     DEAL_PAGES_MIN = 4,
     PREFETCH_SLOTS_MIN = 1 << 14,
+    SURPRISE_ROWS = 50000, /* Fewer are built sooner than a plan is made. */
+    SURPRISE_FACTOR = 8,
 };
 
 typedef struct hash_join {
@@ -211,12 +213,28 @@ static bool is_one_key(const hash_join *self)
     return self->key_count == 1 && !self->op.plan->as.join.null_equal[0];
 }
 
+/* A build side that runtime filters made smaller than its tables say is no surprise the less. */
+static kd_status tell_surprise(kd_ctx *ctx, const hash_join *self)
+{
+    const kd_plan *plan = self->op.plan;
+    kd_replanner *replanner = self->op.exec->options->replanner;
+    kd_known_rows found = {plan->as.join.build_key, (double)self->build_count};
+    double expected_rows = plan->inputs[1]->row_estimate;
+    bool stop = false;
+    if (replanner == NULL || found.key == 0 || self->op.exec->is_sub ||
+        self->build_count < SURPRISE_ROWS || found.rows < expected_rows * SURPRISE_FACTOR)
+        return KD_OK;
+    KD_TRY(replanner->surprised(ctx, replanner, found, expected_rows, &stop));
+    return stop ? KD_FAIL(ctx, KD_CONFLICT, "40001", "the statement is planned anew") : KD_OK;
+}
+
 static kd_status build_finish(kd_ctx *ctx, kdi_op *op)
 {
     hash_join *self = (hash_join *)op;
     self->build_count = self->store.row_count;
     for (uint32_t p = 0; p < PARTITIONS; p++)
         self->build_count += self->parts[p].row_count;
+    KD_TRY(tell_surprise(ctx, self));
     KD_TRY(filters_make(ctx, self));
     if (!self->is_dealt && !(self->store.page_count >= DEAL_PAGES_MIN &&
                              kdi_budget_is_tight(self->store.budget, self->store.row_count * 16)))

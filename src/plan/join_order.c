@@ -12,9 +12,11 @@
  * any two members can be compared, written or not. A subset's rows follow from its leaves and
  * conditions alone, whatever the tree.
  */
+#include "base/hash.h"
 #include "plan/plan_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum {
     DP_LEAVES = 12,
@@ -52,6 +54,12 @@ typedef struct subset {
     leaf_mask left; /* 0: a leaf, or not reachable (cost is infinite). */
 } subset;
 
+/* A subset whose rows an earlier run has counted: those of every subset around it change alike. */
+typedef struct known_subset {
+    leaf_mask leaves;
+    double factor;
+} known_subset;
+
 typedef struct ordering {
     kdi_planner *p;
     kdi_leaf *leaves;
@@ -68,6 +76,8 @@ typedef struct ordering {
     double *pair_factor;  /* count * count: correction for pairs that several classes join. */
     kdi_conditions loose; /* Conditions that name no leaf. */
     subset *table;        /* By mask, up to DP_LEAVES. */
+    known_subset *known;
+    uint32_t known_count;
 } ordering;
 
 static inline leaf_mask bit(uint32_t leaf)
@@ -304,9 +314,22 @@ static double class_share(const column_class *class, leaf_mask all)
     return share * least;
 }
 
+/* By how much the estimate of what contains counted subsets is wrong: the largest of them count. */
+static double known_factor(const ordering *o, leaf_mask all)
+{
+    double factor = 1;
+    for (uint32_t i = 0; i < o->known_count; i++) {
+        if ((o->known[i].leaves & ~all) != 0)
+            continue;
+        factor *= o->known[i].factor;
+        all &= ~o->known[i].leaves;
+    }
+    return factor;
+}
+
 static double subset_rows(const ordering *o, leaf_mask all)
 {
-    double rows = 1;
+    double rows = known_factor(o, all);
     for (leaf_mask left = all; left != 0; left &= left - 1)
         rows *= o->rows[first_of(left)];
     for (size_t c = 0; c < o->class_count; c++)
@@ -326,6 +349,47 @@ static double subset_rows(const ordering *o, leaf_mask all)
         }
     }
     return rows < 1 ? 1 : rows;
+}
+
+/* Names the subset's tables by columns that they give, whatever the tree. */
+static uint64_t row_key(const ordering *o, leaf_mask all)
+{
+    uint64_t key = 0;
+    for (leaf_mask left = all; left != 0; left &= left - 1) {
+        const kd_rel *rel = o->leaves[first_of(left)].rel;
+        if (rel->column_count == 0)
+            return 0;
+        key += kd_hash_u64(rel->columns[0].id);
+    }
+    return (all & o->dependent) != 0 ? 0 : key;
+}
+
+static int by_leaves_descending(const void *a, const void *b)
+{
+    return __builtin_popcountll(((const known_subset *)b)->leaves) -
+           __builtin_popcountll(((const known_subset *)a)->leaves);
+}
+
+/* Which subsets were counted before, the largest first. */
+static kd_status known_find(kd_ctx *ctx, ordering *o)
+{
+    const kd_plan_options *options = o->p->options;
+    if (options->known_count == 0 || o->count > DP_LEAVES)
+        return KD_OK;
+    known_subset *known = KD_NEW_ARRAY(ctx, o->p->arena, known_subset, options->known_count);
+    if (known == NULL)
+        return KD_NOMEM;
+    uint32_t count = 0;
+    for (leaf_mask all = 1; all < bit(o->count); all++) {
+        uint64_t key = row_key(o, all);
+        for (uint32_t i = 0; key != 0 && i < options->known_count; i++)
+            if (options->known[i].key == key && count < options->known_count)
+                known[count++] = (known_subset){all, options->known[i].rows / subset_rows(o, all)};
+    }
+    qsort(known, count, sizeof *known, by_leaves_descending);
+    o->known = known;
+    o->known_count = count;
+    return KD_OK;
 }
 
 /* Whether the two can be joined at all; a dependent leaf comes by itself, to what it needs. */
@@ -355,13 +419,16 @@ static double side_rows(const ordering *o, leaf_mask side, double rows)
     return alone ? kdi_estimate(o->p, o->leaves[first_of(side)].rel) : rows;
 }
 
-/* A row built costs about two probed; one given, less than one. */
+double kdi_join_cost(double build, double probe, double out)
+{
+    return build * 2 + probe * (build > BUILD_ROWS_CACHED ? 1.5 : 0.7) + out * 0.7;
+}
+
 static double join_cost(double left, double right, double out, bool connected)
 {
     if (!connected)
         return left * right + out;
-    double build = fmin(left, right), probe = fmax(left, right);
-    return build * 2 + probe * (build > BUILD_ROWS_CACHED ? 1.5 : 0.7) + out * 0.7;
+    return kdi_join_cost(fmin(left, right), fmax(left, right), out);
 }
 
 /* --- Every connected subset ----------------------------------------------------------------------
@@ -394,7 +461,7 @@ static kd_status subsets_fill(kd_ctx *ctx, ordering *o)
     for (leaf_mask all = 1; all < count; all++) {
         o->table[all].cost = (all & (all - 1)) == 0 ? 0 : INFINITY;
         if ((all & (all - 1)) == 0) {
-            o->table[all].rows = o->rows[first_of(all)];
+            o->table[all].rows = o->rows[first_of(all)] * known_factor(o, all);
             continue;
         }
         /* Each pair once: the left part has the lowest leaf. */
@@ -483,6 +550,7 @@ static kd_status sides_join(kd_ctx *ctx, ordering *o, leaf_mask left, leaf_mask 
     KD_TRY(kdi_conditions_join(ctx, o->p, &here, &condition));
     KD_TRY(kdi_make_join(ctx, o->p, KD_JOIN_INNER, a, b, condition, out));
     (*out)->row_estimate = rows;
+    (*out)->row_key = row_key(o, left | right);
     return KD_OK;
 }
 
@@ -613,6 +681,12 @@ kd_status kdi_order_joins(kd_ctx *ctx, kdi_planner *p, kdi_leaf *leaves, size_t 
     if (pieces == NULL)
         return KD_NOMEM;
     KD_TRY(graph_make(ctx, &o, conditions));
+    KD_TRY(known_find(ctx, &o));
+    for (uint32_t i = 0; i < count; i++) {
+        leaves[i].rel->row_key = row_key(&o, bit(i));
+        if (leaves[i].rel->row_key != 0)
+            leaves[i].rel->row_estimate = o.rows[i] * known_factor(&o, bit(i));
+    }
     uint32_t piece_count = count;
     if (count <= DP_LEAVES) {
         KD_TRY(subsets_fill(ctx, &o));

@@ -184,6 +184,7 @@ struct kd_plan {
             kd_expr *residual;    /* Over both sides' columns. NULL: true. */
             kd_column_id mark;
             uint64_t filter_keys; /* Bit k: scans below use key k's build side as a filter. */
+            uint64_t build_key;   /* Of inputs[1]: see kd_known_rows. 0: none. */
         } join;
         struct {               /* The right side is planned with the left's columns free in it. */
             kd_join_kind kind; /* INNER, LEFT, SEMI, ANTI, MARK, SINGLE */
@@ -276,6 +277,13 @@ typedef struct kd_plan_view {
     const kd_bound_statement *bound; /* Not planned; it is only looked at. */
 } kd_plan_view;
 
+/* What a run found: that so many rows come of these tables, joined and filtered as the statement
+ * says. A key names the tables; it holds for one text, bound against one catalog. */
+typedef struct kd_known_rows {
+    uint64_t key;
+    double rows;
+} kd_known_rows;
+
 typedef struct kd_plan_options {
     const kd_catalog_version *catalog;
     const kd_statistics *statistics; /* NULL: everything is guessed. */
@@ -290,6 +298,8 @@ typedef struct kd_plan_options {
     uint32_t value_count;
     const kd_plan_view *views; /* That may be read in place of aggregates. */
     uint32_t view_count;
+    const kd_known_rows *known; /* They replace estimates. */
+    uint32_t known_count;
 } kd_plan_options;
 
 kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options *options,
@@ -299,6 +309,11 @@ kd_status kd_plan_statement(kd_ctx *ctx, kd_arena *arena, const kd_plan_options 
 /* Equal for two plans that do the same but for the values that they do it with: of one text, one
  * for any parameters and one for these. */
 uint64_t kd_plan_shape(const kd_statement_plan *plan);
+
+/* Whether beginning again with `plan` is by far cheaper than what is left of `from`, which has
+ * built the side of a join that `built` tells of, where `expected_rows` had been expected. */
+bool kd_plan_pays(const kd_statement_plan *plan, kd_storage *storage, const kd_statement_plan *from,
+                  kd_known_rows built, double expected_rows);
 
 /* EXPLAIN's text, one line per operator, PostgreSQL-like: "Hash Join  (rows=123)". Actual figures
  * come through `actual`, indexed by plan no; NULL: not run. */

@@ -244,6 +244,8 @@ const kdi_origin *kdi_origin_of(const kdi_planner *p, kd_column_id id);
 double kdi_estimate(kdi_planner *p, kd_rel *rel);
 /* NULL: nothing is stored for it, or the planner runs without a storage. */
 kd_table *kdi_table_stored(const kdi_planner *p, const kd_table_entry *table);
+/* Of a hash join: a row built costs about two probed; one given, less than one. */
+double kdi_join_cost(double build, double probe, double out);
 double kdi_table_rows(kdi_planner *p, const kd_table_entry *table);
 double kdi_selectivity(kdi_planner *p, const kd_expr *condition);
 double kdi_selectivity_all(kdi_planner *p, const kdi_conditions *list);

@@ -342,5 +342,7 @@ kd_status kdi_plan_join(kd_ctx *ctx, kdi_planner *p, kd_rel *rel, const kd_id_se
     plan->as.join.left_keys = keys.left;
     plan->as.join.right_keys = keys.right;
     plan->as.join.null_equal = keys.null_equal;
+    if (rel->as.join.kind == KD_JOIN_INNER)
+        plan->as.join.build_key = rel->inputs[1]->row_key;
     return kdi_conditions_join(ctx, p, &keys.residual, &plan->as.join.residual);
 }

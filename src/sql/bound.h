@@ -188,6 +188,7 @@ struct kd_rel {
     kd_rel_column *columns; /* their input's columns (same ids).                               */
     kd_rel *inputs[2];
     double row_estimate;       /* The planner's. */
+    uint64_t row_key;          /* The planner's: see kd_known_rows. 0: none. */
     kd_rel *above;             /* The binder's: what was built over it, inside FROM. */
     kd_rel_column row_column;  /* The binder's: its row as one value; id 0: not made. */
     kd_column_id place_column; /* The same: its rows' references, ... */
