@@ -101,6 +101,22 @@ static kd_status bind_and_plan(kd_ctx *ctx, kd_prepared *prepared, planning *it)
     return kd_plan_statement(ctx, it->arena, &plan_options, it->bound, &it->plan);
 }
 
+/* They are asked for by whoever has values, when the next plan is not made yet or cannot be. */
+static kd_status keep_parameter_types(kd_ctx *ctx, kd_prepared *prepared,
+                                      const kd_bound_statement *bound)
+{
+    uint32_t count = bound->parameter_count;
+    if (prepared->parameter_types == NULL || count != prepared->parameter_count)
+        prepared->parameter_types = KD_NEW_ARRAY(ctx, prepared->arena, kd_type, count + 1);
+    prepared->parameter_count = prepared->parameter_types == NULL ? 0 : count;
+    if (prepared->parameter_types == NULL)
+        return KD_NOMEM;
+    if (count > 0)
+        memcpy(prepared->parameter_types, bound->parameter_types,
+               count * sizeof *prepared->parameter_types);
+    return KD_OK;
+}
+
 static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session_facts *facts)
 {
     planning general = {.arena = prepared->plan_arena,
@@ -112,13 +128,12 @@ static kd_status plan_query(kd_ctx *ctx, kd_prepared *prepared, const kd_session
     KD_TRY(bind_and_plan(ctx, prepared, &general));
     KD_TRY(kdi_plan_sources_note(ctx, prepared->plan_arena, prepared->session->database,
                                  general.plan, &prepared->sources));
+    KD_TRY(keep_parameter_types(ctx, prepared, general.bound));
     prepared->bound = general.bound;
     prepared->plan = general.plan;
     prepared->choice.tried = 0;
     prepared->choice.values_count = false;
     prepared->choice.shape = kd_plan_shape(general.plan);
-    prepared->parameter_count = prepared->bound->parameter_count;
-    prepared->parameter_types = prepared->bound->parameter_types;
     if (prepared->bound->kind == KD_DML_SELECT) {
         prepared->column_count =
             prepared->bound->query->column_count - 2 * prepared->bound->position_count;
@@ -137,6 +152,8 @@ static void forget_plan(kd_prepared *prepared)
     prepared->catalog = NULL;
     prepared->bound = NULL;
     prepared->plan = NULL;
+    prepared->columns = NULL;
+    prepared->column_count = 0;
     prepared->short_read = NULL;
     prepared->short_write = NULL;
 }

@@ -107,6 +107,28 @@ TEST(kept_plans_follow_the_schema)
     kit_close(&it);
 }
 
+TEST(a_statement_whose_plan_fails_is_asked_again)
+{
+    kit it = kit_memory();
+    kade_session *s = it.session;
+    static char prepare[40000]; /* A plan that takes more than its arena's first chunk. */
+    int length = snprintf(prepare, sizeof prepare,
+                          "PREPARE p (int, text) AS SELECT a, b FROM t WHERE a NOT IN (0");
+    for (int i = 2; i < 5000; i++)
+        length += snprintf(prepare + length, sizeof prepare - (size_t)length, ", %d", i);
+    (void)snprintf(prepare + length, sizeof prepare - (size_t)length, ") AND a = $1 AND b = $2");
+    kit_run(s, "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x')");
+    kit_run(s, prepare);
+    CHECK_ROWS(s, "EXECUTE p (1, 'x')", "1|x");
+    kit_run(s, "DROP TABLE t");
+    for (int i = 0; i < 3; i++)
+        kit_fails(s, "EXECUTE p (1, 'x')", "42P01");
+    CHECK_ROWS(s, "SELECT parameter_types FROM pg_prepared_statements", "{integer,text}");
+    kit_run(s, "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (1, 'y')");
+    CHECK_ROWS(s, "EXECUTE p (1, 'y')", "1|y");
+    kit_close(&it);
+}
+
 TEST(kept_plans_follow_what_names_mean)
 {
     kit it = kit_memory();
