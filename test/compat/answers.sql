@@ -1,0 +1,22 @@
+-- Answers that every stored database gives before it is changed; answers.txt has them.
+SELECT count(*), sum(id), sum(i2), sum(i8), sum(d), sum(n), max(big), min(t), max(t), count(DISTINCT c) FROM kinds;
+SELECT * FROM kinds WHERE id IN (0, 7, 299, 305, 450, 5001) ORDER BY id;
+SELECT id FROM kinds WHERE t = 'text 444';
+SELECT id FROM kinds WHERE t = 'text 150' OR t = 'changed 310' OR t = 'late 5040' ORDER BY id;
+SELECT id FROM kinds WHERE upper(t) = 'TEXT 433';
+SELECT id FROM kinds WHERE b AND i8 = 4000000000000;
+SELECT count(*), sum(id) FROM kinds WHERE j @> '{"tag": "t3"}';
+SELECT count(*), sum((j ->> 'id')::integer), sum((j -> 'deep' -> 'n' ->> 0)::integer) FROM kinds;
+SELECT m, count(*), sum(p) FROM kinds GROUP BY m ORDER BY m;
+SELECT min(dt), max(dt), min(tm), max(ts), max(tz AT TIME ZONE 'UTC'), max(iv) FROM kinds;
+SELECT sum(a[1]), sum(a[2]), count(a[3]), max(ta[1]) FROM kinds;
+SELECT u, by, r FROM kinds ORDER BY u DESC NULLS LAST LIMIT 2;
+SELECT count(*), sum(balance), min(name) FROM shop.customer;
+SELECT count(*), sum(amount), sum(doubled) FROM shop.sale;
+SELECT * FROM shop.totals WHERE customer < 6 ORDER BY customer;
+SELECT tableoid::regclass::text, count(*), sum(no) FROM log GROUP BY 1 ORDER BY 1;
+SELECT day, no FROM log WHERE note = 'note 5' ORDER BY day LIMIT 3;
+SELECT count(*), sum(late), max(kept) FROM altered;
+SELECT * FROM altered WHERE id >= 499 ORDER BY id;
+SELECT * FROM made_late ORDER BY id;
+SELECT count(*) FROM kinds k JOIN shop.sale s ON s.id = k.id JOIN shop.customer c ON c.id = s.customer;
