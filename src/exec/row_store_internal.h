@@ -100,6 +100,7 @@ struct kdi_blob {
     char *memory; /* NULL: on disk. */
     uint64_t file_offset;
     uint64_t old_address; /* While on disk. */
+    uint32_t checksum;    /* As was written. */
 };
 
 #define KDI_NOT_ON_FILE UINT64_MAX
@@ -108,6 +109,7 @@ typedef struct kdi_page {
     char *memory; /* NULL: on disk. */
     uint32_t row_count;
     uint32_t heap_start; /* Lowest byte used by strings. */
+    uint32_t checksum;   /* While on disk: CRC-32C of rows and strings, as they were written. */
     kdi_blob *blobs;
     uint64_t file_offset; /* Its place in the file, KDI_NOT_ON_FILE: none. */
     uint64_t old_address;

@@ -1,7 +1,12 @@
 /*
  * Spilling the pages of row stores and reading them back.
+ *
+ * Checksums of what was written stay in memory, with the pages' places: a disk that changed, lost
+ * or misplaced a page of the file is noticed when it is read.
  */
 #include "exec/spill_file_internal.h"
+
+#include "base/checksum.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -99,12 +104,20 @@ static kd_status blobs_write(kd_ctx *ctx, kdi_row_store *store, kdi_page *page)
         KD_TRY(place_get(ctx, spill, blob->size_bytes, &blob->file_offset));
         KD_TRY(ctx->world->file_write(ctx, spill->file, blob->file_offset, blob->memory,
                                       blob->size_bytes));
+        blob->checksum = kd_crc32c(0, blob->memory, blob->size_bytes);
         blob->old_address = (uint64_t)(uintptr_t)blob->memory;
         kd_heap_free(ctx->world, &store->budget->account, blob->memory);
         blob->memory = NULL;
         kdi_budget_note_spill(store->budget, blob->size_bytes);
     }
     return KD_OK;
+}
+
+/* Of what a page on disk consists of: its rows and, at its end, their strings. */
+static uint32_t page_checksum(const kdi_page *page, uint64_t rows_bytes)
+{
+    return kd_crc32c(kd_crc32c(0, page->memory, rows_bytes), page->memory + page->heap_start,
+                     KD_GOVERNOR_PAGE_BYTES - page->heap_start);
 }
 
 static kd_status page_write(kd_ctx *ctx, kdi_row_store *store, kdi_page *page)
@@ -120,6 +133,7 @@ static kd_status page_write(kd_ctx *ctx, kdi_row_store *store, kdi_page *page)
         KD_TRY(ctx->world->file_write(ctx, spill->file, page->file_offset + page->heap_start,
                                       page->memory + page->heap_start,
                                       KD_GOVERNOR_PAGE_BYTES - page->heap_start));
+    page->checksum = page_checksum(page, rows_bytes);
     kdi_budget_note_spill(store->budget, rows_bytes + KD_GOVERNOR_PAGE_BYTES - page->heap_start);
     page->old_address = (uint64_t)(uintptr_t)page->memory;
     kdi_budget_put_page(store->budget, page->memory);
@@ -169,8 +183,20 @@ static kd_status file_fill(kd_ctx *ctx, const kdi_row_store *store, uint64_t off
         KD_TRY(ctx->world->file_read(ctx, store->budget->spill->file, offset, memory, size_bytes,
                                      &got));
     if (got != size_bytes)
-        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "a spill file ended early");
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "spill file \"%s\" ended early",
+                       store->budget->spill->path);
     return KD_OK;
+}
+
+static kd_status checksum_compare(kd_ctx *ctx, const kdi_row_store *store, uint64_t offset,
+                                  uint32_t found, uint32_t written)
+{
+    if (found == written)
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CORRUPT, "XX001",
+                   "spill file \"%s\": what was written at byte %llu is not what is read: "
+                   "checksum mismatch",
+                   store->budget->spill->path, (unsigned long long)offset);
 }
 
 /* Fills memory of `page`, whose numbers are those of the page on disk. */
@@ -180,11 +206,14 @@ static kd_status page_fill(kd_ctx *ctx, const kdi_row_store *store, uint64_t off
     KD_TRY(file_fill(ctx, store, offset, page->memory, rows_bytes));
     KD_TRY(file_fill(ctx, store, offset + page->heap_start, page->memory + page->heap_start,
                      KD_GOVERNOR_PAGE_BYTES - page->heap_start));
+    KD_TRY(checksum_compare(ctx, store, offset, page_checksum(page, rows_bytes), page->checksum));
     for (kdi_blob *blob = page->blobs; blob != NULL; blob = blob->next) {
         blob->memory = kd_heap_alloc_raw(ctx, &store->budget->account, blob->size_bytes);
         if (blob->memory == NULL)
             return KD_NOMEM;
         KD_TRY(file_fill(ctx, store, blob->file_offset, blob->memory, blob->size_bytes));
+        KD_TRY(checksum_compare(ctx, store, blob->file_offset,
+                                kd_crc32c(0, blob->memory, blob->size_bytes), blob->checksum));
     }
     return KD_OK;
 }
@@ -199,6 +228,7 @@ static kd_status blobs_copy(kd_ctx *ctx, const kdi_row_store *store, const kdi_b
             return KD_NOMEM;
         blob->size_bytes = from->size_bytes;
         blob->file_offset = from->file_offset;
+        blob->checksum = from->checksum;
         *link = blob;
         link = &blob->next;
     }
@@ -213,6 +243,7 @@ kd_status kdi_page_read(kd_ctx *ctx, const kdi_row_store *store, uint32_t page_i
     KD_TRY(kd_check_cancelled(ctx));
     *out_page = (kdi_page){.row_count = from->row_count,
                            .heap_start = from->heap_start,
+                           .checksum = from->checksum,
                            .file_offset = KDI_NOT_ON_FILE,
                            .old_address = from->old_address};
     void *memory;

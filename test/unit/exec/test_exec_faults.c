@@ -1,9 +1,11 @@
 /*
  * Every allocation, spill write and spill read fails once, in every operator: nothing leaks, and
- * the failure is the statement's.
+ * the failure is the statement's. Writes of the spill file are lost or misplaced: that is
+ * noticed, or changes nothing.
  */
 #include "spill_plans.h"
 
+#include "base/hash.h"
 #include "sim_world.h"
 
 #include <string.h>
@@ -12,6 +14,7 @@ typedef struct run_case {
     kd_plan *root;
     size_t limit_bytes;
     const char *name;
+    uint64_t digest; /* Of the rows that the last run gave, in whatever order. */
 } run_case;
 
 static kit *shared;
@@ -20,6 +23,20 @@ static run_case current;
 static kd_type int8_type(void)
 {
     return kd_type_of(KD_TYPE_INT8);
+}
+
+static uint64_t batch_digest(const kd_batch *batch)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < batch->selected_count; i++) {
+        uint64_t hash = 1;
+        for (uint32_t c = 0; c < batch->column_count; c++) {
+            kd_value value = kd_vector_get(&batch->columns[c], kd_batch_row(batch, i));
+            hash = kd_hash_combine(hash, value.is_null ? 7 : kd_value_hash(&value));
+        }
+        sum += hash;
+    }
+    return sum;
 }
 
 static kd_status body(sim_world *sim, kd_ctx *ctx)
@@ -36,6 +53,7 @@ static kd_status body(sim_world *sim, kd_ctx *ctx)
     kd_execute_options options = {.spill_directory = "spill",
                                   .facts = &shared->facts,
                                   .memory_limit_bytes = current.limit_bytes};
+    current.digest = 0;
     options.governor = kd_governor_create(ctx, 1 << 30);
     if (options.governor == NULL)
         return KD_NOMEM;
@@ -51,6 +69,7 @@ static kd_status body(sim_world *sim, kd_ctx *ctx)
         KD_TRY_OUT(kd_execution_next(ctx, execution, &batch, &end));
         if (end)
             break;
+        current.digest += batch_digest(&batch);
     }
 out:
     kd_execution_destroy(execution);
@@ -69,7 +88,7 @@ static void sweep(kd_plan *root, size_t limit_bytes)
 /* Fails the 1st call, then ever fewer of the later ones: spilling makes thousands. */
 static void sample(kd_plan *root, const char *name)
 {
-    current = (run_case){root, 1, name};
+    current = (run_case){.root = root, .limit_bytes = 1, .name = name};
     bool fired = true;
     for (uint64_t nth = 1; fired; nth += 1 + nth / 12) {
         sim_disk *disk = sim_disk_create();
@@ -87,6 +106,39 @@ static void sample(kd_plan *root, const char *name)
         sim_destroy(sim);
         sim_disk_destroy(disk);
     }
+}
+
+static uint64_t whole_digest(void)
+{
+    sim_disk *disk = sim_disk_create();
+    sim_world *sim = sim_create(disk, 1);
+    kd_ctx ctx = sim_ctx(sim);
+    CHECK_STATUS(&ctx, body(sim, &ctx));
+    sim_destroy(sim);
+    sim_disk_destroy(disk);
+    return current.digest;
+}
+
+/* One run whose nth write of the spill file is not done as it was told: whether there was one. */
+static bool spoil(uint64_t nth, sim_spoilt_write how, uint64_t right_digest, uint32_t *io_told)
+{
+    sim_disk *disk = sim_disk_create();
+    sim_world *sim = sim_create(disk, nth);
+    kd_ctx ctx = sim_ctx(sim);
+    test_note("%s, write %llu spoilt", current.name, (unsigned long long)nth);
+    sim_spoil_nth_write(sim, nth, how);
+    kd_status status = body(sim, &ctx);
+    bool was_spoilt = sim_write_was_spoilt(sim);
+    if (status != KD_OK) {
+        CHECK_FAILS_WITH(&ctx, status, "XX001", "spill file \"spill/");
+        (*io_told)++;
+    } else {
+        CHECK(current.digest == right_digest);
+    }
+    CHECK_EQ(sim_used_bytes(sim), 0);
+    sim_destroy(sim);
+    sim_disk_destroy(disk);
+    return was_spoilt;
 }
 
 static const kit_column columns[3] = {
@@ -193,4 +245,25 @@ TEST(whatever_keeps_rows_survives_faults)
         sample(plan, name);
         kit_close(k);
     }
+}
+
+TEST(a_spill_file_that_lost_or_misplaced_a_write_is_named)
+{
+    uint32_t told = 0, runs = 0;
+    for (int which = 0; which < SPILL_PLANS; which++) {
+        const char *name;
+        bool in_order;
+        kit *k = shared = kit_open(0, 0);
+        kd_plan *plan = spill_plan(k, which, 9000, &name, &in_order);
+        current = (run_case){.root = plan, .limit_bytes = 1, .name = name};
+        uint64_t right_digest = whole_digest();
+        for (uint64_t nth = 1; spoil(nth, SIM_WRITE_LOST, right_digest, &told);
+             nth += 1 + nth / 4) {
+            (void)spoil(nth, SIM_WRITE_SHIFTED, right_digest, &told);
+            runs += 2;
+        }
+        kit_close(k);
+    }
+    CHECK(runs > 50);
+    CHECK(told > runs / 2);
 }
