@@ -65,6 +65,18 @@ static inline void run(kade_session *session, const char *sql)
     must(session, kade_execute(session, sql, KADE_NUL, NULL, NULL), sql);
 }
 
+/* The first value of the first row; -1: there is no row. */
+static inline int64_t ask(kade_session *session, const char *sql)
+{
+    kade_statement *statement;
+    bool has_row;
+    must(session, kade_prepare(session, sql, KADE_NUL, &statement), sql);
+    must(session, kade_step(statement, &has_row), sql);
+    int64_t answer = has_row ? kade_column_int64(statement, 0) : -1;
+    kade_finalize(statement);
+    return answer;
+}
+
 static inline uint64_t next_random(uint64_t *state)
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;

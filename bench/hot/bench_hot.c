@@ -49,17 +49,6 @@ static kade_session *connect_relaxed(kade_database *database)
     return session;
 }
 
-static int64_t ask(kade_session *session, const char *sql)
-{
-    kade_statement *statement;
-    bool has_row;
-    must(session, kade_prepare(session, sql, KADE_NUL, &statement), sql);
-    must(session, kade_step(statement, &has_row), sql);
-    int64_t answer = has_row ? kade_column_int64(statement, 0) : -1;
-    kade_finalize(statement);
-    return answer;
-}
-
 static void fill_kade(kade_session *session)
 {
     run(session, "CREATE TABLE hot (id bigint PRIMARY KEY, n bigint, note text)");

@@ -279,6 +279,17 @@ kd_status kd_index_insert(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t r
     return status;
 }
 
+kd_status kd_index_insert_all(kd_ctx *ctx, kd_index *index, const kd_slice *keys,
+                              const uint64_t *refs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        KD_TRY(check_key(ctx, keys[i]));
+    kd_rwlock_lock_shared(&index->state_lock);
+    kd_status status = kdi_tree_put_all(ctx, index->version->trees[0], keys, refs, count);
+    kd_rwlock_unlock_shared(&index->state_lock);
+    return status;
+}
+
 kd_status kd_index_remove(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref)
 {
     kd_status status = KD_OK;

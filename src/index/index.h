@@ -64,6 +64,9 @@ kd_status kd_index_file_paths(kd_ctx *ctx, kd_arena *arena, const kd_index_optio
 
 /* Over-long keys fail with 54000. Inserting an entry that is there already changes nothing. */
 kd_status kd_index_insert(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref) KD_MUST_CHECK;
+/* The same for many: those before one that fails are in. */
+kd_status kd_index_insert_all(kd_ctx *ctx, kd_index *index, const kd_slice *keys,
+                              const uint64_t *refs, uint32_t count) KD_MUST_CHECK;
 /* Not there: nothing happens. */
 kd_status kd_index_remove(kd_ctx *ctx, kd_index *index, kd_slice key, uint64_t ref) KD_MUST_CHECK;
 /* For an entry that points at nothing any snapshot sees: it goes at once when it is still in

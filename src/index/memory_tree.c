@@ -431,11 +431,24 @@ static void set_removed(kdi_tree *tree, tree_entry *entry, bool removed)
         atomic_fetch_sub_explicit(&tree->removed_count, 1, memory_order_relaxed);
 }
 
+/* Ascending entries come behind the last one and need no way down. */
+static tree_node *leaf_to_append(const kdi_tree *tree, kd_slice key, uint64_t ref)
+{
+    tree_node *leaf = tree->last_leaf;
+    if (leaf->count == 0 || leaf->count == KDI_TREE_NODE_ENTRIES)
+        return NULL;
+    const tree_entry *last = &leaf->entries[leaf->count - 1];
+    return kdi_entry_compare(key_of(last), last->ref, key, ref) < 0 ? leaf : NULL;
+}
+
 static kd_status put_locked(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref, bool removed)
 {
-    tree_node *leaf;
-    KD_TRY(descend_for_insert(ctx, tree, key, ref, &leaf));
-    uint32_t at = node_lower_bound(leaf, key, ref);
+    tree_node *leaf = leaf_to_append(tree, key, ref);
+    uint32_t at = leaf == NULL ? 0 : leaf->count;
+    if (leaf == NULL) {
+        KD_TRY(descend_for_insert(ctx, tree, key, ref, &leaf));
+        at = node_lower_bound(leaf, key, ref);
+    }
     if (entry_is(leaf, at, key, ref)) {
         set_removed(tree, &leaf->entries[at], removed);
         return KD_OK;
@@ -453,6 +466,18 @@ kd_status kdi_tree_put(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref, 
     kd_rwlock_lock_exclusive(&tree->lock);
     kd_status status = put_locked(ctx, tree, key, ref, removed);
     atomic_fetch_add_explicit(&tree->put_count, 1, memory_order_relaxed);
+    kd_rwlock_unlock_exclusive(&tree->lock);
+    return status;
+}
+
+kd_status kdi_tree_put_all(kd_ctx *ctx, kdi_tree *tree, const kd_slice *keys, const uint64_t *refs,
+                           uint32_t count)
+{
+    kd_status status = KD_OK;
+    kd_rwlock_lock_exclusive(&tree->lock);
+    for (uint32_t i = 0; i < count && status == KD_OK; i++)
+        status = put_locked(ctx, tree, keys[i], refs[i], false);
+    atomic_fetch_add_explicit(&tree->put_count, count, memory_order_relaxed);
     kd_rwlock_unlock_exclusive(&tree->lock);
     return status;
 }

@@ -36,6 +36,9 @@ void kdi_tree_unref(kdi_tree *tree); /* Frees it with the last one. NULL is allo
 /* Adds the entry or changes its mark. */
 kd_status kdi_tree_put(kd_ctx *ctx, kdi_tree *tree, kd_slice key, uint64_t ref,
                        bool removed) KD_MUST_CHECK;
+/* Adds entries without a mark, under one lock; ascending ones are the cheapest. */
+kd_status kdi_tree_put_all(kd_ctx *ctx, kdi_tree *tree, const kd_slice *keys, const uint64_t *refs,
+                           uint32_t count) KD_MUST_CHECK;
 /* Takes the entry out, when it is there. */
 void kdi_tree_delete(kdi_tree *tree, kd_slice key, uint64_t ref);
 uint64_t kdi_tree_count(const kdi_tree *tree);

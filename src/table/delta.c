@@ -7,6 +7,8 @@ static kd_status chunk_publish(kd_ctx *ctx, kd_table *table, kdi_chunk *chunk)
 {
     kdi_unit_change change = {.add_chunk = chunk};
     kdi_unit_list *list;
+    if (kdi_units_append(table, chunk))
+        return KD_OK;
     KD_TRY(kdi_units_make(ctx, table, &change, &list));
     kdi_units_publish(table, list);
     return KD_OK;

@@ -17,6 +17,8 @@ typedef struct stream {
     kd_buffer bytes;
 } stream;
 
+enum { MOVES_MAX = 64 };
+
 typedef struct replay {
     kd_storage *storage;
     kd_stamp root_stamp; /* Everything up to here is in the root. */
@@ -25,6 +27,10 @@ typedef struct replay {
     uint64_t next_txn_no;
     kd_map streams;  /* Transaction number -> stream. */
     kd_arena *arena; /* Reset after each record. */
+    /* Units of one table that were moved together: the table's list is made once for all. */
+    kd_table *moved_table;
+    kdi_remap *moves[MOVES_MAX];
+    uint32_t move_count;
 } replay;
 
 static kd_status damaged(kd_ctx *ctx, const char *what)
@@ -339,11 +345,25 @@ static kd_status install_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_s
     return status == KD_CORRUPT ? indexes_damage(ctx, table) : status;
 }
 
+static kd_status moves_publish(kd_ctx *ctx, replay *run)
+{
+    if (run->move_count == 0)
+        return KD_OK;
+    const kdi_unit_list *units = atomic_load(&run->moved_table->units);
+    KD_TRY(kdi_move_publish(ctx, run->moved_table, units == NULL ? NULL : units->segments,
+                            units == NULL ? 0 : units->segment_count, false, run->moves,
+                            run->move_count));
+    run->move_count = 0;
+    return KD_OK;
+}
+
 static kd_status move_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
 {
     kd_table *table;
     kdi_remap *remap;
     KD_TRY(table_get(ctx, run, reader, &table));
+    if (run->moved_table != table || run->move_count == MOVES_MAX)
+        KD_TRY(moves_publish(ctx, run));
     uint64_t unit = kd_read_varint(reader);
     uint64_t count = kd_read_varint(reader);
     const char *refs = NULL;
@@ -353,12 +373,9 @@ static kd_status move_apply(kd_ctx *ctx, replay *run, kd_reader *reader)
         return damaged(ctx, "a move of rows is cut off");
     KD_TRY(kdi_remap_make(ctx, run->storage, unit, (uint32_t)count, &remap));
     memcpy(remap->refs, refs, count * sizeof(kd_rowref));
-    const kdi_unit_list *units = atomic_load(&table->units);
-    kd_status status = kdi_move_publish(ctx, table, units == NULL ? NULL : units->segments,
-                                        units == NULL ? 0 : units->segment_count, false, &remap, 1);
-    if (status != KD_OK)
-        kdi_remap_destroy(remap);
-    return status;
+    run->moved_table = table;
+    run->moves[run->move_count++] = remap;
+    return KD_OK;
 }
 
 static kd_status op_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stamp stamp)
@@ -395,8 +412,12 @@ static kd_status op_apply(kd_ctx *ctx, replay *run, kd_reader *reader, kd_stamp 
 static kd_status redo_apply(kd_ctx *ctx, replay *run, kd_slice redo, kd_stamp stamp)
 {
     kd_reader reader = kd_reader_of(redo);
-    while (reader.at < reader.end)
+    while (reader.at < reader.end) {
+        if ((kdi_redo)*reader.at != KDI_REDO_MOVE)
+            KD_TRY(moves_publish(ctx, run));
         KD_TRY(op_apply(ctx, run, &reader, stamp));
+    }
+    KD_TRY(moves_publish(ctx, run));
     return reader.failed ? damaged(ctx, "a change is cut off") : KD_OK;
 }
 
@@ -581,6 +602,8 @@ kd_status kdi_recover(kd_ctx *ctx, kd_storage *storage, kd_slice root_body)
         status = indexes_mend(ctx, &run);
     storage->is_recovering = false;
     sequences_prune(storage);
+    for (uint32_t i = 0; i < run.move_count; i++) /* It failed. */
+        kdi_remap_destroy(run.moves[i]);
     uint32_t cursor = 0;
     const kd_map_entry *entry;
     while ((entry = kd_map_next(&run.streams, &cursor)) != NULL)

@@ -364,20 +364,21 @@ kd_status kdi_index_column_append(kd_ctx *ctx, const kdi_index *index, uint32_t 
     return kd_items_append(ctx, definition->items, (uint8_t)column, value, keys);
 }
 
-static kd_status keys_end(kd_ctx *ctx, const kdi_index *index, kd_key_list *keys)
+static kd_status keys_end(kd_ctx *ctx, const kdi_index *index, size_t start, kd_key_list *keys)
 {
     if (!kd_index_is_inverted(&index->definition))
-        return kd_key_list_end(ctx, keys, 0);
+        return kd_key_list_end(ctx, keys, start);
     kd_key_list_sort(keys);
     return KD_OK;
 }
 
-kd_status kdi_index_keys_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
-                            uint32_t slot, kd_key_list *out, bool *out_has_null)
+/* Adds a row's keys. Those of an inverted index are to be alone in the list. */
+static kd_status keys_add(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
+                          uint32_t slot, kd_key_list *out, bool *out_has_null)
 {
     const kd_index_definition *definition = &index->definition;
+    size_t start = out->bytes.size_bytes;
     *out_has_null = false;
-    kd_key_list_clear(out);
     if (definition->predicate_column_no >= 0) {
         kd_value predicate =
             row_column(index->table, chunk, slot, (uint32_t)definition->predicate_column_no);
@@ -389,7 +390,14 @@ kd_status kdi_index_keys_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk
         *out_has_null |= value.is_null;
         KD_TRY(kdi_index_column_append(ctx, index, i, &value, out));
     }
-    return keys_end(ctx, index, out);
+    return keys_end(ctx, index, start, out);
+}
+
+kd_status kdi_index_keys_of(kd_ctx *ctx, const kdi_index *index, const kdi_chunk *chunk,
+                            uint32_t slot, kd_key_list *out, bool *out_has_null)
+{
+    kd_key_list_clear(out);
+    return keys_add(ctx, index, chunk, slot, out, out_has_null);
 }
 
 kd_status kdi_index_keys_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index,
@@ -412,7 +420,7 @@ kd_status kdi_index_keys_at(kd_ctx *ctx, kd_arena *arena, const kdi_index *index
         KD_TRY(kdi_place_value(ctx, arena, place, &set->columns[at], (uint32_t)at, &value));
         KD_TRY(kdi_index_column_append(ctx, index, i, &value, out));
     }
-    return keys_end(ctx, index, out);
+    return keys_end(ctx, index, 0, out);
 }
 
 kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
@@ -428,6 +436,53 @@ kd_status kd_table_index_key(kd_ctx *ctx, kd_table *table, uint64_t index_no,
     return KD_OK;
 }
 
+enum { STRETCH_ROWS = 256 };
+
+static kd_status inverted_add(kd_ctx *ctx, kdi_index *index, const kdi_chunk *chunk, uint32_t slot,
+                              kd_key_list *keys)
+{
+    bool has_null;
+    KD_TRY(kdi_index_keys_of(ctx, index, chunk, slot, keys, &has_null));
+    for (size_t k = 0; k < keys->count; k++)
+        KD_TRY(kd_index_insert(ctx, index->index, kd_key_list_get(keys, k),
+                               kdi_ref(chunk->unit, slot)));
+    return KD_OK;
+}
+
+/* At most STRETCH_ROWS rows, one key each or none: the index is entered once for all. */
+static kd_status stretch_add(kd_ctx *ctx, kdi_index *index, const kdi_chunk *chunk, uint32_t first,
+                             uint32_t count, kd_key_list *keys)
+{
+    kd_slice slices[STRETCH_ROWS];
+    uint64_t refs[STRETCH_ROWS];
+    kd_key_list_clear(keys);
+    for (uint32_t slot = first; slot < first + count; slot++) {
+        size_t before = keys->count;
+        bool has_null;
+        KD_TRY(keys_add(ctx, index, chunk, slot, keys, &has_null));
+        if (keys->count > before)
+            refs[before] = kdi_ref(chunk->unit, slot);
+    }
+    for (size_t k = 0; k < keys->count; k++)
+        slices[k] = kd_key_list_get(keys, k);
+    return kd_index_insert_all(ctx, index->index, slices, refs, (uint32_t)keys->count);
+}
+
+static kd_status index_add_rows(kd_ctx *ctx, kdi_index *index, const kdi_chunk *chunk,
+                                uint32_t first, uint32_t count, kd_key_list *keys)
+{
+    if (kd_index_is_inverted(&index->definition)) {
+        for (uint32_t slot = first; slot < first + count; slot++)
+            KD_TRY(inverted_add(ctx, index, chunk, slot, keys));
+        return KD_OK;
+    }
+    for (uint32_t done = 0; done < count; done += STRETCH_ROWS) {
+        uint32_t rows = count - done < STRETCH_ROWS ? count - done : STRETCH_ROWS;
+        KD_TRY(stretch_add(ctx, index, chunk, first + done, rows, keys));
+    }
+    return KD_OK;
+}
+
 kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *chunk, uint32_t first,
                                uint32_t count, bool only_unstored, kd_key_list *keys)
 {
@@ -436,13 +491,7 @@ kd_status kdi_indexes_add_rows(kd_ctx *ctx, kd_table *table, const kdi_chunk *ch
         kdi_index *index = list->items[i];
         if (only_unstored && index->is_stored)
             continue;
-        for (uint32_t slot = first; slot < first + count; slot++) {
-            bool has_null;
-            KD_TRY(kdi_index_keys_of(ctx, index, chunk, slot, keys, &has_null));
-            for (size_t k = 0; k < keys->count; k++)
-                KD_TRY(kd_index_insert(ctx, index->index, kd_key_list_get(keys, k),
-                                       kdi_ref(chunk->unit, slot)));
-        }
+        KD_TRY(index_add_rows(ctx, index, chunk, first, count, keys));
         atomic_store_explicit(&index->is_dirty, true, memory_order_relaxed);
     }
     return KD_OK;

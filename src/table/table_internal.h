@@ -245,6 +245,7 @@ typedef struct kdi_unit_list {
     kd_storage *storage;
     uint64_t born; /* Epoch. */
     uint32_t segment_count, chunk_count, remap_count;
+    uint32_t chunk_capacity;
     kdi_segment **segments;
     kdi_chunk **chunks;
     kdi_remap **remaps;
@@ -267,6 +268,8 @@ typedef struct kdi_unit_change {
 } kdi_unit_change;
 kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *change,
                          kdi_unit_list **out_list) KD_MUST_CHECK;
+/* Recovery is alone: its chunks are added to the list in place, while there is room. */
+bool kdi_units_append(kd_table *table, kdi_chunk *chunk);
 /* Puts the list in place of the old one, which was its base; table->lock is held. */
 void kdi_units_publish(kd_table *table, kdi_unit_list *list);
 void kdi_units_destroy(void *list);

@@ -109,6 +109,8 @@ kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *ch
     *out_list = NULL;
     size_t segments = (size_t)base->segment_count + change->add_segment_count;
     size_t chunks = (size_t)base->chunk_count + (change->add_chunk != NULL ? 1 : 0);
+    if (storage->is_recovering && change->add_chunk != NULL)
+        chunks += chunks; /* More of them come: kdi_units_append. */
     size_t remaps = (size_t)base->remap_count + change->add_remap_count;
     size_t units = segments + chunks + remaps;
     size_t bytes = sizeof(kdi_unit_list) + units * (sizeof(void *) + sizeof(uint64_t));
@@ -117,6 +119,7 @@ kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *ch
         return KD_NOMEM;
     list->storage = storage;
     list->born = kd_txn_epoch(storage->txns);
+    list->chunk_capacity = (uint32_t)chunks;
     list->segments = (kdi_segment **)(void *)(list + 1);
     list->chunks = (kdi_chunk **)(void *)(list->segments + segments);
     list->remaps = (kdi_remap **)(void *)(list->chunks + chunks);
@@ -129,6 +132,18 @@ kd_status kdi_units_make(kd_ctx *ctx, kd_table *table, const kdi_unit_change *ch
     units_note(list);
     *out_list = list;
     return KD_OK;
+}
+
+bool kdi_units_append(kd_table *table, kdi_chunk *chunk)
+{
+    kdi_unit_list *list = atomic_load(&table->units);
+    if (!table->storage->is_recovering || list == NULL ||
+        list->chunk_count == list->chunk_capacity ||
+        (list->chunk_count > 0 && list->chunk_units[list->chunk_count - 1] > chunk->unit))
+        return false;
+    list->chunks[list->chunk_count] = chunk;
+    list->chunk_units[list->chunk_count++] = chunk->unit;
+    return true;
 }
 
 void kdi_units_publish(kd_table *table, kdi_unit_list *list)
