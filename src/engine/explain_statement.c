@@ -122,27 +122,37 @@ static kd_status actuals_make(kd_ctx *ctx, kd_run *run, explained *it)
     return it->actuals == NULL ? KD_NOMEM : KD_OK;
 }
 
-/* Runs the query to its end and drops the rows; the figures are copied before it ends. */
+/* What the plan that was run in the end has done. */
+static kd_status note_replans(kd_ctx *ctx, kd_run *run, explained *it)
+{
+    const kdi_replan *replan = run->replan;
+    if (replan == NULL || replan->times == 0)
+        return KD_OK;
+    it->plan = run->plan;
+    it->replans = replan->times;
+    it->found = replan->known[replan->known_count - 1];
+    it->expected_rows = replan->expected_rows;
+    return actuals_make(ctx, run, it);
+}
+
+/* Runs the query to its end and drops the rows; the figures are copied before it ends, which is
+ * before its plan goes. */
 static kd_status measure(kd_ctx *ctx, kd_run *run, explained *it)
 {
+    kd_status status = KD_OK;
     run->actuals = it->actuals;
-    KD_TRY(kdi_replan_allow(ctx, run, it->prepared));
-    KD_TRY(kdi_run_execute(ctx, run, it->plan, &run->execution));
+    KD_TRY_OUT(kdi_replan_allow(ctx, run, it->prepared));
+    KD_TRY_OUT(kdi_run_execute(ctx, run, it->plan, &run->execution));
     for (bool end = false; !end;) {
         kd_batch batch;
-        KD_TRY(kdi_replan_next(ctx, run, &batch, &end));
+        KD_TRY_OUT(kdi_replan_next(ctx, run, &batch, &end));
     }
-    if (run->replan != NULL && run->replan->times > 0) {
-        it->plan = run->plan;
-        it->replans = run->replan->times;
-        it->found = run->replan->known[run->replan->known_count - 1];
-        it->expected_rows = run->replan->expected_rows;
-        KD_TRY(actuals_make(ctx, run, it));
-    }
+    KD_TRY_OUT(note_replans(ctx, run, it));
     kdi_keep_actuals(it->actuals, it->plan, run->execution);
+out:
     kd_execution_destroy(run->execution);
     run->execution = NULL; /* The run gives EXPLAIN's rows. */
-    return KD_OK;
+    return status;
 }
 
 /* EXPLAIN ANALYZE of a statement that writes does write, as in PostgreSQL. */

@@ -108,3 +108,20 @@ TEST(execute_is_explained_by_what_it_runs)
     kit_fails(it.session, "EXPLAIN EXECUTE absent (1)", "26000");
     kit_close(&it);
 }
+
+TEST(analyze_of_what_fails_ends_before_its_plan)
+{
+    kit it = kit_memory();
+    kit_run(it.session, "CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 5000)");
+    kit_fails(it.session, "EXPLAIN ANALYZE SELECT 1 / (a - 4000) FROM t ORDER BY a", "22012");
+    kit_fails(
+        it.session,
+        "EXPLAIN ANALYZE SELECT x.a, (SELECT 1 / (y.a - 4000) FROM t y WHERE y.a > x.a LIMIT 1)"
+        " FROM t x ORDER BY x.a",
+        "22012");
+    kit_fails(it.session,
+              "EXPLAIN ANALYZE SELECT 1 / (s - 4000) FROM t, generate_series(1, t.a) AS s",
+              "22012");
+    CHECK_ROWS(it.session, "SELECT count(*) FROM t", "5000");
+    kit_close(&it);
+}
