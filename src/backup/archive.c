@@ -246,6 +246,9 @@ static void thread_stop(kd_archive *archive)
 static void note_drop(kd_archive *archive)
 {
     kdi_archive_forget(archive);
+    kdi_store_close(archive->store);
+    archive->store = NULL;
+    archive->part = (kdi_archive_part){0};
     kd_arena_destroy(archive->arena);
     archive->arena = NULL;
     archive->note = (kdi_archive_note){0};
@@ -253,16 +256,13 @@ static void note_drop(kd_archive *archive)
 }
 
 /* Takes over what the note says; the texts live in the arena, which becomes the archive's. */
-static kd_status note_take(kd_ctx *ctx, kd_archive *archive, kd_arena *arena,
-                           const kdi_archive_note *note)
+static void note_take(kd_archive *archive, kd_arena *arena, const kdi_archive_note *note)
 {
-    archive->directory = kd_format_text(ctx, arena, "%s/archive", note->target);
-    archive->objects_directory = kd_format_text(ctx, arena, "%s/objects", note->target);
-    if (archive->directory == NULL || archive->objects_directory == NULL)
-        return KD_NOMEM;
+    kdi_store_close(archive->store);
+    archive->store = NULL; /* The first step opens it, so that a failure is one of a step. */
+    archive->part = (kdi_archive_part){0};
     archive->arena = arena;
     archive->note = *note;
-    return KD_OK;
 }
 
 /* Where it was is not known any more: the database is opened without, and the status says it. */
@@ -287,7 +287,7 @@ static kd_status note_begin(kd_ctx *ctx, kd_archive *archive)
         return KD_OK;
     }
     if (status == KD_OK && note.target != NULL)
-        status = note_take(ctx, archive, arena, &note);
+        note_take(archive, arena, &note);
     if (archive->arena == NULL)
         kd_arena_destroy(arena);
     KD_TRY(status);
@@ -357,22 +357,24 @@ static kd_status target_check(kd_ctx *ctx, kd_arena *arena, kd_archive *archive,
 {
     bool exists;
     kdi_backups backups;
+    kdi_store *store;
     kdi_archive_reader reader = {0};
     const kdi_archive_piece *piece = NULL;
-    const char *owner = kd_format_text(ctx, arena, "%s/BACKUPS", target);
-    if (owner == NULL)
-        return KD_NOMEM;
-    KD_TRY(ctx->world->path_exists(ctx, owner, &exists));
-    if (!exists)
-        return KD_OK; /* The backup says what is wrong with it. */
-    KD_TRY(kdi_backups_open(ctx, arena, target, KDI_BACKUPS_LOOK,
-                            kd_storage_database_id(archive->storage), &backups));
-    kd_status status = kdi_archive_open(ctx, arena, &backups, false, &reader);
+    KD_TRY(kdi_store_open(ctx, arena, target, &store));
+    kd_status status = store->kind->has(ctx, store, "BACKUPS", &exists, NULL);
+    kdi_store_close(store);
+    if (status != KD_OK || !exists)
+        return status; /* The backup says what is wrong with it. */
+    status = kdi_backups_open(ctx, arena, target, KDI_BACKUPS_LOOK,
+                              kd_storage_database_id(archive->storage), &backups);
+    if (status == KD_OK)
+        status = kdi_archive_open(ctx, arena, &backups, false, &reader);
     if (status == KD_OK)
         do {
             status = kdi_archive_next(ctx, &reader, &piece);
         } while (status == KD_OK && piece != NULL);
     kdi_archive_close(ctx, &reader);
+    kdi_backups_close(ctx, &backups);
     KD_TRY(status);
     if (reader.end.position <= kd_wal_durable_position(kd_storage_log(archive->storage)))
         return KD_OK;
@@ -398,7 +400,8 @@ static kd_status start_new(kd_ctx *ctx, kd_archive *archive, kd_arena *arena, co
     if (note.backup == NULL)
         return KD_NOMEM;
     KD_TRY(note_write(ctx, arena, archive, &note));
-    return note_take(ctx, archive, arena, &note);
+    note_take(archive, arena, &note);
+    return KD_OK;
 }
 
 /* The turn is had. */

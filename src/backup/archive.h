@@ -5,6 +5,10 @@
  *   <target>/archive/LOCK         held for moments, by whoever adds or removes
  *   <target>/archive/<no>.log     pieces of the file of the log that has this number (wal/wal.h)
  *
+ * On a server that speaks S3 nothing can grow: there a file of the log is parts,
+ * <no>-<part>.log (16 hex digits each), numbered in one order; the last one is put again, longer,
+ * until it has 1 MiB of pieces.
+ *
  * A file of pieces only grows, and is finished once the log has stepped to its next file. A PIECE
  * is a header and what it tells of, compressed where that helps:
  *

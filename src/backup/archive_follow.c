@@ -15,6 +15,7 @@ typedef struct step {
     kd_arena *arena;
     kdi_backups backups; /* The archive's, for this arena. */
     kdi_archive_writer writer;
+    kdi_store_lock *lock;
     char *bytes; /* KDI_PIECE_BYTES of log that are not written yet. */
     size_t size_bytes;
     kdi_archive_piece piece; /* Their piece. */
@@ -31,12 +32,31 @@ void kdi_archive_forget(kd_archive *archive)
     kd_map_clear(&archive->known);
     kd_map_init(&archive->known, archive->world, archive->account);
     archive->is_open = false;
+    archive->part = (kdi_archive_part){.bytes = archive->part.bytes};
 }
 
 static kd_status names_add(kd_ctx *ctx, kd_map *names, kdi_backup_file *files, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         KD_TRY(kd_map_put(ctx, names, kd_slice_of(files[i].name), &files[i], NULL));
+    return KD_OK;
+}
+
+/* On a server the last part is what it has, without what is incomplete; it is put again as a whole.
+ */
+static kd_status part_learn(kd_ctx *ctx, step *run, kdi_archive_reader *reader)
+{
+    size_t got_bytes = 0;
+    kdi_archive_part *part = &run->archive->part;
+    if (part->bytes == NULL)
+        part->bytes = kd_alloc_raw(ctx, run->archive->arena, KDI_ARCHIVE_PART_ROOM);
+    if (part->bytes == NULL)
+        return KD_NOMEM;
+    if (reader->file_count > 0 && reader->offset <= KDI_ARCHIVE_PART_ROOM)
+        KD_TRY(run->backups.store->kind->read(ctx, reader->file, 0, part->bytes,
+                                              (size_t)reader->offset, &got_bytes));
+    part->of = run->archive->last;
+    part->size_bytes = got_bytes;
     return KD_OK;
 }
 
@@ -58,9 +78,11 @@ static kd_status pieces_read(kd_ctx *ctx, step *run, kdi_archive_reader *reader,
         KD_TRY(names_add(ctx, names, files, count));
     }
     archive->at = reader->end;
-    archive->file_no = reader->file_count == 0 ? 0 : reader->file_nos[reader->file_at];
+    archive->last = (kdi_archive_file){0};
+    if (reader->file_count > 0)
+        archive->last = reader->files[reader->file_at];
     archive->file_bytes = reader->offset;
-    return KD_OK;
+    return run->backups.store->is_remote ? part_learn(ctx, run, reader) : KD_OK;
 }
 
 /* The backup with which the archive begins, as long as it was not pruned; and the newest. */
@@ -119,7 +141,7 @@ static kd_status history_check(kd_ctx *ctx, const kd_archive *archive)
         return KD_FAIL(ctx, KD_INVALID, "55000",
                        "the archive in \"%s\" goes on to position %" PRIu64
                        ", behind the end of this database's log: it is that of another history",
-                       archive->directory, archive->at.position);
+                       archive->note.target, archive->at.position);
     return KD_OK;
 }
 
@@ -138,7 +160,7 @@ static kd_status target_learn(kd_ctx *ctx, step *run, kdi_archive_reader *reader
     if (archive->at.file_no == 0)
         return KD_FAIL(ctx, KD_CORRUPT, "XX001",
                        "the archive in \"%s\" has neither log nor the backup \"%s\"",
-                       archive->directory, archive->note.backup);
+                       archive->note.target, archive->note.backup);
     KD_TRY(history_check(ctx, archive));
     KD_TRY(segments_compare(ctx, run, names));
     archive->is_open = true;
@@ -152,10 +174,15 @@ static kd_status target_open(kd_ctx *ctx, step *run)
     kd_map names;
     kd_archive *archive = run->archive;
     kdi_archive_reader reader = {0};
-    KD_TRY(kdi_backups_open(ctx, run->arena, archive->note.target, KDI_BACKUPS_LOOK,
-                            kd_storage_database_id(archive->storage), &run->backups));
+    kdi_backups looked;
+    kd_status status = kdi_backups_open(ctx, run->arena, archive->note.target, KDI_BACKUPS_LOOK,
+                                        kd_storage_database_id(archive->storage), &looked);
+    run->backups.ids = looked.ids;
+    run->backups.id_count = looked.id_count;
+    kdi_backups_close(ctx, &looked);
+    KD_TRY(status);
     kd_map_init(&names, ctx->world, archive->account);
-    kd_status status = target_learn(ctx, run, &reader, &names);
+    status = target_learn(ctx, run, &reader, &names);
     kdi_archive_close(ctx, &reader);
     kd_map_clear(&names);
     return status;
@@ -166,33 +193,34 @@ static kd_status target_open(kd_ctx *ctx, step *run)
 /* Another process that follows a copy of the database would make two histories into one. */
 static kd_status owner_check(kd_ctx *ctx, step *run)
 {
-    kd_file *file;
+    bool exists;
     uint64_t size_bytes;
     const kd_archive *archive = run->archive;
-    if (archive->file_no == 0)
+    if (archive->last.file_no == 0)
         return KD_OK;
-    const char *path = kdi_archive_path(ctx, run->arena, archive->directory, archive->file_no);
-    if (path == NULL)
+    const char *name = kdi_archive_name(ctx, run->arena, &archive->last);
+    if (name == NULL)
         return KD_NOMEM;
-    KD_TRY(ctx->world->file_open(ctx, path, KD_FILE_READ, &file));
-    kd_status status = ctx->world->file_size(ctx, file, &size_bytes);
-    ctx->world->file_close(ctx->world, file);
-    KD_TRY(status);
+    KD_TRY(archive->store->kind->has(ctx, archive->store, name, &exists, &size_bytes));
+    if (!exists)
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "archive file \"%s/%s\" is missing",
+                       archive->note.target, name);
     if (size_bytes < archive->file_bytes)
-        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "archive file \"%s\" has been cut off", path);
+        return KD_FAIL(ctx, KD_CORRUPT, "XX001", "archive file \"%s/%s\" has been cut off",
+                       archive->note.target, name);
     if (size_bytes > archive->file_bytes && archive->is_clean)
         return KD_FAIL(ctx, KD_INVALID, "55000",
-                       "another process writes into the archive in \"%s\"", archive->directory);
+                       "another process writes into the archive in \"%s\"", archive->note.target);
     return KD_OK;
 }
 
 static kd_status writer_enter(kd_ctx *ctx, step *run, uint64_t file_no)
 {
     const kd_archive *archive = run->archive;
-    if (run->writer.file != NULL && run->writer.file_no == file_no)
+    if (run->writer.is_open && run->writer.file_no == file_no)
         return KD_OK;
     return kdi_archive_writer_enter(ctx, run->arena, &run->writer, file_no,
-                                    file_no == archive->file_no ? archive->file_bytes : 0);
+                                    file_no == archive->last.file_no ? archive->file_bytes : 0);
 }
 
 static kd_status bytes_write(kd_ctx *ctx, step *run)
@@ -248,10 +276,10 @@ static kd_status segment_copy(kd_ctx *ctx, step *run, kdi_object_writer *writer,
     KD_TRY(status);
     kdi_backup_file copied = {.name =
                                   path + strlen(kd_storage_directory(run->archive->storage)) + 1};
+    kdi_object_source bytes = {.file = source};
     status = kdi_file_measure(ctx, source, run->bytes, &copied);
     if (status == KD_OK)
-        status = kdi_object_copy(ctx, writer, &run->backups, source, run->bytes, &copied, NULL,
-                                 NULL, &kept_bytes);
+        status = kdi_object_write(ctx, writer, &bytes, &copied, &kept_bytes);
     ctx->world->file_close(ctx->world, source);
     KD_TRY(status);
     KD_TRY(KD_PUSH(ctx, run->arena, run->copied, run->copied_count, run->copied_capacity, &file));
@@ -287,7 +315,7 @@ static kd_status files_copy(kd_ctx *ctx, step *run, const kd_storage_file *files
         if (lines.size_bytes + LINE_BYTES > KDI_PIECE_BYTES)
             KD_TRY(lines_write(ctx, run, &lines));
     }
-    KD_TRY(ctx->world->directory_sync(ctx, run->backups.objects_directory));
+    KD_TRY(run->backups.store->kind->settle(ctx, run->backups.store, "objects"));
     return lines_write(ctx, run, &lines);
 }
 
@@ -300,10 +328,13 @@ static kd_status segments_copy(kd_ctx *ctx, step *run)
                                run->archive, &files, &count));
     if (count == 0)
         return KD_OK;
-    kd_status status = kdi_object_writer_open(ctx, &run->backups, "new-archive", &writer);
+    /* On a server only who adds objects takes it: pruning removes them. */
+    if (run->backups.store->is_remote)
+        KD_TRY(kdi_archive_lock(ctx, run->backups.store, true, &run->lock));
+    kd_status status = kdi_object_writer_open(ctx, &run->backups, "objects/new-archive", &writer);
     if (status == KD_OK)
         status = files_copy(ctx, run, files, count, &writer);
-    kdi_object_writer_close(ctx, &writer);
+    kdi_object_writer_close(&writer);
     return status;
 }
 
@@ -313,9 +344,11 @@ static kd_status step_settle(kd_ctx *ctx, step *run, const kd_wal_place *to)
     kd_archive *archive = run->archive;
     for (size_t i = 0; i < run->copied_count; i++)
         KD_TRY(kd_map_put(ctx, &archive->known, kd_slice_of(run->copied[i].name), archive, NULL));
-    if (run->writer.file != NULL) {
-        archive->file_no = run->writer.file_no;
-        archive->file_bytes = run->writer.offset;
+    if (run->writer.is_open) {
+        bool is_remote = archive->store->is_remote;
+        archive->last =
+            is_remote ? archive->part.of : (kdi_archive_file){.file_no = run->writer.file_no};
+        archive->file_bytes = is_remote ? archive->part.size_bytes : run->writer.offset;
         archive->is_clean = true;
     }
     archive->at = *to;
@@ -327,14 +360,12 @@ static kd_status step_copy(kd_ctx *ctx, step *run)
     kd_archive *archive = run->archive;
     kd_wal_place to = archive->at;
     KD_TRY(owner_check(ctx, run));
-    KD_TRY(kdi_archive_writer_open(ctx, run->arena, archive->directory,
-                                   kd_storage_database_id(archive->storage), &run->writer));
+    KD_TRY(kdi_archive_writer_open(ctx, run->arena, &run->backups, &archive->part, &run->writer));
     KD_TRY(segments_copy(ctx, run));
     KD_TRY(
         kd_wal_copy(ctx, kd_storage_log(archive->storage), &to, run->end_position, log_take, run));
     KD_TRY(bytes_write(ctx, run));
-    if (run->writer.file != NULL)
-        KD_TRY(ctx->world->file_sync(ctx, run->writer.file));
+    KD_TRY(kdi_archive_writer_sync(ctx, &run->writer));
     return step_settle(ctx, run, &to);
 }
 
@@ -347,8 +378,8 @@ static kd_status step_locked(kd_ctx *ctx, step *run)
     if (run->bytes == NULL)
         return KD_NOMEM;
     run->backups = (kdi_backups){.arena = run->arena,
-                                 .directory = archive->note.target,
-                                 .objects_directory = archive->objects_directory,
+                                 .target = archive->note.target,
+                                 .store = archive->store,
                                  .database_id = kd_storage_database_id(archive->storage)};
     if (!archive->is_open)
         KD_TRY(target_open(ctx, run));
@@ -358,19 +389,23 @@ static kd_status step_locked(kd_ctx *ctx, step *run)
 static kd_status step_run(kd_ctx *ctx, step *run)
 {
     kd_archive *archive = run->archive;
-    kd_file *lock;
     bool exists;
-    KD_TRY(ctx->world->path_exists(ctx, archive->note.target, &exists));
+    if (archive->store == NULL)
+        KD_TRY(kdi_store_open(ctx, archive->arena, archive->note.target, &archive->store));
+    kdi_store *store = archive->store;
+    KD_TRY(store->kind->exists(ctx, store, &exists));
     if (!exists) /* What is not mounted is not made. */
         return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"",
                        archive->note.target);
-    KD_TRY(ctx->world->path_exists(ctx, archive->directory, &exists));
-    if (!exists)
-        KD_TRY(kdi_directory_make(ctx, run->arena, archive->directory));
-    KD_TRY(kdi_archive_lock(ctx, run->arena, archive->directory, true, &lock));
+    if (!store->is_remote) {
+        KD_TRY(store->kind->has(ctx, store, "archive", &exists, NULL));
+        if (!exists)
+            KD_TRY(store->kind->make(ctx, store, "archive"));
+        KD_TRY(kdi_archive_lock(ctx, store, true, &run->lock));
+    }
     kd_status status = step_locked(ctx, run);
     kdi_archive_writer_close(ctx, &run->writer);
-    ctx->world->file_close(ctx->world, lock);
+    store->kind->unlock(ctx, store, run->lock);
     return status;
 }
 

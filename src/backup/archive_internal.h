@@ -34,15 +34,21 @@ int kdi_place_compare(const kd_wal_place *left, const kd_wal_place *right);
 
 /* --- Reading: archive_read.c ----------------------------------------------------------------- */
 
+/* What has pieces of a file of the log: all of them in a directory, which goes on growing; on a
+ * server one part after the other. */
+typedef struct kdi_archive_file {
+    uint64_t file_no;
+    uint64_t part_no; /* From 1 on, in one order over all files; 0: there are no parts. */
+} kdi_archive_file;
+
 typedef struct kdi_archive_reader {
     kd_arena *arena;
     const kdi_backups *backups;
-    const char *directory;
-    uint64_t *file_nos; /* Ascending. */
+    kdi_archive_file *files; /* In their order. */
     size_t file_count, file_capacity, file_at;
     uint64_t last_bytes; /* Of the last file, when nobody was adding. */
-    kd_file *file;
-    const char *path;
+    kdi_stored *file;
+    const char *path;            /* For messages. */
     uint64_t size_bytes, offset; /* Of the file; behind the current piece. */
     kdi_archive_piece piece;
     kd_wal_place end; /* Of the last piece of log; file_no 0: there was none. */
@@ -70,26 +76,44 @@ kd_status kdi_archive_torn(kd_ctx *ctx, const kdi_archive_reader *reader) KD_MUS
 kd_status kdi_archive_stretches(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups,
                                 bool whole, kd_archive_stretch **out_stretches,
                                 size_t *out_count) KD_MUST_CHECK;
-const char *kdi_archive_path(kd_ctx *ctx, kd_arena *arena, const char *directory,
-                             uint64_t file_no) KD_MUST_CHECK;
+/* In the store. */
+const char *kdi_archive_name(kd_ctx *ctx, kd_arena *arena,
+                             const kdi_archive_file *file) KD_MUST_CHECK;
 /* Waits a while for whoever has it; 55006 then. NULL where there is nothing to lock. */
-kd_status kdi_archive_lock(kd_ctx *ctx, kd_arena *arena, const char *directory, bool writes,
-                           kd_file **out_lock) KD_MUST_CHECK;
+kd_status kdi_archive_lock(kd_ctx *ctx, kdi_store *store, bool writes,
+                           kdi_store_lock **out_lock) KD_MUST_CHECK;
 
 /* --- Writing: archive_write.c ---------------------------------------------------------------- */
 
+/* A part as it is on the server, and what comes behind it: it is put again as it grows. */
+typedef struct kdi_archive_part {
+    kdi_archive_file of;
+    char *bytes; /* KDI_ARCHIVE_PART_ROOM of them. */
+    size_t size_bytes;
+    bool is_changed;
+} kdi_archive_part;
+
+enum {
+    KDI_ARCHIVE_PART_BYTES = 1 << 20, /* Once it has so many, another one begins. */
+    KDI_ARCHIVE_PART_ROOM = 3 << 20,  /* With the piece that makes it so. */
+};
+
 typedef struct kdi_archive_writer {
-    const char *directory;
+    kdi_store *store;
+    const char *path; /* Of the archive, where it is a directory. */
+    kdi_archive_part *part;
     uint64_t database_id;
-    kd_file *file;
+    bool is_open;
+    kd_file *file;            /* In a directory. */
     uint64_t file_no, offset; /* Of the open file; where the next piece goes. */
     void *zstd;
     char *stored; /* A piece with its header. */
     size_t stored_capacity;
 } kdi_archive_writer;
 
-kd_status kdi_archive_writer_open(kd_ctx *ctx, kd_arena *arena, const char *directory,
-                                  uint64_t database_id, kdi_archive_writer *out) KD_MUST_CHECK;
+/* `part`: the last one, where the store is on a server. */
+kd_status kdi_archive_writer_open(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups,
+                                  kdi_archive_part *part, kdi_archive_writer *out) KD_MUST_CHECK;
 void kdi_archive_writer_close(kd_ctx *ctx, kdi_archive_writer *writer);
 /* Goes to a file, of which so many bytes count: what is behind goes, and what is there is durable
  * when another one begins. */
@@ -97,6 +121,8 @@ kd_status kdi_archive_writer_enter(kd_ctx *ctx, kd_arena *arena, kdi_archive_wri
                                    uint64_t file_no, uint64_t size_bytes) KD_MUST_CHECK;
 kd_status kdi_archive_write(kd_ctx *ctx, kdi_archive_writer *writer, kdi_archive_piece *piece,
                             kd_slice plain) KD_MUST_CHECK;
+/* What is written is durable after this. */
+kd_status kdi_archive_writer_sync(kd_ctx *ctx, kdi_archive_writer *writer) KD_MUST_CHECK;
 kd_status kdi_archive_header_read(kd_ctx *ctx, const char *path, uint64_t database_id,
                                   const char *header, kdi_archive_piece *out,
                                   bool *out_is_one) KD_MUST_CHECK;
@@ -150,12 +176,14 @@ struct kd_archive {
     kdi_archive_note note;
     bool is_open;  /* What follows is known. */
     bool is_clean; /* The last file has nothing behind the last piece. */
-    const char *directory, *objects_directory;
+    kdi_store *store;
+    kdi_archive_part part;
     kd_wal_place at; /* The archive has the log before, */
     bool begins;     /* or nothing yet: it continues a backup that ends there. */
     int64_t until_us;
-    uint64_t file_no, file_bytes; /* Of the last file; 0: none. */
-    kd_map known;                 /* Segments that the archive or its backup has, by name. */
+    kdi_archive_file last; /* Its last file; file_no 0: none. */
+    uint64_t file_bytes;
+    kd_map known; /* Segments that the archive or its backup has, by name. */
     kd_mutex lock;
     /* Guarded by lock. */
     kd_archive_status status; /* The texts are not in use. */

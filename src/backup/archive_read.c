@@ -16,25 +16,18 @@ static const char suffix[] = ".log";
 enum { NUMBER_DIGITS = 16, LOCK_TRIES = 100 };
 static const uint64_t lock_nap_ns = UINT64_C(100000000);
 
-const char *kdi_archive_path(kd_ctx *ctx, kd_arena *arena, const char *directory, uint64_t file_no)
+const char *kdi_archive_name(kd_ctx *ctx, kd_arena *arena, const kdi_archive_file *file)
 {
-    return kd_format_text(ctx, arena, "%s/%016" PRIx64 "%s", directory, file_no, suffix);
+    if (file->part_no == 0)
+        return kd_format_text(ctx, arena, "archive/%016" PRIx64 "%s", file->file_no, suffix);
+    return kd_format_text(ctx, arena, "archive/%016" PRIx64 "-%016" PRIx64 "%s", file->file_no,
+                          file->part_no, suffix);
 }
 
-kd_status kdi_archive_lock(kd_ctx *ctx, kd_arena *arena, const char *directory, bool writes,
-                           kd_file **out_lock)
+kd_status kdi_archive_lock(kd_ctx *ctx, kdi_store *store, bool writes, kdi_store_lock **out_lock)
 {
-    bool exists;
-    *out_lock = NULL;
-    const char *path = kd_format_text(ctx, arena, "%s/LOCK", directory);
-    if (path == NULL)
-        return KD_NOMEM;
-    KD_TRY(ctx->world->path_exists(ctx, path, &exists));
-    if (!exists && !writes)
-        return KD_OK; /* A copy of an archive somewhere, to which nobody adds. */
-    unsigned flags = writes ? KD_FILE_WRITE | KD_FILE_CREATE : KD_FILE_READ;
     for (int i = 1;; i++) {
-        kd_status status = ctx->world->file_open(ctx, path, flags | KD_FILE_LOCK, out_lock);
+        kd_status status = store->kind->lock(ctx, store, "archive/LOCK", writes, out_lock);
         if (status == KD_OK || strcmp(ctx->error.sqlstate, "55006") != 0 || i == LOCK_TRIES)
             return status;
         kd_error_clear(ctx);
@@ -49,41 +42,52 @@ static kd_status entry_look(kd_ctx *ctx, void *object, const kd_directory_entry 
 {
     kdi_archive_reader *reader = object;
     char *end;
-    uint64_t *file_no;
-    uint64_t number = strtoull(entry->name, &end, 16);
-    if (entry->is_directory || end - entry->name != NUMBER_DIGITS || strcmp(end, suffix) != 0)
+    kdi_archive_file *file, found = {.file_no = strtoull(entry->name, &end, 16)};
+    bool is_one = !entry->is_directory && end - entry->name == NUMBER_DIGITS;
+    if (is_one && *end == '-') {
+        const char *part = end + 1;
+        found.part_no = strtoull(part, &end, 16);
+        is_one = end - part == NUMBER_DIGITS;
+    }
+    if (!is_one || strcmp(end, suffix) != 0)
         return KD_OK;
-    KD_TRY(KD_PUSH(ctx, reader->arena, reader->file_nos, reader->file_count, reader->file_capacity,
-                   &file_no));
-    *file_no = number;
+    KD_TRY(KD_PUSH(ctx, reader->arena, reader->files, reader->file_count, reader->file_capacity,
+                   &file));
+    *file = found;
     return KD_OK;
 }
 
-static int number_compare(const void *left, const void *right)
+static int file_compare(const void *left, const void *right)
 {
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? -1 : a > b;
+    const kdi_archive_file *a = left, *b = right;
+    if (a->file_no != b->file_no)
+        return a->file_no < b->file_no ? -1 : 1;
+    return a->part_no < b->part_no ? -1 : a->part_no > b->part_no;
 }
 
 static kd_status file_enter(kd_ctx *ctx, kdi_archive_reader *reader, size_t at)
 {
-    ctx->world->file_close(ctx->world, reader->file);
-    reader->file = NULL;
+    kdi_store *store = reader->backups->store;
+    kdi_archive_close(ctx, reader);
     reader->file_at = at;
     reader->offset = 0;
-    reader->path = kdi_archive_path(ctx, reader->arena, reader->directory, reader->file_nos[at]);
+    const char *name = kdi_archive_name(ctx, reader->arena, &reader->files[at]);
+    reader->path = name == NULL
+                       ? NULL
+                       : kd_format_text(ctx, reader->arena, "%s/%s", reader->backups->target, name);
     if (reader->path == NULL)
         return KD_NOMEM;
-    KD_TRY(ctx->world->file_open(ctx, reader->path, KD_FILE_READ, &reader->file));
-    return ctx->world->file_size(ctx, reader->file, &reader->size_bytes);
+    KD_TRY(store->kind->read_open(ctx, store, name, &reader->file));
+    return store->kind->size(ctx, reader->file, &reader->size_bytes);
 }
 
 static kd_status files_find(kd_ctx *ctx, kdi_archive_reader *reader)
 {
-    KD_TRY(ctx->world->directory_list(ctx, reader->directory, entry_look, reader));
+    kdi_store *store = reader->backups->store;
+    KD_TRY(store->kind->list(ctx, store, "archive", entry_look, reader));
     if (reader->file_count == 0)
         return KD_OK;
-    qsort(reader->file_nos, reader->file_count, sizeof *reader->file_nos, number_compare);
+    qsort(reader->files, reader->file_count, sizeof *reader->files, file_compare);
     KD_TRY(file_enter(ctx, reader, reader->file_count - 1));
     reader->last_bytes = reader->size_bytes;
     return file_enter(ctx, reader, 0);
@@ -92,27 +96,23 @@ static kd_status files_find(kd_ctx *ctx, kdi_archive_reader *reader)
 kd_status kdi_archive_open(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups, bool is_locked,
                            kdi_archive_reader *out)
 {
-    bool exists;
-    kd_file *lock = NULL;
+    kdi_store_lock *lock = NULL;
     *out = (kdi_archive_reader){.arena = arena, .backups = backups};
-    out->directory = kd_format_text(ctx, arena, "%s/archive", backups->directory);
-    out->plain = out->directory == NULL ? NULL : kd_alloc(ctx, arena, KDI_PIECE_BYTES);
+    out->plain = kd_alloc(ctx, arena, KDI_PIECE_BYTES);
     out->stored = out->plain == NULL ? NULL : kd_alloc(ctx, arena, KDI_PIECE_BYTES);
     if (out->stored == NULL)
         return KD_NOMEM;
-    KD_TRY(ctx->world->path_exists(ctx, out->directory, &exists));
-    if (!exists)
-        return KD_OK;
     if (!is_locked)
-        KD_TRY(kdi_archive_lock(ctx, arena, out->directory, false, &lock));
+        KD_TRY(kdi_archive_lock(ctx, backups->store, false, &lock));
     kd_status status = files_find(ctx, out);
-    ctx->world->file_close(ctx->world, lock);
+    backups->store->kind->unlock(ctx, backups->store, lock);
     return status;
 }
 
 void kdi_archive_close(kd_ctx *ctx, kdi_archive_reader *reader)
 {
-    ctx->world->file_close(ctx->world, reader->file);
+    if (reader->file != NULL)
+        reader->backups->store->kind->read_close(ctx, reader->file);
     reader->file = NULL;
 }
 
@@ -124,6 +124,13 @@ static kd_status damaged(kd_ctx *ctx, const kdi_archive_reader *reader, uint64_t
     return KD_FAIL(ctx, KD_CORRUPT, "XX001",
                    "archive file \"%s\" is damaged at offset %" PRIu64 ": %s", reader->path, offset,
                    what);
+}
+
+static kd_status bytes_read(kd_ctx *ctx, kdi_archive_reader *reader, uint64_t offset, void *target,
+                            size_t size_bytes, size_t *out_read_bytes)
+{
+    return reader->backups->store->kind->read(ctx, reader->file, offset, target, size_bytes,
+                                              out_read_bytes);
 }
 
 static bool is_last_file(const kdi_archive_reader *reader)
@@ -140,7 +147,7 @@ static kd_status witness_find(kd_ctx *ctx, kdi_archive_reader *reader)
         size_t wanted = reader->size_bytes - from < KDI_PIECE_BYTES
                             ? (size_t)(reader->size_bytes - from)
                             : KDI_PIECE_BYTES;
-        KD_TRY(ctx->world->file_read(ctx, reader->file, from, reader->stored, wanted, &got_bytes));
+        KD_TRY(bytes_read(ctx, reader, from, reader->stored, wanted, &got_bytes));
         for (size_t i = 0; i + KDI_ARCHIVE_HEADER_BYTES <= got_bytes; i++) {
             kdi_archive_piece piece;
             bool is_one;
@@ -172,8 +179,8 @@ static kd_status stored_read(kd_ctx *ctx, kdi_archive_reader *reader, bool *out_
 {
     size_t got_bytes;
     const kdi_archive_piece *piece = &reader->piece;
-    KD_TRY(ctx->world->file_read(ctx, reader->file, reader->offset - piece->stored_bytes,
-                                 reader->stored, piece->stored_bytes, &got_bytes));
+    KD_TRY(bytes_read(ctx, reader, reader->offset - piece->stored_bytes, reader->stored,
+                      piece->stored_bytes, &got_bytes));
     *out_is_intact = got_bytes == piece->stored_bytes &&
                      kd_crc32c(0, reader->stored, got_bytes) == piece->checksum;
     return KD_OK;
@@ -190,8 +197,7 @@ static kd_status piece_find(kd_ctx *ctx, kdi_archive_reader *reader, bool *out_f
     if (reader->offset == limit)
         return KD_OK;
     if (limit - reader->offset >= sizeof header) {
-        KD_TRY(ctx->world->file_read(ctx, reader->file, reader->offset, header, sizeof header,
-                                     &got_bytes));
+        KD_TRY(bytes_read(ctx, reader, reader->offset, header, sizeof header, &got_bytes));
         if (got_bytes == sizeof header)
             KD_TRY(kdi_archive_header_read(ctx, reader->path, reader->backups->database_id, header,
                                            &reader->piece, &is_one));
@@ -213,7 +219,7 @@ static kd_status piece_find(kd_ctx *ctx, kdi_archive_reader *reader, bool *out_f
 static kd_status order_check(kd_ctx *ctx, kdi_archive_reader *reader)
 {
     const kdi_archive_piece *piece = &reader->piece;
-    bool is_file_right = piece->from.file_no == reader->file_nos[reader->file_at];
+    bool is_file_right = piece->from.file_no == reader->files[reader->file_at].file_no;
     if (piece->kind == KDI_ARCHIVE_SEGMENTS)
         return KD_OK;
     if (piece->kind != KDI_ARCHIVE_LOG || !is_file_right)
@@ -223,7 +229,8 @@ static kd_status order_check(kd_ctx *ctx, kdi_archive_reader *reader)
         return KD_FAIL(ctx, KD_CORRUPT, "XX001",
                        "the archive in \"%s\" has a gap: it lacks the log from position %" PRIu64
                        " to %" PRIu64 " (before file \"%s\")",
-                       reader->directory, reader->end.position, piece->from.position, reader->path);
+                       reader->backups->target, reader->end.position, piece->from.position,
+                       reader->path);
     reader->end = piece->to;
     return KD_OK;
 }

@@ -209,7 +209,7 @@ static kd_status pieces_write(kd_ctx *ctx, log_writer *writer, kdi_archive_reade
         KD_TRY(kdi_archive_next(ctx, reader, &piece));
         if (piece == NULL)
             return KD_FAIL(ctx, KD_CORRUPT, "XX001", "the archive in \"%s\" has become shorter",
-                           reader->directory);
+                           reader->backups->target);
         if (piece->kind == KDI_ARCHIVE_SEGMENTS) {
             KD_TRY(segments_write(ctx, writer->run, reader));
         } else if (!is_before(writer->run, piece)) {

@@ -90,12 +90,14 @@ int kdi_place_compare(const kd_wal_place *left, const kd_wal_place *right)
 
 /* --- Adding ---------------------------------------------------------------------------------- */
 
-kd_status kdi_archive_writer_open(kd_ctx *ctx, kd_arena *arena, const char *directory,
-                                  uint64_t database_id, kdi_archive_writer *out)
+kd_status kdi_archive_writer_open(kd_ctx *ctx, kd_arena *arena, const kdi_backups *backups,
+                                  kdi_archive_part *part, kdi_archive_writer *out)
 {
-    *out = (kdi_archive_writer){.directory = directory, .database_id = database_id};
+    *out = (kdi_archive_writer){
+        .store = backups->store, .part = part, .database_id = backups->database_id};
     out->stored_capacity = KDI_ARCHIVE_HEADER_BYTES + ZSTD_compressBound(KDI_PIECE_BYTES);
-    out->stored = kd_alloc(ctx, arena, out->stored_capacity);
+    out->path = kd_format_text(ctx, arena, "%s/archive", backups->target);
+    out->stored = out->path == NULL ? NULL : kd_alloc(ctx, arena, out->stored_capacity);
     if (out->stored == NULL)
         return KD_NOMEM;
     out->zstd = ZSTD_createCCtx();
@@ -109,12 +111,88 @@ void kdi_archive_writer_close(kd_ctx *ctx, kdi_archive_writer *writer)
     *writer = (kdi_archive_writer){0};
 }
 
-kd_status kdi_archive_writer_enter(kd_ctx *ctx, kd_arena *arena, kdi_archive_writer *writer,
-                                   uint64_t file_no, uint64_t size_bytes)
+/* --- To a server ----------------------------------------------------------------------------- */
+
+static kd_status part_name(kd_ctx *ctx, const kdi_archive_part *part, kd_arena **out_arena,
+                           const char **out_name)
+{
+    *out_name = NULL;
+    *out_arena = kd_arena_create(ctx, NULL, "name of a part", KD_ARENA_UNLIMITED);
+    if (*out_arena == NULL)
+        return KD_NOMEM;
+    *out_name = kdi_archive_name(ctx, *out_arena, &part->of);
+    return *out_name == NULL ? KD_NOMEM : KD_OK;
+}
+
+static kd_status part_put(kd_ctx *ctx, kdi_archive_writer *writer)
+{
+    kd_arena *arena;
+    const char *name;
+    kdi_archive_part *part = writer->part;
+    if (!part->is_changed)
+        return KD_OK;
+    kd_status status = part_name(ctx, part, &arena, &name);
+    if (status == KD_OK)
+        status = writer->store->kind->put(ctx, writer->store, name,
+                                          (kd_slice){part->bytes, part->size_bytes});
+    kd_arena_destroy(arena);
+    part->is_changed &= status != KD_OK;
+    return status;
+}
+
+/* Who has begun one of the same number follows the log of a copy of the database. */
+static kd_status part_begin(kd_ctx *ctx, kdi_archive_writer *writer, uint64_t file_no)
+{
+    kd_arena *arena;
+    const char *name;
+    bool exists = false;
+    kdi_archive_part *part = writer->part;
+    KD_TRY(part_put(ctx, writer));
+    part->of = (kdi_archive_file){.file_no = file_no, .part_no = part->of.part_no + 1};
+    part->size_bytes = 0;
+    kd_status status = part_name(ctx, part, &arena, &name);
+    if (status == KD_OK)
+        status = writer->store->kind->has(ctx, writer->store, name, &exists, NULL);
+    kd_arena_destroy(arena);
+    KD_TRY(status);
+    if (exists)
+        return KD_FAIL(ctx, KD_INVALID, "55000",
+                       "another process writes into the archive in \"%s\"", writer->store->target);
+    return KD_OK;
+}
+
+static kd_status part_enter(kd_ctx *ctx, kdi_archive_writer *writer, uint64_t file_no)
+{
+    const kdi_archive_part *part = writer->part;
+    if (part->of.file_no != file_no || part->of.part_no == 0)
+        KD_TRY(part_begin(ctx, writer, file_no));
+    writer->is_open = true;
+    writer->file_no = file_no;
+    return KD_OK;
+}
+
+static kd_status part_add(kd_ctx *ctx, kdi_archive_writer *writer, size_t size_bytes)
+{
+    kdi_archive_part *part = writer->part;
+    if (part->size_bytes >= KDI_ARCHIVE_PART_BYTES)
+        KD_TRY(part_begin(ctx, writer, writer->file_no));
+    memcpy(part->bytes + part->size_bytes, writer->stored, size_bytes);
+    part->size_bytes += size_bytes;
+    part->is_changed = true;
+    return KD_OK;
+}
+
+/* --- To a directory -------------------------------------------------------------------------- */
+
+static kd_status file_enter(kd_ctx *ctx, kd_arena *arena, kdi_archive_writer *writer,
+                            uint64_t file_no, uint64_t size_bytes)
 {
     kd_world *world = ctx->world;
     uint64_t now_bytes;
-    const char *path = kdi_archive_path(ctx, arena, writer->directory, file_no);
+    kdi_archive_file file = {.file_no = file_no};
+    const char *name = kdi_archive_name(ctx, arena, &file);
+    const char *path =
+        name == NULL ? NULL : kd_format_text(ctx, arena, "%s/%s", writer->store->target, name);
     if (path == NULL)
         return KD_NOMEM;
     if (writer->file != NULL)
@@ -125,9 +203,19 @@ kd_status kdi_archive_writer_enter(kd_ctx *ctx, kd_arena *arena, kdi_archive_wri
     KD_TRY(world->file_size(ctx, writer->file, &now_bytes));
     if (now_bytes > size_bytes)
         KD_TRY(world->file_resize(ctx, writer->file, size_bytes));
+    writer->is_open = true;
     writer->file_no = file_no;
     writer->offset = size_bytes;
-    return size_bytes > 0 ? KD_OK : world->directory_sync(ctx, writer->directory);
+    return size_bytes > 0 ? KD_OK : world->directory_sync(ctx, writer->path);
+}
+
+/* --- Either ---------------------------------------------------------------------------------- */
+
+kd_status kdi_archive_writer_enter(kd_ctx *ctx, kd_arena *arena, kdi_archive_writer *writer,
+                                   uint64_t file_no, uint64_t size_bytes)
+{
+    return writer->store->is_remote ? part_enter(ctx, writer, file_no)
+                                    : file_enter(ctx, arena, writer, file_no, size_bytes);
 }
 
 kd_status kdi_archive_write(kd_ctx *ctx, kdi_archive_writer *writer, kdi_archive_piece *piece,
@@ -141,7 +229,17 @@ kd_status kdi_archive_write(kd_ctx *ctx, kdi_archive_writer *writer, kdi_archive
     piece->checksum = kd_crc32c(0, payload, piece->stored_bytes);
     header_make(writer->stored, writer->database_id, piece);
     size_t all_bytes = KDI_ARCHIVE_HEADER_BYTES + piece->stored_bytes;
+    if (writer->store->is_remote)
+        return part_add(ctx, writer, all_bytes);
     KD_TRY(ctx->world->file_write(ctx, writer->file, writer->offset, writer->stored, all_bytes));
     writer->offset += all_bytes;
     return KD_OK;
+}
+
+kd_status kdi_archive_writer_sync(kd_ctx *ctx, kdi_archive_writer *writer)
+{
+    if (!writer->is_open)
+        return KD_OK;
+    return writer->store->is_remote ? part_put(ctx, writer)
+                                    : ctx->world->file_sync(ctx, writer->file);
 }

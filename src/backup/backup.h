@@ -1,5 +1,6 @@
 /*
- * Backups of a database, many in one directory.
+ * Backups of a database, many in one directory, or under one prefix of a bucket on a server that
+ * speaks S3 (store_internal.h): there with the same names.
  *
  *   <target>/BACKUPS              which database they are of
  *   <target>/LOCK                 held while a backup is taken or removed; shared by readers
@@ -64,6 +65,9 @@ typedef struct kd_backup_info {
  */
 kd_status kd_backup_take(kd_ctx *ctx, kd_storage *storage, const char *target,
                          uint64_t bytes_per_second, kd_backup_info *out_info) KD_MUST_CHECK;
+
+/* Whether the target is one on a server that speaks S3 (store_internal.h), not a directory. */
+bool kd_backup_is_remote(const char *target);
 
 /* Oldest first, in the arena. A damaged one is KD_CORRUPT. */
 kd_status kd_backup_list(kd_ctx *ctx, kd_arena *arena, const char *target,

@@ -91,8 +91,8 @@ static kd_status entry_look(kd_ctx *ctx, void *object, const kd_directory_entry 
     }
     /* What an interrupted first backup may leave is nobody else's. */
     look->has_other |= strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-                       strcmp(name, "LOCK") != 0 && strcmp(name, "objects") != 0 &&
-                       strcmp(name, "BACKUPS.new") != 0;
+                       strcmp(name, "LOCK") != 0 && strncmp(name, "LOCK.", 5) != 0 &&
+                       strcmp(name, "objects") != 0 && strcmp(name, "BACKUPS.new") != 0;
     return KD_OK;
 }
 
@@ -105,12 +105,12 @@ static kd_status look_around(kd_ctx *ctx, kdi_backups *backups, listing *out_loo
 {
     *out_look = (listing){.backups = backups};
     backups->id_count = 0;
-    KD_TRY(ctx->world->directory_list(ctx, backups->directory, entry_look, out_look));
+    KD_TRY(backups->store->kind->list(ctx, backups->store, "", entry_look, out_look));
     if (backups->id_count > 1)
         qsort(backups->ids, backups->id_count, sizeof *backups->ids, id_compare);
     if (!out_look->is_ours && out_look->has_other)
         return KD_FAIL(ctx, KD_INVALID, "55000", "\"%s\" is not a directory of KadeDB backups",
-                       backups->directory);
+                       backups->target);
     return KD_OK;
 }
 
@@ -120,8 +120,7 @@ static kd_status owner_write(kd_ctx *ctx, const kdi_backups *backups)
     KD_TRY(kd_buffer_append_format(ctx, &text, "KADE BACKUPS 1\ndatabase %016" PRIx64 "\n",
                                    backups->database_id));
     KD_TRY(kdi_text_seal(ctx, &text));
-    return kdi_file_replace(ctx, backups->arena, backups->directory, "BACKUPS",
-                            kd_buffer_slice(&text));
+    return backups->store->kind->put(ctx, backups->store, "BACKUPS", kd_buffer_slice(&text));
 }
 
 static kd_status owner_read(kd_ctx *ctx, kdi_backups *backups, uint64_t expected_id)
@@ -130,10 +129,10 @@ static kd_status owner_read(kd_ctx *ctx, kdi_backups *backups, uint64_t expected
     kd_reader lines;
     char *words[6];
     uint32_t count;
-    const char *path = kd_format_text(ctx, backups->arena, "%s/BACKUPS", backups->directory);
+    const char *path = kd_format_text(ctx, backups->arena, "%s/BACKUPS", backups->target);
     if (path == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_file_read(ctx, backups->arena, path, &text));
+    KD_TRY(kdi_store_get(ctx, backups->arena, backups->store, "BACKUPS", &text));
     KD_TRY(kdi_text_open(ctx, path, text, "KADE BACKUPS 1", &lines));
     KD_TRY(kdi_line_next(ctx, backups->arena, &lines, words, &count));
     if (count != 2 || strcmp(words[0], "database") != 0)
@@ -141,7 +140,7 @@ static kd_status owner_read(kd_ctx *ctx, kdi_backups *backups, uint64_t expected
     backups->database_id = strtoull(words[1], NULL, 16);
     if (expected_id != 0 && backups->database_id != expected_id)
         return KD_FAIL(ctx, KD_INVALID, "55000", "\"%s\" holds backups of another database",
-                       backups->directory);
+                       backups->target);
     return KD_OK;
 }
 
@@ -149,24 +148,20 @@ static kd_status owner_read(kd_ctx *ctx, kdi_backups *backups, uint64_t expected
 
 static kd_status lock_take(kd_ctx *ctx, kdi_backups *backups, kdi_backups_use use)
 {
-    bool exists;
-    const char *path = kd_format_text(ctx, backups->arena, "%s/LOCK", backups->directory);
-    if (path == NULL)
-        return KD_NOMEM;
-    unsigned flags = KD_FILE_WRITE | KD_FILE_CREATE | KD_FILE_LOCK;
-    if (use == KDI_BACKUPS_READ) {
-        KD_TRY(ctx->world->path_exists(ctx, path, &exists));
-        if (!exists)
-            return KD_OK; /* A copy of the backups somewhere, to which nobody adds. */
-        flags = KD_FILE_READ | KD_FILE_LOCK;
-    }
-    kd_status status = ctx->world->file_open(ctx, path, flags, &backups->lock);
-    if (status != KD_OK && strcmp(ctx->error.sqlstate, "55006") == 0) {
+    kd_status status = backups->store->kind->lock(ctx, backups->store, "LOCK",
+                                                  use != KDI_BACKUPS_READ, &backups->lock);
+    if (status != KD_OK && strcmp(ctx->error.sqlstate, "55006") == 0 &&
+        !backups->store->is_remote) {
         kd_error_clear(ctx);
         return KD_FAIL(ctx, KD_INVALID, "55006", "the backups in \"%s\" are in use by another run",
-                       backups->directory);
+                       backups->target);
     }
     return status;
+}
+
+static kd_status none_there(kd_ctx *ctx, const char *target)
+{
+    return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"", target);
 }
 
 kd_status kdi_backups_open(kd_ctx *ctx, kd_arena *arena, const char *target, kdi_backups_use use,
@@ -174,33 +169,35 @@ kd_status kdi_backups_open(kd_ctx *ctx, kd_arena *arena, const char *target, kdi
 {
     listing look;
     bool exists;
-    *out = (kdi_backups){.arena = arena, .directory = target};
-    out->objects_directory = kd_format_text(ctx, arena, "%s/objects", target);
-    if (out->objects_directory == NULL)
-        return KD_NOMEM;
-    KD_TRY(ctx->world->path_exists(ctx, target, &exists));
+    *out = (kdi_backups){.arena = arena, .target = target};
+    KD_TRY(kdi_store_open(ctx, arena, target, &out->store));
+    const kdi_store_kind *kind = out->store->kind;
+    KD_TRY(kind->exists(ctx, out->store, &exists));
     if (!exists && use != KDI_BACKUPS_MAKE)
-        return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"", target);
+        return none_there(ctx, target);
     if (!exists)
-        KD_TRY(ctx->world->directory_create(ctx, target));
+        KD_TRY(kind->make(ctx, out->store, ""));
     KD_TRY(look_around(ctx, out, &look));
     if (!look.is_ours && use != KDI_BACKUPS_MAKE)
-        return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"", target);
+        return none_there(ctx, target);
     if (use != KDI_BACKUPS_LOOK)
         KD_TRY(lock_take(ctx, out, use));
     KD_TRY(look_around(ctx, out, &look)); /* Again: whoever had the lock may have added one. */
     if (look.is_ours)
         return owner_read(ctx, out, database_id);
     out->database_id = database_id;
-    KD_TRY(kdi_directory_make(ctx, arena, target)); /* Also one that a crash left. */
-    KD_TRY(ctx->world->directory_create(ctx, out->objects_directory));
+    KD_TRY(kind->make(ctx, out->store, "")); /* Also one that a crash left. */
+    KD_TRY(kind->make(ctx, out->store, "objects"));
     return owner_write(ctx, out);
 }
 
 void kdi_backups_close(kd_ctx *ctx, kdi_backups *backups)
 {
-    ctx->world->file_close(ctx->world, backups->lock);
+    if (backups->store != NULL)
+        backups->store->kind->unlock(ctx, backups->store, backups->lock);
+    kdi_store_close(backups->store);
     backups->lock = NULL;
+    backups->store = NULL;
 }
 
 kd_status kdi_backups_find(kd_ctx *ctx, const kdi_backups *backups, const char *id,
@@ -215,8 +212,7 @@ kd_status kdi_backups_find(kd_ctx *ctx, const kdi_backups *backups, const char *
     if (*out_id != NULL)
         return KD_OK;
     if (id == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"",
-                       backups->directory);
+        return KD_FAIL(ctx, KD_INVALID, "58P01", "there are no backups in \"%s\"", backups->target);
     return KD_FAIL(ctx, KD_INVALID, "58P01", "there is no backup \"%s\" in \"%s\"", id,
-                   backups->directory);
+                   backups->target);
 }

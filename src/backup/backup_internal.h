@@ -5,6 +5,7 @@
 #define KD_BACKUP_BACKUP_INTERNAL_H
 
 #include "backup/backup.h"
+#include "backup/store_internal.h"
 
 #define XXH_STATIC_LINKING_ONLY /* The state as a struct, not from malloc. */
 #pragma GCC diagnostic push
@@ -32,8 +33,9 @@ typedef enum kdi_backups_use {
 
 typedef struct kdi_backups {
     kd_arena *arena;
-    const char *directory, *objects_directory;
-    kd_file *lock; /* NULL where there is none to share. */
+    const char *target;
+    kdi_store *store;
+    kdi_store_lock *lock; /* NULL where there is none to share. */
     uint64_t database_id;
     char **ids; /* Oldest first. */
     size_t id_count, id_capacity;
@@ -96,15 +98,21 @@ void kdi_backup_object_name(const kdi_backup_file *file, char out_name[KDI_OBJEC
 /* --- Objects: backup_object.c --- */
 
 typedef struct kdi_object_writer {
-    kd_arena *arena;
-    const char *new_path;
-    kd_file *file;
-    uint64_t offset, plain_bytes;
-    XXH3_state_t hash;
+    const kdi_backups *backups;
+    const char *scratch; /* What a directory calls those under way. */
     void *zstd;
-    char *stored; /* A piece with its header. */
+    char *piece, *stored; /* KDI_PIECE_BYTES; a piece with its header. */
     size_t stored_capacity;
 } kdi_object_writer;
+
+/* Where the bytes of an object come from: a file, from an offset on, or memory. */
+typedef struct kdi_object_source {
+    kd_file *file; /* NULL: it is bytes. */
+    const char *bytes;
+    /* Told of every piece that was read (NULL: nobody). */
+    kd_status (*passed)(kd_ctx *ctx, void *object, size_t size_bytes);
+    void *object;
+} kdi_object_source;
 
 /* How pieces of bytes are stored: `zstd` is a ZSTD_CCtx; as many bytes as before: as they were. */
 size_t kdi_piece_pack(void *zstd, const void *bytes, size_t size_bytes, char *out, size_t capacity);
@@ -112,22 +120,15 @@ size_t kdi_piece_pack(void *zstd, const void *bytes, size_t size_bytes, char *ou
 const char *kdi_piece_unpack(const char *stored, size_t stored_bytes, char *plain,
                              size_t plain_bytes);
 
-/* One writer for many objects, one after another; `new_name` is the file for those under way. */
-kd_status kdi_object_writer_open(kd_ctx *ctx, const kdi_backups *backups, const char *new_name,
+/* One writer for many objects, one after another. */
+kd_status kdi_object_writer_open(kd_ctx *ctx, const kdi_backups *backups, const char *scratch,
                                  kdi_object_writer *out) KD_MUST_CHECK;
-void kdi_object_writer_close(kd_ctx *ctx, kdi_object_writer *writer);
-kd_status kdi_object_begin(kd_ctx *ctx, kdi_object_writer *writer) KD_MUST_CHECK;
-kd_status kdi_object_append(kd_ctx *ctx, kdi_object_writer *writer, const void *bytes,
-                            size_t size_bytes) KD_MUST_CHECK; /* At most KDI_PIECE_BYTES. */
-/* Size and hash go into `file`; `*out_kept_bytes` is 0 when the object was there. */
-kd_status kdi_object_finish(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
-                            kdi_backup_file *file, uint64_t *out_kept_bytes) KD_MUST_CHECK;
-/* All of that: the bytes of `source` from the offset on, as many as `file` says. `piece` has
- * KDI_PIECE_BYTES; `passed` (may be NULL) is told of every piece. */
-kd_status kdi_object_copy(kd_ctx *ctx, kdi_object_writer *writer, const kdi_backups *backups,
-                          kd_file *source, char *piece, kdi_backup_file *file,
-                          kd_status (*passed)(kd_ctx *ctx, void *object, size_t size_bytes),
-                          void *object, uint64_t *out_kept_bytes) KD_MUST_CHECK;
+void kdi_object_writer_close(kdi_object_writer *writer);
+/* The bytes of `source` from the file's offset on, as many as it says. They are read once for their
+ * hash, which goes into `file`, and again when there is no such object yet; else `*out_kept_bytes`
+ * is 0. */
+kd_status kdi_object_write(kd_ctx *ctx, kdi_object_writer *writer, const kdi_object_source *source,
+                           kdi_backup_file *file, uint64_t *out_kept_bytes) KD_MUST_CHECK;
 /* Size and tail of a file, by which it is known again. */
 kd_status kdi_file_measure(kd_ctx *ctx, kd_file *file, char *piece,
                            kdi_backup_file *out) KD_MUST_CHECK;

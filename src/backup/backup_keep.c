@@ -8,7 +8,7 @@ typedef struct keeping {
     kdi_backups backups;
     kdi_manifest *manifests; /* One for each id. */
     kd_map objects;          /* Names of what the backups that stay need. */
-    char **lost;             /* Paths of objects that go. */
+    char **lost;             /* Names of objects that go. */
     size_t lost_count, lost_capacity;
     kdi_archive_reader archive;
     size_t log_files_going; /* Of the archive's, the oldest. */
@@ -49,8 +49,9 @@ kd_status kd_backup_list(kd_ctx *ctx, kd_arena *arena, const char *target,
 
 static kd_status manifest_remove(kd_ctx *ctx, keeping *run, const char *id)
 {
-    const char *path = kd_format_text(ctx, run->arena, "%s/%s.backup", run->backups.directory, id);
-    return path == NULL ? KD_NOMEM : ctx->world->path_remove(ctx, path);
+    kdi_store *store = run->backups.store;
+    const char *name = kd_format_text(ctx, run->arena, "%s.backup", id);
+    return name == NULL ? KD_NOMEM : store->kind->remove(ctx, store, name);
 }
 
 static kd_status objects_note(kd_ctx *ctx, keeping *run, kdi_manifest *manifest)
@@ -75,7 +76,7 @@ typedef struct log_file {
 static kd_status log_file_passed(kd_ctx *ctx, keeping *run, kdi_manifest *oldest, log_file *file)
 {
     bool goes = file->at == run->log_files_going && file->at < run->archive.file_at &&
-                run->archive.file_nos[file->at] < oldest->end.file_no &&
+                run->archive.files[file->at].file_no < oldest->end.file_no &&
                 file->needed_to <= oldest->info.position;
     run->log_files_going += goes;
     for (size_t i = 0; !goes && i < file->count; i++) {
@@ -122,15 +123,14 @@ static kd_status archive_note(kd_ctx *ctx, keeping *run, kdi_manifest *oldest)
 
 static kd_status log_files_remove(kd_ctx *ctx, keeping *run)
 {
-    const kdi_archive_reader *archive = &run->archive;
+    kdi_store *store = run->backups.store;
     for (size_t i = 0; i < run->log_files_going; i++) {
-        const char *path =
-            kdi_archive_path(ctx, run->arena, archive->directory, archive->file_nos[i]);
-        if (path == NULL)
+        const char *name = kdi_archive_name(ctx, run->arena, &run->archive.files[i]);
+        if (name == NULL)
             return KD_NOMEM;
-        KD_TRY(ctx->world->path_remove(ctx, path));
+        KD_TRY(store->kind->remove(ctx, store, name));
     }
-    return run->log_files_going == 0 ? KD_OK : ctx->world->directory_sync(ctx, archive->directory);
+    return run->log_files_going == 0 ? KD_OK : store->kind->settle(ctx, store, "archive");
 }
 
 static kd_status object_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
@@ -140,16 +140,17 @@ static kd_status object_look(kd_ctx *ctx, void *object, const kd_directory_entry
         return KD_OK;
     char **name;
     KD_TRY(KD_PUSH(ctx, run->arena, run->lost, run->lost_count, run->lost_capacity, &name));
-    *name = kd_format_text(ctx, run->arena, "%s/%s", run->backups.objects_directory, entry->name);
+    *name = kd_format_text(ctx, run->arena, "objects/%s", entry->name);
     return *name == NULL ? KD_NOMEM : KD_OK;
 }
 
 static kd_status objects_remove(kd_ctx *ctx, keeping *run)
 {
-    KD_TRY(ctx->world->directory_list(ctx, run->backups.objects_directory, object_look, run));
+    kdi_store *store = run->backups.store;
+    KD_TRY(store->kind->list(ctx, store, "objects", object_look, run));
     for (size_t i = 0; i < run->lost_count; i++)
-        KD_TRY(ctx->world->path_remove(ctx, run->lost[i]));
-    return ctx->world->directory_sync(ctx, run->backups.objects_directory);
+        KD_TRY(store->kind->remove(ctx, store, run->lost[i]));
+    return store->kind->settle(ctx, store, "objects");
 }
 
 /* The archive's lock is had, where there is an archive: nobody adds to it. */
@@ -168,7 +169,7 @@ static kd_status run_prune(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64
     for (size_t i = 0; i < going; i++)
         KD_TRY(manifest_remove(ctx, run, run->backups.ids[i]));
     /* No object goes before the backups and pieces that need it have gone for good. */
-    KD_TRY(ctx->world->directory_sync(ctx, run->backups.directory));
+    KD_TRY(run->backups.store->kind->settle(ctx, run->backups.store, ""));
     KD_TRY(log_files_remove(ctx, run));
     KD_TRY(objects_remove(ctx, run));
     *out_pruned = (kd_backup_pruned){
@@ -180,16 +181,14 @@ static kd_status prune_locked(kd_ctx *ctx, keeping *run, uint64_t keep_count, in
                               kd_backup_pruned *out_pruned)
 {
     bool exists;
-    kd_file *lock = NULL;
-    const char *directory = kd_format_text(ctx, run->arena, "%s/archive", run->backups.directory);
-    if (directory == NULL)
-        return KD_NOMEM;
-    KD_TRY(ctx->world->path_exists(ctx, directory, &exists));
-    if (exists)
-        KD_TRY(kdi_archive_lock(ctx, run->arena, directory, true, &lock));
+    kdi_store_lock *lock = NULL;
+    kdi_store *store = run->backups.store;
+    KD_TRY(store->kind->has(ctx, store, "archive", &exists, NULL));
+    if (exists || store->is_remote)
+        KD_TRY(kdi_archive_lock(ctx, store, true, &lock));
     kd_status status = run_prune(ctx, run, keep_count, keep_us, out_pruned);
     kdi_archive_close(ctx, &run->archive);
-    ctx->world->file_close(ctx->world, lock);
+    store->kind->unlock(ctx, store, lock);
     return status;
 }
 

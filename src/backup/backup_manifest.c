@@ -105,7 +105,7 @@ kd_status kdi_manifest_write(kd_ctx *ctx, const kdi_backups *backups, const kdi_
     const char *name = kd_format_text(ctx, backups->arena, "%s.backup", info->id);
     if (name == NULL)
         return KD_NOMEM;
-    return kdi_file_replace(ctx, backups->arena, backups->directory, name, kd_buffer_slice(&text));
+    return backups->store->kind->put(ctx, backups->store, name, kd_buffer_slice(&text));
 }
 
 /* A restore writes under these names: nothing that leads elsewhere. */
@@ -182,10 +182,10 @@ kd_status kdi_manifest_read(kd_ctx *ctx, kd_arena *arena, const kdi_backups *bac
     char *words[WORDS_MAX];
     uint32_t count;
     *out = (kdi_manifest){0};
-    const char *path = kd_format_text(ctx, arena, "%s/%s.backup", backups->directory, id);
+    const char *path = kd_format_text(ctx, arena, "%s/%s.backup", backups->target, id);
     if (path == NULL)
         return KD_NOMEM;
-    KD_TRY(kdi_file_read(ctx, arena, path, &text));
+    KD_TRY(kdi_store_get(ctx, arena, backups->store, path + strlen(backups->target) + 1, &text));
     KD_TRY(kdi_text_open(ctx, path, text, "KADE BACKUP 2", &lines));
     for (;;) {
         KD_TRY(kdi_line_next(ctx, arena, &lines, words, &count));

@@ -22,7 +22,7 @@ static kd_status backup_choose(kd_ctx *ctx, kdi_restore *run)
         if (i <= 1)
             return KD_FAIL(ctx, KD_INVALID, "58P01",
                            "no backup in \"%s\" is that old: the oldest is \"%s\"",
-                           run->backups.directory, id);
+                           run->backups.target, id);
         id = run->backups.ids[i - 2];
     }
 }

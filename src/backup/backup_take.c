@@ -21,7 +21,7 @@ typedef struct take {
     kdi_manifest manifest, before; /* The newest backup until now; empty when there is none. */
     kd_map before_names;
     kdi_object_writer writer;
-    char *piece;
+    char *piece; /* Of what is measured. */
     uint64_t bytes_per_second, read_bytes, begun_ns;
 } take;
 
@@ -111,8 +111,8 @@ static void content_count(take *run, const kdi_backup_file *file, uint64_t kept_
 static kd_status content_copy(kd_ctx *ctx, take *run, kd_file *source, kdi_backup_file *file)
 {
     uint64_t kept_bytes;
-    KD_TRY(kdi_object_copy(ctx, &run->writer, &run->backups, source, run->piece, file, throttle,
-                           run, &kept_bytes));
+    kdi_object_source bytes = {.file = source, .passed = throttle, .object = run};
+    KD_TRY(kdi_object_write(ctx, &run->writer, &bytes, file, &kept_bytes));
     content_count(run, file, kept_bytes);
     return KD_OK;
 }
@@ -148,17 +148,10 @@ out:
 
 static kd_status root_copy(kd_ctx *ctx, take *run)
 {
-    kdi_backup_file file = {.name = "ROOT"};
-    kd_slice left = run->hold.root;
-    KD_TRY(kdi_object_begin(ctx, &run->writer));
-    while (left.size_bytes > 0) {
-        size_t piece_bytes = left.size_bytes > KDI_PIECE_BYTES ? KDI_PIECE_BYTES : left.size_bytes;
-        KD_TRY(kdi_object_append(ctx, &run->writer, left.data, piece_bytes));
-        left.data += piece_bytes;
-        left.size_bytes -= piece_bytes;
-    }
+    kdi_backup_file file = {.name = "ROOT", .size_bytes = run->hold.root.size_bytes};
+    kdi_object_source bytes = {.bytes = run->hold.root.data};
     uint64_t kept_bytes;
-    KD_TRY(kdi_object_finish(ctx, &run->writer, &run->backups, &file, &kept_bytes));
+    KD_TRY(kdi_object_write(ctx, &run->writer, &bytes, &file, &kept_bytes));
     content_count(run, &file, kept_bytes);
     return file_enter(ctx, run, &file);
 }
@@ -292,7 +285,7 @@ static kd_status run_take(kd_ctx *ctx, take *run, const char *target)
     uint64_t database_id = kd_storage_database_id(run->storage);
     KD_TRY(kdi_backups_open(ctx, run->arena, target, KDI_BACKUPS_MAKE, database_id, &run->backups));
     KD_TRY(before_load(ctx, run));
-    KD_TRY(kdi_object_writer_open(ctx, &run->backups, "new", &run->writer));
+    KD_TRY(kdi_object_writer_open(ctx, &run->backups, "objects/new", &run->writer));
     run->piece = kd_alloc(ctx, run->arena, KDI_PIECE_BYTES);
     if (run->piece == NULL)
         return KD_NOMEM;
@@ -303,7 +296,7 @@ static kd_status run_take(kd_ctx *ctx, take *run, const char *target)
     kd_status status = held_copy(ctx, run);
     kd_storage_hold_end(run->storage, &run->hold);
     KD_TRY(status);
-    KD_TRY(ctx->world->directory_sync(ctx, run->backups.objects_directory));
+    KD_TRY(run->backups.store->kind->settle(ctx, run->backups.store, "objects"));
     return kdi_manifest_write(ctx, &run->backups, &run->manifest);
 }
 
@@ -317,7 +310,7 @@ kd_status kd_backup_take(kd_ctx *ctx, kd_storage *storage, const char *target,
         return KD_NOMEM;
     kd_map_init(&run.before_names, ctx->world, kd_governor_account(kd_storage_governor(storage)));
     kd_status status = run_take(ctx, &run, target);
-    kdi_object_writer_close(ctx, &run.writer);
+    kdi_object_writer_close(&run.writer);
     kdi_backups_close(ctx, &run.backups);
     kd_map_clear(&run.before_names);
     *out_info = run.manifest.info;

@@ -221,7 +221,7 @@ static kd_status run_archive_start(kd_ctx *ctx, const backup_call *call)
     int64_t keep_bytes;
     KD_TRY(archive_of(ctx, call, &archive));
     KD_TRY(number_of(ctx, call, 1, "the bytes that are kept", &keep_bytes));
-    if (call->target[0] != '/')
+    if (call->target[0] != '/' && !kd_backup_is_remote(call->target))
         return KD_FAIL(ctx, KD_INVALID, "22023",
                        "the directory of an archive is given from the root, with '/' first");
     KD_TRY(kd_archive_start(ctx, archive, call->target, (uint64_t)keep_bytes));
