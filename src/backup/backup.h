@@ -106,13 +106,23 @@ kd_status kd_backup_restore_to(kd_ctx *ctx, const char *target, const kd_restore
 kd_status kd_backup_restore(kd_ctx *ctx, const char *target, const char *id, const char *directory,
                             kd_backup_info *out_info) KD_MUST_CHECK;
 
-/* Removes the backups that are neither among the newest `keep_count` (at least 1) nor younger than
- * `keep_us`, then the files of the archive before the oldest that stays, then the objects that
- * neither a backup nor the archive has. What is damaged is refused before anything goes. */
+/* Which backups stay; the newest always does. Days and months are those of UTC, and of each the
+ * newest backup is meant; only those count that have one. */
+typedef struct kd_backup_keep {
+    uint64_t count;   /* The newest so many, */
+    int64_t age_us;   /* those that are younger than this, */
+    uint64_t daily;   /* one of each of the last so many days, */
+    uint64_t monthly; /* and of the last so many months. */
+} kd_backup_keep;
+
 typedef struct kd_backup_pruned {
     uint64_t backups, log_files, objects;
 } kd_backup_pruned;
-kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, int64_t keep_us,
+
+/* Removes the other backups, then the files of the archive before the oldest that stays for
+ * another reason than its month, then the objects that neither a backup nor the archive has. What
+ * is damaged is refused before anything goes; so is a wish that keeps nothing (22023). */
+kd_status kd_backup_prune(kd_ctx *ctx, const char *target, const kd_backup_keep *keep,
                           kd_backup_pruned *out_pruned) KD_MUST_CHECK;
 
 #endif

@@ -3,10 +3,16 @@
  */
 #include "backup/archive_internal.h"
 
+#include "types/datetime.h"
+
+static const int64_t year_2000_us = INT64_C(946684800000000);
+
 typedef struct keeping {
     kd_arena *arena;
     kdi_backups backups;
     kdi_manifest *manifests; /* One for each id. */
+    bool *stays;             /* Of each. */
+    size_t oldest;           /* From which the archive is kept. */
     kd_map objects;          /* Names of what the backups that stay need. */
     char **lost;             /* Names of objects that go. */
     size_t lost_count, lost_capacity;
@@ -18,7 +24,8 @@ static kd_status keeping_open(kd_ctx *ctx, keeping *run, const char *target, kdi
 {
     KD_TRY(kdi_backups_open(ctx, run->arena, target, use, 0, &run->backups));
     run->manifests = KD_NEW_ARRAY(ctx, run->arena, kdi_manifest, run->backups.id_count + 1);
-    if (run->manifests == NULL)
+    run->stays = KD_NEW_ARRAY(ctx, run->arena, bool, run->backups.id_count + 1);
+    if (run->manifests == NULL || run->stays == NULL)
         return KD_NOMEM;
     for (size_t i = 0; i < run->backups.id_count; i++)
         KD_TRY(kdi_manifest_read(ctx, run->arena, &run->backups, run->backups.ids[i],
@@ -153,21 +160,60 @@ static kd_status objects_remove(kd_ctx *ctx, keeping *run)
     return store->kind->settle(ctx, store, "objects");
 }
 
+/* Days since 2000, and months. */
+typedef struct periods {
+    int64_t day, month;
+} periods;
+
+static periods periods_of(int64_t taken_us)
+{
+    static const int64_t months_a_year = 12;
+    kd_civil civil;
+    kd_timestamp_to_civil(taken_us - year_2000_us, &civil);
+    return (periods){.day = kd_date_from_civil(civil.year, civil.month, civil.day),
+                     .month = civil.year * months_a_year + civil.month};
+}
+
+/* From the newest to the oldest: the first of a day or a month that is seen is its newest. */
+static void stays_mark(keeping *run, const kd_backup_keep *keep, int64_t now_us)
+{
+    periods last = {.day = INT64_MIN, .month = INT64_MIN};
+    uint64_t days = 0, months = 0;
+    size_t count = run->backups.id_count;
+    run->oldest = count == 0 ? 0 : count - 1;
+    for (size_t i = count; i-- > 0;) {
+        int64_t taken_us = run->manifests[i].info.taken_us;
+        periods now = periods_of(taken_us);
+        bool is_daily = now.day != last.day && days < keep->daily;
+        bool is_monthly = now.month != last.month && months < keep->monthly;
+        bool is_recent = i + 1 == count || count - i <= keep->count ||
+                         now_us - taken_us < keep->age_us || is_daily;
+        days += is_daily;
+        months += is_monthly;
+        last = now;
+        run->stays[i] = is_recent || is_monthly;
+        if (is_recent)
+            run->oldest = i;
+    }
+}
+
 /* The archive's lock is had, where there is an archive: nobody adds to it. */
-static kd_status run_prune(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64_t keep_us,
+static kd_status run_prune(kd_ctx *ctx, keeping *run, const kd_backup_keep *keep,
                            kd_backup_pruned *out_pruned)
 {
-    int64_t now_us = ctx->world->wall_us(ctx->world);
     size_t count = run->backups.id_count, going = 0;
-    while (going < count && count - going > keep_count &&
-           now_us - run->manifests[going].info.taken_us >= keep_us)
-        going++;
-    for (size_t i = going; i < count; i++)
-        KD_TRY(objects_note(ctx, run, &run->manifests[i]));
-    if (going < count)
-        KD_TRY(archive_note(ctx, run, &run->manifests[going]));
-    for (size_t i = 0; i < going; i++)
+    stays_mark(run, keep, ctx->world->wall_us(ctx->world));
+    for (size_t i = 0; i < count; i++)
+        if (run->stays[i])
+            KD_TRY(objects_note(ctx, run, &run->manifests[i]));
+    if (count > 0)
+        KD_TRY(archive_note(ctx, run, &run->manifests[run->oldest]));
+    for (size_t i = 0; i < count; i++) {
+        if (run->stays[i])
+            continue;
         KD_TRY(manifest_remove(ctx, run, run->backups.ids[i]));
+        going++;
+    }
     /* No object goes before the backups and pieces that need it have gone for good. */
     KD_TRY(run->backups.store->kind->settle(ctx, run->backups.store, ""));
     KD_TRY(log_files_remove(ctx, run));
@@ -177,7 +223,7 @@ static kd_status run_prune(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64
     return KD_OK;
 }
 
-static kd_status prune_locked(kd_ctx *ctx, keeping *run, uint64_t keep_count, int64_t keep_us,
+static kd_status prune_locked(kd_ctx *ctx, keeping *run, const kd_backup_keep *keep,
                               kd_backup_pruned *out_pruned)
 {
     bool exists;
@@ -186,17 +232,17 @@ static kd_status prune_locked(kd_ctx *ctx, keeping *run, uint64_t keep_count, in
     KD_TRY(store->kind->has(ctx, store, "archive", &exists, NULL));
     if (exists || store->is_remote)
         KD_TRY(kdi_archive_lock(ctx, store, true, &lock));
-    kd_status status = run_prune(ctx, run, keep_count, keep_us, out_pruned);
+    kd_status status = run_prune(ctx, run, keep, out_pruned);
     kdi_archive_close(ctx, &run->archive);
     store->kind->unlock(ctx, store, lock);
     return status;
 }
 
-kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, int64_t keep_us,
+kd_status kd_backup_prune(kd_ctx *ctx, const char *target, const kd_backup_keep *keep,
                           kd_backup_pruned *out_pruned)
 {
     *out_pruned = (kd_backup_pruned){0};
-    if (keep_count == 0)
+    if (keep->count == 0 && keep->daily == 0 && keep->monthly == 0)
         return KD_FAIL(ctx, KD_INVALID, "22023", "at least one backup must be kept");
     keeping run = {0};
     run.arena = kd_arena_create(ctx, NULL, "pruning backups", KD_ARENA_UNLIMITED);
@@ -207,7 +253,7 @@ kd_status kd_backup_prune(kd_ctx *ctx, const char *target, uint64_t keep_count, 
     kd_map_init(&run.objects, ctx->world, &account);
     kd_status status = keeping_open(ctx, &run, target, KDI_BACKUPS_WRITE);
     if (status == KD_OK)
-        status = prune_locked(ctx, &run, keep_count, keep_us, out_pruned);
+        status = prune_locked(ctx, &run, keep, out_pruned);
     kdi_backups_close(ctx, &run.backups);
     kd_map_clear(&run.objects);
     kd_arena_destroy(run.arena);

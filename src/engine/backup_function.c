@@ -124,13 +124,19 @@ static kd_status run_restore(kd_ctx *ctx, const backup_call *call)
 
 static kd_status run_prune(kd_ctx *ctx, const backup_call *call)
 {
-    int64_t keep, days;
+    int64_t count, days, daily, monthly;
     kd_backup_pruned pruned;
-    KD_TRY(number_of(ctx, call, 1, "the number of backups", &keep));
+    KD_TRY(number_of(ctx, call, 1, "the number of backups", &count));
     KD_TRY(number_of(ctx, call, 2, "the number of days", &days));
+    KD_TRY(number_of(ctx, call, 3, "the number of daily backups", &daily));
+    KD_TRY(number_of(ctx, call, 4, "the number of monthly backups", &monthly));
     if (days > INT64_MAX / day_us)
         days = INT64_MAX / day_us;
-    KD_TRY(kd_backup_prune(ctx, call->target, (uint64_t)keep, days * day_us, &pruned));
+    kd_backup_keep keep = {.count = (uint64_t)count,
+                           .age_us = days * day_us,
+                           .daily = (uint64_t)daily,
+                           .monthly = (uint64_t)monthly};
+    KD_TRY(kd_backup_prune(ctx, call->target, &keep, &pruned));
     kd_value values[] = {kd_value_i64((int64_t)pruned.backups),
                          kd_value_i64((int64_t)pruned.objects),
                          kd_value_i64((int64_t)pruned.log_files)};
@@ -364,6 +370,7 @@ static const kd_table_function functions[] = {
     CALL("kade_backup_restore", 3, 3, T(TEXT), T(TEXT), T(TEXT)),
     CALL("kade_backup_prune", 4, 2, T(TEXT), T(INT8)),
     CALL("kade_backup_prune", 4, 3, T(TEXT), T(INT8), T(INT8)),
+    CALL("kade_backup_prune", 4, 5, T(TEXT), T(INT8), T(INT8), T(INT8), T(INT8)),
     CALL("kade_restore", 5, 2, T(TEXT), T(TEXT)),
     CALL("kade_restore_to", 5, 3, T(TEXT), T(TEXT), T(TIMESTAMPTZ)),
     CALL("kade_restore_to", 5, 3, T(TEXT), T(TEXT), T(INT8)),

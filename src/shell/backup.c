@@ -13,8 +13,9 @@ static const char backup_usage[] =
     "usage: kade backup DB TARGET [--rate BYTES]   copy what the directory TARGET lacks\n"
     "       kade backup list TARGET\n"
     "       kade backup verify TARGET [BACKUP]     read it and compare checksums\n"
-    "       kade backup prune TARGET --keep N [--days D]\n"
-    "                                              keep the newest N, and those of D days\n"
+    "       kade backup prune TARGET [--keep N] [--days D] [--keep-daily N] [--keep-monthly N]\n"
+    "                                              keep the newest N, those of D days, and one\n"
+    "                                              of each of the last N days and months\n"
     "A database of the name list, verify or prune is written as ./list.\n";
 static const char archive_usage[] =
     "usage: kade archive DB DIRECTORY [--keep BYTES]\n"
@@ -29,7 +30,7 @@ enum { WORDS_MAX = 3 };
 typedef struct backup_words {
     const char *words[WORDS_MAX];
     int count;
-    uint64_t rate, keep, days;
+    uint64_t rate, keep, days, daily, monthly;
 } backup_words;
 
 static bool words_parse(backup_words *out, int argc, char **argv)
@@ -44,6 +45,10 @@ static bool words_parse(backup_words *out, int argc, char **argv)
             number = &out->keep;
         else if (strcmp(argv[i], "--days") == 0)
             number = &out->days;
+        else if (strcmp(argv[i], "--keep-daily") == 0)
+            number = &out->daily;
+        else if (strcmp(argv[i], "--keep-monthly") == 0)
+            number = &out->monthly;
         if (number != NULL) {
             if (!kdi_parse_size(value, number))
                 return false;
@@ -71,8 +76,10 @@ static const char *backup_sql(kdi_shell *shell, const backup_words *parsed)
             parsed->words[2] == NULL ? "NULL" : kdi_quote_literal(shell, parsed->words[2]));
     if (strcmp(first, "prune") == 0)
         return kd_format_text(&shell->ctx, shell->arena,
-                              "SELECT * FROM kade_backup_prune(%s, %llu, %llu)", target,
-                              (unsigned long long)parsed->keep, (unsigned long long)parsed->days);
+                              "SELECT * FROM kade_backup_prune(%s, %llu, %llu, %llu, %llu)", target,
+                              (unsigned long long)parsed->keep, (unsigned long long)parsed->days,
+                              (unsigned long long)parsed->daily,
+                              (unsigned long long)parsed->monthly);
     return kd_format_text(&shell->ctx, shell->arena, "SELECT * FROM kade_backup(%s, %llu)", target,
                           (unsigned long long)parsed->rate);
 }
@@ -88,7 +95,8 @@ static bool backup_words_fit(const backup_words *parsed)
         return false;
     bool is_prune = strcmp(parsed->words[0], "prune") == 0;
     bool may_name = strcmp(parsed->words[0], "verify") == 0;
-    return (parsed->count == 2 || may_name) && is_prune == (parsed->keep > 0);
+    bool keeps = parsed->keep > 0 || parsed->daily > 0 || parsed->monthly > 0;
+    return (parsed->count == 2 || may_name) && is_prune == keeps;
 }
 
 int kdi_backup_main(int argc, char **argv)

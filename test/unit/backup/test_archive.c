@@ -139,7 +139,8 @@ TEST(pruning_keeps_the_archive_of_the_backups_that_stay)
     }
     rows_add(&a.f, 4 * ROWS, ROWS);
     archive_step(&a);
-    CHECK_STATUS(&a.f.ctx, kd_backup_prune(&a.f.ctx, a.target, 2, 0, &pruned));
+    CHECK_STATUS(&a.f.ctx,
+                 kd_backup_prune(&a.f.ctx, a.target, &(kd_backup_keep){.count = 2}, &pruned));
     CHECK_EQ(pruned.backups, 3); /* And the one with which it began. */
     CHECK(pruned.log_files > 0);
     CHECK(pruned.objects > 0);

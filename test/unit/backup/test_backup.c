@@ -78,6 +78,49 @@ TEST(a_later_backup_copies_little_of_the_log)
     fixture_close(&f);
 }
 
+static int64_t day_us;
+
+static int64_t wall_of_a_day(kd_world *world)
+{
+    (void)world;
+    return day_us;
+}
+
+TEST(pruning_keeps_one_of_each_day_and_month)
+{
+    enum { DAYS = 60, PATH_BYTES = 1024 };
+    table_fixture f;
+    kd_backup_pruned pruned;
+    kd_backup_info *infos;
+    size_t count;
+    char target[PATH_BYTES]; /* That of test_path is used again. */
+    (void)snprintf(target, sizeof target, "%s", test_path("backups"));
+    fixture_open(&f);
+    rows_add(&f, 0, 100);
+    kd_world world = *f.ctx.world, *real = f.ctx.world;
+    world.wall_us = wall_of_a_day;
+    f.ctx.world = &world;
+    day_us = INT64_C(1767225600000000); /* 2026-01-01 */
+    for (int i = 0; i < DAYS; i++) {
+        (void)backup(&f);
+        day_us += INT64_C(3600000000); /* Two a day: the later one stays. */
+        (void)backup(&f);
+        day_us += INT64_C(82800000000);
+    }
+    kd_backup_keep keep = {.daily = 7, .monthly = 12};
+    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, &keep, &pruned));
+    kd_arena_reset(f.arena);
+    CHECK_STATUS(&f.ctx, kd_backup_list(&f.ctx, f.arena, target, &infos, &count));
+    CHECK_EQ(count, 8); /* 31 January; 23 February to 1 March. */
+    CHECK_EQ(pruned.backups, 2 * DAYS - 8);
+    CHECK(strncmp(infos[0].id, "20260131T01", 11) == 0);
+    CHECK(strncmp(infos[1].id, "20260223T01", 11) == 0);
+    CHECK(strncmp(infos[7].id, "20260301T01", 11) == 0);
+    f.ctx.world = real;
+    CHECK_EQ(restore(&f, NULL, "new"), 100);
+    fixture_close(&f);
+}
+
 TEST(pruning_takes_what_no_backup_needs)
 {
     table_fixture f;
@@ -91,10 +134,14 @@ TEST(pruning_takes_what_no_backup_needs)
         CHECK_STATUS(&f.ctx, kd_storage_flush(&f.ctx, f.storage, true));
         backup(&f);
     }
-    CHECK_FAILS(&f.ctx, kd_backup_prune(&f.ctx, target, 0, 0, &pruned), "22023");
-    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, 1, INT64_C(3600000000), &pruned));
+    CHECK_FAILS(&f.ctx, kd_backup_prune(&f.ctx, target, &(kd_backup_keep){.count = 0}, &pruned),
+                "22023");
+    CHECK_STATUS(&f.ctx,
+                 kd_backup_prune(&f.ctx, target,
+                                 &(kd_backup_keep){.count = 1, .age_us = INT64_C(3600000000)},
+                                 &pruned));
     CHECK_EQ(pruned.backups, 0); /* All are younger than an hour. */
-    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, 2, 0, &pruned));
+    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, &(kd_backup_keep){.count = 2}, &pruned));
     CHECK_EQ(pruned.backups, 2);
     CHECK(pruned.objects > 0);
     kd_arena_reset(f.arena);

@@ -111,7 +111,8 @@ static void refused(table_fixture *f, const char *path)
     CHECK_STATUS(&f->ctx, f->ctx.world->path_exists(&f->ctx, place, &exists));
     CHECK(!exists);
     if (strstr(path, "/objects/") == NULL) {
-        CHECK(kd_backup_prune(&f->ctx, target, 1, 0, &pruned) == KD_CORRUPT);
+        CHECK(kd_backup_prune(&f->ctx, target, &(kd_backup_keep){.count = 1}, &pruned) ==
+              KD_CORRUPT);
         kd_error_clear(&f->ctx);
     }
 }
