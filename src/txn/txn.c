@@ -53,7 +53,7 @@ kd_status kd_txn_begin(kd_ctx *ctx, kd_txn_manager *manager, const kd_txn_option
     txn->snapshot = kdi_snapshot_take(manager, slot, keeps_all, &txn->seen_end);
     txn->keeps = keeps_all ? txn->snapshot : 0;
     txn->reaches_all = true;
-    txn->sees_latest = false;
+    txn->sees_latest = txn->looked_past = false;
     txn->is_open = true;
     atomic_store(&manager->slots[slot].txn_no, txn->no);
     *out_txn = txn;
@@ -461,6 +461,12 @@ void kd_txn_statement_begin(kd_txn *txn)
     if (txn->options.isolation != KD_READ_COMMITTED)
         return;
     uint64_t end;
+    /* Locks are given up before the watermark passes their holder's stamp: without waiting, the
+     * next statement could see a row as it was before another one's commit beside the version that
+     * this transaction has put over it. */
+    if (txn->looked_past)
+        kd_txn_wait_watermark(txn->manager, kd_txn_newest_stamp(txn->manager));
+    txn->looked_past = false;
     txn->snapshot = kdi_snapshot_take(txn->manager, txn->slot, false, &end);
     txn->seen_end = end > txn->seen_end ? end : txn->seen_end;
 }
@@ -490,6 +496,7 @@ static void keep_from(kd_txn *txn, kd_stamp stamp)
 void kd_txn_keep(kd_txn *txn)
 {
     kd_txn_wake(txn);
+    txn->looked_past = true;
     if (txn->keeps == 0)
         keep_from(txn, atomic_load(&txn->manager->watermark));
 }

@@ -85,6 +85,7 @@ struct kd_txn {
     kd_stamp snapshot;
     uint64_t seen_end; /* Log position that must be durable before answers leave. */
     bool sees_latest;
+    bool looked_past; /* It may have written over rows that its snapshot does not see. */
     kd_stamp keeps; /* What its slot says. */
     bool reaches_all;
     bool is_open;

@@ -32,6 +32,7 @@ typedef struct worker {
     history *history;
     history_level level;
     kade_database *database;
+    bool keeps_results; /* Reads are such as are kept: see result_key.h. */
     kade_session *session;
     kade_statement *append, *upsert, *read, *read_locked, *scan, *set, *get;
     test_random random;
@@ -53,7 +54,8 @@ static void prepare_all(worker *self)
     if (self->history->is_of_registers) {
         self->set = prepare(self, "UPDATE registers SET previous = v, v = $2 WHERE k = $1"
                                   " RETURNING previous");
-        self->get = prepare(self, "SELECT v FROM registers WHERE k = $1");
+        self->get = prepare(self, self->keeps_results ? "SELECT v FROM registers WHERE k + 0 = $1"
+                                                      : "SELECT v FROM registers WHERE k = $1");
         return;
     }
     self->append = prepare(self, "UPDATE lists SET v = v || $2::int WHERE k = $1");
@@ -190,7 +192,10 @@ static bool register_operation(worker *self, history_txn *txn)
     CHECK(seen != NULL);
     *seen = value;
     op->size = 1;
-    return is_well(self, kade_step(statement, &has_row));
+    if (!is_well(self, kade_step(statement, &has_row)))
+        return false;
+    CHECK(!has_row); /* One row, whatever versions it has. */
+    return true;
 }
 
 /* --- Transactions ----------------------------------------------------------------------------- */
@@ -246,13 +251,15 @@ static void work(void *object)
     kade_disconnect(self->session);
 }
 
-static void work_together(history *it, history_level level, kade_database *database, uint64_t seed)
+static void work_together(history *it, history_level level, kade_database *database, uint64_t seed,
+                          bool keeps_results)
 {
     worker workers[WORKERS];
     for (unsigned i = 0; i < WORKERS; i++) {
         workers[i] = (worker){.history = it,
                               .level = level,
                               .database = database,
+                              .keeps_results = keeps_results,
                               .random = {.state = seed * WORKERS + i + 1}};
         workers[i].thread = kit_thread_start(work, &workers[i]);
     }
@@ -329,7 +336,27 @@ static void total_tell(const history_report *total, history_level level)
     printf("\n");
 }
 
-static void histories(bool is_of_registers, history_level level)
+static void results_keep(kade_database *database)
+{
+    kade_session *session = kit_connect(database);
+    kit_run(session, "ALTER SYSTEM SET result_cache_bytes = '4MB'");
+    kade_disconnect(session);
+}
+
+/* Answers come again from what is kept, where their tables have not changed. */
+static void check_kept(kade_database *database)
+{
+    kade_session *session = kit_connect(database);
+    worker self = {.session = session};
+    kade_statement *statement = prepare(&self, "SELECT hits FROM kade_result_cache");
+    bool has_row;
+    CHECK(is_well(&self, kade_step(statement, &has_row)) && has_row);
+    CHECK(kade_column_int64(statement, 0) > 0);
+    kade_finalize(statement);
+    kade_disconnect(session);
+}
+
+static void histories(bool is_of_registers, history_level level, bool keeps_results)
 {
     history_report total = {0};
     uint64_t count = test_seed_count(200);
@@ -338,8 +365,12 @@ static void histories(bool is_of_registers, history_level level)
         kade_database *database = kit_open(":memory:", 0);
         history *it = history_new(is_of_registers);
         tables_make(database, is_of_registers);
-        work_together(it, level, database, seed);
+        if (keeps_results)
+            results_keep(database);
+        work_together(it, level, database, seed, keeps_results);
         finals_read(it, database);
+        if (keeps_results)
+            check_kept(database);
         kade_close(database);
         judge(it, level, &total);
         history_destroy(it);
@@ -350,32 +381,47 @@ static void histories(bool is_of_registers, history_level level)
 
 TEST(lists_at_read_committed_are_never_torn)
 {
-    histories(false, HISTORY_READ_COMMITTED);
+    histories(false, HISTORY_READ_COMMITTED, false);
 }
 
 TEST(lists_at_snapshot_form_no_cycle_that_snapshots_forbid)
 {
-    histories(false, HISTORY_SNAPSHOT);
+    histories(false, HISTORY_SNAPSHOT, false);
 }
 
 TEST(lists_at_serializable_form_no_cycle)
 {
-    histories(false, HISTORY_SERIALIZABLE);
+    histories(false, HISTORY_SERIALIZABLE, false);
 }
 
 TEST(registers_at_read_committed_are_never_torn)
 {
-    histories(true, HISTORY_READ_COMMITTED);
+    histories(true, HISTORY_READ_COMMITTED, false);
 }
 
 TEST(registers_at_snapshot_form_no_cycle_that_snapshots_forbid)
 {
-    histories(true, HISTORY_SNAPSHOT);
+    histories(true, HISTORY_SNAPSHOT, false);
 }
 
 TEST(registers_at_serializable_form_no_cycle)
 {
-    histories(true, HISTORY_SERIALIZABLE);
+    histories(true, HISTORY_SERIALIZABLE, false);
+}
+
+TEST(registers_at_read_committed_with_kept_results)
+{
+    histories(true, HISTORY_READ_COMMITTED, true);
+}
+
+TEST(registers_at_snapshot_with_kept_results)
+{
+    histories(true, HISTORY_SNAPSHOT, true);
+}
+
+TEST(lists_at_snapshot_with_kept_results)
+{
+    histories(false, HISTORY_SNAPSHOT, true);
 }
 
 /* --- Kills ------------------------------------------------------------------------------------ */
@@ -383,7 +429,7 @@ TEST(registers_at_serializable_form_no_cycle)
 _Noreturn static void child(history *it, history_level level, uint64_t seed)
 {
     kade_database *database = kit_open(test_path("db"), 0);
-    work_together(it, level, database, seed);
+    work_together(it, level, database, seed, false);
     kade_close(database);
     _exit(0);
 }
