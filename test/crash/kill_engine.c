@@ -51,7 +51,11 @@ static void load_and_kill(uint32_t cycle, test_random *random)
     CHECK(ack_file >= 0);
     pid_t child = fork_or_fail();
     if (child == 0)
-        kill_engine_load(database_path, cycle, seed, ack_file);
+        kill_engine_load(&(kill_load){.directory = database_path,
+                                      .cycle = cycle,
+                                      .first_number = 1,
+                                      .seed = seed,
+                                      .ack_file = ack_file});
     (void)close(ack_file);
     kit_sleep_ms(delay_ms);
     (void)kill(child, SIGKILL);
@@ -99,6 +103,7 @@ TEST(kills_of_the_engine_lose_nothing_and_leave_nothing_half_done)
     ack_path = test_path("acknowledged");
     state = mmap(NULL, sizeof *state, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(state != MAP_FAILED);
+    state->loads = 1;
     for (uint32_t cycle = 1; cycle <= cycles; cycle++) {
         test_note("kill %u of %llu", cycle, (unsigned long long)cycles);
         load_and_kill(cycle, &random);

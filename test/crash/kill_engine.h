@@ -29,13 +29,22 @@ typedef struct acknowledgement {
 /* Shared by parent and children. */
 typedef struct kill_state {
     uint64_t acknowledged;
+    uint32_t loads; /* Of the cycle: each leaves a transaction of every thread in doubt. */
     /* Of the journal's rows by cycle modulo CYCLES_KEPT, as the last check saw them. */
     int64_t row_count[CYCLES_KEPT];
     int64_t number_sum[CYCLES_KEPT];
 } kill_state;
 
-/* Runs until it is killed. */
-_Noreturn void kill_engine_load(const char *directory, uint32_t cycle, uint64_t seed, int ack_file);
+typedef struct kill_load {
+    const char *directory;
+    uint32_t cycle, first_number; /* 1, or above what another load of this cycle reached. */
+    uint64_t seed;
+    int ack_file;
+    bool disk_may_fail; /* Then what the disk refuses is tried again and again. */
+} kill_load;
+
+/* Runs until it is killed; with a disk that may fail it may leave with 0 when opening fails. */
+_Noreturn void kill_engine_load(const kill_load *load);
 /* Opens, recovers, checks everything; ends the process with 0 when all is right. */
 _Noreturn void kill_engine_check(const char *directory, uint32_t cycle, uint64_t seed,
                                  const char *ack_path, kill_state *state);

@@ -4,6 +4,7 @@
  */
 #include "kill_engine.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,12 +13,12 @@ typedef struct worker {
     kade_session *session;
     test_random random;
     uint32_t thread, number;
-    int64_t id; /* Of the transaction's journal row. */
+    int64_t id;      /* Of the transaction's journal row. */
+    bool is_refused; /* The disk refused a question of this transaction. */
 } worker;
 
 static kade_database *database;
-static uint32_t cycle_now;
-static int ack_fd;
+static kill_load load;
 
 static const char schema[] =
     "BEGIN;"
@@ -45,10 +46,26 @@ static const char schema[] =
     "CREATE TABLE flag (thread integer, name text, value integer NOT NULL,"
     "    PRIMARY KEY (thread, name));";
 
+/* Whether the disk's fault, where one is expected, made it fail. */
+static bool disk_failed(const kade_error *error)
+{
+    static const char *const sqlstates[] = {
+        "58030", /* It could not be written, or the log has failed before. */
+        "53100", /* It is full. */
+        "42501", /* The file system has made itself read-only. */
+    };
+    for (size_t i = 0; i < sizeof sqlstates / sizeof *sqlstates; i++)
+        if (load.disk_may_fail && strcmp(error->sqlstate, sqlstates[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Ends the process: the parent sees that it was no kill. */
 static void die(kade_session *session, const char *what)
 {
     const kade_error *error = kade_session_error(session);
+    if (disk_failed(error))
+        _exit(0);
     fprintf(stderr, "load: %.400s: %s %s (%s)\n", what, error->sqlstate, error->message,
             error->detail);
     _exit(9);
@@ -86,23 +103,48 @@ static void schema_create(kade_session *session)
     must(session, "COMMIT");
 }
 
-/* Runs a script; true when it committed. Losing to another transaction is no failure. */
+/* Runs a script; true when it committed. Losing to another transaction is no failure. A disk that
+ * has failed is asked again: whatever is acknowledged after it has to be there as well. */
 static bool attempt(worker *self, const char *sql)
 {
     if (kade_execute(self->session, sql, KADE_NUL, NULL, NULL) == KADE_OK)
         return true;
     const char *sqlstate = kade_session_error(self->session)->sqlstate;
-    if (strcmp(sqlstate, "40001") != 0 && strcmp(sqlstate, "40P01") != 0)
+    if (disk_failed(kade_session_error(self->session)))
+        kit_sleep_ms(2);
+    else if (strcmp(sqlstate, "40001") != 0 && strcmp(sqlstate, "40P01") != 0)
         die(self->session, sql);
     if (kade_session_transaction(self->session) != KADE_TRANSACTION_NONE)
         must(self->session, "ROLLBACK");
     return false;
 }
 
+/* The number that a query gives; 0, and `is_refused`, where the disk refused it. */
+__attribute__((format(printf, 2, 3))) static int64_t ask(worker *self, const char *format, ...)
+{
+    char sql[KIT_SQL_BYTES];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(sql, sizeof sql, format, args);
+    va_end(args);
+    kade_statement *statement = NULL;
+    bool has_row = false;
+    int64_t value = 0;
+    if (kade_prepare(self->session, sql, KADE_NUL, &statement) == KADE_OK &&
+        kade_step(statement, &has_row) == KADE_OK)
+        value = kade_column_int64(statement, 0);
+    else if (disk_failed(kade_session_error(self->session)))
+        self->is_refused = true;
+    else
+        die(self->session, sql);
+    kade_finalize(statement);
+    return value;
+}
+
 static int64_t flag_value(worker *self, const char *name)
 {
-    return kit_int(self->session, "SELECT value FROM flag WHERE thread = %u AND name = '%s'",
-                   self->thread, name);
+    return ask(self, "SELECT value FROM flag WHERE thread = %u AND name = '%s'", self->thread,
+               name);
 }
 
 /* "INSERT INTO journal ..." of the worker's next transaction. */
@@ -110,7 +152,7 @@ static const char *journal_row(worker *self, const char *kind, unsigned parts)
 {
     static _Thread_local char sql[256];
     (void)snprintf(sql, sizeof sql, "INSERT INTO journal VALUES (%lld, %u, %u, %u, '%s', %u);",
-                   (long long)self->id, cycle_now, self->thread, self->number, kind, parts);
+                   (long long)self->id, load.cycle, self->thread, self->number, kind, parts);
     return sql;
 }
 
@@ -152,7 +194,7 @@ static void upsert(worker *self, char *sql)
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; INSERT INTO hot VALUES (%u, %u, 1)"
                    " ON CONFLICT (cycle, key) DO UPDATE SET n = hot.n + 1; %s COMMIT",
-                   cycle_now, below(self, 5), journal_row(self, "upsert", 0));
+                   load.cycle, below(self, 5), journal_row(self, "upsert", 0));
 }
 
 static void all_mine(worker *self, char *sql)
@@ -173,10 +215,10 @@ static void bulk(worker *self, char *sql)
 
 static void unbulk(worker *self, char *sql)
 {
-    int64_t batch = kit_int(self->session,
-                            "SELECT coalesce(min(id), 0) FROM journal WHERE thread = %u"
-                            " AND kind = 'bulk' AND parts > 0",
-                            self->thread);
+    int64_t batch = ask(self,
+                        "SELECT coalesce(min(id), 0) FROM journal WHERE thread = %u"
+                        " AND kind = 'bulk' AND parts > 0",
+                        self->thread);
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; DELETE FROM bulk WHERE batch = %lld;"
                    "UPDATE journal SET parts = 0 WHERE id = %lld; %s COMMIT",
@@ -248,10 +290,10 @@ static void with_savepoint(worker *self, char *sql)
 
 static void part_delete(worker *self, char *sql)
 {
-    int64_t id = kit_int(self->session,
-                         "SELECT coalesce(min(id), 0) FROM journal WHERE thread = %u"
-                         " AND kind = 'parts' AND parts > 0",
-                         self->thread);
+    int64_t id = ask(self,
+                     "SELECT coalesce(min(id), 0) FROM journal WHERE thread = %u"
+                     " AND kind = 'parts' AND parts > 0",
+                     self->thread);
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; DELETE FROM part WHERE journal_id = %lld;"
                    "UPDATE journal SET parts = 0 WHERE id = %lld; %s COMMIT",
@@ -260,7 +302,7 @@ static void part_delete(worker *self, char *sql)
 
 static void forget_old(worker *self, char *sql)
 {
-    int oldest = (int)cycle_now - CYCLES_KEPT + 1;
+    int oldest = (int)load.cycle - CYCLES_KEPT + 1;
     (void)snprintf(sql, KIT_SQL_BYTES,
                    "BEGIN; DELETE FROM bulk WHERE batch IN"
                    " (SELECT id FROM journal WHERE cycle < %d AND thread = %u);"
@@ -292,28 +334,31 @@ static kind_fn choose(worker *self)
 
 static void acknowledge(worker *self)
 {
-    acknowledgement ack = {cycle_now, self->thread, self->number};
-    if (write(ack_fd, &ack, sizeof ack) != sizeof ack)
+    acknowledgement ack = {load.cycle, self->thread, self->number};
+    if (write(load.ack_file, &ack, sizeof ack) != sizeof ack)
         _exit(8);
 }
 
 static void number_set(worker *self, uint32_t number)
 {
     self->number = number;
-    self->id = ((int64_t)cycle_now * LOAD_THREADS + self->thread) * NUMBER_MAX + number;
+    self->id = ((int64_t)load.cycle * LOAD_THREADS + self->thread) * NUMBER_MAX + number;
 }
 
 static void worker_run(void *object)
 {
     worker *self = object;
     char sql[KIT_SQL_BYTES];
-    number_set(self, 1);
+    number_set(self, load.first_number);
     while (self->number < NUMBER_MAX) {
+        self->is_refused = false;
         if (self->number == 1)
             forget_old(self, sql);
         else
             choose(self)(self, sql);
-        if (attempt(self, sql)) {
+        if (self->is_refused) {
+            kit_sleep_ms(2);
+        } else if (attempt(self, sql)) {
             acknowledge(self);
             number_set(self, self->number + 1);
         }
@@ -332,19 +377,34 @@ static void upkeep_run(void *object)
     worker *self = object;
     for (;;) {
         kit_sleep_ms(below(self, 150));
-        must(self->session, below(self, 2) == 0 ? "VACUUM" : "CHECKPOINT");
+        const char *sql = below(self, 2) == 0 ? "VACUUM" : "CHECKPOINT";
+        if (kade_execute(self->session, sql, KADE_NUL, NULL, NULL) != KADE_OK &&
+            !disk_failed(kade_session_error(self->session)))
+            die(self->session, sql);
     }
 }
 
-void kill_engine_load(const char *directory, uint32_t cycle, uint64_t seed, int ack_file)
+static void database_open(void)
+{
+    kade_open_options options = {.struct_bytes = sizeof options,
+                                 .memory_budget_bytes = (uint64_t)256 << 20};
+    kade_error *error;
+    if (kade_open(load.directory, KADE_NUL, &options, &database, &error) == KADE_OK)
+        return;
+    if (disk_failed(error))
+        _exit(0);
+    fprintf(stderr, "load: opening: %s %s\n", error->sqlstate, error->message);
+    _exit(9);
+}
+
+void kill_engine_load(const kill_load *given)
 {
     static worker workers[LOAD_THREADS + 1];
-    cycle_now = cycle;
-    ack_fd = ack_file;
-    database = kit_open(directory, (uint64_t)256 << 20);
+    load = *given;
+    database_open();
     for (uint32_t i = 0; i <= LOAD_THREADS; i++)
-        workers[i] =
-            (worker){.session = kit_connect(database), .random = {seed + i * 7919}, .thread = i};
+        workers[i] = (worker){
+            .session = kit_connect(database), .random = {load.seed + i * 7919}, .thread = i};
     schema_create(workers[0].session);
     for (uint32_t i = 0; i < LOAD_THREADS; i++)
         (void)kit_thread_start(worker_run, &workers[i]);
