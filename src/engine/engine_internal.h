@@ -534,6 +534,7 @@ kd_status kdi_create_table(kd_ctx *ctx, kd_run *run, const kd_ast_create_table *
 kd_status kdi_create_table_as(kd_ctx *ctx, kd_run *run,
                               const kd_ast_create_table_as *ast) KD_MUST_CHECK;
 kd_status kdi_create_index(kd_ctx *ctx, kd_run *run, const kd_ast_create_index *ast) KD_MUST_CHECK;
+kd_status kdi_do_reindex(kd_ctx *ctx, kd_run *run, const kd_ast_reindex *ast) KD_MUST_CHECK;
 kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast) KD_MUST_CHECK;
 kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run,
                               const kd_ast_create_sequence *ast) KD_MUST_CHECK;

@@ -421,6 +421,8 @@ static kd_status run_definition(kd_ctx *ctx, kd_run *run, const kd_ast_node *nod
         return kdi_create_table_as(ctx, run, (const kd_ast_create_table_as *)node);
     case KD_AST_CREATE_INDEX:
         return kdi_create_index(ctx, run, (const kd_ast_create_index *)node);
+    case KD_AST_REINDEX:
+        return kdi_do_reindex(ctx, run, (const kd_ast_reindex *)node);
     case KD_AST_CREATE_VIEW:
         return kdi_create_view(ctx, run, (const kd_ast_create_view *)node);
     case KD_AST_CREATE_SEQUENCE:
@@ -497,9 +499,8 @@ static kd_status run_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node, 
         return run_checkpoint(ctx, run);
     case KD_AST_LOCK:
         return run_lock(ctx, run, (const kd_ast_lock *)node);
-    case KD_AST_REINDEX:
     case KD_AST_CLUSTER:
-        kdi_set_tag(run, node->kind == KD_AST_REINDEX ? "REINDEX" : "CLUSTER");
+        kdi_set_tag(run, "CLUSTER");
         return kd_storage_flush(ctx, run->session->database->storage, true);
     default:
         *out_done = false;

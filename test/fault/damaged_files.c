@@ -407,6 +407,38 @@ TEST(a_damaged_index_is_built_anew)
     lab_end(&it);
 }
 
+/* While the database is open, with writers' rows that no checkpoint has seen. */
+TEST(reindex_builds_a_damaged_index_anew)
+{
+    static const char *const statements[] = {"REINDEX INDEX a_s", "REINDEX (VERBOSE) TABLE a",
+                                             "REINDEX SCHEMA CONCURRENTLY public",
+                                             "REINDEX DATABASE kade"};
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        lab it;
+        uint64_t of_run;
+        lab_start(&it);
+        const char *index = largest(&it, ".run", UINT64_MAX, &of_run);
+        flip(&it, index, of_run / 2);
+        CHECK_STATUS(&it.ctx, lab_open(&it));
+        answers(&it, DAMAGES, "1\n");
+        must(&it, "INSERT INTO a (id, s) SELECT 70077, s || ' late' FROM a WHERE id = 77");
+        must(&it, "BEGIN");
+        must(&it, "REINDEX TABLE a");
+        must(&it, "ROLLBACK");
+        answers(&it, DAMAGES, "1\n");
+        must(&it, statements[i]);
+        answers(&it, DAMAGES, "0\n");
+        answers(&it, "SELECT id::text FROM a WHERE s = 'text 20077'", "20077\n");
+        answers(&it, "SELECT id::text FROM a WHERE s = 'text 77 late'", "70077\n");
+        must(&it, "CHECKPOINT");
+        lab_close(&it);
+        CHECK_STATUS(&it.ctx, lab_open(&it));
+        answers(&it, "SELECT count(*)::text FROM kade_check()", "0\n");
+        answers(&it, "SELECT id::text FROM a WHERE s = 'text 20077'", "20077\n");
+        lab_end(&it);
+    }
+}
+
 /* Asks until the answer is this. */
 static void comes(lab *it, const char *sql, const char *expected)
 {
