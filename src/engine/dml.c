@@ -512,6 +512,23 @@ static kd_status update_existing(kd_ctx *ctx, dml *work, upsert *up, const kd_va
     return row_written(ctx, work, up->written, NULL);
 }
 
+/* DO NOTHING is done for a row that the snapshot sees, or that this statement wrote: for another
+ * the transaction's answers would not fit together. `values` are room for it. */
+static kd_status in_the_way_is_seen(kd_ctx *ctx, dml *work, kd_value *values, kd_rowref ref)
+{
+    kd_txn *txn = work->run->session->txn;
+    bool is_seen;
+    if (ref == KD_ROWREF_NONE || kd_txn_isolation(txn) == KD_READ_COMMITTED)
+        return KD_OK;
+    KD_TRY(note_written(ctx, work, ref, &is_seen));
+    if (!is_seen)
+        KD_TRY(kdi_table_writer_fetch(ctx, work->writer, ref, kd_txn_snapshot(txn), work->row_arena,
+                                      values, &is_seen));
+    return is_seen ? KD_OK
+                   : KD_FAIL(ctx, KD_CONFLICT, "40001",
+                             "could not serialize access due to concurrent update");
+}
+
 static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value *row)
 {
     upsert *up = object;
@@ -533,7 +550,7 @@ static kd_status upsert_row(kd_ctx *ctx, dml *work, void *object, const kd_value
             return row_written(ctx, work, values, NULL);
         }
         if (!bound->on_conflict_update)
-            return KD_OK;
+            return in_the_way_is_seen(ctx, work, values, outcome.ref);
         if (outcome.ref == KD_ROWREF_NONE)
             return KD_FAIL(ctx, KD_INVALID, "23505",
                            "the row in the way is in another partition than \"%.*s\"",
