@@ -340,7 +340,7 @@ static kd_status unreachable(kd_ctx *ctx, const kdi_s3 *s3, const kdi_s3_request
 {
     kd_error why = ctx->error;
     kd_error_clear(ctx);
-    (void)KD_FAIL(ctx, KD_IO, "08006", "%s of \"%s%s\" in bucket \"%s\" failed: %s",
+    (void)KD_FAIL(ctx, KD_IO, "58030", "%s of \"%s%s\" in bucket \"%s\" failed: %s",
                   request->method, s3->prefix, request->name == NULL ? "" : request->name,
                   s3->bucket, why.message);
     kd_error_set_detail(ctx, "The server is %s, the region %s.", s3->endpoint, s3->region);

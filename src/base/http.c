@@ -229,7 +229,7 @@ static kd_status no_answer(kd_ctx *ctx, const kd_http *http, const exchange *now
                                code != CURLE_SSL_CACERT_BADFILE && code != CURLE_URL_MALFORMAT &&
                                code != CURLE_UNSUPPORTED_PROTOCOL;
     const char *text = http->message[0] != '\0' ? http->message : library.easy_strerror(code);
-    return KD_FAIL(ctx, KD_IO, "08006", "%s", text);
+    return KD_FAIL(ctx, KD_IO, "58030", "%s", text);
 }
 
 static bool headers_make(const kd_http_request *request, struct curl_slist **out_list)

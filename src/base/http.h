@@ -39,7 +39,7 @@ typedef struct kd_http_response {
 
 /* `ca_file` (NULL: the machine's) says who is trusted. 0A000 without libcurl. */
 kd_status kd_http_open(kd_ctx *ctx, const char *ca_file, kd_http **out_http) KD_MUST_CHECK;
-/* Any status of HTTP is an answer. KD_IO 08006 when there is none, KD_CANCELLED. */
+/* Any status of HTTP is an answer. KD_IO 58030 when there is none, KD_CANCELLED. */
 kd_status kd_http_send(kd_ctx *ctx, kd_http *http, const kd_http_request *request,
                        kd_http_response *out_response) KD_MUST_CHECK;
 void kd_http_close(kd_http *http); /* NULL is allowed. */

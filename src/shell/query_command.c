@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WATCH_STEP_NS = 50 * 1000 * 1000, PATH_BYTES = 256 };
+enum { PATH_BYTES = 256 };
 
 /* A copy of the query, which is taken away where it was being typed. */
 static kd_slice query_take(kdi_shell *shell, kd_arena *arena)
@@ -76,20 +76,6 @@ bool kdi_query_reset(kdi_shell *shell)
 
 /* ---- \watch ---- */
 
-/* Until the time is over or Ctrl-C is pressed: false then. */
-static bool wait_seconds(kdi_shell *shell, double seconds)
-{
-    kd_world *world = shell->ctx.world;
-    uint64_t end_ns = world->monotonic_ns(world) + (uint64_t)(seconds * 1e9);
-    while (world->monotonic_ns(world) < end_ns) {
-        if (kdi_shell_take_interrupt())
-            return false;
-        uint64_t left_ns = end_ns - world->monotonic_ns(world);
-        world->sleep_ns(world, left_ns < WATCH_STEP_NS ? left_ns : WATCH_STEP_NS);
-    }
-    return !kdi_shell_take_interrupt();
-}
-
 /* [SECONDS] [i=SECONDS] [c=COUNT], as psql has it. */
 static bool watch_options(kdi_shell *shell, const char *const *arguments, int count,
                           double *out_seconds, long *out_rounds)
@@ -125,7 +111,7 @@ bool kdi_query_watch(kdi_shell *shell, const char *const *arguments, int count)
     bool fine = has_query(shell, sql);
     for (long round = 1; fine; round++) {
         fine = kdi_shell_run_query(shell, sql);
-        if (round == rounds || !wait_seconds(shell, seconds))
+        if (round == rounds || !kdi_shell_wait(shell->ctx.world, seconds))
             break;
     }
     kd_arena_destroy(arena);

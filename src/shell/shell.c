@@ -48,6 +48,19 @@ bool kdi_shell_take_interrupt(void)
     return was;
 }
 
+bool kdi_shell_wait(kd_world *world, double seconds)
+{
+    static const uint64_t step_ns = UINT64_C(50000000);
+    uint64_t end_ns = world->monotonic_ns(world) + (uint64_t)(seconds * 1e9);
+    while (world->monotonic_ns(world) < end_ns) {
+        if (kdi_shell_take_interrupt())
+            return false;
+        uint64_t left_ns = end_ns - world->monotonic_ns(world);
+        world->sleep_ns(world, left_ns < step_ns ? left_ns : step_ns);
+    }
+    return !kdi_shell_take_interrupt();
+}
+
 /* ---- Progress and notices ---- */
 
 static bool progress_is_shown;

@@ -71,6 +71,8 @@ void kdi_shell_close(kdi_shell *shell);
 /* Ctrl-C: cancels the running statement, or empties the line being typed. */
 void kdi_shell_catch_interrupts(kdi_shell *shell);
 bool kdi_shell_take_interrupt(void);
+/* Until the time is over or Ctrl-C is pressed: false then. */
+bool kdi_shell_wait(kd_world *world, double seconds);
 /* A line on stderr that stays until it is cleared, for kade_session_on_progress. */
 bool kdi_shell_on_progress(void *object, const kade_progress *progress);
 void kdi_shell_progress_clear(void);

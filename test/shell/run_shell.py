@@ -8,6 +8,7 @@ import os
 import pathlib
 import pty
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -365,6 +366,28 @@ def test_backup_and_restore():
     for wrong in (["backup"], ["backup", path], ["backup", "prune", target], ["restore", target],
                   ["backup", path, target, "--rate", "x"], ["backup", path, target, "more"]):
         assert kade(*wrong)[0] == 2, wrong
+
+
+def test_backups_are_repeated_and_pruned():
+    path, target = database("repeated"), database("repeated backups")
+    assert kade(path, "-c", "CREATE TABLE t (a int); INSERT INTO t VALUES (1)")[0] == 0
+    running = subprocess.Popen([KADE, "backup", path, target, "--every", "1s", "--keep", "1"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=ENVIRONMENT)
+    seen = set()
+
+    def three_were_there():
+        seen.update(path.name for path in pathlib.Path(target).glob("*.backup"))
+        return len(seen) > 2
+    try:
+        wait_for(three_were_there)
+        assert len(seen) > 2, seen
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+    assert kade("backup", "verify", target)[0] == 0
+    for wrong in (["--every", "0"], ["--every", "5x"], ["--keep", "1"]):
+        assert kade("backup", path, target, *wrong)[0] == 2, wrong
 
 
 def wait_for(holds):
