@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -427,6 +428,45 @@ def test_an_archive_survives_its_server(server):
     assert kade("backup", "verify", server.target())[0] == 1
     server.objects = whole
     fine("archive", path, "--stop")
+
+
+@with_stand_in
+def test_only_a_trusted_server_is_spoken_to(server):
+    path = filled("trusted", 100)
+    certificate, key = str(ROOT / "certificate"), str(ROOT / "key")
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    except OSError as error:
+        raise Skipped(f"openssl makes the certificate: {error}") from error
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    target = server.target().replace("http://", "https://")
+    code, _, err = kade("backup", path, target)
+    assert code == 1 and "certificate" in err, err
+    assert not server.requests
+    trusting = {"AWS_CA_BUNDLE": certificate}
+    fine("backup", path, target, environment=trusting)
+    fine("restore", target, database("trusted new"), environment=trusting)
+    assert count(database("trusted new")) == count(path)
+
+
+@with_stand_in
+def test_a_cancelled_backup_ends_at_once_and_lets_go(server):
+    path = filled("cancelled", 100)
+    server.slow_s = 3600.0
+    running = subprocess.Popen([KADE, "backup", path, server.target()], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env={**os.environ, **KEYS})
+    while not server.requests:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 1 and "canceling statement" in err, err
+    server.slow_s = 0.0
+    fine("backup", path, server.target())
+    assert not [key for key in server.objects if "LOCK" in key]
 
 
 def main():
