@@ -86,7 +86,7 @@ struct kd_txn {
     uint64_t seen_end; /* Log position that must be durable before answers leave. */
     bool sees_latest;
     bool looked_past; /* It may have written over rows that its snapshot does not see. */
-    kd_stamp keeps; /* What its slot says. */
+    kd_stamp keeps;   /* What its slot says. */
     bool reaches_all;
     bool is_open;
     kd_arena *arena;

@@ -103,7 +103,7 @@ TEST(upkeep_stops_anywhere)
 {
     stop_everywhere("VACUUM", "compact");
     stop_everywhere("CHECKPOINT", "checkpoint");
-    stop_everywhere("REINDEX TABLE t", "compact");
+    stop_everywhere("REINDEX TABLE t", "index");
 }
 
 TEST(copies_of_queries_stop_anywhere)
