@@ -7,6 +7,8 @@ The real one is moto's server, a package of PyPI that is installed beside the bu
 with a word why when it cannot be had). The stand-in, `FaultyS3` below, is no S3: it keeps objects in
 memory, answers what KadeDB asks for, and fails on demand.
 """
+import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -111,12 +113,36 @@ class FaultyHandler(http.server.BaseHTTPRequestHandler):
     def refuse(self, status, code):
         self.answer(status, f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode())
 
+    def is_signed(self, body):
+        """Whether the request has the signature that AWS documents for it (Signature Version 4)."""
+        given = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^,]+), SignedHeaders=([^,]+), Signature=(\w+)",
+                             self.headers.get("Authorization", ""))
+        if given is None or self.headers["x-amz-content-sha256"] != hashlib.sha256(body).hexdigest():
+            return False
+        split = urllib.parse.urlsplit(self.path)
+        pairs = sorted(urllib.parse.parse_qsl(split.query, keep_blank_values=True))
+        query = "&".join("=".join(urllib.parse.quote(part, safe="") for part in pair) for pair in pairs)
+        path = urllib.parse.quote(urllib.parse.unquote(split.path), safe="/")
+        names = given[2].split(";")
+        headers = "".join(f"{name}:{self.headers[name].strip()}\n" for name in names)
+        canonical = "\n".join([self.command, path, query, headers, given[2], self.headers["x-amz-content-sha256"]])
+        key_id, *scope = given[1].split("/")
+        text = "\n".join(["AWS4-HMAC-SHA256", self.headers["x-amz-date"], "/".join(scope),
+                          hashlib.sha256(canonical.encode()).hexdigest()])
+        key = ("AWS4" + KEYS["AWS_SECRET_ACCESS_KEY"]).encode()
+        for part in [*scope, text]:
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        return (key_id, scope[1:]) == (KEYS["AWS_ACCESS_KEY_ID"], [KEYS["AWS_REGION"], "s3", "aws4_request"]) \
+            and key.hex() == given[3]
+
     def handle_one(self):
         split = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(split.query, keep_blank_values=True))
         key = urllib.parse.unquote(split.path).removeprefix("/bucket").removeprefix("/")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.requests.append((self.command, key, query))
+        if not self.is_signed(body):
+            return self.refuse(403, "SignatureDoesNotMatch")
         time.sleep(self.server.slow_s)
         fault = self.server.fault(self.command, key, query)
         if fault is not None:
