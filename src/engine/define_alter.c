@@ -354,6 +354,7 @@ static kd_status alter_type(kd_ctx *ctx, alteration *work, const kd_ast_alter_ac
     column->storage.type = type;
     column->storage.missing = kd_value_null(type);
     column->domain_no = 0;
+    KD_TRY(kdi_references_fit(ctx, work->draft, column->storage.column_no));
     KD_TRY(kd_session_format_type(ctx, run->session, type, &type_text));
     if (action->value != NULL) {
         kd_slice using_text;
@@ -993,6 +994,9 @@ static kd_status alter_one(kd_ctx *ctx, kd_run *run, const kd_table_entry *named
         if (action->what == KD_AST_DROP_COLUMN || action->what == KD_AST_ALTER_TYPE)
             KD_TRY(kdi_views_after(ctx, run, &table->object, action->behavior == KD_AST_CASCADE));
     }
+    for (uint32_t i = 0; i < work.conversion_count; i++)
+        KD_TRY(
+            kdi_references_hold(ctx, run, table->object.object_no, work.conversions[i].column_no));
     if (table->strategy == KD_PARTITION_NONE)
         return KD_OK;
     KD_TRY(alter_partitions(ctx, run, named, table, &below));

@@ -520,23 +520,24 @@ static const kd_column *column_of(const kd_table_entry *table, uint32_t column_n
     return NULL;
 }
 
-static kd_status check_key_types(kd_ctx *ctx, kdi_draft *draft, const kd_table_entry *target,
-                                 kd_slice name, const uint32_t *ours, const uint32_t *theirs,
-                                 uint32_t count)
+static bool types_fit(kd_type a, kd_type b)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        kd_type a = column_of(&draft->entry, ours[i])->storage.type;
-        kd_type b = column_of(target, theirs[i])->storage.type;
-        if (kd_type_same(a, b) && kd_type_physical(a) == kd_type_physical(b))
-            continue;
-        bool numbers = kd_type_is_integer(a) && kd_type_is_integer(b);
-        bool strings = kd_type_is_string(a) && kd_type_is_string(b);
-        if (!numbers && !strings)
+    return (kd_type_same(a, b) && kd_type_physical(a) == kd_type_physical(b)) ||
+           (kd_type_is_integer(a) && kd_type_is_integer(b)) ||
+           (kd_type_is_string(a) && kd_type_is_string(b));
+}
+
+kd_status kdi_foreign_types_check(kd_ctx *ctx, const kd_table_entry *table,
+                                  const kd_table_entry *target, kd_slice name, const uint32_t *ours,
+                                  const uint32_t *theirs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!types_fit(column_of(table, ours[i])->storage.type,
+                       column_of(target, theirs[i])->storage.type))
             return KD_FAIL(ctx, KD_INVALID, "42804",
                            "foreign key constraint \"%.*s\" cannot be implemented: key columns are "
                            "of incompatible types",
                            (int)name.size_bytes, name.data);
-    }
     return KD_OK;
 }
 
@@ -660,7 +661,7 @@ static kd_status add_foreign_key(kd_ctx *ctx, kdi_draft *draft, const kd_ast_con
                                names[0], "fkey", &name));
     else
         KD_TRY(kdi_copy_name(ctx, draft->arena, name, &name));
-    KD_TRY(check_key_types(ctx, draft, target, name, ours, theirs, count));
+    KD_TRY(kdi_foreign_types_check(ctx, &draft->entry, target, name, ours, theirs, count));
     KD_TRY(touch_target(ctx, draft, target));
     KD_TRY(KD_PUSH(ctx, draft->arena, draft->foreign_keys, entry->foreign_count,
                    draft->foreign_capacity, &added));

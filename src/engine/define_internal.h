@@ -121,6 +121,11 @@ kd_status kdi_draft_add_late(kd_ctx *ctx, kdi_draft *draft,
 /* Whether an expression over the table names the column at a position. */
 kd_status kdi_draft_uses_column(kd_ctx *ctx, kdi_draft *draft, kd_slice text, uint32_t position,
                                 bool *out_uses) KD_MUST_CHECK;
+/* 42804 where a foreign key's columns have types of which no value of one can be looked up as one
+ * of the other. */
+kd_status kdi_foreign_types_check(kd_ctx *ctx, const kd_table_entry *table,
+                                  const kd_table_entry *target, kd_slice name, const uint32_t *ours,
+                                  const uint32_t *theirs, uint32_t count) KD_MUST_CHECK;
 /* 23503 when a row that is there has nothing to refer to. */
 kd_status kdi_draft_check_rows(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_key *key,
                                const kd_table_entry *target) KD_MUST_CHECK;
@@ -141,6 +146,12 @@ kd_status kdi_draft_add_index(kd_ctx *ctx, kdi_draft *draft,
                               const kd_ast_create_index *ast) KD_MUST_CHECK;
 /* Makes the storage, then the indexes that wait for it. */
 kd_status kdi_draft_build(kd_ctx *ctx, kdi_draft *draft) KD_MUST_CHECK;
+/* A column of `own` has another type now: 42804 where a foreign key, the table's own or one that
+ * refers to it, cannot be with that type. */
+kd_status kdi_references_fit(kd_ctx *ctx, kdi_draft *own, uint32_t column_no) KD_MUST_CHECK;
+/* The column's values were converted: 23503 where rows of others refer to what is not there now. */
+kd_status kdi_references_hold(kd_ctx *ctx, kd_run *run, uint32_t object_no,
+                              uint32_t column_no) KD_MUST_CHECK;
 /* Foreign keys that refer by the unique index of `table`, whose draft is `own`, go with it; without
  * `cascade` they stop its drop (2BP01), told as that of `subject`, since they depend on `base`. */
 kd_status kdi_references_drop(kd_ctx *ctx, kdi_draft *own, const kd_table_entry *table,

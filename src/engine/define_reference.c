@@ -1,5 +1,5 @@
 /*
- * Foreign keys that refer by a unique index that is dropped.
+ * Foreign keys that refer by a unique index that is dropped, or whose columns get other types.
  */
 #include "engine/define_internal.h"
 
@@ -70,6 +70,64 @@ kd_status kdi_references_drop(kd_ctx *ctx, kdi_draft *own, const kd_table_entry 
         KD_TRY(kdi_draft_open(ctx, run, (const kd_table_entry *)referrer, &draft));
         KD_TRY(forget(ctx, draft, table, index));
         KD_TRY(kdi_draft_put(ctx, draft));
+    }
+    return KD_OK;
+}
+
+static bool has_column(const uint32_t *column_nos, uint32_t count, uint32_t column_no)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (column_nos[i] == column_no)
+            return true;
+    return false;
+}
+
+static kd_status own_key_fits(kd_ctx *ctx, const kdi_draft *own, const kd_foreign_key *key)
+{
+    const kd_table_entry *target = &own->entry;
+    if (key->target_no != own->entry.object.object_no)
+        target = (const kd_table_entry *)kd_catalog_get(own->run->catalog, key->target_no);
+    return kdi_foreign_types_check(ctx, &own->entry, target, key->name, key->column_nos,
+                                   key->target_column_nos, key->column_count);
+}
+
+kd_status kdi_references_fit(kd_ctx *ctx, kdi_draft *own, uint32_t column_no)
+{
+    const kd_table_entry *entry = &own->entry;
+    kdi_referrer *referrers;
+    uint32_t count;
+    KD_TRY(kdi_draft_sync(ctx, own));
+    KD_TRY(
+        kdi_foreign_referrers(ctx, own->run->arena, own->run->catalog, entry, &referrers, &count));
+    for (uint32_t i = 0; i < entry->foreign_count; i++) {
+        const kd_foreign_key *key = &own->foreign_keys[i];
+        if (has_column(key->column_nos, key->column_count, column_no) ||
+            key->target_no == entry->object.object_no)
+            KD_TRY(own_key_fits(ctx, own, key));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_foreign_key *key = referrers[i].key;
+        if (referrers[i].table->object.object_no != entry->object.object_no)
+            KD_TRY(kdi_foreign_types_check(ctx, referrers[i].table, entry, key->name,
+                                           key->column_nos, key->target_column_nos,
+                                           key->column_count));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_references_hold(kd_ctx *ctx, kd_run *run, uint32_t object_no, uint32_t column_no)
+{
+    const kd_table_entry *table = (const kd_table_entry *)kd_catalog_get(run->catalog, object_no);
+    kdi_referrer *referrers;
+    uint32_t count;
+    KD_TRY(kdi_foreign_referrers(ctx, run->arena, run->catalog, table, &referrers, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        const kd_foreign_key *key = referrers[i].key;
+        kdi_draft *draft;
+        if (key->not_valid || !has_column(key->target_column_nos, key->column_count, column_no))
+            continue;
+        KD_TRY(kdi_draft_open(ctx, run, referrers[i].table, &draft));
+        KD_TRY(kdi_draft_check_rows(ctx, draft, key, table));
     }
     return KD_OK;
 }
