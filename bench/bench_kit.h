@@ -37,12 +37,15 @@ static inline void sleep_for(double seconds)
     (void)nanosleep(&duration, NULL);
 }
 
-enum { BENCH_PATH_BYTES = 64 };
-/* A directory of the run's own; `out_directory` of BENCH_PATH_BYTES. */
+enum { BENCH_PATH_BYTES = 160 };
+/* A directory of the run's own, below TMPDIR: which disk is measured is for the caller to say.
+ * `out_directory` of BENCH_PATH_BYTES. */
 static inline void directory_make(char *out_directory)
 {
-    snprintf(out_directory, BENCH_PATH_BYTES, "/tmp/kade-bench-XXXXXX");
-    if (mkdtemp(out_directory) == NULL)
+    const char *below = getenv("TMPDIR");
+    int length = snprintf(out_directory, BENCH_PATH_BYTES, "%s/kade-bench-XXXXXX",
+                          below == NULL || *below == '\0' ? "/tmp" : below);
+    if (length >= BENCH_PATH_BYTES || mkdtemp(out_directory) == NULL)
         die("mkdtemp", out_directory);
 }
 
