@@ -29,6 +29,7 @@ def run_and_kill(program, database, script):
     owner = subprocess.Popen([program, str(database)], stdin=subprocess.PIPE,
                              stdout=subprocess.DEVNULL)
     while not (database / "LINK").exists():
+        assert owner.poll() is None, "the owner of the database has ended"
         time.sleep(0.1)
     kade(program, "-f", script, database)
     owner.kill()
@@ -50,6 +51,8 @@ def make_backups(program, database, backups):
         if "lag_bytes  | 0" in kade(program, "archive", database):
             break
         time.sleep(0.1)
+    else:
+        raise SystemExit("the archive does not come to the end of the log")
     kade(program, "archive", database, "--stop")
 
 

@@ -241,6 +241,8 @@ class Moto:
                 break
             except OSError:
                 time.sleep(0.1)
+        else:
+            raise AssertionError("the server does not come")
         python = moto_program().parent / "python"
         self.python = lambda code: subprocess.run(
             [str(python), "-c", "import boto3, sys\n"
@@ -486,6 +488,7 @@ def test_a_cancelled_backup_ends_at_once_and_lets_go(server):
     running = subprocess.Popen([KADE, "backup", path, server.target()], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, env={**os.environ, **KEYS})
     while not server.requests:
+        assert running.poll() is None, running.communicate()
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
