@@ -6,6 +6,7 @@
 #define KD_ENGINE_CATALOG_TEXT_H
 
 #include "catalog/catalog.h"
+#include "types/type_number.h"
 
 /* The name of a relation; with its schema unless that is "public". */
 kd_status kdi_text_relation(kd_ctx *ctx, const kd_catalog_version *version, const kd_object *object,
@@ -55,11 +56,7 @@ bool kdi_constraint_find(const kd_catalog_version *version, uint64_t number, kdi
 kd_status kdi_text_constraint(kd_ctx *ctx, const kd_catalog_version *version,
                               const kdi_constraint *constraint, kd_buffer *out) KD_MUST_CHECK;
 
-/* PostgreSQL's number of a type; enums and domains have their object's. */
-uint64_t kdi_type_number(kd_type type);
-/* The modifier as pg_attribute.atttypmod has it, and back. */
-int32_t kdi_type_modifier(kd_type type);
-/* False for an unknown number. */
+/* As kd_type_of_number, and the catalog's own types. False for an unknown number. */
 bool kdi_type_by_number(const kd_catalog_version *version, uint64_t number, int32_t modifier,
                         kd_type *out_type);
 

@@ -254,6 +254,26 @@ kdi_limits kdi_configuration_limits(kdi_configuration *configuration)
     return limits;
 }
 
+void kd_database_server_settings(kd_database *database, kd_server_settings *out_settings)
+{
+    kdi_configuration *configuration = database->configuration;
+    kd_mutex_lock(&configuration->lock);
+    const kd_settings *values = &configuration->values;
+    *out_settings = (kd_server_settings){
+        .listen_addresses = values->listen_addresses,
+        .unix_socket_directories = values->unix_socket_directories,
+        .port = (uint16_t)values->port,
+        .authentication_timeout_ns = (uint64_t)values->authentication_timeout_ms * 1000000,
+        .shutdown_timeout_ns = (uint64_t)values->shutdown_timeout_ms * 1000000,
+        .uses_tls = values->ssl != 0,
+        .needs_tls_1_3 = values->ssl_min_version == KD_TLS_1_3,
+        .certificate_file = values->ssl_cert_file,
+        .key_file = values->ssl_key_file,
+        .ca_file = values->ssl_ca_file,
+    };
+    kd_mutex_unlock(&configuration->lock);
+}
+
 kd_status kdi_session_show(kd_ctx *ctx, kd_arena *arena, kd_session *session, kd_slice name,
                            kd_slice *out_value)
 {

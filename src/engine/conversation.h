@@ -72,6 +72,34 @@ kd_status kd_conversation_open_local(kd_ctx *ctx, kd_database *database,
 kd_status kd_conversation_registry(kd_ctx *ctx, kd_arena *arena,
                                    const kd_registry **out_registry) KD_MUST_CHECK;
 
+/* --- Of this process: what a server needs beside kade.h's calls ------------------------------ */
+
+/* As `prepare`, with the types of some parameters declared; unknown ones are inferred. */
+kd_status kd_conversation_prepare_typed(kd_ctx *ctx, kd_conversation *conversation, kd_slice text,
+                                        const kd_type *types, uint32_t type_count,
+                                        kd_request **out_request) KD_MUST_CHECK;
+/*
+ * A transaction around statements that came together, as PostgreSQL makes one of a script and of a
+ * pipeline. No transaction is open. COMMIT and ROLLBACK end it, with a warning; BEGIN makes it one
+ * that was begun by a statement.
+ */
+kd_status kd_conversation_begin_block(kd_ctx *ctx, kd_conversation *conversation) KD_MUST_CHECK;
+/* Commits, or rolls back where a statement has failed. Without a block: nothing. */
+kd_status kd_conversation_end_block(kd_ctx *ctx, kd_conversation *conversation) KD_MUST_CHECK;
+bool kd_conversation_is_in_block(const kd_conversation *conversation);
+/* Between statements. Marks the transaction, if there is one, as failed. */
+void kd_conversation_fail(kd_conversation *conversation);
+/* The value of a setting, in `arena`. */
+kd_status kd_conversation_show(kd_ctx *ctx, kd_arena *arena, kd_conversation *conversation,
+                               kd_slice name, kd_slice *out_value) KD_MUST_CHECK;
+/* Grows whenever a setting may have changed. */
+uint64_t kd_conversation_setting_changes(const kd_conversation *conversation);
+/* As pg_backend_pid() gives it. */
+uint32_t kd_conversation_number(const kd_conversation *conversation);
+/* How values of types are written outside of a run: for parameters in binary form. Their catalog is
+ * that of the request. */
+void kd_request_text_settings(kd_request *request, kd_text_settings *out_settings);
+
 /* --- Other processes -------------------------------------------------------------------------- */
 
 typedef struct kd_remote kd_remote;               /* A database that another process has open. */

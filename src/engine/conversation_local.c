@@ -4,6 +4,7 @@
 #include "engine/conversation.h"
 
 #include "builtin/builtin.h"
+#include "engine/configuration.h"
 #include "engine/statement_log.h"
 #include "engine/watchdog.h"
 
@@ -109,8 +110,9 @@ static void local_destroy(kd_request *request)
     kd_arena_destroy(local->arena);
 }
 
-static kd_status local_prepare(kd_ctx *ctx, kd_conversation *conversation, kd_slice text,
-                               kd_request **out_request)
+kd_status kd_conversation_prepare_typed(kd_ctx *ctx, kd_conversation *conversation, kd_slice text,
+                                        const kd_type *types, uint32_t type_count,
+                                        kd_request **out_request)
 {
     kd_status status = KD_OK;
     *out_request = NULL;
@@ -123,7 +125,8 @@ static kd_status local_prepare(kd_ctx *ctx, kd_conversation *conversation, kd_sl
     request->arena = arena;
     request->base.conversation = conversation;
     KD_TRY_OUT(enter(ctx, conversation->session));
-    status = kd_prepared_create(ctx, conversation->session, text, NULL, 0, &request->prepared);
+    status = kd_prepared_create(ctx, conversation->session, text, types, type_count,
+                                &request->prepared);
     if (status != KD_OK) {
         log_failed_text(conversation->session, text);
         goto out;
@@ -134,6 +137,12 @@ static kd_status local_prepare(kd_ctx *ctx, kd_conversation *conversation, kd_sl
 out:
     kd_arena_destroy(arena);
     return leave(conversation->session, status);
+}
+
+static kd_status local_prepare(kd_ctx *ctx, kd_conversation *conversation, kd_slice text,
+                               kd_request **out_request)
+{
+    return kd_conversation_prepare_typed(ctx, conversation, text, NULL, 0, out_request);
 }
 
 /* Names of enums are in the catalog that the statement was made for. */
@@ -246,6 +255,69 @@ kd_status kd_conversation_open_local(kd_ctx *ctx, kd_database *database,
     };
     *out_conversation = local;
     return KD_OK;
+}
+
+/* --- What a server needs ---------------------------------------------------------------------- */
+
+kd_status kd_conversation_begin_block(kd_ctx *ctx, kd_conversation *conversation)
+{
+    kd_status status = enter(ctx, conversation->session);
+    if (status == KD_OK)
+        status = kdi_block_begin(ctx, conversation->session);
+    return leave(conversation->session, status);
+}
+
+kd_status kd_conversation_end_block(kd_ctx *ctx, kd_conversation *conversation)
+{
+    kd_status status = enter(ctx, conversation->session);
+    if (status == KD_OK)
+        status = kdi_block_end(ctx, conversation->session);
+    return leave(conversation->session, status);
+}
+
+bool kd_conversation_is_in_block(const kd_conversation *conversation)
+{
+    kdi_idle_end(conversation->session);
+    bool is_block = conversation->session->is_block;
+    kdi_idle_begin(conversation->session);
+    return is_block;
+}
+
+void kd_conversation_fail(kd_conversation *conversation)
+{
+    kdi_idle_end(conversation->session);
+    if (conversation->session->state == KD_SESSION_IN_TRANSACTION)
+        conversation->session->state = KD_SESSION_FAILED;
+    kdi_idle_begin(conversation->session);
+}
+
+kd_status kd_conversation_show(kd_ctx *ctx, kd_arena *arena, kd_conversation *conversation,
+                               kd_slice name, kd_slice *out_value)
+{
+    kd_session *session = conversation->session;
+    kdi_idle_end(session);
+    kd_status status = kdi_session_show(ctx, arena, session, name, out_value);
+    kdi_idle_begin(session);
+    return status;
+}
+
+uint64_t kd_conversation_setting_changes(const kd_conversation *conversation)
+{
+    kdi_idle_end(conversation->session);
+    uint64_t changes = conversation->session->settings_changes;
+    kdi_idle_begin(conversation->session);
+    return changes;
+}
+
+uint32_t kd_conversation_number(const kd_conversation *conversation)
+{
+    return conversation->session->session_no;
+}
+
+void kd_request_text_settings(kd_request *request, kd_text_settings *out_settings)
+{
+    kdi_session_text(request->conversation->session, ((local_request *)request)->prepared->catalog,
+                     out_settings);
 }
 
 kd_status kd_conversation_registry(kd_ctx *ctx, kd_arena *arena, const kd_registry **out_registry)

@@ -40,13 +40,18 @@ static kd_status write_out(kd_ctx *ctx, unload *work, kd_slice bytes)
     return status;
 }
 
-static kd_status open_target(kd_ctx *ctx, unload *work, const kd_ast_copy *ast)
+static kd_status open_target(kd_ctx *ctx, unload *work, const kd_ast_copy *ast,
+                             uint32_t column_count)
 {
     kd_session *session = work->run->session;
     const char *path;
     if (ast->is_standard) {
         if (session->hooks.copy_write == NULL)
             return KD_FAIL(ctx, KD_INVALID, "08P01", "there is nobody to take COPY TO STDOUT here");
+        if (session->hooks.copy_begin != NULL &&
+            !session->hooks.copy_begin(session->hooks.object, false,
+                                       work->options->format >= KDI_COPY_ARROW, column_count))
+            return KD_FAIL(ctx, KD_CANCELLED, "57014", "COPY to stdout failed");
         return KD_OK;
     }
     KD_TRY(kdi_copy_path(ctx, work->run, ast, &path));
@@ -192,7 +197,7 @@ kd_status kdi_copy_to(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast,
     KD_TRY_OUT(kd_prepared_create(ctx, run->session, kd_buffer_slice(&text), NULL, 0, &query));
     KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
     KD_TRY_OUT(column_names(ctx, &work, reading));
-    KD_TRY_OUT(open_target(ctx, &work, ast));
+    KD_TRY_OUT(open_target(ctx, &work, ast, kd_run_column_count(reading)));
     if (options->format >= KDI_COPY_ARROW)
         KD_TRY_OUT(write_arrow(ctx, &work, reading));
     else

@@ -215,6 +215,16 @@ void kd_database_abandon(kd_database *database)
     release(database);
 }
 
+const char *kd_database_path(const kd_database *database)
+{
+    return database->path;
+}
+
+const char *kd_database_name(const kd_database *database)
+{
+    return database->name;
+}
+
 kd_storage *kd_database_storage(kd_database *database)
 {
     return database->storage;

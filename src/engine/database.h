@@ -44,4 +44,16 @@ kd_catalog *kd_database_catalog(kd_database *database);
 kd_registry *kd_database_registry(kd_database *database);
 kd_governor *kd_database_governor(kd_database *database);
 
+/* Settings of kade serve (setting.c tells each). Texts live as long as the database. */
+typedef struct kd_server_settings {
+    kd_slice listen_addresses, unix_socket_directories;
+    uint16_t port; /* 0: one that is free. */
+    uint64_t authentication_timeout_ns, shutdown_timeout_ns;
+    bool uses_tls, needs_tls_1_3;
+    kd_slice certificate_file, key_file, ca_file;
+} kd_server_settings;
+void kd_database_server_settings(kd_database *database, kd_server_settings *out_settings);
+const char *kd_database_path(const kd_database *database);
+const char *kd_database_name(const kd_database *database);
+
 #endif

@@ -180,11 +180,13 @@ struct kd_session {
     kd_settings committed;   /* What stays when SET LOCAL ends. */
     kd_settings at_begin;    /* What a rollback restores. */
     uint64_t settings_stamp; /* Of those that change what a text means; 0: not computed. */
+    uint64_t settings_changes; /* How often any of them may have changed. */
     kd_txn *txn;             /* NULL between transactions. */
     kd_session_state state;
     bool read_only;     /* The database is, or the session's owner wants it so. */
     bool is_internal;   /* Not counted by max_connections. */
-    bool is_explicit;   /* BEGIN was said. */
+    bool is_explicit;   /* BEGIN was said, */
+    bool is_block;      /* or not: see kd_conversation_begin_block. */
     bool has_queried;   /* A query has run since: its isolation is settled. */
     bool has_on_commit; /* It has made temporary tables with ON COMMIT. */
     bool has_let_go;    /* FAILED, and its work is undone already. */
@@ -355,6 +357,10 @@ void kdi_statement_end(kd_session *session);
 /* Commits with everything that waits for it; the transaction is over in any case. */
 kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 void kdi_transaction_rollback(kd_session *session);
+/* A transaction around several statements that nobody has begun: see kd_conversation_begin_block.
+ */
+kd_status kdi_block_begin(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
+kd_status kdi_block_end(kd_ctx *ctx, kd_session *session) KD_MUST_CHECK;
 /* The same for one that only looked, which counts as none. */
 void kdi_transaction_discard(kd_session *session);
 /* Of user's sessions, since pg_stat_reset(), which begins anew. */

@@ -236,7 +236,7 @@ static kd_status bind_type(kd_ctx *ctx, const kd_text_settings *settings, kd_are
     if (*out_no == 0 && out_type->id == KD_TYPE_RECORD && out_type->object != 0)
         *out_no = out_type->object;
     if (*out_no == 0)
-        *out_no = (int64_t)kdi_type_number(*out_type);
+        *out_no = (int64_t)kd_type_number(*out_type);
     return KD_OK;
 }
 
@@ -413,7 +413,7 @@ static kd_status function_name(kd_ctx *ctx, const kd_text_settings *settings, in
         return KD_OK;
     for (uint32_t i = 0; i < search.found_type_count; i++) {
         KD_TRY(kd_buffer_append_byte(ctx, out, i == 0 ? '(' : ','));
-        KD_TRY(type_name(ctx, settings, (int64_t)kdi_type_number(search.found_types[i]), out));
+        KD_TRY(type_name(ctx, settings, (int64_t)kd_type_number(search.found_types[i]), out));
     }
     return kd_buffer_append_text(ctx, out, search.found_type_count == 0 ? "()" : ")");
 }

@@ -33,6 +33,8 @@ typedef struct kd_session_hooks {
     /* A notice or warning. */
     void (*notice)(void *object, const char *severity, const char *sqlstate, const char *message,
                    const char *hint);
+    /* Before the first byte of either COPY below; false fails the statement. */
+    bool (*copy_begin)(void *object, bool is_input, bool is_binary, uint32_t column_count);
     /* COPY FROM STDIN: fills `target`, `*out_bytes` 0 is the end. COPY TO STDOUT: takes all. */
     bool (*copy_read)(void *object, void *target, size_t capacity_bytes, size_t *out_bytes);
     bool (*copy_write)(void *object, const void *source, size_t size_bytes);

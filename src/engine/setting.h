@@ -31,6 +31,9 @@ enum { KD_MESSAGE_NOTICE = 6, KD_MESSAGE_WARNING = 7 };
 /* log_min_error up to here: statements that fail go there. */
 enum { KD_LOG_ERRORS_UP_TO = 8 };
 
+/* ssl_min_protocol_version, by label. */
+typedef enum kd_tls_version { KD_TLS_1_2 = 0, KD_TLS_1_3 } kd_tls_version;
+
 /* When a setting may be changed. */
 typedef enum kd_setting_context {
     KD_SETTING_SESSION = 0, /* By SET, for the session. */
@@ -73,6 +76,13 @@ typedef struct kd_settings {
     int64_t wal_buffer_bytes;
     int64_t checkpoint_timeout_ms;
     int64_t log_rotation_bytes; /* 0: never. */
+    int64_t port;
+    int64_t authentication_timeout_ms;
+    int64_t shutdown_timeout_ms;
+    int64_t ssl;
+    int64_t ssl_min_version; /* kd_tls_version */
+    kd_slice listen_addresses, unix_socket_directories;
+    kd_slice ssl_cert_file, ssl_key_file, ssl_ca_file;
     kd_slice log_directory;
     kd_slice log_filename;
     int64_t enable_index_scan;

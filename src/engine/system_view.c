@@ -87,7 +87,7 @@ kd_status kdi_put_types(kdi_sys_view *view, const kd_type *types, uint32_t count
     if (elements == NULL)
         return KD_NOMEM;
     for (uint32_t i = 0; i < count; i++)
-        elements[i] = (kd_value){.type = type, .as.i64 = (int64_t)kdi_type_number(types[i])};
+        elements[i] = (kd_value){.type = type, .as.i64 = (int64_t)kd_type_number(types[i])};
     return put_array(view, type, elements, count);
 }
 

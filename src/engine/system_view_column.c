@@ -229,31 +229,17 @@ typedef struct attribute_row {
     const char *identity, *generated;
 } attribute_row;
 
-static int length_of(kd_type type)
-{
-    kd_physical physical = kd_type_physical(type);
-    if (type.id == KD_TYPE_NUMERIC)
-        return -1;
-    if (type.id == KD_TYPE_OID && !type.is_array)
-        return 4;
-    if (type.id == KD_TYPE_TIMETZ && !type.is_array)
-        return 12;
-    if (type.id == KD_TYPE_TID && !type.is_array)
-        return 6;
-    return physical == KD_PHYS_STR ? -1 : (int)kd_physical_bytes(physical);
-}
-
 static kd_status emit_attribute(kdi_sys_view *view, const attribute_row *row)
 {
-    int length = length_of(row->type);
+    int length = kd_type_length_number(row->type);
     kdi_put_oid(view, row->relation);
     kdi_put_text(view, row->name);
-    kdi_put_oid(view, kdi_type_number(row->type));
+    kdi_put_oid(view, kd_type_number(row->type));
     kdi_put_int4(view, -1);
     kdi_put_int2(view, length);
     kdi_put_int2(view, (int)row->number);
     kdi_put_int4(view, row->type.is_array);
-    kdi_put_int4(view, kdi_type_modifier(row->type));
+    kdi_put_int4(view, kd_type_modifier_number(row->type));
     kdi_put_bool(view, length > 0 && length <= 8);
     kdi_put_char(view, length < 0 ? 'x' : 'p');
     kdi_put_char(view, length == 1 ? 'c' : length == 2 ? 's' : length == 8 ? 'd' : 'i');
@@ -492,7 +478,7 @@ static char category_of(kd_type type)
 
 static kd_status emit_type(kdi_sys_view *view, const type_row *row)
 {
-    int length = row->type.id == KD_TYPE_VOID ? 4 : length_of(row->type);
+    int length = kd_type_length_number(row->type);
     kdi_put_oid(view, row->number);
     kdi_put_text(view, row->name);
     kdi_put_oid(view, row->schema_no);
@@ -511,7 +497,7 @@ static kd_status emit_type(kdi_sys_view *view, const type_row *row)
     kdi_put_oid(view, row->type.is_array ? KDI_ARRAY_IN_NO : 0);
     kdi_put_bool(view, row->not_null);
     kdi_put_oid(view, row->base_number);
-    kdi_put_int4(view, row->base_number == 0 ? -1 : kdi_type_modifier(row->type));
+    kdi_put_int4(view, row->base_number == 0 ? -1 : kd_type_modifier_number(row->type));
     kdi_put_int4(view, 0);
     kdi_put_oid(view, kd_type_is_string(row->type) ? 100 : 0);
     kdi_put_text_or_null(view, row->default_text);
@@ -524,8 +510,8 @@ static kd_status emit_type_pair(kdi_sys_view *view, kd_type type, kd_slice name,
 {
     kd_type array = kd_type_array_of(type);
     type_row row = {.type = type,
-                    .number = kdi_type_number(type),
-                    .array_number = kdi_type_number(array),
+                    .number = kd_type_number(type),
+                    .array_number = kd_type_number(array),
                     .name = name,
                     .schema_no = schema_no,
                     .kind = kind,
@@ -555,7 +541,7 @@ static kd_status pg_type(kdi_sys_view *view)
     uint32_t schema_no = schema == NULL ? 0 : schema->object_no;
     for (int id = 0; id < KD_TYPE_COUNT; id++) {
         kd_type type = kd_type_of((kd_type_id)id);
-        if (kdi_type_number(type) == 0)
+        if (kd_type_number(type) == 0)
             continue; /* Enums and rows: each has its own. */
         KD_TRY(emit_type_pair(view, type, kd_slice_of(kd_type_internal_name(type)), schema_no,
                               id == KD_TYPE_VOID || id == KD_TYPE_UNKNOWN ? 'p' : 'b'));
@@ -580,7 +566,7 @@ static kd_status pg_type(kdi_sys_view *view)
             const kd_domain_entry *domain = (const kd_domain_entry *)object;
             type_row row = {.type = domain->base,
                             .number = object->object_no,
-                            .base_number = kdi_type_number(domain->base),
+                            .base_number = kd_type_number(domain->base),
                             .name = object->name,
                             .schema_no = object->schema_no,
                             .kind = 'd',
@@ -640,7 +626,7 @@ static kd_status emit_function(function_list *self, const kd_registered *it)
     kd_buffer types = kd_buffer_in(view->arena);
     for (uint32_t i = 0; i < it->argument_count; i++)
         KD_TRY(kd_buffer_append_format(view->ctx, &types, i == 0 ? "%llu" : " %llu",
-                                       (unsigned long long)kdi_type_number(it->arguments[i])));
+                                       (unsigned long long)kd_type_number(it->arguments[i])));
     kdi_put_oid(view, KDI_FUNCTION_NO_FIRST + self->count++);
     kdi_put_literal(view, it->name);
     kdi_put_oid(view, self->schema_no);
@@ -653,7 +639,7 @@ static kd_status emit_function(function_list *self, const kd_registered *it)
                        : it->kind == 'a'    ? 'i'
                                             : 's');
     kdi_put_int2(view, (int)it->argument_count);
-    kdi_put_oid(view, kdi_type_number(it->result));
+    kdi_put_oid(view, kd_type_number(it->result));
     kdi_put_text(view, kd_buffer_slice(&types));
     kdi_put_literal(view, it->name);
     return kdi_sys_emit(view);
@@ -669,7 +655,7 @@ static kd_status emit_routine(kdi_sys_view *view, const kd_routine_entry *routin
             continue;
         KD_TRY(kd_buffer_append_format(
             view->ctx, &types, count++ == 0 ? "%llu" : " %llu",
-            (unsigned long long)kdi_type_number(routine->arguments[i].type)));
+            (unsigned long long)kd_type_number(routine->arguments[i].type)));
     }
     kdi_put_oid(view, routine->object.object_no);
     kdi_put_text(view, routine->object.name);
@@ -681,7 +667,7 @@ static kd_status emit_routine(kdi_sys_view *view, const kd_routine_entry *routin
     kdi_put_bool(view, routine->returns_set);
     kdi_put_char(view, volatilities[routine->volatility]);
     kdi_put_int2(view, count);
-    kdi_put_oid(view, kdi_type_number(routine->result));
+    kdi_put_oid(view, kd_type_number(routine->result));
     kdi_put_text(view, kd_buffer_slice(&types));
     kdi_put_text(view, routine->form == KD_BODY_STRING ? routine->body : (kd_slice){"", 0});
     return kdi_sys_emit(view);

@@ -324,7 +324,7 @@ static kd_status pg_sequences(kdi_sys_view *view)
 static kd_status put_pg_sequence(kdi_sys_view *view, const kdi_sys_sequence *sequence)
 {
     kdi_put_oid(view, sequence->entry->object.object_no);
-    kdi_put_oid(view, kdi_type_number(sequence->entry->type));
+    kdi_put_oid(view, kd_type_number(sequence->entry->type));
     kdi_put_int8(view, sequence->definition.start);
     kdi_put_int8(view, sequence->definition.increment);
     kdi_put_int8(view, sequence->definition.max);

@@ -51,6 +51,7 @@ void kdi_settings_keep(kd_session *session)
 {
     assert(session->txn != NULL);
     session->settings_stamp = 0;
+    session->settings_changes++;
     if (session->settings_kept)
         return;
     session->at_begin = session->settings;
@@ -63,6 +64,7 @@ static void txn_ended(kd_session *session, bool committed)
 {
     session->txn = NULL;
     session->is_explicit = false;
+    session->is_block = false;
     session->state = KD_SESSION_IDLE;
     session->constraints = (kdi_constraint_times){.mode = KDI_CONSTRAINTS_AS_DECLARED};
     session->due = NULL;
@@ -71,6 +73,7 @@ static void txn_ended(kd_session *session, bool committed)
         session->settings = committed ? session->committed : session->at_begin;
         session->settings_kept = false;
         session->settings_stamp = 0;
+        session->settings_changes++;
     }
 }
 
@@ -219,6 +222,26 @@ static void set_tag(char tag[KDI_TAG_BYTES], const char *text)
     (void)snprintf(tag, KDI_TAG_BYTES, "%s", text);
 }
 
+kd_status kdi_block_begin(kd_ctx *ctx, kd_session *session)
+{
+    assert(session->txn == NULL);
+    KD_TRY(txn_start(ctx, session, NULL));
+    session->is_explicit = true;
+    session->is_block = true;
+    session->state = KD_SESSION_IN_TRANSACTION;
+    return KD_OK;
+}
+
+kd_status kdi_block_end(kd_ctx *ctx, kd_session *session)
+{
+    if (!session->is_block)
+        return KD_OK;
+    if (session->state != KD_SESSION_FAILED)
+        return kdi_transaction_commit(ctx, session);
+    kdi_transaction_rollback(session);
+    return KD_OK;
+}
+
 /* What a transaction that follows by AND CHAIN takes over. */
 static kd_ast_transaction_modes modes_of(const kd_txn *txn)
 {
@@ -297,6 +320,10 @@ static kd_status begin(kd_ctx *ctx, kd_session *session, const kd_ast_transactio
     set_tag(tag, "BEGIN");
     if (session->state == KD_SESSION_FAILED)
         return kdi_aborted(ctx);
+    if (session->is_block) { /* From now on it was said. */
+        session->is_block = false;
+        return set_modes(ctx, session, &command->modes);
+    }
     if (session->txn != NULL) {
         kdi_session_notice(session, "WARNING", "25001",
                            "there is already a transaction in progress");
@@ -333,8 +360,10 @@ static kd_status commit(kd_ctx *ctx, kd_session *session, const kd_ast_transacti
                         char tag[KDI_TAG_BYTES])
 {
     set_tag(tag, "COMMIT");
+    if (session->txn == NULL || session->is_block)
+        KD_TRY(no_transaction(ctx, session, command, "COMMIT"));
     if (session->txn == NULL)
-        return no_transaction(ctx, session, command, "COMMIT");
+        return KD_OK;
     kd_ast_transaction_modes modes = modes_of(session->txn);
     if (session->state == KD_SESSION_FAILED) {
         set_tag(tag, "ROLLBACK");
@@ -349,8 +378,10 @@ static kd_status rollback(kd_ctx *ctx, kd_session *session, const kd_ast_transac
                           char tag[KDI_TAG_BYTES])
 {
     set_tag(tag, "ROLLBACK");
+    if (session->txn == NULL || session->is_block)
+        KD_TRY(no_transaction(ctx, session, command, "ROLLBACK"));
     if (session->txn == NULL)
-        return no_transaction(ctx, session, command, "ROLLBACK");
+        return KD_OK;
     kd_ast_transaction_modes modes = modes_of(session->txn);
     kdi_transaction_rollback(session);
     return chain(ctx, session, command, &modes);
@@ -364,7 +395,7 @@ kd_status kdi_set_transaction(kd_ctx *ctx, kd_session *session, const kd_ast_set
     set_tag(tag, "SET");
     if (session->state == KD_SESSION_FAILED)
         return kdi_aborted(ctx);
-    if (!session->is_explicit) {
+    if (!session->is_explicit || session->is_block) {
         kdi_session_notice(session, "WARNING", "25P01",
                            "SET TRANSACTION can only be used in transaction blocks");
         return KD_OK;
@@ -384,7 +415,7 @@ static kdi_named *find_savepoint(kd_session *session, kd_slice name)
 
 static kd_status savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_transaction *command)
 {
-    if (!session->is_explicit)
+    if (!session->is_explicit || session->is_block)
         return KD_FAIL(ctx, KD_INVALID, "25P01",
                        "SAVEPOINT can only be used in transaction blocks");
     if (session->state == KD_SESSION_FAILED)
@@ -406,7 +437,7 @@ static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_tra
                               bool release)
 {
     const char *words = release ? "RELEASE SAVEPOINT" : "ROLLBACK TO SAVEPOINT";
-    if (!session->is_explicit)
+    if (!session->is_explicit || session->is_block)
         return KD_FAIL(ctx, KD_INVALID, "25P01", "%s can only be used in transaction blocks",
                        words);
     kdi_named *found = find_savepoint(session, command->name);
