@@ -25,7 +25,8 @@ INCLUDE = re.compile(r'#\s*include\s*"([^"]+)"')
 README_HEADINGS = ["What it is", "What it is not", "Files", "Life of a request", "Invariants",
                    "Lock order", "Failure and recovery", "How it is tested"]
 # Programs talk to terminals and files of their own; link's subject is a socket.
-OS_ALLOWED = {"base": "the world", "shell": "a program", "link": "a socket between processes"}
+OS_ALLOWED = {"base": "the world", "shell": "a program", "link": "a socket between processes",
+              "server": "sockets of clients", "main": "a program"}
 
 problems = []
 notes = []

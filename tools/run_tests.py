@@ -21,7 +21,7 @@ import time
 
 TOTALS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 SKIP_CODE = 77
-# Tests are labelled unit, sql, shell, fault, crash, sim, model, compat, bench, suite, slow.
+# Tests are labelled unit, sql, shell, server, fault, crash, sim, model, compat, bench, suite, slow.
 CHECK_LABELS = {"unit"}
 SLOW_LABEL = "slow"
 TIMEOUT_S = {"check": 50, "test": 600, "all": 7200}

@@ -289,14 +289,8 @@ static kd_status call_size_pretty(ARGS)
 static kd_status call_backend_pid(ARGS)
 {
     (void)ctx, (void)args;
-    const kd_session *session = kdi_call_session(env);
-    int32_t number = 0;
-    kd_mutex_lock(&session->database->mutex);
-    for (const kd_session *it = session; it != NULL; it = it->next)
-        number++;
-    kd_mutex_unlock(&session->database->mutex);
     *out_is_null = false;
-    *(int32_t *)result = number;
+    *(int32_t *)result = (int32_t)kdi_call_session(env)->session_no;
     return KD_OK;
 }
 

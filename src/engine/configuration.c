@@ -265,6 +265,7 @@ void kd_database_server_settings(kd_database *database, kd_server_settings *out_
         .port = (uint16_t)values->port,
         .authentication_timeout_ns = (uint64_t)values->authentication_timeout_ms * 1000000,
         .shutdown_timeout_ns = (uint64_t)values->shutdown_timeout_ms * 1000000,
+        .session_max = (uint32_t)values->max_connections,
         .uses_tls = values->ssl != 0,
         .needs_tls_1_3 = values->ssl_min_version == KD_TLS_1_3,
         .certificate_file = values->ssl_cert_file,

@@ -94,6 +94,9 @@ kd_status kd_conversation_show(kd_ctx *ctx, kd_arena *arena, kd_conversation *co
                                kd_slice name, kd_slice *out_value) KD_MUST_CHECK;
 /* Grows whenever a setting may have changed. */
 uint64_t kd_conversation_setting_changes(const kd_conversation *conversation);
+/* The columns of an open cursor; false where there is none of the name. */
+bool kd_conversation_find_cursor(const kd_conversation *conversation, kd_slice name,
+                                 const kd_rel_column **out_columns, uint32_t *out_count);
 /* As pg_backend_pid() gives it. */
 uint32_t kd_conversation_number(const kd_conversation *conversation);
 /* How values of types are written outside of a run: for parameters in binary form. Their catalog is

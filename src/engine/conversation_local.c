@@ -125,8 +125,8 @@ kd_status kd_conversation_prepare_typed(kd_ctx *ctx, kd_conversation *conversati
     request->arena = arena;
     request->base.conversation = conversation;
     KD_TRY_OUT(enter(ctx, conversation->session));
-    status = kd_prepared_create(ctx, conversation->session, text, types, type_count,
-                                &request->prepared);
+    status =
+        kd_prepared_create(ctx, conversation->session, text, types, type_count, &request->prepared);
     if (status != KD_OK) {
         log_failed_text(conversation->session, text);
         goto out;
@@ -295,6 +295,8 @@ kd_status kd_conversation_show(kd_ctx *ctx, kd_arena *arena, kd_conversation *co
                                kd_slice name, kd_slice *out_value)
 {
     kd_session *session = conversation->session;
+    if (kdi_show_fixed(name, out_value))
+        return KD_OK;
     kdi_idle_end(session);
     kd_status status = kdi_session_show(ctx, arena, session, name, out_value);
     kdi_idle_begin(session);
@@ -307,6 +309,21 @@ uint64_t kd_conversation_setting_changes(const kd_conversation *conversation)
     uint64_t changes = conversation->session->settings_changes;
     kdi_idle_begin(conversation->session);
     return changes;
+}
+
+bool kd_conversation_find_cursor(const kd_conversation *conversation, kd_slice name,
+                                 const kd_rel_column **out_columns, uint32_t *out_count)
+{
+    bool found = false;
+    kdi_idle_end(conversation->session);
+    for (const kdi_named *it = conversation->session->cursors; it != NULL && !found;
+         it = it->next) {
+        found = kd_slice_equal(it->name, name);
+        *out_columns = it->prepared->columns;
+        *out_count = it->prepared->column_count;
+    }
+    kdi_idle_begin(conversation->session);
+    return found;
 }
 
 uint32_t kd_conversation_number(const kd_conversation *conversation)

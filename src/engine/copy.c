@@ -145,6 +145,19 @@ static kdi_copy_format format_of_name(kd_slice file)
     return ends_with(file, ".arrow") ? KDI_COPY_ARROW : KDI_COPY_TEXT;
 }
 
+kd_status kdi_copy_announce(kd_ctx *ctx, kd_session *session, bool is_input, kdi_copy_format format,
+                            uint32_t column_count)
+{
+    const kd_session_hooks *hooks = &session->hooks;
+    kd_copy_kind kind = format == KDI_COPY_CSV     ? KD_COPY_QUOTED_LINES
+                        : format >= KDI_COPY_ARROW ? KD_COPY_BYTES
+                                                   : KD_COPY_LINES;
+    if (hooks->copy_begin == NULL || hooks->copy_begin(hooks->object, is_input, kind, column_count))
+        return KD_OK;
+    return KD_FAIL(ctx, KD_CANCELLED, "57014", "COPY %s failed",
+                   is_input ? "from stdin" : "to stdout");
+}
+
 kd_status kdi_copy_read_options(kd_ctx *ctx, const kd_ast_copy *ast, kdi_copy_options *out_options)
 {
     *out_options =

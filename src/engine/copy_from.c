@@ -118,9 +118,7 @@ static kd_status open_source(kd_ctx *ctx, load *work, const kd_ast_copy *ast)
     }
     if (session->hooks.copy_read == NULL)
         return KD_FAIL(ctx, KD_INVALID, "08P01", "there is no data for COPY FROM STDIN here");
-    if (session->hooks.copy_begin != NULL &&
-        !session->hooks.copy_begin(session->hooks.object, true, false, work->column_count))
-        return KD_FAIL(ctx, KD_CANCELLED, "57014", "COPY from stdin failed");
+    KD_TRY(kdi_copy_announce(ctx, session, true, work->options->format, work->column_count));
     return kd_text_source_open_callback(ctx, work->run->arena, read_hook, session, &work->source);
 }
 

@@ -33,6 +33,9 @@ kd_status kdi_copy_from(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast,
                         const kdi_copy_options *options) KD_MUST_CHECK;
 kd_status kdi_copy_to(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast,
                       const kdi_copy_options *options) KD_MUST_CHECK;
+/* The session's hooks are told that a COPY through them begins. */
+kd_status kdi_copy_announce(kd_ctx *ctx, kd_session *session, bool is_input, kdi_copy_format format,
+                            uint32_t column_count) KD_MUST_CHECK;
 /* NUL-terminated path of the statement's file. */
 kd_status kdi_copy_path(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast,
                         const char **out_path) KD_MUST_CHECK;

@@ -48,11 +48,7 @@ static kd_status open_target(kd_ctx *ctx, unload *work, const kd_ast_copy *ast,
     if (ast->is_standard) {
         if (session->hooks.copy_write == NULL)
             return KD_FAIL(ctx, KD_INVALID, "08P01", "there is nobody to take COPY TO STDOUT here");
-        if (session->hooks.copy_begin != NULL &&
-            !session->hooks.copy_begin(session->hooks.object, false,
-                                       work->options->format >= KDI_COPY_ARROW, column_count))
-            return KD_FAIL(ctx, KD_CANCELLED, "57014", "COPY to stdout failed");
-        return KD_OK;
+        return kdi_copy_announce(ctx, session, false, work->options->format, column_count);
     }
     KD_TRY(kdi_copy_path(ctx, work->run, ast, &path));
     kd_world *world = ctx->world;

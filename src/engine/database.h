@@ -49,6 +49,7 @@ typedef struct kd_server_settings {
     kd_slice listen_addresses, unix_socket_directories;
     uint16_t port; /* 0: one that is free. */
     uint64_t authentication_timeout_ns, shutdown_timeout_ns;
+    uint32_t session_max; /* max_connections */
     bool uses_tls, needs_tls_1_3;
     kd_slice certificate_file, key_file, ca_file;
 } kd_server_settings;

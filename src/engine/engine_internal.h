@@ -177,11 +177,11 @@ struct kd_session {
     kd_settings settings; /* In force now. */
     /* Kept from the first change in a transaction on; see kdi_settings_keep. */
     bool settings_kept;
-    kd_settings committed;   /* What stays when SET LOCAL ends. */
-    kd_settings at_begin;    /* What a rollback restores. */
-    uint64_t settings_stamp; /* Of those that change what a text means; 0: not computed. */
+    kd_settings committed;     /* What stays when SET LOCAL ends. */
+    kd_settings at_begin;      /* What a rollback restores. */
+    uint64_t settings_stamp;   /* Of those that change what a text means; 0: not computed. */
     uint64_t settings_changes; /* How often any of them may have changed. */
-    kd_txn *txn;             /* NULL between transactions. */
+    kd_txn *txn;               /* NULL between transactions. */
     kd_session_state state;
     bool read_only;     /* The database is, or the session's owner wants it so. */
     bool is_internal;   /* Not counted by max_connections. */
@@ -332,7 +332,8 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
                            const kd_catalog_version *catalog, const kd_session_facts *facts,
                            kd_bind_options *out_options) KD_MUST_CHECK;
 
-/* What SHOW and current_setting name besides settings. */
+/* What SHOW and current_setting name besides settings; and of that what never changes. */
+bool kdi_show_fixed(kd_slice name, kd_slice *out_value);
 bool kdi_show_special(kd_session *session, kd_slice name, kd_slice *out_value);
 
 /* --- object_name.c -------------------------------------------------------------------------------

@@ -14,6 +14,10 @@
 
 typedef struct kd_session kd_session;
 
+/* What the bytes of a COPY through a session's hooks are: a row is a line, a line with quotes in
+ * which it may go on, or no line at all. */
+typedef enum kd_copy_kind { KD_COPY_LINES = 0, KD_COPY_QUOTED_LINES, KD_COPY_BYTES } kd_copy_kind;
+
 typedef enum kd_session_state {
     KD_SESSION_IDLE = 0,
     KD_SESSION_IN_TRANSACTION,
@@ -34,7 +38,7 @@ typedef struct kd_session_hooks {
     void (*notice)(void *object, const char *severity, const char *sqlstate, const char *message,
                    const char *hint);
     /* Before the first byte of either COPY below; false fails the statement. */
-    bool (*copy_begin)(void *object, bool is_input, bool is_binary, uint32_t column_count);
+    bool (*copy_begin)(void *object, bool is_input, kd_copy_kind kind, uint32_t column_count);
     /* COPY FROM STDIN: fills `target`, `*out_bytes` 0 is the end. COPY TO STDOUT: takes all. */
     bool (*copy_read)(void *object, void *target, size_t capacity_bytes, size_t *out_bytes);
     bool (*copy_write)(void *object, const void *source, size_t size_bytes);

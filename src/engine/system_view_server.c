@@ -161,6 +161,7 @@ static kd_status pg_am(kdi_sys_view *view)
 
 typedef struct activity {
     char user_name[KDI_NAME_BYTES];
+    uint32_t session_no;
     bool is_running;
     uint64_t started_ns, rows_done, rows_expected;
     const char *phase;
@@ -178,6 +179,7 @@ static kd_status copy_sessions(kdi_sys_view *view, activity **out_list, uint32_t
     for (const kd_session *it = database->first_session; list != NULL && it != NULL;
          it = it->next) {
         (void)snprintf(list[count].user_name, sizeof list[count].user_name, "%s", it->user_name);
+        list[count].session_no = it->session_no;
         list[count].started_ns = atomic_load(&it->progress.started_ns);
         list[count].rows_done = atomic_load(&it->progress.work.rows_done);
         list[count].rows_expected = atomic_load(&it->progress.work.rows_expected);
@@ -199,7 +201,7 @@ static kd_status pg_stat_activity(kdi_sys_view *view)
     for (uint32_t i = 0; i < count; i++) {
         kdi_put_oid(view, KDI_DATABASE_NO);
         kdi_put_literal(view, view->session->database->name);
-        kdi_put_int4(view, count - i);
+        kdi_put_int4(view, list[i].session_no);
         kdi_put_oid(view, KDI_OWNER_NO);
         kdi_put_literal(view, list[i].user_name);
         kdi_put_text_or_null(view, list[i].is_running ? view->session->settings.application_name
@@ -230,7 +232,7 @@ static kd_status kade_progress(kdi_sys_view *view)
     for (uint32_t i = 0; i < count; i++) {
         if (list[i].started_ns == 0)
             continue;
-        kdi_put_int4(view, count - i);
+        kdi_put_int4(view, list[i].session_no);
         kdi_put_literal(view, list[i].user_name);
         kdi_put_literal(view, list[i].phase);
         kdi_put_int8(view, (int64_t)list[i].rows_done);

@@ -160,14 +160,9 @@ static kd_status show_all(kd_ctx *ctx, kd_run *run)
     return KD_OK;
 }
 
-bool kdi_show_special(kd_session *session, kd_slice name, kd_slice *out_value)
+bool kdi_show_fixed(kd_slice name, kd_slice *out_value)
 {
-    static const char *const levels[] = {"read committed", "repeatable read", "serializable"};
-    if (kd_slice_equal(name, KD_SLICE("transaction_isolation")))
-        *out_value = kd_slice_of(levels[kd_txn_isolation(session->txn)]);
-    else if (kd_slice_equal(name, KD_SLICE("transaction_read_only")))
-        *out_value = kd_slice_of(kd_txn_is_read_only(session->txn) ? "on" : "off");
-    else if (kd_slice_equal(name, KD_SLICE("server_version")))
+    if (kd_slice_equal(name, KD_SLICE("server_version")))
         *out_value = KD_SLICE("15.0 (KadeDB)");
     else if (kd_slice_equal(name, KD_SLICE("server_version_num")))
         *out_value = KD_SLICE("150000");
@@ -177,6 +172,18 @@ bool kdi_show_special(kd_session *session, kd_slice name, kd_slice *out_value)
         *out_value = KD_SLICE("UTF8");
     else
         return false;
+    return true;
+}
+
+bool kdi_show_special(kd_session *session, kd_slice name, kd_slice *out_value)
+{
+    static const char *const levels[] = {"read committed", "repeatable read", "serializable"};
+    if (kd_slice_equal(name, KD_SLICE("transaction_isolation")))
+        *out_value = kd_slice_of(levels[kd_txn_isolation(session->txn)]);
+    else if (kd_slice_equal(name, KD_SLICE("transaction_read_only")))
+        *out_value = kd_slice_of(kd_txn_is_read_only(session->txn) ? "on" : "off");
+    else
+        return kdi_show_fixed(name, out_value);
     return true;
 }
 

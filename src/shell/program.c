@@ -1,24 +1,19 @@
 /*
- * The program kade: a table of subcommands, and the shell when none is named.
+ * The shell's commands, and the shell when none is named.
  */
+#include "shell/shell.h"
+
 #include "shell/shell_internal.h"
 
 #include <errno.h>
 #include <langinfo.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { ROWS_MAX = 1000, DEFINITIONS_MAX = 32, SCRIPTS_MAX = 64 };
 
-typedef struct program {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} program;
-
-static const program PROGRAMS[] = {
+static const kd_program PROGRAMS[] = {
     {"check", kdi_check_main, "tell what is damaged in a database"},
     {"demo", kdi_demo_main, "load three million flights and walk through some statements"},
     {"import", kdi_import_main, "load a CSV, TSV or NDJSON file into a table"},
@@ -34,8 +29,12 @@ typedef struct script {
     const char *text; /* Or the file's path. */
 } script;
 
+enum { PROGRAM_COUNT = sizeof PROGRAMS / sizeof *PROGRAMS };
+
 typedef struct arguments {
     kdi_shell *shell;
+    const kd_program *more; /* Commands of other modules. */
+    size_t more_count;
     script scripts[SCRIPTS_MAX]; /* In the order given. */
     int script_count;
     bool is_quiet;
@@ -45,7 +44,12 @@ typedef struct arguments {
     int definition_count;
 } arguments;
 
-static void show_help(void)
+static void show_program(const kd_program *it)
+{
+    printf("  %-16s  %s\n", it->name, it->help);
+}
+
+static void show_help(const arguments *parsed)
 {
     fputs("usage: kade [OPTIONS] [DATABASE]\n"
           "       kade COMMAND ...\n\n"
@@ -64,8 +68,10 @@ static void show_help(void)
           "  -q                no greeting\n"
           "  --version, --help\n\nCommands:\n",
           stdout);
-    for (size_t i = 0; i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++)
-        printf("  %-16s  %s\n", PROGRAMS[i].name, PROGRAMS[i].help);
+    for (size_t i = 0; i < PROGRAM_COUNT; i++)
+        show_program(&PROGRAMS[i]);
+    for (size_t i = 0; i < parsed->more_count; i++)
+        show_program(&parsed->more[i]);
 }
 
 bool kdi_parse_size(const char *text, uint64_t *out)
@@ -102,7 +108,7 @@ static bool parse_flag(arguments *parsed, const char *word)
 {
     kdi_shell *shell = parsed->shell;
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        show_help();
+        show_help(parsed);
         parsed->exit_code = 0;
     } else if (strcmp(word, "--version") == 0) {
         printf("kade %s\n", kade_version());
@@ -244,7 +250,7 @@ static int shell_run(arguments *parsed)
     return shell->has_failed ? 1 : 0;
 }
 
-static int shell_main(int argc, char **argv)
+static int run_shell(int argc, char **argv, const kd_program *more, size_t more_count)
 {
     kdi_shell shell = {.ctx = {.world = kd_world_posix()},
                        .out = stdout,
@@ -253,7 +259,7 @@ static int shell_main(int argc, char **argv)
                        .rows_max = ROWS_MAX,
                        .out_is_terminal = isatty(STDOUT_FILENO) != 0};
     shell.open_options.struct_bytes = sizeof shell.open_options;
-    arguments parsed = {.shell = &shell, .exit_code = -1};
+    arguments parsed = {.shell = &shell, .more = more, .more_count = more_count, .exit_code = -1};
     parse_arguments(&parsed, argc, argv);
     if (parsed.exit_code >= 0)
         return parsed.exit_code;
@@ -271,11 +277,20 @@ static int shell_main(int argc, char **argv)
     return code;
 }
 
-int main(int argc, char **argv)
+static const kd_program *find_program(const kd_program *programs, size_t count, const char *name)
 {
-    setlocale(LC_CTYPE, "");
-    for (size_t i = 0; argc > 1 && i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++)
-        if (strcmp(argv[1], PROGRAMS[i].name) == 0)
-            return PROGRAMS[i].run(argc - 1, argv + 1);
-    return shell_main(argc, argv);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(name, programs[i].name) == 0)
+            return &programs[i];
+    return NULL;
+}
+
+int kd_shell_main(int argc, char **argv, const kd_program *more, size_t more_count)
+{
+    const kd_program *found = NULL;
+    if (argc > 1)
+        found = find_program(PROGRAMS, PROGRAM_COUNT, argv[1]);
+    if (argc > 1 && found == NULL)
+        found = find_program(more, more_count, argv[1]);
+    return found != NULL ? found->run(argc - 1, argv + 1) : run_shell(argc, argv, more, more_count);
 }
