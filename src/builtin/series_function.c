@@ -267,6 +267,40 @@ static kd_status unnest_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
     return KD_OK;
 }
 
+/* information_schema._pg_expandarray, which drivers call about keys: elements and their places. */
+KDI_DESCRIBE(describe_expand)
+{
+    const char *names[2] = {"x", "n"};
+    kd_type types[2] = {kd_type_element(args[0].type), kd_type_of(KD_TYPE_INT4)};
+    (void)arg_count;
+    return kdi_describe(ctx, arena, 2, names, types, out_column_count, out_names, out_types);
+}
+
+KDI_OPEN(expand_open)
+{
+    unnest *it;
+    KD_TRY(unnest_open(ctx, arena, env, args, arg_count, out_cursor));
+    it = *out_cursor;
+    it->count = 2;
+    return kd_vector_init_flat(ctx, arena, kd_type_of(KD_TYPE_INT4), KD_BATCH_ROWS,
+                               &it->columns[1]);
+}
+
+static kd_status expand_next(kd_ctx *ctx, void *cursor, kd_batch *out_batch)
+{
+    unnest *it = cursor;
+    uint32_t before = it->position;
+    it->count = 1;
+    KD_TRY(unnest_next(ctx, it, out_batch));
+    it->count = 2;
+    out_batch->column_count = 2;
+    for (uint32_t row = 0; row < out_batch->row_count; row++) {
+        kd_value number = kd_value_i32((int32_t)(before + row + 1));
+        kd_vector_set(&it->columns[1], row, &number);
+    }
+    return KD_OK;
+}
+
 #define SERIES(DESCRIBE, OPEN, NEXT, ...)                                                          \
     {                                                                                              \
         KDI_SIGNATURE(__VA_ARGS__), .name = "generate_series", .describe = DESCRIBE, .open = OPEN, \
@@ -298,6 +332,12 @@ static const kd_table_function table_functions[] = {
      .describe = describe_unnest,
      .open = unnest_open,
      .next = unnest_next},
+    {.name = "_pg_expandarray",
+     .argument_count = 1,
+     .arguments = {ELEMENTS},
+     .describe = describe_expand,
+     .open = expand_open,
+     .next = expand_next},
     {.name = "unnest",
      .argument_count = 2,
      .arguments = {ANY, ANY},

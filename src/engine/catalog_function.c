@@ -286,6 +286,14 @@ static kd_status call_size_pretty(ARGS)
     return text == NULL ? KD_NOMEM : kdi_return_text(ctx, env, kd_slice_of(text), result);
 }
 
+/* Definitions of what there is none of: extended statistics. */
+static kd_status call_absent(ARGS)
+{
+    (void)ctx, (void)env, (void)args, (void)result;
+    *out_is_null = true;
+    return KD_OK;
+}
+
 static kd_status call_backend_pid(ARGS)
 {
     (void)ctx, (void)args;
@@ -379,6 +387,9 @@ static const kd_function functions[] = {
     ONE("pg_total_relation_size", TEXT, INT8, call_relation_size),
     ONE("pg_total_relation_size", OID, INT8, call_relation_size),
     ONE("pg_size_pretty", INT8, TEXT, call_size_pretty),
+    ONE("pg_relation_is_publishable", OID, BOOL, call_absent),
+    ONE("pg_get_statisticsobjdef", OID, TEXT, call_absent),
+    ONE("pg_get_statisticsobjdef_columns", OID, TEXT, call_absent),
     {.name = "pg_backend_pid",
      .result = T(INT4),
      .volatility = KD_STABLE,

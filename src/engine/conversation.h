@@ -97,6 +97,16 @@ uint64_t kd_conversation_setting_changes(const kd_conversation *conversation);
 /* The columns of an open cursor; false where there is none of the name. */
 bool kd_conversation_find_cursor(const kd_conversation *conversation, kd_slice name,
                                  const kd_rel_column **out_columns, uint32_t *out_count);
+/* The oldest notification that waits for the session, in `arena`. Asked outside transactions. */
+typedef struct kd_notification {
+    uint32_t session_no; /* Of who sent it. */
+    kd_slice channel, payload;
+} kd_notification;
+kd_status kd_conversation_next_notification(kd_ctx *ctx, kd_arena *arena,
+                                            kd_conversation *conversation, bool *out_found,
+                                            kd_notification *out_notification) KD_MUST_CHECK;
+/* Fails where the session was ended: 57P01, 57P05, 25P03. */
+kd_status kd_conversation_check(kd_ctx *ctx, kd_conversation *conversation) KD_MUST_CHECK;
 /* As pg_backend_pid() gives it. */
 uint32_t kd_conversation_number(const kd_conversation *conversation);
 /* How values of types are written outside of a run: for parameters in binary form. Their catalog is

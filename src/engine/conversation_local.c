@@ -311,19 +311,22 @@ uint64_t kd_conversation_setting_changes(const kd_conversation *conversation)
     return changes;
 }
 
+kd_status kd_conversation_check(kd_ctx *ctx, kd_conversation *conversation)
+{
+    return leave(conversation->session, enter(ctx, conversation->session));
+}
+
 bool kd_conversation_find_cursor(const kd_conversation *conversation, kd_slice name,
                                  const kd_rel_column **out_columns, uint32_t *out_count)
 {
-    bool found = false;
     kdi_idle_end(conversation->session);
-    for (const kdi_named *it = conversation->session->cursors; it != NULL && !found;
-         it = it->next) {
-        found = kd_slice_equal(it->name, name);
-        *out_columns = it->prepared->columns;
-        *out_count = it->prepared->column_count;
+    const kdi_named *found = kdi_find_cursor(conversation->session, name);
+    if (found != NULL) {
+        *out_columns = found->prepared->columns;
+        *out_count = found->prepared->column_count;
     }
     kdi_idle_begin(conversation->session);
-    return found;
+    return found != NULL;
 }
 
 uint32_t kd_conversation_number(const kd_conversation *conversation)

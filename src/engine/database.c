@@ -5,7 +5,9 @@
 
 #include "backup/archive.h"
 #include "builtin/builtin.h"
+#include "engine/advisory_lock.h"
 #include "engine/configuration.h"
+#include "engine/notify.h"
 #include "engine/result_cache.h"
 #include "engine/sample_store.h"
 #include "engine/schema_change.h"
@@ -70,6 +72,8 @@ static kd_status open_parts(kd_ctx *ctx, kd_database *database, const kd_databas
     database->governor = kd_governor_create(ctx, options->memory_budget_bytes);
     if (database->governor == NULL)
         return KD_NOMEM;
+    KD_TRY(kdi_notify_open(ctx, database));
+    KD_TRY(kdi_advisory_open(ctx, database));
     KD_TRY(kdi_result_cache_create(ctx, database, &database->results));
     KD_TRY(kdi_view_contents_create(ctx, database, &database->views));
     KD_TRY(kdi_configuration_open(ctx, database, options->settings, &database->configuration));
@@ -95,6 +99,8 @@ static void release(kd_database *database)
     kd_world *world = database->world;
     bool is_memory = database->is_memory;
     kdi_watch_stop(database);
+    kdi_notify_close(database);
+    kdi_advisory_close(database);
     kdi_statement_log_destroy(database->statement_log);
     kdi_configuration_close(database->configuration);
     kdi_sample_store_destroy(database->samples);

@@ -1067,7 +1067,7 @@ kd_status kdi_alter_table(kd_ctx *ctx, kd_run *run, const kd_ast_alter_table *as
                        "ALTER of this kind of object takes RENAME and SET SCHEMA only");
     KD_TRY(kdi_table_for_change(ctx, run, &ast->name, ast->if_exists, &table));
     if (table == NULL) {
-        kdi_session_notice(run->session, "NOTICE", "42P01",
+        kdi_session_notice(run->session, "NOTICE", "00000",
                            "relation \"%.*s\" does not exist, skipping",
                            (int)ast->name.name.size_bytes, ast->name.name.data);
         return KD_OK;

@@ -785,9 +785,8 @@ static kd_status drop_listed(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast,
     if (!is_type && namesake != NULL && namesake->kind == KD_OBJECT_COMPOSITE)
         object = namesake; /* It counts among the relations, and is of the wrong kind. */
     if (object == NULL && ast->if_exists) {
-        kdi_session_notice(run->session, "NOTICE", kind->missing_code,
-                           "%s \"%.*s\" does not exist, skipping", kind->word, (int)name.size_bytes,
-                           name.data);
+        kdi_session_notice(run->session, "NOTICE", "00000", "%s \"%.*s\" does not exist, skipping",
+                           kind->word, (int)name.size_bytes, name.data);
         return KD_OK;
     }
     if (object == NULL)
@@ -814,7 +813,7 @@ static kd_status drop_routines(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast)
         const kd_routine_entry *routine;
         KD_TRY(kdi_named_routine(ctx, run, ast->object, listed, ast->if_exists, &routine));
         if (routine == NULL)
-            kdi_session_notice(run->session, "NOTICE", "42883",
+            kdi_session_notice(run->session, "NOTICE", "00000",
                                "function %.*s does not exist, skipping",
                                (int)listed->name.name.size_bytes, listed->name.name.data);
         else

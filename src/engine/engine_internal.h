@@ -34,6 +34,7 @@ enum { KDI_KNOWN_ROWS = 8 }; /* Of one statement: how often it may be planned an
 
 typedef struct kdi_configuration kdi_configuration; /* configuration.h */
 typedef struct kdi_statement_log kdi_statement_log; /* statement_log.h */
+typedef struct kdi_notify_hub kdi_notify_hub;       /* notify.h */
 
 /* For pg_stat_database. */
 typedef struct kdi_transaction_counts {
@@ -54,6 +55,8 @@ struct kd_database {
     struct kdi_view_contents *views;  /* view_content.c */
     kdi_configuration *configuration;
     kdi_statement_log *statement_log;
+    kdi_notify_hub *notify;
+    struct kdi_advisory_locks *advisory; /* advisory_lock.h */
     kd_durability durability;
     uint64_t bulk_bytes_min; /* COPY of larger files goes straight into segments. */
     const char *spill_directory;
@@ -117,7 +120,8 @@ struct kdi_named {
     int64_t made_us;
     kd_run *run; /* Cursors. */
     uint32_t savepoint;
-    kdi_constraint_times constraints; /* Savepoints: as they were. */
+    kdi_constraint_times constraints; /* Savepoints: as they were, */
+    struct kdi_said *said;            /* and what NOTIFY had said. */
     bool hold;
     bool has_committed; /* The transaction that declared it WITH HOLD. */
     kd_arena *arena;    /* Holds this struct. */
@@ -191,7 +195,11 @@ struct kd_session {
     bool has_on_commit; /* It has made temporary tables with ON COMMIT. */
     bool has_let_go;    /* FAILED, and its work is undone already. */
     kdi_constraint_times constraints;
-    kdi_deferred *due; /* Checks for the end of the statement, newest first. */
+    struct kdi_said *said;     /* By NOTIFY and LISTEN in this transaction, newest first, */
+    kd_arena *said_arena;      /* in here. */
+    void *advisory;            /* Locks on numbers: advisory_lock.c. */
+    atomic_bool is_terminated; /* By pg_terminate_backend(): see watchdog.h. */
+    kdi_deferred *due;         /* Checks for the end of the statement, newest first. */
     kdi_named *prepared;
     kdi_plan_cache plans;
     kdi_named *cursors;
@@ -521,6 +529,8 @@ void kdi_cursors_committed(kd_session *session);
 /* All, or those that end with their transaction. */
 void kdi_cursors_close(kd_session *session, bool all);
 
+/* An open cursor; NULL where there is none of that name. */
+const kdi_named *kdi_find_cursor(const kd_session *session, kd_slice name);
 /* A statement of PREPARE; NULL where there is none of that name. */
 const kdi_named *kdi_find_prepared(const kd_session *session, kd_slice name);
 /* What EXECUTE runs: the statement and its arguments' values, in the run's arena. */

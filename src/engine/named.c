@@ -5,6 +5,9 @@
  */
 #include "engine/engine_internal.h"
 
+#include "engine/advisory_lock.h"
+#include "engine/notify.h"
+
 #include "engine/value_cast.h"
 
 #include <stdio.h>
@@ -239,8 +242,15 @@ static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
     kdi_plan_cache_clear(session);
     kdi_set_tag(run, "DISCARD ALL");
     kdi_reset_settings(session);
+    kdi_notify_forget(session);
+    kdi_advisory_forget(session);
     forget_sequences(session);
     return drop_temporary(ctx, session);
+}
+
+const kdi_named *kdi_find_cursor(const kd_session *session, kd_slice name)
+{
+    return find(session->cursors, name);
 }
 
 const kdi_named *kdi_find_prepared(const kd_session *session, kd_slice name)

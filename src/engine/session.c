@@ -3,7 +3,9 @@
  */
 #include "engine/define_internal.h"
 
+#include "engine/advisory_lock.h"
 #include "engine/configuration.h"
+#include "engine/notify.h"
 #include "engine/watchdog.h"
 #include "types/datetime.h"
 
@@ -212,10 +214,12 @@ void kd_session_close(kd_session *session)
         return;
     kdi_idle_end(session);
     kd_error_clear(&session->ctx);
+    kdi_notify_forget(session);
     kdi_cursors_close(session, true);
     if (session->txn != NULL)
         kdi_transaction_rollback(session);
     drop_temp_schema(session);
+    kdi_advisory_forget(session);
     end_named(session->prepared);
     session->prepared = NULL;
     kdi_plan_cache_close(session);

@@ -38,10 +38,13 @@ typedef struct kd_session_hooks {
     void (*notice)(void *object, const char *severity, const char *sqlstate, const char *message,
                    const char *hint);
     /* Before the first byte of either COPY below; false fails the statement. */
-    bool (*copy_begin)(void *object, bool is_input, kd_copy_kind kind, uint32_t column_count);
+    bool (*copy_begin)(void *object, bool is_input, kd_copy_kind kind, uint32_t columns);
     /* COPY FROM STDIN: fills `target`, `*out_bytes` 0 is the end. COPY TO STDOUT: takes all. */
     bool (*copy_read)(void *object, void *target, size_t capacity_bytes, size_t *out_bytes);
     bool (*copy_write)(void *object, const void *source, size_t size_bytes);
+    /* Notifications wait, or somebody has ended the session: from any thread, under locks. The
+     * owner should look at it when it can. */
+    void (*wake)(void *object);
     /* Called now and then while a statement runs; false cancels it. rows_expected 0: unknown. */
     bool (*progress)(void *object, const char *phase, uint64_t rows_done, uint64_t rows_expected,
                      uint64_t elapsed_us);

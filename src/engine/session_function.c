@@ -5,7 +5,9 @@
  */
 #include "engine/session_function_internal.h"
 
+#include "engine/advisory_lock.h"
 #include "engine/configuration.h"
+#include "engine/notify.h"
 #include "types/array.h"
 
 #include <assert.h>
@@ -420,5 +422,7 @@ kd_status kdi_register_session_functions(kd_ctx *ctx, kd_registry *registry)
     KD_TRY(kdi_register_routine_functions(ctx, registry));
     KD_TRY(kdi_register_usage_functions(ctx, registry));
     KD_TRY(kdi_register_backup_functions(ctx, registry));
+    KD_TRY(kdi_register_notify_functions(ctx, registry));
+    KD_TRY(kdi_register_advisory_functions(ctx, registry));
     return kdi_register_file_functions(ctx, registry);
 }

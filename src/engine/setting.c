@@ -59,7 +59,7 @@ static const char *const message_labels[] = {"debug5", "debug4", "debug3",  "deb
                                              "info",   "notice", "warning", "error",  "log",
                                              "fatal",  "panic",  NULL};
 static const char *const plan_mode_labels[] = {"auto", "force_generic_plan", "force_custom_plan",
-                                               NULL}; /* kdi_plan_mode */
+                                               NULL};                 /* kdi_plan_mode */
 static const char *const tls_labels[] = {"TLSv1.2", "TLSv1.3", NULL}; /* kd_tls_version */
 static const char *const commit_labels[] = {"on", "off", NULL};
 
@@ -647,10 +647,17 @@ static kd_status apply_date_style(kd_ctx *ctx, kd_arena *arena, kd_settings *set
 
 static kd_status apply_encoding(kd_ctx *ctx, kd_arena *arena, kd_settings *settings, kd_slice value)
 {
+    char plain[16]; /* Letters and digits alone, as PostgreSQL reads names of encodings. */
+    size_t size = 0;
     (void)arena;
-    if (!kd_slice_equal_ignoring_case(value, KD_SLICE("utf8")) &&
-        !kd_slice_equal_ignoring_case(value, KD_SLICE("utf-8")) &&
-        !kd_slice_equal_ignoring_case(value, KD_SLICE("unicode")))
+    for (size_t i = 0; i < value.size_bytes && size < sizeof plain; i++) {
+        char c = value.data[i];
+        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
+            plain[size++] = c;
+    }
+    kd_slice name = {plain, size};
+    if (!kd_slice_equal_ignoring_case(name, KD_SLICE("utf8")) &&
+        !kd_slice_equal_ignoring_case(name, KD_SLICE("unicode")))
         return KD_FAIL(ctx, KD_INVALID, "22023",
                        "invalid value for parameter \"client_encoding\": \"%.*s\"",
                        (int)value.size_bytes, value.data);

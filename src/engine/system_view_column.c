@@ -57,7 +57,7 @@ static kd_status pg_namespace(kdi_sys_view *view)
     X(relforcerowsecurity, BOOL) \
     X(relispopulated, BOOL)      \
     X(relreplident, TEXT)        \
-    X(relispartition, BOOL) X(relacl, TEXT) X(reloptions, TEXT) X(relpartbound, TEXT)
+    X(relispartition, BOOL) X(relacl, TEXT_ARRAY) X(reloptions, TEXT_ARRAY) X(relpartbound, TEXT)
 
 typedef struct relation_row {
     uint64_t number;
@@ -210,6 +210,7 @@ static kd_status pg_class(kdi_sys_view *view)
     X(atttypmod, INT4)     \
     X(attbyval, BOOL)      \
     X(attstorage, TEXT)    \
+    X(attcompression, TEXT) \
     X(attalign, TEXT)      \
     X(attnotnull, BOOL)    \
     X(atthasdef, BOOL)     \
@@ -218,7 +219,7 @@ static kd_status pg_class(kdi_sys_view *view)
     X(attgenerated, TEXT)  \
     X(attisdropped, BOOL)  \
     X(attislocal, BOOL)    \
-    X(attinhcount, INT4) X(attcollation, OID) X(attacl, TEXT) X(attoptions, TEXT)
+    X(attinhcount, INT4) X(attcollation, OID) X(attacl, TEXT_ARRAY) X(attoptions, TEXT_ARRAY)
 
 typedef struct attribute_row {
     uint64_t relation;
@@ -242,6 +243,7 @@ static kd_status emit_attribute(kdi_sys_view *view, const attribute_row *row)
     kdi_put_int4(view, kd_type_modifier_number(row->type));
     kdi_put_bool(view, length > 0 && length <= 8);
     kdi_put_char(view, length < 0 ? 'x' : 'p');
+    kdi_put_literal(view, "");
     kdi_put_char(view, length == 1 ? 'c' : length == 2 ? 's' : length == 8 ? 'd' : 'i');
     kdi_put_bool(view, row->not_null);
     kdi_put_bool(view, row->has_default);

@@ -11,6 +11,7 @@
  *   system_view_statistics.c  pg_stats
  *   system_view_usage.c     pg_stat_user_tables and its kin
  *   system_view_advice.c    kade_index_advice
+ *   system_view_absent.c    catalogs of what there is none of
  *
  * A view's function visits the objects of the catalog version and emits rows. A
  * constraint has no object of its own: its number is made from its table's.
@@ -192,6 +193,7 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
 /* The lists of the files. */
 const kd_virtual_table *kdi_damage_views(uint32_t *out_count);
 const kd_virtual_table *kdi_column_views(uint32_t *out_count);
+const kd_virtual_table *kdi_absent_views(uint32_t *out_count);
 const kd_virtual_table *kdi_key_views(uint32_t *out_count);
 const kd_virtual_table *kdi_server_views(uint32_t *out_count);
 const kd_virtual_table *kdi_standard_views(uint32_t *out_count);

@@ -86,7 +86,10 @@ static kd_status pg_settings(kdi_sys_view *view)
     X(datcollate, TEXT)    \
     X(datctype, TEXT)      \
     X(datistemplate, BOOL) \
-    X(datallowconn, BOOL) X(datconnlimit, INT4) X(dattablespace, OID) X(datacl, TEXT)
+    X(datallowconn, BOOL)  \
+    X(datconnlimit, INT4)  \
+    X(dattablespace, OID)  \
+    X(datlocprovider, TEXT) X(daticulocale, TEXT) X(datcollversion, TEXT) X(datacl, TEXT_ARRAY)
 
 static kd_status pg_database(kdi_sys_view *view)
 {
@@ -100,7 +103,8 @@ static kd_status pg_database(kdi_sys_view *view)
     kdi_put_bool(view, true);
     kdi_put_int4(view, -1);
     kdi_put_oid(view, 1663);
-    kdi_put_null(view);
+    kdi_put_char(view, 'c');
+    kdi_put_nulls(view, 3);
     return kdi_sys_emit(view);
 }
 

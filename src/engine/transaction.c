@@ -4,6 +4,9 @@
  */
 #include "engine/engine_internal.h"
 
+#include "engine/advisory_lock.h"
+#include "engine/notify.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -63,6 +66,7 @@ void kdi_settings_keep(kd_session *session)
 static void txn_ended(kd_session *session, bool committed)
 {
     session->txn = NULL;
+    kdi_advisory_transaction_ended(session);
     session->is_explicit = false;
     session->is_block = false;
     session->state = KD_SESSION_IDLE;
@@ -147,6 +151,10 @@ kd_status kdi_transaction_commit(kd_ctx *ctx, kd_session *session)
         kd_txn_rollback(txn);
     count_one(status == KD_OK ? &session->committed_count : &session->rolled_back_count);
     txn_ended(session, status == KD_OK);
+    if (status == KD_OK)
+        kdi_notify_committed(session);
+    else
+        kdi_notify_drop(session);
     return status;
 }
 
@@ -155,6 +163,7 @@ void kdi_transaction_discard(kd_session *session)
     assert(session->txn != NULL);
     kdi_cursors_close(session, false);
     kd_txn_rollback(session->txn);
+    kdi_notify_drop(session);
     txn_ended(session, false);
 }
 
@@ -428,6 +437,7 @@ static kd_status savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_transa
     KD_TRY(kd_txn_savepoint(ctx, session->txn, &added->savepoint));
     added->name = (kd_slice){name, command->name.size_bytes};
     added->constraints = session->constraints;
+    added->said = session->said;
     added->next = session->savepoints;
     session->savepoints = added;
     return KD_OK;
@@ -457,6 +467,7 @@ static kd_status to_savepoint(kd_ctx *ctx, kd_session *session, const kd_ast_tra
     kd_txn_rollback_to(session->txn, found->savepoint);
     session->savepoints = found;
     session->constraints = found->constraints;
+    session->said = found->said;
     session->due = NULL;
     session->state = KD_SESSION_IN_TRANSACTION;
     return KD_OK;

@@ -4,6 +4,7 @@
 #include "engine/engine_internal.h"
 
 #include "engine/configuration.h"
+#include "engine/notify.h"
 #include "engine/sample_store.h"
 #include "engine/schema_change.h"
 #include "engine/table_key.h"
@@ -506,6 +507,8 @@ static kd_status run_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node, 
         return run_checkpoint(ctx, run);
     case KD_AST_LOCK:
         return run_lock(ctx, run, (const kd_ast_lock *)node);
+    case KD_AST_NOTIFY:
+        return kdi_notify_command(ctx, run, (const kd_ast_notify *)node);
     case KD_AST_CLUSTER:
         kdi_set_tag(run, "CLUSTER");
         return kd_storage_flush(ctx, run->session->database->storage, true);
@@ -513,6 +516,32 @@ static kd_status run_command(kd_ctx *ctx, kd_run *run, const kd_ast_node *node, 
         *out_done = false;
         return KD_OK;
     }
+}
+
+/* The columns of EXECUTE and FETCH are those of what they name, as it is now. */
+static kd_status describe_named(kd_ctx *ctx, kd_prepared *prepared, const kd_ast_node *node)
+{
+    const kdi_named *named = NULL;
+    if (node->kind == KD_AST_EXECUTE)
+        named = kdi_find_prepared(prepared->session, ((const kd_ast_execute *)node)->name);
+    else if (node->kind == KD_AST_FETCH && !((const kd_ast_fetch *)node)->is_move)
+        named = kdi_find_cursor(prepared->session, ((const kd_ast_fetch *)node)->cursor);
+    if (named == NULL)
+        return KD_OK;
+    uint32_t count = named->prepared->column_count;
+    kd_rel_column *columns = KD_NEW_ARRAY(ctx, prepared->arena, kd_rel_column, count + 1);
+    if (columns == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        columns[i] = named->prepared->columns[i];
+        kd_slice name = columns[i].name;
+        columns[i].name.data = kd_copy_text(ctx, prepared->arena, name.data, name.size_bytes);
+        if (columns[i].name.data == NULL)
+            return KD_NOMEM;
+    }
+    prepared->column_count = count;
+    prepared->columns = columns;
+    return KD_OK;
 }
 
 kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared)
@@ -535,7 +564,7 @@ kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared)
         prepared->column_count = 1;
     }
     prepared->columns = columns;
-    return KD_OK;
+    return columns == NULL ? describe_named(ctx, prepared, node) : KD_OK;
 }
 
 kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run)

@@ -43,6 +43,8 @@ static void end_idle(kd_database *database, uint64_t now_ns)
         kdi_cursors_close(session, true);
         if (session->txn != NULL)
             kdi_transaction_rollback(session);
+        if (session->hooks.wake != NULL)
+            session->hooks.wake(session->hooks.object);
     }
 }
 
@@ -137,6 +139,9 @@ void kdi_idle_end(kd_session *session)
 
 kd_status kdi_idle_check(kd_ctx *ctx, const kd_session *session)
 {
+    if (atomic_load_explicit(&session->is_terminated, memory_order_relaxed))
+        return KD_FAIL(ctx, KD_CANCELLED, "57P01",
+                       "terminating connection due to administrator command");
     if (session->ended_sqlstate == NULL)
         return KD_OK;
     bool was_in_transaction = strcmp(session->ended_sqlstate, "25P03") == 0;

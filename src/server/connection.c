@@ -130,8 +130,10 @@ static void take_back(kdi_connection *connection)
     }
     bool may_end = atomic_load(&server->stopping) != KDI_STOPPING_NO &&
                    !atomic_load(&connection->is_in_transaction);
-    if (may_end)
-        kdi_crew_submit(server->crew, &connection->job); /* To say goodbye. */
+    bool has_news =
+        atomic_load(&connection->has_news) && !atomic_load(&connection->is_in_transaction);
+    if (may_end || has_news)
+        kdi_crew_submit(server->crew, &connection->job);
     else
         rest(connection);
 }
@@ -147,6 +149,22 @@ void kdi_connections_take_back(kd_server *server)
         take_back(returned);
         returned = next;
     }
+}
+
+void kdi_connection_tell(kdi_connection *connection)
+{
+    atomic_store(&connection->has_news, true);
+    atomic_store(&connection->server->has_news, true);
+    (void)uv_async_send(&connection->server->wake);
+}
+
+void kdi_connections_wake(kd_server *server)
+{
+    if (!atomic_exchange(&server->has_news, false))
+        return;
+    for (kdi_connection *it = server->connections; it != NULL; it = it->next)
+        if (it->is_resting && atomic_load(&it->has_news))
+            wake_up(it);
 }
 
 void kdi_connections_look_after(kd_server *server)

@@ -70,6 +70,7 @@ struct kdi_connection {
     kd_conversation *talk; /* For those requests. These three: under the server's mutex. */
     atomic_bool is_logged_in;
     atomic_bool is_in_transaction;
+    atomic_bool has_news; /* Its session has something for the client. */
 };
 
 struct kd_server {
@@ -91,8 +92,9 @@ struct kd_server {
     uint32_t connection_count;
     uint32_t waiting_count; /* Not logged in. */
     uint64_t stop_deadline_ns;
-    atomic_int stopping; /* kdi_stopping */
-    kd_mutex mutex;      /* Guards what follows, and what connections say that it does. */
+    atomic_bool has_news; /* Some connection has. */
+    atomic_int stopping;  /* kdi_stopping */
+    kd_mutex mutex;       /* Guards what follows, and what connections say that it does. */
     kdi_connection *returned;
     kd_map named; /* Connections by their cancel_no. */
 };
@@ -113,6 +115,10 @@ void kdi_listeners_describe(const kd_server *server, char *out, size_t capacity_
 void kdi_connection_accept(kd_server *server, int descriptor, const kdi_peer *peer);
 /* Those that the crew has given back. */
 void kdi_connections_take_back(kd_server *server);
+/* Serves those that rest and have news for their clients. */
+void kdi_connections_wake(kd_server *server);
+/* Such a connection; any thread. */
+void kdi_connection_tell(kdi_connection *connection);
 /* Ends those that took too long to log in; when the server stops, those that may end. */
 void kdi_connections_look_after(kd_server *server);
 /* Stops what runs on every connection. */

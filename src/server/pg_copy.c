@@ -28,6 +28,12 @@ static bool on_progress(void *object, const char *phase, uint64_t rows_done, uin
            atomic_load(&pg->server->stopping) != KDI_STOPPING_NOW;
 }
 
+static void on_wake(void *object)
+{
+    const kdi_pg *pg = object;
+    kdi_connection_tell(pg->connection);
+}
+
 /* CopyInResponse, CopyOutResponse. */
 static kd_status put_copy_response(kd_ctx *ctx, kdi_pg *pg, char type, bool is_binary,
                                    uint32_t column_count)
@@ -188,6 +194,7 @@ void kdi_pg_set_hooks(kdi_pg *pg)
         .copy_read = on_copy_read,
         .copy_write = on_copy_write,
         .progress = on_progress,
+        .wake = on_wake,
     };
     pg->talk->ops->set_hooks(pg->talk, &hooks);
 }

@@ -161,7 +161,9 @@ kd_status kdi_pg_scram_last(kd_ctx *ctx, kdi_pg *pg, kd_slice message,
 kd_status kdi_pg_session_begin(kd_ctx *ctx, kdi_pg *pg) KD_MUST_CHECK;
 /* ParameterStatus for settings that have changed. */
 kd_status kdi_pg_report_settings(kd_ctx *ctx, kdi_pg *pg) KD_MUST_CHECK;
-/* Ends blocks and portals where no transaction is open; ReadyForQuery. */
+/* NotificationResponse for those that wait, outside transactions. */
+kd_status kdi_pg_put_notifications(kd_ctx *ctx, kdi_pg *pg) KD_MUST_CHECK;
+/* ReadyForQuery, and what comes before it. */
 kd_status kdi_pg_put_ready(kd_ctx *ctx, kdi_pg *pg) KD_MUST_CHECK;
 
 /* --- pg_query.c ------------------------------------------------------------------------------- */

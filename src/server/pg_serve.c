@@ -87,6 +87,22 @@ static bool is_fatal(const kd_error *error)
     return false;
 }
 
+/* A session that somebody has ended, and notifications for a client that rests. */
+static bool serve_news(kdi_pg *pg)
+{
+    if (pg->phase != KDI_PG_READY || !atomic_load(&pg->connection->has_news))
+        return true;
+    kd_ctx *ctx = pg->talk->ctx;
+    kd_error_clear(ctx);
+    if (kd_conversation_check(ctx, pg->talk) != KD_OK) {
+        say_goodbye(pg, ctx, &ctx->error);
+        return false;
+    }
+    kd_status status = kdi_pg_put_notifications(ctx, pg);
+    kd_error_clear(ctx);
+    return status == KD_OK;
+}
+
 /* --- Messages --------------------------------------------------------------------------------- */
 
 /* The statement's failure, and what becomes of its transaction. False: the connection ends. */
@@ -126,10 +142,11 @@ static bool finish(kdi_pg *pg, kd_status status, kd_slice text)
         return false;
     if (sync_transaction(ctx, pg) != KD_OK && !answer_failure(pg, (kd_slice){"", 0}))
         return false;
-    if (kdi_pg_put_ready(ctx, pg) == KD_OK)
-        return true;
+    if (!serve_news(pg))
+        return false;
+    status = kdi_pg_put_ready(ctx, pg);
     kd_error_clear(ctx);
-    return false;
+    return status == KD_OK;
 }
 
 static bool serve_query(kdi_pg *pg, kd_reader *body)
@@ -292,7 +309,7 @@ static bool may_go_on(kdi_pg *pg)
 bool kdi_pg_serve(kdi_pg *pg)
 {
     kd_error_clear(&pg->ctx);
-    while (may_go_on(pg)) {
+    while (may_go_on(pg) && serve_news(pg)) {
         kdi_stream_state state = KDI_STREAM_READY;
         if (pg->phase == KDI_PG_TLS) {
             if (!shake_hands(pg, &state))

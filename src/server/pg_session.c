@@ -178,6 +178,35 @@ kd_status kdi_pg_session_begin(kd_ctx *ctx, kdi_pg *pg)
     return kdi_pg_put_ready(ctx, pg);
 }
 
+/* --- Notifications ---------------------------------------------------------------------------- */
+
+static kd_status put_notification(kd_ctx *ctx, kdi_pg *pg, const kd_notification *it)
+{
+    size_t start;
+    KD_TRY(kdi_pg_begin(ctx, pg, 'A', &start));
+    KD_TRY(kd_buffer_append_big_u32(ctx, &pg->stream->out, it->session_no));
+    KD_TRY(kdi_pg_put_text(ctx, pg, it->channel));
+    KD_TRY(kdi_pg_put_text(ctx, pg, it->payload));
+    kdi_pg_end(pg, start);
+    return kdi_pg_flush_if_full(ctx, pg);
+}
+
+/* They wait while a transaction is open. */
+kd_status kdi_pg_put_notifications(kd_ctx *ctx, kdi_pg *pg)
+{
+    if (!atomic_load(&pg->connection->has_news) ||
+        pg->talk->ops->state(pg->talk) != KD_SESSION_IDLE)
+        return KD_OK;
+    atomic_store(&pg->connection->has_news, false);
+    for (bool found = true; found;) {
+        kd_notification it;
+        KD_TRY(kd_conversation_next_notification(ctx, pg->scratch, pg->talk, &found, &it));
+        if (found)
+            KD_TRY(put_notification(ctx, pg, &it));
+    }
+    return KD_OK;
+}
+
 /* --- Between statements ----------------------------------------------------------------------- */
 
 kd_status kdi_pg_put_ready(kd_ctx *ctx, kdi_pg *pg)
@@ -187,6 +216,7 @@ kd_status kdi_pg_put_ready(kd_ctx *ctx, kdi_pg *pg)
     kd_session_state state = pg->talk->ops->state(pg->talk);
     atomic_store(&pg->connection->is_in_transaction, state != KD_SESSION_IDLE);
     KD_TRY(kdi_pg_report_settings(ctx, pg));
+    KD_TRY(kdi_pg_put_notifications(ctx, pg));
     KD_TRY(kdi_pg_begin(ctx, pg, 'Z', &start));
     KD_TRY(kd_buffer_append_byte(ctx, &pg->stream->out, (uint8_t)letters[state]));
     kdi_pg_end(pg, start);

@@ -63,6 +63,7 @@ static void on_wake(uv_async_t *handle)
 {
     kd_server *server = handle->data;
     kdi_connections_take_back(server);
+    kdi_connections_wake(server);
     end_loop_if_done(server);
 }
 

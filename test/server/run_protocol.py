@@ -5,6 +5,7 @@ usage: run_protocol.py KADE [NAME...]
 """
 import pathlib
 import random
+import select
 import signal
 import struct
 import sys
@@ -455,6 +456,107 @@ def test_a_statement_is_cancelled_by_its_key_alone(server):
     assert fields(wire.until_ready()[0][-1][1])["C"] == "57014"
     ask_to_cancel(server, number, secret)  # Nothing runs: nothing happens.
     assert wire.answer(query("SELECT 1"))[0] == [("1",), "SELECT 1"]
+
+
+@served()
+def test_notifications_reach_listeners_when_they_are_committed(server):
+    listener, sender = Wire(server).login(), Wire(server).login()
+    assert listener.answer(query("LISTEN news; LISTEN other")) == (["LISTEN", "LISTEN"], "I")
+    sender.answer(query("BEGIN; NOTIFY news, 'one'; NOTIFY news, 'one'; SAVEPOINT s; NOTIFY news, 'never'; "
+                        "ROLLBACK TO s; SELECT pg_notify('other', 'twö')"))
+    assert sender.answer(query("COMMIT"))[1] == "I"
+    number = struct.pack("!i", sender.key[0])
+    # Without being asked: the listener rests.
+    assert listener.next() == ("A", number + text("news") + text("one"))
+    assert listener.next() == ("A", number + text("other") + text("twö"))
+    sender.answer(query("BEGIN; NOTIFY news, 'never'; ROLLBACK; NOTIFY nobody"))
+    # Not within the listener's transactions; a session hears itself.
+    listener.answer(query("BEGIN"))
+    sender.answer(query("NOTIFY news"))
+    assert listener.answer(query("SELECT 1"))[0] == [("1",), "SELECT 1"]
+    listener.send(query("NOTIFY other; COMMIT"))
+    found = listener.until_ready()[0]
+    own = struct.pack("!i", listener.key[0])
+    assert [body for kind, body in found if kind == "A"] == [number + text("news") + text(""),
+                                                           own + text("other") + text("")], found
+    assert listener.answer(query("UNLISTEN news"))[0] == ["UNLISTEN"]
+    sender.answer(query("NOTIFY news, 'never'; NOTIFY other, 'yes'"))
+    assert listener.next() == ("A", number + text("other") + text("yes"))
+    assert listener.answer(query("UNLISTEN *; LISTEN x; DISCARD ALL"))[0][-1] == "25001"
+    for wrong in (f"NOTIFY news, '{'x' * 8000}'", "SELECT pg_notify('', 'x')", f"SELECT pg_notify('{'c' * 64}', '')"):
+        assert sender.answer(query(wrong))[0] == ["22023"], wrong
+
+
+@served()
+def test_a_session_is_cancelled_or_ended_by_another(server):
+    idle, busy, held = (Wire(server).login() for _ in range(3))
+    other = Wire(server).login()
+    busy.send(query(ENDLESS))
+    eventually(lambda: active(server) == 1)
+    assert other.answer(query(f"SELECT pg_cancel_backend({busy.key[0]})"))[0][0] == ("t",)
+    assert fields(busy.until_ready()[0][-1][1])["C"] == "57014"
+    assert other.answer(query("SELECT pg_cancel_backend(99999)"))[0][0] == ("f",)
+    assert other.notices.pop()["S"] == "WARNING"
+    server.sql("CREATE TABLE t (a int PRIMARY KEY)")
+    held.answer(query("BEGIN; INSERT INTO t VALUES (1)"))
+    busy.send(query(ENDLESS))
+    eventually(lambda: active(server) == 1)
+    for wire in (idle, held, busy):
+        other.answer(query(f"SELECT pg_terminate_backend({wire.key[0]})"))
+        kind, body = wire.next()
+        while kind != "E":
+            kind, body = wire.next()
+        assert (fields(body)["C"], fields(body)["S"]) in (("57P01", "FATAL"), ("57014", "ERROR")), body
+        assert wire.is_closed()
+    eventually(lambda: server.sql("SELECT count(*) FROM pg_stat_activity") == "2")
+    assert server.sql("INSERT INTO t VALUES (1); SELECT count(*) FROM t") == "1"
+
+
+@served(idle_session_timeout="200ms")
+def test_a_session_that_rests_too_long_is_told_so(server):
+    wire = Wire(server).login()
+    kind, body = wire.next()
+    assert kind == "E" and fields(body)["C"] == "57P05" and fields(body)["S"] == "FATAL"
+    assert wire.is_closed()
+
+
+@served()
+def test_advisory_locks(server):
+    one, two = Wire(server).login(), Wire(server).login()
+
+    def tries(wire, call):
+        return wire.answer(query(f"SELECT pg_try_advisory_{call}"))[0][0][0]
+
+    one.answer(query("SELECT pg_advisory_lock(1), pg_advisory_lock(1), pg_advisory_lock_shared(2)"))
+    assert [tries(two, call) for call in ("lock(1)", "lock(2)", "lock_shared(2)", "lock(0, 1)")] == ["f", "f", "t", "t"]
+    assert tries(one, "lock(0, 1)") == "f"
+    assert one.answer(query("SELECT pg_advisory_unlock(1)"))[0][0] == ("t",)
+    assert tries(two, "lock(1)") == "f"  # It was taken twice.
+    two.send(query("SELECT pg_advisory_lock(1)"))
+    eventually(lambda: active(server) == 1)
+    assert one.answer(query("SELECT pg_advisory_unlock(1)"))[0][0] == ("t",)
+    assert two.until_ready()[1] == "I"
+    assert one.answer(query("SELECT pg_advisory_unlock(1)"))[0][0] == ("f",)
+    assert one.notices.pop()["M"] == "you don't own a lock of type ExclusiveLock"
+    # Those of a transaction end with it, also with a failed one.
+    one.answer(query("BEGIN; SELECT pg_advisory_xact_lock(7)"))
+    assert tries(two, "lock(7)") == "f"
+    one.answer(query("SELECT 1/0"))
+    one.answer(query("ROLLBACK"))
+    assert tries(two, "xact_lock(7)") == "t" and tries(one, "lock(7)") == "t"
+    # Waits end: by lock_timeout, by a deadlock that is found, with the other session.
+    assert one.answer(query("SET lock_timeout = '50ms'; SELECT pg_advisory_lock(1)"))[0][-1] == "55P03"
+    one.answer(query("RESET lock_timeout"))
+    one.send(query("SELECT pg_advisory_lock(1)"))
+    eventually(lambda: active(server) == 1)
+    two.send(query("SELECT pg_advisory_lock(7)"))
+    readable, _, _ = select.select([one.socket, two.socket], [], [], 30)
+    loser, winner = (one, two) if one.socket in readable else (two, one)
+    assert fields(loser.until_ready()[0][-1][1])["C"] == "40P01"
+    loser.close()
+    assert winner.until_ready()[0][-1] == ("C", text("SELECT 1"))
+    winner.answer(query("SELECT pg_advisory_unlock_all()"))
+    eventually(lambda: tries(Wire(server).login(), "lock(7)") == "t")
 
 
 @served()
