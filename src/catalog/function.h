@@ -183,6 +183,7 @@ struct kd_table_function {
      * the arguments and the arena of `open`: it is called again for each row rather than
      * remembered, by several threads. */
     bool is_quick;
+    bool runs_statements; /* In the session: the statement around it stays in one thread. */
     const char *const *argument_names; /* For name => value calls; may be NULL. */
     const void *data;
 };

@@ -1,7 +1,8 @@
 /*
- * kade_check() and kade_check_files(directory): what a check finds, as rows; kade_damage(): what
- * was met since the opening.
+ * kade_check() and kade_check_files(directory): what a check of stored bytes finds, the former also
+ * of constraints, as rows; kade_damage(): what was met since the opening.
  */
+#include "engine/constraint_check.h"
 #include "engine/session_function_internal.h"
 
 #include <stdio.h>
@@ -16,13 +17,17 @@ enum { FOUND_MAX = 10000 }; /* More are counted. */
     X(size_bytes, INT8)   \
     X(schema_name, TEXT)  \
     X(table_name, TEXT)   \
-    X(index_name, TEXT) X(column_name, TEXT) X(first_row, INT8) X(row_count, INT8)
+    X(index_name, TEXT)   \
+    X(column_name, TEXT)  \
+    X(first_row, INT8)    \
+    X(row_count, INT8) X(constraint_name, TEXT)
 
 #define COLUMN_NAME(name, type) #name,
 #define COLUMN_TYPE(name, type) KD_TYPE_##type,
+#define COLUMN_PLACE(name, type) AT_##name,
 static const char *const column_names[] = {DAMAGE_COLUMNS(COLUMN_NAME)};
 static const kd_type_id column_types[] = {DAMAGE_COLUMNS(COLUMN_TYPE)};
-enum { COLUMNS = sizeof column_types / sizeof *column_types };
+enum { DAMAGE_COLUMNS(COLUMN_PLACE) COLUMNS };
 
 typedef struct finding {
     kd_value values[COLUMNS];
@@ -112,36 +117,63 @@ static kd_value number_value(bool is_there, uint64_t number)
     return is_there ? kd_value_i64((int64_t)number) : kd_value_null(kd_type_of(KD_TYPE_INT8));
 }
 
+/* A new row with what every finding has; `*out_row` NULL: there are too many. */
+static kd_status row_add(kd_ctx *ctx, check_cursor *cursor, bool is_note, const char *what,
+                         const kd_table_entry *table, finding **out_row)
+{
+    const kd_object *schema =
+        table == NULL ? NULL : kd_catalog_get(cursor->catalog, table->object.schema_no);
+    *out_row = NULL;
+    if (cursor->count >= FOUND_MAX) {
+        cursor->left_out += !is_note;
+        return KD_OK;
+    }
+    KD_TRY(KD_PUSH(ctx, cursor->arena, cursor->list, cursor->count, cursor->capacity, out_row));
+    kd_value *values = (*out_row)->values;
+    for (size_t i = 0; i < COLUMNS; i++)
+        values[i] = kd_value_null(kd_type_of(column_types[i]));
+    KD_TRY(text_value(ctx, cursor->arena, kd_slice_of(is_note ? "note" : "damage"),
+                      &values[AT_severity]));
+    KD_TRY(text_value(ctx, cursor->arena, kd_slice_of(what), &values[AT_problem]));
+    if (table == NULL)
+        return KD_OK;
+    if (schema != NULL)
+        KD_TRY(text_value(ctx, cursor->arena, schema->name, &values[AT_schema_name]));
+    return text_value(ctx, cursor->arena, table->object.name, &values[AT_table_name]);
+}
+
 static kd_status found(kd_ctx *ctx, void *object, const kd_damage *damage, const char *what)
 {
     check_cursor *cursor = object;
     kd_arena *arena = cursor->arena;
-    finding *row;
-    if (cursor->count >= FOUND_MAX) {
-        cursor->left_out += !damage->is_note;
-        return KD_OK;
-    }
     const kd_table_entry *table = table_find(cursor->catalog, damage->table_no);
-    const kd_object *schema =
-        table == NULL ? NULL : kd_catalog_get(cursor->catalog, table->object.schema_no);
-    kd_slice texts[] = {
-        kd_slice_of(damage->is_note ? "note" : "damage"),
-        kd_slice_of(what),
-        kd_slice_of(damage->file),
-        schema == NULL ? KD_SLICE("") : schema->name,
-        table == NULL ? KD_SLICE("") : table->object.name,
-        index_name(table, damage->index_no),
-        column_name(table, damage->column_no),
-    };
-    static const uint8_t places[] = {0, 1, 2, 5, 6, 7, 8};
-    KD_TRY(KD_PUSH(ctx, arena, cursor->list, cursor->count, cursor->capacity, &row));
-    for (size_t i = 0; i < sizeof places; i++)
-        KD_TRY(text_value(ctx, arena, texts[i], &row->values[places[i]]));
-    row->values[3] =
+    finding *row;
+    KD_TRY(row_add(ctx, cursor, damage->is_note, what, table, &row));
+    if (row == NULL)
+        return KD_OK;
+    kd_value *values = row->values;
+    KD_TRY(text_value(ctx, arena, kd_slice_of(damage->file), &values[AT_file]));
+    KD_TRY(text_value(ctx, arena, index_name(table, damage->index_no), &values[AT_index_name]));
+    KD_TRY(text_value(ctx, arena, column_name(table, damage->column_no), &values[AT_column_name]));
+    values[AT_file_offset] =
         number_value(damage->file[0] != '\0' && damage->size_bytes > 0, damage->offset);
-    row->values[4] = number_value(damage->size_bytes > 0, damage->size_bytes);
-    row->values[9] = number_value(damage->first_row >= 0, (uint64_t)damage->first_row);
-    row->values[10] = number_value(damage->first_row >= 0, damage->row_count);
+    values[AT_size_bytes] = number_value(damage->size_bytes > 0, damage->size_bytes);
+    values[AT_first_row] = number_value(damage->first_row >= 0, (uint64_t)damage->first_row);
+    values[AT_row_count] = number_value(damage->first_row >= 0, damage->row_count);
+    return KD_OK;
+}
+
+static kd_status violation_found(kd_ctx *ctx, void *object, const kdi_violation *violation)
+{
+    check_cursor *cursor = object;
+    finding *row;
+    KD_TRY(row_add(ctx, cursor, violation->is_note, violation->problem, violation->table, &row));
+    if (row == NULL)
+        return KD_OK;
+    kd_value *values = row->values;
+    KD_TRY(text_value(ctx, cursor->arena, violation->column, &values[AT_column_name]));
+    KD_TRY(text_value(ctx, cursor->arena, violation->constraint, &values[AT_constraint_name]));
+    values[AT_row_count] = number_value(violation->row_count > 0, violation->row_count);
     return KD_OK;
 }
 
@@ -222,6 +254,10 @@ static kd_status open_check(kd_ctx *ctx, kd_arena *arena, const kd_call_env *env
     else
         KD_TRY(is_files ? check_files(ctx, arena, database, &args[0], &watch)
                         : kd_storage_check_all(ctx, database->storage, &watch));
+    if (env->data == NULL)
+        KD_TRY(kdi_constraints_check(
+            ctx, arena, kdi_call_session(env), cursor->catalog, env->facts->text,
+            &(kdi_violation_watch){.found = violation_found, .object = cursor}));
     KD_TRY(left_out_tell(ctx, cursor));
     for (uint32_t i = 0; i < COLUMNS; i++)
         KD_TRY(kd_vector_init_flat(ctx, arena, kd_type_of(column_types[i]), KD_BATCH_ROWS,
@@ -248,7 +284,11 @@ static kd_status next_findings(kd_ctx *ctx, void *object, kd_batch *out_batch)
 }
 
 static const kd_table_function functions[] = {
-    {.name = "kade_check", .describe = describe, .open = open_check, .next = next_findings},
+    {.name = "kade_check",
+     .describe = describe,
+     .open = open_check,
+     .next = next_findings,
+     .runs_statements = true},
     {.name = "kade_damage",
      .describe = describe,
      .open = open_check,

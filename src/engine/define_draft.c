@@ -557,25 +557,9 @@ kd_status kdi_draft_check_rows(kd_ctx *ctx, kdi_draft *draft, const kd_foreign_k
         return KD_OK;
     int64_t missing;
     kd_buffer text = kd_buffer_in(draft->arena);
-    KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT 1 FROM "));
-    KD_TRY(kdi_append_table(ctx, &text, draft->run->catalog, &draft->entry));
-    KD_TRY(kd_buffer_append_text(ctx, &text, " c WHERE "));
-    for (uint32_t i = 0; i < key->column_count; i++) {
-        kd_slice name = column_of(&draft->entry, key->column_nos[i])->storage.name;
-        KD_TRY(kd_buffer_append_format(ctx, &text, "c.\"%.*s\" IS NOT NULL AND ",
-                                       (int)name.size_bytes, name.data));
-    }
-    KD_TRY(kd_buffer_append_text(ctx, &text, "NOT EXISTS (SELECT 1 FROM "));
-    KD_TRY(kdi_append_table(ctx, &text, draft->run->catalog, target));
-    KD_TRY(kd_buffer_append_text(ctx, &text, " p WHERE true"));
-    for (uint32_t i = 0; i < key->column_count; i++) {
-        kd_slice ours = column_of(&draft->entry, key->column_nos[i])->storage.name;
-        kd_slice theirs = column_of(target, key->target_column_nos[i])->storage.name;
-        KD_TRY(kd_buffer_append_format(ctx, &text, " AND p.\"%.*s\" = c.\"%.*s\"",
-                                       (int)theirs.size_bytes, theirs.data, (int)ours.size_bytes,
-                                       ours.data));
-    }
-    KD_TRY(kd_buffer_append_text(ctx, &text, ") LIMIT 1"));
+    KD_TRY(kd_buffer_append_text(ctx, &text, "SELECT 1"));
+    KD_TRY(kdi_foreign_append_missing(ctx, &text, draft->run->catalog, &draft->entry, key, target));
+    KD_TRY(kd_buffer_append_text(ctx, &text, " LIMIT 1"));
     KD_TRY(kdi_query_check(ctx, draft->run->session, kd_buffer_slice(&text), &missing));
     if (missing > 0)
         return KD_FAIL(ctx, KD_INVALID, "23503",

@@ -555,7 +555,8 @@ kd_status kdi_do_reindex(kd_ctx *ctx, kd_run *run, const kd_ast_reindex *ast) KD
 kd_status kdi_create_view(kd_ctx *ctx, kd_run *run, const kd_ast_create_view *ast) KD_MUST_CHECK;
 kd_status kdi_create_sequence(kd_ctx *ctx, kd_run *run,
                               const kd_ast_create_sequence *ast) KD_MUST_CHECK;
-/* A statement inside another, of a routine. Rows go to `take`; their bytes are the statement's. */
+/* A statement inside another, of a routine or a check. Rows go to `take`; their bytes are the
+ * statement's. */
 typedef kd_status (*kdi_take_row)(kd_ctx *ctx, void *object, const kd_value *values,
                                   uint32_t count);
 typedef struct kdi_nested {
@@ -564,6 +565,8 @@ typedef struct kdi_nested {
     const kd_type *types;
     uint32_t parameter_count;
     bool reads_latest; /* Sees what was done since the outer statement began. */
+    /* Not NULL: the engine's own, and what its progress says. No row is skipped, none kept. */
+    const char *phase;
     kdi_take_row take; /* NULL: rows are dropped. */
     void *object;
 } kdi_nested;
@@ -696,6 +699,10 @@ kd_status kdi_bounds_hold(kd_ctx *ctx, const kdi_bounds *bounds, kd_arena *arena
 /* "schema"."table", for statements of the engine's own. */
 kd_status kdi_append_table(kd_ctx *ctx, kd_buffer *out, const kd_catalog_version *catalog,
                            const kd_table_entry *table) KD_MUST_CHECK;
+/* What follows SELECT's list in a query of the child's rows that have no row to refer to. */
+kd_status kdi_foreign_append_missing(kd_ctx *ctx, kd_buffer *out, const kd_catalog_version *catalog,
+                                     const kd_table_entry *child, const kd_foreign_key *key,
+                                     const kd_table_entry *target) KD_MUST_CHECK;
 /* The foreign keys that refer to a table. */
 typedef struct kdi_referrer {
     const kd_table_entry *table;

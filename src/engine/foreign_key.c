@@ -300,6 +300,37 @@ kd_status kdi_append_table(kd_ctx *ctx, kd_buffer *out, const kd_catalog_version
     return append_quoted(ctx, out, table->object.name);
 }
 
+/* AND p."k" = c."f" ... */
+static kd_status append_matches(kd_ctx *ctx, kd_buffer *out, const kd_table_entry *child,
+                                const kd_foreign_key *key, const kd_table_entry *target)
+{
+    for (uint32_t i = 0; i < key->column_count; i++) {
+        KD_TRY(kd_buffer_append_text(ctx, out, " AND p."));
+        KD_TRY(append_quoted(ctx, out, column_name(target, key->target_column_nos[i])));
+        KD_TRY(kd_buffer_append_text(ctx, out, " = c."));
+        KD_TRY(append_quoted(ctx, out, column_name(child, key->column_nos[i])));
+    }
+    return KD_OK;
+}
+
+kd_status kdi_foreign_append_missing(kd_ctx *ctx, kd_buffer *out, const kd_catalog_version *catalog,
+                                     const kd_table_entry *child, const kd_foreign_key *key,
+                                     const kd_table_entry *target)
+{
+    KD_TRY(kd_buffer_append_text(ctx, out, " FROM "));
+    KD_TRY(kdi_append_table(ctx, out, catalog, child));
+    KD_TRY(kd_buffer_append_text(ctx, out, " c WHERE "));
+    for (uint32_t i = 0; i < key->column_count; i++) {
+        KD_TRY(append_quoted(ctx, out, column_name(child, key->column_nos[i])));
+        KD_TRY(kd_buffer_append_text(ctx, out, " IS NOT NULL AND "));
+    }
+    KD_TRY(kd_buffer_append_text(ctx, out, "NOT EXISTS (SELECT 1 FROM "));
+    KD_TRY(kdi_append_table(ctx, out, catalog, target));
+    KD_TRY(kd_buffer_append_text(ctx, out, " p WHERE true"));
+    KD_TRY(append_matches(ctx, out, child, key, target));
+    return kd_buffer_append_text(ctx, out, ")");
+}
+
 /* WHERE "a" = $n AND "b" = $n+1 ... over the child's columns. */
 static kd_status append_where(kd_ctx *ctx, kd_buffer *out, const kd_table_entry *child,
                               const kd_foreign_key *key, uint32_t first_parameter)
@@ -520,12 +551,7 @@ static kd_status refers_to_partition(kd_ctx *ctx, kd_run *run, const kd_table_en
     KD_TRY(kd_buffer_append_text(ctx, &text, " c WHERE EXISTS (SELECT 1 FROM "));
     KD_TRY(kdi_append_table(ctx, &text, run->catalog, partition));
     KD_TRY(kd_buffer_append_text(ctx, &text, " p WHERE true"));
-    for (uint32_t i = 0; i < key->column_count; i++) {
-        KD_TRY(kd_buffer_append_text(ctx, &text, " AND p."));
-        KD_TRY(append_quoted(ctx, &text, column_name(partition, key->target_column_nos[i])));
-        KD_TRY(kd_buffer_append_text(ctx, &text, " = c."));
-        KD_TRY(append_quoted(ctx, &text, column_name(referrer->table, key->column_nos[i])));
-    }
+    KD_TRY(append_matches(ctx, &text, referrer->table, key, partition));
     KD_TRY(kd_buffer_append_text(ctx, &text, ") LIMIT 1"));
     KD_TRY(kdi_query_check(ctx, run->session, kd_buffer_slice(&text), &found));
     *out_refers = found > 0;

@@ -3,7 +3,7 @@
  *
  *   session_function.c  sequences and settings
  *   catalog_function.c  pg_get_*, format_type, to_regclass, sizes, privileges
- *   damage_function.c   kade_check, kade_check_files
+ *   damage_function.c   kade_check, kade_check_files, kade_damage
  *   enum_function.c     enum_first, enum_last, enum_range
  *   backup_function.c   kade_backup and what belongs to it
  *   file_function.c     read_csv, read_ndjson

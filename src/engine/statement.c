@@ -1275,6 +1275,8 @@ kd_status kdi_run_nested(kd_ctx *ctx, kd_session *session, const kdi_nested *nes
                                   nested->parameter_count, &prepared));
     KD_TRY_OUT(run_create(ctx, prepared, &run));
     run->reads_latest = nested->reads_latest;
+    run->phase = nested->phase;
+    run->is_engines = run->is_maintenance = nested->phase != NULL;
     KD_TRY_OUT(run_attempt(ctx, run, nested->parameters, nested->parameter_count));
     for (bool end = false; !end;) {
         kd_batch batch;

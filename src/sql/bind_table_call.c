@@ -70,6 +70,7 @@ kd_status kdi_table_function_rel(kd_ctx *ctx, kdi_binder *b, const kd_table_func
     for (uint32_t i = 0; i < column_count; i++)
         rel->columns[i] =
             (kd_rel_column){.id = kdi_next_id(b), .type = column_types[i], .name = names[i]};
+    b->runs_routines |= function->runs_statements;
     rel->as.function.function = function;
     rel->as.function.argument_count = count;
     rel->as.function.arguments = arguments;

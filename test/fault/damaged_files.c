@@ -1,11 +1,12 @@
 /*
  * Damage is told whole: several flips in several files, each with its file, table, column and rows;
- * what is not damaged is read as before.
+ * what is not damaged is read as before. So are rows that break what the catalog says of them.
  */
 #include "test.h"
 
 #include "base/world_memory.h"
 #include "engine/database.h"
+#include "engine/engine_internal.h"
 #include "engine/statement.h"
 
 #include <stdio.h>
@@ -121,6 +122,12 @@ static kd_status path_note(kd_ctx *ctx, void *object, const kd_directory_entry *
     return KD_OK;
 }
 
+static void paths_list(lab *it)
+{
+    it->path_count = 0;
+    CHECK_STATUS(&it->ctx, world->directory_list(&it->ctx, "db/units", path_note, it));
+}
+
 static void lab_start(lab *it)
 {
     *it = (lab){.ctx = test_ctx()};
@@ -137,7 +144,7 @@ static void lab_start(lab *it)
     must(it, "INSERT INTO b VALUES (-1, -1)");
     must(it, "CHECKPOINT");
     lab_close(it);
-    CHECK_STATUS(&it->ctx, world->directory_list(&it->ctx, "db/units", path_note, it));
+    paths_list(it);
 }
 
 static void lab_end(lab *it)
@@ -477,5 +484,164 @@ TEST(scrubbing_finds_damage_and_goes_on)
     CHECK_STATUS(&it.ctx, lab_open(&it)); /* Closing wrote down which index is to be built. */
     comes(&it, "SELECT count(*)::text FROM kade_damage()", "2\n");
     answers(&it, DAMAGES, "1\n");
+    lab_end(&it);
+}
+
+/* --- Constraints ------------------------------------------------------------------------------ */
+
+/* Puts a table's entry into the catalog again, changed, as no statement would: no row is asked. */
+static void promise(lab *it, const char *table, void (*change)(kd_table_entry *entry))
+{
+    kd_ctx *ctx = kd_session_ctx(it->session);
+    kd_catalog_version *version;
+    must(it, "BEGIN");
+    CHECK_STATUS(ctx, kd_catalog_pin(ctx, it->database->catalog, it->session->txn, &version));
+    const kd_object *schema = kd_catalog_find_schema(version, KD_SLICE("public"));
+    const kd_object *found =
+        kd_catalog_find_relation(version, schema->object_no, kd_slice_of(table));
+    CHECK(found != NULL && found->kind == KD_OBJECT_TABLE);
+    kd_table_entry entry = *(const kd_table_entry *)found;
+    change(&entry);
+    CHECK_STATUS(ctx, kd_catalog_put(ctx, it->database->catalog, it->session->txn, &entry.object));
+    kd_catalog_unpin(version);
+    must(it, "COMMIT");
+}
+
+static void make_valid(kd_table_entry *entry)
+{
+    static kd_check checks[4];
+    static kd_foreign_key keys[4];
+    CHECK(entry->check_count <= 4 && entry->foreign_count <= 4);
+    for (uint32_t i = 0; i < entry->check_count; i++) {
+        checks[i] = entry->checks[i];
+        checks[i].not_valid = false;
+    }
+    for (uint32_t i = 0; i < entry->foreign_count; i++) {
+        keys[i] = entry->foreign_keys[i];
+        keys[i].not_valid = false;
+    }
+    entry->checks = checks;
+    entry->foreign_keys = keys;
+}
+
+/* Its second column is NOT NULL, its third generated, its last index unique. */
+static void make_strict(kd_table_entry *entry)
+{
+    static kd_column columns[8];
+    static kd_table_index indexes[4];
+    CHECK(entry->column_count <= 8 && entry->index_count <= 4);
+    memcpy(columns, entry->columns, entry->column_count * sizeof *columns);
+    memcpy(indexes, entry->indexes, entry->index_count * sizeof *indexes);
+    columns[1].storage.not_null = true;
+    columns[2].generated = true;
+    columns[2].default_text = KD_SLICE("id * 2");
+    indexes[entry->index_count - 1].storage.unique = true;
+    entry->columns = columns;
+    entry->indexes = indexes;
+}
+
+/* Of a partition from 0 to 10: to 5. */
+static void make_narrow(kd_table_entry *entry)
+{
+    static kd_value to;
+    to = kd_value_i64(5);
+    to.type = entry->bound.to[0].type;
+    entry->bound.to = &to;
+}
+
+/* Where the default partition has a row: from 5 to 15. */
+static void make_wide(kd_table_entry *entry)
+{
+    static kd_value to;
+    to = kd_value_i64(15);
+    to.type = entry->bound.to[0].type;
+    entry->bound.to = &to;
+}
+
+#define VIOLATIONS                                                                \
+    "SELECT table_name, problem FROM kade_check() WHERE severity = 'damage' AND " \
+    "file IS NULL ORDER BY 1, 2"
+
+static void promises_make(lab *it)
+{
+    must(it, "CREATE TABLE parent (id integer PRIMARY KEY, \"a \"\"b\" text)");
+    must(it, "CREATE TABLE child (a integer, b integer, p integer)");
+    must(it, "INSERT INTO parent SELECT i, 'p' || i FROM generate_series(1, 1000) g (i)");
+    must(it, "INSERT INTO child SELECT i, 2, i FROM generate_series(1, 1000) g (i)");
+    must(it, "INSERT INTO child VALUES (1, NULL, NULL), (-7, 1, 2000), (-8, 1, 2001)");
+    must(it, "ALTER TABLE child ADD CONSTRAINT positive CHECK (a > 0) NOT VALID");
+    must(it, "ALTER TABLE child ADD CONSTRAINT ratio CHECK (10 / (b - 1) > 0) NOT VALID");
+    must(it, "ALTER TABLE child ADD CONSTRAINT of_parent FOREIGN KEY (p) REFERENCES parent"
+             " NOT VALID");
+    must(it, "CREATE TABLE strict (id integer PRIMARY KEY, s text, twice integer, u text)");
+    must(it, "CREATE INDEX strict_u ON strict (lower(u)) WHERE id < 900");
+    must(it,
+         "INSERT INTO strict SELECT i, 's', i * 2, 'u' || i FROM generate_series(1, 999) g (i)");
+    must(it, "UPDATE strict SET s = NULL WHERE id IN (3, 900)");
+    must(it, "UPDATE strict SET twice = 0 WHERE id = 17");
+    must(it, "UPDATE strict SET u = 'U5' WHERE id IN (6, 901)");
+    must(it, "CREATE TABLE parts (a integer, s text) PARTITION BY RANGE (a)");
+    must(it, "CREATE TABLE narrow PARTITION OF parts FOR VALUES FROM (0) TO (10)");
+    must(it, "CREATE TABLE wide PARTITION OF parts FOR VALUES FROM (10) TO (12)");
+    must(it, "CREATE TABLE rest PARTITION OF parts DEFAULT");
+    must(it, "INSERT INTO parts SELECT i, 's' FROM generate_series(0, 14) g (i)");
+}
+
+/* Rows in the delta, or flushed. */
+static void violations_are_told(bool is_flushed)
+{
+    lab it;
+    lab_start(&it);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    promises_make(&it);
+    if (is_flushed)
+        must(&it, "VACUUM");
+    answers(&it, VIOLATIONS, "");
+    promise(&it, "child", make_valid);
+    promise(&it, "strict", make_strict);
+    promise(&it, "narrow", make_narrow);
+    promise(&it, "wide", make_wide);
+    answers(&it, VIOLATIONS,
+            "child|2 rows violate check constraint \"positive\": (a, b, p)=(-7, 1, 2000), "
+            "(a, b, p)=(-8, 1, 2001)\n"
+            "child|2 rows violate foreign key constraint \"of_parent\": (a, b, p)=(-7, 1, 2000), "
+            "(a, b, p)=(-8, 1, 2001)\n"
+            "child|check constraint \"ratio\" fails for some row: division by zero\n"
+            "narrow|5 rows violate the partition bound in \"parts\": (a)=(5), (a)=(6), (a)=(7)\n"
+            "rest|3 rows violate the partition bound in \"parts\": (a)=(12), (a)=(13), (a)=(14)\n"
+            "strict|1 key not unique in unique index \"strict_u\": (lower(u))=(u5)\n"
+            "strict|1 row violates the expression of column \"twice\": (id)=(17)\n"
+            "strict|2 rows violate NOT NULL of column \"s\": (id)=(3), (id)=(900)\n");
+    answers(&it,
+            "SELECT constraint_name, column_name, row_count::text FROM kade_check()"
+            " WHERE table_name = 'child' ORDER BY 1",
+            "of_parent|-|2\npositive|-|2\nratio|-|-\n");
+    lab_end(&it);
+}
+
+TEST(rows_that_break_their_constraints_are_told)
+{
+    violations_are_told(false);
+    violations_are_told(true);
+}
+
+/* A constraint whose column cannot be read is a note: the damage is told of the block. */
+TEST(constraints_of_damaged_columns_are_noted)
+{
+    lab it;
+    uint64_t of_a;
+    lab_start(&it);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    must(&it, "ALTER TABLE a ADD CONSTRAINT a_all CHECK (id > 0 AND x > 0 AND s <> '')");
+    lab_close(&it);
+    paths_list(&it);
+    const char *a = largest(&it, ".seg", UINT64_MAX, &of_a);
+    flip(&it, a, of_a / 2);
+    CHECK_STATUS(&it.ctx, lab_open(&it));
+    answers(&it, DAMAGES, "1\n");
+    answers(&it,
+            "SELECT (problem LIKE 'check constraint \"a_all\" was not checked: %checksum%')::text"
+            " FROM kade_check() WHERE severity = 'note' AND constraint_name = 'a_all'",
+            "true\n");
     lab_end(&it);
 }

@@ -216,6 +216,33 @@ def test_a_check_tells_what_is_damaged():
     assert kade("check")[0] == 2
 
 
+def test_a_check_tells_rows_that_break_constraints():
+    path = database("broken")
+    code, _, err = kade(path, script="""
+        CREATE FUNCTION small(a int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT a < 100';
+        CREATE TABLE t (id int PRIMARY KEY, a int CONSTRAINT low CHECK (small(a)));
+        INSERT INTO t VALUES (1, 5), (2, 50), (3, 70);
+        CREATE OR REPLACE FUNCTION small(a int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT a < 10';
+        """)
+    assert code == 0, err
+    expected = ('damage: 2 rows violate check constraint "low": (id)=(2), (id)=(3)\n'
+                "    table public.t\n1 damaged places found\n")
+    assert kade("check", path)[:2] == (1, expected)
+    # The same from a process beside the one that has it open.
+    owner = subprocess.Popen([KADE, path, "--csv", "--no-header"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        owner.stdin.write("SELECT 'here';\n")
+        owner.stdin.flush()
+        assert owner.stdout.readline() == "here\n"
+        assert kade("check", path)[:2] == (1, expected)
+        found = json.loads(kade("check", path, "--json")[1])
+        assert (found[0]["constraint_name"], found[0]["row_count"]) == ("low", 2), found
+    finally:
+        owner.stdin.close()
+        owner.wait(60)
+
+
 def test_copy_from_the_pipe():
     script = "CREATE TABLE t (a integer, b text);\n"
     path = database("pipe")
