@@ -26,6 +26,7 @@ kd_status kdi_pg_create(kd_ctx *ctx, kdi_connection *connection, kdi_pg **out_pg
     pg->connection = connection;
     pg->server = connection->server;
     pg->stream = &connection->stream;
+    pg->user_name = pg->database_name = pg->startup_options = (kd_slice){"", 0};
     pg->ctx = (kd_ctx){.world = ctx->world};
     kd_error_clear(&pg->ctx);
     kd_map_init(&pg->statements, ctx->world, &connection->server->account);
