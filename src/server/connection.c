@@ -170,7 +170,7 @@ void kdi_connections_wake(kd_server *server)
 void kdi_connections_look_after(kd_server *server)
 {
     uint64_t now_ns = server->world->monotonic_ns(server->world);
-    uint64_t timeout_ns = server->settings.authentication_timeout_ns;
+    uint64_t timeout_ns = atomic_load(&server->login_timeout_ns);
     int stopping = atomic_load(&server->stopping);
     uint32_t waiting_count = 0;
     kdi_connection *next;

@@ -77,9 +77,9 @@ struct kd_server {
     kd_world *world;
     kd_database *database;
     kd_arena *arena;
-    kd_account account; /* Of connections. */
-    kd_server_settings settings;
-    kdi_tls *tls; /* NULL: no encryption. */
+    kd_account account;          /* Of connections. */
+    kd_server_settings settings; /* As they were at the start. */
+    kdi_tls *tls;                /* NULL: no encryption. */
     kdi_crew *crew;
     uint8_t mock_key[32]; /* Makes salts for roles that do not exist. */
     uv_loop_t loop;
@@ -92,6 +92,7 @@ struct kd_server {
     uint32_t connection_count;
     uint32_t waiting_count; /* Not logged in. */
     uint64_t stop_deadline_ns;
+    atomic_uint_least64_t login_timeout_ns;
     atomic_bool has_news; /* Some connection has. */
     atomic_int stopping;  /* kdi_stopping */
     kd_mutex mutex;       /* Guards what follows, and what connections say that it does. */

@@ -296,7 +296,7 @@ static bool may_go_on(kdi_pg *pg)
     uint64_t now_ns = server->world->monotonic_ns(server->world);
     int stopping = atomic_load(&server->stopping);
     if (!atomic_load(&pg->connection->is_logged_in) &&
-        now_ns - pg->connection->accepted_ns > server->settings.authentication_timeout_ns)
+        now_ns - pg->connection->accepted_ns > atomic_load(&server->login_timeout_ns))
         return false; /* Without a word, as PostgreSQL does. */
     bool may_end =
         stopping == KDI_STOPPING_NOW ||

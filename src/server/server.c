@@ -40,9 +40,9 @@ static void stop(kd_server *server)
         stop_now(server);
         return;
     }
-    kd_database_server_settings(server->database,
-                                &server->settings); /* The time-out, as it is now. */
-    server->stop_deadline_ns = now_ns + server->settings.shutdown_timeout_ns;
+    kd_server_settings settings;
+    kd_database_server_settings(server->database, &settings);
+    server->stop_deadline_ns = now_ns + settings.shutdown_timeout_ns;
     kd_log(server->world, KD_LOG_INFO, "server", "stopping connections=%u",
            server->connection_count);
     atomic_store(&server->stopping, KDI_STOPPING_WHEN_IDLE);
@@ -67,11 +67,20 @@ static void on_wake(uv_async_t *handle)
     end_loop_if_done(server);
 }
 
+/* Those that change while it runs. */
+static void note_timeouts(kd_server *server)
+{
+    kd_server_settings settings;
+    kd_database_server_settings(server->database, &settings);
+    atomic_store(&server->login_timeout_ns, settings.authentication_timeout_ns);
+}
+
 static void on_tick(uv_timer_t *handle)
 {
     kd_server *server = handle->data;
     bool is_late = server->world->monotonic_ns(server->world) > server->stop_deadline_ns;
     kdi_listeners_resume(server);
+    note_timeouts(server);
     if (atomic_load(&server->stopping) == KDI_STOPPING_WHEN_IDLE && is_late)
         stop_now(server);
     else if (atomic_load(&server->stopping) == KDI_STOPPING_NOW)
@@ -145,6 +154,7 @@ static kd_status server_open(kd_ctx *ctx, kd_server *server, const kd_server_opt
                                     .memory_budget_bytes = options->memory_budget_bytes};
     KD_TRY(kd_database_open(ctx, options->path, &database, &server->database));
     kd_database_server_settings(server->database, &server->settings);
+    note_timeouts(server);
     if (RAND_bytes(server->mock_key, sizeof server->mock_key) != 1)
         return KD_FAIL(ctx, KD_INTERNAL, "XX000", "there are no random numbers");
     if (server->settings.uses_tls)
