@@ -50,7 +50,8 @@ struct kdi_listener {
     int descriptor;
     bool is_local;
     bool is_paused;
-    char place[128]; /* "127.0.0.1:5432", "/tmp/.s.PGSQL.5432": the path, for local ones. */
+    bool is_handed_over; /* By the service manager, who keeps the socket. */
+    char place[128];     /* "127.0.0.1:5432", "/tmp/.s.PGSQL.5432": the path, for local ones. */
 };
 
 struct kdi_connection {
@@ -102,11 +103,14 @@ struct kd_server {
 
 /* --- listener.c ------------------------------------------------------------------------------- */
 
+/* On the settings' addresses, or, where the service manager has handed over sockets, on those. */
 kd_status kdi_listeners_open(kd_ctx *ctx, kd_server *server) KD_MUST_CHECK;
 /* From now on nobody else gets in. Local sockets go from the file system. */
 void kdi_listeners_close(kd_server *server);
 /* Those that found no descriptor for a client try again. */
 void kdi_listeners_resume(kd_server *server);
+/* "READY=1" and the like, to systemd (sd_notify(3)), if it started us and wants to know. */
+void kdi_tell_service_manager(const char *news);
 /* "127.0.0.1:5432, /tmp/.s.PGSQL.5432", in `out`. */
 void kdi_listeners_describe(const kd_server *server, char *out, size_t capacity_bytes);
 

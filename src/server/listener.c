@@ -10,13 +10,20 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, ACCEPT_AT_ONCE = 64, LOCAL_MODE = 0777 };
+enum {
+    BACKLOG = 1024,
+    ACCEPT_AT_ONCE = 64,
+    LOCAL_MODE = 0777,
+    FIRST_HANDED_OVER = 3,
+    HANDED_OVER_MAX = 64,
+};
 
 static void describe_address(const struct sockaddr_storage *address, char *out, size_t capacity)
 {
@@ -244,9 +251,46 @@ static kd_status each_part(kd_ctx *ctx, kd_server *server, kd_slice list,
     return KD_OK;
 }
 
+/* --- Sockets that were handed over -------------------------------------------------------------
+ */
+
+/* How many descriptors from FIRST_HANDED_OVER on the service manager has opened for this process
+ * (systemd's protocol, sd_listen_fds(3)). */
+static int handed_over_count(void)
+{
+    const char *process = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    if (process == NULL || count == NULL || strtol(process, NULL, 10) != (long)getpid())
+        return 0;
+    long number = strtol(count, NULL, 10);
+    return number < 0 || number > HANDED_OVER_MAX ? 0 : (int)number;
+}
+
+static kd_status take_over(kd_ctx *ctx, kd_server *server, int descriptor)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    char place[sizeof((kdi_listener *)NULL)->place] = "handed over";
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0 ||
+        getsockname(descriptor, (struct sockaddr *)&address, &size) != 0)
+        return listen_failed(ctx, place, errno);
+    bool is_local = address.ss_family == AF_UNIX;
+    if (!is_local)
+        describe_address(&address, place, sizeof place);
+    KD_TRY(add_listener(ctx, server, descriptor, is_local, place));
+    server->listeners->is_handed_over = true;
+    return KD_OK;
+}
+
 kd_status kdi_listeners_open(kd_ctx *ctx, kd_server *server)
 {
     const kd_server_settings *settings = &server->settings;
+    int handed_over = handed_over_count();
+    for (int i = 0; i < handed_over; i++)
+        KD_TRY(take_over(ctx, server, FIRST_HANDED_OVER + i));
+    if (handed_over > 0)
+        return KD_OK;
     KD_TRY(each_part(ctx, server, settings->listen_addresses, listen_on_name));
     KD_TRY(each_part(ctx, server, settings->unix_socket_directories, listen_on_directory));
     if (server->listeners == NULL)
@@ -267,7 +311,7 @@ void kdi_listeners_resume(kd_server *server)
 static void listener_gone(uv_handle_t *handle)
 {
     kdi_listener *listener = handle->data;
-    if (listener->is_local)
+    if (listener->is_local && !listener->is_handed_over)
         (void)unlink(listener->place);
     (void)close(listener->descriptor);
 }
@@ -279,6 +323,25 @@ void kdi_listeners_close(kd_server *server)
         uv_close((uv_handle_t *)&it->poll, listener_gone);
     }
     server->listeners = NULL;
+}
+
+void kdi_tell_service_manager(const char *news)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = path == NULL ? 0 : strlen(path);
+    if (size < 2 || size >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@'))
+        return;
+    memcpy(address.sun_path, path, size);
+    if (path[0] == '@') /* A name outside the file system. */
+        address.sun_path[0] = '\0';
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return;
+    socklen_t address_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
+    (void)sendto(descriptor, news, strlen(news), MSG_NOSIGNAL, (struct sockaddr *)&address,
+                 address_bytes);
+    (void)close(descriptor);
 }
 
 void kdi_listeners_describe(const kd_server *server, char *out, size_t capacity_bytes)

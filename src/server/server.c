@@ -45,6 +45,7 @@ static void stop(kd_server *server)
     server->stop_deadline_ns = now_ns + settings.shutdown_timeout_ns;
     kd_log(server->world, KD_LOG_INFO, "server", "stopping connections=%u",
            server->connection_count);
+    kdi_tell_service_manager("STOPPING=1");
     atomic_store(&server->stopping, KDI_STOPPING_WHEN_IDLE);
     kdi_listeners_close(server);
     kdi_connections_look_after(server);
@@ -172,6 +173,7 @@ static kd_status server_run(kd_ctx *ctx, kd_server *server, const kd_server_opti
     if (status == KD_OK) {
         kdi_listeners_describe(server, places, sizeof places);
         kd_log(server->world, KD_LOG_INFO, "server", "listening places=%s", places);
+        kdi_tell_service_manager("READY=1");
         if (options->ready != NULL)
             options->ready(options->object, places, server->settings.port);
         (void)uv_run(&server->loop, UV_RUN_DEFAULT);

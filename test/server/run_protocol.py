@@ -7,11 +7,13 @@ import pathlib
 import random
 import select
 import signal
+import socket
 import struct
+import subprocess
 import sys
 import time
 
-from served import Server, main
+from served import ENVIRONMENT, KADE, Server, main
 from wire import (CANCEL_REQUEST, FLUSH, GSS_REQUEST, SSL_REQUEST, SYNC, Wire, bind, close, describe,
                   execute, fields, message, parse, query, row, startup, text)
 
@@ -655,6 +657,34 @@ def test_a_second_server_does_not_take_the_place_of_the_first(server):
     except AssertionError as error:
         assert "could not listen" in str(error), error
     assert server.sql("SELECT 1") == "1"
+
+
+def test_a_service_manager_hands_over_sockets_and_hears_when_they_are_served():
+    server = Server("handed_over")
+    news = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    news.bind(str(server.sockets / "news"))
+    news.settimeout(60)
+    local = socket.socket(socket.AF_UNIX)
+    local.bind(str(server.sockets / ".s.PGSQL.1"))
+    local.listen()
+    network = socket.create_server(("127.0.0.1", 0))
+
+    # The shell makes its own number known and becomes the server: the environment is set before.
+    command = f'export LISTEN_PID=$$; exec "{KADE}" serve -q "{server.path}" 3<&{local.fileno()} 4<&{network.fileno()}'
+    server.process = subprocess.Popen(["sh", "-c", command], pass_fds=(local.fileno(), network.fileno()),
+                                      stderr=subprocess.PIPE, text=True,
+                                      env={**ENVIRONMENT, "LISTEN_FDS": "2", "NOTIFY_SOCKET": str(server.sockets / "news")})
+    assert news.recv(100) == b"READY=1"
+    server.port = 1
+    assert server.sql("SELECT 1") == "1"
+    server.port = network.getsockname()[1]
+    wire = Wire(server, tcp=True)
+    wire.send(startup(user="kade"))
+    assert wire.next()[0] == "R"
+    server.process.send_signal(signal.SIGTERM)
+    assert news.recv(100) == b"STOPPING=1"
+    assert server.end() == 0
+    assert (server.sockets / ".s.PGSQL.1").exists()  # The manager's to remove.
 
 
 def resident_bytes(server):
