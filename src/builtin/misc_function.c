@@ -33,6 +33,14 @@ KDI_ROW(current_user)
     return return_name(env->facts->user_name, result, out_is_null);
 }
 
+KDI_ROW(session_user)
+{
+    const kd_session_facts *facts = env->facts;
+    return return_name(facts->session_user_name != NULL ? facts->session_user_name
+                                                        : facts->user_name,
+                       result, out_is_null);
+}
+
 KDI_ROW(current_database)
 {
     return return_name(env->facts->database_name, result, out_is_null);
@@ -197,7 +205,7 @@ static const kd_function functions[] = {
     NO_ARGUMENTS("uuid_generate_v4", gen_random_uuid, UUID, KD_VOLATILE),
     NO_ARGUMENTS("version", version, TEXT, KD_STABLE),
     NO_ARGUMENTS("current_user", current_user, TEXT, KD_STABLE),
-    NO_ARGUMENTS("session_user", current_user, TEXT, KD_STABLE),
+    NO_ARGUMENTS("session_user", session_user, TEXT, KD_STABLE),
     NO_ARGUMENTS("user", current_user, TEXT, KD_STABLE),
     NO_ARGUMENTS("current_database", current_database, TEXT, KD_STABLE),
     NO_ARGUMENTS("current_catalog", current_database, TEXT, KD_STABLE),

@@ -20,7 +20,6 @@
 enum {
     SYSTEM_TABLE_NO = 1, /* The first table of a database. */
     SYSTEM_SEQUENCE_NO = 1,
-    FIRST_OBJECT_NO = 16384, /* Lower numbers are for system views. */
     SYSTEM_COLUMN_COUNT = 2,
     REFERENCE_MAX = 4096, /* Of one entry: types and sequences of all its columns, and more. */
 };
@@ -122,7 +121,7 @@ static void version_destroy(kd_catalog_version *version)
     kd_arena_destroy(version->arena);
 }
 
-/* Name spaces: schemas, relations, types, routines. */
+/* Name spaces: schemas, relations, types, routines, roles. */
 static int space_of(kd_object_kind kind)
 {
     switch (kind) {
@@ -134,6 +133,8 @@ static int space_of(kd_object_kind kind)
         return 2;
     case KD_OBJECT_ROUTINE:
         return 3;
+    case KD_OBJECT_ROLE:
+        return 4;
     default:
         return 1;
     }
@@ -142,7 +143,7 @@ static int space_of(kd_object_kind kind)
 static uint64_t name_hash(int space, uint32_t schema_no, kd_slice name)
 {
     uint64_t hash = kd_hash_bytes(name.data, name.size_bytes);
-    return kd_hash_combine(hash, (uint64_t)schema_no * 4 + (uint64_t)space);
+    return kd_hash_combine(hash, (uint64_t)schema_no * 8 + (uint64_t)space);
 }
 
 static void fill_slots(kd_catalog_version *version)
@@ -342,6 +343,11 @@ static const kd_object *find_by_name(const kd_catalog_version *version, int spac
 const kd_object *kd_catalog_find_schema(const kd_catalog_version *version, kd_slice name)
 {
     return find_by_name(version, 0, 0, name);
+}
+
+const kd_object *kd_catalog_find_role(const kd_catalog_version *version, kd_slice name)
+{
+    return find_by_name(version, 4, 0, name);
 }
 
 const kd_object *kd_catalog_find_relation(const kd_catalog_version *version, uint32_t schema_no,
@@ -566,6 +572,15 @@ out:
 }
 
 static void discard(kd_catalog *catalog, kd_catalog_version *version);
+
+kd_catalog_version *kd_catalog_pin_newest(kd_catalog *catalog)
+{
+    kd_mutex_lock(&catalog->mutex);
+    kd_catalog_version *version = catalog->newest;
+    version->pin_count++;
+    kd_mutex_unlock(&catalog->mutex);
+    return version;
+}
 
 /* What the transaction sees, pinned. Under READ COMMITTED the snapshot moves, and the transaction's
  * changes with it. */
@@ -900,12 +915,17 @@ static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t ma
             out[count++] = (number); \
     } while (0)
     ADD(entry->schema_no);
+    ADD(entry->owner_no);
+    for (uint32_t i = 0; i < entry->grants.count; i++)
+        ADD(entry->grants.items[i].grantee_no);
     if (entry->kind == KD_OBJECT_TABLE) {
         ADD(table->parent_no);
         for (uint32_t i = 0; i < table->column_count; i++) {
             ADD(kd_type_object_no(table->columns[i].storage.type));
             ADD(table->columns[i].sequence_no);
             ADD(table->columns[i].domain_no);
+            for (uint32_t g = 0; g < table->columns[i].grants.count; g++)
+                ADD(table->columns[i].grants.items[g].grantee_no);
         }
         for (uint32_t i = 0; i < table->foreign_count; i++)
             ADD(table->foreign_keys[i].target_no);
@@ -929,6 +949,10 @@ static uint32_t references_of(const kd_object *entry, uint32_t *out, uint32_t ma
             ADD(routine->arguments[i].type.object);
         for (uint32_t i = 0; i < routine->depends_count; i++)
             ADD(routine->depends_on[i]);
+    } else if (entry->kind == KD_OBJECT_ROLE) {
+        const kd_role_entry *role = (const kd_role_entry *)entry;
+        for (uint32_t i = 0; i < role->membership_count; i++)
+            ADD(role->memberships[i].role_no);
     }
 #undef ADD
     return count;
@@ -990,6 +1014,7 @@ static kd_status name_is_taken(kd_ctx *ctx, const kd_object *object)
                    "%s \"%.*s\" already exists",
                    space == 0   ? "schema"
                    : space == 1 ? "relation"
+                   : space == 4 ? "role"
                                 : "type",
                    (int)object->name.size_bytes, object->name.data);
 }
@@ -1034,7 +1059,8 @@ static kd_status claim_references(kd_ctx *ctx, session_work *work, const kd_obje
     uint32_t *numbers = work->references;
     uint32_t count = references_of(entry, numbers, REFERENCE_MAX);
     for (uint32_t i = 0; i < count; i++) {
-        if (numbers[i] == 0 || numbers[i] == entry->object_no || has_changed(work, numbers[i]))
+        if (numbers[i] < KD_OBJECT_NO_FIRST || numbers[i] == entry->object_no ||
+            has_changed(work, numbers[i]))
             continue;
         KD_TRY(kd_txn_lock_table(ctx, work->txn, OBJECT_LOCK | numbers[i], KD_TABLE_SHARE, false));
         kd_mutex_lock(&catalog->mutex);
@@ -1175,7 +1201,7 @@ static kd_status storage_create(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn)
 {
     uint64_t table_no, sequence_no;
     kd_sequence_definition numbers = {
-        .start = FIRST_OBJECT_NO, .increment = 1, .min = FIRST_OBJECT_NO, .max = INT32_MAX};
+        .start = KD_OBJECT_NO_FIRST, .increment = 1, .min = KD_OBJECT_NO_FIRST, .max = INT32_MAX};
     KD_TRY(kd_table_create(ctx, txn, catalog->storage, &system_shape, NULL, 0, &table_no));
     KD_TRY(kd_sequence_create(ctx, txn, catalog->storage, &numbers, &sequence_no));
     if (table_no != SYSTEM_TABLE_NO || sequence_no != SYSTEM_SEQUENCE_NO)

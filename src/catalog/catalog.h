@@ -27,15 +27,37 @@ typedef enum kd_object_kind {
     KD_OBJECT_DOMAIN = 7,
     KD_OBJECT_COMPOSITE = 8,
     KD_OBJECT_ROUTINE = 9,
+    KD_OBJECT_ROLE = 10,
 } kd_object_kind;
+
+enum {
+    KD_OBJECT_NO_FIRST = 16384, /* Lower numbers are of what every database has. */
+    KD_OWNER_ROLE_NO = 10,      /* The role that owns the database; see security/role.h. */
+};
+
+/* What a role may do with an object: bits of security/privilege.h. */
+typedef struct kd_grant {
+    uint32_t grantee_no; /* A role; 0: PUBLIC. */
+    uint32_t grantor_no;
+    uint32_t privileges;
+    uint32_t options; /* Those that it may grant to others. */
+} kd_grant;
+
+typedef struct kd_grants {
+    bool is_set; /* false: what objects of the kind have by default. */
+    uint32_t count;
+    const kd_grant *items;
+} kd_grants;
 
 /* Every object starts with this. Names are as written (folded unless quoted). */
 typedef struct kd_object {
     uint32_t object_no; /* Never reused. */
-    uint32_t schema_no; /* 0 for schemas. */
+    uint32_t schema_no; /* 0 for schemas and roles. */
     kd_object_kind kind;
     kd_slice name;
-    kd_slice comment; /* Empty: none. */
+    kd_slice comment;  /* Empty: none. */
+    uint32_t owner_no; /* A role. 0: KD_OWNER_ROLE_NO. */
+    kd_grants grants;
 } kd_object;
 
 typedef enum kd_column_identity {
@@ -55,6 +77,7 @@ typedef struct kd_column {
     uint32_t domain_no;   /* The domain that it was declared with; 0: none. */
     bool domain_not_null; /* Only the domain says NOT NULL. */
     kd_slice comment;
+    kd_grants grants;
 } kd_column;
 
 typedef struct kd_check {
@@ -256,6 +279,43 @@ typedef struct kd_routine_entry {
     const uint32_t *depends_on;
 } kd_routine_entry;
 
+/* A role that another is a member of. */
+typedef struct kd_membership {
+    uint32_t role_no;
+    uint32_t grantor_no;
+    bool with_admin; /* May make others members. */
+} kd_membership;
+
+/* ALTER ROLE ... SET: what sessions of the role begin with. */
+typedef struct kd_role_setting {
+    bool in_database; /* IN DATABASE was said. */
+    kd_slice name;
+    uint32_t value_count;
+    const kd_slice *values; /* As SET takes them. */
+} kd_role_setting;
+
+/* ALTER DEFAULT PRIVILEGES FOR the role: what objects that it makes begin with. */
+typedef struct kd_default_grants {
+    uint32_t schema_no; /* 0: in any schema. */
+    kd_object_kind kind; /* TABLE (views too), SEQUENCE, ROUTINE, DOMAIN (all types) or SCHEMA. */
+    kd_grants grants;
+} kd_default_grants;
+
+typedef struct kd_role_entry {
+    kd_object object;
+    bool is_superuser, inherits, can_create_role, can_create_database;
+    bool can_login, can_replicate, bypasses_row_security;
+    int32_t connection_limit; /* -1: none. */
+    int64_t valid_until;      /* Of its password; INT64_MAX: for ever. */
+    kd_slice password;        /* A verifier (security/scram.h); empty: none. */
+    uint32_t membership_count;
+    const kd_membership *memberships;
+    uint32_t setting_count;
+    const kd_role_setting *settings;
+    uint32_t default_count;
+    const kd_default_grants *defaults;
+} kd_role_entry;
+
 /* --- Versions -------------------------------------------------------------------------------- */
 
 typedef struct kd_catalog kd_catalog;                 /* Of a database. */
@@ -265,6 +325,8 @@ typedef struct kd_catalog_version kd_catalog_version; /* Immutable, counted. */
  * snapshot. Pinned; give it back with kd_catalog_unpin. */
 kd_status kd_catalog_pin(kd_ctx *ctx, kd_catalog *catalog, kd_txn *txn,
                          kd_catalog_version **out_version) KD_MUST_CHECK;
+/* The newest that is committed: for who has no transaction. */
+kd_catalog_version *kd_catalog_pin_newest(kd_catalog *catalog);
 void kd_catalog_unpin(kd_catalog_version *version); /* NULL is allowed. */
 /* Whether a statement of this snapshot would get this very version: for short statements that keep
  * theirs pinned. May say no when it is; takes no lock. */
@@ -286,6 +348,8 @@ bool kd_object_is_type(const kd_object *object);
 kd_status kd_catalog_row_shape(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *version,
                                kd_type type, kd_record_shape *out) KD_MUST_CHECK;
 const kd_object *kd_catalog_find_schema(const kd_catalog_version *version, kd_slice name);
+/* Of stored roles only: see kd_role_find of security/role.h. */
+const kd_object *kd_catalog_find_role(const kd_catalog_version *version, kd_slice name);
 const kd_object *kd_catalog_find_relation(const kd_catalog_version *version, uint32_t schema_no,
                                           kd_slice name);
 const kd_object *kd_catalog_find_type(const kd_catalog_version *version, uint32_t schema_no,

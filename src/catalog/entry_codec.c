@@ -9,7 +9,11 @@
 
 #include <assert.h>
 
-enum { LIST_COUNT_MAX = 1 << 20 };
+enum {
+    LIST_COUNT_MAX = 1 << 20,
+    FORMAT_OLDEST = 7,
+    FORMAT_WITH_ROLES = 8, /* Owners and grants too. */
+};
 
 /* Either `out` (writing) or `reader` (reading) is used. The first failure sticks in `status`. */
 typedef struct codec {
@@ -17,6 +21,7 @@ typedef struct codec {
     kd_arena *arena;
     kd_buffer *out; /* NULL: reading. */
     kd_reader reader;
+    uint64_t format;
     kd_status status;
 } codec;
 
@@ -173,6 +178,19 @@ static void walk_checks(codec *c, const kd_check **items, uint32_t *count)
     *items = list;
 }
 
+static void walk_grants(codec *c, kd_grants *grants)
+{
+    walk_bool(c, &grants->is_set);
+    kd_grant *list = walk_list(c, grants->items, &grants->count, sizeof *list);
+    for (uint32_t i = 0; i < grants->count; i++) {
+        walk_u32(c, &list[i].grantee_no);
+        walk_u32(c, &list[i].grantor_no);
+        walk_u32(c, &list[i].privileges);
+        walk_u32(c, &list[i].options);
+    }
+    grants->items = list;
+}
+
 static void walk_object(codec *c, kd_object *object)
 {
     uint64_t kind = object->kind;
@@ -204,6 +222,8 @@ static void walk_columns(codec *c, kd_table_entry *table)
         walk_slice(c, &column->comment);
         walk_u32(c, &column->domain_no);
         walk_bool(c, &column->domain_not_null);
+        if (c->format >= FORMAT_WITH_ROLES)
+            walk_grants(c, &column->grants);
     }
     table->columns = list;
 }
@@ -469,6 +489,53 @@ static void walk_routine(codec *c, kd_routine_entry *routine)
     walk_u32s(c, &routine->depends_on, &routine->depends_count);
 }
 
+static void walk_defaults(codec *c, kd_role_entry *role)
+{
+    kd_default_grants *list = walk_list(c, role->defaults, &role->default_count, sizeof *list);
+    for (uint32_t i = 0; i < role->default_count; i++) {
+        uint64_t kind = list[i].kind;
+        walk_u32(c, &list[i].schema_no);
+        walk_u64(c, &kind);
+        list[i].kind = (kd_object_kind)kind;
+        walk_grants(c, &list[i].grants);
+    }
+    role->defaults = list;
+}
+
+static void walk_role(codec *c, kd_role_entry *role)
+{
+    bool *const flags[] = {&role->is_superuser,        &role->inherits,
+                           &role->can_create_role,     &role->can_create_database,
+                           &role->can_login,           &role->can_replicate,
+                           &role->bypasses_row_security};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        walk_bool(c, flags[i]);
+    uint64_t limit = (uint64_t)((int64_t)role->connection_limit + 1);
+    walk_u64(c, &limit);
+    role->connection_limit = (int32_t)((int64_t)limit - 1);
+    uint64_t until = (uint64_t)role->valid_until;
+    walk_u64(c, &until);
+    role->valid_until = (int64_t)until;
+    walk_slice(c, &role->password);
+    kd_membership *memberships =
+        walk_list(c, role->memberships, &role->membership_count, sizeof *memberships);
+    for (uint32_t i = 0; i < role->membership_count; i++) {
+        walk_u32(c, &memberships[i].role_no);
+        walk_u32(c, &memberships[i].grantor_no);
+        walk_bool(c, &memberships[i].with_admin);
+    }
+    role->memberships = memberships;
+    kd_role_setting *settings =
+        walk_list(c, role->settings, &role->setting_count, sizeof *settings);
+    for (uint32_t i = 0; i < role->setting_count; i++) {
+        walk_bool(c, &settings[i].in_database);
+        walk_slice(c, &settings[i].name);
+        walk_slices(c, &settings[i].values, &settings[i].value_count);
+    }
+    role->settings = settings;
+    walk_defaults(c, role);
+}
+
 typedef union any_entry {
     kd_object object;
     kd_table_entry table;
@@ -478,6 +545,7 @@ typedef union any_entry {
     kd_domain_entry domain;
     kd_composite_entry composite;
     kd_routine_entry routine;
+    kd_role_entry role;
 } any_entry;
 
 static size_t entry_bytes(kd_object_kind kind)
@@ -497,6 +565,8 @@ static size_t entry_bytes(kd_object_kind kind)
         return sizeof(kd_composite_entry);
     case KD_OBJECT_ROUTINE:
         return sizeof(kd_routine_entry);
+    case KD_OBJECT_ROLE:
+        return sizeof(kd_role_entry);
     case KD_OBJECT_SCHEMA:
         return sizeof(kd_object);
     case KD_OBJECT_INDEX: /* Lives inside its table's entry. */
@@ -507,15 +577,19 @@ static size_t entry_bytes(kd_object_kind kind)
 
 static void walk_entry(codec *c, any_entry *entry)
 {
-    uint64_t format = KD_ENTRY_FORMAT;
-    walk_u64(c, &format);
-    if (format != KD_ENTRY_FORMAT) {
+    c->format = KD_ENTRY_FORMAT;
+    walk_u64(c, &c->format);
+    if (c->format < FORMAT_OLDEST || c->format > KD_ENTRY_FORMAT) {
         note(c, KD_FAIL(c->ctx, KD_UNSUPPORTED, "0A000",
-                        "a catalog entry has format %llu; this version reads %d",
-                        (unsigned long long)format, KD_ENTRY_FORMAT));
+                        "a catalog entry has format %llu; this version reads %d to %d",
+                        (unsigned long long)c->format, FORMAT_OLDEST, KD_ENTRY_FORMAT));
         return;
     }
     walk_object(c, &entry->object);
+    if (c->format >= FORMAT_WITH_ROLES) {
+        walk_u32(c, &entry->object.owner_no);
+        walk_grants(c, &entry->object.grants);
+    }
     switch (entry->object.kind) {
     case KD_OBJECT_TABLE:
         walk_table(c, &entry->table);
@@ -537,6 +611,9 @@ static void walk_entry(codec *c, any_entry *entry)
         break;
     case KD_OBJECT_ROUTINE:
         walk_routine(c, &entry->routine);
+        break;
+    case KD_OBJECT_ROLE:
+        walk_role(c, &entry->role);
         break;
     case KD_OBJECT_SCHEMA:
         break;

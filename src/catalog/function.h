@@ -43,6 +43,7 @@ typedef struct kd_random_seed {
 typedef struct kd_session_facts {
     const kd_text_settings *text; /* Zone, date order, now: set for the statement. */
     const char *user_name;
+    const char *session_user_name; /* As before SET ROLE; NULL: the same. */
     const char *database_name;
     const char *current_schema;
     int64_t transaction_us; /* now(): us since 2000-01-01 UTC. */

@@ -4,6 +4,7 @@
 #include "engine/catalog_text.h"
 #include "engine/session_function_internal.h"
 #include "engine/view_text.h"
+#include "engine/session_role.h"
 
 #include "types/array.h"
 
@@ -201,9 +202,14 @@ static kd_status call_table_is_visible(ARGS)
 
 static kd_status call_get_userbyid(ARGS)
 {
-    (void)args;
+    kd_buffer name = kd_buffer_in(env->arena);
+    uint32_t role_no = (uint32_t)*(const int64_t *)args[0];
+    const kd_role_entry *role = kd_role_entry_get(kdi_call_catalog(env), role_no);
     *out_is_null = false;
-    return kdi_return_text(ctx, env, kd_slice_of(env->facts->user_name), result);
+    if (role != NULL)
+        return kdi_return_text(ctx, env, role->object.name, result);
+    KD_TRY(kd_buffer_append_format(ctx, &name, "unknown (OID=%u)", role_no));
+    return kdi_return_text(ctx, env, kd_buffer_slice(&name), result);
 }
 
 /* Whoever may connect may do everything, until there are grants. */

@@ -5,6 +5,7 @@
 
 #include "engine/result_cache.h"
 #include "engine/statement_log.h"
+#include "engine/session_role.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -280,6 +281,8 @@ kd_status kdi_session_show(kd_ctx *ctx, kd_arena *arena, kd_session *session, kd
 {
     kd_setting_info info;
     kdi_configuration *self = session->database->configuration;
+    if (kdi_is_role_setting(name))
+        return kdi_show_role(ctx, arena, session, name, out_value);
     bool is_own = !kd_setting_find(name, &info) || info.context == KD_SETTING_SESSION ||
                   info.context == KD_SETTING_FIXED;
     if (is_own)

@@ -6,6 +6,7 @@
 #include "builtin/builtin.h"
 #include "engine/configuration.h"
 #include "engine/statement_log.h"
+#include "security/role.h"
 #include "engine/watchdog.h"
 
 #include <assert.h>
@@ -297,6 +298,13 @@ kd_status kd_conversation_show(kd_ctx *ctx, kd_arena *arena, kd_conversation *co
     kd_session *session = conversation->session;
     if (kdi_show_fixed(name, out_value))
         return KD_OK;
+    if (kd_slice_equal(name, KD_SLICE("is_superuser"))) {
+        kd_catalog_version *catalog = kd_catalog_pin_newest(session->database->catalog);
+        bool is_super = kd_role_is_superuser(catalog, session->settings.session_role_no);
+        kd_catalog_unpin(catalog);
+        *out_value = is_super ? KD_SLICE("on") : KD_SLICE("off");
+        return KD_OK;
+    }
     kdi_idle_end(session);
     kd_status status = kdi_session_show(ctx, arena, session, name, out_value);
     kdi_idle_begin(session);

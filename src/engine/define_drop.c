@@ -7,6 +7,8 @@
  */
 #include "engine/catalog_text.h"
 #include "engine/define_internal.h"
+
+#include "engine/define_role.h"
 #include "engine/table_key.h"
 #include "engine/view_content.h"
 
@@ -697,6 +699,8 @@ static kd_status drop_one(kd_ctx *ctx, drop *work, uint32_t object_no)
     case KD_OBJECT_SCHEMA:
         status = drop_schema(ctx, work, object);
         break;
+    case KD_OBJECT_ROLE: /* DROP ROLE and nothing else drops it: define_role.c. */
+        break;
     }
     work->depth--;
     return status;
@@ -828,6 +832,8 @@ kd_status kdi_drop(kd_ctx *ctx, kd_run *run, const kd_ast_drop *ast)
     if (ast->object == KD_AST_OBJECT_FUNCTION || ast->object == KD_AST_OBJECT_PROCEDURE ||
         ast->object == KD_AST_OBJECT_ROUTINE)
         return drop_routines(ctx, run, ast);
+    if (ast->object == KD_AST_OBJECT_ROLE)
+        return kdi_drop_roles(ctx, run, ast);
     for (size_t k = 0; k < sizeof drop_kinds / sizeof *drop_kinds; k++) {
         if (drop_kinds[k].ast != ast->object)
             continue;

@@ -3,6 +3,7 @@
  */
 #include "engine/catalog_text.h"
 #include "engine/define_internal.h"
+#include "engine/define_role.h"
 #include "engine/view_text.h"
 
 kd_status kdi_create_schema(kd_ctx *ctx, kd_run *run, const kd_ast_create_schema *ast)
@@ -521,6 +522,8 @@ kd_status kdi_rename(kd_ctx *ctx, kd_run *run, const kd_ast_rename *ast)
     const kd_object *object;
     kd_object *copy;
     bool exists;
+    if (ast->object == KD_AST_OBJECT_ROLE)
+        return kdi_rename_role(ctx, run, ast);
     kdi_set_tag(run, ast->object == KD_AST_OBJECT_SCHEMA ? "ALTER SCHEMA" : "ALTER TABLE");
     if (ast->object == KD_AST_OBJECT_COLUMN)
         return ast->relation == KD_AST_OBJECT_TYPE ? kdi_rename_attribute(ctx, run, ast)

@@ -172,8 +172,12 @@ struct kd_session {
     const char *ended_sqlstate;        /* It was idle for too long; NULL: it was not. */
     kd_isolation isolation;            /* As it was opened with. */
     kd_session_hooks hooks;
-    char user_name[KDI_NAME_BYTES];
-    kd_principal principal;
+    char user_name[KDI_NAME_BYTES]; /* Who opened it; other threads read it. */
+    uint32_t login_role_no;         /* That role. */
+    uint32_t acting_role_no;        /* Whose rights count for now: kdi_act_as; 0: its own. */
+    int32_t connection_limit;       /* Of it; -1: none. */
+    uint32_t role_setting_count;    /* ALTER ROLE ... SET, as at the opening. */
+    const kd_role_setting *role_settings;
     kd_random_seed random_seed;
     char current_schema[KDI_NAME_BYTES]; /* The first of the search path that exists. */
     uint32_t temp_schema_no; /* Of temporary tables: made with the first, dropped at the end. */
@@ -497,7 +501,7 @@ kd_status kdi_utility_describe(kd_ctx *ctx, kd_prepared *prepared) KD_MUST_CHECK
 kd_status kdi_utility_run(kd_ctx *ctx, kd_run *run) KD_MUST_CHECK;
 
 void kdi_set_tag(kd_run *run, const char *tag);
-/* RESET ALL. */
+/* RESET ALL: all but the roles. */
 void kdi_reset_settings(kd_session *session);
 /* The values of SET, as texts; none: RESET. */
 kd_status kdi_setting_values(kd_ctx *ctx, const kd_ast_set *ast,

@@ -8,6 +8,7 @@
 #include "engine/catalog_text.h"
 #include "engine/session_function_internal.h"
 #include "engine/system_view_internal.h"
+#include "engine/session_role.h"
 #include "sql/query_text.h"
 #include "types/number_text.h"
 
@@ -81,7 +82,7 @@ static const kd_object *find_by_path(const kd_session *session, const kd_catalog
     for (uint32_t i = 0; i < settings->search_path_count; i++) {
         kd_slice schema_name = settings->search_path[i];
         if (kd_slice_equal(schema_name, KD_SLICE("$user")))
-            schema_name = kd_slice_of(session->user_name);
+            schema_name = kd_slice_of(kdi_role_text(catalog, kdi_current_role_no(session)));
         const kd_object *schema = kd_catalog_find_schema(catalog, schema_name);
         if (schema == NULL)
             continue;
@@ -437,13 +438,15 @@ static kd_status schema_no(kd_ctx *ctx, const kd_text_settings *settings, kd_sli
 static kd_status role_no(kd_ctx *ctx, const kd_text_settings *settings, kd_slice text,
                          int64_t *out_no)
 {
-    const kd_session *session = settings->name_object;
+    const kd_role_entry *role = NULL;
     name_parts name;
     KD_TRY(name_split(ctx, text, &name));
-    if (name.count != 1 || !kd_slice_equal(name.parts[0], kd_slice_of(session->user_name)))
+    if (name.count == 1)
+        role = kd_role_entry_find(settings->enum_object, name.parts[0]);
+    if (role == NULL)
         return KD_FAIL(ctx, KD_INVALID, "42704", "role \"%.*s\" does not exist",
                        (int)text.size_bytes, text.data);
-    *out_no = KDI_OWNER_NO;
+    *out_no = role->object.object_no;
     return KD_OK;
 }
 
@@ -486,8 +489,8 @@ kd_status kdi_reg_no(kd_ctx *ctx, const kd_text_settings *settings, kd_type type
 kd_status kdi_reg_name(kd_ctx *ctx, const kd_text_settings *settings, kd_type type, int64_t no,
                        kd_buffer *out)
 {
-    const kd_session *session = settings->name_object;
     const kd_object *object = object_of(settings, no);
+    const kd_role_entry *role;
     if (no == 0)
         return kd_buffer_append_byte(ctx, out, '-');
     switch ((kd_reg_kind)type.object) {
@@ -504,8 +507,9 @@ kd_status kdi_reg_name(kd_ctx *ctx, const kd_text_settings *settings, kd_type ty
             return kd_name_append(ctx, object->name, out);
         break;
     case KD_REG_ROLE:
-        if (no == KDI_OWNER_NO)
-            return kd_name_append(ctx, kd_slice_of(session->user_name), out);
+        role = kd_role_entry_get(settings->enum_object, (uint32_t)no);
+        if (role != NULL)
+            return kd_name_append(ctx, role->object.name, out);
         break;
     }
     return kd_buffer_append_format(ctx, out, "%lld", (long long)no);

@@ -9,6 +9,7 @@
 #include "engine/result_key.h"
 
 #include "engine/result_cache.h"
+#include "engine/session_role.h"
 #include "sql/expr_walk.h"
 
 typedef struct looking {
@@ -149,6 +150,8 @@ kd_status kdi_result_key(kd_ctx *ctx, kd_arena *arena, const kd_run *run,
         (int64_t)kd_catalog_version_no(run->catalog),
         (int64_t)atomic_load(&session->database->function_changes),
         session->temp_schema_no,
+        kdi_current_role_no(session),
+        settings->session_role_no,
         settings->date_order,
         settings->date_style,
         settings->interval_style,
@@ -159,7 +162,6 @@ kd_status kdi_result_key(kd_ctx *ctx, kd_arena *arena, const kd_run *run,
     KD_TRY(kd_buffer_append(ctx, &key, numbers, sizeof numbers));
     KD_TRY(add_text(ctx, &key, settings->search_path_text));
     KD_TRY(add_text(ctx, &key, settings->time_zone_name));
-    KD_TRY(add_text(ctx, &key, kd_slice_of(session->user_name)));
     KD_TRY(add_text(ctx, &key, prepared->statement_text));
     for (uint32_t i = 0; i < run->parameter_count; i++)
         KD_TRY(add_parameter(ctx, &key, run, &run->parameters[i]));

@@ -3,6 +3,9 @@
  */
 #include "engine/schema_change.h"
 
+#include "engine/session_role.h"
+#include "engine/statement_log.h"
+
 #include <stdio.h>
 
 static const char table_name[] = "kade_schema_changes";
@@ -106,18 +109,22 @@ kd_status kdi_schema_change_write(kd_ctx *ctx, kd_run *run)
     bool is_users = !run->is_engines && !session->is_internal;
     if (!is_users || run->changed_object == NULL || find_table(run->catalog) == NULL)
         return KD_OK;
+    kd_slice text;
+    KD_TRY(kdi_hide_secrets(ctx, run->arena, run->prepared->statement_text, &text));
     kd_value values[] = {
         kd_value_i32((int32_t)session->session_no),
         kd_value_text(kd_slice_of(session->user_name)),
         kd_value_text(session->settings.application_name),
         kd_value_text(kd_slice_of(run->tag)),
         kd_value_text(kd_slice_of(run->changed_object)),
-        kd_value_text(run->prepared->statement_text),
+        kd_value_text(text),
     };
     const kdi_routine_frame *routine = session->routine; /* Its parameters are not this text's. */
     session->routine = NULL;
+    uint32_t acting = kdi_act_as(session, KD_ROLE_OWNER);
     kd_status status = kdi_run_internal(ctx, session, kd_slice_of(insert_text), values,
                                         sizeof values / sizeof *values, NULL);
     session->routine = routine;
+    (void)kdi_act_as(session, acting);
     return status;
 }

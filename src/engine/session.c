@@ -6,6 +6,7 @@
 #include "engine/advisory_lock.h"
 #include "engine/configuration.h"
 #include "engine/notify.h"
+#include "engine/session_role.h"
 #include "engine/watchdog.h"
 #include "types/datetime.h"
 
@@ -16,6 +17,18 @@
 void kdi_session_defaults(const kd_session *session, kd_settings *out_settings)
 {
     kdi_configuration_defaults(session->database->configuration, session->isolation, out_settings);
+    kdi_session_role_defaults(session, out_settings);
+}
+
+/* The database's mutex is held. */
+static bool too_many_of_role(const kd_session *session)
+{
+    int64_t count = 0;
+    if (session->connection_limit < 0)
+        return false;
+    for (const kd_session *it = session->database->first_session; it != NULL; it = it->next)
+        count += !it->is_internal && it->login_role_no == session->login_role_no;
+    return count >= session->connection_limit;
 }
 
 /* Puts the session into the database's list, where there is room. */
@@ -26,6 +39,11 @@ static kd_status enter_list(kd_ctx *ctx, kd_session *session)
     kdi_limits limits = kdi_configuration_limits(database->configuration);
     uint64_t deadline_ns = world->monotonic_ns(world) + limits.connection_timeout_ns;
     kd_mutex_lock(&database->mutex);
+    if (too_many_of_role(session)) {
+        kd_mutex_unlock(&database->mutex);
+        return KD_FAIL(ctx, KD_LIMIT, "53300", "too many connections for role \"%s\"",
+                       session->user_name);
+    }
     while (!session->is_internal && database->session_count >= limits.max_connections) {
         uint64_t now_ns = world->monotonic_ns(world);
         if (now_ns >= deadline_ns) {
@@ -82,9 +100,7 @@ kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_o
     kd_error_clear(&session->ctx);
     session->is_internal = options != NULL && options->is_internal;
     session->isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;
-    const char *user = options == NULL || options->user_name == NULL ? "kade" : options->user_name;
-    (void)snprintf(session->user_name, sizeof session->user_name, "%s", user);
-    session->principal = (kd_principal){.user_name = session->user_name};
+    KD_TRY_OUT(kdi_session_log_in(&own, session, options));
     kdi_session_defaults(session, &session->settings);
     KD_TRY_OUT(enter_list(&own, session));
     arena = NULL; /* The session owns it now. */
@@ -381,7 +397,8 @@ void kdi_session_facts(kd_session *session, kd_catalog_version *catalog, kd_text
     *out_facts = (kd_session_facts){
         .text = out_text,
         .random_seed = &session->random_seed,
-        .user_name = session->user_name,
+        .user_name = kdi_role_text(catalog, kdi_current_role_no(session)),
+        .session_user_name = kdi_role_text(catalog, session->settings.session_role_no),
         .database_name = session->database->name,
         .current_schema = session->current_schema,
         .transaction_us = begun,
@@ -396,15 +413,17 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
 {
     const kd_settings *settings = &session->settings;
     kd_slice *path = KD_NEW_ARRAY(ctx, arena, kd_slice, KD_SEARCH_PATH_MAX + 1);
-    if (path == NULL)
+    kd_principal *principal = KD_NEW(ctx, arena, kd_principal);
+    if (path == NULL || principal == NULL)
         return KD_NOMEM;
+    *principal = (kd_principal){.role_no = kdi_current_role_no(session), .catalog = catalog};
     uint32_t count = 0;
     if (session->temp_schema_no != 0 && kd_catalog_get(catalog, session->temp_schema_no) != NULL)
         path[count++] = kd_slice_of(session->temp_schema);
     for (uint32_t i = 0; i < settings->search_path_count; i++) {
         kd_slice name = settings->search_path[i];
         if (kd_slice_equal(name, KD_SLICE("$user")))
-            name = kd_slice_of(session->user_name);
+            name = kd_slice_of(kdi_role_text(catalog, kdi_current_role_no(session)));
         if (kd_catalog_find_schema(catalog, name) != NULL)
             path[count++] = name;
     }
@@ -416,7 +435,7 @@ kd_status kdi_bind_options(kd_ctx *ctx, kd_arena *arena, kd_session *session,
         .virtual_tables = kdi_system_views(),
         .allow_parameters = true,
         .authorize = kd_authorize,
-        .authorize_object = &session->principal,
+        .authorize_object = principal,
     };
     if (session->routine != NULL) {
         out_options->parameter_names = session->routine->names;

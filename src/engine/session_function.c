@@ -8,6 +8,7 @@
 #include "engine/advisory_lock.h"
 #include "engine/configuration.h"
 #include "engine/notify.h"
+#include "engine/session_role.h"
 #include "types/array.h"
 
 #include <assert.h>
@@ -251,6 +252,15 @@ static kd_status call_current_schemas(kd_ctx *ctx, kd_call_env *env, const void 
     return kd_array_make(ctx, env->arena, kd_type_of(KD_TYPE_TEXT), names, count, result);
 }
 
+static kd_status set_one(kd_ctx *ctx, kd_call_env *env, kd_settings *settings, kd_slice name,
+                         kd_slice value)
+{
+    kd_session *session = kdi_call_session(env);
+    if (kdi_is_role_setting(name))
+        return kdi_set_role(ctx, session, kdi_call_catalog(env), settings, name, &value);
+    return kd_settings_set(ctx, session->arena, settings, name, &value, 1);
+}
+
 static kd_status call_set_config(kd_ctx *ctx, kd_call_env *env, const void *const *args,
                                  void *result, bool *out_is_null)
 {
@@ -261,9 +271,9 @@ static kd_status call_set_config(kd_ctx *ctx, kd_call_env *env, const void *cons
     kd_slice value = kd_str_slice(args[1]);
     kd_mutex_lock(&session->database->mutex);
     kdi_settings_keep(session);
-    kd_status status = kd_settings_set(ctx, session->arena, &session->settings, name, &value, 1);
+    kd_status status = set_one(ctx, env, &session->settings, name, value);
     if (status == KD_OK && !is_local)
-        status = kd_settings_set(ctx, session->arena, &session->committed, name, &value, 1);
+        status = set_one(ctx, env, &session->committed, name, value);
     kd_mutex_unlock(&session->database->mutex);
     KD_TRY(status);
     return kdi_return_text(ctx, env, value, result);

@@ -172,20 +172,24 @@ static uint64_t hash_settings(const kd_settings *settings)
         settings->extra_float_digits,
         settings->bytea_escape,
         (int64_t)(uintptr_t)settings->time_zone,
+        settings->role_no,
+        settings->session_role_no,
     };
     uint64_t path =
         kd_hash_bytes(settings->search_path_text.data, settings->search_path_text.size_bytes);
     return kd_hash_combine(path, kd_hash_bytes(numbers, sizeof numbers)) | 1;
 }
 
-/* The settings, files that were found changed, and functions that were registered. */
+/* The settings, files that were found changed, functions that were registered, whose rights count.
+ */
 static uint64_t settings_stamp(kd_session *session)
 {
     if (session->settings_stamp == 0)
         session->settings_stamp = hash_settings(&session->settings);
     uint64_t functions =
         atomic_load_explicit(&session->database->function_changes, memory_order_relaxed);
-    return (session->settings_stamp * 31 + session->file_stamp) * 31 + functions;
+    uint64_t stamp = (session->settings_stamp * 31 + session->file_stamp) * 31 + functions;
+    return stamp * 31 + session->acting_role_no;
 }
 
 /* Makes sure that the plan is one for `catalog`. */

@@ -274,10 +274,12 @@ static bool find_secret(kd_slice text, size_t at, size_t *out_end)
     while (quote < text.size_bytes && strchr(" \t\r\n", text.data[quote]) != NULL)
         quote++;
     *out_end = text.size_bytes;
-    if (quote == text.size_bytes || strchr("'$Ee", text.data[quote]) == NULL)
+    if (quote == text.size_bytes || strchr("'$EeUu/-", text.data[quote]) == NULL)
         return false;
-    if (text.data[quote] != '\'')
-        return text.data[quote] == '$' || text.data[quote + 1] == '\'';
+    if (text.data[quote] != '\'') {
+        char next = quote + 1 < text.size_bytes ? text.data[quote + 1] : ' ';
+        return text.data[quote] == '$' || strchr("'&*-", next) != NULL; /* Comments too. */
+    }
     for (size_t i = quote + 1; i < text.size_bytes; i++) {
         if (text.data[i] != '\'')
             continue;
@@ -289,6 +291,26 @@ static bool find_secret(kd_slice text, size_t at, size_t *out_end)
         i++;
     }
     return true;
+}
+
+kd_status kdi_hide_secrets(kd_ctx *ctx, kd_arena *arena, kd_slice text, kd_slice *out_text)
+{
+    kd_buffer shown = kd_buffer_in(arena);
+    size_t end, copied = 0;
+    for (size_t i = 0; i < text.size_bytes; i++) {
+        if ((text.data[i] | 0x20) != 'p' || !find_secret(text, i, &end))
+            continue;
+        KD_TRY(kd_buffer_append(ctx, &shown, text.data + copied, i + SECRET_WORD_BYTES - copied));
+        KD_TRY(kd_buffer_append_text(ctx, &shown, " '***'"));
+        copied = end;
+        i = end - 1;
+    }
+    *out_text = text;
+    if (copied == 0)
+        return KD_OK;
+    KD_TRY(kd_buffer_append(ctx, &shown, text.data + copied, text.size_bytes - copied));
+    *out_text = kd_buffer_slice(&shown);
+    return KD_OK;
 }
 
 static void append_statement(line *to, kd_slice text)

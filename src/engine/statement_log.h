@@ -46,6 +46,10 @@ typedef struct kdi_logged {
 
 /* Writes a line if the session's settings say so. */
 void kdi_statement_log_add(kd_session *session, const kdi_logged *logged);
+/* A statement's text as the log has it: without what stands behind PASSWORD. In `arena` or the text
+ * itself. */
+kd_status kdi_hide_secrets(kd_ctx *ctx, kd_arena *arena, kd_slice text,
+                           kd_slice *out_text) KD_MUST_CHECK;
 /* What a statement does, for log_statement. */
 kd_log_statement kdi_statement_log_class(const kd_prepared *prepared);
 

@@ -12,7 +12,7 @@
 
 /* --- Values ----------------------------------------------------------------------------------- */
 
-static void put(kdi_sys_view *view, kd_value value)
+void kdi_put_value(kdi_sys_view *view, kd_value value)
 {
     assert(view->value_count < sizeof view->values / sizeof view->values[0]);
     view->values[view->value_count++] = value;
@@ -20,7 +20,7 @@ static void put(kdi_sys_view *view, kd_value value)
 
 void kdi_put_null(kdi_sys_view *view)
 {
-    put(view, kd_value_null(kd_type_of(KD_TYPE_TEXT)));
+    kdi_put_value(view, kd_value_null(kd_type_of(KD_TYPE_TEXT)));
 }
 
 void kdi_put_nulls(kdi_sys_view *view, uint32_t count)
@@ -40,12 +40,12 @@ void kdi_put_text_or_null(kdi_sys_view *view, kd_slice text)
 void kdi_put_char(kdi_sys_view *view, char byte)
 {
     kd_value value = kd_value_text((kd_slice){&byte, 1}); /* Short texts are held inside. */
-    put(view, value);
+    kdi_put_value(view, value);
 }
 
 void kdi_put_timestamptz(kdi_sys_view *view, int64_t us_since_1970)
 {
-    put(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
+    kdi_put_value(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
                          .as.i64 = us_since_1970 + KD_UNIX_EPOCH_US});
 }
 
@@ -54,7 +54,7 @@ static kd_status put_array(kdi_sys_view *view, kd_type type, const kd_value *ele
 {
     kd_value array = {.type = kd_type_array_of(type)};
     KD_TRY(kd_array_make(view->ctx, view->arena, type, elements, count, &array.as.str));
-    put(view, array);
+    kdi_put_value(view, array);
     return KD_OK;
 }
 
@@ -93,7 +93,7 @@ kd_status kdi_put_types(kdi_sys_view *view, const kd_type *types, uint32_t count
 
 void kdi_put_text(kdi_sys_view *view, kd_slice text)
 {
-    put(view, kd_value_text(text));
+    kdi_put_value(view, kd_value_text(text));
 }
 
 kd_status kdi_put_view_text(kdi_sys_view *view, const kd_object *object)
@@ -112,7 +112,7 @@ void kdi_put_literal(kdi_sys_view *view, const char *text)
 
 void kdi_put_bool(kdi_sys_view *view, bool value)
 {
-    put(view, kd_value_bool(value));
+    kdi_put_value(view, kd_value_bool(value));
 }
 
 void kdi_put_yes_no(kdi_sys_view *view, bool value)
@@ -122,17 +122,17 @@ void kdi_put_yes_no(kdi_sys_view *view, bool value)
 
 void kdi_put_int2(kdi_sys_view *view, int value)
 {
-    put(view, (kd_value){.type = kd_type_of(KD_TYPE_INT2), .as.i16 = (int16_t)value});
+    kdi_put_value(view, (kd_value){.type = kd_type_of(KD_TYPE_INT2), .as.i16 = (int16_t)value});
 }
 
 void kdi_put_int4(kdi_sys_view *view, int64_t value)
 {
-    put(view, kd_value_i32((int32_t)value));
+    kdi_put_value(view, kd_value_i32((int32_t)value));
 }
 
 void kdi_put_int8(kdi_sys_view *view, int64_t value)
 {
-    put(view, kd_value_i64(value));
+    kdi_put_value(view, kd_value_i64(value));
 }
 
 void kdi_put_moment(kdi_sys_view *view, int64_t wall_us)
@@ -140,18 +140,18 @@ void kdi_put_moment(kdi_sys_view *view, int64_t wall_us)
     if (wall_us == 0)
         kdi_put_null(view);
     else
-        put(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
+        kdi_put_value(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
                              .as.i64 = wall_us + KD_UNIX_EPOCH_US});
 }
 
 void kdi_put_oid(kdi_sys_view *view, uint64_t value)
 {
-    put(view, (kd_value){.type = kd_type_of(KD_TYPE_OID), .as.i64 = (int64_t)value});
+    kdi_put_value(view, (kd_value){.type = kd_type_of(KD_TYPE_OID), .as.i64 = (int64_t)value});
 }
 
 void kdi_put_float4(kdi_sys_view *view, double value)
 {
-    put(view, (kd_value){.type = kd_type_of(KD_TYPE_FLOAT4), .as.f32 = (float)value});
+    kdi_put_value(view, (kd_value){.type = kd_type_of(KD_TYPE_FLOAT4), .as.f32 = (float)value});
 }
 
 kd_status kdi_sys_emit(kdi_sys_view *view)
@@ -271,7 +271,7 @@ uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *tabl
 
 /* --- The list --------------------------------------------------------------------------------- */
 
-enum { VIEWS_MAX = 160, LIST_COUNT = 11 };
+enum { VIEWS_MAX = 192, LIST_COUNT = 12 };
 
 const kd_virtual_table *kdi_virtual_at(uint32_t position)
 {
@@ -305,7 +305,7 @@ static void fill_list(void)
     const kd_virtual_table *(*const lists[LIST_COUNT])(uint32_t *) = {
         kdi_column_views, kdi_key_views,        kdi_server_views, kdi_standard_views,
         kdi_type_views,   kdi_statistics_views, kdi_usage_views,  kdi_advice_views,
-        kdi_damage_views, kdi_plan_views,       kdi_absent_views};
+        kdi_damage_views, kdi_plan_views,       kdi_absent_views, kdi_role_views};
     uint32_t total = 0;
     for (uint32_t i = 0; i < LIST_COUNT; i++) {
         uint32_t count;

@@ -51,6 +51,7 @@ typedef struct kdi_sys_view {
 typedef kd_status (*kdi_sys_rows)(kdi_sys_view *view);
 
 /* One value more. */
+void kdi_put_value(kdi_sys_view *view, kd_value value);
 void kdi_put_null(kdi_sys_view *view);
 void kdi_put_nulls(kdi_sys_view *view, uint32_t count);
 void kdi_put_text(kdi_sys_view *view, kd_slice text);
@@ -202,6 +203,7 @@ const kd_virtual_table *kdi_statistics_views(uint32_t *out_count);
 const kd_virtual_table *kdi_usage_views(uint32_t *out_count);
 const kd_virtual_table *kdi_advice_views(uint32_t *out_count);
 const kd_virtual_table *kdi_plan_views(uint32_t *out_count);
+const kd_virtual_table *kdi_role_views(uint32_t *out_count);
 /* All of them. */
 const kd_virtual_table *kdi_virtual_at(uint32_t position); /* NULL past the last. */
 

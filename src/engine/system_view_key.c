@@ -4,6 +4,8 @@
  */
 #include "engine/system_view_internal.h"
 
+#include "types/array.h"
+
 #include <assert.h>
 
 /* Calls `each` for every table. */
@@ -33,7 +35,8 @@ static kd_status for_tables(kdi_sys_view *view,
     X(indcheckxmin, BOOL)        \
     X(indisready, BOOL)          \
     X(indislive, BOOL)           \
-    X(indisreplident, BOOL) X(indkey, INT2_ARRAY) X(indexprs, TEXT) X(indpred, TEXT)
+    X(indisreplident, BOOL)      \
+    X(indkey, INT2_ARRAY) X(indoption, INT2_ARRAY) X(indexprs, TEXT) X(indpred, TEXT)
 
 /* Columns' numbers, 0 for expressions. */
 static kd_status put_keys(kdi_sys_view *view, const kd_table_entry *table,
@@ -48,6 +51,26 @@ static kd_status put_keys(kdi_sys_view *view, const kd_table_entry *table,
         numbers[i] = column == NULL || column->hidden ? 0 : column->storage.column_no;
     }
     return kdi_put_numbers(view, numbers, count);
+}
+
+/* Bit 0: descending, bit 1: NULLs first. Counted from 0, as PostgreSQL's is. */
+static kd_status put_options(kdi_sys_view *view, const kd_table_index *index)
+{
+    const kd_type type = kd_type_of(KD_TYPE_INT2);
+    uint32_t count = index->storage.column_count;
+    const kd_array_shape shape = {.dimensions = 1, .lengths = {count}, .lower_bounds = {0}};
+    kd_value *options = KD_NEW_ARRAY(view->ctx, view->arena, kd_value, count + 1);
+    kd_value array = {.type = kd_type_array_of(type)};
+    if (options == NULL)
+        return KD_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        kd_key_order order = index->storage.columns[i].order;
+        options[i] = (kd_value){.type = type};
+        options[i].as.i16 = (int16_t)(order.descending | order.nulls_first << 1);
+    }
+    KD_TRY(kd_array_make_shaped(view->ctx, view->arena, type, &shape, options, &array.as.str));
+    kdi_put_value(view, array);
+    return KD_OK;
 }
 
 static kd_status put_expressions(kdi_sys_view *view, const kd_table_entry *table,
@@ -86,6 +109,7 @@ static kd_status table_indexes(kdi_sys_view *view, const kd_table_entry *table)
         kdi_put_bool(view, true);
         kdi_put_bool(view, false);
         KD_TRY(put_keys(view, table, index));
+        KD_TRY(put_options(view, index));
         KD_TRY(put_expressions(view, table, index));
         kdi_put_text_or_null(view, index->predicate_text);
         KD_TRY(kdi_sys_emit(view));

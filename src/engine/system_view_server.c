@@ -1,5 +1,5 @@
 /*
- * System views of what the server is and does: settings, databases, roles, sessions.
+ * System views of what the server is and does: settings, databases, sessions.
  */
 #include "engine/system_view_internal.h"
 
@@ -105,30 +105,6 @@ static kd_status pg_database(kdi_sys_view *view)
     kdi_put_oid(view, 1663);
     kdi_put_char(view, 'c');
     kdi_put_nulls(view, 3);
-    return kdi_sys_emit(view);
-}
-
-#define PG_ROLES(X)         \
-    X(oid, OID)             \
-    X(rolname, TEXT)        \
-    X(rolsuper, BOOL)       \
-    X(rolinherit, BOOL)     \
-    X(rolcreaterole, BOOL)  \
-    X(rolcreatedb, BOOL)    \
-    X(rolcanlogin, BOOL)    \
-    X(rolreplication, BOOL) \
-    X(rolconnlimit, INT4) X(rolvaliduntil, TIMESTAMPTZ) X(rolbypassrls, BOOL)
-
-static kd_status pg_roles(kdi_sys_view *view)
-{
-    kdi_put_oid(view, KDI_OWNER_NO);
-    kdi_put_text(view, kdi_owner_name(view));
-    for (int i = 0; i < 5; i++)
-        kdi_put_bool(view, true);
-    kdi_put_bool(view, false);
-    kdi_put_int4(view, -1);
-    kdi_put_null(view);
-    kdi_put_bool(view, true);
     return kdi_sys_emit(view);
 }
 
@@ -254,7 +230,6 @@ static kd_status kade_progress(kdi_sys_view *view)
 
 KDI_VIEW(pg_settings, PG_SETTINGS)
 KDI_VIEW(pg_database, PG_DATABASE)
-KDI_VIEW(pg_roles, PG_ROLES)
 /* All texts are ordered by their bytes; the names are PostgreSQL's. */
 #define PG_COLLATION(X)          \
     X(oid, OID)                  \
@@ -308,7 +283,6 @@ const kd_virtual_table *kdi_server_views(uint32_t *out_count)
     static const kd_virtual_table views[] = {
         KDI_VIEW_ENTRY("pg_catalog", "pg_settings", pg_settings),
         KDI_VIEW_ENTRY("pg_catalog", "pg_database", pg_database),
-        KDI_VIEW_ENTRY("pg_catalog", "pg_roles", pg_roles),
         KDI_VIEW_ENTRY("pg_catalog", "pg_am", pg_am),
         KDI_VIEW_ENTRY("pg_catalog", "pg_collation", pg_collation),
         KDI_VIEW_ENTRY("pg_catalog", "pg_extension", pg_extension),

@@ -5,8 +5,10 @@
 
 #include "engine/configuration.h"
 #include "engine/notify.h"
+#include "engine/define_role.h"
 #include "engine/sample_store.h"
 #include "engine/schema_change.h"
+#include "engine/session_role.h"
 #include "engine/table_key.h"
 #include "table/usage.h"
 
@@ -91,8 +93,11 @@ kd_status kdi_setting_values(kd_ctx *ctx, const kd_ast_set *ast,
 
 void kdi_reset_settings(kd_session *session)
 {
+    const kd_settings before = session->settings;
     kdi_settings_keep(session);
     kdi_session_defaults(session, &session->settings);
+    session->settings.role_no = before.role_no;
+    session->settings.session_role_no = before.session_role_no;
     session->committed = session->settings;
 }
 
@@ -101,6 +106,8 @@ static kd_status set_in(kd_ctx *ctx, kd_run *run, kd_settings *settings, kd_slic
                         const kd_slice *values, uint32_t count)
 {
     kd_session *session = run->session;
+    if (kdi_is_role_setting(name))
+        return kdi_set_role(ctx, session, run->catalog, settings, name, count > 0 ? values : NULL);
     if (count > 0)
         return kd_settings_set(ctx, session->arena, settings, name, values, count);
     kd_settings *defaults = KD_NEW(ctx, run->arena, kd_settings);
@@ -115,6 +122,8 @@ static kd_status run_set(kd_ctx *ctx, kd_run *run, const kd_ast_set *ast)
     kd_session *session = run->session;
     kd_slice values[KD_SEARCH_PATH_MAX];
     uint32_t count;
+    if (ast->scope == KD_AST_SET_OF_ROLE)
+        return kdi_alter_role_setting(ctx, run, ast);
     if (ast->scope != KD_AST_SET_OF_SESSION)
         return kdi_alter_configuration(ctx, run, ast);
     kdi_set_tag(run, ast->what == KD_AST_SET_TO_DEFAULT || ast->what == KD_AST_RESET_ALL ? "RESET"
@@ -465,6 +474,12 @@ static kd_status run_definition(kd_ctx *ctx, kd_run *run, const kd_ast_node *nod
         return kdi_set_schema(ctx, run, (const kd_ast_alter_set_schema *)node);
     case KD_AST_DROP:
         return kdi_drop(ctx, run, (const kd_ast_drop *)node);
+    case KD_AST_CREATE_ROLE:
+        return kdi_role_definition(ctx, run, (const kd_ast_create_role *)node);
+    case KD_AST_GRANT:
+        if (((const kd_ast_grant *)node)->is_role)
+            return kdi_grant_roles(ctx, run, (const kd_ast_grant *)node);
+        return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "GRANT is not supported");
     case KD_AST_COMMENT:
         return kdi_comment(ctx, run, (const kd_ast_comment *)node);
     case KD_AST_TRUNCATE:

@@ -19,7 +19,8 @@ typedef enum kd_privilege {
 } kd_privilege;
 
 typedef struct kd_principal {
-    const char *user_name;
+    uint32_t role_no;
+    const kd_catalog_version *catalog; /* What says what it may do. */
 } kd_principal;
 
 /* KD_DENIED 42501 when not. `object` is the kd_principal: this is kd_bind_options.authorize. */

@@ -90,6 +90,7 @@ static const char *const kind_names[KD_AST_KIND_COUNT] = {
     "alter owner",
     "alter set schema",
     "drop",
+    "owned",
     "comment",
     "transaction",
     "set",

@@ -124,6 +124,7 @@ typedef enum kd_ast_kind {
     KD_AST_ALTER_OWNER, /* ALTER ... OWNER TO, where it is not a table action */
     KD_AST_ALTER_SET_SCHEMA,
     KD_AST_DROP,
+    KD_AST_OWNED, /* REASSIGN OWNED, DROP OWNED */
     KD_AST_COMMENT,
     KD_AST_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE */
     KD_AST_SET,         /* SET, RESET */

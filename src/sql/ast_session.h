@@ -56,6 +56,7 @@ typedef enum kd_ast_set_scope {
     KD_AST_SET_OF_SESSION = 0,
     KD_AST_SET_OF_SYSTEM,   /* ALTER SYSTEM */
     KD_AST_SET_OF_DATABASE, /* ALTER DATABASE name */
+    KD_AST_SET_OF_ROLE,     /* ALTER ROLE name [IN DATABASE name]; "all" for ALL */
 } kd_ast_set_scope;
 
 /* SET TIME ZONE is the setting "timezone" (LOCAL and DEFAULT: SET_TO_DEFAULT), NAMES is
@@ -66,6 +67,7 @@ typedef struct kd_ast_set {
     kd_ast_set_kind what;
     kd_ast_set_scope scope;
     kd_slice database;
+    kd_slice role;
     bool local;
     kd_slice name;      /* "a.b" for a qualified one */
     kd_ast_list values; /* Constants; bare words are string constants; INTERVAL '..' a cast */
@@ -203,6 +205,15 @@ typedef struct kd_ast_create_role {
     kd_ast_list options; /* superuser, createdb, login ... (boolean); password (string or NULL);
                           * connection_limit; valid_until; in_role, role, admin (KD_AST_ROW) */
 } kd_ast_create_role;
+
+/* REASSIGN OWNED and DROP OWNED. */
+typedef struct kd_ast_owned {
+    kd_ast_node node;
+    bool is_reassign;
+    kd_ast_names roles;
+    kd_slice new_role;
+    kd_ast_behavior behavior;
+} kd_ast_owned;
 
 typedef struct kd_ast_create_extension {
     kd_ast_node node;

@@ -160,7 +160,9 @@ static kd_status alter_object(kd_parser *p, altered *a, kd_ast_node **out)
         return alter_set_schema(p, a, out);
     switch (a->object) {
     case KD_AST_OBJECT_DATABASE:
-        return kdi_alter_settings(p, a->position, KD_AST_SET_OF_DATABASE, a->target->name.name,
+        return kdi_alter_settings(p, a->position,
+                                  &(kd_ast_set){.scope = KD_AST_SET_OF_DATABASE,
+                                                .database = a->target->name.name},
                                   out);
     case KD_AST_OBJECT_SEQUENCE:
         return alter_sequence(p, a, out);
@@ -187,7 +189,7 @@ kd_status kdi_alter(kd_parser *p, kd_ast_node **out)
     if (is_role)
         return kdi_role_statement(p, true, a.position, out);
     if (kdi_accept(p, KW_SYSTEM))
-        return kdi_alter_settings(p, a.position, KD_AST_SET_OF_SYSTEM, (kd_slice){"", 0}, out);
+        return kdi_alter_settings(p, a.position, &(kd_ast_set){.scope = KD_AST_SET_OF_SYSTEM}, out);
     KD_TRY(kdi_object_kind(p, &a.object));
     switch (a.object) {
     case KD_AST_OBJECT_TABLE:

@@ -207,6 +207,34 @@ static kd_status role_list(kd_parser *p, kd_ast_list *list, const char *name)
     return kdi_push_option(p, list, name, &row->node);
 }
 
+/* Behind REASSIGN or DROP, at OWNED. */
+kd_status kdi_owned_tail(kd_parser *p, int32_t position, bool is_reassign, kd_ast_node **out)
+{
+    kd_ast_owned *node = KDI_NODE_AT(p, KD_AST_OWNED, kd_ast_owned, position);
+    if (node == NULL)
+        return KD_NOMEM;
+    node->is_reassign = is_reassign;
+    KD_TRY(kdi_expect(p, KW_OWNED));
+    KD_TRY(kdi_expect(p, KW_BY));
+    KD_TRY(grantees(p, &node->roles));
+    if (is_reassign) {
+        KD_TRY(kdi_expect(p, KW_TO));
+        KD_TRY(kdi_role(p, &node->new_role));
+    } else {
+        node->behavior = kdi_behavior(p);
+    }
+    kdi_finish(p, &node->node);
+    *out = &node->node;
+    return KD_OK;
+}
+
+kd_status kdi_reassign_owned(kd_parser *p, kd_ast_node **out)
+{
+    int32_t position = p->token.position;
+    kdi_advance(p);
+    return kdi_owned_tail(p, position, true, out);
+}
+
 /* SUPERUSER, NOLOGIN, ...: words that are no keywords. */
 static kd_status role_flag(kd_parser *p, kd_ast_list *list, bool *out_found)
 {
@@ -237,11 +265,30 @@ static kd_status role_flag(kd_parser *p, kd_ast_list *list, bool *out_found)
     return KD_OK;
 }
 
-static kd_status value_option(kd_parser *p, kd_ast_list *list, const char *name)
+static kd_status text_option(kd_parser *p, kd_ast_list *list, const char *name)
 {
-    kd_ast_node *value;
-    KD_TRY(kdi_restricted_expr(p, &value));
-    return kdi_push_option(p, list, name, value);
+    int32_t position = p->token.position;
+    kd_slice text;
+    KD_TRY(kdi_string(p, &text));
+    kd_ast_node *value = kdi_string_constant(p, text, position);
+    return value == NULL ? KD_NOMEM : kdi_push_option(p, list, name, value);
+}
+
+/* NULL takes the password away: an option without a value. */
+static kd_status password_option(kd_parser *p, kd_ast_list *list)
+{
+    if (kdi_accept(p, KW_NULL))
+        return kdi_push_option(p, list, "password", NULL);
+    return text_option(p, list, "password");
+}
+
+static kd_status limit_option(kd_parser *p, kd_ast_list *list)
+{
+    int32_t position = p->token.position;
+    int64_t limit;
+    KD_TRY(kdi_signed_integer(p, &limit));
+    kd_ast_node *value = kdi_integer_constant(p, limit, position);
+    return value == NULL ? KD_NOMEM : kdi_push_option(p, list, "connection_limit", value);
 }
 
 static kd_status role_option(kd_parser *p, kd_ast_list *list, bool *out_found)
@@ -255,11 +302,11 @@ static kd_status role_option(kd_parser *p, kd_ast_list *list, bool *out_found)
             return kdi_syntax_error(p, "PASSWORD");
     }
     if (kdi_accept(p, KW_PASSWORD))
-        return value_option(p, list, "password");
+        return password_option(p, list);
     if (kdi_accept_two(p, KW_CONNECTION, KW_LIMIT))
-        return value_option(p, list, "connection_limit");
+        return limit_option(p, list);
     if (kdi_accept_two(p, KW_VALID, KW_UNTIL))
-        return value_option(p, list, "valid_until");
+        return text_option(p, list, "valid_until");
     if (kdi_accept_two(p, KW_IN, KW_ROLE) || kdi_accept_two(p, KW_IN, KW_GROUP))
         return role_list(p, list, "in_role");
     if (kdi_accept(p, KW_ROLE) || kdi_accept(p, KW_USER))
@@ -270,6 +317,48 @@ static kd_status role_option(kd_parser *p, kd_ast_list *list, bool *out_found)
     return KD_OK;
 }
 
+/* ALTER ROLE r RENAME TO n */
+static kd_status rename_role(kd_parser *p, const kd_ast_create_role *role, kd_ast_node **out)
+{
+    kd_ast_rename *rename = KDI_NODE_AT(p, KD_AST_RENAME, kd_ast_rename, role->node.position);
+    if (rename == NULL)
+        return KD_NOMEM;
+    rename->object = rename->relation = KD_AST_OBJECT_ROLE;
+    rename->name = (kd_ast_name){
+        .position = role->node.position, .end = p->previous.end, .name = role->name};
+    KD_TRY(kdi_name(p, &rename->new_name));
+    kdi_finish(p, &rename->node);
+    *out = &rename->node;
+    return KD_OK;
+}
+
+/* ALTER GROUP g {ADD | DROP} USER u: memberships by another name. */
+static kd_status alter_group(kd_parser *p, const kd_ast_create_role *role, kd_ast_node **out)
+{
+    kd_ast_grant *node = KDI_NODE_AT(p, KD_AST_GRANT, kd_ast_grant, role->node.position);
+    kd_ast_privilege *group = KDI_NODE_AT(p, KD_AST_PRIVILEGE, kd_ast_privilege, p->token.position);
+    if (node == NULL || group == NULL)
+        return KD_NOMEM;
+    node->is_role = true;
+    node->is_revoke = p->previous.keyword == KW_DROP;
+    group->name = role->name;
+    KD_TRY(kdi_expect(p, KW_USER));
+    KD_TRY(grantees(p, &node->grantees));
+    KD_TRY(kdi_push(p, &node->privileges, &group->node));
+    kdi_finish(p, &node->node);
+    *out = &node->node;
+    return KD_OK;
+}
+
+/* ALTER ROLE r [IN DATABASE d] {SET ... | RESET ...} */
+static kd_status role_setting(kd_parser *p, const kd_ast_create_role *role, kd_ast_node **out)
+{
+    kd_ast_set whose = {.scope = KD_AST_SET_OF_ROLE, .role = role->name};
+    if (kdi_accept_two(p, KW_IN, KW_DATABASE))
+        KD_TRY(kdi_name(p, &whose.database));
+    return kdi_alter_settings(p, role->node.position, &whose, out);
+}
+
 kd_status kdi_role_statement(kd_parser *p, bool is_alter, int32_t position, kd_ast_node **out)
 {
     kd_ast_create_role *node = KDI_NODE_AT(p, KD_AST_CREATE_ROLE, kd_ast_create_role, position);
@@ -277,20 +366,20 @@ kd_status kdi_role_statement(kd_parser *p, bool is_alter, int32_t position, kd_a
         return KD_NOMEM;
     node->is_alter = is_alter;
     node->is_user = kdi_at(p, KW_USER);
+    bool is_group = kdi_at(p, KW_GROUP);
     kdi_advance(p);
-    KD_TRY(kdi_role(p, &node->name));
-    if (is_alter && kdi_accept_two(p, KW_RENAME, KW_TO)) {
-        kd_ast_rename *rename = KDI_NODE_AT(p, KD_AST_RENAME, kd_ast_rename, position);
-        if (rename == NULL)
-            return KD_NOMEM;
-        rename->object = rename->relation = KD_AST_OBJECT_ROLE;
-        rename->name =
-            (kd_ast_name){.position = position, .end = p->previous.end, .name = node->name};
-        KD_TRY(kdi_name(p, &rename->new_name));
-        kdi_finish(p, &rename->node);
-        *out = &rename->node;
-        return KD_OK;
-    }
+    if (is_alter && !is_group && kdi_accept(p, KW_ALL))
+        node->name = KD_SLICE("all");
+    else
+        KD_TRY(kdi_role(p, &node->name));
+    if (is_alter && kdi_accept_two(p, KW_RENAME, KW_TO))
+        return rename_role(p, node, out);
+    if (is_alter && is_group && (kdi_accept(p, KW_ADD) || kdi_accept(p, KW_DROP)))
+        return alter_group(p, node, out);
+    bool is_setting = kdi_at(p, KW_SET) || kdi_at(p, KW_RESET) ||
+                      (kdi_at(p, KW_IN) && kdi_next_is(p, KW_DATABASE));
+    if (is_alter && is_setting)
+        return role_setting(p, node, out);
     (void)kdi_accept(p, KW_WITH);
     bool found;
     do {

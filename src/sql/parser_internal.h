@@ -284,8 +284,9 @@ kd_status kdi_transaction(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_set(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_reset(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 /* ALTER SYSTEM and ALTER DATABASE name: what stands behind the name, SET or RESET. */
-kd_status kdi_alter_settings(kd_parser *p, int32_t position, kd_ast_set_scope scope,
-                             kd_slice database, kd_ast_node **out) KD_MUST_CHECK;
+/* SET or RESET, of what `whose` says: scope, database, role. */
+kd_status kdi_alter_settings(kd_parser *p, int32_t position, const kd_ast_set *whose,
+                             kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_show(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_prepare(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_execute(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
@@ -304,6 +305,9 @@ kd_status kdi_discard(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_call_procedure(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_do(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_grant(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_owned_tail(kd_parser *p, int32_t position, bool is_reassign,
+                         kd_ast_node **out) KD_MUST_CHECK;
+kd_status kdi_reassign_owned(kd_parser *p, kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_role_statement(kd_parser *p, bool is_alter, int32_t position,
                              kd_ast_node **out) KD_MUST_CHECK;
 kd_status kdi_default_privileges(kd_parser *p, int32_t position, kd_ast_node **out) KD_MUST_CHECK;

@@ -145,7 +145,9 @@ kd_status kdi_parse_drop(kd_parser *p, kd_ast_node **out)
     if (node == NULL)
         return KD_NOMEM;
     kdi_advance(p);
-    if (kdi_at(p, KW_OWNED) || kdi_at(p, KW_COLUMN) || kdi_at(p, KW_CONSTRAINT))
+    if (kdi_at(p, KW_OWNED))
+        return kdi_owned_tail(p, node->node.position, false, out);
+    if (kdi_at(p, KW_COLUMN) || kdi_at(p, KW_CONSTRAINT))
         return kdi_syntax_error(p, "TABLE, INDEX, VIEW, SCHEMA, SEQUENCE, TYPE, ...");
     KD_TRY(kdi_object_kind(p, &node->object));
     if (node->object == KD_AST_OBJECT_INDEX)

@@ -331,14 +331,15 @@ kd_status kdi_reset(kd_parser *p, kd_ast_node **out)
     return KD_OK;
 }
 
-kd_status kdi_alter_settings(kd_parser *p, int32_t position, kd_ast_set_scope scope,
-                             kd_slice database, kd_ast_node **out)
+kd_status kdi_alter_settings(kd_parser *p, int32_t position, const kd_ast_set *whose,
+                             kd_ast_node **out)
 {
     kd_ast_set *node = KDI_NODE_AT(p, KD_AST_SET, kd_ast_set, position);
     if (node == NULL)
         return KD_NOMEM;
-    node->scope = scope;
-    node->database = database;
+    node->scope = whose->scope;
+    node->database = whose->database;
+    node->role = whose->role;
     if (kdi_accept(p, KW_RESET)) {
         KD_TRY(reset_name(p, node));
     } else {

@@ -65,6 +65,7 @@ static const statement_word statement_words[] = {
     {KW_DO, kdi_do},
     {KW_GRANT, kdi_grant},
     {KW_REVOKE, kdi_grant},
+    {KW_REASSIGN, kdi_reassign_owned},
     {KW_LISTEN, kdi_notify},
     {KW_NOTIFY, kdi_notify},
     {KW_UNLISTEN, kdi_notify},

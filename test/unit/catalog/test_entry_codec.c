@@ -98,8 +98,9 @@ TEST(entries_of_other_formats_are_refused)
     const kd_object *read;
     CHECK_STATUS(&ctx, kd_entry_encode(&ctx, &entry, &bytes));
     CHECK_EQ(bytes.data[0], KD_ENTRY_FORMAT);
-    for (int step = -1; step <= 1; step += 2) {
-        bytes.data[0] = (char)(KD_ENTRY_FORMAT + step);
+    static const int others[] = {0, 1, 6, KD_ENTRY_FORMAT + 1, 127}; /* 7 is read too. */
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        bytes.data[0] = (char)others[i];
         CHECK_FAILS(&ctx, kd_entry_decode(&ctx, arena, kd_buffer_slice(&bytes), &read), "0A000");
     }
     kd_arena_destroy(arena);
