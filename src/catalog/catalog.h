@@ -296,7 +296,7 @@ typedef struct kd_role_setting {
 
 /* ALTER DEFAULT PRIVILEGES FOR the role: what objects that it makes begin with. */
 typedef struct kd_default_grants {
-    uint32_t schema_no; /* 0: in any schema. */
+    uint32_t schema_no;  /* 0: in any schema. */
     kd_object_kind kind; /* TABLE (views too), SEQUENCE, ROUTINE, DOMAIN (all types) or SCHEMA. */
     kd_grants grants;
 } kd_default_grants;

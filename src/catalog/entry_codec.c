@@ -504,9 +504,8 @@ static void walk_defaults(codec *c, kd_role_entry *role)
 
 static void walk_role(codec *c, kd_role_entry *role)
 {
-    bool *const flags[] = {&role->is_superuser,        &role->inherits,
-                           &role->can_create_role,     &role->can_create_database,
-                           &role->can_login,           &role->can_replicate,
+    bool *const flags[] = {&role->is_superuser,         &role->inherits,  &role->can_create_role,
+                           &role->can_create_database,  &role->can_login, &role->can_replicate,
                            &role->bypasses_row_security};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         walk_bool(c, flags[i]);

@@ -203,7 +203,7 @@ static kd_status call_table_is_visible(ARGS)
 static kd_status call_get_userbyid(ARGS)
 {
     kd_buffer name = kd_buffer_in(env->arena);
-    uint32_t role_no = (uint32_t)*(const int64_t *)args[0];
+    uint32_t role_no = (uint32_t) * (const int64_t *)args[0];
     const kd_role_entry *role = kd_role_entry_get(kdi_call_catalog(env), role_no);
     *out_is_null = false;
     if (role != NULL)

@@ -165,11 +165,11 @@ static kd_status apply_options(kd_ctx *ctx, role_change *change, const kd_ast_li
 
 static kd_status check_may_admin(kd_ctx *ctx, const kd_run *run, const kd_role_entry *role)
 {
-    bool may = role->is_superuser ? is_super(run)
-                                  : may_change_roles(run) ||
-                                        kd_role_may_admin(run->catalog,
-                                                          kdi_current_role_no(run->session),
-                                                          role->object.object_no);
+    bool may = role->is_superuser
+                   ? is_super(run)
+                   : may_change_roles(run) ||
+                         kd_role_may_admin(run->catalog, kdi_current_role_no(run->session),
+                                           role->object.object_no);
     if (may)
         return KD_OK;
     if (role->is_superuser)
@@ -193,9 +193,9 @@ static kd_status join_role(kd_ctx *ctx, kd_run *run, const kd_role_entry *member
     if (role_no == KD_ROLE_DATABASE_OWNER)
         return KD_FAIL(ctx, KD_INVALID, "42939", "role \"%.*s\" cannot have explicit members",
                        NAME(role->object.name));
-    bool is_loop = role_no == member_no || (!role->is_superuser &&
-                                            kd_role_is_member(run->catalog, role_no, member_no,
-                                                              KD_MEMBER_ANY));
+    bool is_loop =
+        role_no == member_no ||
+        (!role->is_superuser && kd_role_is_member(run->catalog, role_no, member_no, KD_MEMBER_ANY));
     if (is_loop)
         return KD_FAIL(ctx, KD_INVALID, "0LP01", "role \"%.*s\" is a member of role \"%.*s\"",
                        NAME(role->object.name), NAME(member->object.name));
@@ -219,8 +219,8 @@ static kd_status join_role(kd_ctx *ctx, kd_run *run, const kd_role_entry *member
     return kdi_put(ctx, run, &changed.object);
 }
 
-static kd_status leave_role(kd_ctx *ctx, kd_run *run, const kd_role_entry *member,
-                            uint32_t role_no, bool admin_only)
+static kd_status leave_role(kd_ctx *ctx, kd_run *run, const kd_role_entry *member, uint32_t role_no,
+                            bool admin_only)
 {
     uint32_t at = find_membership(member, role_no), count = member->membership_count;
     kd_role_entry changed = *member;
@@ -324,8 +324,7 @@ static kd_status create_role(kd_ctx *ctx, kd_run *run, const kd_ast_create_role 
 /* 42501 for a role that the session's may not touch. */
 static kd_status check_may_alter(kd_ctx *ctx, const kd_run *run, const kd_role_entry *role)
 {
-    if (role->object.object_no != KD_ROLE_OWNER &&
-        role->object.object_no < KD_OBJECT_NO_FIRST)
+    if (role->object.object_no != KD_ROLE_OWNER && role->object.object_no < KD_OBJECT_NO_FIRST)
         return KD_FAIL(ctx, KD_INVALID, "42939", "role name \"%.*s\" is reserved",
                        NAME(role->object.name));
     if (role->is_superuser && !is_super(run))
@@ -466,8 +465,7 @@ static kd_status other_settings(kd_ctx *ctx, kd_run *run, const kd_ast_set *ast,
 {
     bool in_database = ast->database.size_bytes > 0;
     uint32_t count = 0;
-    kd_role_setting *list =
-        KD_NEW_ARRAY(ctx, run->arena, kd_role_setting, role->setting_count + 1);
+    kd_role_setting *list = KD_NEW_ARRAY(ctx, run->arena, kd_role_setting, role->setting_count + 1);
     *out_list = list;
     if (list == NULL)
         return KD_NOMEM;

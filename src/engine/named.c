@@ -245,8 +245,7 @@ static kd_status discard(kd_ctx *ctx, kd_run *run, const kd_ast_discard *ast)
     kdi_notify_forget(session);
     kdi_advisory_forget(session);
     session->settings.role_no = session->committed.role_no = 0;
-    session->settings.session_role_no = session->committed.session_role_no =
-        session->login_role_no;
+    session->settings.session_role_no = session->committed.session_role_no = session->login_role_no;
     forget_sequences(session);
     return drop_temporary(ctx, session);
 }

@@ -103,7 +103,7 @@ typedef struct kd_settings {
     kd_slice dialect;
     kd_slice temp_directory;
     kd_slice password_encryption;
-    kd_slice flush_mode; /* "off", "always", "mixed": flush after statements, for tests. */
+    kd_slice flush_mode;      /* "off", "always", "mixed": flush after statements, for tests. */
     uint32_t role_no;         /* SET ROLE; 0: none, the next one counts. */
     uint32_t session_role_no; /* SET SESSION AUTHORIZATION. */
     uint32_t custom_count;

@@ -46,7 +46,7 @@ void kdi_put_char(kdi_sys_view *view, char byte)
 void kdi_put_timestamptz(kdi_sys_view *view, int64_t us_since_1970)
 {
     kdi_put_value(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
-                         .as.i64 = us_since_1970 + KD_UNIX_EPOCH_US});
+                                   .as.i64 = us_since_1970 + KD_UNIX_EPOCH_US});
 }
 
 static kd_status put_array(kdi_sys_view *view, kd_type type, const kd_value *elements,
@@ -141,7 +141,7 @@ void kdi_put_moment(kdi_sys_view *view, int64_t wall_us)
         kdi_put_null(view);
     else
         kdi_put_value(view, (kd_value){.type = kd_type_of(KD_TYPE_TIMESTAMPTZ),
-                             .as.i64 = wall_us + KD_UNIX_EPOCH_US});
+                                       .as.i64 = wall_us + KD_UNIX_EPOCH_US});
 }
 
 void kdi_put_oid(kdi_sys_view *view, uint64_t value)

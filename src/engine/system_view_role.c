@@ -114,8 +114,8 @@ static kd_status pg_roles(kdi_sys_view *view)
 
 static kd_status pg_authid_row(kdi_sys_view *view, const kd_role_entry *role)
 {
-    const bool flags[] = {role->is_superuser,  role->inherits,      role->can_create_role,
-                          role->can_create_database, role->can_login, role->can_replicate,
+    const bool flags[] = {role->is_superuser,         role->inherits,  role->can_create_role,
+                          role->can_create_database,  role->can_login, role->can_replicate,
                           role->bypasses_row_security};
     kdi_put_oid(view, role->object.object_no);
     kdi_put_text(view, role->object.name);
@@ -141,14 +141,14 @@ static kd_status pg_authid(kdi_sys_view *view)
     return put_roles(view, pg_authid_row);
 }
 
-#define PG_USER(X)         \
-    X(usename, TEXT)       \
-    X(usesysid, OID)       \
-    X(usecreatedb, BOOL)   \
-    X(usesuper, BOOL)      \
-    X(userepl, BOOL)       \
-    X(usebypassrls, BOOL)  \
-    X(passwd, TEXT)        \
+#define PG_USER(X)        \
+    X(usename, TEXT)      \
+    X(usesysid, OID)      \
+    X(usecreatedb, BOOL)  \
+    X(usesuper, BOOL)     \
+    X(userepl, BOOL)      \
+    X(usebypassrls, BOOL) \
+    X(passwd, TEXT)       \
     X(valuntil, TIMESTAMPTZ) X(useconfig, TEXT_ARRAY)
 
 static kd_status user_row(kdi_sys_view *view, const kd_role_entry *role, bool shows_password)
@@ -191,8 +191,7 @@ static kd_status pg_shadow(kdi_sys_view *view)
     return put_roles(view, pg_shadow_row);
 }
 
-#define PG_AUTH_MEMBERS(X) \
-    X(roleid, OID) X(member, OID) X(grantor, OID) X(admin_option, BOOL)
+#define PG_AUTH_MEMBERS(X) X(roleid, OID) X(member, OID) X(grantor, OID) X(admin_option, BOOL)
 
 static kd_status put_memberships(kdi_sys_view *view, const kd_role_entry *member)
 {

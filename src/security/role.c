@@ -11,11 +11,14 @@
 
 enum { MEMBERSHIP_DEPTH_MAX = 32, MEMBERSHIP_STEPS_MAX = 1 << 16 };
 
-#define NAMED(text) {.data = (text), .size_bytes = sizeof(text) - 1}
-#define PREDEFINED(number, text)                                                                  \
-    {                                                                                             \
-        .object = {.object_no = (number), .kind = KD_OBJECT_ROLE, .name = NAMED(text)},           \
-        .inherits = true, .connection_limit = -1, .valid_until = INT64_MAX                        \
+#define NAMED(text)                                    \
+    {                                                  \
+        .data = (text), .size_bytes = sizeof(text) - 1 \
+    }
+#define PREDEFINED(number, text)                                                        \
+    {                                                                                   \
+        .object = {.object_no = (number), .kind = KD_OBJECT_ROLE, .name = NAMED(text)}, \
+        .inherits = true, .connection_limit = -1, .valid_until = INT64_MAX              \
     }
 
 static const kd_membership monitors[] = {{KD_ROLE_READ_ALL_SETTINGS, KD_ROLE_OWNER, false},
@@ -164,8 +167,8 @@ typedef struct walk {
 static bool reaches(walk *it, uint32_t member_no, int depth)
 {
     const kd_role_entry *member = kd_role_entry_get(it->version, member_no);
-    if (member == NULL || depth == MEMBERSHIP_DEPTH_MAX ||
-        it->steps++ == MEMBERSHIP_STEPS_MAX || (it->inheriting && !member->inherits))
+    if (member == NULL || depth == MEMBERSHIP_DEPTH_MAX || it->steps++ == MEMBERSHIP_STEPS_MAX ||
+        (it->inheriting && !member->inherits))
         return false;
     for (uint32_t i = 0; i < member->membership_count; i++) {
         const kd_membership *membership = &member->memberships[i];

@@ -9,6 +9,7 @@
 typedef struct kdi_login {
     bool exists;
     bool may_log_in;
+    bool is_superuser;
     kd_slice verifier; /* As security/scram.h has it; empty: no password lets them in. */
 } kdi_login;
 

@@ -193,6 +193,12 @@ static kd_status let_in(kd_ctx *ctx, kdi_pg *pg)
         return denied(ctx, pg, "28000",
                       pg->login.exists ? "this role is not permitted to log in:"
                                        : "there is no role");
+    if (!pg->login.is_superuser) {
+        /* Nobody checks what other roles may do: they must not get in. */
+        kd_status status = denied(ctx, pg, "28000", "only superusers may log in, and not role");
+        kd_error_set_detail(ctx, "Privileges of roles on tables are not checked.");
+        return status;
+    }
     KD_TRY(kdi_pg_begin(ctx, pg, 'R', &start));
     KD_TRY(kd_buffer_append_big_u32(ctx, &pg->stream->out, 0));
     kdi_pg_end(pg, start);

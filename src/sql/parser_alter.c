@@ -160,10 +160,9 @@ static kd_status alter_object(kd_parser *p, altered *a, kd_ast_node **out)
         return alter_set_schema(p, a, out);
     switch (a->object) {
     case KD_AST_OBJECT_DATABASE:
-        return kdi_alter_settings(p, a->position,
-                                  &(kd_ast_set){.scope = KD_AST_SET_OF_DATABASE,
-                                                .database = a->target->name.name},
-                                  out);
+        return kdi_alter_settings(
+            p, a->position,
+            &(kd_ast_set){.scope = KD_AST_SET_OF_DATABASE, .database = a->target->name.name}, out);
     case KD_AST_OBJECT_SEQUENCE:
         return alter_sequence(p, a, out);
     case KD_AST_OBJECT_TYPE:

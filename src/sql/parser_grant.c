@@ -324,8 +324,8 @@ static kd_status rename_role(kd_parser *p, const kd_ast_create_role *role, kd_as
     if (rename == NULL)
         return KD_NOMEM;
     rename->object = rename->relation = KD_AST_OBJECT_ROLE;
-    rename->name = (kd_ast_name){
-        .position = role->node.position, .end = p->previous.end, .name = role->name};
+    rename->name =
+        (kd_ast_name){.position = role->node.position, .end = p->previous.end, .name = role->name};
     KD_TRY(kdi_name(p, &rename->new_name));
     kdi_finish(p, &rename->node);
     *out = &rename->node;

@@ -42,7 +42,7 @@ public class Clients {
             twice.addBatch();
             twice.executeBatch();
         } catch (BatchUpdateException error) {
-            say("batch failed", error.getSQLState());
+            say("refused", error.getSQLState());
         }
         try (PreparedStatement count = connection.prepareStatement("SELECT count(*) FROM java_rows")) {
             say("count", column(count.executeQuery(), "count"));

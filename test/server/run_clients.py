@@ -82,7 +82,7 @@ def test_psql(server):
     server.sql("CREATE TABLE t (a int PRIMARY KEY, b text NOT NULL DEFAULT 'x'); CREATE VIEW v AS SELECT a FROM t; "
                "CREATE SCHEMA s; CREATE SEQUENCE q; CREATE INDEX ON t (b)")
     code, out, err = server.psql("-P", "tuples_only=off", "-c", r"\dt", "-c", r"\dv", "-c", r"\dn", "-c", r"\ds", "-c", r"\di", "-c", r"\d t",
-                                 "-c", r"\df", "-c", r"\dT", "-c", r"\l", "-c", r"\d+ t", "-c", r"\d")
+                                 "-c", r"\df", "-c", r"\dT", "-c", r"\l", "-c", r"\du", "-c", r"\d+ t", "-c", r"\d")
     assert code == 0 and not err, err
     for part in ("public|t|table|kade", "public|v|view|kade", "s|kade", "public|q|sequence|kade", "t_b_idx",
                  "b|text||not null|'x'", '"t_pkey" PRIMARY KEY, btree (a)'):
@@ -228,6 +228,21 @@ def test_node_postgres(server):
     assert values["error"] == ["22012", "ERROR"] and values["named"] == 3
     assert values["row"] == ["2026-01-02T03:04:05.000Z", [0, 255]], values["row"]
     assert values["notices"] == ["25P01"] and values["pool"] == 380
+
+
+@with_server
+def test_pgjdbc(server):
+    if not JDBC.exists() or shutil.which("java") is None:
+        raise Skipped("libpostgresql-jdbc-java and a JDK are not installed")
+    server.sql("ALTER ROLE kade PASSWORD 'pencil'")
+    url = f"jdbc:postgresql://127.0.0.1:{server.port}/{server.path.name}"
+    out = seen(run(["java", "-cp", str(JDBC), str(HERE / "Clients.java"), url, "kade", "pencil"]))
+    assert out["batch"] == "500" and out["refused"] == "23505" and out["count"] == "[500]", out
+    assert out["read"] == "näme 9 10.50 2026-01-02 03:04:05.678 false 9 1.5", out["read"]
+    assert out["fetched"] == str(sum(range(500)))
+    assert out["tables"] == "[java_rows]" and out["columns"] == "[int4, text, numeric, timestamp, bool]", out
+    assert out["keys"] == "[id]" and out["indexes"] == "[java_rows_pkey]", out
+    assert out["copied"] == "2" and out["error"] == "22012"
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ import random
 import select
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
 import time
 
 from served import ENVIRONMENT, KADE, Server, main
-from wire import (CANCEL_REQUEST, FLUSH, GSS_REQUEST, SSL_REQUEST, SYNC, Wire, bind, close, describe,
-                  execute, fields, message, parse, query, row, startup, text)
+from wire import (CANCEL_REQUEST, FLUSH, GSS_REQUEST, SSL_REQUEST, SYNC, BoundScram, Scram, Wire, bind, close,
+                  describe, execute, fields, message, parse, query, row, startup, text)
 
 INT4, INT8, TEXT = 23, 20, 25
 
@@ -120,6 +121,105 @@ def test_encryption_that_is_not_offered_is_declined_once(server):
     wire.send(struct.pack("!ii", 8, SSL_REQUEST) * 2)
     assert wire.bytes(1) == b"N" and fields(wire.next()[1])["C"] == "08P01"
     assert wire.is_closed()
+
+
+@served()
+def test_a_role_logs_in_with_its_password_alone(server):
+    server.sql("ALTER ROLE kade PASSWORD 'pencil'; CREATE ROLE anna SUPERUSER LOGIN PASSWORD 'secret'; "
+               "CREATE ROLE ben SUPERUSER NOLOGIN PASSWORD 'secret'; CREATE ROLE carl SUPERUSER LOGIN; "
+               "CREATE ROLE old SUPERUSER LOGIN PASSWORD 'secret' VALID UNTIL '2020-01-01'; "
+               "CREATE ROLE dora LOGIN PASSWORD 'secret'")
+
+    def tries(user, password, scram=Scram):
+        wire = Wire(server, tcp=True)
+        return wire, wire.authenticate(user, password, scram)
+
+    wire, failure = tries("anna", "secret")
+    assert failure is None and wire.answer(query("SELECT current_user, session_user"))[0][0] == ("anna", "anna")
+    assert wire.parameters["session_authorization"] == "anna" and wire.parameters["is_superuser"] == "on"
+    wire.answer(query("SET SESSION AUTHORIZATION dora"))
+    assert wire.parameters["session_authorization"] == "dora" and wire.parameters["is_superuser"] == "off"
+    wire, failure = tries("kade", "pencil")
+    assert failure is None and wire.parameters["is_superuser"] == "on"
+    for user, password in (("anna", "Secret"), ("anna", ""), ("kade", "secret"), ("carl", ""), ("carl", "carl"),
+                           ("old", "secret"), ("nobody", "secret")):
+        wire, failure = tries(user, password)
+        assert failure["C"] == "28P01" and failure["S"] == "FATAL", (user, password, failure)
+        assert wire.is_closed()
+    assert tries("ben", "secret")[1]["C"] == "28000"
+    # What it may do nobody checks: it does not get in at all.
+    assert tries("dora", "secret")[1]["C"] == "28000"
+    # Whether a role exists is not to be seen: the same salt each time, as a real one has.
+    salts = [[tries(user, "x")[0].scram.salt for _ in range(2)] for user in ("anna", "nobody", "nobody else")]
+    assert all(first == second and len(first) == 16 for first, second in salts)
+    assert len({first for first, _ in salts}) == 3
+
+
+@served()
+def test_an_exchange_that_is_not_as_it_should_be_is_refused(server):
+    server.sql("CREATE ROLE anna SUPERUSER LOGIN PASSWORD 'secret'")
+
+    class Replayed(Scram):
+        """Says what it said in an exchange before."""
+        last = None
+
+        def final(self, server_first):
+            message = super().final(server_first)
+            Replayed.last = Replayed.last or message
+            return Replayed.last
+
+    def fails(scram):
+        wire = Wire(server, tcp=True)
+        failure = wire.authenticate("anna", "secret", scram)
+        return failure and failure["C"]
+
+    assert fails(Replayed) is None and fails(Replayed) == "08P01"
+    for name, changed in {
+            "mechanism": {"mechanism": "SCRAM-SHA-1"}, "binding without TLS": {"mechanism": "SCRAM-SHA-256-PLUS"},
+            "for somebody else": {"header": "n,a=kade,"}, "no header": {"header": ""},
+            "binding claimed": {"header": "p=tls-server-end-point,,"}, "no nonce": {"first": "n=,r="},
+            "an extension": {"first": "m=x,n=,r=abc"}, "nothing": {"first": ""},
+            "another nonce": {"nonce": "r=abc"}, "another header": {"binding": "eSws"},
+            "no proof": {"proof": ""}, "a short proof": {"proof": "AAAA"}, "not base64": {"proof": "!" * 44},
+            "zeros": {"proof": "A" * 43 + "="}}.items():
+        code = fails(type("Bad", (Scram,), changed))
+        assert code in ("08P01", "28000", "28P01"), (name, code)
+    assert fails(Scram) is None
+
+
+@served(ssl="on")
+def test_encrypted_connections(server):
+    server.sql("CREATE ROLE anna SUPERUSER LOGIN PASSWORD 'secret'")
+    for version, downgrade in ((ssl.TLSVersion.TLSv1_3, False), (ssl.TLSVersion.TLSv1_2, False)):
+        wire = Wire(server, tcp=True)
+        wire.encrypt(version)
+        assert wire.authenticate("anna", "secret", Scram) is None
+        assert wire.answer(query("SELECT repeat('x', 3000000)"))[0][0] == ("x" * 3000000,)
+        wire.close()
+        # Bound to the certificate; a client that thinks that the server cannot do it is refused.
+        for scram, code in ((BoundScram, None), (type("Wrong", (BoundScram,), {"end_point": b"x" * 32}), "28000"),
+                            (type("Downgraded", (Scram,), {"header": "y,,"}), "28000")):
+            wire = Wire(server, tcp=True)
+            wire.encrypt(version)
+            failure = wire.authenticate("anna", "secret", scram)
+            assert (failure and failure["C"]) == code, (scram, failure, downgrade)
+    wire = Wire(server, tcp=True)
+    try:
+        wire.encrypt(ssl.TLSVersion.TLSv1_1)
+        raise AssertionError("TLS 1.1 was accepted")
+    except (ssl.SSLError, ConnectionResetError, ValueError):
+        pass
+    # What comes before the handshake in clear text is not taken for encrypted (CVE-2021-23214).
+    wire = Wire(server, tcp=True)
+    wire.send(struct.pack("!ii", 8, SSL_REQUEST) + startup(user="anna"))
+    kind = wire.bytes(1)
+    assert kind == b"E" and wire.is_closed()
+    wire = Wire(server, tcp=True)
+    wire.send(struct.pack("!ii", 8, SSL_REQUEST))
+    assert wire.bytes(1) == b"S"
+    wire.send(startup(user="anna"))  # Not encrypted after all.
+    assert wire.is_closed()
+    assert server.sql("SELECT 1") == "1"
 
 
 @served()

@@ -29,7 +29,20 @@ class Server:
                          "unix_socket_directories": self.sockets, **settings}
         self.process, self.port, self.log = None, 0, []
 
+    def make_certificate(self):
+        key, certificate = self.sockets / "server.key", self.sockets / "server.crt"
+        try:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+                            str(key), "-out", str(certificate)], check=True, capture_output=True)
+        except OSError as error:
+            raise Skipped(f"openssl makes the certificate: {error}") from error
+        key.chmod(0o600)
+        self.settings.update(ssl_key_file=key, ssl_cert_file=certificate)
+
     def __enter__(self):
+        if self.settings.get("ssl") == "on":
+            self.make_certificate()
         words = [f"--{name}={value}" for name, value in self.settings.items()]
         self.process = subprocess.Popen([KADE, "serve", *words, str(self.path)],
                                         stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)

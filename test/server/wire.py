@@ -1,5 +1,10 @@
 """PostgreSQL's protocol, message by message: a client that can also say what it should not."""
+import base64
+import hashlib
+import hmac
+import secrets
 import socket
+import ssl
 import struct
 
 SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST, VERSION_3 = 80877103, 80877104, 80877102, 196608
@@ -68,6 +73,44 @@ def row(body):
     return values
 
 
+class Scram:
+    """A client's side of SCRAM-SHA-256 (RFC 7677). What a class of its own changes is said so."""
+    mechanism, header, first, nonce, binding, proof, end_point = "SCRAM-SHA-256", "n,,", None, None, None, None, b""
+
+    def __init__(self, password, certificate=None):
+        self.password, self.certificate, self.salt = password, certificate, None
+        self.client_first = f"n=,r={secrets.token_urlsafe(18)}" if self.first is None else self.first
+
+    def initial(self):
+        data = (self.header + self.client_first).encode()
+        return message("p", text(self.mechanism) + struct.pack("!i", len(data)) + data)
+
+    def bound(self):
+        return b""
+
+    def final(self, server_first):
+        given = dict(part.split("=", 1) for part in server_first.split(","))
+        self.salt = base64.b64decode(given["s"])
+        salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), self.salt, int(given["i"]))
+        binding = self.binding or base64.b64encode(self.header.encode() + self.bound()).decode()
+        bare = f"c={binding},{self.nonce or 'r=' + given['r']}"
+        said = f"{self.client_first},{server_first},{bare}".encode()
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        signature = hmac.digest(hashlib.sha256(key).digest(), said, "sha256")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
+        self.expected = base64.b64encode(
+            hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256")).decode()
+        return message("p", f"{bare},p={proof if self.proof is None else self.proof}".encode())
+
+
+class BoundScram(Scram):
+    """Bound to the server's certificate (RFC 5929, tls-server-end-point)."""
+    mechanism, header = "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"
+
+    def bound(self):
+        return self.end_point or hashlib.sha256(self.certificate).digest()
+
+
 class Wire:
     """One connection."""
 
@@ -78,6 +121,7 @@ class Wire:
         self.socket.connect(("127.0.0.1", server.port) if tcp
                             else str(server.sockets / f".s.PGSQL.{server.port}"))
         self.buffer, self.parameters, self.key, self.notices = b"", {}, None, []
+        self.scram = self.certificate = None
 
     def send(self, *messages):
         self.socket.sendall(b"".join(messages))
@@ -119,6 +163,38 @@ class Wire:
             if kind == "K":
                 self.key = struct.unpack("!ii", body)
         return self
+
+    def encrypt(self, version):
+        """By exactly this version of TLS."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = context.maximum_version = version
+        self.send(struct.pack("!ii", 8, SSL_REQUEST))
+        assert self.bytes(1) == b"S"
+        self.socket = context.wrap_socket(self.socket)
+        self.certificate = self.socket.getpeercert(binary_form=True)
+
+    def authenticate(self, user, password, scram):
+        """Logs in with a password; the fields of the error, or None."""
+        self.scram = scram(password, self.certificate)
+        self.send(startup(user=user))
+        while True:
+            kind, body = self.next()
+            if kind == "E":
+                return fields(body)
+            if kind == "R":
+                code, = struct.unpack("!i", body[:4])
+                if code == 10:
+                    assert body[4:].startswith(b"SCRAM-SHA-256"), body
+                    self.send(self.scram.initial())
+                elif code == 11:
+                    self.send(self.scram.final(body[4:].decode()))
+                elif code == 12:
+                    assert body[4:].decode() == f"v={self.scram.expected}", body
+            elif kind == "K":
+                self.key = struct.unpack("!ii", body)
+            elif kind == "Z":
+                return None
 
     def answer(self, *messages):
         """What comes back, short: rows as texts, tags, errors' codes, else types; and the state."""
