@@ -214,6 +214,7 @@ typedef struct rivals {
     const char *mine; /* Behind the lock's name. */
     int64_t now_us;
     char found[NAME_BYTES];
+    char dead[NAME_BYTES]; /* One that does not count any more: its run was killed. */
 } rivals;
 
 static kd_status rival_look(kd_ctx *ctx, void *object, const kd_directory_entry *entry)
@@ -221,9 +222,23 @@ static kd_status rival_look(kd_ctx *ctx, void *object, const kd_directory_entry 
     rivals *look = object;
     (void)ctx;
     int64_t renewed_us = (int64_t)strtoull(entry->name, NULL, 16);
-    if (strcmp(entry->name, look->mine) != 0 && look->now_us - renewed_us < lock_life_us)
-        (void)snprintf(look->found, sizeof look->found, "%s", entry->name);
+    bool is_dead = look->now_us - renewed_us >= lock_life_us;
+    if (strcmp(entry->name, look->mine) != 0)
+        (void)snprintf(is_dead ? look->dead : look->found, NAME_BYTES, "%s", entry->name);
     return KD_OK;
+}
+
+/* So that the locks of killed runs do not gather; a run that cannot does without. */
+static void dead_remove(const kd_ctx *ctx, s3_store *store, const kdi_store_lock *lock,
+                        const char *dead)
+{
+    char name[NAME_BYTES];
+    kd_ctx own = {.world = ctx->world};
+    if (dead[0] == '\0')
+        return;
+    int length = snprintf(name, sizeof name, "%s.%s", lock->name, dead);
+    if (length < NAME_BYTES && object_delete(&own, store, name) != KD_OK)
+        kd_error_clear(&own);
 }
 
 static kd_status rivals_find(kd_ctx *ctx, s3_store *store, const kdi_store_lock *lock)
@@ -232,8 +247,10 @@ static kd_status rivals_find(kd_ctx *ctx, s3_store *store, const kdi_store_lock 
     s3_list list = {.visit = rival_look, .object = &look};
     (void)snprintf(list.prefix, sizeof list.prefix, "%s%s.", store->s3.prefix, lock->name);
     KD_TRY(list_run(ctx, store, &list));
-    if (look.found[0] == '\0')
+    if (look.found[0] == '\0') {
+        dead_remove(ctx, store, lock, look.dead);
         return KD_OK;
+    }
     (void)KD_FAIL(ctx, KD_INVALID, "55006", "\"%s\" is in use by another run", store->base.target);
     kd_error_set_detail(ctx,
                         "It has the lock \"%s%s.%s\", which counts for ten minutes after its "

@@ -89,6 +89,9 @@ class FaultyS3(http.server.ThreadingHTTPServer):
     def target(self, prefix="shop"):
         return f"s3://bucket/{prefix}?endpoint=http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, request, client_address):
+        """A client that was killed takes no answer."""
+
     def stop(self):
         self.shutdown()
         self.server_close()
@@ -456,6 +459,71 @@ def test_an_archive_survives_its_server(server):
     assert kade("backup", "verify", server.target())[0] == 1
     server.objects = whole
     fine("archive", path, "--stop")
+
+
+@with_stand_in
+def test_a_gap_in_the_archive_is_refused(server):
+    path = filled("gap", 100)
+    fine("archive", path, server.target())
+    for step in range(3):
+        fine(path, "-c", f"INSERT INTO t SELECT g, repeat(md5(g::text), 4) FROM "
+                         f"generate_series({(step + 1) * 200000}, {(step + 1) * 200000 + 120000}) g")
+    logs = sorted(key for key in server.objects if "/archive/" in key and key.endswith(".log"))
+    assert len(logs) > 2, logs
+    whole = dict(server.objects)
+    del server.objects[logs[len(logs) // 2]]
+    code, _, err = kade("restore", server.target(), database("gap new"))
+    assert code == 1 and "has a gap" in err and not os.path.exists(database("gap new")), err
+    code, _, err = kade("backup", "verify", server.target())
+    assert code == 1 and "has a gap" in err, err
+    # What stands before the gap can still be restored, and all of it once the piece is back.
+    name = re.findall(r"\d{8}T\d{6}\.\d{6}Z", fine("backup", "list", server.target()))[0]
+    fine("restore", server.target(), database("gap before"), "--backup", name)
+    assert count(database("gap before")) == "100,3200"
+    server.objects = whole
+    fine("restore", server.target(), database("gap new"))
+    assert count(database("gap new")) == count(path)
+    fine("archive", path, "--stop")
+
+
+@with_stand_in
+def test_a_backup_killed_in_an_upload_is_no_backup(server):
+    path = filled("killed", 10)
+    fine("backup", path, server.target())
+    fine(path, "-c", "CREATE TABLE big AS SELECT g, md5(g::text) || md5((g + 1)::text) || "
+                     "md5((g * 7)::text) AS s FROM generate_series(1, 400000) g; CHECKPOINT")
+    reached, killed = threading.Event(), threading.Event()
+
+    def waits(method, key, query):
+        if query.get("partNumber") == "2":
+            reached.set()
+            killed.wait(60)
+        return None
+    server.fault = waits
+    running = subprocess.Popen([KADE, "backup", path, server.target()], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, env={**os.environ, **KEYS})
+    assert reached.wait(60), "no upload in parts"
+    running.kill()
+    running.wait()
+    killed.set()
+    server.fault = lambda *_: None
+    assert server.uploads and [key for key in server.objects if "LOCK" in key]
+    assert fine("backup", "list", server.target()).count("Z ") == 1
+    fine("backup", "verify", server.target())
+    fine("restore", server.target(), database("killed before"))
+    assert count(database("killed before")) == "10,320"
+    code, _, err = kade("backup", path, server.target())
+    assert code == 1 and "in use by another run" in err and "LOCK" in err, err
+    # Ten minutes later its lock does not count; the next backup and a prune go on as if it had not been.
+    lock = next(key for key in server.objects if "LOCK" in key)
+    begin = int(lock.split(".")[1], 16)
+    server.objects[lock.replace(f"{begin:016x}", f"{begin - 700 * 10**6:016x}")] = server.objects.pop(lock)
+    fine("backup", path, server.target())
+    fine("backup", "prune", server.target(), "--keep", "1")
+    fine("backup", "verify", server.target())
+    fine("restore", server.target(), database("killed after"))
+    assert fine(database("killed after"), "--csv", "--no-header", "-c", "SELECT count(*) FROM big").strip() == "400000"
+    assert not [key for key in server.objects if "LOCK" in key], "the lock of the killed run was left"
 
 
 @with_stand_in
