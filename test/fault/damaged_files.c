@@ -261,7 +261,7 @@ TEST(a_check_finds_flips_anywhere_in_stored_blocks)
 TEST(files_are_checked_where_the_database_does_not_open)
 {
     lab it;
-    uint64_t of_a;
+    uint64_t of_a, of_image;
     lab_start(&it);
     const char *a = largest(&it, ".seg", UINT64_MAX, &of_a);
     flip(&it, a, 200);
@@ -278,6 +278,11 @@ TEST(files_are_checked_where_the_database_does_not_open)
             "ROOT\n");
     flip(&it, "db/ROOT", 70);
     answers(&it, "SELECT count(*)::text FROM kade_check_files('db')", "1\n");
+    const char *image = largest(&it, ".img", UINT64_MAX, &of_image);
+    flip(&it, image, of_image - 20);
+    answers(&it, "SELECT count(*)::text FROM kade_check_files('db') WHERE file LIKE '%.img'",
+            "1\n");
+    flip(&it, image, of_image - 20);
     CHECK_EQ(run(&it, "SELECT * FROM kade_check_files('nowhere')"), KD_INVALID);
     lab_end(&it);
 }

@@ -116,6 +116,13 @@ TEST(pruning_keeps_one_of_each_day_and_month)
     CHECK(strncmp(infos[0].id, "20260131T01", 11) == 0);
     CHECK(strncmp(infos[1].id, "20260223T01", 11) == 0);
     CHECK(strncmp(infos[7].id, "20260301T01", 11) == 0);
+    /* Of two months, January is none. */
+    keep = (kd_backup_keep){.count = 1, .monthly = 2};
+    CHECK_STATUS(&f.ctx, kd_backup_prune(&f.ctx, target, &keep, &pruned));
+    kd_arena_reset(f.arena);
+    CHECK_STATUS(&f.ctx, kd_backup_list(&f.ctx, f.arena, target, &infos, &count));
+    CHECK_EQ(count, 2);
+    CHECK(strncmp(infos[0].id, "20260228T01", 11) == 0);
     f.ctx.world = real;
     CHECK_EQ(restore(&f, NULL, "new"), 100);
     fixture_close(&f);

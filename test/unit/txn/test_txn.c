@@ -199,6 +199,11 @@ TEST(a_lock_wait_ends_with_the_lock_timeout)
     CHECK_STATUS(&f.ctx, kd_txn_lock_table(&f.ctx, a, 5, KD_TABLE_EXCLUSIVE, false));
     CHECK_FAILS_WITH(&f.ctx, kd_txn_lock_table(&f.ctx, b, 5, KD_TABLE_USE, false), "55P03",
                      "canceling statement due to lock timeout");
+    kd_txn_rollback(b);
+    /* The same when it is set later. */
+    b = fixture_begin(&f, KD_SNAPSHOT_ISOLATION, 0);
+    kd_txn_set_lock_timeout(b, 5 * 1000 * 1000);
+    CHECK_FAILS(&f.ctx, kd_txn_lock_table(&f.ctx, b, 5, KD_TABLE_USE, false), "55P03");
     kd_txn_rollback(a);
     kd_txn_rollback(b);
     fixture_close(&f);
