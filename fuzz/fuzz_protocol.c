@@ -42,7 +42,7 @@ static void begin(void)
     kd_mutex_init(&server.mutex, server.world);
     kd_database_server_settings(engine.database, &server.settings);
     atomic_store(&server.login_timeout_ns, server.settings.authentication_timeout_ns);
-    if (arena == NULL || kdi_crew_create(&engine.ctx, arena, 1, &server.crew) != KD_OK ||
+    if (arena == NULL || kdi_crew_create(&engine.ctx, arena, 1, 1, &server.crew) != KD_OK ||
         uv_loop_init(&server.loop) != 0 || uv_async_init(&server.loop, &server.wake, NULL) != 0)
         abort();
 }

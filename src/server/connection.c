@@ -45,11 +45,26 @@ static void rest(kdi_connection *connection)
         uv_poll_start(&connection->poll, UV_READABLE | UV_DISCONNECT, on_readable) == 0;
 }
 
+static void on_hurry(uv_timer_t *timer)
+{
+    const kd_server *server = timer->data;
+    if (!kdi_crew_hurry(server->crew))
+        (void)uv_timer_stop(timer);
+}
+
+static void submit(kdi_connection *connection)
+{
+    kd_server *server = connection->server;
+    kdi_crew_submit(server->crew, &connection->job);
+    if (!uv_is_active((uv_handle_t *)&server->hurry))
+        (void)uv_timer_start(&server->hurry, on_hurry, KDI_CREW_PATIENCE_MS, KDI_CREW_PATIENCE_MS);
+}
+
 static void wake_up(kdi_connection *connection)
 {
     (void)uv_poll_stop(&connection->poll);
     connection->is_resting = false;
-    kdi_crew_submit(connection->server->crew, &connection->job);
+    submit(connection);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -133,7 +148,7 @@ static void take_back(kdi_connection *connection)
     bool has_news =
         atomic_load(&connection->has_news) && !atomic_load(&connection->is_in_transaction);
     if (may_end || has_news)
-        kdi_crew_submit(server->crew, &connection->job);
+        submit(connection);
     else
         rest(connection);
 }

@@ -87,6 +87,7 @@ struct kd_server {
     bool loop_is_open;
     uv_async_t wake;
     uv_timer_t tick;
+    uv_timer_t hurry; /* While jobs wait for a thread of the crew. */
     uv_signal_t signals[2];
     kdi_listener *listeners;
     kdi_connection *connections; /* Newest first. */

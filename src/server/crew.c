@@ -21,20 +21,21 @@ struct kdi_crew {
     kd_cond thread_ended;
     kdi_crew_job *first, **last;
     uint32_t job_count; /* Waiting. */
-    uint32_t thread_count, thread_max;
+    uint32_t thread_count, ready_max, thread_max;
     uint32_t idle_count;
     member *ended; /* To be joined. */
     member *spare;
     bool stops;
 };
 
-kd_status kdi_crew_create(kd_ctx *ctx, kd_arena *arena, uint32_t thread_max, kdi_crew **out_crew)
+kd_status kdi_crew_create(kd_ctx *ctx, kd_arena *arena, uint32_t ready_max, uint32_t thread_max,
+                          kdi_crew **out_crew)
 {
     kdi_crew *crew = KD_NEW(ctx, arena, kdi_crew);
     *out_crew = NULL;
     if (crew == NULL)
         return KD_NOMEM;
-    *crew = (kdi_crew){.world = ctx->world, .thread_max = thread_max};
+    *crew = (kdi_crew){.world = ctx->world, .ready_max = ready_max, .thread_max = thread_max};
     crew->arena = kd_arena_create(ctx, arena, "crew", KD_ARENA_UNLIMITED);
     if (crew->arena == NULL)
         return KD_NOMEM;
@@ -123,13 +124,30 @@ void kdi_crew_submit(kdi_crew *crew, kdi_crew_job *job)
     kd_mutex_lock(&crew->mutex);
     join_ended(crew);
     job->next = NULL;
+    job->submitted_ns = crew->world->monotonic_ns(crew->world);
     *crew->last = job;
     crew->last = &job->next;
     crew->job_count++;
-    if (crew->idle_count < crew->job_count && crew->thread_count < crew->thread_max)
+    if (crew->idle_count < crew->job_count && crew->thread_count < crew->ready_max &&
+        crew->thread_count < crew->thread_max)
         start_one(crew);
     kd_cond_signal(&crew->work_came);
     kd_mutex_unlock(&crew->mutex);
+}
+
+bool kdi_crew_hurry(kdi_crew *crew)
+{
+    uint64_t now_ns = crew->world->monotonic_ns(crew->world);
+    kd_mutex_lock(&crew->mutex);
+    /* As many at once as an eighth of those who wait: the others may be served meanwhile. */
+    uint32_t more = 1 + crew->job_count / 8;
+    bool is_late = crew->first != NULL &&
+                   now_ns - crew->first->submitted_ns >= KDI_CREW_PATIENCE_MS * UINT64_C(1000000);
+    for (; is_late && more > 0 && crew->thread_count < crew->thread_max; more--)
+        start_one(crew);
+    bool some_wait = crew->first != NULL;
+    kd_mutex_unlock(&crew->mutex);
+    return some_wait;
 }
 
 bool kdi_crew_is_short(kdi_crew *crew)

@@ -15,7 +15,7 @@
 
 enum { TICK_MS = 100, PLACES_BYTES = 1024 };
 /* Logins and requests to cancel beside the sessions. */
-enum { THREADS_BESIDE_SESSIONS = 64 };
+enum { THREADS_BESIDE_SESSIONS = 64, THREADS_READY_MAX = 32 };
 
 /* --- Stopping --------------------------------------------------------------------------------- */
 
@@ -107,6 +107,8 @@ static kd_status loop_open(kd_ctx *ctx, kd_server *server)
     code = uv_async_init(&server->loop, &server->wake, on_wake);
     if (code == 0)
         code = uv_timer_init(&server->loop, &server->tick);
+    if (code == 0)
+        code = uv_timer_init(&server->loop, &server->hurry);
     for (int i = 0; i < 2 && code == 0; i++) {
         code = uv_signal_init(&server->loop, &server->signals[i]);
         server->signals[i].data = server;
@@ -115,6 +117,7 @@ static kd_status loop_open(kd_ctx *ctx, kd_server *server)
     }
     server->wake.data = server;
     server->tick.data = server;
+    server->hurry.data = server;
     if (code == 0)
         code = uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
     return code == 0 ? KD_OK : loop_failed(ctx, code);
@@ -161,7 +164,7 @@ static kd_status server_open(kd_ctx *ctx, kd_server *server, const kd_server_opt
     if (server->settings.uses_tls)
         KD_TRY(kdi_tls_create(ctx, server->arena, &server->settings,
                               kd_database_path(server->database), &server->tls));
-    return kdi_crew_create(ctx, server->arena,
+    return kdi_crew_create(ctx, server->arena, THREADS_READY_MAX,
                            server->settings.session_max + THREADS_BESIDE_SESSIONS, &server->crew);
 }
 
