@@ -48,9 +48,13 @@ static kd_status read_format(kd_ctx *ctx, kd_slice text, kdi_copy_options *out)
     static const struct {
         const char *name;
         kdi_copy_format format;
-    } formats[] = {{"text", KDI_COPY_TEXT},   {"csv", KDI_COPY_CSV},
-                   {"json", KDI_COPY_JSON},   {"ndjson", KDI_COPY_JSON},
-                   {"arrow", KDI_COPY_ARROW}, {"arrow_stream", KDI_COPY_ARROW_STREAM}};
+    } formats[] = {{"text", KDI_COPY_TEXT},
+                   {"csv", KDI_COPY_CSV},
+                   {"json", KDI_COPY_JSON},
+                   {"ndjson", KDI_COPY_JSON},
+                   {"binary", KDI_COPY_BINARY},
+                   {"arrow", KDI_COPY_ARROW},
+                   {"arrow_stream", KDI_COPY_ARROW_STREAM}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (kd_slice_equal_ignoring_case(text, kd_slice_of(formats[i].name))) {
             out->format = formats[i].format;
@@ -59,7 +63,7 @@ static kd_status read_format(kd_ctx *ctx, kd_slice text, kdi_copy_options *out)
     }
     kd_status status = KD_FAIL(ctx, KD_INVALID, "22023", "COPY format \"%.*s\" not recognized",
                                (int)text.size_bytes, text.data);
-    kd_error_set_hint(ctx, "Known formats are text, csv, json and arrow.");
+    kd_error_set_hint(ctx, "Known formats are text, csv, json, binary and arrow.");
     return status;
 }
 
@@ -149,9 +153,10 @@ kd_status kdi_copy_announce(kd_ctx *ctx, kd_session *session, bool is_input, kdi
                             uint32_t column_count)
 {
     const kd_session_hooks *hooks = &session->hooks;
-    kd_copy_kind kind = format == KDI_COPY_CSV     ? KD_COPY_QUOTED_LINES
-                        : format >= KDI_COPY_ARROW ? KD_COPY_BYTES
-                                                   : KD_COPY_LINES;
+    kd_copy_kind kind = format == KDI_COPY_CSV      ? KD_COPY_QUOTED_LINES
+                        : format == KDI_COPY_BINARY ? KD_COPY_PIECES
+                        : format >= KDI_COPY_ARROW  ? KD_COPY_BYTES
+                                                    : KD_COPY_LINES;
     if (hooks->copy_begin == NULL || hooks->copy_begin(hooks->object, is_input, kind, column_count))
         return KD_OK;
     return KD_FAIL(ctx, KD_CANCELLED, "57014", "COPY %s failed",

@@ -8,6 +8,8 @@
  */
 #include "engine/copy_internal.h"
 
+#include "engine/copy_binary.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -37,6 +39,7 @@ struct load {
     kd_text_source *source;
     kd_csv_reader *csv;
     kd_ndjson_reader *json;
+    kdi_binary_reader *binary;
     kd_import_column *columns; /* Of the file, in its order. */
     uint32_t *positions;       /* The table's position of each. */
     uint32_t column_count;
@@ -127,6 +130,9 @@ static kd_status open_reader(kd_ctx *ctx, load *work)
     const kdi_copy_options *options = work->options;
     if (options->format >= KDI_COPY_ARROW)
         return KD_FAIL(ctx, KD_UNSUPPORTED, "0A000", "COPY FROM does not read Arrow files");
+    if (options->format == KDI_COPY_BINARY)
+        return kdi_binary_reader_create(ctx, work->run, work->source, work->columns,
+                                        work->column_count, &work->binary);
     if (options->format == KDI_COPY_JSON) {
         kd_ndjson_options json = {.on_error = options->on_error,
                                   .columns = work->columns,
@@ -190,6 +196,8 @@ static kd_status keep_rejects(kd_ctx *ctx, load_worker *worker)
 
 static kd_status next_batch(kd_ctx *ctx, load_worker *worker, kd_batch *out_batch)
 {
+    if (worker->owner->binary != NULL)
+        return kdi_binary_reader_next(ctx, worker->owner->binary, out_batch);
     KD_TRY(worker->csv != NULL ? kd_csv_worker_next(ctx, worker->csv, out_batch)
                                : kd_ndjson_worker_next(ctx, worker->json, out_batch));
     return keep_rejects(ctx, worker);
@@ -203,6 +211,8 @@ static kd_status worker_create(kd_ctx *ctx, load *work, load_worker *out_worker)
     out_worker->arena = kd_arena_create(ctx, work->run->arena, "copy", KD_ARENA_UNLIMITED);
     if (out_worker->arena == NULL)
         return KD_NOMEM;
+    if (work->binary != NULL)
+        return KD_OK;
     if (work->json != NULL)
         return kd_ndjson_worker_create(ctx, out_worker->arena, work->json, &work->run->text,
                                        &out_worker->json);
@@ -270,7 +280,8 @@ static bool may_load_in_bulk(const load *work)
 {
     const kd_table_entry *table = work->table;
     uint64_t least_bytes = work->run->session->database->bulk_bytes_min;
-    return work->source != NULL && kd_text_source_total_bytes(work->source) >= least_bytes &&
+    return work->binary == NULL && work->source != NULL &&
+           kd_text_source_total_bytes(work->source) >= least_bytes &&
            table->strategy == KD_PARTITION_NONE && table->parent_no == 0 &&
            table->check_count == 0 && table->foreign_count == 0 && covers_all_columns(work);
 }

@@ -13,7 +13,8 @@ typedef enum kdi_copy_format {
     KDI_COPY_TEXT = 0,
     KDI_COPY_CSV,
     KDI_COPY_JSON,
-    KDI_COPY_ARROW, /* The file form. */
+    KDI_COPY_BINARY, /* See copy_binary.h. */
+    KDI_COPY_ARROW,  /* The file form. */
     KDI_COPY_ARROW_STREAM,
 } kdi_copy_format;
 

@@ -3,6 +3,8 @@
  */
 #include "engine/copy_internal.h"
 
+#include "engine/copy_binary.h"
+
 #include "lake/arrow_ipc.h"
 #include "lake/ndjson_writer.h"
 
@@ -86,6 +88,29 @@ static kd_status write_rows(kd_ctx *ctx, unload *work, kd_run *reading)
         buffer = kd_buffer_in(work->arena);
     }
     return KD_OK;
+}
+
+/* A row a call of the session's hook, the first with the header. */
+static kd_status write_binary(kd_ctx *ctx, unload *work, kd_run *reading)
+{
+    kd_buffer buffer = kd_buffer_in(work->arena);
+    size_t enough = work->file == NULL ? 1 : FLUSH_BYTES;
+    KD_TRY(kdi_binary_write_header(ctx, &buffer));
+    for (bool end = false; !end;) {
+        kd_batch batch;
+        KD_TRY(kd_run_next(ctx, reading, &batch, &end));
+        for (uint32_t i = 0; i < batch.selected_count; i++) {
+            KD_TRY(kdi_binary_write_row(ctx, &work->run->text, &batch, kd_batch_row(&batch, i),
+                                        &buffer));
+            if (buffer.size_bytes < enough)
+                continue;
+            KD_TRY(write_out(ctx, work, kd_buffer_slice(&buffer)));
+            buffer.size_bytes = 0;
+        }
+        work->run->affected += batch.selected_count;
+    }
+    KD_TRY(kdi_binary_write_end(ctx, &buffer));
+    return write_out(ctx, work, kd_buffer_slice(&buffer));
 }
 
 static kd_status append_quoted(kd_ctx *ctx, kd_buffer *out, kd_slice name)
@@ -194,7 +219,9 @@ kd_status kdi_copy_to(kd_ctx *ctx, kd_run *run, const kd_ast_copy *ast,
     KD_TRY_OUT(kd_run_begin(ctx, query, NULL, 0, &reading));
     KD_TRY_OUT(column_names(ctx, &work, reading));
     KD_TRY_OUT(open_target(ctx, &work, ast, kd_run_column_count(reading)));
-    if (options->format >= KDI_COPY_ARROW)
+    if (options->format == KDI_COPY_BINARY)
+        KD_TRY_OUT(write_binary(ctx, &work, reading));
+    else if (options->format >= KDI_COPY_ARROW)
         KD_TRY_OUT(write_arrow(ctx, &work, reading));
     else
         KD_TRY_OUT(write_rows(ctx, &work, reading));

@@ -15,8 +15,13 @@
 typedef struct kd_session kd_session;
 
 /* What the bytes of a COPY through a session's hooks are: a row is a line, a line with quotes in
- * which it may go on, or no line at all. */
-typedef enum kd_copy_kind { KD_COPY_LINES = 0, KD_COPY_QUOTED_LINES, KD_COPY_BYTES } kd_copy_kind;
+ * which it may go on, one call of copy_write, or nothing of these. The last two are binary. */
+typedef enum kd_copy_kind {
+    KD_COPY_LINES = 0,
+    KD_COPY_QUOTED_LINES,
+    KD_COPY_PIECES,
+    KD_COPY_BYTES,
+} kd_copy_kind;
 
 typedef enum kd_session_state {
     KD_SESSION_IDLE = 0,

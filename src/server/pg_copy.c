@@ -52,7 +52,7 @@ static bool on_copy_begin(void *object, bool is_input, kd_copy_kind kind, uint32
 {
     kdi_pg *pg = object;
     kd_status status =
-        put_copy_response(&pg->ctx, pg, is_input ? 'G' : 'H', kind == KD_COPY_BYTES, column_count);
+        put_copy_response(&pg->ctx, pg, is_input ? 'G' : 'H', kind >= KD_COPY_PIECES, column_count);
     if (status == KD_OK && is_input)
         status = kdi_stream_flush(&pg->ctx, pg->stream);
     kd_error_clear(&pg->ctx);
@@ -131,6 +131,8 @@ void kdi_pg_copy_explain(kdi_pg *pg, kd_error *error)
 /* Where the row that begins or goes on here ends, in bytes; 0: not in these bytes. */
 static size_t row_end(kdi_pg *pg, kd_slice bytes)
 {
+    if (pg->copy_kind == KD_COPY_PIECES)
+        return bytes.size_bytes;
     if (pg->copy_kind == KD_COPY_BYTES)
         return bytes.size_bytes < COPY_PIECE_BYTES ? bytes.size_bytes : COPY_PIECE_BYTES;
     if (pg->copy_kind == KD_COPY_LINES) {

@@ -53,13 +53,12 @@ static kd_status put_text_value(kd_ctx *ctx, const kd_text_settings *settings,
 static kd_status put_value(kd_ctx *ctx, const kd_text_settings *settings, const kd_vector *vector,
                            uint32_t row, bool binary, kd_buffer *out)
 {
-    if (kd_vector_is_null(vector, row))
-        return kd_buffer_append_big_u32(ctx, out, UINT32_MAX);
     kd_value value = kd_vector_get(vector, row);
+    if (binary || value.is_null)
+        return kd_binary_append_counted(ctx, settings, &value, out);
     size_t start = out->size_bytes;
     KD_TRY(kd_buffer_append_u32(ctx, out, 0));
-    KD_TRY(binary ? kd_binary_append(ctx, settings, &value, out)
-                  : put_text_value(ctx, settings, &value, out));
+    KD_TRY(put_text_value(ctx, settings, &value, out));
     kd_store_big_u32(out->data + start, (uint32_t)(out->size_bytes - start - 4));
     return KD_OK;
 }

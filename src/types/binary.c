@@ -86,9 +86,8 @@ static kd_status append_text_form(kd_ctx *ctx, const kd_text_settings *settings,
     return kd_value_format(ctx, settings, value, out);
 }
 
-/* A value with its length before it. */
-static kd_status append_counted(kd_ctx *ctx, const kd_text_settings *settings,
-                                const kd_value *value, kd_buffer *out)
+kd_status kd_binary_append_counted(kd_ctx *ctx, const kd_text_settings *settings,
+                                   const kd_value *value, kd_buffer *out)
 {
     if (value->is_null)
         return kd_buffer_append_big_u32(ctx, out, UINT32_MAX);
@@ -113,7 +112,7 @@ static kd_status append_array(kd_ctx *ctx, const kd_text_settings *settings, con
     }
     for (uint32_t i = 0; i < array.count; i++) {
         kd_value element = kd_array_get(&array, i);
-        KD_TRY(append_counted(ctx, settings, &element, out));
+        KD_TRY(kd_binary_append_counted(ctx, settings, &element, out));
     }
     return KD_OK;
 }
@@ -131,7 +130,7 @@ static kd_status append_record(kd_ctx *ctx, const kd_text_settings *settings, co
         if (!found)
             return KD_OK;
         KD_TRY(kd_buffer_append_big_u32(ctx, out, (uint32_t)kd_type_number(field.type)));
-        KD_TRY(append_counted(ctx, settings, &field, out));
+        KD_TRY(kd_binary_append_counted(ctx, settings, &field, out));
     }
 }
 

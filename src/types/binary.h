@@ -26,6 +26,9 @@
  * names of objects. */
 kd_status kd_binary_append(kd_ctx *ctx, const kd_text_settings *settings, const kd_value *value,
                            kd_buffer *out) KD_MUST_CHECK;
+/* With its length before it, -1 for NULL. */
+kd_status kd_binary_append_counted(kd_ctx *ctx, const kd_text_settings *settings,
+                                   const kd_value *value, kd_buffer *out) KD_MUST_CHECK;
 /* A value of `type` from exactly these bytes; what it points at is in `arena` or in the bytes.
  * 22P03 when they are no such value, 22021 for text that is not UTF-8. The type's modifier is not
  * applied. */

@@ -122,6 +122,15 @@ with psycopg.connect(host=sys.argv[1], port=sys.argv[2], user="kade") as connect
     with connection.cursor().copy("COPY p TO STDOUT") as copy:
         rows = list(copy.rows())
     assert len(rows) == 2500 and rows[-1] == ("2999", 'tab\t and "quote"\n'), rows[-1]
+    connection.execute("CREATE TABLE b (a int, b text, c numeric(8,2), d timestamptz, e int[], f varchar(3))")
+    wide = [(i, None if i % 7 == 0 else "é" * (i % 5), decimal.Decimal(i) / 4, values[3], [i, None], "abc") for i in range(5000)]
+    with connection.cursor().copy("COPY b FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types("int4 text numeric timestamptz int4[] varchar".split())
+        for row in wide:
+            copy.write_row(row)
+    with connection.cursor().copy("COPY b TO STDOUT (FORMAT binary)") as copy:
+        copy.set_types("int4 text numeric timestamptz int4[] varchar".split())
+        assert list(copy.rows()) == wide
     connection.commit()
     try:
         with connection.transaction():
@@ -191,6 +200,9 @@ async def main():
     except asyncpg.UniqueViolationError as error:
         assert error.constraint_name == "p_pkey"
     assert await connection.fetchval("SELECT count(*) FROM p") == 1000
+    records = [(10000 + i, "r%d" % i) for i in range(3000)]  # Binary COPY.
+    assert await connection.copy_records_to_table("p", records=records) == "COPY 3000"
+    assert await connection.fetchval("SELECT count(*) FROM p WHERE a >= 10000") == 3000
     statement = await connection.prepare("SELECT b FROM p WHERE a = $1")
     assert [await statement.fetchval(i) for i in range(10)] == [str(i) for i in range(10)]
     assert [a.name for a in statement.get_attributes()] == ["b"]

@@ -528,6 +528,43 @@ def test_a_copy_that_fails_on_either_side_leaves_nothing(server):
     assert wire.answer(query("SELECT a FROM t"))[0][0] == ("7",)
 
 
+BINARY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+
+
+def binary_row(*fields_of_row):
+    return struct.pack("!h", len(fields_of_row)) + b"".join(
+        struct.pack("!i", -1) if field is None else struct.pack("!i", len(field)) + field for field in fields_of_row)
+
+
+@served()
+def test_binary_copy_is_the_same_both_ways(server):
+    wire = Wire(server).login()
+    wire.answer(query("CREATE TABLE t (a int, b varchar(3), c numeric(6,2))"))
+    rows = [binary_row(struct.pack("!i", 1), b"abc", struct.pack("!hhHhhh", 2, 0, 0, 2, 12, 3000)),
+            binary_row(None, None, None)]
+    wire.send(query("COPY t FROM STDIN (FORMAT binary)"))
+    assert wire.next() == ("G", struct.pack("!bhhhh", 1, 3, 1, 1, 1))
+    data = BINARY_HEAD + b"".join(rows) + b"\xff\xff"
+    assert wire.answer(*[message("d", data[i:i + 1]) for i in range(len(data))], message("c"))[0] == ["COPY 2"]
+    assert wire.answer(query("SELECT * FROM t"))[0][:-1] == [("1", "abc", "12.30"), (None, None, None)]
+    wire.send(query("COPY t TO STDOUT (FORMAT binary)"))
+    found = [body for kind, body in wire.until_ready()[0] if kind == "d"]
+    assert found == [BINARY_HEAD + rows[0], rows[1], b"\xff\xff"], found
+    # Every beginning of it is refused, and so is what is wrong in it.
+    wrong = [(data[:size], "22P04") for size in range(len(data))]
+    wrong += [(data + b"x", "22P04"), (BINARY_HEAD + binary_row(b"1234") + b"\xff\xff", "22P04"),
+              (BINARY_HEAD + struct.pack("!hi", 3, -2), "22P04"), (BINARY_HEAD + struct.pack("!hi", 3, 0x7fffffff), "22P04"),
+              (b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 1 << 16, 0), "22P04"),
+              (BINARY_HEAD + binary_row(b"12", None, None) + b"\xff\xff", "22P03"),
+              (BINARY_HEAD + binary_row(None, b"\xff", None) + b"\xff\xff", "22021"),
+              (BINARY_HEAD + binary_row(None, b"four", None) + b"\xff\xff", "22001")]
+    for bad, code in wrong:
+        wire.send(query("COPY t FROM STDIN BINARY"))
+        wire.next()
+        assert wire.answer(message("d", bad), message("c"))[0] == [code], (bad, code)
+    assert wire.answer(query("SELECT count(*) FROM t"))[0][0] == ("2",)
+
+
 # --- Cancelling and ending ----------------------------------------------------------------------
 
 ENDLESS = "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 100000000) b"
