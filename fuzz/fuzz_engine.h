@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct fuzz_engine {
     kd_ctx ctx;
@@ -56,6 +57,16 @@ static inline void fuzz_engine_close(fuzz_engine *engine)
 {
     if (kd_database_close(&engine->ctx, engine->database) != KD_OK)
         abort();
+}
+
+/* COPY must not write the machine's files. */
+static inline bool fuzz_names_a_file(kd_slice text)
+{
+    for (size_t i = 0; i + 4 <= text.size_bytes; i++)
+        if (strncasecmp(text.data + i, "copy", 4) == 0)
+            return memchr(text.data, '\'', text.size_bytes) != NULL ||
+                   memchr(text.data, '$', text.size_bytes) != NULL;
+    return false;
 }
 
 /* One statement to its end. An internal error or a record that disagrees is a finding. */

@@ -8,7 +8,6 @@
 #include "server/pg_internal.h"
 
 #include <fcntl.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -83,22 +82,12 @@ static void serve(int descriptor)
         abort();
 }
 
-/* COPY must not write the machine's files. */
-static bool names_a_file(kd_slice bytes)
-{
-    for (size_t i = 0; i + 4 <= bytes.size_bytes; i++)
-        if (strncasecmp(bytes.data + i, "copy", 4) == 0)
-            return memchr(bytes.data, '\'', bytes.size_bytes) != NULL ||
-                   memchr(bytes.data, '$', bytes.size_bytes) != NULL;
-    return false;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     static uint64_t count;
     int pair[2], room = SOCKET_BYTES;
     if (size_bytes == 0 || size_bytes > INPUT_BYTES_MAX ||
-        names_a_file((kd_slice){(const char *)data, size_bytes}))
+        fuzz_names_a_file((kd_slice){(const char *)data, size_bytes}))
         return 0;
     if (count % INPUTS_PER_DATABASE == 0) {
         if (count > 0)

@@ -17,6 +17,20 @@ static kdi_pg_statement *find_statement(kdi_pg *pg, kd_slice name)
     return name.size_bytes == 0 ? pg->unnamed_statement : kd_map_find(&pg->statements, name);
 }
 
+static kd_status no_statement(kd_ctx *ctx, kd_slice name)
+{
+    if (name.size_bytes == 0)
+        return KD_FAIL(ctx, KD_INVALID, "26000", "unnamed prepared statement does not exist");
+    return KD_FAIL(ctx, KD_INVALID, "26000", "prepared statement \"%.*s\" does not exist",
+                   (int)name.size_bytes, name.data);
+}
+
+static kd_status no_portal(kd_ctx *ctx, kd_slice name)
+{
+    return KD_FAIL(ctx, KD_INVALID, "34000", "portal \"%.*s\" does not exist", (int)name.size_bytes,
+                   name.data);
+}
+
 static kdi_pg_portal *find_portal(kdi_pg *pg, kd_slice name)
 {
     return name.size_bytes == 0 ? pg->unnamed_portal : kd_map_find(&pg->portals, name);
@@ -269,11 +283,8 @@ kd_status kdi_pg_bind(kd_ctx *ctx, kdi_pg *pg, kd_reader *body)
     if (body->failed)
         return kdi_pg_malformed(ctx, "invalid Bind message");
     kdi_pg_statement *statement = find_statement(pg, statement_name);
-    if (statement == NULL && statement_name.size_bytes == 0)
-        return KD_FAIL(ctx, KD_INVALID, "26000", "unnamed prepared statement does not exist");
     if (statement == NULL)
-        return KD_FAIL(ctx, KD_INVALID, "26000", "prepared statement \"%.*s\" does not exist",
-                       (int)statement_name.size_bytes, statement_name.data);
+        return no_statement(ctx, statement_name);
     if (name.size_bytes == 0)
         portal_destroy(pg, pg->unnamed_portal);
     else if (find_portal(pg, name) != NULL)
@@ -328,20 +339,6 @@ static kd_status describe_statement(kd_ctx *ctx, kdi_pg *pg, const kdi_pg_statem
     }
     kdi_pg_end(pg, start);
     return put_columns(ctx, pg, request, NULL, 0);
-}
-
-static kd_status no_statement(kd_ctx *ctx, kd_slice name)
-{
-    if (name.size_bytes == 0)
-        return KD_FAIL(ctx, KD_INVALID, "26000", "unnamed prepared statement does not exist");
-    return KD_FAIL(ctx, KD_INVALID, "26000", "prepared statement \"%.*s\" does not exist",
-                   (int)name.size_bytes, name.data);
-}
-
-static kd_status no_portal(kd_ctx *ctx, kd_slice name)
-{
-    return KD_FAIL(ctx, KD_INVALID, "34000", "portal \"%.*s\" does not exist", (int)name.size_bytes,
-                   name.data);
 }
 
 /* What DECLARE has made is a portal too. */
