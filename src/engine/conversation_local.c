@@ -28,6 +28,8 @@ static kd_status enter(kd_ctx *ctx, kd_session *session)
 
 static kd_status leave(kd_session *session, kd_status status)
 {
+    if (session->runs == NULL)
+        kdi_activity_end(session);
     kdi_idle_begin(session);
     return status;
 }
@@ -168,6 +170,7 @@ static kd_status local_begin(kd_ctx *ctx, kd_request *request, const kd_value *p
     local->started_ns = 0;
     if (status == KD_OK && kdi_log_is_wanted(session))
         local->started_ns = ctx->world->monotonic_ns(ctx->world);
+    kdi_activity_begin(session, local->prepared->statement_text);
     if (status == KD_OK)
         status = kd_run_begin(ctx, local->prepared, parameters, parameter_count, &local->run);
     if (status != KD_OK) {
@@ -206,7 +209,7 @@ static void local_abandon(kd_request *request)
     note_columns(local);
     kd_run_abandon(run);
     log_end(local, KD_OK);
-    kdi_idle_begin(request->conversation->session);
+    (void)!leave(request->conversation->session, KD_OK);
 }
 
 static const char *local_tag(const kd_request *request)

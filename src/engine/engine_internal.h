@@ -18,6 +18,7 @@
 #ifndef KD_ENGINE_ENGINE_INTERNAL_H
 #define KD_ENGINE_ENGINE_INTERNAL_H
 
+#include "engine/activity.h"
 #include "engine/plan_cache.h"
 #include "engine/setting.h"
 #include "engine/statement.h"
@@ -218,6 +219,7 @@ struct kd_session {
     /* Transactions; only who has the session adds. */
     atomic_uint_least64_t committed_count, rolled_back_count;
     kdi_progress progress;
+    kdi_activity activity;
     kd_text_settings text; /* Of the statement being made or run; see kdi_session_facts. */
     kd_session_facts facts;
     kd_catalog_version *catalog; /* Pinned while a statement is bound or run. */

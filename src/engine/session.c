@@ -102,6 +102,7 @@ kd_status kd_session_open(kd_ctx *ctx, kd_database *database, const kd_session_o
     session->isolation = options == NULL ? KD_SNAPSHOT_ISOLATION : options->isolation;
     KD_TRY_OUT(kdi_session_log_in(&own, session, options));
     kdi_session_defaults(session, &session->settings);
+    kdi_activity_open(session, options);
     KD_TRY_OUT(enter_list(&own, session));
     arena = NULL; /* The session owns it now. */
     *out_session = session;
@@ -241,6 +242,7 @@ void kd_session_close(kd_session *session)
     kdi_plan_cache_close(session);
 
     leave_list(session);
+    kdi_activity_close(session);
     kd_arena_destroy(session->arena);
 }
 

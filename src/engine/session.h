@@ -30,10 +30,13 @@ typedef enum kd_session_state {
 } kd_session_state;
 
 typedef struct kd_session_options {
-    const char *user_name;  /* NULL: "kade". */
-    kd_isolation isolation; /* kade.h: SNAPSHOT; PostgreSQL's protocol: READ COMMITTED. */
-    bool read_only;         /* Refuses every change (25006), as a read-only database does. */
-    bool is_internal;       /* The engine's own: not counted by max_connections. */
+    const char *user_name;      /* NULL: "kade". */
+    kd_isolation isolation;     /* kade.h: SNAPSHOT; PostgreSQL's protocol: READ COMMITTED. */
+    bool read_only;             /* Refuses every change (25006), as a read-only database does. */
+    bool is_internal;           /* The engine's own: not counted by max_connections. */
+    bool tells_activity;        /* pg_stat_activity has its statements and their times. */
+    const char *client_address; /* Of the network, for that view; NULL: this machine. */
+    int32_t client_port;
 } kd_session_options;
 
 /* What the session's owner wants to be told; members may be NULL. */

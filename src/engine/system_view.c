@@ -271,7 +271,7 @@ uint32_t kdi_schema_no_of(const kdi_sys_view *view, const kd_virtual_table *tabl
 
 /* --- The list --------------------------------------------------------------------------------- */
 
-enum { VIEWS_MAX = 192, LIST_COUNT = 12 };
+enum { VIEWS_MAX = 192, LIST_COUNT = 13 };
 
 const kd_virtual_table *kdi_virtual_at(uint32_t position)
 {
@@ -305,7 +305,8 @@ static void fill_list(void)
     const kd_virtual_table *(*const lists[LIST_COUNT])(uint32_t *) = {
         kdi_column_views, kdi_key_views,        kdi_server_views, kdi_standard_views,
         kdi_type_views,   kdi_statistics_views, kdi_usage_views,  kdi_advice_views,
-        kdi_damage_views, kdi_plan_views,       kdi_absent_views, kdi_role_views};
+        kdi_damage_views, kdi_plan_views,       kdi_absent_views, kdi_role_views,
+        kdi_activity_views};
     uint32_t total = 0;
     for (uint32_t i = 0; i < LIST_COUNT; i++) {
         uint32_t count;

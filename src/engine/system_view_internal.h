@@ -4,7 +4,8 @@
  *   system_view.c           what all views need, and the list of them
  *   system_view_column.c    relations, columns, types, functions: pg_class, pg_attribute, ...
  *   system_view_key.c       pg_index, pg_constraint, pg_tables, pg_indexes, ...
- *   system_view_server.c    pg_settings, pg_roles, pg_stat_activity, ...
+ *   system_view_server.c    pg_settings, pg_database, ...
+ *   system_view_activity.c  pg_stat_activity, kade_progress
  *   system_view_damage.c    kade_scrub
  *   system_view_plan.c      pg_prepared_statements, kade_plan_cache, ...
  *   system_view_standard.c  information_schema
@@ -195,6 +196,7 @@ kd_status kdi_sys_run(kd_ctx *ctx, kd_arena *arena, const kd_catalog_version *ve
 const kd_virtual_table *kdi_damage_views(uint32_t *out_count);
 const kd_virtual_table *kdi_column_views(uint32_t *out_count);
 const kd_virtual_table *kdi_absent_views(uint32_t *out_count);
+const kd_virtual_table *kdi_activity_views(uint32_t *out_count);
 const kd_virtual_table *kdi_key_views(uint32_t *out_count);
 const kd_virtual_table *kdi_server_views(uint32_t *out_count);
 const kd_virtual_table *kdi_standard_views(uint32_t *out_count);

@@ -131,103 +131,6 @@ static kd_status pg_am(kdi_sys_view *view)
     return KD_OK;
 }
 
-#define PG_STAT_ACTIVITY(X) \
-    X(datid, OID)           \
-    X(datname, TEXT)        \
-    X(pid, INT4)            \
-    X(usesysid, OID)        \
-    X(usename, TEXT)        \
-    X(application_name, TEXT) X(client_addr, TEXT) X(state, TEXT) X(backend_type, TEXT)
-
-typedef struct activity {
-    char user_name[KDI_NAME_BYTES];
-    uint32_t session_no;
-    bool is_running;
-    uint64_t started_ns, rows_done, rows_expected;
-    const char *phase;
-} activity;
-
-/* Sessions are copied under the lock and shown after it: emitting may wait for memory. */
-static kd_status copy_sessions(kdi_sys_view *view, activity **out_list, uint32_t *out_count)
-{
-    kd_database *database = view->session->database;
-    uint32_t capacity = 0, count = 0;
-    kd_mutex_lock(&database->mutex);
-    for (const kd_session *it = database->first_session; it != NULL; it = it->next)
-        capacity++;
-    activity *list = KD_NEW_ARRAY(view->ctx, view->arena, activity, capacity);
-    for (const kd_session *it = database->first_session; list != NULL && it != NULL;
-         it = it->next) {
-        (void)snprintf(list[count].user_name, sizeof list[count].user_name, "%s", it->user_name);
-        list[count].session_no = it->session_no;
-        list[count].started_ns = atomic_load(&it->progress.started_ns);
-        list[count].rows_done = atomic_load(&it->progress.work.rows_done);
-        list[count].rows_expected = atomic_load(&it->progress.work.rows_expected);
-        list[count].phase = atomic_load(&it->progress.work.phase);
-        list[count].is_running = it == view->session || list[count].started_ns != 0;
-        count++;
-    }
-    kd_mutex_unlock(&database->mutex);
-    *out_list = list;
-    *out_count = count;
-    return list == NULL ? KD_NOMEM : KD_OK;
-}
-
-static kd_status pg_stat_activity(kdi_sys_view *view)
-{
-    activity *list;
-    uint32_t count;
-    KD_TRY(copy_sessions(view, &list, &count));
-    for (uint32_t i = 0; i < count; i++) {
-        kdi_put_oid(view, KDI_DATABASE_NO);
-        kdi_put_literal(view, view->session->database->name);
-        kdi_put_int4(view, list[i].session_no);
-        kdi_put_oid(view, KDI_OWNER_NO);
-        kdi_put_literal(view, list[i].user_name);
-        kdi_put_text_or_null(view, list[i].is_running ? view->session->settings.application_name
-                                                      : KD_SLICE(""));
-        kdi_put_null(view);
-        if (list[i].is_running)
-            kdi_put_literal(view, "active");
-        else
-            kdi_put_null(view);
-        kdi_put_literal(view, "client backend");
-        KD_TRY(kdi_sys_emit(view));
-    }
-    return KD_OK;
-}
-
-#define KADE_PROGRESS(X) \
-    X(pid, INT4)         \
-    X(usename, TEXT) X(phase, TEXT) X(rows_done, INT8) X(rows_expected, INT8) X(elapsed_ms, INT8)
-
-/* Statements that run now: rows read so far, and how many there will be by the plan's estimate. */
-static kd_status kade_progress(kdi_sys_view *view)
-{
-    activity *list;
-    uint32_t count;
-    kd_world *world = view->session->database->world;
-    uint64_t now_ns = world->monotonic_ns(world);
-    KD_TRY(copy_sessions(view, &list, &count));
-    for (uint32_t i = 0; i < count; i++) {
-        if (list[i].started_ns == 0)
-            continue;
-        kdi_put_int4(view, list[i].session_no);
-        kdi_put_literal(view, list[i].user_name);
-        kdi_put_literal(view, list[i].phase);
-        kdi_put_int8(view, (int64_t)list[i].rows_done);
-        if (list[i].rows_expected == 0)
-            kdi_put_null(view);
-        else
-            kdi_put_int8(view, (int64_t)list[i].rows_expected);
-        kdi_put_int8(view, now_ns < list[i].started_ns
-                               ? 0
-                               : (int64_t)((now_ns - list[i].started_ns) / 1000000));
-        KD_TRY(kdi_sys_emit(view));
-    }
-    return KD_OK;
-}
-
 KDI_VIEW(pg_settings, PG_SETTINGS)
 KDI_VIEW(pg_database, PG_DATABASE)
 /* All texts are ordered by their bytes; the names are PostgreSQL's. */
@@ -275,8 +178,6 @@ static kd_status pg_extension(kdi_sys_view *view)
 KDI_VIEW(pg_collation, PG_COLLATION)
 KDI_VIEW(pg_extension, PG_EXTENSION)
 KDI_VIEW(pg_am, PG_AM)
-KDI_VIEW(pg_stat_activity, PG_STAT_ACTIVITY)
-KDI_VIEW(kade_progress, KADE_PROGRESS)
 
 const kd_virtual_table *kdi_server_views(uint32_t *out_count)
 {
@@ -286,8 +187,6 @@ const kd_virtual_table *kdi_server_views(uint32_t *out_count)
         KDI_VIEW_ENTRY("pg_catalog", "pg_am", pg_am),
         KDI_VIEW_ENTRY("pg_catalog", "pg_collation", pg_collation),
         KDI_VIEW_ENTRY("pg_catalog", "pg_extension", pg_extension),
-        KDI_VIEW_ENTRY("pg_catalog", "pg_stat_activity", pg_stat_activity),
-        KDI_VIEW_ENTRY("pg_catalog", "kade_progress", kade_progress),
     };
     *out_count = sizeof views / sizeof views[0];
     return views;

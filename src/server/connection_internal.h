@@ -40,7 +40,8 @@ typedef enum kdi_stopping {
 typedef struct kdi_peer {
     bool is_local;    /* By a local socket: the kernel knows the user. */
     uint32_t user_id; /* Then. */
-    char text[64];    /* "127.0.0.1:40962", "local". */
+    char address[48]; /* "127.0.0.1"; empty for local ones. */
+    uint16_t port;
 } kdi_peer;
 
 struct kdi_listener {

@@ -25,20 +25,27 @@ enum {
     HANDED_OVER_MAX = 64,
 };
 
+/* The port; the address as text in `out`. */
+static uint16_t address_of(const struct sockaddr_storage *address, char *out, size_t capacity)
+{
+    struct sockaddr_in in4;
+    struct sockaddr_in6 in6;
+    out[0] = '\0';
+    if (address->ss_family == AF_INET) {
+        memcpy(&in4, address, sizeof in4);
+        (void)inet_ntop(AF_INET, &in4.sin_addr, out, (socklen_t)capacity);
+        return ntohs(in4.sin_port);
+    }
+    memcpy(&in6, address, sizeof in6);
+    (void)inet_ntop(AF_INET6, &in6.sin6_addr, out, (socklen_t)capacity);
+    return ntohs(in6.sin6_port);
+}
+
 static void describe_address(const struct sockaddr_storage *address, char *out, size_t capacity)
 {
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (address->ss_family == AF_INET) {
-        struct sockaddr_in in4;
-        memcpy(&in4, address, sizeof in4);
-        (void)inet_ntop(AF_INET, &in4.sin_addr, host, sizeof host);
-        (void)snprintf(out, capacity, "%s:%u", host, ntohs(in4.sin_port));
-    } else {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, address, sizeof in6);
-        (void)inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
-        (void)snprintf(out, capacity, "[%s]:%u", host, ntohs(in6.sin6_port));
-    }
+    char host[INET6_ADDRSTRLEN];
+    uint16_t port = address_of(address, host, sizeof host);
+    (void)snprintf(out, capacity, address->ss_family == AF_INET ? "%s:%u" : "[%s]:%u", host, port);
 }
 
 /* --- Accepting -------------------------------------------------------------------------------- */
@@ -50,10 +57,9 @@ static void peer_of(int descriptor, const kdi_listener *listener,
     struct ucred who;
     socklen_t size = sizeof who;
     if (!listener->is_local) {
-        describe_address(address, out->text, sizeof out->text);
+        out->port = address_of(address, out->address, sizeof out->address);
         return;
     }
-    (void)snprintf(out->text, sizeof out->text, "local");
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
         out->user_id = who.uid;
 }

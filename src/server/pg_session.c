@@ -155,7 +155,12 @@ kd_status kdi_pg_session_begin(kd_ctx *ctx, kdi_pg *pg)
 {
     char user[64];
     (void)snprintf(user, sizeof user, "%.*s", (int)pg->user_name.size_bytes, pg->user_name.data);
-    kd_session_options options = {.user_name = user, .isolation = KD_READ_COMMITTED};
+    const kdi_peer *peer = &pg->connection->peer;
+    kd_session_options options = {.user_name = user,
+                                  .isolation = KD_READ_COMMITTED,
+                                  .tells_activity = true,
+                                  .client_address = peer->is_local ? NULL : peer->address,
+                                  .client_port = peer->port};
     KD_TRY(kd_conversation_open_local(ctx, pg->server->database, &options, &pg->talk));
     pg->phase = KDI_PG_READY;
     atomic_store(&pg->connection->is_logged_in, true);

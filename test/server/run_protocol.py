@@ -651,6 +651,36 @@ def test_a_session_is_cancelled_or_ended_by_another(server):
     assert server.sql("INSERT INTO t VALUES (1); SELECT count(*) FROM t") == "1"
 
 
+@served()
+def test_pg_stat_activity_tells_what_sessions_do(server):
+    server.sql("ALTER ROLE kade PASSWORD 'pencil'")
+    local = Wire(server).login(application_name="reports")
+    other = Wire(server, tcp=True)
+    other.authenticate("kade", "pencil", Scram)
+
+    def told(wire, columns):
+        return local.answer(query(f"SELECT {columns} FROM pg_stat_activity WHERE pid = {wire.key[0]}"))[0][0]
+
+    assert told(local, "state, application_name, client_addr, client_port, left(query, 12)") == (
+        "active", "reports", None, "-1", "SELECT state")
+    other.answer(query("SELECT 'first'"))
+    assert told(other, "state, wait_event, client_addr, client_port, query, xact_start IS NULL, usename") == (
+        "idle", "ClientRead", "127.0.0.1", str(other.socket.getsockname()[1]), "SELECT 'first'", "t", "kade")
+    other.answer(query("BEGIN"))
+    other.answer(parse("SELECT $1::int"), bind(1), execute(), SYNC)
+    assert told(other, "state, query, xact_start <= query_start, query_start <= state_change") == (
+        "idle in transaction", "SELECT $1::int", "t", "t")
+    other.answer(query("SELECT 1/0"))
+    assert told(other, "state") == ("idle in transaction (aborted)",)
+    other.answer(query("ROLLBACK; CREATE ROLE anna PASSWORD 'secret'"))
+    assert told(other, "state, query") == ("idle", "CREATE ROLE anna PASSWORD '***'")
+    other.answer(query("SELECT '" + "é" * 2000 + "'"))
+    assert told(other, "length(query), octet_length(query)") == ("515", "1022")
+    other.send(query(ENDLESS))
+    eventually(lambda: active(server) == 1)
+    assert told(other, "state, query, wait_event") == ("active", ENDLESS, None)
+
+
 @served(idle_session_timeout="200ms")
 def test_a_session_that_rests_too_long_is_told_so(server):
     wire = Wire(server).login()
