@@ -39,6 +39,7 @@ static void begin(void)
     kd_account_init(&server.account, NULL, "connections", SIZE_MAX);
     kd_map_init(&server.named, server.world, &server.account);
     kd_mutex_init(&server.mutex, server.world);
+    kdi_attempts_init(&server.attempts, server.world, &server.account);
     kd_database_server_settings(engine.database, &server.settings);
     atomic_store(&server.login_timeout_ns, server.settings.authentication_timeout_ns);
     if (arena == NULL || kdi_crew_create(&engine.ctx, arena, 1, 1, &server.crew) != KD_OK ||
@@ -53,6 +54,7 @@ static void end(void)
     (void)uv_loop_close(&server.loop);
     kdi_crew_stop(server.crew);
     kd_map_clear(&server.named);
+    kdi_attempts_clear(&server.attempts);
     kd_mutex_clear(&server.mutex);
     kd_arena_destroy(server.arena);
     fuzz_engine_close(&engine);

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "base/thread.h"
 #include "engine/conversation.h"
+#include "server/attempt.h"
 #include "server/crew.h"
 #include "server/server.h"
 #include "server/byte_stream.h"
@@ -83,6 +84,7 @@ struct kd_server {
     kd_server_settings settings; /* As they were at the start. */
     kdi_tls *tls;                /* NULL: no encryption. */
     kdi_crew *crew;
+    kdi_attempts attempts;
     uint8_t mock_key[32]; /* Makes salts for roles that do not exist. */
     uv_loop_t loop;
     bool loop_is_open;

@@ -205,6 +205,18 @@ static kd_status let_in(kd_ctx *ctx, kdi_pg *pg)
     return kdi_pg_session_begin(ctx, pg);
 }
 
+/* Who has guessed too often waits. */
+static kd_status check_attempts(kd_ctx *ctx, kdi_pg *pg)
+{
+    uint64_t wait_ns = kdi_attempts_wait_ns(&pg->server->attempts, pg->user_name,
+                                            kd_slice_of(pg->connection->peer.address));
+    if (wait_ns == 0)
+        return KD_OK;
+    kd_status status = denied(ctx, pg, "28000", "too many wrong passwords for user");
+    kd_error_set_hint(ctx, "Try again in %llu s.", (unsigned long long)(wait_ns / 1000000000 + 1));
+    return status;
+}
+
 static kd_status start(kd_ctx *ctx, kdi_pg *pg, uint32_t version, kd_reader body)
 {
     uint32_t unknown;
@@ -219,6 +231,7 @@ static kd_status start(kd_ctx *ctx, kdi_pg *pg, uint32_t version, kd_reader body
     KD_TRY(kdi_login_find(ctx, pg->arena, pg->server->database, pg->user_name, &pg->login));
     if (is_owner_of_server(pg) || certificate_names_user(pg))
         return let_in(ctx, pg);
+    KD_TRY(check_attempts(ctx, pg));
     pg->phase = KDI_PG_SASL_FIRST;
     return kdi_pg_scram_begin(ctx, pg);
 }
@@ -267,6 +280,8 @@ kd_status kdi_pg_log_in(kd_ctx *ctx, kdi_pg *pg, kdi_pg_message *message)
     bool is_right;
     KD_TRY(kdi_pg_scram_last(ctx, pg, (kd_slice){body->at, (size_t)(body->end - body->at)},
                              &is_right));
+    kdi_attempts_note(&pg->server->attempts, pg->user_name,
+                      kd_slice_of(pg->connection->peer.address), is_right);
     if (!is_right)
         return denied(ctx, pg, "28P01", "password authentication failed for user");
     return let_in(ctx, pg);

@@ -213,6 +213,7 @@ kd_status kd_server_run(kd_ctx *ctx, const kd_server_options *options)
     kd_account_init(&server->account, NULL, "connections", SIZE_MAX);
     kd_map_init(&server->named, ctx->world, &server->account);
     kd_mutex_init(&server->mutex, ctx->world);
+    kdi_attempts_init(&server->attempts, ctx->world, &server->account);
     raise_descriptor_limit();
     kd_status status = server_open(ctx, server, options);
     if (status == KD_OK)
@@ -222,6 +223,7 @@ kd_status kd_server_run(kd_ctx *ctx, const kd_server_options *options)
     loop_close(server);
     kdi_tls_destroy(server->tls);
     kd_map_clear(&server->named);
+    kdi_attempts_clear(&server->attempts);
     kd_mutex_clear(&server->mutex);
     kd_arena_destroy(arena);
     return status;
