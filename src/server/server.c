@@ -154,8 +154,7 @@ static void raise_descriptor_limit(void)
 
 static kd_status server_open(kd_ctx *ctx, kd_server *server, const kd_server_options *options)
 {
-    kd_database_options database = {.settings = options->settings,
-                                    .memory_budget_bytes = options->memory_budget_bytes};
+    kd_database_options database = {.settings = options->settings};
     KD_TRY(kd_database_open(ctx, options->path, &database, &server->database));
     kd_database_server_settings(server->database, &server->settings);
     note_timeouts(server);

@@ -13,9 +13,8 @@
 #include <stdint.h>
 
 typedef struct kd_server_options {
-    const char *path;             /* The database's directory, made when absent, or ":memory:". */
-    const char *settings;         /* Lines "name = value", before settings.conf. May be NULL. */
-    uint64_t memory_budget_bytes; /* As kd_database_options. */
+    const char *path;     /* The database's directory, made when absent, or ":memory:". */
+    const char *settings; /* Lines "name = value", before settings.conf. May be NULL. */
     /* Called once clients can connect, with what they connect to: "127.0.0.1:5432, ...". NULL:
      * nobody wants to know. */
     void (*ready)(void *object, const char *places, uint16_t port);
