@@ -20,7 +20,7 @@
 #include "base/bytes.h"
 #include "base/world.h"
 
-enum { KD_ROOT_FORMAT_VERSION = 2 };
+enum { KD_ROOT_FORMAT_VERSION = 3 };
 
 typedef struct kd_root {
     uint32_t format_version;
