@@ -13,6 +13,7 @@ enum {
     BLOCK_TARGET_BYTES = 16 * 1024,
     BLOCK_ENTRIES_MAX = 8192,
     FILTER_KEYS_PER_BLOCK = 51, /* 512 bits, about ten for each key. */
+    FILTER_AHEAD = 16, /* Filters do not fit the cache: blocks are asked for so many keys before. */
 };
 
 struct kdi_run_writer {
@@ -318,8 +319,12 @@ static kd_status append_filter(kd_ctx *ctx, kdi_run_writer *writer, kd_buffer *f
     uint64_t *words = kd_heap_alloc(ctx, writer->account, size_bytes);
     if (words == NULL)
         return KD_NOMEM;
-    for (size_t i = 0; i < writer->hash_count; i++)
+    for (size_t i = 0; i < writer->hash_count; i++) {
+        if (i + FILTER_AHEAD < writer->hash_count)
+            __builtin_prefetch(filter_block(words, block_count, writer->hashes[i + FILTER_AHEAD]),
+                               1);
         kdi_filter_add(words, block_count, writer->hashes[i]);
+    }
     kd_status status = kd_buffer_reserve(ctx, footer, size_bytes, &room);
     if (status == KD_OK) {
         memcpy(room, words, size_bytes);

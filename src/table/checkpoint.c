@@ -39,6 +39,10 @@ typedef struct captured_table {
     uint64_t units_gone;
     bool keeps_refs; /* An index could not be rewritten. */
     bool moves_refs; /* Indexes may name what remaps moved: all runs are rewritten. */
+    /* Of `units`, found last: neighbours in an index are often neighbours in the table. Its rows
+     * below `resolved_rows` are where their references say. */
+    uint64_t resolved_unit;
+    uint32_t resolved_rows;
 } captured_table;
 
 typedef struct capture {
@@ -147,10 +151,17 @@ static kd_status capture_all(kd_ctx *ctx, capture *all)
  */
 static kd_ref_fate ref_resolve(void *object, uint64_t ref, uint64_t *out_ref)
 {
-    const captured_table *captured = object;
+    captured_table *captured = object;
     kdi_place place;
+    *out_ref = ref;
+    if (kdi_ref_unit(ref) == captured->resolved_unit &&
+        kdi_ref_ordinal(ref) < captured->resolved_rows)
+        return KD_REF_SAME;
     if (kdi_place_find_in(captured->units, ref, &place)) {
         *out_ref = place.ref;
+        captured->resolved_unit = kdi_ref_unit(place.ref);
+        captured->resolved_rows =
+            place.chunk != NULL ? place.chunk->capacity : place.segment->row_count;
         return place.ref == ref ? KD_REF_SAME : KD_REF_MOVED;
     }
     /* A newer unit, or one that nobody knows: then every version behind the entry is gone. (A place

@@ -75,20 +75,11 @@ void kdi_delta_seal(kd_table *table)
     kd_mutex_unlock(&table->lock);
 }
 
-static kdi_chunk *chunk_find(kd_table *table, uint64_t unit)
-{
-    const kdi_unit_list *units = atomic_load(&table->units);
-    for (uint32_t i = units == NULL ? 0 : units->chunk_count; i > 0; i--) {
-        if (units->chunks[i - 1]->unit == unit)
-            return units->chunks[i - 1];
-    }
-    return NULL;
-}
-
 kd_status kdi_delta_chunk(kd_ctx *ctx, kd_table *table, uint64_t unit, uint32_t set_version,
                           kdi_chunk **out_chunk)
 {
-    *out_chunk = chunk_find(table, unit);
+    const kdi_unit_list *units = atomic_load(&table->units);
+    *out_chunk = units == NULL ? NULL : kdi_chunk_by_unit(units, unit);
     if (*out_chunk != NULL)
         return KD_OK;
     if (set_version >= table->set_count)

@@ -21,7 +21,7 @@ static uint32_t unit_position(const uint64_t *units, uint32_t count, uint64_t un
     return low < count && units[low] == unit ? low : count;
 }
 
-static kdi_chunk *chunk_by_unit(const kdi_unit_list *units, uint64_t unit)
+kdi_chunk *kdi_chunk_by_unit(const kdi_unit_list *units, uint64_t unit)
 {
     uint32_t at = unit_position(units->chunk_units, units->chunk_count, unit);
     return at < units->chunk_count ? units->chunks[at] : NULL;
@@ -55,7 +55,7 @@ bool kdi_place_find_in(const kdi_unit_list *units, kd_rowref ref, kdi_place *out
         uint32_t ordinal = kdi_ref_ordinal(ref);
         out_place->ref = ref;
         out_place->ordinal = ordinal;
-        out_place->chunk = chunk_by_unit(units, unit);
+        out_place->chunk = kdi_chunk_by_unit(units, unit);
         if (out_place->chunk != NULL)
             return ordinal < out_place->chunk->capacity;
         out_place->segment = segment_by_unit(units, unit);

@@ -586,6 +586,8 @@ struct kdi_place {
     kd_rowref ref; /* Where it really is. */
 };
 
+/* NULL: the list has no such chunk. */
+kdi_chunk *kdi_chunk_by_unit(const kdi_unit_list *units, uint64_t unit);
 /* Follows remaps. False when no snapshot in use can see the row. */
 bool kdi_place_find(kd_table *table, kd_rowref ref, kdi_place *out_place);
 /* The same in a list of units that the caller holds (NULL: nothing is found). */
